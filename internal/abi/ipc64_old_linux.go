@@ -1,0 +1,7 @@
+//go:build linux && (arm || mips64 || mips64le)
+
+package abi
+
+// IPC_64 asks for the structures with 32-bit user ids; without it these
+// architectures return those of Linux 2.2.
+const ipc64 = 0x100

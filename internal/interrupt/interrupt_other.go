@@ -1,0 +1,17 @@
+//go:build !linux
+
+package interrupt
+
+import (
+	"context"
+
+	"github.com/sysvipc/gipc/internal/abi"
+)
+
+// Do makes call once: outside Linux no call sleeps.
+func Do(_ context.Context, call func() abi.Errno) error {
+	if e := call(); e != 0 {
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+// Package ipctest runs the tests of a package in an IPC namespace of their own, so
+// that they can neither see nor harm the objects of the machine.
+package ipctest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// inside tells the second process of Main that it is in the namespace.
+const inside = "GIPC_TEST_NAMESPACE"
+
+// Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
+// fails the run if a test left an object behind. Where no namespace can be made it
+// says so on standard error and runs nothing.
+func Main(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if os.Getenv(inside) != "" {
+		return checked(m.Run())
+	}
+	err := reexec()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return max(exit.ExitCode(), 1)
+	default:
+		fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: no IPC namespace of their own: %v\n", err)
+		return 0
+	}
+}
+
+// reexec runs this program again in a new IPC namespace and, unless it is run by
+// root, in a new user namespace, in which it is root.
+func reexec() error {
+	runtime.LockOSThread() // Pdeathsig goes by the thread that starts the process
+	defer runtime.UnlockOSThread()
+
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWIPC, Pdeathsig: unix.SIGKILL}
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	return cmd.Run()
+}
+
+// checked returns the exit status of the run: a failure if objects are left.
+func checked(status int) int {
+	left := 0
+	for info, err := range sysv.Segments() {
+		left += report("segment", info.ID, err)
+	}
+	for info, err := range sysv.Sets() {
+		left += report("semaphore set", info.ID, err)
+	}
+	for info, err := range sysv.Queues() {
+		left += report("message queue", info.ID, err)
+	}
+	if left > 0 && status == 0 {
+		return 1
+	}
+	return status
+}
+
+func report(what string, id int, err error) int {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "looking for %ss that tests left: %v\n", what, err)
+	} else {
+		fmt.Fprintf(os.Stderr, "left behind by a test: %s %d\n", what, id)
+	}
+	return 1
+}

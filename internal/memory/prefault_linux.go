@@ -1,0 +1,49 @@
+package memory
+
+import (
+	"errors"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Prefault makes every page of the region present, so that no later access has
+// to wait for one. It may take long: about half a second for a GiB of 4 KiB
+// pages. Without room for all pages it returns an error and leaves those that
+// it got.
+func (r *Region) Prefault() error {
+	advice := unix.MADV_POPULATE_WRITE
+	if r.readOnly {
+		advice = unix.MADV_POPULATE_READ
+	}
+	return r.Do(func(mem []byte) error {
+		for {
+			err := unix.Madvise(mem, advice)
+			switch {
+			case errors.Is(err, unix.EINTR):
+			case errors.Is(err, unix.EINVAL): // Linux before 5.14
+				return touch(mem, r.readOnly)
+			default:
+				return err
+			}
+		}
+	})
+}
+
+// touch does what MADV_POPULATE does, a page at a time. Adding zero atomically
+// is the write that changes nothing whatever another process does meanwhile.
+func touch(mem []byte, readOnly bool) (err error) {
+	defer guard(debug.SetPanicOnFault(true), &err)
+	for off := 0; off < len(mem); off += os.Getpagesize() {
+		word := (*uint32)(unsafe.Pointer(&mem[off]))
+		if readOnly {
+			atomic.LoadUint32(word)
+		} else {
+			atomic.AddUint32(word, 0)
+		}
+	}
+	return nil
+}

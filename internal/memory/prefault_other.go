@@ -1,0 +1,8 @@
+//go:build !linux
+
+package memory
+
+import "errors"
+
+// Prefault is not supported outside Linux.
+func (r *Region) Prefault() error { return errors.ErrUnsupported }

@@ -1,0 +1,128 @@
+package memory
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"unsafe"
+)
+
+// Errors of an access to a Region. The packages that own one name the first
+// after their own way of letting memory go.
+var (
+	ErrReadOnly = errors.New("memory is mapped read-only")
+	ErrBounds   = errors.New("access beyond the end of the memory")
+	ErrFault    = errors.New("memory fault: the page can not be provided")
+)
+
+// A Region is a range of mapped memory with bounds, an access mode and an end of
+// life. Its methods may be called by several goroutines at once; Unmap waits for
+// those that are under way.
+type Region struct {
+	mu       sync.RWMutex
+	mem      []byte // nil once unmapped
+	readOnly bool
+	gone     error // what access after Unmap returns
+}
+
+// New makes a Region of the size bytes at addr, which is not memory of Go's.
+// Access after Unmap returns gone.
+func New(addr uintptr, size int, readOnly bool, gone error) *Region {
+	// Converted through its address, since vet rightly distrusts unsafe.Pointer(addr).
+	p := *(*unsafe.Pointer)(unsafe.Pointer(&addr))
+	return &Region{mem: unsafe.Slice((*byte)(p), size), readOnly: readOnly, gone: gone}
+}
+
+// ReadOnly tells whether writing would fault.
+func (r *Region) ReadOnly() bool { return r.readOnly }
+
+// Bytes returns the memory, nil once it is unmapped.
+func (r *Region) Bytes() []byte {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.mem
+}
+
+// Len returns the size in bytes, 0 once the memory is unmapped.
+func (r *Region) Len() int { return len(r.Bytes()) }
+
+// ReadAt implements io.ReaderAt.
+func (r *Region) ReadAt(p []byte, off int64) (n int, err error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	switch {
+	case r.mem == nil:
+		return 0, r.gone
+	case off < 0:
+		return 0, fmt.Errorf("%w: offset %d", ErrBounds, off)
+	case off >= int64(len(r.mem)):
+		return 0, io.EOF
+	}
+	if n, err = guardedCopy(p, r.mem[off:]); err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// WriteAt implements io.WriterAt. A write that does not fit writes nothing.
+func (r *Region) WriteAt(p []byte, off int64) (n int, err error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	switch {
+	case r.mem == nil:
+		return 0, r.gone
+	case r.readOnly:
+		return 0, ErrReadOnly
+	case off < 0 || off > int64(len(r.mem)) || len(p) > len(r.mem)-int(off):
+		return 0, fmt.Errorf("%w: %d bytes at offset %d of %d", ErrBounds, len(p), off, len(r.mem))
+	}
+	return guardedCopy(r.mem[off:], p)
+}
+
+// Do calls f with the memory, which stays mapped until f returns.
+func (r *Region) Do(f func(mem []byte) error) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.mem == nil {
+		return r.gone
+	}
+	return f(r.mem)
+}
+
+// Unmap calls release with the memory when no other method uses it any more. If
+// release succeeds the memory counts as gone.
+func (r *Region) Unmap(release func(mem []byte) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mem == nil {
+		return r.gone
+	}
+	if err := release(r.mem); err != nil {
+		return err
+	}
+	r.mem = nil
+	return nil
+}
+
+// guardedCopy is copy, but for a page that the kernel can not provide (a huge
+// page of an empty pool, a part of an object that was truncated away, a full
+// /dev/shm) it returns ErrFault where Go would end the program.
+func guardedCopy(dst, src []byte) (n int, err error) {
+	defer guard(debug.SetPanicOnFault(true), &err)
+	return copy(dst, src), nil
+}
+
+// guard restores the previous setting of SetPanicOnFault and turns the panic of
+// a memory fault into an error.
+func guard(previous bool, err *error) {
+	debug.SetPanicOnFault(previous)
+	switch r := recover().(type) {
+	case nil:
+	case interface{ Addr() uintptr }:
+		*err = fmt.Errorf("%w (address %#x)", ErrFault, r.Addr())
+	default:
+		panic(r)
+	}
+}

@@ -1,0 +1,118 @@
+package sysv
+
+import (
+	"errors"
+	"io/fs"
+	"strconv"
+
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/memory"
+)
+
+// A Kind is one of the three kinds of System V objects. Identifiers and keys of
+// different kinds have nothing to do with each other.
+type Kind int
+
+// The kinds, in the order in which ipcs(1) options name them.
+const (
+	Shm Kind = iota // shared memory segment
+	Sem             // semaphore set
+	Msg             // message queue
+)
+
+// String returns shm, sem or msg.
+func (k Kind) String() string { return [...]string{"shm", "sem", "msg"}[k] }
+
+// Noun returns what the manual calls an object of this kind.
+func (k Kind) Noun() string {
+	return [...]string{"shared memory segment", "semaphore set", "message queue"}[k]
+}
+
+// An Error tells which call failed on which object. It unwraps to the error
+// number of the kernel, so errors.Is(err, unix.EIDRM) works, as do fs.ErrExist
+// and fs.ErrPermission; a call whose context was done unwraps to the context's
+// error.
+//
+// errors.Is(err, fs.ErrNotExist) holds for a key under which there is nothing,
+// for an object that was removed while the call waited (EIDRM), and for an
+// identifier that does not exist, which the kernel calls EINVAL, where that is
+// the only thing EINVAL can mean.
+type Error struct {
+	Op    string // the call and its command, such as "semop" or "shmctl IPC_STAT"
+	Kind  Kind
+	ByKey bool // tells whether Key or ID names the object
+	Key   Key
+	ID    int
+	Err   error
+
+	unknownID bool // Err is EINVAL because no object has this ID
+}
+
+func (e *Error) Error() string {
+	object := e.Kind.String() + ":"
+	if e.ByKey {
+		object += e.Key.String()
+	} else {
+		object += strconv.Itoa(e.ID)
+	}
+	return e.Op + " " + object + ": " + e.Err.Error()
+}
+
+// Unwrap returns the error number or the context's error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is tells whether the object turned out not to exist.
+func (e *Error) Is(target error) bool {
+	return target == fs.ErrNotExist && (e.unknownID || e.Err == error(abi.EIDRM))
+}
+
+// Errors of an Attachment.
+var (
+	// ErrDetached is returned by every use of an Attachment after Detach.
+	ErrDetached = errors.New("segment is detached")
+	// ErrReadOnly is returned by a write through a read-only attachment.
+	ErrReadOnly = memory.ErrReadOnly
+	// ErrBounds is returned by an access beyond the end of the segment.
+	ErrBounds = memory.ErrBounds
+	// ErrFault is returned by an access to a page that the kernel can not provide,
+	// such as a huge page when their pool is empty.
+	ErrFault = memory.ErrFault
+	// ErrPointers is returned by a View of a type that holds Go pointers.
+	ErrPointers = memory.ErrPointers
+	// ErrAlignment is returned by a View whose address is not aligned for its type.
+	ErrAlignment = memory.ErrAlignment
+)
+
+// keyError makes an *Error of a call that was given a key, nil if it succeeded.
+func keyError(op string, kind Kind, key Key, e abi.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return &Error{Op: op, Kind: kind, ByKey: true, Key: key, Err: e}
+}
+
+// idError makes an *Error of a call that was given an identifier, nil if it
+// succeeded.
+func idError(op string, kind Kind, id int, e abi.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return &Error{Op: op, Kind: kind, ID: id, Err: e}
+}
+
+// lookupError is idError for the commands that return EINVAL only for an
+// identifier that does not exist.
+func lookupError(op string, kind Kind, id int, e abi.Errno) error {
+	if e == 0 {
+		return nil
+	}
+	return &Error{Op: op, Kind: kind, ID: id, Err: e, unknownID: e == abi.EINVAL}
+}
+
+// waitError makes an *Error of what interrupt.Do returned, nil if it succeeded.
+func waitError(op string, kind Kind, id int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Kind: kind, ID: id, Err: err}
+}

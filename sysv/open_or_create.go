@@ -1,0 +1,170 @@
+package sysv
+
+import (
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/abi"
+)
+
+// ErrUninitialized is returned by OpenOrCreateSet for a set that somebody else
+// made and gave no values.
+var ErrUninitialized = errors.New("the set exists, but nobody has given it values")
+
+// A set that this package is about to initialise carries unfinished in its mode,
+// an execute bit, which means nothing to the kernel.
+const (
+	unfinished  fs.FileMode = 0o001
+	executeBits fs.FileMode = 0o111
+)
+
+const (
+	// initPatience is how long a set may stay without values before its maker is
+	// taken for dead.
+	initPatience = time.Second
+	// initDeadline is how long a maker may take. It is shorter, so that one that was
+	// held up gives up before somebody else can have taken over.
+	initDeadline = initPatience / 2
+)
+
+// errVanished says that a set which was there a moment ago is gone or given up.
+var errVanished = errors.New("vanished")
+
+// OpenOrCreateSet returns the set under key, made with the given values if there
+// was none. However many processes call it at once, the values are given exactly
+// once, and nobody gets the set before. If o is Exclusive an existing set is an
+// error (fs.ErrExist).
+//
+// It keeps to the convention that a set is ready once its sem_otime is not zero,
+// and so works together with C programs that do. The values are given by one
+// semop. If a maker dies before that, the next caller removes what it left, which
+// a mark in the mode tells from sets of other origin, and starts afresh after a
+// second.
+//
+// An existing set must have exactly len(values) semaphores, or the error is
+// EINVAL. One of other origin to which nobody gives values within a second is
+// ErrUninitialized. Mode can not be one whose only execute bit is 0001, and at
+// most SEMOPM/2 values (250) may differ from zero. Other errors are those of
+// CreateSet.
+func OpenOrCreateSet(key Key, values []uint16, o SetOptions) (Set, error) {
+	if o.Mode&executeBits == unfinished {
+		return -1, keyError("semget", Sem, key, abi.EINVAL)
+	}
+	ops, e := initialOps(values)
+	if e != 0 {
+		return -1, keyError("semget", Sem, key, e)
+	}
+	for {
+		s, err := createWith(key, len(values), ops, o.Mode)
+		if errors.Is(err, fs.ErrExist) && !o.Exclusive {
+			s, err = openReady(key, len(values))
+		}
+		if !errors.Is(err, errVanished) {
+			return s, err
+		}
+	}
+}
+
+// initialOps returns the operations that give a new set its values, provided that
+// it is new: each semaphore that gets one must be zero.
+func initialOps(values []uint16) ([]Op, abi.Errno) {
+	ops := make([]Op, 0, 2*len(values)+1)
+	for i, v := range values {
+		switch {
+		case i > math.MaxUint16:
+			return nil, abi.EINVAL
+		case v > math.MaxInt16:
+			return nil, abi.ERANGE
+		case v != 0:
+			ops = append(ops, Op{Num: uint16(i)}, Op{Num: uint16(i), Add: int16(v)})
+		}
+	}
+	if len(ops) == 0 { // sem_otime has to be set all the same
+		ops = append(ops, Op{})
+	}
+	return ops, 0
+}
+
+// createWith makes a set and gives it its values.
+func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
+	began := time.Now()
+	s, err := CreateSet(key, nsems, SetOptions{Mode: mode | unfinished, Exclusive: true})
+	if err != nil {
+		return -1, err
+	}
+	if time.Since(began) > initDeadline {
+		return -1, errVanished
+	}
+	ok, err := s.TryDo(ops...)
+	switch {
+	case err == nil && !ok: // somebody else has been at it
+		return -1, errVanished
+	case err == nil:
+		err = s.Set(Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: mode})
+	}
+	switch {
+	case err == nil:
+		return s, nil
+	case errors.Is(err, abi.EIDRM) || errors.Is(err, abi.EINVAL):
+		return -1, errVanished
+	default:
+		return -1, errors.Join(err, s.Remove())
+	}
+}
+
+// openReady returns the set under key as soon as it has its values. The kernel
+// has no event to wait for, so it looks again at growing intervals.
+func openReady(key Key, nsems int) (Set, error) {
+	s, err := OpenSet(key)
+	if err != nil {
+		return -1, vanishedIfGone(err)
+	}
+	deadline := time.Now().Add(initPatience)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		info, err := s.Stat()
+		if err != nil {
+			return -1, vanishedIfGone(err)
+		}
+		ours := info.Mode&executeBits == unfinished
+		switch {
+		case info.NSems != nsems:
+			return -1, keyError("semget", Sem, key, abi.EINVAL)
+		case !info.OTime.IsZero() || !ours && hasValues(s, nsems):
+			return s, nil
+		case time.Now().Before(deadline):
+			time.Sleep(pause)
+		case !ours:
+			return -1, &Error{Op: "semget", Kind: Sem, ByKey: true, Key: key, Err: ErrUninitialized}
+		default:
+			if err := s.Remove(); err != nil {
+				return -1, vanishedIfGone(err)
+			}
+			return -1, errVanished
+		}
+	}
+}
+
+// hasValues tells whether a set on which no semop was ever done was given values
+// by SETVAL or SETALL, which leave the process id behind.
+func hasValues(s Set, nsems int) bool {
+	for num := range nsems {
+		value, err := s.Value(num)
+		if err == nil && value != 0 {
+			return true
+		}
+		if pid, err := s.PID(num); err == nil && pid != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func vanishedIfGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errVanished
+	}
+	return err
+}

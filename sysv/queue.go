@@ -1,0 +1,206 @@
+package sysv
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/interrupt"
+)
+
+// A Queue is the identifier (msqid) of a message queue. Like a Segment it holds
+// nothing: the queue and its messages live until it is removed.
+type Queue int
+
+// QueueOptions says how CreateQueue makes a queue.
+type QueueOptions struct {
+	// Mode holds the permission bits: write to send, read to receive.
+	Mode fs.FileMode
+	// Exclusive (IPC_EXCL) makes it an error (fs.ErrExist) if the key is taken.
+	Exclusive bool
+}
+
+// CreateQueue makes a queue under key, or without a key if that is Private. If the
+// key is taken and o is not Exclusive it returns the queue that is there. Errors:
+// fs.ErrExist, fs.ErrPermission, ENOSPC (MSGMNI reached), ENOMEM. See msgget(2).
+func CreateQueue(key Key, o QueueOptions) (Queue, error) {
+	flags, ok := createFlags(o.Mode, o.Exclusive)
+	if !ok {
+		return -1, keyError("msgget", Msg, key, abi.EINVAL)
+	}
+	id, e := abi.Msgget(int32(key), flags)
+	return Queue(id), keyError("msgget", Msg, key, e)
+}
+
+// OpenQueue finds the queue under key. Errors: fs.ErrNotExist, ErrPrivateKey.
+func OpenQueue(key Key) (Queue, error) {
+	if key == Private {
+		return -1, &Error{Op: "msgget", Kind: Msg, ByKey: true, Key: key, Err: ErrPrivateKey}
+	}
+	id, e := abi.Msgget(int32(key), 0)
+	return Queue(id), keyError("msgget", Msg, key, e)
+}
+
+// stackText is the length of a message's text up to which no call allocates.
+const stackText = 512
+
+// Send appends a message: a type, which is 1 or more (32 bits on 32-bit
+// architectures, a C long), and a text of up to MSGMAX bytes, which may be empty
+// and is copied. It waits while the queue is full, or until ctx is done; then the
+// error unwraps to ctx.Err() and nothing was sent. While it waits it occupies a
+// thread of the operating system.
+//
+// Errors: fs.ErrPermission, EIDRM (removed meanwhile), EINVAL (no such queue, a
+// type below 1, a text too long), ENOMEM. See msgsnd(2).
+func (q Queue) Send(ctx context.Context, mtype int, text []byte) error {
+	ok, err := q.TrySend(mtype, text)
+	if ok || err != nil {
+		return err
+	}
+	msg := append(make([]byte, abi.MsgHeader, abi.MsgHeader+len(text)), text...)
+	abi.PutMsgType(msg, mtype)
+	err = interrupt.Do(ctx, func() abi.Errno { return abi.Msgsnd(int(q), msg, 0) })
+	return waitError("msgsnd", Msg, int(q), err)
+}
+
+// TrySend is Send without waiting; it tells whether the queue had room.
+func (q Queue) TrySend(mtype int, text []byte) (bool, error) {
+	var buf [abi.MsgHeader + stackText]byte
+	msg := append(buf[:abi.MsgHeader], text...)
+	abi.PutMsgType(msg, mtype)
+	switch e := abi.TryMsgsnd(int(q), msg, 0); e {
+	case 0:
+		return true, nil
+	case abi.EAGAIN:
+		return false, nil
+	default:
+		return false, idError("msgsnd", Msg, int(q), e)
+	}
+}
+
+// ReceiveOptions says which message Receive takes, and how.
+type ReceiveOptions struct {
+	// Type 0 takes the first message; a type above 0 the first of that type; one
+	// below 0 the first of the lowest type that is not above its absolute value.
+	Type int
+	// Except (MSG_EXCEPT) takes the first message that is not of Type, which must
+	// be above 0.
+	Except bool
+	// Truncate (MSG_NOERROR) cuts a text that is longer than the buffer; the rest
+	// is lost. Otherwise such a message stays where it is, and the error is E2BIG.
+	Truncate bool
+}
+
+func (o ReceiveOptions) flags() (flags int) {
+	if o.Except {
+		flags |= abi.MsgExcept
+	}
+	if o.Truncate {
+		flags |= abi.MsgNoError
+	}
+	return flags
+}
+
+// Receive takes a message off the queue. It copies the text to buf and returns its
+// length and the message's type. It waits until there is a message that o
+// selects, or until ctx is done; then the error unwraps to ctx.Err() and nothing
+// was taken. While it waits it occupies a thread of the operating system.
+//
+// Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile),
+// EINVAL (no such queue). See msgrcv(2).
+func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mtype int, err error) {
+	n, mtype, ok, err := q.TryReceive(buf, o)
+	if ok || err != nil {
+		return n, mtype, err
+	}
+	msg := make([]byte, abi.MsgHeader+len(buf))
+	err = interrupt.Do(ctx, func() (e abi.Errno) {
+		n, e = abi.Msgrcv(int(q), msg, o.Type, o.flags())
+		return e
+	})
+	if err != nil {
+		return 0, 0, waitError("msgrcv", Msg, int(q), err)
+	}
+	copy(buf, msg[abi.MsgHeader:][:n])
+	return n, abi.MsgType(msg), nil
+}
+
+// TryReceive is Receive without waiting; ok tells whether there was a message.
+func (q Queue) TryReceive(buf []byte, o ReceiveOptions) (n, mtype int, ok bool, err error) {
+	return q.take(buf, o.Type, o.flags())
+}
+
+// Peek copies the message at position index (MSG_COPY), the first being 0, and
+// leaves it in the queue; ok tells whether there is one. If truncate is set a text
+// longer than buf is cut, otherwise it is E2BIG. Kernels without checkpoint and
+// restore can't: errors.ErrUnsupported.
+func (q Queue) Peek(index int, buf []byte, truncate bool) (n, mtype int, ok bool, err error) {
+	o := ReceiveOptions{Truncate: truncate}
+	return q.take(buf, index, o.flags()|abi.MsgCopy)
+}
+
+func (q Queue) take(buf []byte, selector, flags int) (n, mtype int, ok bool, err error) {
+	var space [abi.MsgHeader + stackText]byte
+	msg := space[:]
+	if len(buf) > stackText {
+		msg = make([]byte, abi.MsgHeader+len(buf))
+	}
+	msg = msg[:abi.MsgHeader+len(buf)]
+	n, e := abi.TryMsgrcv(int(q), msg, selector, flags)
+	switch e {
+	case 0:
+		copy(buf, msg[abi.MsgHeader:][:n])
+		return n, abi.MsgType(msg), true, nil
+	case abi.ENOMSG:
+		return 0, 0, false, nil
+	default:
+		return 0, 0, false, idError("msgrcv", Msg, int(q), e)
+	}
+}
+
+// QueueInfo is struct msqid_ds. Process ids are 0 where none did or where the
+// process is not visible in the caller's pid namespace; a zero Time means never.
+type QueueInfo struct {
+	ID int
+	Perm
+	CBytes uint64    // bytes of text in the queue
+	QNum   uint64    // messages in the queue
+	QBytes uint64    // how many bytes of text the queue may hold
+	LSPID  int       // process that sent last
+	LRPID  int       // process that received last
+	STime  time.Time // last sent
+	RTime  time.Time // last received
+	CTime  time.Time // created, or last changed by IPC_SET
+}
+
+func queueInfo(id int, ds *abi.MsqidDS) QueueInfo {
+	return QueueInfo{
+		ID: id, Perm: perm(ds.Perm),
+		CBytes: ds.Cbytes, QNum: ds.Qnum, QBytes: ds.Qbytes, LSPID: int(ds.Lspid), LRPID: int(ds.Lrpid),
+		STime: unixTime(ds.Stime), RTime: unixTime(ds.Rtime), CTime: unixTime(ds.Ctime),
+	}
+}
+
+// Stat returns all that the kernel knows of the queue (IPC_STAT). It needs read
+// permission. See msgctl(2).
+func (q Queue) Stat() (QueueInfo, error) {
+	ds, _, e := abi.Msgstat(int(q), abi.IPCStat)
+	if e != 0 {
+		return QueueInfo{}, lookupError("msgctl IPC_STAT", Msg, int(q), e)
+	}
+	return queueInfo(int(q), &ds), nil
+}
+
+// Set changes owner, permission bits and the number of bytes that the queue may
+// hold (IPC_SET). Only the owner, the creator and a process with CAP_SYS_ADMIN
+// may; raising qbytes above MSGMNB takes CAP_SYS_RESOURCE.
+func (q Queue) Set(o Ownership, qbytes uint64) error {
+	return lookupError("msgctl IPC_SET", Msg, int(q), abi.Msgset(int(q), o.UID, o.GID, uint32(o.Mode.Perm()), qbytes))
+}
+
+// Remove removes the queue and its messages at once (IPC_RMID); whoever waits on
+// it gets EIDRM. Only the owner, the creator and a process with CAP_SYS_ADMIN may.
+func (q Queue) Remove() error {
+	return lookupError("msgctl IPC_RMID", Msg, int(q), abi.Msgrmid(int(q)))
+}

@@ -1,0 +1,138 @@
+package sysv
+
+import (
+	"io/fs"
+	"math/bits"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/abi"
+)
+
+// A Segment is the identifier (shmid) of a shared memory segment. It holds
+// nothing: the segment lives until it is removed, whoever made it. Any number may
+// be converted to a Segment; calls on one that does not exist return an error
+// that is fs.ErrNotExist or EINVAL.
+type Segment int
+
+// SegmentOptions says how CreateSegment makes a segment.
+type SegmentOptions struct {
+	// Mode holds the permission bits. The zero Mode lets nobody in but root.
+	Mode fs.FileMode
+	// Exclusive (IPC_EXCL) makes it an error (fs.ErrExist) if the key is taken.
+	Exclusive bool
+	// HugePages is the size in bytes of the huge pages to use (SHM_HUGETLB), a power
+	// of two; DefaultHugePages for the system's default, 0 for ordinary pages.
+	// The pool (sysctl vm.nr_hugepages) must hold enough of them.
+	HugePages int64
+	// NoReserve (SHM_NORESERVE) sets no swap space or huge pages aside.
+	NoReserve bool
+}
+
+// DefaultHugePages stands for the system's default size of huge pages.
+const DefaultHugePages = -1
+
+func (o SegmentOptions) flags() (flags int, ok bool) {
+	flags, ok = createFlags(o.Mode, o.Exclusive)
+	switch h := o.HugePages; {
+	case h == 0:
+	case h == DefaultHugePages:
+		flags |= abi.ShmHugeTLB
+	case h > 0 && h&(h-1) == 0:
+		flags |= abi.ShmHugeTLB | bits.TrailingZeros64(uint64(h))<<abi.ShmHugeShift
+	default:
+		ok = false
+	}
+	if o.NoReserve {
+		flags |= abi.ShmNoReserve
+	}
+	return flags, ok
+}
+
+// CreateSegment makes a segment of size bytes, filled with zeros, under key, or
+// without a key if that is Private. If the key is taken and o is not Exclusive it
+// returns the segment that is there, whoever made it, provided that size is not
+// larger and that its mode grants what o.Mode asks for.
+//
+// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (size below 1 or above SHMMAX, or
+// larger than the existing segment's; an option out of range), ENOSPC (SHMMNI or
+// SHMALL reached), ENOMEM (also: not enough huge pages), EPERM (huge pages not
+// allowed). See shmget(2).
+func CreateSegment(key Key, size int64, o SegmentOptions) (Segment, error) {
+	flags, ok := o.flags()
+	if !ok || size < 0 || uint64(uintptr(size)) != uint64(size) {
+		return -1, keyError("shmget", Shm, key, abi.EINVAL)
+	}
+	id, e := abi.Shmget(int32(key), uintptr(size), flags)
+	return Segment(id), keyError("shmget", Shm, key, e)
+}
+
+// OpenSegment finds the segment under key. It asks for no permission; attaching
+// and the rest do. Errors: fs.ErrNotExist, ErrPrivateKey.
+func OpenSegment(key Key) (Segment, error) {
+	if key == Private {
+		return -1, &Error{Op: "shmget", Kind: Shm, ByKey: true, Key: key, Err: ErrPrivateKey}
+	}
+	id, e := abi.Shmget(int32(key), 0, 0)
+	return Segment(id), keyError("shmget", Shm, key, e)
+}
+
+// SegmentInfo is struct shmid_ds. Process ids are 0 where the process is not
+// visible in the caller's pid namespace; a zero Time means never.
+type SegmentInfo struct {
+	ID int
+	Perm
+	Dest   bool // SHM_DEST: goes away with its last attachment
+	Locked bool // SHM_LOCKED: not swapped out
+
+	Size   int64     // bytes, as given at creation
+	NAttch uint64    // attachments; mappings rather than processes
+	CPID   int       // process that created it
+	LPID   int       // process that attached or detached last
+	ATime  time.Time // last attached
+	DTime  time.Time // last detached
+	CTime  time.Time // created, or last changed by IPC_SET
+}
+
+func segmentInfo(id int, ds *abi.ShmidDS) SegmentInfo {
+	return SegmentInfo{
+		ID: id, Perm: perm(ds.Perm),
+		Dest: ds.Perm.Mode&abi.ShmDest != 0, Locked: ds.Perm.Mode&abi.ShmLocked != 0,
+		Size: int64(ds.Segsz), NAttch: ds.Nattch, CPID: int(ds.Cpid), LPID: int(ds.Lpid),
+		ATime: unixTime(ds.Atime), DTime: unixTime(ds.Dtime), CTime: unixTime(ds.Ctime),
+	}
+}
+
+// Stat returns all that the kernel knows of the segment (IPC_STAT). It needs
+// read permission. See shmctl(2).
+func (s Segment) Stat() (SegmentInfo, error) {
+	ds, _, e := abi.Shmstat(int(s), abi.IPCStat)
+	if e != 0 {
+		return SegmentInfo{}, lookupError("shmctl IPC_STAT", Shm, int(s), e)
+	}
+	return segmentInfo(int(s), &ds), nil
+}
+
+// Set changes owner and permission bits (IPC_SET). Only the owner, the creator
+// and a process with CAP_SYS_ADMIN may.
+func (s Segment) Set(o Ownership) error {
+	return lookupError("shmctl IPC_SET", Shm, int(s), abi.Shmset(int(s), o.UID, o.GID, uint32(o.Mode.Perm())))
+}
+
+// Remove marks the segment for removal (IPC_RMID): its key is free at once; the
+// memory goes with the last attachment. Only the owner, the creator and a process
+// with CAP_SYS_ADMIN may.
+func (s Segment) Remove() error {
+	return lookupError("shmctl IPC_RMID", Shm, int(s), abi.Shmctl(int(s), abi.IPCRmid))
+}
+
+// Lock keeps the segment's pages from being swapped out (SHM_LOCK). It does not
+// make absent pages present; see Attachment.Prefault. Errors: fs.ErrPermission,
+// ENOMEM (RLIMIT_MEMLOCK).
+func (s Segment) Lock() error {
+	return lookupError("shmctl SHM_LOCK", Shm, int(s), abi.Shmctl(int(s), abi.ShmLock))
+}
+
+// Unlock lets the segment's pages be swapped out again (SHM_UNLOCK).
+func (s Segment) Unlock() error {
+	return lookupError("shmctl SHM_UNLOCK", Shm, int(s), abi.Shmctl(int(s), abi.ShmUnlock))
+}

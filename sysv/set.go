@@ -1,0 +1,225 @@
+package sysv
+
+import (
+	"context"
+	"io/fs"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/interrupt"
+)
+
+// A Set is the identifier (semid) of a semaphore set. Like a Segment it holds
+// nothing: the set lives until it is removed.
+type Set int
+
+// SetOptions says how a set is made.
+type SetOptions struct {
+	// Mode holds the permission bits; write permission is what altering a
+	// semaphore needs, read permission what waiting for zero needs.
+	Mode fs.FileMode
+	// Exclusive (IPC_EXCL) makes it an error (fs.ErrExist) if the key is taken.
+	Exclusive bool
+}
+
+// CreateSet makes a set of nsems semaphores, all zero, under key, or without a key
+// if that is Private. If the key is taken and o is not Exclusive it returns the
+// set that is there, provided that it has at least nsems semaphores.
+//
+// Whoever finds the set before its maker has given it values sees zeros; see
+// OpenOrCreateSet for the way without that race.
+//
+// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (nsems below 1 or above SEMMSL, or
+// larger than the existing set's), ENOSPC (SEMMNI or SEMMNS reached), ENOMEM. See
+// semget(2).
+func CreateSet(key Key, nsems int, o SetOptions) (Set, error) {
+	flags, ok := createFlags(o.Mode, o.Exclusive)
+	if !ok {
+		return -1, keyError("semget", Sem, key, abi.EINVAL)
+	}
+	id, e := abi.Semget(int32(key), nsems, flags)
+	return Set(id), keyError("semget", Sem, key, e)
+}
+
+// OpenSet finds the set under key. Errors: fs.ErrNotExist, ErrPrivateKey.
+func OpenSet(key Key) (Set, error) {
+	if key == Private {
+		return -1, &Error{Op: "semget", Kind: Sem, ByKey: true, Key: key, Err: ErrPrivateKey}
+	}
+	id, e := abi.Semget(int32(key), 0, 0)
+	return Set(id), keyError("semget", Sem, key, e)
+}
+
+// An Op is one operation on one semaphore of a set (struct sembuf).
+type Op struct {
+	Num  uint16 // which semaphore
+	Add  int16  // above 0: add; below 0: wait until it is large enough, and subtract; 0: wait for zero
+	Undo bool   // SEM_UNDO: take it back when the process ends
+	// NoWait (IPC_NOWAIT) fails the whole call with EAGAIN if this operation
+	// would have to wait.
+	NoWait bool
+}
+
+// stackOps is how many operations a call takes without allocating.
+const stackOps = 8
+
+// appendSembufs appends the kernel's form of ops to dst, with flags for all.
+func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
+	for _, op := range ops {
+		b := abi.Sembuf{Num: op.Num, Op: op.Add, Flg: flags}
+		if op.Undo {
+			b.Flg |= abi.SemUndo
+		}
+		if op.NoWait {
+			b.Flg |= abi.IPCNoWait
+		}
+		dst = append(dst, b)
+	}
+	return dst
+}
+
+// Do performs ops atomically, in order: all of them or none (semop(2)). It waits
+// as long as one of them has to, or until ctx is done; then the error unwraps to
+// ctx.Err() and nothing was done. If no operation has to wait ctx is not asked.
+// While it waits it occupies a thread of the operating system.
+//
+// Errors: fs.ErrPermission, EAGAIN (an operation with NoWait would have had to
+// wait), EIDRM (removed meanwhile), EINVAL (no such set, or no operation), EFBIG
+// (no such semaphore), E2BIG (more than SEMOPM operations), ERANGE (a value or an
+// undo adjustment would leave 0..32767), ENOSPC, ENOMEM (undo structures).
+func (s Set) Do(ctx context.Context, ops ...Op) error {
+	ok, err := s.TryDo(ops...)
+	if ok || err != nil {
+		return err
+	}
+	return s.block(ctx, ops)
+}
+
+// block is Do for operations that were found to have to wait.
+func (s Set) block(ctx context.Context, ops []Op) error {
+	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
+	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(int(s), sembufs) })
+	return waitError("semop", Sem, int(s), err)
+}
+
+// TryDo performs ops atomically if none of them has to wait, and tells whether it
+// did. It allocates nothing for up to eight operations.
+func (s Set) TryDo(ops ...Op) (bool, error) {
+	var buf [stackOps]abi.Sembuf
+	switch e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait)); e {
+	case 0:
+		return true, nil
+	case abi.EAGAIN:
+		return false, nil
+	default:
+		return false, idError("semop", Sem, int(s), e)
+	}
+}
+
+// DoTimeout is Do, but waits for at most timeout (semtimedop(2)) and can not be
+// cancelled. It needs neither a context nor a second goroutine. A wait that takes
+// too long is EAGAIN.
+func (s Set) DoTimeout(timeout time.Duration, ops ...Op) error {
+	ok, err := s.TryDo(ops...)
+	if ok || err != nil {
+		return err
+	}
+	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
+	for deadline := time.Now().Add(timeout); ; timeout = time.Until(deadline) {
+		if e := abi.Semtimedop(int(s), sembufs, timeout); e != abi.EINTR {
+			return idError("semtimedop", Sem, int(s), e)
+		}
+	}
+}
+
+// SetInfo is struct semid_ds. A zero Time means never.
+type SetInfo struct {
+	ID int
+	Perm
+	NSems int
+	OTime time.Time // last semop
+	CTime time.Time // created, or last changed by IPC_SET, SETVAL or SETALL
+}
+
+func setInfo(id int, ds *abi.SemidDS) SetInfo {
+	return SetInfo{
+		ID: id, Perm: perm(ds.Perm), NSems: int(ds.Nsems),
+		OTime: unixTime(ds.Otime), CTime: unixTime(ds.Ctime),
+	}
+}
+
+// Stat returns all that the kernel knows of the set (IPC_STAT). It needs read
+// permission. See semctl(2).
+func (s Set) Stat() (SetInfo, error) {
+	ds, _, e := abi.Semstat(int(s), abi.IPCStat)
+	if e != 0 {
+		return SetInfo{}, lookupError("semctl IPC_STAT", Sem, int(s), e)
+	}
+	return setInfo(int(s), &ds), nil
+}
+
+// Set changes owner and permission bits (IPC_SET). Only the owner, the creator
+// and a process with CAP_SYS_ADMIN may.
+func (s Set) Set(o Ownership) error {
+	return lookupError("semctl IPC_SET", Sem, int(s), abi.Semset(int(s), o.UID, o.GID, uint32(o.Mode.Perm())))
+}
+
+// Remove removes the set at once (IPC_RMID); whoever waits on it gets EIDRM. Only
+// the owner, the creator and a process with CAP_SYS_ADMIN may.
+func (s Set) Remove() error {
+	return lookupError("semctl IPC_RMID", Sem, int(s), abi.Semrmid(int(s)))
+}
+
+// Value returns the value of semaphore num (GETVAL).
+func (s Set) Value(num int) (int, error) { return s.query("semctl GETVAL", num, abi.GetVal) }
+
+// PID returns the process that operated on semaphore num last (GETPID): by semop,
+// SETVAL, SETALL or an undo. It is 0 if none did or if it is not visible here.
+func (s Set) PID(num int) (int, error) { return s.query("semctl GETPID", num, abi.GetPid) }
+
+// NCount returns how many threads wait for semaphore num to grow (GETNCNT).
+func (s Set) NCount(num int) (int, error) { return s.query("semctl GETNCNT", num, abi.GetNcnt) }
+
+// ZCount returns how many threads wait for semaphore num to be zero (GETZCNT).
+func (s Set) ZCount(num int) (int, error) { return s.query("semctl GETZCNT", num, abi.GetZcnt) }
+
+func (s Set) query(op string, num, cmd int) (int, error) {
+	v, e := abi.Semquery(int(s), num, cmd)
+	return v, idError(op, Sem, int(s), e)
+}
+
+// SetValue gives semaphore num a value of 0 to 32767 (SETVAL). It clears every
+// process's undo adjustment of that semaphore. A value out of range is ERANGE.
+func (s Set) SetValue(num, value int) error {
+	if value != int(int32(value)) {
+		return idError("semctl SETVAL", Sem, int(s), abi.ERANGE)
+	}
+	return idError("semctl SETVAL", Sem, int(s), abi.Semsetval(int(s), num, value))
+}
+
+// Values returns the values of all semaphores at one moment (GETALL).
+func (s Set) Values() ([]uint16, error) {
+	info, err := s.Stat()
+	if err != nil {
+		return nil, err
+	}
+	values := make([]uint16, info.NSems)
+	if e := abi.Semall(int(s), abi.GetAll, values); e != 0 {
+		return nil, lookupError("semctl GETALL", Sem, int(s), e)
+	}
+	return values, nil
+}
+
+// SetValues gives all semaphores values at one moment (SETALL). There must be as
+// many as the set has semaphores, or it is EINVAL. It clears every process's undo
+// adjustments of the set.
+func (s Set) SetValues(values []uint16) error {
+	info, err := s.Stat()
+	if err != nil {
+		return err
+	}
+	if len(values) != info.NSems {
+		return idError("semctl SETALL", Sem, int(s), abi.EINVAL)
+	}
+	return lookupError("semctl SETALL", Sem, int(s), abi.Semall(int(s), abi.SetAll, values))
+}
