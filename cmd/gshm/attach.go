@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/getopt/cliargs"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func attachCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "attach",
+		Usage:     "hold a segment attached until interrupted, or while a command runs",
+		ArgsUsage: "REF [-- COMMAND ARG...]",
+		Description: "The command does not inherit the attachment, which no program does across exec(2).\n" +
+			"It finds the identifier in the environment variable GSHM_ID.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "attach for reading alone", DisableDefaultText: true},
+			&cli.StringFlag{Name: "at", Usage: "attach at the address `ADDR`", DefaultText: "the kernel chooses"},
+		},
+		Action: attach,
+	}
+}
+
+func attach(c *cli.Context) error {
+	operands, argv, found := cliargs.Cut(c.Args())
+	switch {
+	case len(operands) == 0:
+		return command.Usagef("REF is missing")
+	case len(operands) > 1:
+		return command.Usagef("%q is left over; a command to run stands behind --", operands[1])
+	case found && len(argv) == 0:
+		return command.Usagef("the command behind -- is missing")
+	}
+	options := sysv.AttachOptions{ReadOnly: c.Bool("read-only")}
+	if c.IsSet("at") {
+		addr, err := strconv.ParseUint(c.String("at"), 0, strconv.IntSize)
+		if err != nil || addr == 0 {
+			return command.Usagef("--at: %q is no address; write it like 0x7f0000000000", c.String("at"))
+		}
+		options.Addr = uintptr(addr)
+	}
+	segment, err := findSegment(operands[0])
+	if err != nil {
+		return err
+	}
+	mem, err := segment.Attach(options)
+	if err != nil {
+		return err
+	}
+	if found {
+		err = runAttached(argv, segment)
+	} else {
+		err = hold(c, mem)
+	}
+	return errors.Join(err, mem.Detach())
+}
+
+// interruptible returns a context that is done when the user wants to stop.
+func interruptible(parent context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+}
+
+func hold(c *cli.Context, mem *sysv.Attachment) error {
+	ctx, stop := interruptible(c.Context)
+	defer stop()
+	access := "read-write"
+	if mem.ReadOnly() {
+		access = "read-only"
+	}
+	if _, err := fmt.Fprintf(c.App.Writer, "segment %d attached %s at %#x, %d bytes\n", mem.Segment(), access, mem.Addr(), mem.Len()); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// runAttached runs a command and ends as it did. An interrupt from the terminal
+// reaches the command too; this process only waits for what it makes of it.
+func runAttached(argv []string, segment sysv.Segment) error {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GSHM_ID=%d", segment))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	over := make(chan struct{})
+	defer close(over)
+	go forward(signals, cmd.Process, over)
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return command.Exit(128 + int(ws.Signal()))
+		}
+		return command.Exit(exit.ExitCode())
+	}
+	return err
+}
+
+// forward passes on the signals that a terminal does not send to the command by
+// itself.
+func forward(signals <-chan os.Signal, to *os.Process, over <-chan struct{}) {
+	for {
+		select {
+		case s := <-signals:
+			if s != os.Interrupt {
+				_ = to.Signal(s) // it may be gone already
+			}
+		case <-over:
+			return
+		}
+	}
+}

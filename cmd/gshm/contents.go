@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/hexdump"
+	"github.com/sysvipc/gipc/internal/term"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func writeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "write",
+		Usage:     "write a file, or standard input, into a segment",
+		ArgsUsage: "REF [FILE]",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N` of the segment"},
+		},
+		Action: write,
+	}
+}
+
+func write(c *cli.Context) error {
+	args, err := command.Operands(c, 1, 2, "REF [FILE]")
+	if err != nil {
+		return err
+	}
+	offset, err := sizeFlag(c, "offset")
+	if err != nil {
+		return err
+	}
+	segment, err := findSegment(args[0])
+	if err != nil {
+		return err
+	}
+	source := os.Stdin
+	if len(args) > 1 {
+		if source, err = os.Open(args[1]); err != nil {
+			return err
+		}
+		defer source.Close()
+	}
+	mem, err := segment.Attach(sysv.AttachOptions{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeAll(mem, offset, source), mem.Detach())
+}
+
+// writeAll writes all of source or, if that does not fit, nothing. So it has to be
+// read to its end first.
+func writeAll(mem *sysv.Attachment, offset int64, source io.Reader) error {
+	room := int64(mem.Len()) - offset
+	if room < 0 {
+		return fmt.Errorf("offset %d is beyond the end of segment %d, which has %d bytes", offset, mem.Segment(), mem.Len())
+	}
+	data, err := io.ReadAll(io.LimitReader(source, room+1))
+	if err != nil {
+		return err
+	}
+	if int64(len(data)) > room {
+		return fmt.Errorf("the input does not fit: segment %d has %d bytes from offset %d on; nothing was written", mem.Segment(), room, offset)
+	}
+	_, err = mem.WriteAt(data, offset)
+	return err
+}
+
+func readCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "read",
+		Usage:       "write the contents of a segment to standard output",
+		ArgsUsage:   "REF",
+		Description: "A terminal gets control characters escaped, and zeros at the end left out.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N` of the segment"},
+			&cli.StringFlag{Name: "length", Aliases: []string{"n"}, Usage: "read `N` bytes", DefaultText: "up to the end"},
+			&cli.BoolFlag{Name: "hex", Aliases: []string{"x"}, Usage: "show bytes in hexadecimal", DisableDefaultText: true},
+		},
+		Action: read,
+	}
+}
+
+func read(c *cli.Context) error {
+	offset, err := sizeFlag(c, "offset")
+	if err != nil {
+		return err
+	}
+	length := int64(-1)
+	if c.IsSet("length") {
+		if length, err = sizeFlag(c, "length"); err != nil {
+			return err
+		}
+	}
+	segment, err := oneSegment(c)
+	if err != nil {
+		return err
+	}
+	mem, err := segment.Attach(sysv.AttachOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(readRange(c, mem, offset, length), mem.Detach())
+}
+
+func readRange(c *cli.Context, mem *sysv.Attachment, offset, length int64) error {
+	size := int64(mem.Len())
+	if length < 0 {
+		length = max(size-offset, 0)
+	}
+	if offset > size || length > size-offset {
+		return fmt.Errorf("%d bytes from offset %d reach beyond the end of segment %d, which has %d bytes", length, offset, mem.Segment(), size)
+	}
+	section := io.NewSectionReader(mem, offset, length)
+	switch {
+	case c.Bool("hex"):
+		return hexdump.Copy(c.App.Writer, section, uint64(offset))
+	case isTerminal(c.App.Writer):
+		return showText(c.App.Writer, c.App.ErrWriter, section)
+	default:
+		_, err := io.Copy(c.App.Writer, section)
+		return err
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(file.Fd())
+}
+
+// showText shows contents to a person: lines stay lines, all else that is not
+// printable is escaped, and the zeros that fill up a segment are only counted.
+func showText(out, notes io.Writer, contents io.Reader) error {
+	all, err := io.ReadAll(contents)
+	if err != nil {
+		return err
+	}
+	text := bytes.TrimRight(all, "\x00")
+	w := bufio.NewWriter(out)
+	for line := range bytes.Lines(text) {
+		body := bytes.TrimSuffix(line, []byte{'\n'})
+		w.WriteString(command.OneLine(string(body)))
+		w.WriteByte('\n')
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if zeros := len(all) - len(text); zeros > 0 {
+		fmt.Fprintf(notes, "(%d zero bytes follow)\n", zeros)
+	}
+	return nil
+}

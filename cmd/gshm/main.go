@@ -1,0 +1,42 @@
+// Gshm works with one shared memory segment: it makes, attaches, shows, changes,
+// locks, reads, writes and removes it. See gshm(1) or gshm --help.
+package main
+
+import (
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+)
+
+func main() { os.Exit(command.Run(app(), os.Args)) }
+
+const description = `A REF names a segment:
+   65538  id:65538         its identifier
+   0x000004d2  key:1234    its key, in any base of C behind key:
+   ftok:PATH[:PROJ]        the key that ftok(3) makes of PATH and PROJ, a number
+                           from 1 to 255 or one character, 1 if left out
+Sizes take K M G KiB MiB GiB (powers of 1024) and KB MB GB (powers of 1000).
+Exit status: 0 done, 1 something failed, 2 the command line was wrong.`
+
+func app() *cli.App {
+	return &cli.App{
+		Name:        "gshm",
+		Usage:       "work with a System V shared memory segment",
+		Description: description,
+		Commands: []*cli.Command{
+			createCommand(),
+			keyCommand(),
+			attachCommand(),
+			statCommand(),
+			setCommand(),
+			lockCommand(),
+			unlockCommand(),
+			rmCommand(),
+			writeCommand(),
+			readCommand(),
+			demoCommand(),
+		},
+	}
+}

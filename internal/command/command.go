@@ -1,0 +1,173 @@
+// Package command is what gshm and gipcs have in common as programs: reading the
+// command line as getopt_long(3) does, one line for an error, and the exit status.
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/explain"
+	"github.com/sysvipc/gipc/internal/getopt/cliargs"
+	"github.com/sysvipc/gipc/internal/term"
+)
+
+// Version is the version of the module, which both commands print.
+const Version = "0.1.0"
+
+// Exit statuses.
+const (
+	Done   = 0
+	Failed = 1
+	Misuse = 2
+)
+
+// An Exit ends the command with a status and without a message, since what there
+// was to say has been said.
+type Exit int
+
+func (e Exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// A usageError is a command line that was wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Usagef returns an error of the command line; the exit status will be Misuse.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// Usage makes err an error of the command line, nil if it is nil.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+// Run runs app and returns the exit status. Errors go to app.ErrWriter, a line
+// each.
+func Run(app *cli.App, argv []string) int {
+	prepare(app)
+	argv, err := cliargs.Canonical(app, argv)
+	if err != nil {
+		var wrong *cliargs.Error
+		if errors.As(err, &wrong) && wrong.Command != "" {
+			err = fmt.Errorf("%s: %w", wrong.Command, err)
+		}
+		err = usageError{err}
+	} else {
+		err = app.Run(argv)
+	}
+	return Status(app.ErrWriter, app.Name, err)
+}
+
+// prepare makes cli leave messages and exit statuses to Run.
+func prepare(app *cli.App) {
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version", DisableDefaultText: true}
+	app.Version = Version
+	app.ErrWriter = os.Stderr
+	app.HideHelpCommand = true
+	app.DisableSliceFlagSeparator = true
+	app.ExitErrHandler = func(*cli.Context, error) {}
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	for _, c := range app.Commands {
+		prepareCommand(c)
+	}
+	if app.Action == nil {
+		app.Action = rejectCommand
+	}
+}
+
+func prepareCommand(c *cli.Command) {
+	c.HideHelpCommand = true
+	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	action := c.Action
+	c.Action = func(ctx *cli.Context) error {
+		err := action(ctx)
+		if wrong := (usageError{}); errors.As(err, &wrong) {
+			return usageError{fmt.Errorf("%s: %w", c.Name, wrong.error)}
+		}
+		return err
+	}
+	for _, sub := range c.Subcommands {
+		prepareCommand(sub)
+	}
+}
+
+// rejectCommand is what cli runs for a command that it does not know.
+func rejectCommand(c *cli.Context) error {
+	known := make([]string, len(c.App.VisibleCommands()))
+	for i, command := range c.App.VisibleCommands() {
+		known[i] = command.Name
+	}
+	list := strings.Join(known, ", ")
+	if c.NArg() == 0 {
+		return Usagef("no command given; the commands are %s", list)
+	}
+	return Usagef("there is no command %q; the commands are %s", c.Args().First(), list)
+}
+
+// Status reports err on w, under the name of the program, and returns the exit
+// status that it comes to.
+func Status(w io.Writer, name string, err error) int {
+	var (
+		exit  Exit
+		wrong usageError
+	)
+	switch {
+	case err == nil:
+		return Done
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.As(err, &wrong):
+		Report(w, name, wrong.error)
+		return Misuse
+	default:
+		Report(w, name, err)
+		return Failed
+	}
+}
+
+// Report writes err as one line that a terminal shows as it is.
+func Report(w io.Writer, name string, err error) {
+	fmt.Fprintf(w, "%s: %s\n", name, OneLine(explain.Error(err)))
+}
+
+// OneLine makes s safe for a terminal, and a single line. Unlike term.Escape it
+// leaves backslashes alone, which messages have of their own.
+func OneLine(s string) string {
+	var b []byte
+	for rest := s; rest != ""; {
+		head, tail, found := strings.Cut(rest, `\`)
+		b = term.AppendEscape(b, head)
+		if found {
+			b = append(b, '\\')
+		}
+		rest = tail
+	}
+	return string(b)
+}
+
+// Operands returns the operands of the command, at least least and at most most
+// of them (any number if that is negative). The words what say what they are.
+func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
+	args := cliargs.Operands(c.Args())
+	switch {
+	case len(args) < least:
+		return nil, Usagef("%s is missing", what)
+	case most >= 0 && len(args) > most:
+		return nil, Usagef("%q is left over; expected is %s", args[most], expected(most, what))
+	}
+	return args, nil
+}
+
+func expected(most int, what string) string {
+	if most == 0 {
+		return "no argument"
+	}
+	return what + " alone"
+}

@@ -1,0 +1,146 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// End is the line that ends its writer, and the reader.
+const End = "end"
+
+// ErrBusy is returned to a second reader.
+var ErrBusy = errors.New("there is a reader in this session already")
+
+// A Writer puts lines into the session.
+type Writer struct {
+	s    *Session
+	line uint32
+	pid  int32
+}
+
+// Writer returns the writing end, for the process pid.
+func (s *Session) Writer(pid int) *Writer { return &Writer{s: s, pid: int32(pid)} }
+
+// Stuck tells whether a line is waiting to be read and nobody is there to read it.
+func (w *Writer) Stuck() bool {
+	free, err := w.s.set.Value(semFree)
+	noReader, err2 := w.s.set.Value(semReader)
+	return err == nil && err2 == nil && free == 0 && noReader > 0
+}
+
+// Write passes a line of any length. It waits until the reader has room for its
+// last chunk; the line may be unread when it returns. Cancelled within a line of
+// several chunks it leaves a part behind, which the reader recognises and drops.
+func (w *Writer) Write(ctx context.Context, line []byte) error {
+	if err := w.s.set.Do(ctx, downUndo(semWriter)); err != nil {
+		return err
+	}
+	w.line++
+	err := w.writeChunks(ctx, line)
+	_, err2 := w.s.set.TryDo(upUndo(semWriter))
+	return errors.Join(err, err2)
+}
+
+func (w *Writer) writeChunks(ctx context.Context, line []byte) error {
+	for offset := 0; offset == 0 || offset < len(line); {
+		if err := w.s.set.Do(ctx, downUndo(semFree)); err != nil {
+			return err
+		}
+		n := copy(w.s.chunk, line[offset:])
+		h := w.s.head
+		h.PID, h.Line, h.Total, h.Offset, h.Length = w.pid, w.line, uint64(len(line)), uint64(offset), uint64(n)
+		if err := w.s.pass(semFree, semFull); err != nil {
+			return err
+		}
+		offset = max(offset+n, 1)
+	}
+	return nil
+}
+
+// pass hands the chunk over in one step: the undo of the decrement of from goes,
+// and to is raised.
+func (s *Session) pass(from, to uint16) error {
+	_, err := s.set.TryDo(upUndo(from), down(from), up(to))
+	return err
+}
+
+// Flush waits until the last line has been read.
+func (w *Writer) Flush(ctx context.Context) error {
+	return w.s.set.Do(ctx, down(semFree), up(semFree))
+}
+
+// A Reader takes lines out of the session.
+type Reader struct {
+	s       *Session
+	partial []byte // of a line that came in part
+	pid     int32  // its writer
+	line    uint32 // its number
+	taken   bool   // the chunk is held; it is given back by the next Read or Close
+}
+
+// Reader returns the reading end. There can be only one at a time: ErrBusy.
+func (s *Session) Reader() (*Reader, error) {
+	ok, err := s.set.TryDo(downUndo(semReader))
+	if err == nil && !ok {
+		pid, _ := s.set.PID(semReader)
+		err = fmt.Errorf("%w (pid %d)", ErrBusy, pid)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{s: s}, nil
+}
+
+// A Line is a line of text and the process that wrote it.
+type Line struct {
+	PID  int
+	Text []byte
+}
+
+// Read returns the next line. It counts as read only with the next call of Read
+// or Done: if the reader is killed before, the next reader gets it again (of a
+// line of several chunks the last one, which it drops). Text is valid until then.
+// The parts of a line whose writer was killed are dropped.
+func (r *Reader) Read(ctx context.Context) (Line, error) {
+	for {
+		if err := r.Done(); err != nil {
+			return Line{}, err
+		}
+		if err := r.s.set.Do(ctx, downUndo(semFull)); err != nil {
+			return Line{}, err
+		}
+		r.taken = true
+		whole, err := r.takeChunk()
+		if whole || err != nil {
+			return Line{PID: int(r.pid), Text: r.partial}, err
+		}
+	}
+}
+
+// Done says that the line which Read returned last has been dealt with.
+func (r *Reader) Done() error {
+	if !r.taken {
+		return nil
+	}
+	r.taken = false
+	return r.s.pass(semFull, semFree)
+}
+
+// takeChunk adds the chunk to the line in the making and tells whether that is
+// whole. What stands in the segment is read once, and not trusted.
+func (r *Reader) takeChunk() (whole bool, err error) {
+	h := r.s.head
+	pid, line, total, offset, length := h.PID, h.Line, h.Total, h.Offset, h.Length
+	if length > uint64(len(r.s.chunk)) || offset > total || length > total-offset {
+		return false, errors.New("the segment holds a chunk that makes no sense; is another program writing to it?")
+	}
+	if offset == 0 {
+		r.pid, r.line, r.partial = pid, line, r.partial[:0]
+	}
+	if pid != r.pid || line != r.line || offset != uint64(len(r.partial)) {
+		return false, nil // the rest of a line whose beginning went to another reader
+	}
+	r.partial = append(r.partial, r.s.chunk[:length]...)
+	return uint64(len(r.partial)) == total, nil
+}

@@ -1,0 +1,139 @@
+// Package explain says in a sentence what an error of the kernel means for the
+// object at hand: which limit was reached and which sysctl raises it, who owns what
+// may not be touched, whether an identifier is stale.
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A Creation is an error of making an object, with what was asked for, so that the
+// limit in its way can be named.
+type Creation struct {
+	Size  int64 // bytes of a segment
+	NSems int   // semaphores of a set
+	Huge  bool  // a segment of huge pages
+	Err   error
+}
+
+func (c *Creation) Error() string { return c.Err.Error() }
+
+// Unwrap returns the error of the call.
+func (c *Creation) Unwrap() error { return c.Err }
+
+// Error returns the sentence for err: its own text, unless an error of package sysv
+// is behind it. Joined errors become one line.
+func Error(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var sentences []string
+		for _, err := range joined.Unwrap() {
+			sentences = append(sentences, Error(err))
+		}
+		return strings.Join(sentences, "; ")
+	}
+	var e *sysv.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	var c *Creation
+	if errors.As(err, &c) {
+		if s := creation(c, e); s != "" {
+			return s
+		}
+	}
+	return sentence(e)
+}
+
+func object(e *sysv.Error) string {
+	if e.ByKey {
+		return fmt.Sprintf("%s with key %v", e.Kind.Noun(), e.Key)
+	}
+	return fmt.Sprintf("%s %d", e.Kind.Noun(), e.ID)
+}
+
+func sentence(e *sysv.Error) string {
+	switch {
+	case errors.Is(e, abi.EIDRM):
+		return object(e) + " was removed meanwhile"
+	case errors.Is(e, fs.ErrNotExist):
+		return "there is no " + object(e)
+	case errors.Is(e, fs.ErrExist):
+		return existing(e) + " exists already"
+	case errors.Is(e, fs.ErrPermission):
+		return "permission denied: " + existing(e) + owner(e)
+	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
+		return "there is no " + object(e)
+	case errors.Is(e, errors.ErrUnsupported):
+		return e.Op + ": " + e.Err.Error()
+	default:
+		return fmt.Sprintf("%s: %s: %v", object(e), e.Op, e.Err)
+	}
+}
+
+// facts are what the sentences need of an object of any kind.
+type facts struct {
+	id   int
+	perm sysv.Perm
+}
+
+// find looks for the object of e among all that there are: the caller may not be
+// allowed to ask for it by its identifier.
+func find(e *sysv.Error) (found facts, ok bool) {
+	match := func(id int, p sysv.Perm) bool {
+		ok = !e.ByKey && id == e.ID || e.ByKey && e.Key != sysv.Private && p.Key == e.Key
+		if ok {
+			found = facts{id, p}
+		}
+		return ok
+	}
+	switch e.Kind {
+	case sysv.Shm:
+		for i, err := range sysv.Segments() {
+			if err != nil || match(i.ID, i.Perm) {
+				break
+			}
+		}
+	case sysv.Sem:
+		for i, err := range sysv.Sets() {
+			if err != nil || match(i.ID, i.Perm) {
+				break
+			}
+		}
+	case sysv.Msg:
+		for i, err := range sysv.Queues() {
+			if err != nil || match(i.ID, i.Perm) {
+				break
+			}
+		}
+	}
+	return found, ok
+}
+
+func exists(e *sysv.Error) bool {
+	_, ok := find(e)
+	return ok
+}
+
+// existing names an object that is there, by its identifier too.
+func existing(e *sysv.Error) string {
+	f, ok := find(e)
+	if e.ByKey && ok {
+		return fmt.Sprintf("%s (id %d)", object(e), f.id)
+	}
+	return object(e)
+}
+
+func owner(e *sysv.Error) string {
+	f, ok := find(e)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" belongs to uid %d, its mode is %04o, you are uid %d", f.perm.UID, f.perm.Mode, os.Geteuid())
+}
