@@ -19,6 +19,7 @@ const (
 	octal
 	boolean
 	moment
+	span
 	list
 	object
 	objects
@@ -138,6 +139,12 @@ func Time(t time.Time) Cell {
 	c.meta |= uint64(t.Nanosecond()) << 32
 	c.ext = t.Location()
 	return c
+}
+
+// Duration is a length of time of at least 0, in whole seconds: a number of them for
+// machines, 3d4h for people.
+func Duration(d time.Duration) Cell {
+	return newCell(span, 0, uint64(max(d, 0)/time.Second))
 }
 
 // List is any number of values: an array in JSON, elsewhere joined by commas.

@@ -63,6 +63,8 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 			return c.time().AppendFormat(dst, o.TimeLayout)
 		}
 		return appendScalar(dst, c)
+	case span:
+		return units.AppendDuration(dst, time.Duration(c.num)*time.Second)
 	case list:
 		items := c.items()
 		for i := range items {

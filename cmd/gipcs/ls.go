@@ -1,0 +1,104 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/listing"
+	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func lsCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "ls",
+		Usage:       "list objects",
+		Description: "All kinds of objects, unless some are chosen. Columns for -o and --sort:\n" + columnHelp(),
+		Flags: append(append(kindFlags(),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show the columns `LIST`; with a + in front, in addition to those shown anyway"},
+			&cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
+			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
+		), command.FormatFlags("plain")...),
+		Action: ls,
+	}
+}
+
+func columnHelp() string {
+	var b []byte
+	for _, c := range listing.All() {
+		b = append(b, "   "+c.Name+strings.Repeat(" ", max(12-len(c.Name), 1))+c.About+"\n"...)
+	}
+	return string(b[:len(b)-1])
+}
+
+// kindFlags are the flags that choose kinds of objects, named as in ipcs.
+func kindFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "shmems", Aliases: []string{"m"}, Usage: "shared memory segments", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "semaphores", Aliases: []string{"s"}, Usage: "semaphore sets", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "queues", Aliases: []string{"q"}, Usage: "message queues", DisableDefaultText: true},
+	}
+}
+
+// kindsOf returns the kinds that are chosen, all of them if none is.
+func kindsOf(c *cli.Context) (kinds []sysv.Kind) {
+	all := []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}
+	for i, flag := range []string{"shmems", "semaphores", "queues"} {
+		if c.Bool(flag) {
+			kinds = append(kinds, all[i])
+		}
+	}
+	if len(kinds) == 0 {
+		return all
+	}
+	return kinds
+}
+
+func ls(c *cli.Context) error {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+		return err
+	}
+	format, err := command.FormatOf(c)
+	if err != nil {
+		return err
+	}
+	kinds := kindsOf(c)
+	list, order, err := layout(c, kinds, format)
+	if err != nil {
+		return command.Usage(err)
+	}
+	inv, err := inventory.Collect(inventory.Options{Kinds: kinds, Want: list.Want() | order.Want()})
+	if err != nil {
+		return err
+	}
+	names := account.New()
+	for i := range inv.Objects {
+		perm := inv.Objects[i].Perm()
+		names.ExpectUser(perm.UID)
+		names.ExpectUser(perm.CUID)
+	}
+	order.Sort(inv, names)
+	return command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), render.Options{
+		NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human"),
+	})
+}
+
+// layout reads which columns are wanted, and how they are sorted.
+func layout(c *cli.Context, kinds []sysv.Kind, format render.Format) (list listing.List, order listing.Order, err error) {
+	machine := format == render.JSON || format == render.NDJSON || format == render.CSV
+	list = listing.Default(kinds, machine)
+	if c.IsSet("output") {
+		if list, err = listing.Choose(c.String("output"), list); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.IsSet("sort") {
+		order, err = listing.ParseOrder(c.String("sort"))
+	}
+	return list, order, err
+}

@@ -1,0 +1,71 @@
+// Gipcs shows and cleans the System V IPC objects of a system. Called under the
+// name of ipcs, ipcrm, ipcmk or lsipc it behaves as that program. See gipcs(1) or
+// gipcs --help.
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/utillinux"
+	"github.com/sysvipc/gipc/internal/utillinux/program"
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+// run keeps package cli out of the way of the drop-in programs: what it sets up is
+// paid at every start.
+func run(argv []string) int {
+	name := filepath.Base(argv[0])
+	if stand := utillinux.Lookup(name); stand != nil {
+		return stand(argv[1:], environment(argv[0]))
+	}
+	if listsAsIpcs(argv[1:]) {
+		return utillinux.Lookup("ipcs")(argv[1:], environment(argv[0]))
+	}
+	return command.Run(app(), argv)
+}
+
+// listsAsIpcs tells whether these are the arguments of ipcs: none, or flags first.
+func listsAsIpcs(args []string) bool {
+	if len(args) == 0 {
+		return true
+	}
+	switch args[0] {
+	case "-h", "--help", "-V", "--version", "--generate-bash-completion":
+		return false
+	}
+	return strings.HasPrefix(args[0], "-")
+}
+
+func environment(name string) program.Env {
+	return program.Env{
+		Name: name, Version: command.Version,
+		Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv,
+	}
+}
+
+const description = `Without a command, and with the flags of ipcs(1), it prints what ipcs prints.
+
+A KIND:REF names an object:
+   shm:65538  sem:id:5         by its identifier
+   shm:0x4d2  msg:key:1234     by its key, in any base of C behind key:
+   sem:ftok:PATH[:PROJ]        by the key that ftok(3) makes of PATH and PROJ
+Exit status: 0 done, 1 something failed, 2 the command line was wrong.`
+
+func app() *cli.App {
+	return &cli.App{
+		Name:        "gipcs",
+		Usage:       "see and clean the System V IPC objects of a system",
+		UsageText:   "gipcs [-mqsa] [-tpclu] [-i ID]\ngipcs COMMAND [FLAG...] [ARG...]",
+		Description: description,
+		Commands: []*cli.Command{
+			lsCommand(),
+			rmCommand(),
+		},
+	}
+}
