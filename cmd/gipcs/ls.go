@@ -90,8 +90,7 @@ func ls(c *cli.Context) error {
 
 // layout reads which columns are wanted, and how they are sorted.
 func layout(c *cli.Context, kinds []sysv.Kind, format render.Format) (list listing.List, order listing.Order, err error) {
-	machine := format == render.JSON || format == render.NDJSON || format == render.CSV
-	list = listing.Default(kinds, machine)
+	list = listing.Default(kinds, forMachines(format))
 	if c.IsSet("output") {
 		if list, err = listing.Choose(c.String("output"), list); err != nil {
 			return nil, nil, err
@@ -101,4 +100,9 @@ func layout(c *cli.Context, kinds []sysv.Kind, format render.Format) (list listi
 		order, err = listing.ParseOrder(c.String("sort"))
 	}
 	return list, order, err
+}
+
+// forMachines tells whether programs read a format rather than people.
+func forMachines(f render.Format) bool {
+	return f == render.JSON || f == render.NDJSON || f == render.CSV
 }

@@ -35,8 +35,11 @@ func listsAsIpcs(args []string) bool {
 	if len(args) == 0 {
 		return true
 	}
+	if command.Completing(args) {
+		return false
+	}
 	switch args[0] {
-	case "-h", "--help", "-V", "--version", "--generate-bash-completion":
+	case "-h", "--help", "-V", "--version":
 		return false
 	}
 	return strings.HasPrefix(args[0], "-")
@@ -66,6 +69,10 @@ func app() *cli.App {
 		Commands: []*cli.Command{
 			lsCommand(),
 			rmCommand(),
+			limitsCommand(),
+			mkCommand(),
+			linkCommand(),
+			command.CompletionCommand(),
 		},
 	}
 }

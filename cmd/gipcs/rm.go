@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/removal"
 	"github.com/sysvipc/gipc/internal/units"
@@ -29,7 +30,8 @@ func rmCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be removed, and remove nothing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is removed", DisableDefaultText: true},
 		},
-		Action: rm,
+		Action:       rm,
+		BashComplete: command.CompleteWith(everyRef),
 	}
 }
 
@@ -133,3 +135,15 @@ func readID(s string) (ref.Ref, error) {
 }
 
 func readKey(s string) (ref.Ref, error) { return ref.Parse("key:" + s) }
+
+// everyRef returns all objects as REFs with their kind.
+func everyRef() (refs []string) {
+	inv, err := inventory.Collect(inventory.Options{})
+	if err != nil {
+		return nil
+	}
+	for i := range inv.Objects {
+		refs = append(refs, fmt.Sprintf("%v:%d", inv.Objects[i].Kind, inv.Objects[i].ID()))
+	}
+	return refs
+}

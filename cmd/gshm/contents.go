@@ -12,7 +12,6 @@ import (
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/hexdump"
-	"github.com/sysvipc/gipc/internal/term"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -33,7 +32,7 @@ func write(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	offset, err := sizeFlag(c, "offset")
+	offset, err := command.SizeFlag(c, "offset")
 	if err != nil {
 		return err
 	}
@@ -89,13 +88,13 @@ func readCommand() *cli.Command {
 }
 
 func read(c *cli.Context) error {
-	offset, err := sizeFlag(c, "offset")
+	offset, err := command.SizeFlag(c, "offset")
 	if err != nil {
 		return err
 	}
 	length := int64(-1)
 	if c.IsSet("length") {
-		if length, err = sizeFlag(c, "length"); err != nil {
+		if length, err = command.SizeFlag(c, "length"); err != nil {
 			return err
 		}
 	}
@@ -122,17 +121,12 @@ func readRange(c *cli.Context, mem *sysv.Attachment, offset, length int64) error
 	switch {
 	case c.Bool("hex"):
 		return hexdump.Copy(c.App.Writer, section, uint64(offset))
-	case isTerminal(c.App.Writer):
+	case command.IsTerminal(c.App.Writer):
 		return showText(c.App.Writer, c.App.ErrWriter, section)
 	default:
 		_, err := io.Copy(c.App.Writer, section)
 		return err
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(file.Fd())
 }
 
 // showText shows contents to a person: lines stay lines, all else that is not

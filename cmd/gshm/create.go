@@ -22,7 +22,7 @@ func createCommand() *cli.Command {
 			&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Usage: "`SIZE` in bytes, such as 1MiB (needed)"},
 			&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "permission bits, `OCTAL`"},
 			&cli.BoolFlag{Name: "exclusive", Aliases: []string{"x"}, Usage: "fail if the key is taken", DisableDefaultText: true},
-			&cli.GenericFlag{Name: "huge", Value: &hugeValue{}, Usage: "use huge pages, of `SIZE` or the system's default", DefaultText: "ordinary pages"},
+			command.HugeFlag(),
 			&cli.BoolFlag{Name: "noreserve", Usage: "set no swap space aside", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "lock", Usage: "keep the pages out of swap space", DisableDefaultText: true},
@@ -43,23 +43,23 @@ func create(c *cli.Context) error {
 	if !c.IsSet("size") {
 		return command.Usagef("--size is missing")
 	}
-	size, err := sizeFlag(c, "size")
+	size, err := command.SizeFlag(c, "size")
 	if err == nil && size == 0 {
 		err = command.Usagef("--size: a segment has at least 1 byte")
 	}
 	if err != nil {
 		return err
 	}
-	mode, err := modeFlag(c, "mode")
+	mode, err := command.ModeFlag(c, "mode")
 	if err != nil {
 		return err
 	}
-	huge, err := hugeFlag(c)
+	huge, err := command.HugePages(c)
 	if err != nil {
 		return err
 	}
 	options := sysv.SegmentOptions{
-		Mode:      fs.FileMode(mode),
+		Mode:      mode,
 		Exclusive: c.Bool("exclusive"),
 		HugePages: huge,
 		NoReserve: c.Bool("noreserve"),
@@ -68,13 +68,13 @@ func create(c *cli.Context) error {
 	if err != nil {
 		return &explain.Creation{Size: size, Huge: options.HugePages != 0, Err: err}
 	}
-	if err := prepare(segment, c.Bool("populate"), c.Bool("lock")); err != nil {
-		if made { // nothing half-made stays
-			err = errors.Join(err, segment.Remove())
-		}
-		return err
+	err = prepare(segment, c.Bool("populate"), c.Bool("lock"))
+	if err == nil {
+		_, err = fmt.Fprintln(c.App.Writer, int(segment))
 	}
-	_, err = fmt.Fprintln(c.App.Writer, int(segment))
+	if err != nil && made { // nothing half-made stays, nor what nobody knows the name of
+		err = errors.Join(err, segment.Remove())
+	}
 	return err
 }
 

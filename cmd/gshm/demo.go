@@ -64,7 +64,7 @@ func demoConfig(c *cli.Context, key, semKey sysv.Key) (demo.Config, error) {
 		}
 	}
 	var err error
-	config.Size, err = sizeFlag(c, "size")
+	config.Size, err = command.SizeFlag(c, "size")
 	if c.Bool("classic") && !c.IsSet("size") {
 		config.Size = demo.ClassicSize
 	}
@@ -119,7 +119,9 @@ func passLines(ctx context.Context, c *cli.Context, w *demo.Writer) error {
 	if lines.err != nil {
 		return lines.err
 	}
-	lonely(c, w)
+	if ctx.Err() == nil {
+		lonely(c, w)
+	}
 	if err := w.Flush(ctx); err != nil {
 		return unread(c, w, err)
 	}
@@ -264,7 +266,7 @@ func input(ctx context.Context, c *cli.Context) *inputReader {
 		})
 	}()
 	prompt := func() {}
-	if isTerminal(os.Stdin) {
+	if command.IsTerminal(os.Stdin) {
 		prompt = func() { fmt.Fprint(c.App.Writer, "Enter some text: ") }
 	}
 	return &inputReader{ctx: ctx, prompt: prompt, lines: lines, errs: errs}

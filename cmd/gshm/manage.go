@@ -14,19 +14,26 @@ func setCommand() *cli.Command {
 		Name:      "set",
 		Usage:     "change the owner or the permission bits of a segment",
 		ArgsUsage: "REF",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Usage: "permission bits, `OCTAL`"},
-			&cli.StringFlag{Name: "uid", Aliases: []string{"u"}, Usage: "owner, a number or a name (`USER`)"},
-			&cli.StringFlag{Name: "gid", Aliases: []string{"g"}, Usage: "group, a number or a name (`GROUP`)"},
-		},
+		}, command.OwnerFlags()...),
 		Action: set,
 	}
 }
 
 func set(c *cli.Context) error {
-	change, err := ownershipChange(c)
+	change, err := command.Owner(c)
 	if err != nil {
 		return err
+	}
+	if change == nil && !c.IsSet("mode") {
+		return command.Usagef("nothing to change; give --mode, --uid or --gid")
+	}
+	var mode fs.FileMode
+	if c.IsSet("mode") {
+		if mode, err = command.ModeFlag(c, "mode"); err != nil {
+			return err
+		}
 	}
 	segment, err := oneSegment(c)
 	if err != nil {
@@ -36,46 +43,14 @@ func set(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return segment.Set(change(info.Ownership()))
-}
-
-// ownershipChange returns what the flags make of an ownership.
-func ownershipChange(c *cli.Context) (func(sysv.Ownership) sysv.Ownership, error) {
-	var (
-		mode     uint32
-		uid, gid uint32
-		err      error
-	)
-	if !c.IsSet("mode") && !c.IsSet("uid") && !c.IsSet("gid") {
-		return nil, command.Usagef("nothing to change; give --mode, --uid or --gid")
+	owner := info.Ownership()
+	if change != nil {
+		change(&owner)
 	}
 	if c.IsSet("mode") {
-		if mode, err = modeFlag(c, "mode"); err != nil {
-			return nil, err
-		}
+		owner.Mode = mode
 	}
-	if c.IsSet("uid") {
-		if uid, err = uidOf(c.String("uid")); err != nil {
-			return nil, command.Usagef("--uid: %w", err)
-		}
-	}
-	if c.IsSet("gid") {
-		if gid, err = gidOf(c.String("gid")); err != nil {
-			return nil, command.Usagef("--gid: %w", err)
-		}
-	}
-	return func(o sysv.Ownership) sysv.Ownership {
-		if c.IsSet("mode") {
-			o.Mode = fs.FileMode(mode)
-		}
-		if c.IsSet("uid") {
-			o.UID = uid
-		}
-		if c.IsSet("gid") {
-			o.GID = gid
-		}
-		return o
-	}, nil
+	return segment.Set(owner)
 }
 
 func lockCommand() *cli.Command {

@@ -51,6 +51,8 @@ func Usage(err error) error {
 // Run runs app and returns the exit status. Errors go to app.ErrWriter, a line
 // each.
 func Run(app *cli.App, argv []string) int {
+	out := &output{File: os.Stdout}
+	app.Writer = out
 	prepare(app)
 	argv, err := cliargs.Canonical(app, argv)
 	if err != nil {
@@ -62,7 +64,25 @@ func Run(app *cli.App, argv []string) int {
 	} else {
 		err = app.Run(argv)
 	}
+	if err == nil {
+		err = out.err
+	}
 	return Status(app.ErrWriter, app.Name, err)
+}
+
+// An output is standard output, and remembers the first error of writing to it: not
+// everybody who writes there, cli with its help for one, looks at errors.
+type output struct {
+	*os.File
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.File.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // prepare makes cli leave messages and exit statuses to Run.
@@ -71,6 +91,7 @@ func prepare(app *cli.App) {
 	app.Version = Version
 	app.ErrWriter = os.Stderr
 	app.HideHelpCommand = true
+	app.EnableBashCompletion = true
 	app.DisableSliceFlagSeparator = true
 	app.ExitErrHandler = func(*cli.Context, error) {}
 	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
@@ -152,8 +173,8 @@ func OneLine(s string) string {
 	return string(b)
 }
 
-// Operands returns the operands of the command, at least least and at most most
-// of them (any number if that is negative). The words what say what they are.
+// Operands returns the operands of the command, from least to most
+// of them (any number if most is negative). The words what say what they are.
 func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	args := cliargs.Operands(c.Args())
 	switch {

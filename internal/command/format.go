@@ -3,7 +3,6 @@ package command
 import (
 	"io"
 	"iter"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -45,9 +44,19 @@ func WriteRecords(c *cli.Context, f render.Format, columns []render.Column, rows
 // forOutput adds to o what follows from where the output goes.
 func forOutput(w io.Writer, o render.Options) render.Options {
 	o.DrawTable = boxed.Draw
-	if file, ok := w.(*os.File); ok && term.IsTerminal(file.Fd()) {
-		o.Colour = term.ColourEnabled(file.Fd())
-		o.MaxWidth = term.Width(file.Fd())
+	if IsTerminal(w) {
+		fd := w.(descriptor).Fd()
+		o.Colour = term.ColourEnabled(fd)
+		o.MaxWidth = term.Width(fd)
 	}
 	return o
+}
+
+// A descriptor is what an *os.File and a command's output have in common.
+type descriptor interface{ Fd() uintptr }
+
+// IsTerminal tells whether w, a file or the command's output, is a terminal.
+func IsTerminal(w any) bool {
+	d, ok := w.(descriptor)
+	return ok && term.IsTerminal(d.Fd())
 }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"iter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/limits"
+	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/internal/units"
+)
+
+// warnFrom is the share of a limit, in percent, from which on it is marked.
+const warnFrom = 80
+
+func limitsCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "limits",
+		Usage:       "show the limits of the system and what is in use of them",
+		Description: "A limit of which 80 % are in use is marked with \"high\". kernel.sem[N] is the N-th number\nof that sysctl.",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "check", Usage: "show only limits of which more than `PERCENT` are in use; exit 1 if there are any"},
+		}, command.FormatFlags("plain")...),
+		Action: showLimits,
+	}
+}
+
+func showLimits(c *cli.Context) error {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+		return err
+	}
+	format, err := command.FormatOf(c)
+	if err != nil {
+		return err
+	}
+	checked := c.IsSet("check")
+	var bound uint64
+	if checked {
+		if bound, err = units.ParseUint("percentage", c.String("check"), 100); err != nil {
+			return command.Usagef("--check: %w", err)
+		}
+	}
+	all, err := limits.Read()
+	if err != nil {
+		return err
+	}
+	shown := all
+	if checked {
+		shown = above(all, float64(bound))
+		if len(shown) == 0 && !forMachines(format) {
+			return nil
+		}
+	}
+	if err := command.WriteRows(c, format, limitColumns(), limitRows(shown), render.Options{}); err != nil {
+		return err
+	}
+	if checked && len(shown) > 0 {
+		return command.Exit(command.Failed)
+	}
+	return nil
+}
+
+func above(all []limits.Limit, percent float64) (high []limits.Limit) {
+	for _, l := range all {
+		if l.Counted && 100*l.Share() > percent {
+			high = append(high, l)
+		}
+	}
+	return high
+}
+
+func limitColumns() []render.Column {
+	return []render.Column{
+		{Name: "limit", Heading: "LIMIT"},
+		{Name: "kind", Heading: "KIND"},
+		{Name: "value", Heading: "VALUE", Align: render.Right},
+		{Name: "use", Heading: "USE", Align: render.Right},
+		{Name: "percent", Heading: "USE%", Align: render.Right},
+		{Name: "mark", Heading: "MARK"},
+		{Name: "sysctl", Heading: "SYSCTL"},
+		{Name: "about", Heading: "ABOUT"},
+	}
+}
+
+func limitRows(all []limits.Limit) iter.Seq[[]render.Cell] {
+	return func(yield func([]render.Cell) bool) {
+		for _, l := range all {
+			use, percent, mark, sysctl := render.Unknown(), render.Unknown(), render.Unknown(), render.Unknown()
+			if l.Counted {
+				use, percent = render.Uint(l.Use), render.Float(100*l.Share(), 1)
+				if 100*l.Share() >= warnFrom {
+					percent, mark = percent.Warn(), render.Text("high").Warn()
+				}
+			}
+			if l.Sysctl != "" {
+				sysctl = render.Text(l.Sysctl)
+			}
+			if !yield([]render.Cell{
+				render.Text(l.Name), render.Text(l.Kind.String()), render.Uint(l.Value),
+				use, percent, mark, sysctl, render.Text(l.About),
+			}) {
+				return
+			}
+		}
+	}
+}

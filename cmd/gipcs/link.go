@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/utillinux"
+)
+
+func linkCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "link",
+		Usage:       "make links named ipcs, ipcrm, ipcmk and lsipc to this program",
+		ArgsUsage:   "DIR",
+		Description: "Put DIR in front of PATH and scripts get gipcs in place of the programs of util-linux.\nWhat has such a name in DIR already is left alone.",
+		Action:      link,
+	}
+}
+
+func link(c *cli.Context) error {
+	args, err := command.Operands(c, 1, 1, "DIR")
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	names := utillinux.Names()
+	// All or nothing: what is in the way is found before the first is made.
+	for _, name := range names {
+		if path := filepath.Join(args[0], name); !linksTo(path, self) {
+			if _, err := os.Lstat(path); err == nil {
+				return fmt.Errorf("%s is there already, and is no link to %s", path, self)
+			}
+		}
+	}
+	for _, name := range names {
+		path := filepath.Join(args[0], name)
+		if linksTo(path, self) {
+			continue
+		}
+		if err := os.Symlink(self, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func linksTo(path, target string) bool {
+	got, err := os.Readlink(path)
+	return err == nil && got == target
+}
