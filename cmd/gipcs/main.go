@@ -68,6 +68,7 @@ func app() *cli.App {
 		Description: description,
 		Commands: []*cli.Command{
 			lsCommand(),
+			showCommand(),
 			rmCommand(),
 			limitsCommand(),
 			mkCommand(),

@@ -96,26 +96,28 @@ func prepare(app *cli.App) {
 	app.ExitErrHandler = func(*cli.Context, error) {}
 	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
 	for _, c := range app.Commands {
-		prepareCommand(c)
+		prepareCommand("", c)
 	}
 	if app.Action == nil {
 		app.Action = rejectCommand
 	}
 }
 
-func prepareCommand(c *cli.Command) {
+// prepareCommand prepares a command that stands behind those of path.
+func prepareCommand(path string, c *cli.Command) {
+	path = strings.TrimPrefix(path+" "+c.Name, " ")
 	c.HideHelpCommand = true
 	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		err := action(ctx)
 		if wrong := (usageError{}); errors.As(err, &wrong) {
-			return usageError{fmt.Errorf("%s: %w", c.Name, wrong.error)}
+			return usageError{fmt.Errorf("%s: %w", path, wrong.error)}
 		}
 		return err
 	}
 	for _, sub := range c.Subcommands {
-		prepareCommand(sub)
+		prepareCommand(path, sub)
 	}
 }
 
@@ -179,7 +181,8 @@ func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	args := cliargs.Operands(c.Args())
 	switch {
 	case len(args) < least:
-		return nil, Usagef("%s is missing", what)
+		needed, _, _ := strings.Cut(what, " [")
+		return nil, Usagef("%s is missing", needed)
 	case most >= 0 && len(args) > most:
 		return nil, Usagef("%q is left over; expected is %s", args[most], expected(most, what))
 	}

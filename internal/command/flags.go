@@ -40,9 +40,10 @@ func HugeFlag() cli.Flag {
 
 // HugePages returns what --huge means for sysv.SegmentOptions.
 func HugePages(c *cli.Context) (int64, error) {
-	switch text := c.Generic("huge").(*optionalValue).text; text {
-	case "":
+	if !c.IsSet("huge") {
 		return 0, nil
+	}
+	switch text := c.Generic("huge").(*optionalValue).text; text {
 	case "true":
 		return sysv.DefaultHugePages, nil
 	default:

@@ -41,6 +41,11 @@ func WriteRecords(c *cli.Context, f render.Format, columns []render.Column, rows
 	return render.WriteRecords(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, render.Options{}))
 }
 
+// WriteRecord writes one object to the command's output.
+func WriteRecord(c *cli.Context, f render.Format, columns []render.Column, cells []render.Cell) error {
+	return render.WriteRecord(c.App.Writer, f, columns, cells, forOutput(c.App.Writer, render.Options{}))
+}
+
 // forOutput adds to o what follows from where the output goes.
 func forOutput(w io.Writer, o render.Options) render.Options {
 	o.DrawTable = boxed.Draw

@@ -7,18 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
-const perLine = 16
+// PerLine is how many bytes a line shows.
+const PerLine = 16
 
 // Copy writes the bytes of r to w. The first is said to be at offset.
 func Copy(w io.Writer, r io.Reader, offset uint64) error {
 	out := bufio.NewWriter(w)
-	var buf [perLine]byte
+	var buf [PerLine]byte
 	for {
 		n, err := io.ReadFull(r, buf[:])
 		if n > 0 {
-			line(out, offset, buf[:n])
+			digits, text := Line(buf[:n])
+			fmt.Fprintf(out, "%08x  %-49s |%s|\n", offset, digits, text)
 			offset += uint64(n)
 		}
 		switch {
@@ -30,24 +33,22 @@ func Copy(w io.Writer, r io.Reader, offset uint64) error {
 	}
 }
 
-func line(w *bufio.Writer, offset uint64, b []byte) {
-	fmt.Fprintf(w, "%08x ", offset)
-	for i := range perLine {
-		if i%8 == 0 {
-			w.WriteByte(' ')
+// Line returns up to PerLine bytes as hexadecimal digits and as text, in which a dot
+// stands for what is not printable ASCII.
+func Line(b []byte) (digits, text string) {
+	var d, t strings.Builder
+	for i, c := range b {
+		if i > 0 {
+			d.WriteByte(' ')
 		}
-		if i < len(b) {
-			fmt.Fprintf(w, "%02x ", b[i])
-		} else {
-			w.WriteString("   ")
+		if i == PerLine/2 {
+			d.WriteByte(' ')
 		}
-	}
-	w.WriteString(" |")
-	for _, c := range b {
+		fmt.Fprintf(&d, "%02x", c)
 		if c < ' ' || c > '~' {
 			c = '.'
 		}
-		w.WriteByte(c)
+		t.WriteByte(c)
 	}
-	w.WriteString("|\n")
+	return d.String(), t.String()
 }

@@ -1,0 +1,297 @@
+// Package detail is the fields in which gipcs show shows one object: all that the
+// kernel tells of it, who is attached, who waits, what it holds, whether it is
+// needed, to what it belongs, and the limits that concern it.
+package detail
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/hexdump"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/limits"
+	"github.com/sysvipc/gipc/internal/listing"
+	"github.com/sysvipc/gipc/internal/procfs"
+	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/semops"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// Want is what has to be looked up to show an object of a kind.
+func Want(kind sysv.Kind) inventory.Want {
+	want := inventory.WantActors | inventory.WantVerdict | inventory.WantProgram
+	if kind == sysv.Shm {
+		return want | inventory.WantMemory | inventory.WantAttached
+	}
+	return want | inventory.WantWaiting
+}
+
+// A Subject is an object that is shown, and what is known beyond it.
+type Subject struct {
+	Object    *inventory.Object
+	Inventory *inventory.Inventory
+	Names     *account.Directory
+	Limits    []limits.Limit
+	Messages  []Message // of a queue; nil if they can't be read
+	Contents  []byte    // the first bytes of a segment; nil if nobody asked
+}
+
+// A Record is the fields of an object and their values.
+type Record struct {
+	Columns []render.Column
+	Cells   []render.Cell
+}
+
+func (r *Record) add(name string, cell render.Cell) {
+	r.Columns = append(r.Columns, render.Column{Name: name})
+	r.Cells = append(r.Cells, cell)
+}
+
+// New returns the record of an object.
+func New(s Subject) Record {
+	var r Record
+	r.kernel(s)
+	use := s.Object.Use
+	r.add("verdict", render.Text(use.Verdict.String()))
+	r.add("reasons", texts(reasons(use)))
+	r.add("program", program(use.Program))
+	r.add("processes", actors(use.Actors, s.Names))
+	switch s.Object.Kind {
+	case sysv.Shm:
+		r.add("attached", attached(use.Attached, s.Names))
+		r.add("hidden_attachments", render.Int(int64(use.HiddenAttachments)))
+		if s.Contents != nil {
+			r.add("contents", contents(s.Contents))
+		}
+	case sysv.Sem:
+		r.add("semaphores", semaphores(use))
+		r.add("waiting", setWaiters(use.Waiting, s.Names))
+		r.add("hidden_waiters", render.Int(int64(use.HiddenWaiters)))
+		r.add("deadlocks", deadlocks(s))
+	case sysv.Msg:
+		r.add("messages_held", messages(s))
+		r.add("waiting", queueWaiters(use.Waiting, s.Names))
+	}
+	r.add("hidden_processes", render.Int(int64(s.Inventory.Hidden.Processes)))
+	r.add("limits", limitsOf(s))
+	return r
+}
+
+// kernel adds all columns of a listing that objects of the kind have.
+func (r *Record) kernel(s Subject) {
+	list := listing.Of(s.Object.Kind)
+	alone := &inventory.Inventory{Taken: s.Inventory.Taken, Objects: []inventory.Object{*s.Object}}
+	for cells := range list.Rows(alone, s.Names) {
+		for i, c := range list.Columns() {
+			r.add(c.Name, cells[i])
+		}
+	}
+}
+
+// contents shows bytes sixteen a line, as hexdump -C does.
+func contents(b []byte) render.Cell {
+	var rows [][]render.Cell
+	for offset := 0; offset < len(b); offset += hexdump.PerLine {
+		digits, text := hexdump.Line(b[offset:min(offset+hexdump.PerLine, len(b))])
+		rows = append(rows, []render.Cell{render.Hex(uint64(offset), 1), render.Text(digits), render.Text(text)})
+	}
+	return render.Objects(columns("offset", "hex", "text"), rows)
+}
+
+func texts(list []string) render.Cell {
+	cells := make([]render.Cell, len(list))
+	for i, s := range list {
+		cells[i] = render.Text(s)
+	}
+	return render.List(cells...)
+}
+
+func reasons(use *inventory.Use) []string {
+	list := make([]string, len(use.Reasons))
+	for i, r := range use.Reasons {
+		list[i] = r.Text
+	}
+	return list
+}
+
+func columns(names ...string) []render.Column {
+	list := make([]render.Column, len(names))
+	for i, name := range names {
+		list[i] = render.Column{Name: name, Heading: strings.ToUpper(name)}
+	}
+	return list
+}
+
+func program(p *inventory.Program) render.Cell {
+	if p == nil {
+		return render.Unknown()
+	}
+	directory := render.Unknown()
+	if p.DataDir != "" {
+		directory = render.Text(p.DataDir)
+	}
+	return render.Object(columns("name", "sure", "data_directory", "reasons"),
+		[]render.Cell{render.Text(p.Name), render.Bool(p.Sure), directory, texts(p.Reasons)})
+}
+
+// actors lists the processes that the object names.
+func actors(list []inventory.Actor, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for i := range list {
+		a := &list[i]
+		if a.State == inventory.None {
+			continue
+		}
+		command, user := render.Unknown(), render.Unknown()
+		if a.Process != nil && a.State == inventory.Alive {
+			command, user = render.Text(a.Process.Comm), render.Text(names.UserOrID(a.Process.UID))
+		}
+		rows = append(rows, []render.Cell{
+			render.Text(a.Role.String()), pid(a.PID), render.Text(a.State.String()), command, user, render.Time(a.When),
+		})
+	}
+	return render.Objects(columns("role", "pid", "state", "command", "user", "when"), rows)
+}
+
+func pid(n int) render.Cell {
+	if n == 0 {
+		return render.Unknown()
+	}
+	return render.Int(int64(n))
+}
+
+func container(c procfs.Container) render.Cell {
+	switch {
+	case c.ID != "" && c.Runtime != "":
+		return render.Text(c.Runtime + ":" + c.ID)
+	case c.ID != "":
+		return render.Text(c.ID)
+	default:
+		return render.Unknown()
+	}
+}
+
+func attached(list []inventory.Attacher, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for _, a := range list {
+		access := "rw"
+		if a.ReadOnly {
+			access = "ro"
+		}
+		rows = append(rows, []render.Cell{
+			pid(a.PID), render.Text(a.Comm), render.Text(names.UserOrID(a.UID)),
+			render.Text(access), render.Int(int64(a.Mappings)), container(a.Container),
+		})
+	}
+	return render.Objects(columns("pid", "command", "user", "access", "mappings", "container"), rows)
+}
+
+func semaphores(use *inventory.Use) render.Cell {
+	if use.Semaphores == nil {
+		return render.Unknown()
+	}
+	commands := make(map[int]string)
+	for _, a := range use.Actors {
+		if a.State == inventory.Alive {
+			commands[a.PID] = a.Process.Comm
+		} else if a.State != inventory.None {
+			commands[a.PID] = a.State.String()
+		}
+	}
+	rows := make([][]render.Cell, len(use.Semaphores))
+	for i, sem := range use.Semaphores {
+		command := render.Unknown()
+		if name := commands[sem.PID]; sem.PID != 0 && name != "" {
+			command = render.Text(name)
+		}
+		rows[i] = []render.Cell{
+			render.Int(int64(i)), render.Int(int64(sem.Value)), render.Int(int64(sem.NCount)), render.Int(int64(sem.ZCount)),
+			pid(sem.PID), command,
+		}
+	}
+	return render.Objects(columns("num", "value", "ncount", "zcount", "pid", "command"), rows)
+}
+
+func setWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for i := range list {
+		w := &list[i]
+		ops, on, undo := render.Unknown(), render.Unknown(), render.Unknown()
+		if w.Ops != nil {
+			ops = render.Text(semops.Format(w.Ops...))
+			if w.Blocked >= 0 && w.Blocked < len(w.Ops) {
+				on, undo = render.Uint(uint64(w.Ops[w.Blocked].Num)), render.Bool(w.Ops[w.Blocked].Undo)
+			}
+		}
+		rows = append(rows, []render.Cell{
+			pid(w.PID), pid(w.TID), render.Text(w.Comm), render.Text(names.UserOrID(w.UID)),
+			on, ops, undo, render.Bool(w.Timed), render.Time(w.Since), likelyHolder(w.Holder), container(w.Container),
+		})
+	}
+	return render.Objects(columns("pid", "tid", "command", "user", "semaphore", "operations", "undo", "timeout", "since", "likely_holder", "container"), rows)
+}
+
+// likelyHolder names the process that operated last on the semaphore waited for.
+func likelyHolder(a *inventory.Actor) render.Cell {
+	switch {
+	case a == nil || a.PID == 0:
+		return render.Unknown()
+	case a.State == inventory.Alive:
+		return render.Text(fmt.Sprintf("%d (%s)", a.PID, a.Process.Comm))
+	default:
+		return render.Text(fmt.Sprintf("%d (%v)", a.PID, a.State))
+	}
+}
+
+func queueWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for i := range list {
+		w := &list[i]
+		call, mtype := "receive", render.Unknown()
+		if w.Sending {
+			call = "send"
+		}
+		if w.TypeKnown {
+			mtype = render.Int(w.Type)
+		}
+		rows = append(rows, []render.Cell{
+			pid(w.PID), pid(w.TID), render.Text(w.Comm), render.Text(names.UserOrID(w.UID)),
+			render.Text(call), mtype, render.Bool(w.Except), render.Int(int64(w.Size)), render.Time(w.Since), container(w.Container),
+		})
+	}
+	return render.Objects(columns("pid", "tid", "command", "user", "call", "type", "except", "size", "since", "container"), rows)
+}
+
+// deadlocks says which rings of waiting processes go through the set.
+func deadlocks(s Subject) render.Cell {
+	var found []string
+	for _, d := range s.Inventory.Deadlocks {
+		if !slices.ContainsFunc(d.Waits, func(w inventory.Wait) bool { return w.Set == s.Object.ID() }) {
+			continue
+		}
+		steps := make([]string, len(d.Waits))
+		for i, w := range d.Waits {
+			steps[i] = fmt.Sprintf("%d (%s) waits for semaphore %d of sem:%d, which %d used last", w.PID, w.Comm, w.Semaphore, w.Set, w.HolderPID)
+		}
+		found = append(found, "possible deadlock: "+strings.Join(steps, "; "))
+	}
+	return texts(found)
+}
+
+// limitsOf lists the limits for objects of the kind.
+func limitsOf(s Subject) render.Cell {
+	var rows [][]render.Cell
+	for _, l := range s.Limits {
+		if l.Kind != s.Object.Kind {
+			continue
+		}
+		use := render.Unknown()
+		if l.Counted {
+			use = render.Uint(l.Use)
+		}
+		rows = append(rows, []render.Cell{render.Text(l.Name), render.Uint(l.Value), use, render.Text(l.About)})
+	}
+	return render.Objects(columns("limit", "value", "use", "about"), rows)
+}

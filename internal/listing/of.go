@@ -1,0 +1,15 @@
+package listing
+
+import (
+	"slices"
+
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// Of returns the columns that tell what the kernel knows of objects of a kind.
+func Of(kind sysv.Kind) List {
+	return slices.DeleteFunc(All(), func(c Column) bool {
+		return !c.has(kind) || c.Want&^inventory.WantMemory != 0
+	})
+}
