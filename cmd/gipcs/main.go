@@ -70,6 +70,7 @@ func app() *cli.App {
 			lsCommand(),
 			showCommand(),
 			rmCommand(),
+			restoreCommand(),
 			limitsCommand(),
 			mkCommand(),
 			linkCommand(),

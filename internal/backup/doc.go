@@ -1,0 +1,13 @@
+// Package backup saves objects before they are removed, and makes them again.
+//
+// A backup is a directory with a file for each object, shm-65538.json for the
+// segment 65538, which holds its attributes, the values of a set or the messages of
+// a queue; the contents of a segment are in shm-65538.data beside it. The .json
+// file is written last, under its name only when it is whole and on disk, and has
+// the checksum of itself and of the .data file. So an object is in the backup if,
+// and only if, its .json file is there: what else a killed process left is known
+// to be a fragment.
+//
+// What can't be saved, because the kernel does not let anybody set it, is who made
+// an object, when it was used and by whom, and the undo adjustments of processes.
+package backup
