@@ -72,6 +72,7 @@ func app() *cli.App {
 			rmCommand(),
 			restoreCommand(),
 			limitsCommand(),
+			nsCommand(),
 			mkCommand(),
 			linkCommand(),
 			command.CompletionCommand(),

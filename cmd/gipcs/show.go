@@ -29,8 +29,9 @@ func showCommand() *cli.Command {
 			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of a segment; attaching it changes its lpid, atime and dtime"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
 			&cli.BoolFlag{Name: "identify", Usage: "attach an orphaned segment, read-only, to see which program it belongs to", DisableDefaultText: true},
+			namespaceFlag(),
 		}, command.FormatFlags("plain")...),
-		Action:       show,
+		Action:       inNamespace(show),
 		BashComplete: command.CompleteWith(everyRef),
 	}
 }

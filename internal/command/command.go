@@ -155,9 +155,31 @@ func Status(w io.Writer, name string, err error) int {
 	}
 }
 
+// explained is an error whose sentence was found before.
+type explained struct {
+	error
+	sentence string
+}
+
+func (e explained) Error() string { return e.sentence }
+
+func (e explained) Unwrap() error { return e.error }
+
+// Explained looks up now what err means, rather than when it is reported.
+func Explained(err error) error {
+	if err == nil {
+		return nil
+	}
+	return explained{err, explain.Error(err)}
+}
+
 // Report writes err as one line that a terminal shows as it is.
 func Report(w io.Writer, name string, err error) {
-	fmt.Fprintf(w, "%s: %s\n", name, OneLine(explain.Error(err)))
+	sentence := explained{}
+	if !errors.As(err, &sentence) {
+		sentence.sentence = explain.Error(err)
+	}
+	fmt.Fprintf(w, "%s: %s\n", name, OneLine(sentence.sentence))
 }
 
 // OneLine makes s safe for a terminal, and a single line. Unlike term.Escape it

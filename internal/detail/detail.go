@@ -162,7 +162,8 @@ func pid(n int) render.Cell {
 	return render.Int(int64(n))
 }
 
-func container(c procfs.Container) render.Cell {
+// Container names a container, with its runtime if that is known.
+func Container(c procfs.Container) render.Cell {
 	switch {
 	case c.ID != "" && c.Runtime != "":
 		return render.Text(c.Runtime + ":" + c.ID)
@@ -182,7 +183,7 @@ func attached(list []inventory.Attacher, names *account.Directory) render.Cell {
 		}
 		rows = append(rows, []render.Cell{
 			pid(a.PID), render.Text(a.Comm), render.Text(names.UserOrID(a.UID)),
-			render.Text(access), render.Int(int64(a.Mappings)), container(a.Container),
+			render.Text(access), render.Int(int64(a.Mappings)), Container(a.Container),
 		})
 	}
 	return render.Objects(columns("pid", "command", "user", "access", "mappings", "container"), rows)
@@ -227,7 +228,7 @@ func setWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
 		}
 		rows = append(rows, []render.Cell{
 			pid(w.PID), pid(w.TID), render.Text(w.Comm), render.Text(names.UserOrID(w.UID)),
-			on, ops, undo, render.Bool(w.Timed), render.Time(w.Since), likelyHolder(w.Holder), container(w.Container),
+			on, ops, undo, render.Bool(w.Timed), render.Time(w.Since), likelyHolder(w.Holder), Container(w.Container),
 		})
 	}
 	return render.Objects(columns("pid", "tid", "command", "user", "semaphore", "operations", "undo", "timeout", "since", "likely_holder", "container"), rows)
@@ -258,7 +259,7 @@ func queueWaiters(list []inventory.Waiter, names *account.Directory) render.Cell
 		}
 		rows = append(rows, []render.Cell{
 			pid(w.PID), pid(w.TID), render.Text(w.Comm), render.Text(names.UserOrID(w.UID)),
-			render.Text(call), mtype, render.Bool(w.Except), render.Int(int64(w.Size)), render.Time(w.Since), container(w.Container),
+			render.Text(call), mtype, render.Bool(w.Except), render.Int(int64(w.Size)), render.Time(w.Since), Container(w.Container),
 		})
 	}
 	return render.Objects(columns("pid", "tid", "command", "user", "call", "type", "except", "size", "since", "container"), rows)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/units"
+)
+
+// namespaceFlag is the flag of commands that can work in another IPC namespace.
+func namespaceFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "namespace", Aliases: []string{"N"}, DefaultText: "that of gipcs",
+		Usage: "work in the IPC namespace `NS`: of a process, by its id, by its inode number, or a file it is bound to",
+	}
+}
+
+// inNamespace makes an action work in the namespace that the flag names.
+func inNamespace(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if !c.IsSet("namespace") {
+			return action(c)
+		}
+		ns, err := findNamespace(c.String("namespace"))
+		if err != nil {
+			return err
+		}
+		// What an error means is looked up in the namespace in which it came up.
+		return ns.Do(func() error { return command.Explained(action(c)) })
+	}
+}
+
+// maxPID is above every process id (PID_MAX_LIMIT), and below the inode numbers of
+// namespaces.
+const maxPID = 1 << 22
+
+// findNamespace returns the namespace that a process id, an inode number or a path
+// names.
+func findNamespace(text string) (inventory.Namespace, error) {
+	if strings.Contains(text, "/") {
+		return inventory.NamespaceAt(text)
+	}
+	n, err := units.ParseUint("namespace", text, 1<<32-1)
+	if err != nil {
+		return inventory.Namespace{}, command.Usagef("--namespace: %q is neither a process id nor an inode number nor a path", text)
+	}
+	if n <= maxPID {
+		return inventory.NamespaceAt("/proc/" + strconv.FormatUint(n, 10) + "/ns/ipc")
+	}
+	list, _, err := inventory.Namespaces("")
+	if err != nil {
+		return inventory.Namespace{}, err
+	}
+	i := slices.IndexFunc(list, func(ns inventory.Namespace) bool { return ns.Inode == n })
+	if i < 0 {
+		return inventory.Namespace{}, fmt.Errorf("no visible process is in the IPC namespace %d", n)
+	}
+	return list[i], nil
+}
