@@ -11,7 +11,7 @@ import (
 // for reading and writing where the kernel likes.
 type AttachOptions struct {
 	ReadOnly bool    // SHM_RDONLY
-	Exec     bool    // SHM_EXEC: contents may be executed
+	Exec     bool    // SHM_EXEC: contents may be executed; needs execute permission
 	Addr     uintptr // where to map, a multiple of the page size; 0 lets the kernel choose
 	Round    bool    // SHM_RND: round Addr down instead of refusing it
 	Remap    bool    // SHM_REMAP: replace whatever is mapped at Addr, also Go's own memory

@@ -15,7 +15,8 @@ import (
 var ErrUninitialized = errors.New("the set exists, but nobody has given it values")
 
 // A set that this package is about to initialise carries unfinished in its mode,
-// an execute bit, which means nothing to the kernel.
+// an execute bit, which means nothing to the kernel. It stays there for good, and
+// does no harm, if the maker dies right after it gave the values.
 const (
 	unfinished  fs.FileMode = 0o001
 	executeBits fs.FileMode = 0o111
@@ -28,6 +29,10 @@ const (
 	// initDeadline is how long a maker may take. It is shorter, so that one that was
 	// held up gives up before somebody else can have taken over.
 	initDeadline = initPatience / 2
+	// settleTime is how long somebody else's set that was given values, but on which
+	// no semop was done, is watched: its maker may be about to give more, or to
+	// announce it by a semop.
+	settleTime = 100 * time.Millisecond
 )
 
 // errVanished says that a set which was there a moment ago is gone or given up.
@@ -39,10 +44,13 @@ var errVanished = errors.New("vanished")
 // error (fs.ErrExist).
 //
 // It keeps to the convention that a set is ready once its sem_otime is not zero,
-// and so works together with C programs that do. The values are given by one
-// semop. If a maker dies before that, the next caller removes what it left, which
-// a mark in the mode tells from sets of other origin, and starts afresh after a
+// and so works together with C programs that do. A set of other origin that was
+// given values by SETVAL or SETALL alone is taken for ready after a tenth of a
 // second.
+//
+// The values are given by one semop. If a maker dies before that, the next caller
+// removes what it left, which a mark in the mode tells from sets of other origin,
+// and starts afresh after a second.
 //
 // An existing set must have exactly len(values) semaphores, or the error is
 // EINVAL. One of other origin to which nobody gives values within a second is
@@ -96,8 +104,13 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 		return -1, err
 	}
 	if time.Since(began) > initDeadline {
+		_ = s.Remove() // if it fails somebody else has done it
 		return -1, errVanished
 	}
+	// Held up for another half a second just here, and going on in the very moment in
+	// which somebody else, who has looked for the last time, removes the set, the
+	// maker would return a set that is removed: its users get EIDRM or EINVAL. No
+	// call of the kernel removes a set on condition that nothing was done to it.
 	ok, err := s.TryDo(ops...)
 	switch {
 	case err == nil && !ok: // somebody else has been at it
@@ -116,13 +129,16 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 }
 
 // openReady returns the set under key as soon as it has its values. The kernel
-// has no event to wait for, so it looks again at growing intervals.
+// has no event to wait for, so it looks again at growing intervals. What counts is
+// how long it slept, not how late it is: when maker and waiter were stopped
+// together (a frozen container, a suspended machine), the maker gets its time
+// after that.
 func openReady(key Key, nsems int) (Set, error) {
 	s, err := OpenSet(key)
 	if err != nil {
 		return -1, vanishedIfGone(err)
 	}
-	deadline := time.Now().Add(initPatience)
+	var waited time.Duration
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		info, err := s.Stat()
 		if err != nil {
@@ -132,10 +148,11 @@ func openReady(key Key, nsems int) (Set, error) {
 		switch {
 		case info.NSems != nsems:
 			return -1, keyError("semget", Sem, key, abi.EINVAL)
-		case !info.OTime.IsZero() || !ours && hasValues(s, nsems):
+		case !info.OTime.IsZero() || !ours && waited >= settleTime && hasValues(s, nsems):
 			return s, nil
-		case time.Now().Before(deadline):
+		case waited < initPatience:
 			time.Sleep(pause)
+			waited += pause
 		case !ours:
 			return -1, &Error{Op: "semget", Kind: Sem, ByKey: true, Key: key, Err: ErrUninitialized}
 		default:

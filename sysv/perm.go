@@ -12,7 +12,7 @@ type Perm struct {
 	Key        Key         // Private once a segment is marked for removal
 	UID, GID   uint32      // owner, changed by IPC_SET
 	CUID, CGID uint32      // creator, never changed
-	Mode       fs.FileMode // the nine permission bits; execute bits mean nothing
+	Mode       fs.FileMode // the nine permission bits; execute bits matter to AttachOptions.Exec alone
 	Seq        uint32      // sequence number; part of the identifier
 }
 
@@ -31,6 +31,12 @@ type Ownership struct {
 
 // Ownership returns the part of p that IPC_SET can change, to be altered and set.
 func (p Perm) Ownership() Ownership { return Ownership{UID: p.UID, GID: p.GID, Mode: p.Mode} }
+
+// setFlags returns the mode for IPC_SET, false if o.Mode holds more than permission
+// bits.
+func (o Ownership) setFlags() (mode uint32, ok bool) {
+	return uint32(o.Mode.Perm()), o.Mode&^fs.ModePerm == 0
+}
 
 // unixTime turns the kernel's seconds into a Time, 0 into the zero Time.
 func unixTime(seconds int64) time.Time {

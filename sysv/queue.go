@@ -2,7 +2,9 @@ package sysv
 
 import (
 	"context"
+	"errors"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
@@ -136,8 +138,17 @@ func (q Queue) TryReceive(buf []byte, o ReceiveOptions) (n, mtype int, ok bool, 
 // longer than buf is cut, otherwise it is E2BIG. Kernels without checkpoint and
 // restore can't: errors.ErrUnsupported.
 func (q Queue) Peek(index int, buf []byte, truncate bool) (n, mtype int, ok bool, err error) {
-	o := ReceiveOptions{Truncate: truncate}
-	return q.take(buf, index, o.flags()|abi.MsgCopy)
+	n, mtype, ok, err = q.take(buf, index, abi.MsgCopy)
+	if !truncate {
+		return n, mtype, ok, err
+	}
+	// The kernel does not cut a message that it copies.
+	for size := 2 * max(len(buf), stackText); errors.Is(err, abi.E2BIG); size *= 2 {
+		whole := make([]byte, size)
+		n, mtype, ok, err = q.take(whole, index, abi.MsgCopy)
+		n = copy(buf, whole[:n])
+	}
+	return n, mtype, ok, err
 }
 
 func (q Queue) take(buf []byte, selector, flags int) (n, mtype int, ok bool, err error) {
@@ -194,9 +205,15 @@ func (q Queue) Stat() (QueueInfo, error) {
 
 // Set changes owner, permission bits and the number of bytes that the queue may
 // hold (IPC_SET). Only the owner, the creator and a process with CAP_SYS_ADMIN
-// may; raising qbytes above MSGMNB takes CAP_SYS_RESOURCE.
+// may; raising qbytes above MSGMNB takes CAP_SYS_RESOURCE. EINVAL: no such queue, a
+// user or group that the user namespace does not know, or a qbytes beyond 31 bits,
+// which the kernel would cut.
 func (q Queue) Set(o Ownership, qbytes uint64) error {
-	return lookupError("msgctl IPC_SET", Msg, int(q), abi.Msgset(int(q), o.UID, o.GID, uint32(o.Mode.Perm()), qbytes))
+	mode, ok := o.setFlags()
+	if !ok || qbytes > math.MaxInt32 {
+		return idError("msgctl IPC_SET", Msg, int(q), abi.EINVAL)
+	}
+	return idError("msgctl IPC_SET", Msg, int(q), abi.Msgset(int(q), o.UID, o.GID, mode, qbytes))
 }
 
 // Remove removes the queue and its messages at once (IPC_RMID); whoever waits on

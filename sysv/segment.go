@@ -113,9 +113,14 @@ func (s Segment) Stat() (SegmentInfo, error) {
 }
 
 // Set changes owner and permission bits (IPC_SET). Only the owner, the creator
-// and a process with CAP_SYS_ADMIN may.
+// and a process with CAP_SYS_ADMIN may. EINVAL: no such segment, or a user or
+// group that the user namespace does not know.
 func (s Segment) Set(o Ownership) error {
-	return lookupError("shmctl IPC_SET", Shm, int(s), abi.Shmset(int(s), o.UID, o.GID, uint32(o.Mode.Perm())))
+	mode, ok := o.setFlags()
+	if !ok {
+		return idError("shmctl IPC_SET", Shm, int(s), abi.EINVAL)
+	}
+	return idError("shmctl IPC_SET", Shm, int(s), abi.Shmset(int(s), o.UID, o.GID, mode))
 }
 
 // Remove marks the segment for removal (IPC_RMID): its key is free at once; the

@@ -88,11 +88,12 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 // (no such semaphore), E2BIG (more than SEMOPM operations), ERANGE (a value or an
 // undo adjustment would leave 0..32767), ENOSPC, ENOMEM (undo structures).
 func (s Set) Do(ctx context.Context, ops ...Op) error {
-	ok, err := s.TryDo(ops...)
-	if ok || err != nil {
-		return err
+	var buf [stackOps]abi.Sembuf
+	e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait))
+	if e == abi.EAGAIN {
+		return s.block(ctx, ops)
 	}
-	return s.block(ctx, ops)
+	return idError("semop", Sem, int(s), e)
 }
 
 // block is Do for operations that were found to have to wait.
@@ -159,9 +160,14 @@ func (s Set) Stat() (SetInfo, error) {
 }
 
 // Set changes owner and permission bits (IPC_SET). Only the owner, the creator
-// and a process with CAP_SYS_ADMIN may.
+// and a process with CAP_SYS_ADMIN may. EINVAL: no such set, or a user or
+// group that the user namespace does not know.
 func (s Set) Set(o Ownership) error {
-	return lookupError("semctl IPC_SET", Sem, int(s), abi.Semset(int(s), o.UID, o.GID, uint32(o.Mode.Perm())))
+	mode, ok := o.setFlags()
+	if !ok {
+		return idError("semctl IPC_SET", Sem, int(s), abi.EINVAL)
+	}
+	return idError("semctl IPC_SET", Sem, int(s), abi.Semset(int(s), o.UID, o.GID, mode))
 }
 
 // Remove removes the set at once (IPC_RMID); whoever waits on it gets EIDRM. Only
@@ -211,8 +217,9 @@ func (s Set) Values() ([]uint16, error) {
 }
 
 // SetValues gives all semaphores values at one moment (SETALL). There must be as
-// many as the set has semaphores, or it is EINVAL. It clears every process's undo
-// adjustments of the set.
+// many as the set has semaphores, or it is EINVAL; since the kernel does not check
+// that, Stat is asked first, and read permission needed too. It clears every
+// process's undo adjustments of the set.
 func (s Set) SetValues(values []uint16) error {
 	info, err := s.Stat()
 	if err != nil {

@@ -230,3 +230,13 @@ func setPerm(p *unix.SysvIpcPerm, uid, gid, mode uint32) {
 
 // setWord stores v in a field whose width differs by architecture.
 func setWord[T ~uint16 | ~uint32 | ~uint64](field *T, v uint64) { *field = T(v) }
+
+// narrow passes an identifier, an index or a count, which the kernel takes as an
+// int of 32 bits. It would cut a larger number, and work on another object; -1 it
+// refuses.
+func narrow(n int) uintptr {
+	if n != int(int32(n)) {
+		n = -1
+	}
+	return uintptr(n)
+}

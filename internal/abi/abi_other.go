@@ -13,6 +13,7 @@ type Errno uint
 // The error numbers that the packages above decide by; every call returns ENOSYS.
 const (
 	_ Errno = iota
+	E2BIG
 	EACCES
 	EAGAIN
 	EEXIST
@@ -21,6 +22,8 @@ const (
 	EINVAL
 	ENOENT
 	ENOMSG
+	ENOMEM
+	ENOSPC
 	ENOSYS
 	EPERM
 	ERANGE
@@ -49,7 +52,7 @@ func Semtimedop(int, []Sembuf, time.Duration) Errno    { return ENOSYS }
 func Semstat(int, int) (SemidDS, int, Errno)           { return SemidDS{}, -1, ENOSYS }
 func Semset(int, uint32, uint32, uint32) Errno         { return ENOSYS }
 func Semrmid(int) Errno                                { return ENOSYS }
-func Semquery(int, int, int) (int, Errno)               { return -1, ENOSYS }
+func Semquery(int, int, int) (int, Errno)              { return -1, ENOSYS }
 func Semsetval(int, int, int) Errno                    { return ENOSYS }
 func Semall(int, int, []uint16) Errno                  { return ENOSYS }
 func Seminfos(int) (Seminfo, int, Errno)               { return Seminfo{}, -1, ENOSYS }

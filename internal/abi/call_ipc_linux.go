@@ -3,6 +3,7 @@
 package abi
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,82 +28,82 @@ const (
 const ipc64 = 0x100
 
 func shmget(key int32, size uintptr, flag int) (int, Errno) {
-	id, _, e := unix.Syscall6(unix.SYS_IPC, callShmget, uintptr(key), size, uintptr(flag), 0, 0)
+	id, _, e := syscall.Syscall6(unix.SYS_IPC, callShmget, uintptr(key), size, uintptr(flag), 0, 0)
 	return int(id), e
 }
 
 func shmat(id int, addr uintptr, flag int) (uintptr, Errno) {
 	var at uintptr
-	_, _, e := unix.Syscall6(unix.SYS_IPC, callShmat, uintptr(id), uintptr(flag), uintptr(unsafe.Pointer(&at)), addr, 0)
+	_, _, e := syscall.Syscall6(unix.SYS_IPC, callShmat, narrow(id), uintptr(flag), uintptr(unsafe.Pointer(&at)), addr, 0)
 	return at, e
 }
 
 func shmdt(addr uintptr) Errno {
-	_, _, e := unix.Syscall6(unix.SYS_IPC, callShmdt, 0, 0, 0, addr, 0)
+	_, _, e := syscall.Syscall6(unix.SYS_IPC, callShmdt, 0, 0, 0, addr, 0)
 	return e
 }
 
 func shmctl(id, cmd int, arg unsafe.Pointer) (int, Errno) {
-	r, _, e := unix.Syscall6(unix.SYS_IPC, callShmctl, uintptr(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
+	r, _, e := syscall.Syscall6(unix.SYS_IPC, callShmctl, narrow(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
 	return int(r), e
 }
 
 func rawShmctl(id, cmd int, arg unsafe.Pointer) (int, Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_IPC, callShmctl, uintptr(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_IPC, callShmctl, narrow(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
 	return int(r), e
 }
 
 func semget(key int32, nsems, flag int) (int, Errno) {
-	id, _, e := unix.Syscall6(unix.SYS_IPC, callSemget, uintptr(key), uintptr(nsems), uintptr(flag), 0, 0)
+	id, _, e := syscall.Syscall6(unix.SYS_IPC, callSemget, uintptr(key), narrow(nsems), uintptr(flag), 0, 0)
 	return int(id), e
 }
 
 // ipc(2) takes the address of the union semun, not the union.
 
 func semctl(id, num, cmd int, arg unsafe.Pointer) (int, Errno) {
-	r, _, e := unix.Syscall6(unix.SYS_IPC, callSemctl, uintptr(id), uintptr(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
+	r, _, e := syscall.Syscall6(unix.SYS_IPC, callSemctl, narrow(id), narrow(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
 	return int(r), e
 }
 
 func rawSemctl(id, num, cmd int, arg unsafe.Pointer) (int, Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_IPC, callSemctl, uintptr(id), uintptr(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_IPC, callSemctl, narrow(id), narrow(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
 	return int(r), e
 }
 
 func semctlValue(id, num, cmd int, arg uintptr) (int, Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_IPC, callSemctl, uintptr(id), uintptr(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_IPC, callSemctl, narrow(id), narrow(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
 	return int(r), e
 }
 
 func semop(id int, ops *Sembuf, n int) Errno {
-	_, _, e := unix.Syscall6(unix.SYS_IPC, callSemop, uintptr(id), uintptr(n), 0, uintptr(unsafe.Pointer(ops)), 0)
+	_, _, e := syscall.Syscall6(unix.SYS_IPC, callSemop, narrow(id), uintptr(n), 0, uintptr(unsafe.Pointer(ops)), 0)
 	return e
 }
 
 func rawSemop(id int, ops *Sembuf, n int) Errno {
-	_, _, e := unix.RawSyscall6(unix.SYS_IPC, callSemop, uintptr(id), uintptr(n), 0, uintptr(unsafe.Pointer(ops)), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_IPC, callSemop, narrow(id), uintptr(n), 0, uintptr(unsafe.Pointer(ops)), 0)
 	return e
 }
 
 // semtimedop passes the timeout twice: s390x, whose ipc(2) has five arguments,
 // reads it from the third, the others from the fifth.
 func semtimedop(id int, ops *Sembuf, n int, timeout *unix.Timespec) Errno {
-	_, _, e := unix.Syscall6(unix.SYS_IPC, callSemtimedop, uintptr(id), uintptr(n), uintptr(unsafe.Pointer(timeout)), uintptr(unsafe.Pointer(ops)), uintptr(unsafe.Pointer(timeout)))
+	_, _, e := syscall.Syscall6(unix.SYS_IPC, callSemtimedop, narrow(id), uintptr(n), uintptr(unsafe.Pointer(timeout)), uintptr(unsafe.Pointer(ops)), uintptr(unsafe.Pointer(timeout)))
 	return e
 }
 
 func msgget(key int32, flag int) (int, Errno) {
-	id, _, e := unix.Syscall6(unix.SYS_IPC, callMsgget, uintptr(key), uintptr(flag), 0, 0, 0)
+	id, _, e := syscall.Syscall6(unix.SYS_IPC, callMsgget, uintptr(key), uintptr(flag), 0, 0, 0)
 	return int(id), e
 }
 
 func msgsnd(id int, msg unsafe.Pointer, size, flag int) Errno {
-	_, _, e := unix.Syscall6(unix.SYS_IPC, callMsgsnd, uintptr(id), uintptr(size), uintptr(flag), uintptr(msg), 0)
+	_, _, e := syscall.Syscall6(unix.SYS_IPC, callMsgsnd, narrow(id), uintptr(size), uintptr(flag), uintptr(msg), 0)
 	return e
 }
 
 func rawMsgsnd(id int, msg unsafe.Pointer, size, flag int) Errno {
-	_, _, e := unix.RawSyscall6(unix.SYS_IPC, callMsgsnd, uintptr(id), uintptr(size), uintptr(flag), uintptr(msg), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_IPC, callMsgsnd, narrow(id), uintptr(size), uintptr(flag), uintptr(msg), 0)
 	return e
 }
 
@@ -115,22 +116,22 @@ type kludge struct {
 
 func msgrcv(id int, msg unsafe.Pointer, size, mtype, flag int) (int, Errno) {
 	k := kludge{msg, mtype}
-	n, _, e := unix.Syscall6(unix.SYS_IPC, callMsgrcv, uintptr(id), uintptr(size), uintptr(flag), uintptr(unsafe.Pointer(&k)), 0)
+	n, _, e := syscall.Syscall6(unix.SYS_IPC, callMsgrcv, narrow(id), uintptr(size), uintptr(flag), uintptr(unsafe.Pointer(&k)), 0)
 	return int(n), e
 }
 
 func rawMsgrcv(id int, msg unsafe.Pointer, size, mtype, flag int) (int, Errno) {
 	k := kludge{msg, mtype}
-	n, _, e := unix.RawSyscall6(unix.SYS_IPC, callMsgrcv, uintptr(id), uintptr(size), uintptr(flag), uintptr(unsafe.Pointer(&k)), 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_IPC, callMsgrcv, narrow(id), uintptr(size), uintptr(flag), uintptr(unsafe.Pointer(&k)), 0)
 	return int(n), e
 }
 
 func msgctl(id, cmd int, arg unsafe.Pointer) (int, Errno) {
-	r, _, e := unix.Syscall6(unix.SYS_IPC, callMsgctl, uintptr(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
+	r, _, e := syscall.Syscall6(unix.SYS_IPC, callMsgctl, narrow(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
 	return int(r), e
 }
 
 func rawMsgctl(id, cmd int, arg unsafe.Pointer) (int, Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_IPC, callMsgctl, uintptr(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_IPC, callMsgctl, narrow(id), uintptr(cmd|ipc64), 0, uintptr(arg), 0)
 	return int(r), e
 }

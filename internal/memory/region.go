@@ -36,7 +36,27 @@ func New(addr uintptr, size int, readOnly bool, gone error) *Region {
 }
 
 // ReadOnly tells whether writing would fault.
-func (r *Region) ReadOnly() bool { return r.readOnly }
+func (r *Region) ReadOnly() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.readOnly
+}
+
+// Protect calls change, which alters what access the kernel allows, when no other
+// method uses the memory. If it succeeds the region is read-only or not from then
+// on.
+func (r *Region) Protect(readOnly bool, change func(mem []byte) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mem == nil {
+		return r.gone
+	}
+	if err := change(r.mem); err != nil {
+		return err
+	}
+	r.readOnly = readOnly
+	return nil
+}
 
 // Bytes returns the memory, nil once it is unmapped.
 func (r *Region) Bytes() []byte {
@@ -125,4 +145,10 @@ func guard(previous bool, err *error) {
 	default:
 		panic(r)
 	}
+}
+
+// Guard calls f. A fault within it is returned as ErrFault.
+func Guard(f func() error) (err error) {
+	defer guard(debug.SetPanicOnFault(true), &err)
+	return f()
 }

@@ -1,0 +1,46 @@
+package abi
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestNarrow passes what fits, and never cuts what does not.
+func TestNarrow(t *testing.T) {
+	tests := map[int]int{0: 0, 1: 1, -1: -1, math.MaxInt32: math.MaxInt32, math.MinInt32: math.MinInt32}
+	if math.MaxInt > math.MaxInt32 {
+		for _, beyond := range []uint64{1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 7} {
+			tests[int(beyond)] = -1
+		}
+		tests[math.MaxInt] = -1
+		tests[math.MinInt] = -1
+	}
+	for n, want := range tests {
+		if got := narrow(n); got != uintptr(want) {
+			t.Errorf("narrow(%d) = %d, want %d", n, int(got), want)
+		}
+	}
+}
+
+func TestMessageType(t *testing.T) {
+	for _, mtype := range []int{1, -1, 0, 0x01020304, math.MaxInt, math.MinInt} {
+		msg := make([]byte, MsgHeader+1)
+		PutMsgType(msg, mtype)
+		if got := MsgType(msg); got != mtype || msg[MsgHeader] != 0 {
+			t.Errorf("MsgType after PutMsgType(%d) = %d", mtype, got)
+		}
+	}
+}
+
+// TestTimeout passes timeouts that no struct timespec of 32 bits holds.
+func TestTimeout(t *testing.T) {
+	// -1 names no set: the kernel reads the timeout before it finds out.
+	for _, timeout := range []time.Duration{math.MinInt64, -1, 0, 1, 100 * 365 * 24 * time.Hour, math.MaxInt64} {
+		if e := Semtimedop(-1, []Sembuf{{Op: -1}}, timeout); e != unix.EINVAL {
+			t.Errorf("Semtimedop with %v: error %v, want EINVAL", timeout, e)
+		}
+	}
+}

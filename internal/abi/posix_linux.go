@@ -1,0 +1,114 @@
+package abi
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// More error numbers that package posix decides by.
+const (
+	EBUSY        = unix.EBUSY
+	ENAMETOOLONG = unix.ENAMETOOLONG
+	EOVERFLOW    = unix.EOVERFLOW
+	ETIMEDOUT    = unix.ETIMEDOUT
+)
+
+// OCloexec is O_CLOEXEC.
+const OCloexec = unix.O_CLOEXEC
+
+// mqAttr is the kernel's struct mq_attr, of C longs.
+type mqAttr struct {
+	flags, maxMsg, msgSize, curMsgs int
+	_                               [4]int
+}
+
+// MqOpen is mq_open(2). The kernel wants the name without its slash. attr may be
+// nil.
+func MqOpen(name string, flags int, mode uint32, attr *MqAttr) (int, Errno) {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return -1, EINVAL
+	}
+	var raw *mqAttr
+	if attr != nil {
+		raw = &mqAttr{maxMsg: attr.MaxMsg, msgSize: attr.MsgSize}
+	}
+	fd, _, e := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), uintptr(mode), uintptr(unsafe.Pointer(raw)), 0, 0)
+	return int(fd), e
+}
+
+// MqUnlink is mq_unlink(2).
+func MqUnlink(name string) Errno {
+	p, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return EINVAL
+	}
+	_, _, e := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
+	return e
+}
+
+// MqGetattr is mq_getsetattr(2) that sets nothing.
+func MqGetattr(fd uintptr) (MqAttr, Errno) {
+	var raw mqAttr
+	_, _, e := unix.RawSyscall(unix.SYS_MQ_GETSETATTR, fd, 0, uintptr(unsafe.Pointer(&raw)))
+	return MqAttr{raw.flags, raw.maxMsg, raw.msgSize, raw.curMsgs}, e
+}
+
+// MqTimedsend is mq_timedsend(2); it may sleep until deadline. The kernel starts it
+// over after a signal.
+func MqTimedsend(fd uintptr, msg []byte, prio uint32, deadline time.Time) Errno {
+	return withDeadline(mqSend, deadline, func(call uintptr, deadline unsafe.Pointer) Errno {
+		_, _, e := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), uintptr(len(msg)), uintptr(prio), uintptr(deadline), 0)
+		return e
+	})
+}
+
+// MqTimedreceive is mq_timedreceive(2); it may sleep until deadline. The kernel
+// starts it over after a signal. It returns the length of the message and its
+// priority.
+func MqTimedreceive(fd uintptr, buf []byte, deadline time.Time) (n int, prio uint32, e Errno) {
+	e = withDeadline(mqReceive, deadline, func(call uintptr, deadline unsafe.Pointer) Errno {
+		r, _, e := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)), uintptr(deadline), 0)
+		n = int(r)
+		return e
+	})
+	return n, prio, e
+}
+
+// The kernel does not sleep until a deadline that has passed. That asks a queue
+// without waiting, and does not depend on how it was opened.
+
+// TryMqTimedsend is mq_timedsend(2) that returns ETIMEDOUT rather than sleep.
+func TryMqTimedsend(fd uintptr, msg []byte, prio uint32) Errno {
+	return withDeadline(mqSend, time.Unix(0, 0), func(call uintptr, deadline unsafe.Pointer) Errno {
+		_, _, e := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), uintptr(len(msg)), uintptr(prio), uintptr(deadline), 0)
+		return e
+	})
+}
+
+// TryMqTimedreceive is mq_timedreceive(2) that returns ETIMEDOUT rather than
+// sleep.
+func TryMqTimedreceive(fd uintptr, buf []byte) (n int, prio uint32, e Errno) {
+	e = withDeadline(mqReceive, time.Unix(0, 0), func(call uintptr, deadline unsafe.Pointer) Errno {
+		r, _, e := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)), uintptr(deadline), 0)
+		n = int(r)
+		return e
+	})
+	return n, prio, e
+}
+
+// Events that Poll waits for.
+const (
+	PollIn  = unix.POLLIN
+	PollOut = unix.POLLOUT
+)
+
+// Poll is poll(2) of one descriptor; it sleeps until one of events is there.
+func Poll(fd uintptr, events int16) Errno {
+	// Not unix.Poll, whose error is no Errno.
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
+	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), uintptr(len(fds)), 0, 0, 0, 0)
+	return e
+}

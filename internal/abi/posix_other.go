@@ -1,0 +1,31 @@
+//go:build !linux
+
+package abi
+
+import "time"
+
+// More error numbers that package posix decides by.
+const (
+	EBUSY Errno = iota + 100
+	ENAMETOOLONG
+	EOVERFLOW
+	ETIMEDOUT
+)
+
+// Stand-ins for events of poll.
+const (
+	PollIn = iota
+	PollOut
+)
+
+// OCloexec stands in for O_CLOEXEC.
+const OCloexec = 0
+
+func MqOpen(string, int, uint32, *MqAttr) (int, Errno)                    { return -1, ENOSYS }
+func MqUnlink(string) Errno                                               { return ENOSYS }
+func MqGetattr(uintptr) (MqAttr, Errno)                                   { return MqAttr{}, ENOSYS }
+func MqTimedsend(uintptr, []byte, uint32, time.Time) Errno                { return ENOSYS }
+func MqTimedreceive(uintptr, []byte, time.Time) (int, uint32, Errno)      { return 0, 0, ENOSYS }
+func TryMqTimedsend(uintptr, []byte, uint32) Errno                        { return ENOSYS }
+func TryMqTimedreceive(uintptr, []byte) (n int, prio uint32, errno Errno) { return 0, 0, ENOSYS }
+func Poll(uintptr, int16) Errno                                           { return ENOSYS }

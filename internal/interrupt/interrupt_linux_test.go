@@ -1,0 +1,199 @@
+package interrupt_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/interrupt"
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
+
+func TestMain(m *testing.M) { ipctest.Main(m) }
+
+// sleeper returns a system call that sleeps until it is interrupted, and one that
+// lets it succeed.
+func sleeper(t testing.TB) (call func() abi.Errno, wake func()) {
+	t.Helper()
+	id, e := abi.Semget(abi.IPCPrivate, 1, 0o600)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	t.Cleanup(func() { abi.Semrmid(id) })
+	return func() abi.Errno { return abi.Semop(id, []abi.Sembuf{{Op: -1}}) },
+		func() {
+			if e := abi.TrySemop(id, []abi.Sembuf{{Op: 1, Flg: abi.IPCNoWait}}); e != 0 {
+				t.Error(e)
+			}
+		}
+}
+
+func TestReturnsWhatTheCallReturns(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for name, ctx := range map[string]context.Context{"with": ctx, "without": context.Background()} {
+		for _, want := range []abi.Errno{0, abi.EIDRM, abi.EAGAIN} {
+			calls := 0
+			err := interrupt.Do(ctx, func() abi.Errno {
+				if calls++; calls < 4 {
+					return abi.EINTR
+				}
+				return want
+			})
+			if want == 0 && err != nil || want != 0 && !errors.Is(err, want) || calls != 4 {
+				t.Errorf("%s cancellation: error %v after %d calls, want %v after 4", name, err, calls, want)
+			}
+		}
+	}
+}
+
+func TestDoneContextMakesNoCall(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := interrupt.Do(ctx, func() abi.Errno {
+		t.Error("it was called")
+		return 0
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+func TestSuccessCounts(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	err := interrupt.Do(ctx, func() abi.Errno {
+		cancel()
+		return 0
+	})
+	if err != nil {
+		t.Errorf("error %v of a call that succeeded as it was cancelled", err)
+	}
+}
+
+func TestCancelsSleepingCall(t *testing.T) {
+	call, _ := sleeper(t)
+	for range 100 {
+		ctx, cancel := context.WithCancel(context.Background())
+		var asleep atomic.Bool
+		go func() {
+			for !asleep.Load() {
+				runtime.Gosched()
+			}
+			cancel() // perhaps before it sleeps: then one signal is not enough
+		}()
+		err := interrupt.Do(ctx, func() abi.Errno {
+			asleep.Store(true)
+			return call()
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v, want context.Canceled", err)
+		}
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	call, _ := sleeper(t)
+	const timeout = 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	start := time.Now()
+	err := interrupt.Do(ctx, call)
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took < timeout {
+		t.Errorf("error %v after %v, want context.DeadlineExceeded after %v", err, took, timeout)
+	}
+}
+
+// TestSignalsDoNotEnd interrupts the call by signals that have nothing to do with
+// its context.
+func TestSignalsDoNotEnd(t *testing.T) {
+	call, wake := sleeper(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var calls atomic.Int64
+	go func() {
+		for calls.Load() < 20 {
+			_ = unix.Kill(os.Getpid(), unix.SIGWINCH)
+			time.Sleep(100 * time.Microsecond)
+		}
+		wake()
+	}()
+	// Only a thread that handles the signal is interrupted: the runtime asks for
+	// SA_RESTART, which semop knows nothing of. Which thread that is nobody knows;
+	// preemption goes to this one.
+	stop := make(chan struct{})
+	defer close(stop)
+	tid := make(chan int, 1)
+	go func() {
+		for id := <-tid; ; {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = unix.Tgkill(os.Getpid(), id, unix.SIGURG)
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+	}()
+	err := interrupt.Do(ctx, func() abi.Errno {
+		if calls.Add(1) == 1 {
+			tid <- unix.Gettid()
+		}
+		return call()
+	})
+	if err != nil || calls.Load() < 20 {
+		t.Errorf("error %v after %d calls, want success after 20", err, calls.Load())
+	}
+}
+
+// TestNoSignalAfterwards cancels a call and then looks whether its thread is still
+// signalled.
+func TestNoSignalAfterwards(t *testing.T) {
+	call, _ := sleeper(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(time.Millisecond, cancel)
+	if err := interrupt.Do(ctx, call); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v, want context.Canceled", err)
+	}
+	urgent := make(chan os.Signal, 100)
+	signal.Notify(urgent, unix.SIGURG)
+	defer signal.Stop(urgent)
+	time.Sleep(20 * time.Millisecond) // four times the longest pause between two
+	if n := len(urgent); n > 2 {      // the runtime may have sent one itself
+		t.Errorf("%d signals after the call", n)
+	}
+}
+
+func TestGoroutinesEnd(t *testing.T) {
+	call, _ := sleeper(t)
+	before := runtime.NumGoroutine()
+	for range 50 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		_ = interrupt.Do(ctx, call)
+		cancel()
+	}
+	// Do returns when its goroutine will send no more, which is not yet its end.
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+// BenchmarkUncontended is the cost of Do when the call does not sleep.
+func BenchmarkUncontended(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for b.Loop() {
+		if err := interrupt.Do(ctx, func() abi.Errno { return 0 }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package ipctest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// qemu is set by integration/qemu.sh, which runs the tests of another
+// architecture under qemu-user.
+const qemu = "GIPC_TEST_QEMU"
+
+// UnderQEMU tells whether qemu-user runs this program.
+func UnderQEMU() bool { return os.Getenv(qemu) != "" }
+
+// SkipUnderQEMU skips a test for something that qemu-user can not do.
+func SkipUnderQEMU(t testing.TB, why string) {
+	t.Helper()
+	if UnderQEMU() {
+		t.Skip("qemu-user: " + why)
+	}
+}
+
+// Compile compiles a C program with optimisation and returns its path. It skips
+// the test where there is no C compiler.
+func Compile(t testing.TB, source string, flags ...string) string {
+	t.Helper()
+	SkipUnderQEMU(t, "the C compiler makes programs of this machine")
+	cc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no C compiler: install gcc and libc6-dev")
+	}
+	program := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(source), ".c"))
+	args := append([]string{"-O2", "-Wall", "-Werror", "-o", program, source}, flags...)
+	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
+		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return program
+}

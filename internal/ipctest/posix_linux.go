@@ -1,0 +1,119 @@
+package ipctest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the POSIX objects are.
+const (
+	shmDir   = "/dev/shm"
+	queueDir = "/dev/mqueue"
+)
+
+// MainPOSIX is Main for a package that makes POSIX objects: the new process has a
+// /dev of its own too, with an empty /dev/shm and the /dev/mqueue of its IPC
+// namespace. Tests may mount something else there.
+func MainPOSIX(m *testing.M) { os.Exit(runAllPOSIX(m)) }
+
+func runAllPOSIX(m *testing.M) int {
+	switch os.Getenv(inside) {
+	case "":
+		return runInside(ownIPCAndDev, unix.CLONE_NEWIPC|unix.CLONE_NEWNS)
+	case ownIPCAndDev:
+		if err := mountDev(); err != nil {
+			fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: no /dev of their own: %v\n", err)
+			return 0
+		}
+		return checked(checkedFiles(m.Run()))
+	default:
+		fmt.Fprintln(os.Stderr, "SKIPPED: all tests of this package: no mount namespace of their own")
+		return 0
+	}
+}
+
+// mountDev puts a new file system on /dev, and into it the devices that programs
+// need, /dev/shm and /dev/mqueue.
+func mountDev() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	// The devices are held open, since the new file system hides them.
+	var devices []*os.File
+	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		f, err := os.OpenFile(filepath.Join("/dev", name), unix.O_PATH, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		devices = append(devices, f)
+	}
+	if err := mount("tmpfs", "/dev", "mode=755"); err != nil {
+		return err
+	}
+	for _, f := range devices {
+		if err := os.WriteFile(f.Name(), nil, 0o600); err != nil {
+			return err
+		}
+		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), f.Name(), "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind %s: %w", f.Name(), err)
+		}
+	}
+	return errors.Join(
+		os.Symlink("/proc/self/fd", "/dev/fd"),
+		mount("tmpfs", shmDir, "mode=1777,size=256m"),
+		mount("mqueue", queueDir, ""),
+	)
+}
+
+// mount makes the directory target if it is missing, and mounts on it.
+func mount(fstype, target, data string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(fstype, target, fstype, 0, data); err != nil {
+		return fmt.Errorf("mount %s: %w", target, err)
+	}
+	return nil
+}
+
+// MountShm puts an empty file system of the given size in bytes on /dev/shm until
+// the end of the test, which must not run in parallel with others.
+func MountShm(t testing.TB, size int) {
+	t.Helper()
+	if err := mount("tmpfs", shmDir, fmt.Sprintf("mode=1777,size=%d", size)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// What is mapped still would keep it busy.
+		if err := unix.Unmount(shmDir, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", shmDir, err)
+		}
+	})
+}
+
+// checkedFiles returns the exit status of the run: a failure if files are left.
+func checkedFiles(status int) int {
+	for _, dir := range []string{shmDir, queueDir} {
+		entries, err := os.ReadDir(dir)
+		for _, entry := range entries {
+			fmt.Fprintf(os.Stderr, "left behind by a test: %s\n", filepath.Join(dir, entry.Name()))
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		if (err != nil || len(entries) > 0) && status == 0 {
+			status = 1
+		}
+	}
+	return status
+}

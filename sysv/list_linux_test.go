@@ -1,0 +1,221 @@
+package sysv_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// rows returns every object of every kind as a line of text, without what changes
+// by the minute.
+func rows() ([]string, error) {
+	var rows []string
+	add := func(row any, err error) error {
+		rows = append(rows, fmt.Sprintf("%T %+v", row, row))
+		return err
+	}
+	for info, err := range sysv.Segments() {
+		if err := add(info, err); err != nil {
+			return nil, err
+		}
+	}
+	for info, err := range sysv.Sets() {
+		if err := add(info, err); err != nil {
+			return nil, err
+		}
+	}
+	for info, err := range sysv.Queues() {
+		if err := add(info, err); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+func playEnumerate([]string) error {
+	rows, err := rows()
+	if err == nil {
+		fmt.Println(strings.Join(rows, "\n"))
+	}
+	return err
+}
+
+// TestEnumeration makes a thousand objects of each kind, of which an ordinary user
+// may read none, and sees all.
+func TestEnumeration(t *testing.T) {
+	skipWithoutStatAny(t)
+	const n = 1000
+	want := map[string]int{}
+	for i := range n {
+		key := sysv.Key(10_000 + i)
+		want[fmt.Sprint("segment ", createSegment(t, key, int64(i+1), 0))] = i + 1
+		want[fmt.Sprint("set ", createSet(t, key, i%10+1, 0))] = i%10 + 1
+		q := createQueue(t, key, 0)
+		check(t, q.Set(sysv.Ownership{}, uint64(i+1)))
+		want[fmt.Sprint("queue ", q)] = i + 1
+	}
+	got := map[string]int{}
+	for info, err := range sysv.Segments() {
+		check(t, err)
+		got[fmt.Sprint("segment ", info.ID)] = int(info.Size)
+	}
+	for info, err := range sysv.Sets() {
+		check(t, err)
+		got[fmt.Sprint("set ", info.ID)] = info.NSems
+	}
+	for info, err := range sysv.Queues() {
+		check(t, err)
+		got[fmt.Sprint("queue ", info.ID)] = int(info.QBytes)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("enumerated (-want +got):\n%s", diff)
+	}
+
+	requireUsers(t)
+	mine, err := rows()
+	check(t, err)
+	others := strings.Split(strings.TrimSpace(ipctest.Start(t, "enumerate", nobody).Wait()), "\n")
+	if len(mine) != 3*n {
+		t.Errorf("root sees %d rows, want %d", len(mine), 3*n)
+	}
+	if diff := cmp.Diff(mine, others); diff != "" {
+		t.Errorf("an ordinary user sees other rows than root (-root +user):\n%s", diff)
+	}
+}
+
+func skipWithoutStatAny(t *testing.T) {
+	t.Helper()
+	ipctest.SkipUnderQEMU(t, "it does not know *_STAT_ANY")
+}
+
+// TestEnumerationEndsEarly leaves the loop after some rows.
+func TestEnumerationEndsEarly(t *testing.T) {
+	skipWithoutStatAny(t)
+	for range 5 {
+		createSegment(t, sysv.Private, 1, 0)
+		createSet(t, sysv.Private, 1, 0)
+		createQueue(t, sysv.Private, 0)
+	}
+	for stop := 1; stop <= 5; stop++ {
+		wantTurns(t, sysv.Segments(), stop)
+		wantTurns(t, sysv.Sets(), stop)
+		wantTurns(t, sysv.Queues(), stop)
+	}
+}
+
+func wantTurns[T any](t *testing.T, objects iter.Seq2[T, error], stop int) {
+	t.Helper()
+	turns := 0
+	for _, err := range objects {
+		check(t, err)
+		if turns++; turns == stop {
+			break
+		}
+	}
+	if turns != stop {
+		t.Errorf("%T: %d turns, want %d", objects, turns, stop)
+	}
+}
+
+func TestEnumerationOfNothing(t *testing.T) {
+	got, err := rows()
+	if len(got) != 0 || err != nil {
+		t.Errorf("enumerated %v, %v, want nothing", got, err)
+	}
+}
+
+// TestEnumerationWhileTheyChange makes and removes objects meanwhile: those that
+// stay must be seen, each once, and none that has no sense.
+func TestEnumerationWhileTheyChange(t *testing.T) {
+	skipWithoutStatAny(t)
+	stay := map[int]bool{}
+	for i := range 50 {
+		stay[int(createSet(t, sysv.Key(100+i), 1, 0o600))] = true
+		if i%2 == 0 {
+			remove(t, createSet(t, sysv.Private, 1, 0o600)) // a gap
+		}
+	}
+	done := make(chan struct{})
+	var churn sync.WaitGroup
+	for range 2 {
+		churn.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				s, err := sysv.CreateSet(sysv.Private, 2, sysv.SetOptions{Mode: 0o600})
+				wantError(t, "CreateSet", err, nil)
+				wantError(t, "Remove", s.Remove(), nil)
+			}
+		})
+	}
+	for range 300 {
+		seen := map[int]bool{}
+		for info, err := range sysv.Sets() {
+			check(t, err)
+			if seen[info.ID] || info.NSems != 1 && info.NSems != 2 {
+				t.Errorf("%+v, seen before: %v", info, seen[info.ID])
+			}
+			seen[info.ID] = true
+		}
+		for id := range stay {
+			if !seen[id] {
+				t.Errorf("set %d was left out", id)
+			}
+		}
+	}
+	close(done)
+	churn.Wait()
+}
+
+// TestStatByIndex asks for objects by their place in the kernel's table.
+func TestStatByIndex(t *testing.T) {
+	const indexBits = 15
+	seg, set, queue := createSegment(t, 1, 1, 0o600), createSet(t, 2, 1, 0o600), createQueue(t, 3, 0o600)
+	index := func(id int) int { return id & (1<<indexBits - 1) }
+
+	stat := func(info any, err error) string { return fmt.Sprintf("%+v %v", info, err) }
+	got := map[string]string{
+		"SHM_STAT": stat(sysv.ShmStat(index(int(seg)))),
+		"SEM_STAT": stat(sysv.SemStat(index(int(set)))),
+		"MSG_STAT": stat(sysv.MsgStat(index(int(queue)))),
+	}
+	want := map[string]string{"SHM_STAT": stat(seg.Stat()), "SEM_STAT": stat(set.Stat()), "MSG_STAT": stat(queue.Stat())}
+	if !ipctest.UnderQEMU() {
+		got["SHM_STAT_ANY"], want["SHM_STAT_ANY"] = stat(sysv.ShmStatAny(index(int(seg)))), want["SHM_STAT"]
+		got["SEM_STAT_ANY"], want["SEM_STAT_ANY"] = stat(sysv.SemStatAny(index(int(set)))), want["SEM_STAT"]
+		got["MSG_STAT_ANY"], want["MSG_STAT_ANY"] = stat(sysv.MsgStatAny(index(int(queue)))), want["MSG_STAT"]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("by index (-want +got):\n%s", diff)
+	}
+
+	for _, index := range []int{-1, 1<<indexBits - 1, beyond32(index(int(set)))} {
+		_, shm := sysv.ShmStat(index)
+		_, sem := sysv.SemStat(index)
+		_, msg := sysv.MsgStat(index)
+		errs := map[string]error{"ShmStat": shm, "SemStat": sem, "MsgStat": msg}
+		if !ipctest.UnderQEMU() {
+			_, errs["ShmStatAny"] = sysv.ShmStatAny(index)
+			_, errs["SemStatAny"] = sysv.SemStatAny(index)
+			_, errs["MsgStatAny"] = sysv.MsgStatAny(index)
+		}
+		for _, call := range slices.Sorted(maps.Keys(errs)) {
+			if !errors.Is(errs[call], fs.ErrNotExist) {
+				t.Errorf("%s(%d): error %v, want fs.ErrNotExist", call, index, errs[call])
+			}
+		}
+	}
+}

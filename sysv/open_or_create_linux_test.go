@@ -1,0 +1,428 @@
+package sysv_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+	"golang.org/x/sys/unix"
+)
+
+// halfMade is the mode of a set that OpenOrCreateSet has made and not yet given
+// values: the mark that it carries is a part of what processes agree on.
+const halfMade fs.FileMode = 0o601
+
+// atOnce is how long OpenOrCreateSet may take if its second of patience is
+// not needed.
+const atOnce = 500 * time.Millisecond
+
+func openOrCreate(t testing.TB, key sysv.Key, values ...uint16) sysv.Set {
+	t.Helper()
+	s, err := sysv.OpenOrCreateSet(key, values, sysv.SetOptions{Mode: 0o600})
+	check(t, err)
+	t.Cleanup(func() { remove(t, s) })
+	return s
+}
+
+func TestOpenOrCreateSet(t *testing.T) {
+	skipWithoutMode(t)
+	for _, values := range [][]uint16{{0}, {1}, {0, 0, 0}, {1, 0, 7}, {0, 32767}, make([]uint16, 251)} {
+		before := time.Now().Truncate(time.Second)
+		set := openOrCreate(t, setKey, values...)
+		wantValues(t, "made", set, values...)
+		info, err := set.Stat()
+		check(t, err)
+		if info.Mode != 0o600 || info.NSems != len(values) {
+			t.Errorf("mode %v, %d semaphores, want 0600 without the mark, %d", info.Mode, info.NSems, len(values))
+		}
+		wantRecent(t, "OTime", info.OTime, before)
+
+		check(t, set.Do(t.Context(), sysv.Op{Add: 1})) // used meanwhile
+		if again := openOrCreate(t, setKey, values...); again != set {
+			t.Errorf("a second call returns %d, want %d", again, set)
+		}
+		if got, err := set.Value(0); err != nil || got != int(values[0])+1 {
+			t.Errorf("the second call changed the value to %d, %v", got, err)
+		}
+		check(t, set.Remove())
+	}
+}
+
+func TestOpenOrCreateSetErrors(t *testing.T) {
+	createSet(t, setKey, 3, 0o600)
+	tests := []struct {
+		name   string
+		key    sysv.Key
+		values []uint16
+		o      sysv.SetOptions
+		want   error
+	}{
+		{"exclusive", setKey, make([]uint16, 3), sysv.SetOptions{Mode: 0o600, Exclusive: true}, fs.ErrExist},
+		{"too few", setKey, make([]uint16, 2), sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
+		{"too many", setKey, make([]uint16, 4), sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
+		{"none, of an existing set", setKey, nil, sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
+		{"none", 1, nil, sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
+		{"value out of range", 1, []uint16{1, 32768}, sysv.SetOptions{Mode: 0o600}, unix.ERANGE},
+		{"mode that is the mark", 1, []uint16{1}, sysv.SetOptions{Mode: 0o601}, unix.EINVAL},
+		{"mode with a setuid bit", 1, []uint16{1}, sysv.SetOptions{Mode: fs.ModeSetuid}, unix.EINVAL},
+		{"more values than one semop gives", 1, ones(251), sysv.SetOptions{Mode: 0o600}, unix.E2BIG},
+		{"more than the kernel can count", 1, make([]uint16, 1<<16+1), sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
+	}
+	for _, test := range tests {
+		start := time.Now()
+		s, err := sysv.OpenOrCreateSet(test.key, test.values, test.o)
+		wantError(t, test.name, err, test.want)
+		if err == nil {
+			remove(t, s)
+		}
+		if took := time.Since(start); took > atOnce {
+			t.Errorf("%s: it took %v", test.name, took)
+		}
+		if _, err := sysv.OpenSet(1); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: something is left: %v", test.name, err)
+		}
+	}
+}
+
+func ones(n int) []uint16 {
+	values := make([]uint16, n)
+	for i := range values {
+		values[i] = 1
+	}
+	return values
+}
+
+func TestOpenOrCreatePrivateSet(t *testing.T) {
+	a, b := openOrCreate(t, sysv.Private, 3), openOrCreate(t, sysv.Private, 3)
+	if a == b {
+		t.Errorf("both are %d", a)
+	}
+	wantValues(t, "a", a, 3)
+	wantValues(t, "b", b, 3)
+}
+
+// TestForeignSets opens sets that other programs made in all the ways they do.
+func TestForeignSets(t *testing.T) {
+	tests := []struct {
+		name    string
+		prepare func(sysv.Set) error
+		want    []uint16
+		err     error
+		min     time.Duration
+		max     time.Duration
+	}{
+		{"announced by semop", func(s sysv.Set) error {
+			return errors.Join(s.SetValue(0, 5), s.Do(t.Context(), sysv.Op{Num: 1}))
+		}, []uint16{5, 0}, nil, 0, atOnce},
+		{"SETVAL alone", func(s sysv.Set) error { return s.SetValue(1, 5) }, []uint16{0, 5}, nil, 0, atOnce},
+		{"SETVAL of zero", func(s sysv.Set) error { return s.SetValue(1, 0) }, []uint16{0, 0}, nil, 0, atOnce},
+		{"SETALL", func(s sysv.Set) error { return s.SetValues([]uint16{1, 2}) }, []uint16{1, 2}, nil, 0, atOnce},
+		{"virgin", func(sysv.Set) error { return nil }, nil, sysv.ErrUninitialized, time.Second, 5 * time.Second},
+	}
+	var all sync.WaitGroup
+	for i, test := range tests {
+		all.Go(func() {
+			key := setKey + sysv.Key(i)
+			set, err := sysv.CreateSet(key, 2, sysv.SetOptions{Mode: 0o666, Exclusive: true})
+			wantError(t, test.name, errors.Join(err, test.prepare(set)), nil)
+			defer remove(t, set)
+			start := time.Now()
+			got, err := sysv.OpenOrCreateSet(key, []uint16{9, 9}, sysv.SetOptions{Mode: 0o600})
+			took := time.Since(start)
+			wantError(t, test.name, err, test.err)
+			if err == nil && got != set {
+				t.Errorf("%s: made %d, want the existing %d", test.name, got, set)
+			}
+			if test.want != nil {
+				wantValues(t, test.name, set, test.want...)
+			}
+			if took < test.min || took > test.max {
+				t.Errorf("%s: took %v, want %v to %v", test.name, took, test.min, test.max)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestForeignMakerIsWaitedFor opens a set whose maker, a C program say, sets zero
+// first, then the value by a semop.
+func TestForeignMakerIsWaitedFor(t *testing.T) {
+	set := createSet(t, setKey, 1, 0o600)
+	check(t, set.SetValue(0, 0))
+	result := background(t, func() error {
+		s, err := sysv.OpenOrCreateSet(setKey, []uint16{9}, sysv.SetOptions{Mode: 0o600})
+		if err != nil {
+			return err
+		}
+		if value, err := s.Value(0); value != 3 || s != set {
+			return fmt.Errorf("returned set %d with value %d, %v, before the maker gave it", s, value, err)
+		}
+		return nil
+	})
+	time.Sleep(20 * time.Millisecond) // the maker is slow
+	check(t, set.Do(t.Context(), sysv.Op{Add: 3}))
+	wantError(t, "OpenOrCreateSet", result(), nil)
+}
+
+// TestHalfMadeSets makes by hand what a maker leaves that dies.
+func TestHalfMadeSets(t *testing.T) {
+	skipWithoutMode(t)
+	t.Run("before the values", func(t *testing.T) {
+		corpse := createSet(t, setKey, 2, halfMade)
+		const callers = 8
+		sets := make([]sysv.Set, callers)
+		var all sync.WaitGroup
+		start := time.Now()
+		for i := range sets {
+			all.Go(func() {
+				var err error
+				sets[i], err = sysv.OpenOrCreateSet(setKey, []uint16{callers, 1}, sysv.SetOptions{Mode: 0o600})
+				wantError(t, "OpenOrCreateSet", err, nil)
+				if ok, err := sets[i].TryDo(sysv.Op{Add: -1}); !ok || err != nil {
+					t.Errorf("no token for caller %d: %v", i, err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(start); took < 900*time.Millisecond || took > 5*time.Second {
+			t.Errorf("it took %v, want about a second", took)
+		}
+		for _, s := range sets {
+			if s != sets[0] || s == corpse {
+				t.Errorf("sets %v, want all the same, and not %d", sets, corpse)
+				break
+			}
+		}
+		wantValues(t, "all tokens taken", sets[0], 0, 1)
+		remove(t, sets[0])
+	})
+	t.Run("wrong number", func(t *testing.T) {
+		createSet(t, setKey, 3, halfMade)
+		_, err := sysv.OpenOrCreateSet(setKey, []uint16{1}, sysv.SetOptions{Mode: 0o600})
+		wantError(t, "OpenOrCreateSet", err, unix.EINVAL)
+	})
+	t.Run("after the values", func(t *testing.T) {
+		set := createSet(t, setKey, 1, halfMade)
+		check(t, set.Do(t.Context(), sysv.Op{Add: 4}))
+		start := time.Now()
+		got, err := sysv.OpenOrCreateSet(setKey, []uint16{4}, sysv.SetOptions{Mode: 0o600})
+		if err != nil || got != set || time.Since(start) > atOnce {
+			t.Errorf("OpenOrCreateSet = %d, %v in %v, want %d at once", got, err, time.Since(start), set)
+		}
+	})
+	t.Run("values by somebody else", func(t *testing.T) {
+		corpse := createSet(t, setKey, 1, halfMade)
+		check(t, corpse.SetValue(0, 4))
+		set := openOrCreate(t, setKey, 2)
+		wantValues(t, "made anew", set, 2)
+	})
+	t.Run("removed while waited for", func(t *testing.T) {
+		corpse := createSet(t, setKey, 1, halfMade)
+		result := background(t, func() error {
+			s, err := sysv.OpenOrCreateSet(setKey, []uint16{2}, sysv.SetOptions{Mode: 0o600})
+			if err != nil {
+				return err
+			}
+			value, err := s.Value(0)
+			if value != 2 {
+				err = fmt.Errorf("value %d, %w", value, err)
+			}
+			return errors.Join(err, s.Remove())
+		})
+		time.Sleep(20 * time.Millisecond) // it found the corpse
+		check(t, corpse.Remove())
+		start := time.Now()
+		wantError(t, "OpenOrCreateSet", result(), nil)
+		if took := time.Since(start); took > atOnce {
+			t.Errorf("it noticed after %v", took)
+		}
+	})
+}
+
+// TestHalfMadeSetOfAnotherUser meets a corpse that may not be removed.
+func TestHalfMadeSetOfAnotherUser(t *testing.T) {
+	requireUsers(t)
+	set := createSet(t, setKey, 1, halfMade|0o044)
+	start := time.Now()
+	got := ipctest.Start(t, "unpermitted", nobody).Wait()
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if want := fmt.Sprintf("semctl IPC_RMID sem:%d: %v\n", set, unix.EPERM); got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+}
+
+func playUnpermitted([]string) error {
+	_, err := sysv.OpenOrCreateSet(setKey, []uint16{1}, sysv.SetOptions{Mode: 0o600})
+	fmt.Println(err)
+	return nil
+}
+
+// TestOpenOrCreateRace lets processes race for thousands of sets. Each takes one
+// token of each set, of which there are as many as processes: too few, and a
+// process finds none; given twice, and some are left.
+func TestOpenOrCreateRace(t *testing.T) {
+	const processes, rounds = 8, 2500
+	var racers []*ipctest.Process
+	for range processes {
+		racers = append(racers, ipctest.Start(t, "race", nil, strconv.Itoa(processes), strconv.Itoa(rounds)))
+	}
+	for _, p := range racers {
+		p.Line() // all are there
+	}
+	for _, p := range racers {
+		p.Tell("go")
+	}
+	for _, p := range racers {
+		p.Wait()
+	}
+	for round := range rounds {
+		set, err := sysv.OpenSet(raceKey(round))
+		check(t, err)
+		wantValues(t, fmt.Sprintf("round %d", round), set, 0, 7)
+		if info, err := set.Stat(); err != nil || info.Mode != 0o600 {
+			t.Errorf("round %d: mode %v, %v", round, info.Mode, err)
+		}
+		check(t, set.Remove())
+	}
+}
+
+func raceKey(round int) sysv.Key { return sysv.Key(0x10000 + round) }
+
+func playRace(args []string) error {
+	processes, _ := strconv.Atoi(args[0])
+	rounds, _ := strconv.Atoi(args[1])
+	fmt.Println("ready")
+	ipctest.Told()
+	for round := range rounds {
+		set, err := sysv.OpenOrCreateSet(raceKey(round), []uint16{uint16(processes), 7}, sysv.SetOptions{Mode: 0o600})
+		if err != nil {
+			return fmt.Errorf("round %d: %w", round, err)
+		}
+		if ok, err := set.TryDo(sysv.Op{Add: -1}); !ok || err != nil {
+			return fmt.Errorf("round %d: no token: %w", round, err)
+		}
+	}
+	return nil
+}
+
+// TestOpenOrCreateAgainstRemovers has somebody remove the set whenever there is
+// one: every call returns a set that was proper, though it may be gone by now.
+func TestOpenOrCreateAgainstRemovers(t *testing.T) {
+	done := make(chan struct{})
+	var removers, callers sync.WaitGroup
+	for range 2 {
+		removers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if s, err := sysv.OpenSet(setKey); err == nil {
+					_ = s.Remove() // the other remover may have been faster
+				}
+			}
+		})
+	}
+	var gone, found atomic.Int64
+	for range 2 {
+		callers.Go(func() {
+			for range 3000 {
+				s, err := sysv.OpenOrCreateSet(setKey, []uint16{0, 8}, sysv.SetOptions{Mode: 0o600})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				switch value, err := s.Value(1); {
+				case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIDRM):
+					gone.Add(1)
+				case value == 8 && err == nil:
+					found.Add(1)
+				default:
+					t.Errorf("value %d, %v, want 8", value, err)
+				}
+			}
+		})
+	}
+	callers.Wait()
+	close(done)
+	removers.Wait()
+	if s, err := sysv.OpenSet(setKey); err == nil {
+		remove(t, s)
+	}
+	t.Logf("%d found, %d gone", found.Load(), gone.Load())
+}
+
+// TestMakerIsKilled kills processes that make sets, and remove them again, at
+// random moments: the next caller gets a proper set, soon. Many a maker dies
+// half-way, which costs a second, so there are several at a time.
+func TestMakerIsKilled(t *testing.T) {
+	rounds, lanes := 6, 20
+	if testing.Short() {
+		rounds = 1
+	}
+	var slow atomic.Int64
+	for range rounds {
+		var all sync.WaitGroup
+		for lane := range lanes {
+			key := setKey + sysv.Key(lane)
+			p := ipctest.Start(t, "kill me", nil, strconv.Itoa(int(key)))
+			p.Line()
+			time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+			p.Kill()
+			all.Go(func() {
+				if took := callAfterDeath(t, key); took > 900*time.Millisecond {
+					slow.Add(1)
+				}
+			})
+		}
+		all.Wait()
+	}
+	t.Logf("of %d makers %d died between making a set and giving it values", rounds*lanes, slow.Load())
+}
+
+// callAfterDeath makes a set under the key of a maker that died, and tells how
+// long that took.
+func callAfterDeath(t *testing.T, key sysv.Key) time.Duration {
+	start := time.Now()
+	set, err := sysv.OpenOrCreateSet(key, []uint16{3, 0, 5}, sysv.SetOptions{Mode: 0o600})
+	took := time.Since(start)
+	if err != nil {
+		t.Error(err)
+		return took
+	}
+	if took > 5*time.Second {
+		t.Errorf("key %v: it took %v", key, took)
+	}
+	wantValues(t, "after the maker's death", set, 3, 0, 5)
+	remove(t, set)
+	return took
+}
+
+// playKillMe makes the set args[0] and removes it, until it is killed.
+func playKillMe(args []string) error {
+	key, err := sysv.ParseKey(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for {
+		set, err := sysv.OpenOrCreateSet(key, []uint16{3, 0, 5}, sysv.SetOptions{Mode: 0o600})
+		if err != nil {
+			return err
+		}
+		if err := set.Remove(); err != nil {
+			return err
+		}
+	}
+}

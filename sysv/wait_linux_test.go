@@ -1,0 +1,412 @@
+package sysv_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/sysv"
+	"golang.org/x/sys/unix"
+)
+
+// A wait is a call that has to wait, and what lets it go on.
+type wait struct {
+	name    string
+	call    func(context.Context) error
+	waiting func() // returns once it sleeps
+	release func()
+	undone  func() // checks that a cancelled call did nothing
+}
+
+// waits returns every call that takes a context, on new objects.
+func waits(t *testing.T) []wait {
+	set := createSetWith(t, 0)
+	full, empty := createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)
+	check(t, full.Set(sysv.Ownership{Mode: 0o600}, 1))
+	send(t, full, 1, "x")
+	return []wait{
+		{
+			"Do",
+			func(ctx context.Context) error { return set.Do(ctx, sysv.Op{Add: -1}) },
+			func() { counted(t, set, 1) },
+			func() { check(t, set.Do(t.Context(), sysv.Op{Add: 1})) },
+			func() { wantValues(t, "Do, cancelled", set, 0); counted(t, set, 0) },
+		},
+		{
+			"Send",
+			func(ctx context.Context) error { return full.Send(ctx, 1, []byte("y")) },
+			func() { sleeping(t, 1, "do_msgsnd") },
+			func() { receive(full, 1, sysv.ReceiveOptions{}) },
+			func() { wantMessages(t, full, 1) },
+		},
+		{
+			"Receive",
+			func(ctx context.Context) error {
+				_, _, err := empty.Receive(ctx, make([]byte, 1), sysv.ReceiveOptions{})
+				return err
+			},
+			func() { sleeping(t, 1, "do_msgrcv") },
+			func() { send(t, empty, 1, "z") },
+			func() { wantMessages(t, empty, 0) },
+		},
+	}
+}
+
+// counted waits until n threads wait for the first semaphore to grow.
+func counted(t testing.TB, s sysv.Set, n int) {
+	t.Helper()
+	eventually(t, "as many wait as should", func() bool {
+		got, err := s.NCount(0)
+		check(t, err)
+		return got == n
+	})
+}
+
+func wantMessages(t *testing.T, q sysv.Queue, n uint64) {
+	t.Helper()
+	if info, err := q.Stat(); err != nil || info.QNum != n {
+		t.Errorf("%d messages, %v, want %d", info.QNum, err, n)
+	}
+}
+
+func TestCancelBefore(t *testing.T) {
+	for _, w := range waits(t) {
+		err := w.call(cancelled())
+		wantError(t, w.name, err, context.Canceled)
+		var failed *sysv.Error
+		if !errors.As(err, &failed) || failed.Op == "" {
+			t.Errorf("%s: error %#v tells no operation", w.name, err)
+		}
+		w.undone()
+	}
+}
+
+// TestDoneContextDoesNotMatter makes calls that need not wait.
+func TestDoneContextDoesNotMatter(t *testing.T) {
+	set, queue := createSetWith(t, 1), createQueue(t, sysv.Private, 0o600)
+	wantError(t, "Do", set.Do(cancelled(), sysv.Op{Add: -1}), nil)
+	wantError(t, "Send", queue.Send(cancelled(), 1, nil), nil)
+	_, _, err := queue.Receive(cancelled(), nil, sysv.ReceiveOptions{})
+	wantError(t, "Receive", err, nil)
+}
+
+func TestCancelDuring(t *testing.T) {
+	for _, w := range waits(t) {
+		for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
+			ctx, cancel := context.WithCancel(context.Background())
+			if errors.Is(cause, context.DeadlineExceeded) {
+				ctx, cancel = context.WithTimeout(context.Background(), 20*time.Millisecond)
+			}
+			result := background(t, func() error { return w.call(ctx) })
+			if errors.Is(cause, context.Canceled) {
+				w.waiting()
+				cancel()
+			}
+			wantError(t, w.name, result(), cause)
+			w.undone()
+			cancel()
+		}
+		// It can be made again.
+		result := background(t, func() error { return w.call(t.Context()) })
+		w.waiting()
+		w.release()
+		wantError(t, w.name+" after cancelled ones", result(), nil)
+	}
+}
+
+// storm sends this process signals, ten thousand a second, until stopped.
+func storm(t testing.TB, signals ...unix.Signal) (stop func()) {
+	t.Helper()
+	const pause = 100 * time.Microsecond
+	done := make(chan struct{})
+	var sent int
+	var storm sync.WaitGroup
+	begin := time.Now()
+	storm.Go(func() {
+		for ; ; sent++ {
+			if err := unix.Kill(os.Getpid(), signals[sent%len(signals)]); err != nil {
+				t.Error(err)
+				return
+			}
+			for next := begin.Add(time.Duration(sent) * pause); time.Now().Before(next); runtime.Gosched() {
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		storm.Wait()
+		t.Logf("%d signals in %v", sent, time.Since(begin))
+	}
+}
+
+// TestSignalStorm makes every call that waits under a storm of signals: none of
+// them may come back early, or with EINTR.
+func TestSignalStorm(t *testing.T) {
+	defer storm(t, unix.SIGURG, unix.SIGWINCH, unix.SIGCHLD)()
+	const long = 150 * time.Millisecond
+	for _, w := range waits(t) {
+		for name, ctx := range map[string]context.Context{"": t.Context(), " for ever": context.Background()} {
+			result := background(t, func() error { return w.call(ctx) })
+			w.waiting()
+			time.Sleep(long) // in the storm
+			w.waiting()      // and still
+			w.release()
+			wantError(t, w.name+name, result(), nil)
+		}
+	}
+
+	set := createSetWith(t, 0)
+	start := time.Now()
+	wantError(t, "DoTimeout", set.DoTimeout(long, sysv.Op{Add: -1}), unix.EAGAIN)
+	if took := time.Since(start); took < long || took > 10*long {
+		t.Errorf("DoTimeout(%v) took %v", long, took)
+	}
+}
+
+// TestPingPongInAStorm passes a token to and fro.
+func TestPingPongInAStorm(t *testing.T) {
+	defer storm(t, unix.SIGURG, unix.SIGWINCH)()
+	set, queues := createSetWith(t, 1, 0), [2]sysv.Queue{createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)}
+	const rounds = 10000
+	var players sync.WaitGroup
+	for me := range uint16(2) {
+		players.Go(func() {
+			for range rounds {
+				if err := set.Do(t.Context(), sysv.Op{Num: me, Add: -1}); err != nil {
+					t.Error(err)
+				}
+				if err := set.DoTimeout(patience, sysv.Op{Num: 1 - me, Add: 1}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		players.Go(func() {
+			var buf [8]byte
+			for range rounds {
+				if err := queues[me].Send(t.Context(), 1, buf[:]); err != nil {
+					t.Error(err)
+				}
+				if _, _, err := queues[1-me].Receive(t.Context(), buf[:], sysv.ReceiveOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	players.Wait()
+	wantValues(t, "in the end", set, 1, 0)
+}
+
+// TestGarbageCollection collects while every call waits: a call that the scheduler
+// does not know to be asleep would hold it up for ever.
+func TestGarbageCollection(t *testing.T) {
+	all := waits(t)
+	var results []func() error
+	for _, w := range all {
+		results = append(results, background(t, func() error { return w.call(t.Context()) }))
+		w.waiting()
+	}
+	set := createSetWith(t, 0)
+	results = append(results, background(t, func() error { return set.DoTimeout(patience, sysv.Op{Add: -1}) }))
+	counted(t, set, 1)
+
+	collected := background(t, func() error {
+		for range 20 {
+			runtime.GC()
+		}
+		return nil
+	})
+	check(t, collected())
+	for _, w := range all {
+		w.release()
+	}
+	check(t, set.Do(t.Context(), sysv.Op{Add: 1}))
+	for _, result := range results {
+		wantError(t, "a call that waited", result(), nil)
+	}
+}
+
+// TestManyWaiters cancels 500 calls at once, and looks for what they leave.
+func TestManyWaiters(t *testing.T) {
+	const n = 500
+	goroutines := runtime.NumGoroutine()
+	set := createSetWith(t, 0)
+	ctx, cancel := context.WithCancel(context.Background())
+	errs := make(chan error, n)
+	for range n {
+		go func() { errs <- set.Do(ctx, sysv.Op{Add: -1}) }()
+	}
+	counted(t, set, n)
+	start := time.Now()
+	cancel()
+	for range n {
+		wantError(t, "Do", <-errs, context.Canceled)
+	}
+	t.Logf("cancelled %d waiters in %v", n, time.Since(start))
+	counted(t, set, 0)
+	wantValues(t, "in the end", set, 0)
+	eventually(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+// TestWaitsLeaveNothing cancels and releases calls by the hundred, and sees the
+// number of goroutines and threads stay what it was.
+func TestWaitsLeaveNothing(t *testing.T) {
+	set := createSetWith(t, 0)
+	turn := func(i int) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		result := background(t, func() error { return set.Do(ctx, sysv.Op{Add: -1}) })
+		counted(t, set, 1)
+		if i%2 == 0 {
+			cancel()
+			wantError(t, "Do, cancelled", result(), context.Canceled)
+		} else {
+			check(t, set.Do(t.Context(), sysv.Op{Add: 1}))
+			wantError(t, "Do, released", result(), nil)
+		}
+	}
+	for i := range 20 {
+		turn(i)
+	}
+	goroutines, before := runtime.NumGoroutine(), threads(t)
+	for i := range 400 {
+		turn(i)
+	}
+	eventually(t, "all goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+	if after := threads(t); after > before+5 {
+		t.Errorf("%d threads, %d before", after, before)
+	}
+}
+
+func threads(t testing.TB) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	check(t, err)
+	return len(tasks)
+}
+
+// TestNoTokenIsLost lets waits succeed at the moment in which they are cancelled:
+// each call says truly whether it took a token.
+func TestNoTokenIsLost(t *testing.T) {
+	const tokens, takers = 3000, 8
+	set := createSetWith(t, 0)
+	var taken, cancelled atomic.Int64
+	done := make(chan struct{})
+	var workers sync.WaitGroup
+	for range takers {
+		workers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(300))*time.Microsecond)
+				switch err := set.Do(ctx, sysv.Op{Add: -1}); {
+				case err == nil:
+					taken.Add(1)
+				case errors.Is(err, context.DeadlineExceeded):
+					cancelled.Add(1)
+				default:
+					t.Error(err)
+				}
+				cancel()
+			}
+		})
+	}
+	for range tokens {
+		check(t, set.Do(t.Context(), sysv.Op{Add: 1}))
+		if rand.IntN(2) == 0 {
+			time.Sleep(time.Duration(rand.IntN(100)) * time.Microsecond)
+		}
+	}
+	close(done)
+	workers.Wait()
+	left, err := set.Value(0)
+	check(t, err)
+	if taken.Load()+int64(left) != tokens {
+		t.Errorf("%d taken and %d left of %d tokens", taken.Load(), left, tokens)
+	}
+	if taken.Load() == 0 || cancelled.Load() == 0 {
+		t.Errorf("%d taken, %d cancelled: that proves nothing", taken.Load(), cancelled.Load())
+	}
+	t.Logf("%d taken, %d left, %d cancelled", taken.Load(), left, cancelled.Load())
+}
+
+// TestNoMessageIsLost is the same with a queue, whose senders are cancelled too.
+func TestNoMessageIsLost(t *testing.T) {
+	queue := createQueue(t, sysv.Private, 0o600)
+	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 16)) // soon full
+	var sent, received, cancelled atomic.Int64
+	work := func(count *atomic.Int64, call func(context.Context) error) func() {
+		return func() {
+			for range 2500 {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(100))*time.Microsecond)
+				switch err := call(ctx); {
+				case err == nil:
+					count.Add(1)
+				case errors.Is(err, context.DeadlineExceeded):
+					cancelled.Add(1)
+				default:
+					t.Error(err)
+				}
+				cancel()
+			}
+		}
+	}
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(work(&sent, func(ctx context.Context) error { return queue.Send(ctx, 1, []byte("8 bytes.")) }))
+		workers.Go(work(&received, func(ctx context.Context) error {
+			_, _, err := queue.Receive(ctx, make([]byte, 8), sysv.ReceiveOptions{})
+			return err
+		}))
+	}
+	workers.Wait()
+	info, err := queue.Stat()
+	check(t, err)
+	if sent.Load() != received.Load()+int64(info.QNum) {
+		t.Errorf("%d sent, %d received, %d left", sent.Load(), received.Load(), info.QNum)
+	}
+	if sent.Load() == 0 || cancelled.Load() == 0 {
+		t.Errorf("%d sent, %d cancelled: that proves nothing", sent.Load(), cancelled.Load())
+	}
+	t.Logf("%d sent, %d received, %d left, %d cancelled", sent.Load(), received.Load(), info.QNum, cancelled.Load())
+}
+
+// BenchmarkCancel measures from the cancellation of a sleeping call to its return.
+func BenchmarkCancel(b *testing.B) {
+	set := createSetWith(b, 0)
+	for b.Loop() {
+		b.StopTimer()
+		ctx, cancel := context.WithCancel(context.Background())
+		result := make(chan error, 1)
+		go func() { result <- set.Do(ctx, sysv.Op{Add: -1}) }()
+		counted(b, set, 1)
+		b.StartTimer()
+		cancel()
+		if err := <-result; !errors.Is(err, context.Canceled) {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestErrorText holds the words of an error that a waiting call returns.
+func TestErrorText(t *testing.T) {
+	set := createSetWith(t, 0)
+	err := set.Do(cancelled(), sysv.Op{Add: -1})
+	if err == nil || !strings.HasPrefix(err.Error(), "semop sem:") || !strings.HasSuffix(err.Error(), ": context canceled") {
+		t.Errorf("error %q, want semop sem:ID: context canceled", err)
+	}
+}
