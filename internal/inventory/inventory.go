@@ -1,0 +1,289 @@
+package inventory
+
+import (
+	"time"
+
+	"github.com/sysvipc/gipc/internal/procfs"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// Want says what to find out beyond the objects themselves.
+type Want uint
+
+const (
+	// WantMemory fills Use.Memory. It reads /proc/sysvipc/shm.
+	WantMemory Want = 1 << iota
+	// WantSemaphores fills Use.Semaphores: four calls for each semaphore.
+	WantSemaphores
+	// WantAttached fills Use.Attached. It reads the memory maps of all processes of
+	// the namespace.
+	WantAttached
+	// WantWaiting fills Use.Waiting and Inventory.Deadlocks, and for that
+	// Use.Semaphores and Use.Actors. It looks at all threads of all processes of the
+	// namespace.
+	WantWaiting
+	// WantActors fills Use.Actors. It looks at the processes that the objects name.
+	WantActors
+	// WantVerdict fills Use.Verdict and Use.Reasons, and what they rest on:
+	// Use.Semaphores and Use.Actors, and, if there are queues, Use.Waiting.
+	WantVerdict
+	// WantProgram fills Use.Program, Use.Attached and Use.Actors.
+	WantProgram
+	// WantContainers fills Process.Container of all processes that are found.
+	WantContainers
+	// WantContents lets WantProgram attach segments whose verdict is orphan, read-only,
+	// and look at their first bytes. That changes their last process and times, but for
+	// an orphan those name only processes that have ended. A segment that the kernel
+	// would destroy with that attachment (sysctl kernel.shm_rmid_forced) is left alone.
+	WantContents
+)
+
+// needs adds to w what it rests on.
+func (w Want) needs(queues bool) Want {
+	if w&WantContents != 0 {
+		w |= WantProgram | WantVerdict
+	}
+	if w&WantProgram != 0 {
+		w |= WantAttached | WantActors
+	}
+	if w&WantVerdict != 0 {
+		w |= WantSemaphores | WantActors
+		if queues {
+			w |= WantWaiting
+		}
+	}
+	if w&WantWaiting != 0 {
+		w |= WantSemaphores | WantActors
+	}
+	return w
+}
+
+// wantProc is what has to be looked up in /proc.
+const wantProc = WantMemory | WantAttached | WantWaiting | WantActors | WantVerdict | WantProgram
+
+// Options says what Collect finds out. The zero Options lists all objects and
+// reads nothing else.
+type Options struct {
+	// Kinds are the kinds of objects to list; none means all.
+	Kinds []sysv.Kind
+	Want  Want
+	// Proc is where the proc file system is mounted; "" means /proc.
+	Proc string
+	// HiddenIdle takes it that processes which may not be looked into wait on no
+	// queue. Otherwise, as long as there are any (see Hidden), no queue is an orphan:
+	// the kernel does not count who waits on one. Segments and sets do not need it.
+	HiddenIdle bool
+	// DataDirs are directories that may be data directories of PostgreSQL, beyond
+	// the customary ones and those of running servers.
+	DataDirs []string
+}
+
+// An Inventory is what Collect found.
+type Inventory struct {
+	// Namespace is the inode number of the IPC namespace, 0 if it is not known (it
+	// is looked up only when /proc is read at all).
+	Namespace uint64
+	Taken     time.Time
+	// Objects are in the order of the kernel's tables: segments, sets, queues.
+	Objects []Object
+	// Deadlocks are rings of processes that wait for each other, as far as the last
+	// users of semaphores are their holders.
+	Deadlocks []Deadlock
+	Hidden    Hidden
+}
+
+// Hidden counts what the caller may not look into.
+type Hidden struct {
+	// Processes may or may not be in this namespace, be attached, or wait.
+	Processes int
+	// Threads are in this namespace and may or may not wait.
+	Threads int
+}
+
+// An Object is a segment, a semaphore set or a message queue. Exactly one of the
+// pointers to what the kernel tells is set.
+type Object struct {
+	Kind    sysv.Kind
+	Segment *sysv.SegmentInfo
+	Set     *sysv.SetInfo
+	Queue   *sysv.QueueInfo
+	Use     *Use // nil unless Options.Want asks for something
+}
+
+// ID returns the identifier.
+func (o *Object) ID() int {
+	switch o.Kind {
+	case sysv.Shm:
+		return o.Segment.ID
+	case sysv.Sem:
+		return o.Set.ID
+	default:
+		return o.Queue.ID
+	}
+}
+
+// Perm returns owner, key and mode.
+func (o *Object) Perm() *sysv.Perm {
+	switch o.Kind {
+	case sysv.Shm:
+		return &o.Segment.Perm
+	case sysv.Sem:
+		return &o.Set.Perm
+	default:
+		return &o.Queue.Perm
+	}
+}
+
+// Changed returns when the object was created or last changed by the *ctl call.
+func (o *Object) Changed() time.Time {
+	switch o.Kind {
+	case sysv.Shm:
+		return o.Segment.CTime
+	case sysv.Sem:
+		return o.Set.CTime
+	default:
+		return o.Queue.CTime
+	}
+}
+
+// Used returns when the object was last used: attached, detached, operated on,
+// sent to or received from. It is zero if that never was.
+func (o *Object) Used() time.Time {
+	switch o.Kind {
+	case sysv.Shm:
+		return latest(o.Segment.ATime, o.Segment.DTime)
+	case sysv.Sem:
+		return o.Set.OTime
+	default:
+		return latest(o.Queue.STime, o.Queue.RTime)
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Use is what was found out about an object. A field that Options.Want did not
+// ask for is zero.
+type Use struct {
+	Memory *procfs.SegmentMemory // of a segment; nil if not known
+
+	Attached []Attacher // by pid
+	// HiddenAttachments is how many of a segment's attachments (nattch) were not
+	// found: they belong to processes that the caller may not see or look into.
+	HiddenAttachments int
+
+	Semaphores []Semaphore // of a set; nil if the caller may not read it
+	Waiting    []Waiter    // by pid and tid
+	// HiddenWaiters is how many threads wait on a set beyond those that were found.
+	// The kernel does not count those that wait on a queue.
+	HiddenWaiters int
+
+	Actors  []Actor
+	Verdict Verdict
+	Reasons []Reason
+	Program *Program // nil if nothing points to one
+}
+
+// A Process is a living process.
+type Process struct {
+	PID       int
+	InnerPID  int    // its id in its own pid namespace, as a container's own tools show it
+	Comm      string // its name, of up to 15 bytes of any kind
+	UID       uint32 // effective user id
+	Container procfs.Container
+}
+
+// An Attacher is a process that has a segment mapped.
+type Attacher struct {
+	*Process
+	ReadOnly  bool // all of its mappings are
+	Mappings  int
+	HugePages bool // the segment is made of huge pages
+}
+
+// A Semaphore is one of a set.
+type Semaphore struct {
+	Value          int
+	PID            int // last that operated on it; 0 if none did or if it is not visible
+	NCount, ZCount int // threads that wait for it to grow, and to be zero
+}
+
+// A Waiter is a thread that sleeps in semop, semtimedop, msgsnd or msgrcv.
+type Waiter struct {
+	*Process
+	TID int
+	// Since is about when it fell asleep, zero if that is not known. A wait that is
+	// interrupted and begun again, by a signal for instance, counts as a new one.
+	Since time.Time
+
+	// Of a wait on a set: the operations as the memory of the process tells, nil if
+	// it may not be read; the index in Ops of the one that can not go on, -1 if that
+	// is not known; whether there is a timeout; and who operated last on the
+	// semaphore waited for, which is likely the holder if the semaphore is a lock.
+	Ops     []sysv.Op
+	Blocked int
+	Timed   bool
+	Holder  *Actor
+
+	// Of a wait on a queue.
+	Sending bool
+	Size    int // bytes of text to send, or room for
+	// Type is that of the message to send, or the selector of the receiver, if
+	// TypeKnown.
+	Type      int64
+	TypeKnown bool
+	Except    bool // MSG_EXCEPT: any type but that
+}
+
+// Role is what a process did with an object.
+type Role int
+
+const (
+	Creator  Role = iota // made the segment
+	User                 // attached or detached the segment last
+	Operator             // operated last on semaphores of the set
+	Sender               // sent last to the queue
+	Receiver             // received last from the queue
+)
+
+func (r Role) String() string {
+	return [...]string{"creator", "last user", "last operator", "last sender", "last receiver"}[r]
+}
+
+// State is what has become of a process that an object names.
+type State int
+
+const (
+	// None: there is no such process; nobody has used the object so.
+	None State = iota
+	// Alive: it runs.
+	Alive
+	// Gone: there is no process of that id.
+	Gone
+	// Reused: the process of that id was started later.
+	Reused
+	// Unseen: it can't be known; Actor.Why says why not.
+	Unseen
+)
+
+func (s State) String() string {
+	return [...]string{"none", "alive", "gone", "reused", "unseen"}[s]
+}
+
+// An Actor is a process that an object names.
+type Actor struct {
+	Role  Role
+	PID   int // 0 if it is not visible from here, or if there was none
+	State State
+	// Process is the living process of that id: the actor itself if State is Alive,
+	// its successor if it is Reused; it may be nil if it is Unseen.
+	Process *Process
+	Started time.Time // of Process, by the clock as it is set now; zero if it was not looked up
+	When    time.Time // when it acted last, at the latest; zero if not known
+	Sems    []int     // the semaphores that an Operator operated on last
+	Why     string    // for Unseen
+}

@@ -1,0 +1,158 @@
+package procfs
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A Container is where a process runs, as far as the names of its control groups
+// tell. The zero Container says nothing.
+type Container struct {
+	Runtime string // docker, containerd, crio, podman, lxc, nspawn, or "" where the name does not tell
+	ID      string // 64 hexadecimal digits; the name of an lxc or nspawn container
+	Pod     string // Kubernetes: the uid of the pod
+	Unit    string // systemd: the innermost unit, such as cron.service
+}
+
+// IsZero tells whether nothing is known.
+func (c Container) IsZero() bool { return c == Container{} }
+
+// ParseCgroup reads /proc/PID/cgroup. Where several hierarchies are mounted the
+// unified one and systemd's count first.
+func ParseCgroup(b []byte) Container {
+	var best Container
+	lines(b, func(line []byte) bool {
+		p := parser{rest: line}
+		p.until(':')
+		controllers := string(p.until(':'))
+		if p.failed {
+			return true
+		}
+		c := containerOf(string(p.rest))
+		if controllers != "" && controllers != "name=systemd" {
+			c.Unit = ""
+		}
+		if c.ID != "" && best.ID == "" {
+			best.Runtime, best.ID = c.Runtime, c.ID
+		}
+		if c.Pod != "" && best.Pod == "" {
+			best.Pod = c.Pod
+		}
+		if c.Unit != "" && (best.Unit == "" || controllers == "") {
+			best.Unit = c.Unit
+		}
+		return true
+	})
+	return best
+}
+
+// containerOf reads the path of a control group. A container may run others
+// within it, so the innermost one counts.
+func containerOf(path string) (c Container) {
+	parent := ""
+	for name := range strings.SplitSeq(path, "/") {
+		if runtime, id := containerName(parent, name); id != "" {
+			c.Runtime, c.ID = runtime, id
+		}
+		if uid, ok := podName(name); ok {
+			c.Pod = uid
+		}
+		if isUnit(name) {
+			c.Unit = name
+		}
+		parent = name
+	}
+	return c
+}
+
+// containerName reads the name of a control group below parent. The forms are
+// those of the drivers cgroupfs and systemd of each runtime:
+//
+//	/docker/ID                     /system.slice/docker-ID.scope
+//	/kubepods/burstable/podUID/ID  /kubepods.slice/.../cri-containerd-ID.scope
+//	.../crio-ID                    .../crio-ID.scope
+//	/libpod_parent/libpod-ID       /machine.slice/libpod-ID.scope
+//	.../kubepods-besteffort-podUID.slice:cri-containerd:ID
+func containerName(parent, name string) (runtime, id string) {
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		name = strings.TrimPrefix(name[strings.LastIndexByte(name[:i], ':')+1:], ":")
+		name = strings.Replace(name, ":", "-", 1)
+	}
+	name = strings.TrimSuffix(name, ".scope")
+	switch {
+	case strings.HasPrefix(name, "lxc.payload."):
+		return "lxc", name[len("lxc.payload."):]
+	case parent == "lxc":
+		return "lxc", name
+	case parent == "machine.slice" && strings.HasPrefix(name, "machine-"):
+		return "nspawn", name[len("machine-"):]
+	}
+	prefix, id := "", name
+	if i := strings.LastIndexByte(name, '-'); i >= 0 {
+		prefix, id = name[:i], name[i+1:]
+	}
+	if !isContainerID(id) {
+		return "", ""
+	}
+	switch prefix {
+	case "docker":
+		return "docker", id
+	case "cri-containerd", "nerdctl":
+		return "containerd", id
+	case "crio":
+		return "crio", id
+	case "libpod":
+		return "podman", id
+	case "":
+		if parent == "docker" {
+			return "docker", id
+		}
+		return "", id
+	default: // such as crio-conmon: a helper outside of the container
+		return "", ""
+	}
+}
+
+func isContainerID(s string) bool {
+	if len(s) != 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// podName reads podUID or kubepods-burstable-podUID.slice, where systemd's form
+// has underscores for the dashes of the uid.
+func podName(name string) (uid string, ok bool) {
+	name, _, _ = strings.Cut(name, ":")
+	name = strings.TrimSuffix(name, ".slice")
+	if strings.HasPrefix(name, "kubepods-") {
+		i := strings.LastIndex(name, "-pod")
+		if i < 0 {
+			return "", false
+		}
+		return strings.ReplaceAll(name[i+len("-pod"):], "_", "-"), true
+	}
+	uid, ok = strings.CutPrefix(name, "pod")
+	if !ok || len(uid) < 32 || strings.Trim(uid, "0123456789abcdef-") != "" {
+		return "", false
+	}
+	return uid, true
+}
+
+// isUnit tells whether a control group is that of a systemd unit.
+func isUnit(name string) bool {
+	i := bytes.LastIndexByte([]byte(name), '.')
+	if i < 1 {
+		return false
+	}
+	switch name[i+1:] {
+	case "service", "scope", "socket", "mount", "swap":
+		return true
+	}
+	return false
+}

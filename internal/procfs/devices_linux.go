@@ -1,0 +1,100 @@
+package procfs
+
+import (
+	"bytes"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Devices tells which devices System V segments are on. Anybody can make a file
+// that is called like a segment and has its number for an inode number; nobody can
+// put it on the kernel's own file systems.
+type Devices struct {
+	ordinary Device
+	huge     []Device
+}
+
+// SegmentDevices asks the kernel: shared anonymous memory is kept by the same file
+// systems. It maps, and unmaps, one page of each size.
+func (f *FS) SegmentDevices() (Devices, error) {
+	var d Devices
+	ordinary, err := f.anonymousDevice(os.Getpagesize(), 0)
+	if err != nil {
+		return d, err
+	}
+	d.ordinary = ordinary
+	for _, size := range hugePageSizes() {
+		// Without a reservation this needs no page in the pool.
+		flags := unix.MAP_HUGETLB | unix.MAP_NORESERVE | log2(size)<<unix.MAP_HUGE_SHIFT
+		if huge, err := f.anonymousDevice(size, flags); err == nil {
+			d.huge = append(d.huge, huge)
+		}
+	}
+	return d, nil
+}
+
+// Holds tells whether segments are on a device, and whether those are of huge
+// pages.
+func (d Devices) Holds(device Device) (ok, huge bool) {
+	for _, h := range d.huge {
+		if device == h {
+			return true, true
+		}
+	}
+	return device == d.ordinary, false
+}
+
+// anonymousDevice maps shared anonymous memory and looks the mapping up.
+func (f *FS) anonymousDevice(size, flags int) (Device, error) {
+	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_ANONYMOUS|flags)
+	if err != nil {
+		return Device{}, err
+	}
+	defer unix.Munmap(mem)
+	b, err := f.read("self/maps", largeFile)
+	if err != nil {
+		return Device{}, err
+	}
+	return deviceAt(b, address(mem))
+}
+
+// deviceAt looks for the line of the mapping at an address.
+func deviceAt(maps []byte, addr uint64) (d Device, err error) {
+	err = badFormat("maps")
+	lines(maps, func(line []byte) bool {
+		p := parser{rest: line}
+		start, end := p.hex('-'), p.hex(' ')
+		if p.failed || addr < start || addr >= end {
+			return true
+		}
+		p.until(' ')
+		p.until(' ')
+		d = Device{p.hex32(':'), p.hex32(' ')}
+		if !p.failed {
+			err = nil
+		}
+		return false
+	})
+	return d, err
+}
+
+// hugePageSizes returns the sizes of huge pages that the kernel knows, in bytes.
+func hugePageSizes() (sizes []int) {
+	entries, _ := os.ReadDir("/sys/kernel/mm/hugepages") // absent: none
+	for _, e := range entries {
+		kb, ok := number(bytes.TrimSuffix([]byte(strings.TrimPrefix(e.Name(), "hugepages-")), []byte("kB")))
+		if size := kb << 10; ok && size != 0 && size&(size-1) == 0 && size <= 1<<31-1 {
+			sizes = append(sizes, int(size))
+		}
+	}
+	return sizes
+}
+
+func log2(n int) (log int) {
+	for ; n > 1; n >>= 1 {
+		log++
+	}
+	return log
+}

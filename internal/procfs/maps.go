@@ -1,0 +1,124 @@
+package procfs
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// A Device is the number of the device that a file is on.
+type Device struct{ Major, Minor uint32 }
+
+// A Mapping is a System V segment in the memory of a process: a line of
+// /proc/PID/maps. One attachment may be several mappings, for mprotect(2) and
+// munmap(2) split them.
+type Mapping struct {
+	Start, End uint64 // addresses
+	Offset     uint64 // of Start in the segment, bytes
+	Writable   bool
+	// Device is that of the kernel's own tmpfs for ordinary segments, and that of a
+	// hugetlbfs for those of huge pages.
+	Device Device
+	ID     int   // identifier of the segment: the inode number
+	Key    int32 // the key it was made with, also after its removal
+}
+
+// ScanMaps calls visit for each mapping of a segment in r, which holds what
+// /proc/PID/maps holds. It uses buf, which should have room for a few lines, and
+// allocates nothing. A line longer than buf is left out.
+func ScanMaps(r io.Reader, buf []byte, visit func(Mapping)) error {
+	have, skipping := 0, false
+	for {
+		n, err := r.Read(buf[have:])
+		have += n
+		end := bytes.LastIndexByte(buf[:have], '\n') + 1
+		if err != nil {
+			end = have
+		}
+		if whole := buf[:end]; end > 0 {
+			if skipping {
+				_, whole, _ = bytes.Cut(whole, []byte{'\n'})
+				skipping = false
+			}
+			scanLines(whole, visit)
+			have = copy(buf, buf[end:have])
+		} else if have == len(buf) {
+			have, skipping = 0, true
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+var mark = []byte("/SYSV")
+
+// scanLines looks for the mark first: few lines of few processes have it.
+func scanLines(lines []byte, visit func(Mapping)) {
+	for {
+		at := bytes.Index(lines, mark)
+		if at < 0 {
+			return
+		}
+		start := bytes.LastIndexByte(lines[:at], '\n') + 1
+		end := bytes.IndexByte(lines[at:], '\n')
+		if end < 0 {
+			end = len(lines)
+		} else {
+			end += at
+		}
+		if m, ok := ParseMapsLine(lines[start:end]); ok {
+			visit(m)
+		}
+		if end == len(lines) {
+			return
+		}
+		lines = lines[end+1:]
+	}
+}
+
+// ParseMapsLine reads a line of /proc/PID/maps, without its newline. It returns
+// false unless the line is the mapping of a System V segment:
+//
+//	7f4bfe23c000-7f4bfe23e000 r--s 00000000 00:01 32769    /SYSV00001234 (deleted)
+func ParseMapsLine(line []byte) (Mapping, bool) {
+	var m Mapping
+	p := parser{rest: line}
+	m.Start = p.hex('-')
+	m.End = p.hex(' ')
+	m.Offset, m.Writable = p.shared()
+	m.Device.Major = p.hex32(':')
+	m.Device.Minor = p.hex32(' ')
+	m.ID = int(p.decimal(' '))
+	p.blanks()
+	key, ok := segmentName(p.rest)
+	m.Key = key
+	return m, ok && !p.failed && m.Start < m.End && m.ID <= 1<<31-1
+}
+
+// segmentName reads the name that the kernel gives a segment.
+func segmentName(name []byte) (key int32, ok bool) {
+	const after = " (deleted)"
+	if !bytes.HasPrefix(name, mark) {
+		return 0, false
+	}
+	digits, ok := bytes.CutSuffix(name[len(mark):], []byte(after))
+	if !ok || len(digits) != 8 {
+		return 0, false
+	}
+	n, ok := hexNumber(digits)
+	return int32(uint32(n)), ok
+}
+
+// shared reads the permissions and the offset of a shared mapping.
+func (p *parser) shared() (offset uint64, writable bool) {
+	perms := p.until(' ')
+	if len(perms) != 4 || perms[3] != 's' {
+		p.failed = true
+		return 0, false
+	}
+	return p.hex(' '), perms[1] == 'w'
+}

@@ -1,0 +1,275 @@
+package procfs
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const statTail = " S 1 4242 4242 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 262304 8192 100 18446744073709551615 0 0\n"
+
+func TestParseStat(t *testing.T) {
+	start := 2623040 * time.Millisecond
+	tests := []struct {
+		name, text string
+		want       Stat
+		ok         bool
+	}{
+		{"plain", "4242 (bash)" + statTail, Stat{PID: 4242, Comm: "bash", State: 'S', PPID: 1, Start: start}, true},
+		{"parentheses and blanks", "7 (a) S (b c) ((x)" + statTail, Stat{PID: 7, Comm: "a) S (b c) ((x", State: 'S', PPID: 1, Start: start}, true},
+		{"newline", "7 (a\nb)" + statTail, Stat{PID: 7, Comm: "a\nb", State: 'S', PPID: 1, Start: start}, true},
+		{"no name", "7 ()" + statTail, Stat{PID: 7, State: 'S', PPID: 1, Start: start}, true},
+		{"not text", "7 (\xff\x1b[31m)" + statTail, Stat{PID: 7, Comm: "\xff\x1b[31m", State: 'S', PPID: 1, Start: start}, true},
+		{
+			"kernel thread", "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 0 0 0\n",
+			Stat{PID: 2, Comm: "kthreadd", State: 'S', KernelThread: true},
+			true,
+		},
+		{
+			"ending", strings.Replace("7 (x)"+statTail, "4194560", "4194308", 1),
+			Stat{PID: 7, Comm: "x", State: 'S', PPID: 1, Exiting: true, Start: start},
+			true,
+		},
+		{"empty", "", Stat{}, false},
+		{"cut", "4242 (bash) S 1 4242 4242 0 -1", Stat{}, false},
+		{"no parentheses", "4242 bash" + statTail, Stat{}, false},
+		{"wrong way round", "4242 )bash(" + statTail, Stat{}, false},
+		{"no pid", "(bash)" + statTail, Stat{}, false},
+		{"pid too large", "4294967296 (bash)" + statTail, Stat{}, false},
+		{"start too large", strings.Replace("1 (x)"+statTail, "262304", "18446744073709551615", 1), Stat{}, false},
+		{"state of two letters", strings.Replace("1 (x)"+statTail, " S ", " SS ", 1), Stat{}, false},
+	}
+	for _, tt := range tests {
+		got, err := ParseStat([]byte(tt.text))
+		if got != tt.want || (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %+v, %v\nwant %+v, ok %v", tt.name, got, err, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	text := "Name:\tbash\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\nUid:\t1000\t1001\t1002\t1003\nGid:\t7\t7\t7\t7\nNSpid:\t4242\t17\t1\nThreads:\t1\n"
+	want := Status{Comm: "bash", RUID: 1000, EUID: 1001, NSPIDs: []int{4242, 17, 1}}
+	if got, err := ParseStatus([]byte(text)); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	for escaped, name := range map[string]string{`a\nb\\n\\\n `: "a\nb\\n\\\n ", "": "", `(x) \`: `(x) \`} {
+		if got, err := ParseStatus([]byte("Name:\t" + escaped + "\nUid:\t1\t2\t3\t4\n")); err != nil || got.Comm != name {
+			t.Errorf("Name %s: %q, %v; want %q", escaped, got.Comm, err, name)
+		}
+	}
+	// Linux 4.0 has no NSpid.
+	if got, err := ParseStatus([]byte("Uid:\t0\t4294967295\t0\t0\n")); err != nil || got.EUID != 1<<32-1 || got.NSPIDs != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, bad := range []string{"", "Name:\tUid:\n", "Uid:\t0\n", "Uid:\t0 4294967296\n", "Uid:\tx\ty\n"} {
+		if got, err := ParseStatus([]byte(bad)); !errors.Is(err, ErrFormat) {
+			t.Errorf("ParseStatus(%q) = %+v, %v", bad, got, err)
+		}
+	}
+}
+
+func TestParseCall(t *testing.T) {
+	tests := []struct {
+		text string
+		want Call
+		ok   bool
+	}{
+		{
+			"220 0x0 0x7ffc017b1354 0x2 0x7ffc017b1340 0x0 0x7f4bfe052740 0x7ffc017b1248 0x7f4bfe1605da\n",
+			Call{Number: 220, Args: [6]uint64{0, 0x7ffc017b1354, 2, 0x7ffc017b1340, 0, 0x7f4bfe052740}},
+			true,
+		},
+		{"70 0x0 0x1 0x64 0xfffffffffffffffb 0x0 0x0 0x0 0x0\n", Call{Number: 70, Args: [6]uint64{0, 1, 100, 1<<64 - 5}}, true},
+		{"running\n", Call{Running: true}, true},
+		{"-1 0x7ffc017b1248 0x7f4bfe1605da\n", Call{Number: -1}, true},
+		{"", Call{}, false},
+		{"-2 0x0", Call{}, false},
+		{"220 0x0 0x1 0x2\n", Call{}, false},
+		{"220 0 1 2 3 4 5\n", Call{}, false},
+		{"220 0x0 0x10000000000000000 0x2 0x3 0x4 0x5\n", Call{}, false},
+	}
+	for _, tt := range tests {
+		got, err := ParseCall([]byte(tt.text))
+		if (err == nil) != tt.ok || tt.ok && got != tt.want {
+			t.Errorf("ParseCall(%q) = %+v, %v; want %+v", tt.text, got, err, tt.want)
+		}
+	}
+}
+
+func TestParseExecStart(t *testing.T) {
+	text := "b) (#threads: 1)\n---\nse.exec_start                                :       2623044.255512\nse.vruntime : 1.2\n"
+	if got, err := ParseExecStart([]byte(text)); err != nil || got != 2623044255512 {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"", "se.exec_start : 1.5\n", "se.exec_start : -1.000000\n", "se.exec_start : 99999999999999999999.000000\n"} {
+		if got, err := ParseExecStart([]byte(bad)); err == nil {
+			t.Errorf("ParseExecStart(%q) = %v", bad, got)
+		}
+	}
+}
+
+func TestParseList(t *testing.T) {
+	tests := []struct {
+		text string
+		want []string
+	}{
+		{"", nil},
+		{"bash\x00-c\x00true\x00", []string{"bash", "-c", "true"}},
+		{"postgres: writer", []string{"postgres: writer"}}, // setproctitle
+		{"a\x00\x00b\x00", []string{"a", "", "b"}},
+	}
+	for _, tt := range tests {
+		if got := ParseList([]byte(tt.text)); !slices.Equal(got, tt.want) {
+			t.Errorf("ParseList(%q) = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+const (
+	id1 = "3f2a6c0b9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a"
+	id2 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	uid = "8a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+)
+
+func TestParseCgroup(t *testing.T) {
+	under := strings.ReplaceAll(uid, "-", "_")
+	tests := []struct {
+		name, text string
+		want       Container
+	}{
+		{"none", "0::/\n", Container{}},
+		{"docker, cgroupfs", "12:memory:/docker/" + id1 + "\n1:name=systemd:/docker/" + id1 + "\n0::/\n", Container{Runtime: "docker", ID: id1}},
+		{"docker, systemd", "0::/system.slice/docker-" + id1 + ".scope\n", Container{Runtime: "docker", ID: id1, Unit: "docker-" + id1 + ".scope"}},
+		{"docker, service within", "0::/docker/" + id1 + "/system.slice/cron.service\n", Container{Runtime: "docker", ID: id1, Unit: "cron.service"}},
+		{"docker in docker", "0::/docker/" + id1 + "/docker/" + id2 + "\n", Container{Runtime: "docker", ID: id2}},
+		{
+			"kubernetes with containerd, systemd",
+			"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + under + ".slice/cri-containerd-" + id1 + ".scope\n",
+			Container{Runtime: "containerd", ID: id1, Pod: uid, Unit: "cri-containerd-" + id1 + ".scope"},
+		},
+		{
+			"kubernetes, guaranteed",
+			"0::/kubepods.slice/kubepods-pod" + under + ".slice/crio-" + id1 + ".scope/container\n",
+			Container{Runtime: "crio", ID: id1, Pod: uid, Unit: "crio-" + id1 + ".scope"},
+		},
+		{"kubernetes, cgroupfs", "11:cpu:/kubepods/besteffort/pod" + uid + "/" + id1 + "\n0::/\n", Container{ID: id1, Pod: uid}},
+		{
+			"kubernetes, containerd under its own service",
+			"0::/system.slice/containerd.service/kubepods-besteffort-pod" + under + ".slice:cri-containerd:" + id1 + "\n",
+			Container{Runtime: "containerd", ID: id1, Pod: uid, Unit: "containerd.service"},
+		},
+		{"a crio helper", "0::/crio-conmon-" + id1 + ".scope\n", Container{Unit: "crio-conmon-" + id1 + ".scope"}},
+		{"podman, systemd", "0::/machine.slice/libpod-" + id1 + ".scope/container\n", Container{Runtime: "podman", ID: id1, Unit: "libpod-" + id1 + ".scope"}},
+		{
+			"podman, an ordinary user's",
+			"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + id1 + ".scope\n",
+			Container{Runtime: "podman", ID: id1, Unit: "libpod-" + id1 + ".scope"},
+		},
+		{"podman, cgroupfs", "0::/libpod_parent/libpod-" + id1 + "\n", Container{Runtime: "podman", ID: id1}},
+		{"lxc", "0::/lxc.payload.web1/system.slice/nginx.service\n", Container{Runtime: "lxc", ID: "web1", Unit: "nginx.service"}},
+		{"old lxc", "4:cpu:/lxc/web1\n", Container{Runtime: "lxc", ID: "web1"}},
+		{"nspawn", "0::/machine.slice/machine-web1.scope\n", Container{Runtime: "nspawn", ID: "web1", Unit: "machine-web1.scope"}},
+		{"a service", "0::/system.slice/postgresql.service\n", Container{Unit: "postgresql.service"}},
+		{"a session", "1:name=systemd:/user.slice/user-0.slice/session-3.scope\n0::/\n", Container{Unit: "session-3.scope"}},
+		{"seen from within a cgroup namespace", "0::/../../docker-" + id1 + ".scope\n", Container{Runtime: "docker", ID: id1, Unit: "docker-" + id1 + ".scope"}},
+		{"too short an id", "0::/docker/abc\n", Container{}},
+		{"no id", "0::/docker/" + strings.ToUpper(id1) + "\n", Container{}},
+		{"garbage", "docker\n::\n0:\n", Container{}},
+	}
+	for _, tt := range tests {
+		if got := ParseCgroup([]byte(tt.text)); got != tt.want {
+			t.Errorf("%s: %+v\nwant %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestParseNamespace(t *testing.T) {
+	if got, err := ParseNamespace("ipc", "ipc:[4026531839]"); got != 4026531839 || err != nil {
+		t.Errorf("%d, %v", got, err)
+	}
+	for _, bad := range []string{"", "ipc:[]", "ipc:[", "ipc:]", "net:[1]", "ipc:[1", "ipc:[-1]", "ipc:[99999999999999999999]"} {
+		if got, err := ParseNamespace("ipc", bad); !errors.Is(err, ErrFormat) {
+			t.Errorf("ParseNamespace(%q) = %d, %v", bad, got, err)
+		}
+	}
+}
+
+func TestParseBootTime(t *testing.T) {
+	got, err := ParseBootTime([]byte("cpu  1 2 3\nintr 5 btime 7\nbtime 1795245838\nprocesses 9\n"))
+	if want := time.Unix(1795245838, 0); err != nil || !got.Equal(want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	for _, bad := range []string{"", "cpu 1\n", "btime \n", "btime x\n"} {
+		if got, err := ParseBootTime([]byte(bad)); !errors.Is(err, ErrFormat) {
+			t.Errorf("ParseBootTime(%q) = %v, %v", bad, got, err)
+		}
+	}
+}
+
+func TestParseSegmentMemory(t *testing.T) {
+	text := `       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap
+      4660      32769   600                  8192  8643     0      0     0     0     0     0          0          0 1795248482                  4096                  8192
+        -1          2  1600               2097152  8643     0      0     0     0     0     0          0          0 1795248482            1073741824                     0
+`
+	var got []SegmentMemory
+	err := ParseSegmentMemory([]byte(text), func(m SegmentMemory) { got = append(got, m) })
+	want := []SegmentMemory{{32769, 8192, 4096, 8192}, {2, 2097152, 2097152, 0}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+	}
+	for _, bad := range []string{"", "key shmid\n1 2\n", "shmid size rss swap\n1 2 3\n", "shmid size rss swap\n1 2 x 4\n"} {
+		if err := ParseSegmentMemory([]byte(bad), func(SegmentMemory) {}); !errors.Is(err, ErrFormat) {
+			t.Errorf("ParseSegmentMemory(%q): %v", bad, err)
+		}
+	}
+}
+
+func TestParseNamespaceMounts(t *testing.T) {
+	text := `22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
+100 22 0:4 net:[4026531840] /run/netns/x rw shared:50 - nsfs nsfs rw
+101 22 0:4 ipc:[4026532222] /run/ipc\040ns/a rw shared:51 - nsfs nsfs rw
+`
+	want := []NamespaceMount{{4026532222, "/run/ipc ns/a"}}
+	if got := ParseNamespaceMounts([]byte(text)); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// FuzzParsers checks what must hold of every parser whatever it is given: that it
+// returns.
+func FuzzParsers(f *testing.F) {
+	for _, seed := range []string{
+		"4242 (a) b)" + statTail, "Uid:\t1\t2\t3\t4\nNSpid:\t1\t2\n", "220 0x0 0x1 0x2 0x3 0x4 0x5 0x6 0x7\n",
+		"running", "-1 0x0 0x0", "0::/kubepods.slice/kubepods-pod1.slice:cri-containerd:" + id1 + "\n", "btime 1\n",
+		"shmid size rss swap\n1 2 3 4\n", "1 2 3:4 ipc:[5] /a\\040b\n", "se.exec_start : 1.000000\n", "a\x00b\x00", mapsText,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := ParseStat(b); err == nil && (s.PID < 0 || s.Start < 0 || !strings.Contains(string(b), s.Comm)) {
+			t.Errorf("ParseStat(%q) = %+v", b, s)
+		}
+		if c := ParseCgroup(b); c.Runtime != "" && c.ID == "" {
+			t.Errorf("ParseCgroup(%q) = %+v", b, c)
+		}
+		if c, err := ParseCall(b); err == nil && c.Number < -1 {
+			t.Errorf("ParseCall(%q) = %+v", b, c)
+		}
+		_ = ParseSegmentMemory(b, func(m SegmentMemory) {
+			if m.Resident > m.Size+64<<10 {
+				t.Errorf("ParseSegmentMemory(%q) = %+v", b, m)
+			}
+		})
+		_, _ = ParseStatus(b)
+		_, _ = ParseExecStart(b)
+		_, _ = ParseBootTime(b)
+		_, _ = ParseNamespace("ipc", string(b))
+		_ = ParseList(b)
+		_ = ParseNamespaceMounts(b)
+	})
+}

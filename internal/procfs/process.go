@@ -1,0 +1,201 @@
+package procfs
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Stat is what /proc/PID/stat tells that is of use here.
+type Stat struct {
+	PID          int
+	Comm         string // at most 15 bytes of any kind
+	State        byte   // R S D T t Z X I, see proc(5)
+	PPID         int
+	KernelThread bool
+	Exiting      bool // the thread, with a process the first one, is ending or has ended
+	// Start is how long after the boot the process was started; the resolution is
+	// 10 ms.
+	Start time.Duration
+}
+
+const (
+	tick          = time.Second / 100 // USER_HZ, the same on every architecture of Go
+	pfExiting     = 0x00000004        // PF_EXITING
+	pfKernel      = 0x00200000        // PF_KTHREAD
+	statFlags     = 9 - 3             // index of a field behind the name, which is field 2
+	statStartTime = 22 - 3
+)
+
+// ParseStat reads /proc/PID/stat. The name stands in parentheses and may hold
+// parentheses, blanks and newlines itself: it ends with the last of them.
+func ParseStat(b []byte) (Stat, error) {
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 0 || end < open {
+		return Stat{}, badFormat("stat")
+	}
+	pid, ok := number(bytes.TrimRight(b[:open], " "))
+	if !ok || pid > 1<<31-1 {
+		return Stat{}, badFormat("stat")
+	}
+	s := Stat{PID: int(pid), Comm: string(b[open+1 : end])}
+	p := parser{rest: b[end+1:]}
+	for i := 0; i <= statStartTime; i++ {
+		field := p.field()
+		n, ok := number(field)
+		switch i {
+		case 0:
+			if len(field) != 1 {
+				return Stat{}, badFormat("stat")
+			}
+			s.State = field[0]
+			continue
+		case 1:
+			s.PPID = int(n)
+		case statFlags:
+			s.KernelThread, s.Exiting = n&pfKernel != 0, n&pfExiting != 0
+		case statStartTime:
+			if n > uint64(1<<63-1)/uint64(tick) {
+				return Stat{}, badFormat("stat")
+			}
+			s.Start = time.Duration(n) * tick
+		default:
+			continue
+		}
+		if !ok {
+			return Stat{}, badFormat("stat")
+		}
+	}
+	return s, nil
+}
+
+// Status is what /proc/PID/status tells that is of use here.
+type Status struct {
+	Comm       string // as in Stat
+	RUID, EUID uint32
+	// NSPIDs are the ids of the process in its pid namespaces, that of the reader
+	// first, its own last; nil before Linux 4.1.
+	NSPIDs []int
+}
+
+// ParseStatus reads /proc/PID/status.
+func ParseStatus(b []byte) (Status, error) {
+	var s Status
+	ok := false
+	lines(b, func(line []byte) bool {
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		p := parser{rest: value}
+		switch string(name) {
+		case "Name":
+			s.Comm = unescapeName(bytes.TrimPrefix(value, []byte{'\t'}))
+		case "Uid":
+			ruid, ok1 := number(p.field())
+			euid, ok2 := number(p.field())
+			s.RUID, s.EUID = uint32(ruid), uint32(euid)
+			ok = ok1 && ok2 && ruid|euid <= 1<<32-1
+		case "NSpid":
+			s.NSPIDs = parsePIDs(&p)
+			return false
+		}
+		return true
+	})
+	if !ok {
+		return Status{}, badFormat("status")
+	}
+	return s, nil
+}
+
+// unescapeName undoes the two escapes of a name in status.
+func unescapeName(b []byte) string {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return string(b)
+	}
+	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(string(b))
+}
+
+func parsePIDs(p *parser) (pids []int) {
+	for {
+		pid, err := strconv.Atoi(string(p.field()))
+		if err != nil {
+			return pids
+		}
+		pids = append(pids, pid)
+	}
+}
+
+// ParseList splits what /proc/PID/cmdline and /proc/PID/environ hold: strings,
+// each ended by a NUL. A process may write there what it likes.
+func ParseList(b []byte) []string {
+	if len(b) == 0 {
+		return nil
+	}
+	b = bytes.TrimSuffix(b, []byte{0})
+	var list []string
+	for s := range bytes.SplitSeq(b, []byte{0}) {
+		list = append(list, string(s))
+	}
+	return list
+}
+
+// A Call is what /proc/PID/task/TID/syscall tells.
+type Call struct {
+	// Running is true for a thread that is on a processor or ready for one; then
+	// nothing else is known.
+	Running bool
+	Number  int64 // -1: the thread sleeps outside of a system call
+	Args    [6]uint64
+}
+
+// ParseCall reads /proc/PID/task/TID/syscall: "running", or a number followed, if
+// it is not -1, by six arguments, and the stack and program counters.
+func ParseCall(b []byte) (Call, error) {
+	p := parser{rest: b}
+	first := p.field()
+	if string(first) == "running" {
+		return Call{Running: true}, nil
+	}
+	nr, err := strconv.ParseInt(string(first), 10, 64)
+	if err != nil || nr < -1 {
+		return Call{}, badFormat("syscall")
+	}
+	c := Call{Number: nr}
+	if nr == -1 {
+		return c, nil
+	}
+	for i := range c.Args {
+		digits, ok := bytes.CutPrefix(p.field(), []byte("0x"))
+		if ok {
+			c.Args[i], ok = hexNumber(digits)
+		}
+		if !ok {
+			return Call{}, badFormat("syscall")
+		}
+	}
+	return c, nil
+}
+
+// ParseExecStart reads /proc/PID/task/TID/sched and returns when, on the
+// scheduler's clock, the thread was last accounted as running: for one that
+// sleeps, when it fell asleep. That clock starts near the boot and is good for
+// differences.
+func ParseExecStart(b []byte) (time.Duration, error) {
+	at := time.Duration(-1)
+	lines(b, func(line []byte) bool {
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		if string(bytes.TrimSpace(name)) != "se.exec_start" {
+			return true
+		}
+		whole, fraction, _ := bytes.Cut(bytes.TrimSpace(value), []byte{'.'})
+		ms, ok1 := number(whole)
+		ns, ok2 := number(fraction)
+		if ok1 && ok2 && len(fraction) == 6 && ms < uint64(1<<62)/uint64(time.Millisecond) {
+			at = time.Duration(ms)*time.Millisecond + time.Duration(ns)
+		}
+		return false
+	})
+	if at < 0 {
+		return 0, badFormat("sched")
+	}
+	return at, nil
+}

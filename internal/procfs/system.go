@@ -1,0 +1,136 @@
+package procfs
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// ParseNamespace reads the target of a link such as /proc/PID/ns/ipc, which is
+// "ipc:[4026531839]", and returns the inode number.
+func ParseNamespace(kind, link string) (uint64, error) {
+	if len(link) > len(kind)+3 && link[:len(kind)] == kind && link[len(kind):len(kind)+2] == ":[" && link[len(link)-1] == ']' {
+		if inode, ok := number([]byte(link[len(kind)+2 : len(link)-1])); ok {
+			return inode, nil
+		}
+	}
+	return 0, badFormat("ns/" + kind)
+}
+
+// ParseBootTime reads /proc/stat and returns when the system was started, to the
+// second, by the clock as it is set now.
+func ParseBootTime(b []byte) (time.Time, error) {
+	var boot time.Time
+	lines(b, func(line []byte) bool {
+		digits, ok := bytes.CutPrefix(line, []byte("btime "))
+		if !ok {
+			return true
+		}
+		if seconds, ok := number(digits); ok && seconds <= 1<<62 {
+			boot = time.Unix(int64(seconds), 0)
+		}
+		return false
+	})
+	if boot.IsZero() {
+		return boot, badFormat("stat")
+	}
+	return boot, nil
+}
+
+// SegmentMemory is what /proc/sysvipc/shm alone tells of a segment, in bytes.
+type SegmentMemory struct {
+	ID, Size, Resident, Swapped uint64
+}
+
+// ParseSegmentMemory reads /proc/sysvipc/shm and calls visit for each row. The
+// columns are found by their titles. Linux up to at least 6.18 counts a huge page
+// as so many small ones of its own size, so Resident is cut at the size of the
+// segment, rounded up to whole pages.
+func ParseSegmentMemory(b []byte, visit func(SegmentMemory)) error {
+	titles, rows, _ := bytes.Cut(b, []byte{'\n'})
+	columns := bytes.Fields(titles)
+	column := func(title string) int {
+		for i, c := range columns {
+			if string(c) == title {
+				return i
+			}
+		}
+		return -1
+	}
+	id, size, rss, swap := column("shmid"), column("size"), column("rss"), column("swap")
+	if id < 0 || size < 0 || rss < 0 || swap < 0 {
+		return badFormat("sysvipc/shm")
+	}
+	var err error
+	lines(rows, func(line []byte) bool {
+		var m SegmentMemory
+		p := parser{rest: line}
+		found := 0
+		for i := range columns {
+			field := p.field()
+			for _, want := range [...]struct {
+				column int
+				value  *uint64
+			}{{id, &m.ID}, {size, &m.Size}, {rss, &m.Resident}, {swap, &m.Swapped}} {
+				if n, ok := number(field); ok && want.column == i {
+					*want.value = n
+					found++
+				}
+			}
+		}
+		if found != 4 {
+			err = badFormat("sysvipc/shm")
+			return false
+		}
+		m.Resident = min(m.Resident, roundUp(m.Size))
+		visit(m)
+		return true
+	})
+	return err
+}
+
+// roundUp rounds a size up to a multiple of 64 KiB, the largest page there is.
+func roundUp(size uint64) uint64 {
+	const page = 64 << 10
+	return size + -size%page
+}
+
+// A NamespaceMount is a file that holds an IPC namespace though no process may be
+// in it: a bind mount of /proc/PID/ns/ipc.
+type NamespaceMount struct {
+	Inode uint64
+	Path  string // mount point
+}
+
+// ParseNamespaceMounts reads /proc/PID/mountinfo and returns the mounts of IPC
+// namespaces.
+func ParseNamespaceMounts(b []byte) (mounts []NamespaceMount) {
+	lines(b, func(line []byte) bool {
+		p := parser{rest: line}
+		for range 3 { // mount id, parent id, device
+			p.field()
+		}
+		root, point := string(p.field()), p.field()
+		if inode, err := ParseNamespace("ipc", root); err == nil {
+			mounts = append(mounts, NamespaceMount{inode, unescape(point)})
+		}
+		return true
+	})
+	return mounts
+}
+
+// unescape undoes the \ooo of mountinfo.
+func unescape(b []byte) string {
+	var out []byte
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\\' && i+3 < len(b) {
+			if n, err := strconv.ParseUint(string(b[i+1:i+4]), 8, 8); err == nil {
+				out = append(out, byte(n))
+				i += 3
+				continue
+			}
+		}
+		out = append(out, b[i])
+	}
+	return string(out)
+}
