@@ -1,0 +1,127 @@
+package account
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// database is passwd or group.
+type database struct {
+	name    string // as nsswitch.conf and getent call it
+	path    string
+	sources string // the path of nsswitch.conf
+	parse   func(io.Reader, func(uint32, string)) error
+
+	read     bool
+	names    map[uint32]string // "" for an id that is known to have no name
+	expected map[uint32]struct{}
+
+	// The owners of neighbouring rows are mostly the same.
+	lastID    uint32
+	lastName  string
+	lastValid bool
+}
+
+func (b *database) expect(id uint32) {
+	if b.lastValid && id == b.lastID {
+		return
+	}
+	if _, known := b.names[id]; known {
+		return
+	}
+	if b.expected == nil {
+		b.expected = make(map[uint32]struct{})
+	}
+	b.expected[id] = struct{}{}
+}
+
+func (b *database) lookup(id uint32) (name string, ok bool) {
+	if !b.lastValid || id != b.lastID {
+		b.lastID, b.lastName, b.lastValid = id, b.find(id), true
+	}
+	return b.lastName, b.lastName != ""
+}
+
+func (b *database) find(id uint32) string {
+	if !b.read {
+		b.read = true
+		b.names = make(map[uint32]string)
+		b.readFile()
+	}
+	name, known := b.names[id]
+	if !known {
+		b.expect(id)
+		b.ask()
+		name = b.names[id]
+	}
+	return name
+}
+
+// add keeps the first name of an id, as getpwuid(3) does.
+func (b *database) add(id uint32, name string) {
+	if b.names[id] == "" {
+		b.names[id] = name
+	}
+}
+
+// readFile reads as many names as can be read: a listing is worth more with
+// numbers than not at all.
+func (b *database) readFile() {
+	f, err := os.Open(b.path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_ = b.parse(f, b.add)
+}
+
+// ask finds the names of all expected ids that the file does not have. Afterwards
+// they are all known, if only to have none.
+func (b *database) ask() {
+	var missing []string
+	for id := range b.expected {
+		if _, known := b.names[id]; !known {
+			missing = append(missing, strconv.FormatUint(uint64(id), 10))
+			b.names[id] = ""
+		}
+	}
+	clear(b.expected)
+	if b.hasMoreSources() {
+		b.getent(missing)
+	}
+}
+
+func (b *database) hasMoreSources() bool {
+	f, err := os.Open(b.sources)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	sources, err := ParseSources(f, b.name)
+	for _, source := range sources {
+		if source != "files" {
+			return err == nil
+		}
+	}
+	return false
+}
+
+// maxIDs keeps a command line well below the kernel's limit.
+const maxIDs = 5000
+
+// getent exits with 2 if one of the ids has no name, and prints the others.
+func (b *database) getent(ids []string) {
+	for len(ids) > 0 {
+		n := min(len(ids), maxIDs)
+		cmd := exec.Command("getent", append([]string{b.name}, ids[:n]...)...)
+		out, err := cmd.StdoutPipe()
+		if err != nil || cmd.Start() != nil {
+			return
+		}
+		_ = b.parse(out, b.add)
+		_ = cmd.Wait()
+		ids = ids[n:]
+	}
+}

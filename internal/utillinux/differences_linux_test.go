@@ -1,0 +1,225 @@
+package utillinux_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// TestDifferences holds the list of what we print or do otherwise than util-linux,
+// on purpose; docs/compat.md tells it to people. What is given of both is part of
+// the output, standard error behind standard output.
+func TestDifferences(t *testing.T) {
+	for _, name := range []string{"ipcs", "ipcmk", "lsipc"} {
+		peer(t, name)
+	}
+	isolate(t)
+	p := &population{}
+	odd := p.segment(t, 1, 4097, 0o600) // 2 pages
+	other := sysv.Ownership{UID: 0, GID: 0, Mode: 0o600}
+	must(t, odd.Set(other))
+	p.segment(t, 2, 4097, 0o600)
+	p.set(t, 1, 0o600, 1)
+	p.set(t, 2, 0o600, 1, 2, 3)
+	p.queue(t, 1, 0o640)
+
+	for _, d := range []struct {
+		why                      string
+		command                  string
+		env                      environment
+		theirs, ours             string
+		theirsStatus, oursStatus int
+	}{
+		{
+			why:     "an object that was asked for and is not there is a failure",
+			command: "ipcs -m -i 77", theirs: "ipcs: id 77 not found\n", ours: "ipcs: id 77 not found\n", oursStatus: 1,
+		},
+		{
+			why:     "no object has a negative identifier; the original prints the first one",
+			command: "ipcs -m -i -1", theirs: "shmid=-1", ours: "ipcs: failed to parse id argument: '-1': Numerical result out of range\n", oursStatus: 1,
+		},
+		{
+			why:     "as with ipcs",
+			command: "lsipc -s -i 77", theirs: "lsipc: id 77 not found\n", ours: "lsipc: id 77 not found\n", oursStatus: 1,
+		},
+		{
+			why:     "as with ipcs",
+			command: "lsipc -m -i -1", theirs: "KEY ", ours: "lsipc: failed to parse IPC identifier: '-1': Numerical result out of range\n", oursStatus: 1,
+		},
+		{
+			why:     "the original gives all values of one object, or none, in an array without name",
+			command: "lsipc -m -J -i 77", theirs: "   \"\": [\n", ours: "   \"sharedmemory\": [\n", oursStatus: 1,
+		},
+		{
+			why:     "the original forgets the permissions of queues when they are to be numbers",
+			command: "lsipc -q -P -r -o perms", theirs: "PERMS\n\n", ours: "PERMS\n0640\n",
+		},
+		{
+			why:     "each segment takes whole pages; the original rounds the sum of all sizes, down",
+			command: "lsipc -gmr --noheadings -o resource,used", theirs: "SHMALL 2\n", ours: "SHMALL 4\n",
+		},
+		{
+			why:     "the original takes all sets for as large as the first",
+			command: "lsipc -gsr --noheadings -o resource,used", theirs: "SEMMNS 2\n", ours: "SEMMNS 4\n",
+		},
+		{
+			why:     "an empty list is said to be wrong; the original fails without a word",
+			command: "lsipc -m -o +", theirs: "", ours: "lsipc: unknown column: \n", theirsStatus: 1, oursStatus: 1,
+		},
+		{
+			why:     "an empty name in a list is said to be wrong; the original fails without a word",
+			command: "lsipc -m -o KEY,,ID", theirs: "", ours: "lsipc: unknown column: ,ID\n", theirsStatus: 1, oursStatus: 1,
+		},
+		{
+			why:     "there is no limit on the number of columns; the original fails without a word",
+			command: "lsipc -m -o " + strings.Repeat("KEY,", 99) + "ID", theirs: "", ours: "KEY", theirsStatus: 1,
+		},
+		{
+			why:     "a zone less than an hour west of Greenwich has a minus sign",
+			command: "lsipc -m -o ctime --time-format iso", env: environment{"LC_ALL": "C", "TZ": "<-0030>0:30"}, theirs: "+00:30\n", ours: "-00:30\n",
+		},
+		{
+			why:     "the error is named; the original says that it was none",
+			command: "ipcmk -Q -p 9", theirs: "ipcmk: failed to parse mode: Success\n", ours: "ipcmk: failed to parse mode: Invalid argument\n",
+			theirsStatus: 1, oursStatus: 1,
+		},
+		{
+			why:     "a mode is permissions; the original passes other bits on as flags (here for a segment of huge pages)",
+			command: "ipcmk -M 4096 -p 4600", theirs: "", ours: "ipcmk: failed to parse mode: Numerical result out of range\n",
+			theirsStatus: anyStatus, oursStatus: 1,
+		},
+		{
+			why:     "two points are no number",
+			command: "ipcmk -M 1..5K", theirs: "Shared memory id", ours: "ipcmk: failed to parse size: '1..5K': Invalid argument\n", oursStatus: 1,
+		},
+		{
+			why:     "the version is ours",
+			command: "ipcs -V", theirs: "ipcs from util-linux 2.38.1\n", ours: "ipcs from gipc " + version + " (compatible with util-linux 2.38.1)\n",
+		},
+	} {
+		if d.env == nil {
+			d.env = c()
+		}
+		words := strings.Fields(d.command)
+		for _, side := range []struct {
+			who        string
+			got        outcome
+			want       string
+			wantStatus int
+		}{
+			{"util-linux", theirs(t, d.env, words[0], words[1:]...), d.theirs, d.theirsStatus},
+			{"we", ours(d.env, words[0], words[1:]...), d.ours, d.oursStatus},
+		} {
+			all := side.got.stdout + side.got.stderr
+			if !strings.Contains(all, side.want) || side.wantStatus != anyStatus && side.got.status != side.wantStatus {
+				t.Errorf("%s (%s): %s: status %d\n%swant %d\n%s", d.command, d.why, side.who, side.got.status, all, side.wantStatus, side.want)
+			}
+		}
+	}
+}
+
+const anyStatus = -2
+
+// TestCreatorGroup: the original prints the creating user's number in the column
+// CGID of segments and queues.
+func TestCreatorGroup(t *testing.T) {
+	peer(t, "lsipc")
+	isolate(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs other groups")
+	}
+	create := exec.Command("ipcmk", "-M", "1", "-Q", "-S", "1")
+	create.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1010, Gid: 1030, NoSetGroups: true}}
+	if err := create.Run(); err != nil {
+		t.Skipf("can not be another user: %v", err)
+	}
+	for kind, wrong := range map[string]string{"-m": "1010", "-q": "1010", "-s": "1030"} {
+		args := []string{kind, "-r", "--noheadings", "-o", "cuid,cgid"}
+		if got := theirs(t, c(), "lsipc", args...); got.stdout != "1010 "+wrong+"\n" {
+			t.Errorf("util-linux: lsipc %v: %q", args, got.stdout)
+		}
+		if got := ours(c(), "lsipc", args...); got.stdout != "1010 1030\n" {
+			t.Errorf("lsipc %v: %q", args, got.stdout)
+		}
+	}
+}
+
+// TestNoLimit: a limit of 0 has no share in use; the original prints -nan%.
+func TestNoLimit(t *testing.T) {
+	peer(t, "lsipc")
+	isolate(t)
+	must(t, os.WriteFile("/proc/sys/kernel/shmmni", []byte("0"), 0))
+	args := strings.Fields("-gmr --noheadings -o resource,use%")
+	if got := theirs(t, c(), "lsipc", args...); !strings.Contains(got.stdout, "SHMMNI -nan%\n") {
+		t.Errorf("util-linux: %s", got.stdout)
+	}
+	if got := ours(c(), "lsipc", args...); !strings.Contains(got.stdout, "SHMMNI -\n") {
+		t.Errorf("got %s", got.stdout)
+	}
+}
+
+// TestUnreadableQueue: an ordinary user sees how much a queue may hold that they
+// may not read; the original prints 0.
+func TestUnreadableQueue(t *testing.T) {
+	peer(t, "ipcs")
+	isolate(t)
+	(&population{}).queue(t, 1, 0o600)
+	for _, side := range []struct{ who, want string }{{"util-linux", "\tqbytes=0\t"}, {"we", "\tqbytes=16384\t"}} {
+		cmd := asUser(t, "ipcs", "-q", "-i", "0")
+		if side.who == "util-linux" {
+			theirs := exec.Command("ipcs", "-q", "-i", "0")
+			theirs.SysProcAttr = cmd.SysProcAttr
+			cmd = theirs
+		}
+		if got, err := cmd.Output(); err != nil || !strings.Contains(string(got), side.want) {
+			t.Errorf("%s: %v\n%s", side.who, err, got)
+		}
+	}
+}
+
+// TestHelp: the original's options and columns are all there, at the same places.
+func TestHelp(t *testing.T) {
+	for _, name := range []string{"ipcs", "ipcrm", "ipcmk", "lsipc"} {
+		peer(t, name)
+		want, got := specifications(theirs(t, c(), name, "-h").stdout), specifications(ours(c(), name, "--help").stdout)
+		if got != want {
+			t.Errorf("%s -h\n got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+// specifications returns the lines of a help text without what is told of options
+// and columns.
+func specifications(help string) string {
+	var b strings.Builder
+	for line := range strings.Lines(help) {
+		line = strings.TrimSuffix(line, "\n")
+		words := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(words)]
+		switch {
+		case strings.HasPrefix(words, "-"):
+			words = words[:textBegins(words)]
+		case len(indent) > 3:
+			words = strings.Fields(words)[0]
+		case strings.HasSuffix(words, ":"):
+		default:
+			continue
+		}
+		b.WriteString(indent + words + "\n")
+	}
+	return b.String()
+}
+
+// textBegins returns where the text of an option begins.
+func textBegins(line string) int {
+	for i := 1; i < len(line); i++ {
+		if line[i-1] == ' ' && line[i] != ' ' && line[i] != '-' && line[i] != '<' {
+			return i
+		}
+	}
+	return len(line)
+}

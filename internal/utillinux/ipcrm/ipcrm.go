@@ -1,0 +1,143 @@
+// Package ipcrm is ipcrm(1) of util-linux 2.38.1, made safe where that is
+// dangerous; docs/compat.md lists the differences.
+//
+// The whole command line is read before anything is removed: one that is wrong
+// removes nothing. An argument that names no object is reported and the others are
+// removed.
+package ipcrm
+
+import (
+	"github.com/sysvipc/gipc/internal/getopt"
+	"github.com/sysvipc/gipc/internal/utillinux/program"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+const help = `
+Usage:
+ NAME [options]
+ NAME shm|msg|sem <id>...
+
+Remove System V IPC objects.
+
+Options:
+ -m, --shmem-id <id>        the shared memory segment with this identifier
+ -M, --shmem-key <key>      the shared memory segment with this key
+ -q, --queue-id <id>        the message queue with this identifier
+ -Q, --queue-key <key>      the message queue with this key
+ -s, --semaphore-id <id>    the semaphore set with this identifier
+ -S, --semaphore-key <key>  the semaphore set with this key
+ -a, --all[=shm|msg|sem]    all of one kind, or of every kind
+ -v, --verbose              say what is removed
+
+ -h, --help                 print this help
+ -V, --version              print the version
+
+More: ipcrm(1), gipcs(1)
+`
+
+// Main runs ipcrm.
+func Main(args []string, env program.Env) int {
+	if len(args) == 0 {
+		return program.Success
+	}
+	p := program.Start(env)
+	return p.Exit(run(&remover{Program: p}, args))
+}
+
+// remover removes objects and knows whether all could be.
+type remover struct {
+	*program.Program
+	verbose bool
+	failed  bool
+}
+
+func (r *remover) status() int {
+	if r.failed {
+		return program.Failure
+	}
+	return program.Success
+}
+
+func run(r *remover, args []string) int {
+	if kind, ok := kindOf(args[0]); ok {
+		return r.legacy(kind, args[1:])
+	}
+	parsed, wrong := r.Options([]getopt.Option{
+		{Names: []string{"m", "shmem-id"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"M", "shmem-key"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"q", "queue-id"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"Q", "queue-key"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"s", "semaphore-id"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"S", "semaphore-key"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"a", "all"}, Arg: getopt.OptionalArgument},
+		{Names: []string{"v", "verbose"}},
+		{Names: []string{"V", "version"}},
+		{Names: []string{"h", "help"}},
+	}, args)
+	all, status, done := r.check(parsed, wrong)
+	if done {
+		return status
+	}
+	for _, m := range parsed.Matches {
+		r.carryOut(m)
+	}
+	for _, kind := range all {
+		r.removeAll(kind)
+	}
+	return r.status()
+}
+
+// kindOf returns the kind that a word of the command line names.
+func kindOf(word string) (sysv.Kind, bool) {
+	for _, kind := range []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {
+		if word == kind.String() {
+			return kind, true
+		}
+	}
+	return 0, false
+}
+
+// check looks through the whole command line. It returns the kinds of which all are
+// to be removed, or that there is nothing to be done any more.
+func (r *remover) check(parsed getopt.Result, wrong error) (all []sysv.Kind, status int, done bool) {
+	for _, m := range parsed.Matches {
+		switch m.Name {
+		case "h":
+			return nil, r.PrintHelp(help), true
+		case "V":
+			return nil, r.PrintVersion(), true
+		case "a": // the last one counts
+			kind, ok := kindOf(m.Value)
+			switch {
+			case !m.HasValue:
+				all = []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}
+			case ok:
+				all = []sysv.Kind{kind}
+			default:
+				return nil, r.Fail("unknown argument: " + m.Value), true
+			}
+		}
+	}
+	switch {
+	case wrong != nil:
+		return nil, r.BadOption(wrong), true
+	case len(parsed.Operands) > 0:
+		return nil, r.leftOver(parsed.Operands[0], len(parsed.Matches) > 0, all != nil), true
+	}
+	return all, 0, false
+}
+
+// leftOver refuses a command line with an operand, whose options are not carried out.
+// Removing everything where only all of one kind was meant is what it must not
+// come to.
+func (r *remover) leftOver(operand string, options, all bool) int {
+	r.Warn("unknown argument: " + operand)
+	_, isKind := kindOf(operand)
+	switch {
+	case all && isKind:
+		r.Warn("nothing was removed; to remove all of one kind write --all=" + operand)
+	case options:
+		r.Warn("nothing was removed")
+	}
+	return r.Misuse()
+}

@@ -1,0 +1,350 @@
+package utillinux_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// freshNamespace leaves the namespace of isolate for another one, in which
+// identifiers begin at 0 again. The one before goes with its objects.
+func freshNamespace(t *testing.T) {
+	t.Helper()
+	must(t, unix.Unshare(unix.CLONE_NEWIPC))
+}
+
+// remaining tells which objects there are.
+func remaining(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for s, err := range sysv.Segments() {
+		must(t, err)
+		fmt.Fprintf(&b, "shm %d %s %t\n", s.ID, s.Key, s.Dest)
+	}
+	for q, err := range sysv.Queues() {
+		must(t, err)
+		fmt.Fprintf(&b, "msg %d %s\n", q.ID, q.Key)
+	}
+	for s, err := range sysv.Sets() {
+		must(t, err)
+		fmt.Fprintf(&b, "sem %d %s\n", s.ID, s.Key)
+	}
+	return b.String()
+}
+
+// populateForRemoval makes three objects of each kind, with identifiers 0 to 2. One
+// segment is attached.
+func populateForRemoval(t *testing.T) {
+	t.Helper()
+	freshNamespace(t)
+	p := &population{}
+	for _, key := range []sysv.Key{0x4d2, -1, sysv.Private} {
+		p.segment(t, key, 4096, 0o600)
+		p.queue(t, key, 0o644)
+		p.set(t, key, 0o666, 1, 2)
+	}
+	ipctest.Start(t, "attach", nil, "1").Line()
+}
+
+// removal is what a run of ipcrm comes to.
+type removal struct {
+	outcome
+	left string
+}
+
+func TestIpcrm(t *testing.T) {
+	peer(t, "ipcrm")
+	isolate(t)
+	for _, args := range options(
+		"-m 0", "-m0", "-q1", "-s 2", "--shmem-id=0", "--shmem-id 1", "--queue-id=1", "--semaphore-id=2",
+		"-M 0x4d2", "-M 1234", "-M02322", "-Q 0x4D2", "-S 0X4d2", "-M -1", "-Q 4294967295", "-S 0xffffffff", "--shmem-key=0x4d2",
+		"-m 0 -m 2 -q 0 -s 1 -M -1", "-m 0 -m 77 -q 0", "-M 0x77 -Q 0x4d2", "-v -m 0 -q 1 -s 2", "-m 0 -v -q 0", "-v -M 0x4d2 -Q 77 -S -1",
+		"-a", "--all", "--al", "-ashm", "-amsg", "--all=sem", "-ashm -asem", "-ashm -a", "-va", "-va -m 0", "-v --all=msg", "-a -m 0 -q 77",
+		"shm 0", "msg 0 1", "sem 2 1 0", "shm 0 77 1", "shm 0 x 1", "sem -1 0", "msg 0x1 0",
+	) {
+		populateForRemoval(t)
+		want := removal{theirs(t, c(), "ipcrm", args...), remaining(t)}
+		populateForRemoval(t)
+		got := removal{ours(c(), "ipcrm", args...), remaining(t)}
+		if got != want {
+			t.Errorf("ipcrm %v\n got %d\n%s%sleft\n%s\nwant %d\n%s%sleft\n%s", args,
+				got.status, got.stdout, got.stderr, got.left, want.status, want.stdout, want.stderr, want.left)
+		}
+	}
+}
+
+// TestIpcrmDifferences is where ours is safe and the original is not.
+func TestIpcrmDifferences(t *testing.T) {
+	peer(t, "ipcrm")
+	isolate(t)
+	for _, d := range []struct {
+		why          string
+		command      string
+		args         []string // instead of command
+		stderr       string
+		theirs, ours int // how many of the nine objects are left
+		succeeds     bool
+	}{
+		{
+			why:     "with a blank between them, the option removes everything and the kind is left over",
+			command: "-a shm", theirs: 1, ours: 9,
+			stderr: "ipcrm: unknown argument: shm\nipcrm: nothing was removed; to remove all of one kind write --all=shm\nTry 'ipcrm --help' for more information.\n",
+		},
+		{
+			why:     "the same",
+			command: "--all msg", theirs: 1, ours: 9,
+			stderr: "ipcrm: unknown argument: msg\nipcrm: nothing was removed; to remove all of one kind write --all=msg\nTry 'ipcrm --help' for more information.\n",
+		},
+		{
+			why:     "what is left over may belong to an option, so nothing is carried out",
+			command: "-q 0 1", theirs: 8, ours: 9,
+			stderr: "ipcrm: unknown argument: 1\nipcrm: nothing was removed\nTry 'ipcrm --help' for more information.\n",
+		},
+		{
+			why:     "a command line that is wrong removes nothing",
+			command: "-q 0 -q 1 -Z", theirs: 7, ours: 9,
+			stderr: "ipcrm: invalid option -- 'Z'\nTry 'ipcrm --help' for more information.\n",
+		},
+		{
+			why:     "a command line that is wrong removes nothing",
+			command: "-q 0 -ashmem", theirs: 8, ours: 9,
+			stderr: "ipcrm: unknown argument: shmem\n",
+		},
+		{
+			why:     "one argument that is no number does not stop the others",
+			command: "-q x -q 1 -s 99999999999 -s 0", theirs: 9, ours: 7,
+			stderr: "ipcrm: failed to parse argument: 'x'\nipcrm: failed to parse argument: '99999999999': Numerical result out of range\n",
+		},
+		{
+			why:     "a key that does not fit is not cut to 32 bits",
+			command: "-Q 0x1000004d2", theirs: 8, ours: 9,
+			stderr: "ipcrm: failed to parse argument: '0x1000004d2': Numerical result out of range\n",
+		},
+		{
+			why:     "an identifier that does not fit is not cut to 32 bits",
+			command: "msg 4294967297", theirs: 8, ours: 9,
+			stderr: "ipcrm: invalid id: 4294967297\n",
+		},
+		{
+			why:  "nothing is no identifier, not even 0",
+			args: []string{"sem", ""}, theirs: 8, ours: 9,
+			stderr: "ipcrm: invalid id: \n",
+		},
+		{
+			why:     "who asks for help wants nothing removed",
+			command: "-q 0 -h", theirs: 8, ours: 9, succeeds: true,
+		},
+	} {
+		args := d.args
+		if args == nil {
+			args = strings.Fields(d.command)
+		}
+		populateForRemoval(t)
+		theirs(t, c(), "ipcrm", args...)
+		if left := strings.Count(remaining(t), "\n"); left != d.theirs {
+			t.Errorf("ipcrm %q (%s): util-linux leaves %d, want %d", args, d.why, left, d.theirs)
+		}
+		populateForRemoval(t)
+		got := ours(c(), "ipcrm", args...)
+		if left := strings.Count(remaining(t), "\n"); left != d.ours {
+			t.Errorf("ipcrm %q (%s): %d left, want %d", args, d.why, left, d.ours)
+		}
+		if got.stderr != d.stderr || (got.status == 0) != d.succeeds {
+			t.Errorf("ipcrm %q (%s): status %d\n%swant\n%s", args, d.why, got.status, got.stderr, d.stderr)
+		}
+	}
+}
+
+// TestIpcrmWithoutRights: who may not remove an object is told so, of those that
+// they may not even read too, which the original passes over.
+func TestIpcrmWithoutRights(t *testing.T) {
+	peer(t, "ipcrm")
+	isolate(t)
+	for _, args := range options("-a", "-m 0 -q 0 -s 0", "-M 0x4d2 -Q 0x4d2 -S 0x4d2", "msg 0", "--all=msg") {
+		populateForRemoval(t)
+		before := remaining(t)
+		cmd := asUser(t, "ipcrm", args...)
+		peers := exec.Command("ipcrm", args...)
+		peers.SysProcAttr = cmd.SysProcAttr
+		got, err := cmd.CombinedOutput()
+		if err == nil || cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("ipcrm %v as nobody: %v, want exit status 1\n%s", args, err, got)
+		}
+		if after := remaining(t); after != before {
+			t.Errorf("ipcrm %v as nobody left\n%sof\n%s", args, after, before)
+		}
+		want, err := peers.CombinedOutput()
+		if err == nil {
+			t.Errorf("util-linux: ipcrm %v as nobody removes", args)
+		}
+		if args[0] == "-a" {
+			// Only segments are unreadable here; the original does not mention them.
+			unread := "ipcrm: permission denied for id (0)\nipcrm: permission denied for id (1)\nipcrm: permission denied for id (2)\n"
+			want = append([]byte(unread), want...)
+		}
+		if string(got) != string(want) {
+			t.Errorf("ipcrm %v as nobody\n got\n%s\nwant\n%s", args, got, want)
+		}
+	}
+}
+
+func TestIpcmk(t *testing.T) {
+	peer(t, "ipcmk")
+	isolate(t)
+	attributes := func() string {
+		var b strings.Builder
+		for s, err := range sysv.Segments() {
+			must(t, err)
+			if s.Key == sysv.Private {
+				t.Errorf("a segment has no key")
+			}
+			fmt.Fprintf(&b, "shm %d %d %o\n", s.ID, s.Size, s.Mode)
+		}
+		for q, err := range sysv.Queues() {
+			must(t, err)
+			if q.Key == sysv.Private {
+				t.Errorf("a queue has no key")
+			}
+			fmt.Fprintf(&b, "msg %d %o\n", q.ID, q.Mode)
+		}
+		for s, err := range sysv.Sets() {
+			must(t, err)
+			if s.Key == sysv.Private {
+				t.Errorf("a set has no key")
+			}
+			fmt.Fprintf(&b, "sem %d %d %o\n", s.ID, s.NSems, s.Mode)
+		}
+		return b.String()
+	}
+	for _, args := range options(
+		"-M 1", "-M1", "-M 1K", "-M 1k", "-M 1KiB", "-M 1KB", "-M 1kb", "-M 0.5M", "-M 1.1K", "-M 2.05MB", "-M 010", "-M 0x10", "-M 0x10K", "-M +5",
+		"--shmem=1M", "-S 1", "-S 32000", "--semaphore 3", "-Q", "--queue", "-Q -p 600", "-p 0 -Q", "-p 777 -M 5 -S 2 -Q", "-M 5 -M 6", "-S 5 -p 0600 operand",
+		"-QS 4", "--mode=17 -Q", "-M 1.0K", "-M 1.000000000000000000001K",
+	) {
+		freshNamespace(t)
+		want := removal{theirs(t, c(), "ipcmk", args...), attributes()}
+		freshNamespace(t)
+		got := removal{ours(c(), "ipcmk", args...), attributes()}
+		if got != want {
+			t.Errorf("ipcmk %v\n got %v\nwant %v", args, got, want)
+		}
+	}
+}
+
+// TestFraction: the original loses a byte of each decimal.
+func TestFraction(t *testing.T) {
+	isolate(t)
+	for size, want := range map[string]int64{"1.25M": 1310720, "1.75KiB": 1792, "0.001MB": 1000, "1.999K": 2046} {
+		freshNamespace(t)
+		if got := ours(c(), "ipcmk", "-M", size); got.status != 0 {
+			t.Errorf("ipcmk -M %s: %s", size, got.stderr)
+		}
+		for s := range sysv.Segments() {
+			if s.Size != want {
+				t.Errorf("ipcmk -M %s makes %d bytes, want %d", size, s.Size, want)
+			}
+		}
+	}
+}
+
+// TestWriteErrors: a full disk is an error; a pipe that nobody reads is none, and
+// ends the program quietly. Where the output is long the original gives no reason
+// for the former, and where SIGPIPE is ignored it takes the latter for an error.
+func TestWriteErrors(t *testing.T) {
+	isolate(t)
+	p := &population{}
+	for range 3000 {
+		p.segment(t, sysv.Private, 4096, 0o600)
+	}
+	exe, err := os.Executable()
+	must(t, err)
+	for _, line := range options("ipcs", "ipcs -m", "ipcs -m -i 0", "ipcs -h", "lsipc -m", "lsipc -m -J", "lsipc", "ipcmk -Q", "ipcrm -V") {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		must(t, err)
+		r, w, err := os.Pipe()
+		must(t, err)
+		r.Close()
+		for _, sink := range []struct {
+			to                     *os.File
+			state, stderr, comment string
+		}{
+			{full, "exit status 1", line[0] + ": write error: No space left on device\n", "full disk"},
+			{w, "signal: broken pipe", "", "closed pipe"},
+		} {
+			cmd := exec.Command(exe, line[1:]...)
+			cmd.Env = []string{runAs + "=" + line[0], "LC_ALL=C"}
+			var stderr strings.Builder
+			cmd.Stdout, cmd.Stderr = sink.to, &stderr
+			_ = cmd.Run()
+			if state := cmd.ProcessState.String(); state != sink.state || stderr.String() != sink.stderr {
+				t.Errorf("%v to a %s: %s, %q; want %s, %q", line, sink.comment, state, stderr.String(), sink.state, sink.stderr)
+			}
+		}
+		full.Close()
+		w.Close()
+	}
+}
+
+// TestTerminal compares the tables on terminals of several widths.
+func TestTerminal(t *testing.T) {
+	peer(t, "lsipc")
+	isolate(t)
+	populate(t)
+	for _, columns := range []int{0, 20, 40, 60, 80, 100, 120, 133, 160, 200, 300} {
+		for _, args := range options(
+			"-m", "-m -t", "-q", "-s", "-gm", "-gm -t", "-m -o id,status,command", "-m -o command,status", "-m -o command,id,command", "-m --notruncate",
+			"-m -J", "-m -r", "-m -o status", "-m -o id,status,perms", "-ye -m", "-s -ct", "-m -o +status,id", "-m -i 0", "-s -i 0",
+		) {
+			for _, env := range []environment{c(), {"LC_ALL": "C.UTF-8", "TZ": "UTC"}, {"LC_ALL": "C", "COLUMNS": "71"}} {
+				want := onTerminal(t, columns, func(tty *os.File) {
+					cmd := exec.Command("lsipc", args...)
+					for k, v := range env {
+						cmd.Env = append(cmd.Env, k+"="+v)
+					}
+					cmd.Stdout = tty
+					must(t, cmd.Run())
+				})
+				got := onTerminal(t, columns, func(tty *os.File) { oursOn(tty, env, "lsipc", args...) })
+				if got != want {
+					t.Errorf("lsipc %v %v on %d columns\n got\n%s\nwant\n%s", args, env, columns, visible(got), visible(want))
+					return
+				}
+			}
+		}
+	}
+}
+
+// onTerminal returns what write wrote to a terminal.
+func onTerminal(t *testing.T, columns int, write func(tty *os.File)) string {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no terminals: %v", err)
+	}
+	defer master.Close()
+	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	must(t, err)
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no terminals: %v", err)
+	}
+	must(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns)}))
+	read := make(chan string)
+	go func() {
+		// Reading fails when the last one has closed the terminal.
+		text, _ := io.ReadAll(master)
+		read <- string(text)
+	}()
+	write(tty)
+	tty.Close()
+	return <-read
+}
