@@ -1,0 +1,126 @@
+package semops
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A Barrier lets nobody go on until a number of parties, processes or goroutines,
+// have come to it. Then all go on, and it can be used again at once.
+//
+// A party whose wait is cancelled, or whose process is killed while it waits, does
+// not count any more; another may come in its place.
+//
+// Cost: three semaphores. In a round each party makes three system calls and those
+// of its wait. A wait occupies one thread.
+//
+// States. The semaphore phase is 0 or 1, changed at the end of each round. Each
+// phase has a semaphore of the parties that are missing: a party that comes
+// subtracts 1 from it, to be undone, as long as it is above 1, and adds it again when
+// it leaves, which it can when the phase is another one. The last party finds 1 there,
+// and changes the phase in the semop that checks it; no earlier than everybody has
+// left the phase before.
+type Barrier struct {
+	set     sysv.Set
+	missing [2]uint16
+	phase   uint16
+	parties int16
+	wait    waiter
+	order
+}
+
+// BarrierValues returns the initial values of the semaphores of a barrier for
+// parties, 1 to 32767.
+func BarrierValues(parties int) []uint16 { return []uint16{uint16(parties), uint16(parties), 0} }
+
+// NewBarrier returns the barrier for parties, 1 to 32767, that is kept in three
+// semaphores of set, from first on, which must have got BarrierValues once. It
+// needs permission to read and to alter the set.
+func NewBarrier(set sysv.Set, first, parties int) (*Barrier, error) {
+	if parties < 1 || parties > maxValue {
+		return nil, fmt.Errorf("barrier for %d parties: want 1 to %d", parties, maxValue)
+	}
+	n, err := semaphores(set, "barrier", first, 3)
+	if err != nil {
+		return nil, err
+	}
+	missing, err := set.Value(first)
+	switch {
+	case err != nil:
+		return nil, err
+	case missing == 0:
+		return nil, uninitialized(set, "barrier")
+	case missing > parties:
+		return nil, fmt.Errorf("barrier for %d parties: it was made for %d or more", parties, missing)
+	}
+	return &Barrier{set: set, missing: [2]uint16{n, n + 1}, phase: n + 2, parties: int16(parties)}, nil
+}
+
+// Wait waits until all parties have come, or until ctx is done. last is true for
+// the one that came last, which did not wait.
+func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
+	b.release()
+	defer b.acquire()
+	for {
+		phase, err := b.set.Value(int(b.phase))
+		if err != nil {
+			return false, err
+		}
+		if ok, err := b.come(phase); err != nil {
+			return false, err
+		} else if ok {
+			return false, b.leave(ctx, phase)
+		}
+		if ok, err := b.turn(phase); ok || err != nil {
+			return ok, err
+		}
+		// Somebody came, left or was first in between. If it was not that, there are
+		// more parties than said, and one has yet to leave the phase before.
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		runtime.Gosched()
+	}
+}
+
+// come counts the caller, unless it is the last one.
+func (b *Barrier) come(phase int) (bool, error) {
+	here := b.missing[phase]
+	op1, op2 := isBit(b.phase, phase)
+	return b.set.TryDo(op1, op2, addUndo(here, -1), add(here, -1), add(here, 1))
+}
+
+// turn changes the phase if the caller is the last one.
+func (b *Barrier) turn(phase int) (bool, error) {
+	here, before := b.missing[phase], b.missing[1-phase]
+	op1, op2 := isBit(b.phase, phase)
+	return b.set.TryDo(op1, op2,
+		add(here, -1), isZero(here), add(here, 1),
+		add(before, -b.parties), add(before, b.parties),
+		flip(b.phase, phase))
+}
+
+// leave waits until the phase is over.
+func (b *Barrier) leave(ctx context.Context, phase int) error {
+	back := addUndo(b.missing[phase], 1)
+	op1, op2 := isBit(b.phase, 1-phase)
+	err := b.wait.do(ctx, b.set, op1, op2, back)
+	if err == nil {
+		return nil
+	}
+	// If the phase is over by now, the round counts and so does the caller.
+	still1, still2 := isBit(b.phase, phase)
+	for {
+		if ok, failed := b.set.TryDo(still1, still2, back); ok || failed != nil {
+			return err
+		}
+		if ok, failed := b.set.TryDo(op1, op2, back); ok {
+			return nil
+		} else if failed != nil {
+			return err
+		}
+	}
+}

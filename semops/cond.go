@@ -1,0 +1,195 @@
+package semops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A Cond lets processes and goroutines wait, without holding a Mutex, for a change
+// of what the mutex protects:
+//
+//	err := mu.Lock(ctx)
+//	...
+//	for err == nil && !ready() {
+//		err = cond.Wait(ctx)
+//	}
+//
+// A Wait may return although nobody has signalled, since a waiter that was
+// signalled may be killed and its signal goes to another one: look again, as above.
+// No signal is lost: who waits when Signal is called, or is about to, is one of
+// those that it may wake, and Broadcast wakes them all. Neither needs the mutex.
+//
+// Cost: five semaphores, in the set of the mutex. A Wait is three system calls and
+// those of Lock. Signal is two if nobody waits and four otherwise, Broadcast two or
+// five. A wait occupies one thread.
+//
+// States. Waiters are in one of two groups, which the semaphore group names, and which
+// each have a semaphore that counts waiters and one of signals. Wait counts itself,
+// to be undone, in the semop that unlocks the mutex, and takes a signal and itself away
+// again in another one. Signal adds a signal if the group has more waiters. Broadcast
+// adds signals for everybody and turns to the other group, in one semop, so that no
+// later waiter can take a signal from an earlier one. It can do so only when the last
+// one of that group, who has a signal since the last Broadcast, has taken it.
+type Cond struct {
+	mu      *Mutex
+	group   uint16
+	waiters [2]uint16
+	signals [2]uint16
+	wait    waiter
+	drain   waiter
+}
+
+// everybody is the number of signals that a Broadcast adds.
+const everybody = maxValue/2 + 1
+
+// CondValues returns the initial values of the semaphores of a Cond.
+func CondValues() []uint16 { return make([]uint16, 5) }
+
+// NewCond returns the condition that is kept in five semaphores of the set of mu,
+// from first on, which must have got CondValues. All its users must use the same
+// semaphores for the mutex.
+func NewCond(mu *Mutex, first int) (*Cond, error) {
+	n, err := semaphores(mu.set, "condition", first, 5)
+	if err != nil {
+		return nil, err
+	}
+	for _, num := range []uint16{mu.lock, mu.dirty} {
+		if n <= num && num <= n+4 {
+			return nil, fmt.Errorf("condition: semaphore %d is the mutex's", num)
+		}
+	}
+	return &Cond{mu: mu, group: n, waiters: [2]uint16{n + 1, n + 2}, signals: [2]uint16{n + 3, n + 4}}, nil
+}
+
+// Wait unlocks the mutex, which the caller must hold, and waits for a signal or
+// until ctx is done; then it locks the mutex again, for which it waits as long as
+// it takes, and returns ctx.Err() if it got no signal. The caller holds the mutex
+// whatever is returned, but for ErrNotHeld, ErrNotRecoverable and a failed system
+// call. ErrOwnerDied has the meaning it has at Lock.
+//
+// A caller that was told ErrOwnerDied must call MarkConsistent before it waits, or
+// Wait returns ErrInconsistent and does nothing.
+func (c *Cond) Wait(ctx context.Context) error {
+	group, err := c.join()
+	if err != nil {
+		return err
+	}
+	err = c.leave(ctx, group)
+	if lockErr := c.mu.Lock(context.Background()); lockErr != nil {
+		return errors.Join(lockErr, err)
+	}
+	return err
+}
+
+// join counts the caller and unlocks the mutex.
+func (c *Cond) join() (group int, err error) {
+	m := c.mu
+	switch dirty := m.held.Swap(0); {
+	case dirty == 0:
+		return 0, ErrNotHeld
+	case dirty > 1:
+		m.held.Store(dirty)
+		return 0, ErrInconsistent
+	}
+	for {
+		group, err := c.mu.set.Value(int(c.group))
+		if err != nil {
+			m.held.Store(1)
+			return 0, err
+		}
+		op1, op2 := isBit(c.group, group)
+		ok, err := m.set.TryDo(op1, op2, addUndo(c.waiters[group], 1),
+			isZero(m.lock), add(m.dirty, -1), addUndo(m.lock, 1))
+		if err != nil {
+			m.held.Store(1)
+			return 0, err
+		}
+		if ok {
+			return group, nil
+		}
+		// A Broadcast came in between, or somebody gave the mutex other values.
+		if held, err := m.set.TryDo(isZero(m.lock)); err == nil && !held {
+			return 0, ErrNotHeld
+		}
+	}
+}
+
+// leave waits for a signal.
+func (c *Cond) leave(ctx context.Context, group int) error {
+	out := addUndo(c.waiters[group], -1)
+	err := c.wait.do(ctx, c.mu.set, add(c.signals[group], -1), out)
+	if err == nil {
+		return nil
+	}
+	// Who is woken at this moment has taken the signal. Who leaves without must not
+	// leave one behind that nobody waits for.
+	for {
+		if ok, failed := c.mu.set.TryDo(add(c.signals[group], -1), out); ok {
+			return nil
+		} else if failed != nil {
+			return err
+		}
+		if ok, failed := c.mu.set.TryDo(isZero(c.signals[group]), out); ok || failed != nil {
+			return err
+		}
+	}
+}
+
+// Signal wakes one of those who wait, if there are any.
+func (c *Cond) Signal() error {
+	set := c.mu.set
+	group, err := set.Value(int(c.group))
+	if err != nil {
+		return err
+	}
+	waiters, signals := c.waiters[group], c.signals[group]
+	for {
+		// In this order: who leaves in between makes the difference look larger. The
+		// semop finds out.
+		w, err := set.Value(int(waiters))
+		if err != nil || w == 0 {
+			return err
+		}
+		s, err := set.Value(int(signals))
+		if err != nil || s >= w {
+			return err
+		}
+		more := int16(s + 1)
+		ok, err := set.TryDo(add(signals, int16(-s)), isZero(signals), add(signals, more),
+			add(waiters, -more), add(waiters, more))
+		if ok || err != nil {
+			return err
+		}
+	}
+}
+
+// Broadcast wakes all who wait. If the ones whom the last Broadcast woke have not
+// noticed yet, which takes them a moment, it waits for them or until ctx is done.
+func (c *Cond) Broadcast(ctx context.Context) error {
+	set := c.mu.set
+	for {
+		group, err := set.Value(int(c.group))
+		if err != nil {
+			return err
+		}
+		if w, err := set.Value(int(c.waiters[group])); err != nil || w == 0 {
+			return err
+		}
+		other := 1 - group
+		gone := isZero(c.waiters[other])
+		if err := c.drain.do(ctx, set, gone); err != nil {
+			return err
+		}
+		s, err := set.Value(int(c.signals[other]))
+		if err != nil {
+			return err
+		}
+		op1, op2 := isBit(c.group, group)
+		ok, err := set.TryDo(op1, op2, flip(c.group, group), gone,
+			add(c.signals[other], int16(-s)), isZero(c.signals[other]), add(c.signals[group], everybody))
+		if ok || err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package semops_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/semops"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// The semaphores of a mutex at 0 and a Cond behind it.
+const (
+	condGroup    = 2
+	condWaiters0 = 3
+	condSignals0 = 5
+)
+
+func condValues() []uint16 { return slices.Concat(semops.MutexValues(), semops.CondValues()) }
+
+func newCond(t testing.TB, set sysv.Set) (*semops.Mutex, *semops.Cond) {
+	t.Helper()
+	mu := newMutex(t, set)
+	c, err := semops.NewCond(mu, condGroup)
+	must(t, err)
+	return mu, c
+}
+
+// condWait makes the Wait of somebody who holds the lock only for that.
+func condWait(ctx context.Context, mu *semops.Mutex, c *semops.Cond) error {
+	if err := mu.Lock(ctx); err != nil {
+		return err
+	}
+	err := c.Wait(ctx)
+	return errors.Join(err, mu.Unlock())
+}
+
+func TestCond(t *testing.T) {
+	w := newWorld(t, condValues())
+	mu, c := newCond(t, w.set)
+	ctx := within(t)
+	must(t, c.Signal())
+	must(t, c.Broadcast(ctx))
+	mustBe(t, c.Wait(ctx), semops.ErrNotHeld)
+
+	for group := range 4 { // each Broadcast changes the group
+		const n = 5
+		done := make(chan error, n)
+		for range n {
+			go func() { done <- condWait(ctx, mu, c) }()
+		}
+		signals := condSignals0 + group%2
+		w.asleep(signals, n)
+		pending(t, done)
+		for i := range 2 {
+			must(t, c.Signal())
+			must(t, result(t, done))
+			w.asleep(signals, n-1-i)
+			pending(t, done)
+		}
+		must(t, mu.Lock(ctx)) // signals with the lock held, too
+		must(t, c.Broadcast(ctx))
+		pending(t, done)
+		must(t, mu.Unlock())
+		for range n - 2 {
+			must(t, result(t, done))
+		}
+	}
+	got := w.values()
+	got[condSignals0], got[condSignals0+1] = 0, 0 // those of a Broadcast are left
+	if !slices.Equal(got, condValues()) {
+		t.Errorf("values %v", got)
+	}
+}
+
+func TestCondCancel(t *testing.T) {
+	w := newWorld(t, condValues())
+	mu, c := newCond(t, w.set)
+	ctx, cancel := context.WithCancel(within(t))
+	waiting := run(func() error { return condWait(ctx, mu, c) })
+	w.asleep(condSignals0, 1)
+	must(t, mu.Lock(ctx))
+	cancel()
+	w.asleep(0, 1) // it needs the lock to return
+	pending(t, waiting)
+	must(t, mu.Unlock())
+	mustBe(t, result(t, waiting), context.Canceled)
+	must(t, c.Signal()) // to nobody
+	if got := w.values(); !slices.Equal(got, condValues()) {
+		t.Errorf("values %v", got)
+	}
+}
+
+func TestCondMutexStates(t *testing.T) {
+	w := newWorld(t, condValues())
+	mu, c := newCond(t, w.set)
+	ctx := within(t)
+	child := w.start("hold")
+	child.line(t)
+	child.kill()
+	mustBe(t, mu.Lock(ctx), semops.ErrOwnerDied)
+	mustBe(t, c.Wait(ctx), semops.ErrInconsistent)
+	must(t, mu.MarkConsistent())
+
+	waiting := run(func() error { return c.Wait(ctx) })
+	w.asleep(condSignals0, 1)
+	child = w.start("hold")
+	child.line(t)
+	must(t, c.Signal())
+	w.asleep(0, 1)
+	child.kill()
+	mustBe(t, result(t, waiting), semops.ErrOwnerDied)
+	must(t, mu.MarkConsistent())
+	must(t, mu.Unlock())
+
+	must(t, mu.Lock(ctx))
+	must(t, w.set.SetValues(condValues()))
+	mustBe(t, c.Wait(ctx), semops.ErrNotHeld)
+
+	must(t, mu.Lock(ctx))
+	waiting = run(func() error { return c.Wait(ctx) })
+	w.asleep(condSignals0, 1)
+	must(t, w.set.Remove())
+	mustBe(t, result(t, waiting), unix.EIDRM)
+}
+
+// A waiter that is killed takes no signal with it.
+func TestCondWaiterKilled(t *testing.T) {
+	w := newWorld(t, condValues())
+	mu, c := newCond(t, w.set)
+	ctx := within(t)
+	child := w.start("condwait")
+	w.asleep(condSignals0, 1)
+	waiting := run(func() error { return condWait(ctx, mu, c) })
+	w.asleep(condSignals0, 2)
+	child.kill()
+	if got := w.values()[condWaiters0]; got != 1 {
+		t.Errorf("%d waiters are counted; want 1", got)
+	}
+	must(t, c.Signal())
+	must(t, result(t, waiting))
+	must(t, c.Signal())
+	if got := w.values(); !slices.Equal(got, condValues()) {
+		t.Errorf("values %v", got)
+	}
+}
+
+// Everybody that waits when Broadcast is called gets through, though others begin to
+// wait, and waits are cancelled, at the same time: a broadcaster waits until all
+// of a generation have seen the next one.
+func TestCondBroadcastStorm(t *testing.T) {
+	w := newWorld(t, condValues())
+	mu, c := newCond(t, w.set)
+	ctx := within(t)
+	const waiters = 4
+	rounds := int64(soak(300))
+	var generation int64 // guarded by mu
+	var seen [waiters]atomic.Int64
+	var wg sync.WaitGroup
+	var cancelled atomic.Int64
+	for i := range waiters {
+		wg.Go(func() {
+			for mine := int64(1); mine <= rounds; mine++ {
+				if err := mu.Lock(ctx); err != nil {
+					t.Error(err)
+					return
+				}
+				for generation < mine {
+					// Half of them give up at random times, the others never: those must be
+					// woken.
+					short, cancel := context.WithCancel(ctx)
+					if i%2 == 0 {
+						short, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
+					}
+					err := c.Wait(short)
+					cancel()
+					if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+						cancelled.Add(1)
+					} else if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				seen[i].Store(mine)
+				if err := mu.Unlock(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for next := int64(1); next <= rounds; next++ {
+		for range rand.IntN(20) {
+			dally()
+		}
+		must(t, mu.Lock(ctx))
+		generation = next
+		if next%2 == 0 {
+			must(t, c.Broadcast(ctx))
+		}
+		must(t, mu.Unlock())
+		if next%2 == 1 {
+			must(t, c.Broadcast(ctx))
+		}
+		for i := range seen {
+			eventually(t, "a waiter", func() bool { return seen[i].Load() >= next })
+		}
+	}
+	wg.Wait()
+	t.Logf("%d waits cancelled", cancelled.Load())
+	if cancelled.Load() == 0 {
+		t.Error("no wait was cancelled")
+	}
+}
+
+// Two processes with several goroutines each hand items on, one signal for each.
+func TestCondQueue(t *testing.T) {
+	w := newWorld(t, condValues())
+	var children []*child
+	for range 2 {
+		children = append(children, w.start("condconsumer"))
+	}
+	mu, c := newCond(t, w.set)
+	ctx := within(t)
+	items := int64(soak(5000))
+	for range items {
+		must(t, mu.Lock(ctx))
+		w.page.plain++
+		must(t, mu.Unlock())
+		must(t, c.Signal())
+	}
+	eventually(t, "all items", func() bool { return w.page.rounds.Load() == items })
+	must(t, mu.Lock(ctx))
+	w.page.stop.Store(true)
+	must(t, c.Broadcast(ctx))
+	must(t, mu.Unlock())
+	for _, c := range children {
+		must(t, c.wait())
+	}
+	if w.page.plain != 0 || w.page.rounds.Load() != items {
+		t.Errorf("%d items are left, %d were taken", w.page.plain, w.page.rounds.Load())
+	}
+}
+
+// Waiters are killed at random points; those who live go on getting signals.
+func TestCondKilled(t *testing.T) {
+	w := newWorld(t, condValues())
+	children := []*child{w.start("condconsumer"), w.start("condconsumer")}
+	mu, c := newCond(t, w.set)
+	ctx := within(t)
+	stop := make(chan bool)
+	put := run(func() error {
+		for {
+			select {
+			case <-stop:
+				return nil
+			default:
+			}
+			err := mu.Lock(ctx)
+			if errors.Is(err, semops.ErrOwnerDied) {
+				err = mu.MarkConsistent()
+			}
+			if err != nil {
+				return err
+			}
+			if w.page.plain < 10 {
+				w.page.plain++
+			}
+			if err := errors.Join(mu.Unlock(), c.Signal()); err != nil {
+				return err
+			}
+			time.Sleep(20 * time.Microsecond) // so that they do wait
+		}
+	})
+	for i := range soak(100) {
+		before := w.page.rounds.Load()
+		eventually(t, "items", func() bool { return w.page.rounds.Load() > before+5 })
+		children[i%2].kill()
+		children[i%2] = w.start("condconsumer")
+		if i%10 == 0 {
+			must(t, c.Broadcast(ctx))
+		}
+	}
+	before := w.page.rounds.Load()
+	eventually(t, "items", func() bool { return w.page.rounds.Load() > before+5 })
+	close(stop)
+	must(t, result(t, put))
+	for _, c := range children {
+		c.kill()
+	}
+	got := w.values()
+	if got[condWaiters0] != 0 || got[condWaiters0+1] != 0 {
+		t.Errorf("waiters are counted who are dead: %v", got)
+	}
+}
+
+func TestNewCondErrors(t *testing.T) {
+	w := newWorld(t, condValues())
+	mu := newMutex(t, w.set)
+	for _, first := range []int{-1, 0, 1, 3, 7, 65535} {
+		if _, err := semops.NewCond(mu, first); err == nil {
+			t.Errorf("NewCond at %d succeeded", first)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package semops_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+	"sync"
+
+	"github.com/sysvipc/gipc/semops"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// exampleSet makes a set for an example. Programs that have to meet use
+// sysv.OpenOrCreateSet with a key.
+func exampleSet(values ...[]uint16) sysv.Set {
+	all := slices.Concat(values...)
+	set, err := sysv.CreateSet(sysv.Private, len(all), sysv.SetOptions{Mode: 0o600})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := set.SetValues(all); err != nil {
+		log.Fatal(err)
+	}
+	return set
+}
+
+func ExampleParse() {
+	ops, err := semops.Parse("0-1un,1+1")
+	fmt.Printf("%+v %v\n", ops, err)
+	_, err = semops.Parse("0-1,1=2")
+	fmt.Println(err)
+	// Output:
+	// [{Num:0 Add:-1 Undo:true NoWait:true} {Num:1 Add:1 Undo:false NoWait:false}] <nil>
+	// operation 2 ("1=2"), character 6: want =0, since zero is the only value that can be waited for: 2 is out of range
+}
+
+func ExampleFormat() {
+	fmt.Println(semops.Format(sysv.Op{Num: 3}, sysv.Op{Num: 3, Add: 1, Undo: true}))
+	// Output: 3=0,3+1u
+}
+
+func ExampleMutex() {
+	set := exampleSet(semops.MutexValues())
+	defer set.Remove()
+	mu, err := semops.NewMutex(set, 0, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	err = mu.Lock(ctx)
+	if errors.Is(err, semops.ErrOwnerDied) {
+		// We hold the lock, and have to repair what a dead process left half done.
+		err = mu.MarkConsistent()
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("locked")
+	fmt.Println(mu.Unlock())
+	fmt.Println(mu.Unlock())
+	// Output:
+	// locked
+	// <nil>
+	// the lock is not held
+}
+
+func ExampleRWMutex() {
+	set := exampleSet(semops.RWMutexValues())
+	defer set.Remove()
+	rw, err := semops.NewRWMutex(set, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// read is what each reader does.
+	read := func(ctx context.Context) error {
+		for {
+			err := rw.RLock(ctx)
+			if err == nil {
+				defer rw.RUnlock()
+				fmt.Println("reading")
+				return nil
+			}
+			if !errors.Is(err, semops.ErrInconsistent) {
+				return err
+			}
+			// A writer died. Whoever can repair what it left becomes a writer.
+			err = rw.Lock(ctx)
+			if errors.Is(err, semops.ErrOwnerDied) {
+				err = rw.MarkConsistent()
+			}
+			if err := errors.Join(err, rw.Unlock()); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Println(read(context.Background()))
+	// Output:
+	// reading
+	// <nil>
+}
+
+func ExampleCond() {
+	set := exampleSet(semops.MutexValues(), semops.CondValues())
+	defer set.Remove()
+	mu, err := semops.NewMutex(set, 0, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cond, err := semops.NewCond(mu, 2)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	mem := make([]int, 1) // in real life, memory that processes share
+	done := make(chan error)
+	go func() {
+		err := mu.Lock(ctx)
+		for err == nil && mem[0] == 0 {
+			err = cond.Wait(ctx)
+		}
+		fmt.Println("got", mem[0])
+		done <- errors.Join(err, mu.Unlock())
+	}()
+
+	if err := mu.Lock(ctx); err != nil {
+		log.Fatal(err)
+	}
+	mem[0] = 42
+	fmt.Println(mu.Unlock(), cond.Signal(), <-done)
+	// Output:
+	// got 42
+	// <nil> <nil> <nil>
+}
+
+func ExampleBarrier() {
+	const parties = 3
+	set := exampleSet(semops.BarrierValues(parties))
+	defer set.Remove()
+	barrier, err := semops.NewBarrier(set, 0, parties)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	var wg sync.WaitGroup
+	for range parties {
+		wg.Go(func() {
+			last, err := barrier.Wait(context.Background())
+			if err != nil {
+				log.Fatal(err)
+			}
+			if last {
+				fmt.Println("all are here")
+			}
+		})
+	}
+	wg.Wait()
+	// Output: all are here
+}
+
+func ExampleBuffer() {
+	var memory [2]string // in real life, memory that processes share
+	set := exampleSet(semops.BufferValues(len(memory)))
+	defer set.Remove()
+	buffer, err := semops.NewBuffer(set, 0, len(memory))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	for _, message := range []string{"one", "two"} {
+		err := buffer.Put(ctx, func(slot int) error {
+			memory[slot] = message
+			return nil
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	full, err := buffer.TryPut(func(int) error { return nil })
+	fmt.Println(full, err)
+	for range 2 {
+		err := buffer.Take(ctx, func(slot int) error {
+			fmt.Println(memory[slot])
+			return nil
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// false <nil>
+	// one
+	// two
+}
+
+func ExampleSemaphore() {
+	set := exampleSet([]uint16{3})
+	defer set.Remove()
+	licences, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{Undo: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	fmt.Println(licences.P(context.Background(), 2))
+	fmt.Println(licences.TryP(2))
+	fmt.Println(licences.V(2))
+	fmt.Println(licences.Value())
+	// Output:
+	// <nil>
+	// false <nil>
+	// <nil>
+	// 3 <nil>
+}
+
+func ExampleEvent() {
+	set := exampleSet(semops.EventValues())
+	defer set.Remove()
+	started, err := semops.NewEvent(set, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	fmt.Println(started.IsSet())
+	fmt.Println(started.Set(), started.Wait(context.Background()))
+	fmt.Println(started.IsSet())
+	// Output:
+	// false <nil>
+	// <nil> <nil>
+	// true <nil>
+}

@@ -1,0 +1,209 @@
+package semops
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A Mutex is a lock between processes, and between the goroutines of each. If its
+// holder ends without unlocking, however it ends, the kernel gives the lock back,
+// and the next holder is told so:
+//
+//	err := mu.Lock(ctx)
+//	switch {
+//	case errors.Is(err, semops.ErrOwnerDied):
+//		repair() // we hold the lock
+//		err = mu.MarkConsistent()
+//	case err != nil:
+//		return err
+//	}
+//	defer mu.Unlock()
+//
+// As with sync.Mutex the lock belongs to no goroutine: one may lock and another
+// unlock, but through the same Mutex value. It can't be locked twice.
+//
+// Who waits asleep is served in order of arrival; who tries at the right moment
+// comes before them only if nobody sleeps.
+//
+// Cost: two semaphores. Lock, TryLock and Unlock are one system call each where
+// nobody else holds the lock; a Lock that waits reads one value more. A wait
+// occupies one thread.
+//
+// States. The lock semaphore is 1 if the lock is free and 0 if it is held; the kernel
+// adds the 1 again when the holder ends. The dirty semaphore is 0 after an Unlock;
+// every Lock adds 1, in the same semop, and nothing but Unlock and
+// MarkConsistent takes it away.
+//
+//	lock dirty
+//	 1     0     free
+//	 0     1     held
+//	 1   n ≥ 1   free, the last n holders died
+//	 0   n ≥ 2   held by one that was told so
+//	 1   32767   not recoverable: the 1 that Lock would add is refused (ERANGE),
+//	             to those asleep too
+//
+// There is no step between two of these states, so there is none in which a
+// process could die. A waiter that is killed after the kernel gave it the lock
+// and before it could know counts as a holder that died.
+type Mutex struct {
+	set         sysv.Set
+	lock, dirty uint16
+	// held is 0, or the value of dirty since Lock returned. Lock sets it by Swap, which
+	// observes the Swap of the last Unlock: so the memory model orders the holders.
+	held atomic.Int32
+	wait waiter
+}
+
+// MutexValues returns the initial values of the semaphores lock and dirty. Given
+// them anew, a mutex that is not recoverable is as new; nobody may use it then.
+func MutexValues() []uint16 { return []uint16{1, 0} }
+
+// NewMutex returns the mutex that is kept in the semaphores lock and dirty of set.
+// They must have got MutexValues once, or the error is sysv.ErrUninitialized. It
+// needs permission to read and to alter the set.
+func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
+	l, err := semaphores(set, "mutex", lock, 1)
+	if err != nil {
+		return nil, err
+	}
+	d, err := semaphores(set, "mutex", dirty, 1)
+	if err != nil {
+		return nil, err
+	}
+	if l == d {
+		return nil, fmt.Errorf("mutex: semaphore %d can not be both", l)
+	}
+	// No mutex is ever in this state.
+	never, err := set.TryDo(isZero(l), isZero(d))
+	if never {
+		err = uninitialized(set, "mutex")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Mutex{set: set, lock: l, dirty: d}, nil
+}
+
+// Lock waits for the lock, or until ctx is done. The caller holds the lock if the
+// error is nil or ErrOwnerDied, and not otherwise; ErrNotRecoverable comes at once.
+func (m *Mutex) Lock(ctx context.Context) error {
+	ok, err := m.tryClean()
+	if ok || err != nil {
+		return err
+	}
+	return m.taken(m.wait.do(ctx, m.set, addUndo(m.lock, -1), add(m.dirty, 1)))
+}
+
+// TryLock locks if that is possible without waiting, and tells whether the caller
+// holds the lock now; with ErrOwnerDied it does.
+func (m *Mutex) TryLock() (bool, error) {
+	ok, err := m.tryClean()
+	if ok || err != nil {
+		return ok, err
+	}
+	ok, err = m.set.TryDo(addUndo(m.lock, -1), add(m.dirty, 1))
+	if !ok && err == nil {
+		return false, nil
+	}
+	err = m.taken(err)
+	return err == nil || err == ErrOwnerDied, err
+}
+
+// tryClean locks if the lock is free and the last holder unlocked it.
+func (m *Mutex) tryClean() (bool, error) {
+	ok, err := m.set.TryDo(isZero(m.dirty), addUndo(m.lock, -1), add(m.dirty, 1))
+	if ok {
+		m.held.Swap(1)
+	}
+	return ok, err
+}
+
+// taken finds out what the holder has to be told after an attempt to lock that
+// ended with err.
+func (m *Mutex) taken(err error) error {
+	if err != nil {
+		if tooLarge(err) {
+			return ErrNotRecoverable
+		}
+		return err
+	}
+	dirty, err := m.set.Value(int(m.dirty))
+	if err != nil {
+		// Can't be read, or removed: as before, if there is anything to give back.
+		_, _ = m.set.TryDo(add(m.dirty, -1), addUndo(m.lock, 1))
+		return err
+	}
+	m.held.Swap(int32(max(dirty, 1))) // 0 if somebody has just given it that value
+	if dirty > 1 {
+		return ErrOwnerDied
+	}
+	return nil
+}
+
+// MarkConsistent says that what the dead holder left has been repaired. It does
+// nothing if nobody died, and returns ErrNotHeld to who does not hold the lock.
+func (m *Mutex) MarkConsistent() error {
+	dirty := m.held.Load()
+	switch dirty {
+	case 0:
+		return ErrNotHeld
+	case 1:
+		return nil
+	}
+	ok, err := m.set.TryDo(isZero(m.lock), add(m.dirty, int16(1-dirty)))
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return ErrNotHeld
+	}
+	m.held.Store(1)
+	return nil
+}
+
+// Unlock gives the lock back. It returns ErrNotHeld if it is not locked through
+// this Mutex, or if somebody has given its semaphores other values meanwhile.
+// After ErrOwnerDied without MarkConsistent it makes the mutex not recoverable.
+func (m *Mutex) Unlock() error {
+	// At the moment of the semop somebody else in this process may have the lock, so
+	// held must have been cleared before.
+	dirty := m.held.Swap(0)
+	if dirty == 0 {
+		return ErrNotHeld
+	}
+	ok, err := m.set.TryDo(isZero(m.lock), add(m.dirty, afterUnlock(dirty)), addUndo(m.lock, 1))
+	switch {
+	case err != nil:
+		m.held.Store(dirty)
+		return err
+	case !ok:
+		return ErrNotHeld
+	}
+	return nil
+}
+
+// afterUnlock returns what Unlock adds to the dirty semaphore.
+func afterUnlock(dirty int32) int16 {
+	if dirty > 1 {
+		return int16(maxValue - dirty)
+	}
+	return -1
+}
+
+// Holder returns the process that holds the lock, as the kernel remembers it
+// (GETPID); 0 if nobody does or if it is not visible here. It may be another one
+// already.
+func (m *Mutex) Holder() (pid int, err error) {
+	pid, err = m.set.PID(int(m.lock))
+	if err != nil {
+		return 0, err
+	}
+	free, err := m.set.Value(int(m.lock))
+	if err != nil || free != 0 {
+		return 0, err
+	}
+	return pid, nil
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package semops_test
+
+const raceEnabled = true

@@ -1,0 +1,144 @@
+package semops
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// The kernel's SEMVMX: no semaphore holds more.
+const maxValue = math.MaxInt16
+
+// The operations of which the primitives are made.
+func add(num uint16, n int16) sysv.Op     { return sysv.Op{Num: num, Add: n} }
+func addUndo(num uint16, n int16) sysv.Op { return sysv.Op{Num: num, Add: n, Undo: true} }
+func isZero(num uint16) sysv.Op           { return sysv.Op{Num: num} }
+
+// isBit returns operations that succeed only if semaphore num, which is 0 or 1, is
+// bit, and change nothing.
+func isBit(num uint16, bit int) (op1, op2 sysv.Op) {
+	return add(num, int16(-bit)), add(num, int16(bit))
+}
+
+// flip returns the operation that changes semaphore num from bit to the other value.
+func flip(num uint16, bit int) sysv.Op { return add(num, int16(1-2*bit)) }
+
+const (
+	// maxSpins tries take about as long as it takes to be put to sleep and woken on
+	// another core: who spins no longer than that loses at most as much again.
+	maxSpins = 100
+	// minSpins are made even if spinning never helps, so that it is noticed when
+	// it begins to.
+	minSpins = 8
+	// Every probeEvery-th wait spins for maxSpins whatever happened before, since
+	// minSpins may be too few to notice.
+	probeEvery = 32
+	// yieldEvery tries another goroutine may run: it may be the one waited for.
+	yieldEvery = 16
+	// Whether there is one CPU is asked anew after recheckCalls calls.
+	recheckCalls = 1024
+)
+
+// A waiter waits for operations in the way that all primitives share: one try
+// without waiting; then tries for a bounded time; then asleep in the kernel. How
+// long it tries depends on whether that helped before, which each primitive
+// learns for itself. The zero value is ready, and serves several goroutines.
+type waiter struct {
+	penalty atomic.Int32  // maxSpins less the tries to be made
+	waits   atomic.Uint32 // waits so far, on more than one CPU
+	calls   atomic.Uint32 // calls so far, on one CPU
+	oneCPU  atomic.Bool   // nobody else can run while this process tries
+}
+
+// do performs ops as Set.Do does.
+func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
+	if w.oneCPU.Load() {
+		if w.calls.Add(1)%recheckCalls == 0 {
+			w.oneCPU.Store(oneCPU())
+		}
+		return set.Do(ctx, ops...)
+	}
+	ok, err := set.TryDo(ops...)
+	if ok || err != nil {
+		return err
+	}
+	return w.wait(ctx, set, ops)
+}
+
+// wait is do for operations that were found to have to wait.
+func (w *waiter) wait(ctx context.Context, set sysv.Set, ops []sysv.Op) error {
+	if ctx.Err() == nil {
+		ok, err := w.spin(set, ops)
+		if ok || err != nil {
+			return removed(err)
+		}
+	}
+	return removed(set.Do(ctx, ops...))
+}
+
+// spin tries ops again and again, as long as there is a prospect.
+func (w *waiter) spin(set sysv.Set, ops []sysv.Op) (bool, error) {
+	for i := range w.limit() {
+		ok, err := set.TryDo(ops...)
+		if ok {
+			w.penalty.Store(w.penalty.Load() * 3 / 4)
+		}
+		if ok || err != nil {
+			return ok, err
+		}
+		if i%yieldEvery == yieldEvery-1 {
+			runtime.Gosched()
+		}
+	}
+	penalty := w.penalty.Load()
+	w.penalty.Store(min(penalty+(maxSpins-penalty+3)/4, maxSpins-minSpins))
+	return false, nil
+}
+
+// limit returns how many tries to make now.
+func (w *waiter) limit() int32 {
+	waits := w.waits.Add(1) - 1
+	if waits%probeEvery != 0 {
+		return maxSpins - w.penalty.Load()
+	}
+	if oneCPU() {
+		w.oneCPU.Store(true)
+		return 0
+	}
+	return maxSpins
+}
+
+// semaphores checks that the set has n semaphores from first on, and returns
+// their numbers' type.
+func semaphores(set sysv.Set, what string, first, n int) (uint16, error) {
+	last := first + n - 1
+	if first < 0 || last > math.MaxUint16 {
+		return 0, fmt.Errorf("%s: there are no semaphores %d to %d", what, first, last)
+	}
+	if _, err := set.Value(last); err != nil {
+		return 0, fmt.Errorf("%s on semaphores %d to %d: %w", what, first, last, err)
+	}
+	return uint16(first), nil
+}
+
+// initialized returns sysv.ErrUninitialized if semaphore num, which is not zero at
+// first, is zero although nobody has operated on the set.
+func initialized(set sysv.Set, what string, num uint16) error {
+	value, err := set.Value(int(num))
+	if err != nil || value != 0 {
+		return err
+	}
+	info, err := set.Stat()
+	if err == nil && info.OTime.IsZero() {
+		err = uninitialized(set, what)
+	}
+	return err
+}
+
+func uninitialized(set sysv.Set, what string) error {
+	return fmt.Errorf("%s in sem:%d: %w", what, int(set), sysv.ErrUninitialized)
+}
