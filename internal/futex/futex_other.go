@@ -1,0 +1,15 @@
+//go:build !linux
+
+package futex
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Wait returns errors.ErrUnsupported: only Linux has futexes.
+func Wait(context.Context, *uint32, uint32, time.Duration) error { return errors.ErrUnsupported }
+
+// Wake wakes nobody.
+func Wake(*uint32, int) int { return 0 }

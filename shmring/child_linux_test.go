@@ -1,0 +1,317 @@
+package shmring_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// roles are what this test binary does as a child. The first four take the same
+// arguments as testdata/ring.c and print the same.
+var roles = map[string]func(args []string) error{
+	"produce": produce,
+	"consume": func([]string) error { return consume(false) },
+	"verify":  func([]string) error { return consume(true) },
+
+	"numbers": sendNumbers,
+	"doomed":  doomedProducer,
+	"reader":  doomedConsumer,
+	"holder":  holdRole,
+	"stream":  streamOut,
+	"mad":     scribble,
+}
+
+func openInherited() (*shmring.Ring, error) {
+	mem, err := mapFile(os.NewFile(3, "memory"))
+	if err != nil {
+		return nil, err
+	}
+	return shmring.Open(mem)
+}
+
+func produce(args []string) error {
+	count, size := uint64(number(args[0])), number(args[1])
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	p, err := ring.Producer()
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	source := bytes.Repeat([]byte{1}, size)
+	for i := range count {
+		n := size
+		if size == 0 {
+			n = varied(i)
+		}
+		claim, err := p.Claim(ctx, n)
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			fill(claim.Bytes(), i)
+		} else {
+			binary.NativeEndian.PutUint64(source, i)
+			copy(claim.Bytes(), source)
+		}
+		if err := claim.Commit(); err != nil {
+			return err
+		}
+	}
+	return p.Close()
+}
+
+func consume(verify bool) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	c, err := ring.Consumer()
+	if err != nil {
+		return err
+	}
+	var first time.Time
+	var count uint64
+	var held, want [4096]byte
+	for msg, err := range c.Messages(context.Background()) {
+		if err != nil {
+			return err
+		}
+		if count == 0 {
+			first = time.Now()
+		}
+		n := copy(held[:], msg)
+		if verify {
+			fill(want[:n], count)
+			if n != varied(count) || !bytes.Equal(held[:n], want[:n]) {
+				return fmt.Errorf("message %d of %d bytes is wrong", count, n)
+			}
+		}
+		count++
+	}
+	fmt.Println(count, time.Since(first).Nanoseconds())
+	return c.Close()
+}
+
+// sendNumbers is one of several producers: NUMBER COUNT.
+func sendNumbers(args []string) error {
+	id, count := number(args[0]), uint64(number(args[1]))
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	p, err := ring.Producer()
+	if err != nil {
+		return err
+	}
+	for seq := range count {
+		if err := sendNumbered(context.Background(), p, id, seq); err != nil {
+			return err
+		}
+	}
+	return p.Close()
+}
+
+// A ledger is memory beside the ring, descriptor 4, in which doomed children note
+// how far they are, so that a test knows what they did before they were killed.
+type ledger []atomic.Uint64
+
+func openLedger(mem []byte) ledger {
+	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&mem[0])), len(mem)/8)
+}
+
+func inheritedLedger() (ledger, error) {
+	mem, err := mapFile(os.NewFile(4, "ledger"))
+	if err != nil {
+		return nil, err
+	}
+	return openLedger(mem), nil
+}
+
+// doomedProducer, NUMBER, sends numbered messages in all ways until it is killed,
+// from 0 on. In the ledger it notes the number of the next message before it commits
+// one or several (in word 2n+1) and after (in word 2n).
+func doomedProducer(args []string) error {
+	id := number(args[0])
+	book, err := inheritedLedger()
+	if err != nil {
+		return err
+	}
+	done, begun := &book[2*id], &book[2*id+1]
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	p, err := ring.Producer()
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	fmt.Println("ready")
+	for seq := uint64(0); ; {
+		n := uint64(1)
+		switch rand.IntN(4) {
+		case 0:
+			n = uint64(1 + rand.IntN(4))
+			var batch [][]byte
+			for i := range n {
+				msg := make([]byte, numberedHeader+varied(seq+i+uint64(id)))
+				numbered(msg, id, seq+i)
+				batch = append(batch, msg)
+			}
+			begun.Store(seq + n)
+			_, err = p.SendBatch(ctx, batch)
+		case 1: // more is claimed than used
+			var claim shmring.Claim
+			length := numberedHeader + varied(seq+uint64(id))
+			if claim, err = p.Claim(ctx, length+rand.IntN(500)); err != nil {
+				return err
+			}
+			numbered(claim.Bytes()[:length], id, seq)
+			begun.Store(seq + n)
+			err = claim.CommitN(length)
+		case 2: // a claim is aborted
+			var claim shmring.Claim
+			if claim, err = p.Claim(ctx, rand.IntN(500)); err != nil {
+				return err
+			}
+			n, err = 0, claim.Abort()
+		default:
+			begun.Store(seq + n)
+			err = sendNumbered(ctx, p, id, seq)
+		}
+		if err != nil {
+			return err
+		}
+		seq += n
+		done.Store(seq)
+	}
+}
+
+// doomedConsumer receives numbered messages of producer 0 until it is killed. In
+// word 0 of the ledger it notes the number of the next message, having looked at one
+// and before it releases it.
+func doomedConsumer([]string) error {
+	book, err := inheritedLedger()
+	if err != nil {
+		return err
+	}
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	c, err := ring.Consumer()
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	next, first := book[0].Load(), true
+	for msg, err := range c.Messages(context.Background()) {
+		if err != nil {
+			return err
+		}
+		id, seq := binary.NativeEndian.Uint64(msg), binary.NativeEndian.Uint64(msg[8:])
+		want := make([]byte, numberedHeader+varied(seq+id))
+		numbered(want, int(id), seq)
+		// The message at which the one before was killed comes again.
+		again := first && seq+1 == next
+		if id != 0 || seq != next && !again || !bytes.Equal(msg, want) {
+			return fmt.Errorf("message %d of %d, %d bytes, want %d", seq, id, len(msg), next)
+		}
+		first, next = false, seq+1
+		book[0].Store(next)
+	}
+	return nil
+}
+
+// holdRole takes a role and keeps it until it is killed.
+func holdRole(args []string) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "consumer":
+		_, err = ring.Consumer()
+	case "producer":
+		_, err = ring.Producer()
+	case "claim":
+		var p *shmring.Producer
+		if p, err = ring.Producer(); err == nil {
+			_, err = p.Claim(context.Background(), 100)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// streamOut copies standard input into the ring, as one stream.
+func streamOut([]string) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	p, err := ring.Producer()
+	if err != nil {
+		return err
+	}
+	w := p.Writer(context.Background())
+	if _, err := io.Copy(w, os.Stdin); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// scribble overwrites words of the ring until it is killed: SEED.
+func scribble(args []string) error {
+	mem, err := mapFile(os.NewFile(3, "memory"))
+	if err != nil {
+		return err
+	}
+	words := openLedger(mem)
+	rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0))
+	// Header and state words are what does harm.
+	control := words[:(len(mem)-ringCapacity(words))/8]
+	live := []int{16, 32, 33, 48, 49, 64, 80, 128, 129}
+	for {
+		i := rng.IntN(len(control))
+		if rng.IntN(2) == 0 {
+			i = live[rng.IntN(len(live))]
+		}
+		switch v := control[i].Load(); rng.IntN(6) {
+		case 0:
+			control[i].Store(rng.Uint64())
+		case 1:
+			control[i].Store(v ^ 1<<rng.IntN(64))
+		case 2:
+			control[i].Store(v + 64)
+		case 3:
+			control[i].Store(0)
+		case 4: // what is in another place
+			control[i].Store(control[rng.IntN(len(control))].Load())
+		case 5: // a record of about this lap
+			control[256+rng.IntN(len(control)-256)].Store((words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256))
+		}
+		if rng.IntN(100) == 0 {
+			time.Sleep(time.Duration(rng.IntN(200)) * time.Microsecond)
+		}
+	}
+}
+
+// ringCapacity is where testdata/ring.h has it, within sane bounds.
+func ringCapacity(words ledger) int { return int(min(words[2].Load(), uint64(len(words)*8-4096))) }

@@ -1,0 +1,239 @@
+package shmring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync/atomic"
+)
+
+// A Consumer takes messages out of a ring. It is not for use by several goroutines
+// at once.
+type Consumer struct {
+	ring *Ring
+	next uint64 // position of the first record that was not handed out
+	free uint64 // what head is in the ring: everything before is free
+	wait waiter
+
+	asleep uint64 // what free was when producers were first seen asleep, 0 if none is
+	closed bool
+}
+
+// Consumer takes the consumer's role. What was received but not released by a
+// consumer before, whose process has died, is received again. Errors: ErrBusy;
+// ErrCorrupt.
+func (r *Ring) Consumer() (*Consumer, error) {
+	if err := r.attend(); err != nil {
+		return nil, err
+	}
+	head := r.header.head.Load()
+	if head%unit != 0 {
+		r.header.consumer.Store(uint64(gone))
+		return nil, corrupt("head", head)
+	}
+	return &Consumer{ring: r, next: head, free: head, wait: newWaiter(&r.header.consumerSleeps, r.spin)}, nil
+}
+
+// Receive returns the next message. The slice is the ring's memory: it is valid
+// until the next call of any method of c, which releases it. A peer that is not
+// trusted may change it at any time: copy what is to be checked.
+//
+// It waits while the ring is empty, or until ctx is done; then the error unwraps to
+// ctx.Err(). The wait spins for up to 0.1 ms if more than one processor may run this
+// process, then sleeps, occupying a thread of the operating system.
+//
+// When all producers that had joined have closed and there is no message left the
+// error is io.EOF, or ErrPeerDied if the process of at least one of them ended
+// without closing, which is noticed within 0.2 s. Receive may be called again after
+// either: it waits for another producer. Other errors: ErrClosed; ErrCorrupt.
+func (c *Consumer) Receive(ctx context.Context) ([]byte, error) {
+	if msg, ok, err := c.TryReceive(); ok || err != nil {
+		return msg, err
+	}
+	var msg []byte
+	err := c.await(ctx, func() (ok bool, err error) {
+		msg, ok, err = c.take()
+		return ok, err
+	})
+	return msg, err
+}
+
+// TryReceive is Receive without waiting; ok tells whether there was a message. It
+// does not look whether producers are alive; see CheckProducers.
+func (c *Consumer) TryReceive() (msg []byte, ok bool, err error) {
+	c.Release()
+	if msg, ok, err = c.take(); ok || err != nil {
+		return msg, ok, err
+	}
+	return nil, false, c.idle()
+}
+
+// ReceiveBatch fills msgs with the messages that are there, waiting like Receive for
+// the first, and returns how many. They are valid until the next call of any method
+// of c.
+func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err error) {
+	if len(msgs) == 0 {
+		return 0, nil
+	}
+	if msgs[0], err = c.Receive(ctx); err != nil {
+		return 0, err
+	}
+	for n = 1; n < len(msgs); n++ {
+		msg, ok, err := c.take()
+		if err != nil || !ok {
+			break // an error comes back with the next call
+		}
+		msgs[n] = msg
+	}
+	return n, nil
+}
+
+// Messages returns all messages, each valid until the next turn of the loop. It
+// ends without an error when Receive returns io.EOF, and with a last turn for any
+// other error. A message with which the loop was left counts as received.
+func (c *Consumer) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for {
+			msg, err := c.Receive(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if !yield(msg, err) || err != nil {
+				c.Release()
+				return
+			}
+		}
+	}
+}
+
+// take hands out the next message, if it is there. Records that hold none are passed
+// over, but no more of them than fit into the ring, so that a mad producer can't keep
+// the loop going.
+func (c *Consumer) take() (msg []byte, ok bool, err error) {
+	r := c.ring
+	if c.closed {
+		return nil, false, fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	for limit := c.next + r.capacity; c.next < limit; {
+		at := c.next & r.mask
+		w := r.states[at/unit].Load()
+		if !r.current(w, c.next) || state(w) < committed {
+			return nil, false, nil
+		}
+		length := r.length(w)
+		size := extent(length)
+		if at+size > r.capacity {
+			return nil, false, corrupt("record", w)
+		}
+		c.next += size
+		if state(w) == committed {
+			return r.data[at : at+length : at+length], true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// Release gives the memory of all received messages back to the producers. Each
+// receiving method does so first; it is needed only by who waits for something else
+// before receiving again.
+func (c *Consumer) Release() {
+	if c.free == c.next {
+		return
+	}
+	c.free = c.next
+	header := c.ring.header
+	header.head.Store(c.free)
+	if anyAsleep(&header.producersSleep) {
+		c.wakeAtHalf()
+	}
+}
+
+// wakeAtHalf wakes the producers when half of the ring has been received since they
+// were first seen asleep: woken for every message they would sleep as often.
+func (c *Consumer) wakeAtHalf() {
+	if c.asleep == 0 {
+		c.asleep = c.free
+	}
+	if c.free-c.asleep >= c.ring.capacity/2 {
+		c.asleep = 0
+		wake(&c.ring.header.producersSleep)
+	}
+}
+
+// idle is what to do when there is no message: it gives back what was passed over,
+// wakes producers, and returns an error if there is a reason not to wait.
+func (c *Consumer) idle() error {
+	c.Release()
+	c.asleep = 0
+	r := c.ring
+	wake(&r.header.producersSleep)
+	w := r.states[c.next&r.mask/unit].Load()
+	switch {
+	case r.ahead(w, c.next):
+		return corrupt("record", w)
+	case r.current(w, c.next) && state(w) == claimed && r.header.slots[owner(w)].Load() == uint64(nobody):
+		// Look again: it may have been committed, and the slot left, in between.
+		if r.states[c.next&r.mask/unit].Load() == w {
+			return corrupt("claim without an owner", w)
+		}
+	}
+	return c.end()
+}
+
+// end returns io.EOF or ErrPeerDied when there is nobody to wait for: producers have
+// joined since it last did, and all have left. The order of the looks matters. One
+// who joins takes a slot first and is counted then; one who leaves commits first.
+func (c *Consumer) end() error {
+	r := c.ring
+	h := r.header
+	joins, deaths := h.joins.Load(), h.deaths.Load()
+	if joins == h.seenJoins.Load() && deaths == h.seenDeath.Load() || !r.noProducers() {
+		return nil
+	}
+	if w := r.states[c.next&r.mask/unit].Load(); r.current(w, c.next) {
+		return nil
+	}
+	died := deaths != h.seenDeath.Load()
+	h.seenJoins.Store(joins)
+	h.seenDeath.Store(deaths)
+	if died {
+		return fmt.Errorf("shmring: %w: producer", ErrPeerDied)
+	}
+	return io.EOF
+}
+
+// await waits until take, a use of c.take, succeeds.
+func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
+	r := c.ring
+	return c.wait.wait(ctx, 8,
+		func() *atomic.Uint64 { return &r.states[c.next&r.mask/unit] },
+		func() (bool, error) {
+			if ok, err := take(); ok || err != nil {
+				return ok, err
+			}
+			return false, c.idle()
+		},
+		func() error { r.buryAll(); return nil })
+}
+
+// CheckProducers looks whether producers have died, and withdraws their claims, so
+// that what others have sent after them can be received. A consumer that waits does
+// that by itself.
+func (c *Consumer) CheckProducers() {
+	c.ring.buryAll()
+}
+
+// Close releases what was received and gives up the role; producers get ErrClosed
+// until there is another consumer. Close again returns ErrClosed.
+func (c *Consumer) Close() error {
+	if c.closed {
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	c.Release()
+	c.closed = true
+	c.ring.header.consumer.Store(uint64(gone))
+	wake(&c.ring.header.producersSleep)
+	return nil
+}

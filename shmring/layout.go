@@ -1,0 +1,136 @@
+package shmring
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// The layout of a ring in memory, version 1. docs/ring.md is its specification; a
+// change here is a new version.
+const (
+	magic   = 0x676e_6972_6370_6967 // "gipcring" in the memory of a little-endian machine
+	version = 1
+
+	headerSize = 2048
+	unit       = 64   // a record begins and ends at a multiple of this
+	pageSize   = 4096 // the data begins at a multiple of this
+	slotCount  = 64   // producers that can be joined at a time
+
+	minCapacity = 1 << 12
+	maxCapacity = 1 << 40
+)
+
+// header is the first part of the layout. Words that different sides write lie 128
+// bytes apart: processors fetch cache lines in pairs. Everything is accessed
+// atomically, since another process may write anything at any time.
+type header struct {
+	magic      atomic.Uint64 // 0, written last
+	version    atomic.Uint32 // 8
+	mode       atomic.Uint32 // 12, One or Many
+	capacity   atomic.Uint64 // 16, bytes of data
+	size       atomic.Uint64 // 24, bytes of all
+	unit       atomic.Uint32 // 32
+	slotCount  atomic.Uint32 // 36
+	states     atomic.Uint64 // 40, where the state words begin
+	data       atomic.Uint64 // 48, where the data begins
+	boot       atomic.Uint64 // 56, which run of the system made it
+	namespaces atomic.Uint64 // 64, in which its process numbers are meant
+	_          [56]byte
+
+	tail atomic.Uint64 // 128, Many: where the next record is claimed, or the one before
+	_    [120]byte
+
+	head      atomic.Uint64 // 256, the consumer's: up to here everything is free again
+	seenJoins atomic.Uint32 // 264, the consumer's: joins when it last saw the end
+	seenDeath atomic.Uint32 // 268, the consumer's: deaths when it last saw the end
+	_         [112]byte
+
+	consumerSleeps atomic.Uint32 // 384, a waitWord
+	_              [4]byte
+	consumer       atomic.Uint64 // 392, identity, 0 before the first, closed after the last
+	_              [112]byte
+
+	producersSleep atomic.Uint32 // 512, a waitWord
+	_              [124]byte
+
+	joins  atomic.Uint32 // 640, how often a producer has joined
+	deaths atomic.Uint32 // 644, how many were found dead
+	_      [376]byte
+
+	slots [slotCount]atomic.Uint64 // 1024, identities of the producers
+	_     [512]byte
+}
+
+var _ [headerSize]byte = [unsafe.Sizeof(header{})]byte{}
+
+// A position counts the bytes of all records since the ring was made, the first of
+// which is at position capacity. Its low bits are an offset into the data; the
+// others are the lap. Each unit of data has a state word:
+//
+//	bits 63 … 8   lap and length: a position whose offset is replaced by the length
+//	bits  7 … 2   slot of the producer that made the claim
+//	bits  1 … 0   state
+//
+// A word of another lap than the one expected says that there is no record yet.
+const (
+	claimed   = 1 // its owner is writing it
+	committed = 2 // a message
+	skipped   = 3 // no message: padding, or an aborted claim
+
+	stateMask  = 3
+	ownerShift = 2
+	ownerMask  = slotCount - 1
+	lapShift   = 8
+)
+
+// A geometry is what can be told from the capacity alone. It is a copy in private
+// memory: what the header says is believed once.
+type geometry struct {
+	capacity uint64
+	mask     uint64 // capacity-1
+}
+
+func (g geometry) word(pos, length uint64, owner int, state uint64) uint64 {
+	return (pos&^g.mask|length)<<lapShift | uint64(owner)<<ownerShift | state
+}
+
+// current tells whether w belongs to the record that begins at pos.
+func (g geometry) current(w, pos uint64) bool {
+	return (w>>lapShift^pos)&^g.mask<<lapShift == 0
+}
+
+// ahead tells whether w belongs to a lap after that of pos, which no sane producer
+// can have written before the consumer has passed pos.
+func (g geometry) ahead(w, pos uint64) bool {
+	return int64((w>>lapShift&^g.mask-pos&^g.mask)<<lapShift) > 0
+}
+
+func (g geometry) length(w uint64) uint64 { return w >> lapShift & g.mask }
+
+func state(w uint64) uint64 { return w & stateMask }
+
+func owner(w uint64) int { return int(w >> ownerShift & ownerMask) }
+
+// extent returns how many bytes of data a record of length bytes takes.
+func extent(length uint64) uint64 { return max(length+unit-1, unit) &^ (unit - 1) }
+
+func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
+
+func dataOffset(capacity uint64) uint64 { return alignUp(headerSize+capacity/unit*8, pageSize) }
+
+// overlay gives the state words and the data of mem their types. mem is aligned and
+// as long as the layout.
+func overlay(mem []byte, g geometry) ([]atomic.Uint64, []byte) {
+	at := dataOffset(g.capacity)
+	first := (*atomic.Uint64)(unsafe.Pointer(&mem[headerSize:at][0]))
+	return unsafe.Slice(first, g.capacity/unit), mem[at : at+g.capacity : at+g.capacity]
+}
+
+// aligned tells whether mem begins where its 64-bit words can be accessed atomically.
+func aligned(mem []byte) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 == 0 }
+
+// headerOf returns the header of mem, which is aligned and at least as long.
+func headerOf(mem []byte) *header { return (*header)(unsafe.Pointer(&mem[:headerSize][0])) }
+
+// futexWord returns the address of the word itself for futex(2).
+func futexWord(w *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(w)) }

@@ -1,0 +1,164 @@
+package shmring_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// childRole is the environment variable that makes the test binary a process of its
+// own kind: see roles in child_linux_test.go.
+const childRole = "SHMRING_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(childRole); role != "" {
+		if err := roles[role](os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, role+":", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// shared returns size bytes of memory that is mapped shared, and a descriptor with
+// which another process can map it.
+func shared(t testing.TB, size int) ([]byte, *os.File) {
+	t.Helper()
+	fd, err := unix.MemfdCreate("shmring-test", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "memfd")
+	t.Cleanup(func() { f.Close() })
+	if err := f.Truncate(int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := mapFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Munmap(mem) })
+	return mem, f
+}
+
+func mapFile(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+}
+
+// newRing makes a ring of the capacity in shared memory.
+func newRing(t testing.TB, capacity int, producers shmring.Producers) (*shmring.Ring, *os.File) {
+	t.Helper()
+	mem, f := shared(t, shmring.Size(capacity))
+	ring, err := shmring.Create(mem, shmring.Options{Producers: producers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ring.Capacity() != capacity {
+		t.Fatalf("Capacity = %d, want %d", ring.Capacity(), capacity)
+	}
+	return ring, f
+}
+
+// goPeer prepares a process of this test binary, or of another one, in a role. The
+// memory is its descriptor 3.
+func goPeer(t testing.TB, binary string, f *os.File, role string, args ...any) *exec.Cmd {
+	t.Helper()
+	cmd := command(binary, f, args...)
+	cmd.Env = append(os.Environ(), childRole+"="+role)
+	return cmd
+}
+
+func self(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func command(binary string, f *os.File, args ...any) *exec.Cmd {
+	var words []string
+	for _, a := range args {
+		words = append(words, fmt.Sprint(a))
+	}
+	cmd := exec.Command(binary, words...)
+	cmd.Stderr = os.Stderr
+	if f != nil {
+		cmd.ExtraFiles = []*os.File{f}
+	}
+	// Nothing that a test starts outlives it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	return cmd
+}
+
+// compileC returns the program made of testdata/name.c.
+func compileC(t testing.TB, name string) string {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("SKIPPED: no gcc to compile the C peer with")
+	}
+	program := filepath.Join(t.TempDir(), name)
+	out, err := exec.Command("gcc", "-O2", "-Wall", "-o", program, filepath.Join("testdata", name+".c"), "-lpthread").CombinedOutput()
+	if err != nil {
+		t.Fatalf("gcc: %v\n%s", err, out)
+	}
+	return program
+}
+
+// fill writes the contents of message i, which the C peer knows too: see
+// testdata/ring.c.
+func fill(p []byte, i uint64) {
+	j := 0
+	if len(p) >= 8 {
+		binary.NativeEndian.PutUint64(p, i)
+		j = 8
+	}
+	for ; j < len(p); j++ {
+		p[j] = byte(i*31 + uint64(j))
+	}
+}
+
+// varied is the length of message i where lengths vary.
+func varied(i uint64) int { return int(i * 7 % 1000) }
+
+func background(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// together runs functions at the same time and waits for all.
+func together(fs ...func()) {
+	var wg sync.WaitGroup
+	for _, f := range fs {
+		wg.Go(f)
+	}
+	wg.Wait()
+}

@@ -1,0 +1,543 @@
+package shmring_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// rounds is how often the tests that kill do it: few in go test, more by the
+// environment variable SHMRING_ROUNDS.
+func rounds(t *testing.T, usual int) int {
+	t.Helper()
+	if s := os.Getenv("SHMRING_ROUNDS"); s != "" {
+		return number(s)
+	}
+	if testing.Short() {
+		return usual / 10
+	}
+	return usual
+}
+
+// start starts a child and waits until it says that it is ready.
+func start(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	// Pdeathsig goes by the thread that starts the process.
+	runtime.LockOSThread()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("child said %q, %v, want ready", line, err)
+	}
+	return cmd
+}
+
+func kill(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Exited() {
+		t.Fatalf("child ended before it was killed: %v", err)
+	}
+}
+
+func must(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s %v: %v", filepath.Base(cmd.Path), cmd.Args[1:], err)
+	}
+	return string(out)
+}
+
+// TestPeers lets two processes of different makes exchange messages whose lengths
+// and contents are checked.
+func TestPeers(t *testing.T) {
+	const count = 50_000
+	binaries := map[string]string{"Go": self(t)}
+	c := compileC(t, "ring")
+	binaries["C"] = c
+	if runtime.GOARCH == "amd64" {
+		binaries["Go on 386"] = build(t, "386")
+	}
+	peer := func(kind string, f *os.File, role string, args ...any) *exec.Cmd {
+		if kind == "C" {
+			return command(c, f, append([]any{role}, args...)...)
+		}
+		return goPeer(t, binaries[kind], f, role, args...)
+	}
+	for from := range binaries {
+		for to := range binaries {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				_, f := newRing(t, 8192, shmring.One)
+				together(
+					func() { must(t, peer(from, f, "produce", count, 0)) },
+					func() {
+						out := must(t, peer(to, f, "verify"))
+						if got, _, _ := strings.Cut(out, " "); got != fmt.Sprint(count) {
+							t.Errorf("%s messages arrived, want %d", got, count)
+						}
+					})
+			})
+		}
+	}
+	t.Run("made by C", func(t *testing.T) {
+		mem, f := shared(t, shmring.Size(8192))
+		must(t, command(c, f, "create", 8192))
+		ring, err := shmring.Open(mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, ring, 1000)
+	})
+}
+
+// build compiles this test for another architecture that this machine can run.
+func build(t *testing.T, arch string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "shmring-"+arch)
+	cmd := exec.Command("go", "test", "-c", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "GOARCH="+arch, "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building for %s: %v\n%s", arch, err, out)
+	}
+	return path
+}
+
+func TestFourProducers(t *testing.T) {
+	const producers, count = 4, 20_000
+	ring, f := newRing(t, 64<<10, shmring.Many)
+	c := consumer(t, ring)
+	work := []func(){func() {
+		next := make([]uint64, producers)
+		for msg, err := range c.Messages(background(t)) {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			checkNext(t, msg, next)
+			// The last may end before the next begins, and then there is an end between.
+		}
+		for id, seq := range next {
+			if seq != count {
+				t.Errorf("producer %d: %d messages, want %d", id, seq, count)
+			}
+		}
+	}}
+	// While this one is there, there is no end.
+	keeper := producer(t, ring)
+	done := make(chan struct{}, producers)
+	for id := range producers {
+		work = append(work, func() {
+			must(t, goPeer(t, self(t), f, "numbers", id, count))
+			done <- struct{}{}
+		})
+	}
+	work = append(work, func() {
+		for range producers {
+			<-done
+		}
+		keeper.Close()
+	})
+	together(work...)
+}
+
+// doom starts a child with the ring and a ledger.
+func doom(t testing.TB, f, book *os.File, role string, args ...any) *exec.Cmd {
+	t.Helper()
+	cmd := goPeer(t, self(t), f, role, args...)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, book)
+	return start(t, cmd)
+}
+
+func pause(rng *rand.Rand) { time.Sleep(time.Duration(rng.IntN(3000)) * time.Microsecond) }
+
+// TestKilledProducers kills producers at random moments. What they committed
+// arrives, once, whole batches or none of them, and in order; the others go on.
+func TestKilledProducers(t *testing.T) {
+	both(t, func(t *testing.T, kind shmring.Producers) {
+		atOnce := 1
+		if kind == shmring.Many {
+			atOnce = 3
+		}
+		n := rounds(t, 150)
+		ring, f := newRing(t, 16<<10, kind)
+		mem, bookFile := shared(t, (n+atOnce)*16)
+		book := openLedger(mem)
+		next := make([]uint64, n+atOnce)
+		var received atomic.Int64
+		ctx, cancel := context.WithCancel(context.Background())
+		over := make(chan struct{})
+		c := consumer(t, ring)
+		go func() {
+			defer close(over)
+			for {
+				msg, err := c.Receive(ctx)
+				switch {
+				case errors.Is(err, context.Canceled):
+					return
+				case errors.Is(err, shmring.ErrPeerDied):
+				case err != nil:
+					t.Error(err)
+					return
+				default:
+					checkNext(t, msg, next)
+					received.Add(1)
+				}
+			}
+		}()
+
+		seed := rand.Uint64()
+		rng := rand.New(rand.NewPCG(seed, 0))
+		children := make([]*exec.Cmd, atOnce)
+		for id := range n + atOnce {
+			i := rng.IntN(atOnce)
+			if id < atOnce {
+				i = id
+			}
+			if old := children[i]; old != nil {
+				time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
+				kill(t, old)
+			}
+			before := received.Load()
+			children[i] = doom(t, f, bookFile, "doomed", id)
+			if !eventually(func() bool { return received.Load() > before }) {
+				t.Fatalf("seed %d: nothing arrives any more after %d rounds", seed, id)
+			}
+		}
+		for _, child := range children {
+			kill(t, child)
+		}
+		// All there is has been received when the death of the last is reported, or when
+		// nothing comes any more.
+		drained := func() bool {
+			before := received.Load()
+			time.Sleep(300 * time.Millisecond)
+			return received.Load() == before
+		}
+		eventually(drained)
+		cancel()
+		<-over
+		for id, got := range next {
+			if done, begun := book[2*id].Load(), book[2*id+1].Load(); got != done && got != begun {
+				t.Errorf("seed %d: of producer %d %d messages arrived; it had committed %d and was about to make it %d", seed, id, got, done, begun)
+			}
+		}
+		t.Logf("%d messages of %d killed producers", received.Load(), len(next))
+	})
+}
+
+// TestKilledConsumers kills consumers at random moments. The next one receives what
+// the one before had not released.
+func TestKilledConsumers(t *testing.T) {
+	both(t, func(t *testing.T, kind shmring.Producers) {
+		ring, f := newRing(t, 16<<10, kind)
+		mem, bookFile := shared(t, 4096)
+		book := openLedger(mem)
+		p := producer(t, ring)
+		ctx, cancel := context.WithCancel(context.Background())
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			for seq := uint64(0); ctx.Err() == nil; {
+				switch err := sendNumbered(ctx, p, 0, seq); {
+				case err == nil:
+					seq++
+				case !errors.Is(err, shmring.ErrPeerDied) && !errors.Is(err, context.Canceled):
+					t.Error(err)
+					return
+				}
+			}
+		}()
+		seed := rand.Uint64()
+		rng := rand.New(rand.NewPCG(seed, 0))
+		for i := range rounds(t, 150) {
+			before := book[0].Load()
+			child := doom(t, f, bookFile, "reader")
+			if !eventually(func() bool { return book[0].Load() > before }) {
+				t.Fatalf("seed %d: consumer %d receives nothing", seed, i)
+			}
+			time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
+			kill(t, child)
+		}
+		cancel()
+		<-over
+		t.Logf("%d messages", book[0].Load())
+	})
+}
+
+// eventually waits for something that comes within 10 s.
+func eventually(ok func() bool) bool {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if ok() {
+			return true
+		}
+	}
+	return false
+}
+
+// learn is how long a side may take to learn that its peer is gone, with some time
+// for a busy machine.
+const learn = 200 * time.Millisecond
+
+// TestPeerDies kills the other side while this one waits for it.
+func TestPeerDies(t *testing.T) {
+	for _, reap := range []bool{true, false} {
+		t.Run(map[bool]string{true: "reaped", false: "zombie"}[reap], func(t *testing.T) {
+			both(t, func(t *testing.T, kind shmring.Producers) {
+				ctx := background(t)
+				for _, tt := range []struct {
+					role string
+					wait func(r *shmring.Ring) error
+				}{
+					{"producer", func(r *shmring.Ring) error {
+						_, err := consumer(t, r).Receive(ctx)
+						return err
+					}},
+					{"claim", func(r *shmring.Ring) error {
+						_, err := consumer(t, r).Receive(ctx)
+						return err
+					}},
+					{"consumer", func(r *shmring.Ring) error {
+						p := producer(t, r)
+						for {
+							if err := p.Send(ctx, make([]byte, 1000)); err != nil {
+								return err
+							}
+						}
+					}},
+				} {
+					ring, f := newRing(t, 4096, kind)
+					child := start(t, goPeer(t, self(t), f, "holder", tt.role))
+					waiting := make(chan error, 1)
+					go func() { waiting <- tt.wait(ring) }()
+					select {
+					case err := <-waiting:
+						t.Fatalf("%s: %v before it died", tt.role, err)
+					case <-time.After(250 * time.Millisecond): // asleep, and for more than a tick
+					}
+					began := time.Now()
+					if reap {
+						kill(t, child)
+					} else if err := child.Process.Kill(); err != nil {
+						t.Fatal(err)
+					}
+					err := <-waiting
+					d := time.Since(began)
+					if !errors.Is(err, shmring.ErrPeerDied) || d > learn+raceSlack {
+						t.Errorf("%s died: %v after %v, want ErrPeerDied within %v", tt.role, err, d, learn)
+					}
+					t.Logf("%s: %v", tt.role, d)
+				}
+			})
+		})
+	}
+}
+
+// raceSlack is for a machine that has other things to do.
+const raceSlack = 300 * time.Millisecond
+
+// TestClaimOfDeadProducer has others go on past a claim whose owner died.
+func TestClaimOfDeadProducer(t *testing.T) {
+	ring, f := newRing(t, 4096, shmring.Many)
+	c, ctx := consumer(t, ring), background(t)
+	child := start(t, goPeer(t, self(t), f, "holder", "claim"))
+	p := producer(t, ring)
+	if err := p.Send(ctx, []byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	if msg, ok, err := c.TryReceive(); ok || err != nil {
+		t.Fatalf("received past a claim of a living producer: %q, %v", msg, err)
+	}
+	kill(t, child)
+	began := time.Now()
+	msg, err := c.Receive(ctx)
+	if d := time.Since(began); string(msg) != "after" || err != nil || d > learn+raceSlack {
+		t.Errorf("Receive = %q, %v after %v, want what was sent after the dead claim within %v", msg, err, d, learn)
+	}
+	// The same without waiting.
+	child = start(t, goPeer(t, self(t), f, "holder", "claim"))
+	if err := p.Send(ctx, []byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	kill(t, child)
+	c.CheckProducers()
+	if msg, ok, err := c.TryReceive(); string(msg) != "again" || !ok || err != nil {
+		t.Errorf("TryReceive after CheckProducers = %q, %v, %v", msg, ok, err)
+	}
+}
+
+// TestTakeOver has a producer take the slot of a dead one where none is free, and a
+// consumer the role of a dead one.
+func TestTakeOver(t *testing.T) {
+	ring, f := newRing(t, 4096, shmring.Many)
+	child := start(t, goPeer(t, self(t), f, "holder", "claim"))
+	var p *shmring.Producer
+	for range 63 {
+		p = producer(t, ring)
+	}
+	if _, err := ring.Producer(); !errors.Is(err, shmring.ErrBusy) {
+		t.Fatalf("Producer = %v, want ErrBusy", err)
+	}
+	reader := start(t, goPeer(t, self(t), f, "holder", "consumer"))
+	if _, err := ring.Consumer(); !errors.Is(err, shmring.ErrBusy) {
+		t.Fatalf("Consumer = %v, want ErrBusy", err)
+	}
+	if err := p.CheckConsumer(); err != nil {
+		t.Errorf("CheckConsumer = %v while it lives", err)
+	}
+	kill(t, child)
+	kill(t, reader)
+	if err := p.CheckConsumer(); !errors.Is(err, shmring.ErrPeerDied) {
+		t.Errorf("CheckConsumer = %v, want ErrPeerDied", err)
+	}
+	heir := producer(t, ring)
+	if err := heir.Send(background(t), []byte("heir")); err != nil {
+		t.Fatal(err)
+	}
+	c := consumer(t, ring)
+	if msg, ok, err := c.TryReceive(); string(msg) != "heir" || !ok || err != nil {
+		t.Errorf("TryReceive = %q, %v, %v: the claim that was taken over is in the way", msg, ok, err)
+	}
+}
+
+// TestOtherNamespace has a peer whose process number means nothing here: it is never
+// declared dead.
+func TestOtherNamespace(t *testing.T) {
+	ring, f := newRing(t, 4096, shmring.Many)
+	cmd := goPeer(t, self(t), f, "holder", "claim")
+	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+	}
+	if err := exec.Command("unshare", "--pid", "--fork", "true").Run(); err != nil && os.Geteuid() == 0 {
+		t.Skipf("SKIPPED: no pid namespace can be made here: %v", err)
+	}
+	child := start(t, cmd)
+	kill(t, child)
+	c := consumer(t, ring)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*learn)
+	defer cancel()
+	if msg, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Receive = %q, %v, want DeadlineExceeded", msg, err)
+	}
+}
+
+// TestMadPeer lets a process overwrite the words of the ring while this one uses it:
+// nothing must panic or wait beyond its context.
+func TestMadPeer(t *testing.T) {
+	for trial := range rounds(t, 20) {
+		kind := shmring.Producers(1 + trial%2)
+		mem, f := shared(t, shmring.Size(16<<10))
+		ring, err := shmring.Create(mem, shmring.Options{Producers: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		child := goPeer(t, self(t), f, "mad", trial)
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		end := time.Now().Add(150 * time.Millisecond)
+		together(
+			func() { madProducer(t, ring, end) },
+			func() { madProducer(t, ring, end) },
+			func() { madConsumer(t, ring, end) },
+			func() {
+				for time.Now().Before(end) {
+					_, _ = shmring.Open(mem)
+				}
+			},
+		)
+		kill(t, child)
+	}
+}
+
+// limited calls f with a context of 5 ms and checks that it comes back soon.
+func limited(t *testing.T, what string, f func(context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	f(ctx)
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("%s took %v", what, d)
+	}
+}
+
+func madProducer(t *testing.T, ring *shmring.Ring, end time.Time) {
+	for time.Now().Before(end) {
+		p, err := ring.Producer()
+		if err != nil {
+			continue
+		}
+		for i := 0; i < 200 && time.Now().Before(end); i++ {
+			limited(t, "Send", func(ctx context.Context) { err = p.Send(ctx, make([]byte, i*40)) })
+			limited(t, "SendBatch", func(ctx context.Context) {
+				_, err = p.SendBatch(ctx, [][]byte{{1}, make([]byte, i), nil})
+			})
+			limited(t, "Claim", func(ctx context.Context) {
+				if c, err := p.Claim(ctx, 100+i); err == nil {
+					clear(c.Bytes())
+					_ = c.CommitN(i / 2)
+				}
+			})
+		}
+		p.Close()
+	}
+}
+
+func madConsumer(t *testing.T, ring *shmring.Ring, end time.Time) {
+	msgs := make([][]byte, 10)
+	for time.Now().Before(end) {
+		c, err := ring.Consumer()
+		if err != nil {
+			continue
+		}
+		for i := 0; i < 200 && time.Now().Before(end); i++ {
+			limited(t, "Receive", func(ctx context.Context) {
+				if msg, err := c.Receive(ctx); err == nil {
+					_ = bytes.Clone(msg)
+				}
+			})
+			limited(t, "ReceiveBatch", func(ctx context.Context) {
+				n, _ := c.ReceiveBatch(ctx, msgs)
+				for _, msg := range msgs[:n] {
+					_ = bytes.Clone(msg)
+				}
+			})
+			c.CheckProducers()
+		}
+		c.Close()
+	}
+}

@@ -1,0 +1,400 @@
+package shmring
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+)
+
+// A Producer puts messages into a ring. It is not for use by several goroutines at
+// once; each takes its own, which a ring for Many allows.
+type Producer struct {
+	ring *Ring
+	slot int
+	tail uint64 // One: where the next record begins
+	head uint64 // what the consumer's head was when it was last looked at
+	wait waiter
+
+	claim  uint64 // position of the claim under way, 0 if there is none
+	length uint64 // of the claim
+	closed bool
+}
+
+// Producer joins the ring as a producer. Errors: ErrBusy; ErrCorrupt.
+func (r *Ring) Producer() (*Producer, error) {
+	slot, err := r.join()
+	if err != nil {
+		return nil, err
+	}
+	p := &Producer{ring: r, slot: slot, wait: newWaiter(&r.header.producersSleep, r.spin)}
+	p.head = r.header.head.Load()
+	if !r.many {
+		if p.tail, err = r.findTail(p.head); err != nil {
+			r.leave(slot)
+			return nil, err
+		}
+	}
+	r.header.joins.Add(1)
+	return p, nil
+}
+
+// findTail follows the records from head to where the previous producer ended, and
+// makes everything beyond free: of a batch that was never committed, the states of
+// all messages but the first may be there already.
+func (r *Ring) findTail(head uint64) (uint64, error) {
+	if head%unit != 0 {
+		return 0, corrupt("head", head)
+	}
+	tail := head
+	for tail-head < r.capacity {
+		at := tail & r.mask
+		w := r.states[at/unit].Load()
+		if !r.current(w, tail) || state(w) < committed {
+			break
+		}
+		size := extent(r.length(w))
+		if at+size > r.capacity {
+			return 0, corrupt("record", w)
+		}
+		tail += size
+	}
+	for pos := tail; pos-head < r.capacity; pos += unit {
+		r.states[pos&r.mask/unit].Store(0)
+	}
+	return tail, nil
+}
+
+// A Claim is room in the ring for a message, to be filled and then committed or
+// aborted.
+type Claim struct {
+	producer *Producer
+	mem      []byte
+	pos      uint64
+}
+
+// Claim takes room for a message of n bytes, from 0 to MaxMessage. It waits while
+// the ring is full, or until ctx is done; then the error unwraps to ctx.Err(). The
+// wait spins for up to 0.1 ms if more than one processor may run this process, then
+// sleeps, occupying a thread of the operating system.
+//
+// A producer can have one claim at a time. In a ring for Many the messages of others
+// are received only after an earlier claim is over, so it should be short.
+//
+// Errors: ErrTooLarge; ErrClaim; ErrClosed (the consumer has closed, or this producer);
+// ErrPeerDied (the consumer's process has ended, learnt within 0.2 s of waiting); ErrCorrupt.
+func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
+	if c, ok, err := p.TryClaim(n); ok || err != nil {
+		return c, err
+	}
+	if err := p.await(ctx, uint64(n)); err != nil {
+		return Claim{}, err
+	}
+	return p.claimed(n), nil
+}
+
+// TryClaim is Claim without waiting; ok tells whether there was room.
+func (p *Producer) TryClaim(n int) (c Claim, ok bool, err error) {
+	if err := p.ready(n); err != nil {
+		return Claim{}, false, err
+	}
+	if ok, err := p.reserve(uint64(n)); !ok {
+		return Claim{}, false, err
+	}
+	return p.claimed(n), true, nil
+}
+
+// claimed returns the claim that reserve has made.
+func (p *Producer) claimed(n int) Claim {
+	at := p.claim & p.ring.mask
+	return Claim{producer: p, mem: p.ring.data[at : at+uint64(n) : at+uint64(n)], pos: p.claim}
+}
+
+// ready tells why a claim of n bytes would be wrong.
+func (p *Producer) ready(n int) error {
+	switch {
+	case p.closed || identity(p.ring.header.consumer.Load()) == gone:
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	case p.claim != 0:
+		return fmt.Errorf("shmring: %w", ErrClaim)
+	case uint64(n) > p.ring.capacity/2:
+		return fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, n, p.ring.MaxMessage())
+	}
+	return nil
+}
+
+// reserve makes room for a record of length bytes and sets p.claim, or tells that
+// there is none.
+func (p *Producer) reserve(length uint64) (bool, error) {
+	if p.ring.many {
+		return p.reserveShared(length)
+	}
+	r := p.ring
+	size := extent(length)
+	if rest := r.capacity - p.tail&r.mask; rest < size {
+		if ok, err := p.room(p.tail, rest); !ok {
+			return false, err
+		}
+		r.states[p.tail&r.mask/unit].Store(r.word(p.tail, rest, 0, skipped))
+		p.tail += rest
+	}
+	ok, err := p.room(p.tail, size)
+	if ok {
+		p.claim, p.length = p.tail, length
+	}
+	return ok, err
+}
+
+// room tells whether size bytes from pos on are free.
+func (p *Producer) room(pos, size uint64) (bool, error) {
+	if pos-p.head+size <= p.ring.capacity {
+		return true, nil
+	}
+	head := p.ring.header.head.Load()
+	if pos-head > p.ring.capacity || head%unit != 0 {
+		return false, corrupt("head", head)
+	}
+	p.head = head
+	return pos-head+size <= p.ring.capacity, nil
+}
+
+// attempts bounds how often reserveShared is overtaken before it gives up. In a
+// sane ring it is overtaken only by somebody who got further.
+const attempts = 1 << 12
+
+// reserveShared claims a record among several producers. The claim is one
+// compare-and-swap of the state word at the tail, from whatever an earlier lap left
+// there to the claim with its owner and length. Only then is the tail moved, by the
+// claimer or by anybody who finds it behind: there is no moment at which a claim
+// exists and can't be told whose and how long it is.
+func (p *Producer) reserveShared(length uint64) (bool, error) {
+	r := p.ring
+	size := extent(length)
+	var stray error
+	for range attempts {
+		tail := r.header.tail.Load()
+		if tail%unit != 0 {
+			return false, corrupt("tail", tail)
+		}
+		at := tail & r.mask
+		word := &r.states[at/unit]
+		w := word.Load()
+		if r.current(w, tail) {
+			n := extent(r.length(w))
+			if at+n > r.capacity {
+				return false, corrupt("record", w)
+			}
+			r.header.tail.CompareAndSwap(tail, tail+n)
+			continue
+		}
+
+		take, mine := size, r.word(tail, length, p.slot, claimed)
+		if rest := r.capacity - at; rest < size {
+			take, mine = rest, r.word(tail, rest, p.slot, skipped)
+		}
+		var ok bool
+		if ok, stray = p.room(tail, take); stray != nil {
+			continue // most likely the consumer has passed what was the tail
+		}
+		if !ok {
+			return false, nil
+		}
+		if !word.CompareAndSwap(w, mine) {
+			continue
+		}
+		r.header.tail.CompareAndSwap(tail, tail+take)
+		if state(mine) == claimed {
+			p.claim, p.length = tail, length
+			return true, nil
+		}
+	}
+	return false, stray
+}
+
+// await waits until reserve succeeds for a record of length bytes.
+func (p *Producer) await(ctx context.Context, length uint64) error {
+	r := p.ring
+	return p.wait.wait(ctx, 32,
+		func() *atomic.Uint64 { return &r.header.head },
+		func() (bool, error) {
+			if identity(r.header.consumer.Load()) == gone {
+				return false, fmt.Errorf("shmring: %w", ErrClosed)
+			}
+			return p.reserve(length)
+		},
+		p.CheckConsumer)
+}
+
+// CheckConsumer returns ErrPeerDied if the consumer's process has ended without
+// closing, and ErrClosed if it has closed. A producer that waits looks by itself.
+func (p *Producer) CheckConsumer() error {
+	switch id := identity(p.ring.header.consumer.Load()); {
+	case id == gone:
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	case p.ring.dead(id):
+		return fmt.Errorf("shmring: %w: consumer, process %d", ErrPeerDied, id.pid())
+	}
+	return nil
+}
+
+// Bytes returns the claimed memory. What is in it is left from earlier messages. It
+// must not be used after Commit or Abort.
+func (c Claim) Bytes() []byte { return c.mem }
+
+// Commit makes the message visible to the consumer, and wakes it if it sleeps.
+// Errors: ErrClaim; ErrCorrupt.
+func (c Claim) Commit() error { return c.CommitN(len(c.mem)) }
+
+// CommitN commits the first n bytes of the claim and gives the rest back.
+func (c Claim) CommitN(n int) error {
+	if uint(n) > uint(len(c.mem)) {
+		return fmt.Errorf("shmring: %w: %d bytes of a claim of %d", ErrTooLarge, n, len(c.mem))
+	}
+	p := c.producer
+	if c.pos == 0 || p.claim != c.pos {
+		return fmt.Errorf("shmring: %w", ErrClaim)
+	}
+	return p.publish(uint64(n))
+}
+
+// Abort gives the claim back; there will be no message. Errors: ErrClaim; ErrCorrupt.
+func (c Claim) Abort() error {
+	p := c.producer
+	if c.pos == 0 || p.claim != c.pos {
+		return fmt.Errorf("shmring: %w", ErrClaim)
+	}
+	return p.withdraw()
+}
+
+// publish commits the first n bytes of the claim under way.
+func (p *Producer) publish(n uint64) error {
+	r, pos, length := p.ring, p.claim, p.length
+	p.claim = 0
+	size := extent(n)
+	if !r.many {
+		p.tail = pos + size
+	} else if rest := extent(length) - size; rest > 0 {
+		// The unused rest becomes a record of its own. Nobody looks there before the
+		// commit has made this one shorter.
+		next := pos + size
+		r.states[next&r.mask/unit].Store(r.word(next, rest, p.slot, skipped))
+	}
+	return p.commit(pos, length, n)
+}
+
+// commit publishes the record at pos, claimed with length, as a message of n bytes.
+func (p *Producer) commit(pos, length, n uint64) error {
+	r := p.ring
+	word := &r.states[pos&r.mask/unit]
+	message := r.word(pos, n, p.slot, committed)
+	if !r.many {
+		word.Store(message)
+	} else if !word.CompareAndSwap(r.word(pos, length, p.slot, claimed), message) {
+		return corrupt("claim", word.Load())
+	}
+	p.notify()
+	return nil
+}
+
+// withdraw ends the claim under way without a message.
+func (p *Producer) withdraw() error {
+	r, pos := p.ring, p.claim
+	p.claim = 0
+	if !r.many {
+		return nil // nobody has seen it
+	}
+	word := &r.states[pos&r.mask/unit]
+	w := r.word(pos, p.length, p.slot, claimed)
+	if !word.CompareAndSwap(w, w|skipped) {
+		return corrupt("claim", word.Load())
+	}
+	p.notify()
+	return nil
+}
+
+// notify wakes the consumer if it sleeps.
+func (p *Producer) notify() {
+	if anyAsleep(&p.ring.header.consumerSleeps) {
+		wake(&p.ring.header.consumerSleeps)
+	}
+}
+
+// Send claims, copies and commits a message, waiting like Claim.
+func (p *Producer) Send(ctx context.Context, msg []byte) error {
+	c, err := p.Claim(ctx, len(msg))
+	if err != nil {
+		return err
+	}
+	copy(c.mem, msg)
+	return p.publish(uint64(len(msg)))
+}
+
+// SendBatch sends messages in order, waiting like Claim, with one claim and one
+// commit for as many of them as fit into a quarter of the ring. It returns how many
+// were sent: fewer than all only with an error. Of those that were claimed together
+// the consumer sees all or none.
+func (p *Producer) SendBatch(ctx context.Context, msgs [][]byte) (sent int, err error) {
+	for sent < len(msgs) {
+		n, total, err := p.fit(msgs[sent:])
+		if err != nil {
+			return sent, err
+		}
+		if _, err := p.Claim(ctx, int(total)); err != nil {
+			return sent, err
+		}
+		if err := p.publishBatch(msgs[sent:sent+n], total); err != nil {
+			return sent, err
+		}
+		sent += n
+	}
+	return sent, nil
+}
+
+// fit returns how many of msgs to claim together, at least one, and their extent.
+func (p *Producer) fit(msgs [][]byte) (n int, total uint64, err error) {
+	for _, msg := range msgs {
+		size := extent(uint64(len(msg)))
+		if n > 0 && total+size > p.ring.capacity/4 {
+			break
+		}
+		if len(msg) > p.ring.MaxMessage() {
+			return 0, 0, fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, len(msg), p.ring.MaxMessage())
+		}
+		total += size
+		n++
+	}
+	return n, total, nil
+}
+
+// publishBatch turns the claim of total bytes into one record for each message. The
+// first is committed last, and the consumer sees none before it.
+func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
+	r, first := p.ring, p.claim
+	p.claim = 0
+	for i, pos := 0, first; i < len(msgs); i++ {
+		msg := msgs[i]
+		copy(r.data[pos&r.mask:], msg)
+		if i > 0 {
+			r.states[pos&r.mask/unit].Store(r.word(pos, uint64(len(msg)), p.slot, committed))
+		}
+		pos += extent(uint64(len(msg)))
+	}
+	p.tail = first + total
+	return p.commit(first, total, uint64(len(msgs[0])))
+}
+
+// Close leaves the ring, aborting a claim under way. When the last producer has
+// left, the consumer sees the end after the last message. Close again returns
+// ErrClosed.
+func (p *Producer) Close() error {
+	if p.closed {
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	var err error
+	if p.claim != 0 {
+		err = p.withdraw()
+	}
+	p.closed = true
+	p.ring.leave(p.slot)
+	wake(&p.ring.header.consumerSleeps) // it may be the end that it waits for
+	return err
+}

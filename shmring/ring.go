@@ -1,0 +1,216 @@
+package shmring
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/sysvipc/gipc/internal/spin"
+)
+
+// Errors of Create and Open.
+var (
+	// ErrNotRing says that the memory holds no ring, or none that is finished yet:
+	// whoever waits for another process to make it tries again.
+	ErrNotRing = errors.New("memory holds no ring")
+	// ErrVersion says that the ring has another version of the layout.
+	ErrVersion = errors.New("ring has another version")
+	// ErrByteOrder says that a machine of the other byte order made the ring.
+	ErrByteOrder = errors.New("ring has the other byte order")
+	// ErrSize says that the memory is too small, or of another size than the ring.
+	ErrSize = errors.New("memory is not of the ring's size")
+	// ErrAlignment says that the memory does not begin at a multiple of 8.
+	ErrAlignment = errors.New("memory is not aligned")
+	// ErrStale says that the ring is left from before the system was started.
+	ErrStale = errors.New("ring is from before the last start of the system")
+)
+
+// Errors of the handles.
+var (
+	// ErrBusy says that another process, which is alive or can't be seen, has the
+	// role: the consumer's, or that of a single producer, or all slots of several.
+	ErrBusy = errors.New("ring is in use by another process")
+	// ErrClosed says that the handle is closed, or that the consumer has closed.
+	ErrClosed = errors.New("ring is closed")
+	// ErrPeerDied says that the process of the other side ended without closing.
+	ErrPeerDied = errors.New("process of the other side has died")
+	// ErrTooLarge says that a message is longer than MaxMessage.
+	ErrTooLarge = errors.New("message is too large for the ring")
+	// ErrClaim says that there is a claim under way, or that there is none any more.
+	ErrClaim = errors.New("one claim at a time, committed or aborted once")
+	// ErrCorrupt says that another process has written what no process may. The
+	// ring can't be used any more.
+	ErrCorrupt = errors.New("ring is corrupt")
+)
+
+// Producers says how many producers a ring can have at a time.
+type Producers uint32
+
+const (
+	// One producer: a claim costs nothing, and is seen by nobody before its commit.
+	One Producers = 1
+	// Many producers, up to 64.
+	Many Producers = 2
+)
+
+// Options says how Create lays out a ring.
+type Options struct {
+	// Producers is One or Many; 0 is One.
+	Producers Producers
+	// Capacity is the number of bytes for messages, a power of two of at least 4096.
+	// 0 takes the largest for which there is room; see Size.
+	Capacity int
+}
+
+// A Ring is memory with a ring in it. It holds nothing that would have to be
+// released, and the memory must stay mapped while the Ring or a handle made from
+// it is used.
+type Ring struct {
+	geometry
+	header *header
+	states []atomic.Uint64
+	data   []byte
+	many   bool
+	self   identity
+	spin   bool // whether spinning makes sense
+}
+
+// Size returns how many bytes of memory a ring of this capacity takes.
+func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(capacity)) }
+
+// Create lays out an empty ring in mem and returns it. Whatever was in mem is lost:
+// no other process may use it meanwhile. The memory is one that other processes
+// map too, from its first byte on and as long. Errors: ErrSize, ErrAlignment;
+// errors.ErrUnsupported where package atomic has no 64-bit operations that work
+// between processes (mips, and arm before version 7) and outside Linux.
+func Create(mem []byte, o Options) (*Ring, error) {
+	if err := usable(mem); err != nil {
+		return nil, err
+	}
+	mode := max(o.Producers, One)
+	g, err := layOut(len(mem), o)
+	if err != nil {
+		return nil, err
+	}
+	sys := thisSystem()
+	h := headerOf(mem)
+	h.magic.Store(0) // nobody opens it until it is finished
+	clear(mem[8:dataOffset(g.capacity)])
+	h.version.Store(version)
+	h.mode.Store(uint32(mode))
+	h.capacity.Store(g.capacity)
+	h.size.Store(uint64(len(mem)))
+	h.unit.Store(unit)
+	h.slotCount.Store(slotCount)
+	h.states.Store(headerSize)
+	h.data.Store(dataOffset(g.capacity))
+	h.boot.Store(sys.boot)
+	h.namespaces.Store(sys.namespaces)
+	// The first lap is 1, so that the zero words belong to none.
+	h.tail.Store(g.capacity)
+	h.head.Store(g.capacity)
+	h.magic.Store(magic)
+	return Open(mem)
+}
+
+// layOut chooses the capacity.
+func layOut(size int, o Options) (geometry, error) {
+	if o.Producers > Many {
+		return geometry{}, fmt.Errorf("shmring: %d is no number of producers", o.Producers)
+	}
+	c := uint64(o.Capacity)
+	if c == 0 {
+		for c = maxCapacity; c > minCapacity && dataOffset(c)+c > uint64(size); c /= 2 {
+		}
+	}
+	switch {
+	case c < minCapacity || c > maxCapacity || bits.OnesCount64(c) != 1:
+		return geometry{}, fmt.Errorf("shmring: %w: capacity %d is not a power of two from %d on", ErrSize, o.Capacity, minCapacity)
+	case dataOffset(c)+c > uint64(size):
+		return geometry{}, fmt.Errorf("shmring: %w: capacity %d takes %d bytes, there are %d", ErrSize, c, dataOffset(c)+c, size)
+	}
+	return geometry{capacity: c, mask: c - 1}, nil
+}
+
+// Open returns the ring that Create, here or in another process, made in mem.
+// Errors: ErrNotRing, ErrVersion, ErrByteOrder, ErrSize, ErrAlignment, ErrStale,
+// ErrCorrupt; errors.ErrUnsupported as for Create.
+func Open(mem []byte) (*Ring, error) {
+	if err := usable(mem); err != nil {
+		return nil, err
+	}
+	if len(mem) < headerSize {
+		return nil, fmt.Errorf("shmring: %w: %d bytes", ErrNotRing, len(mem))
+	}
+	h := headerOf(mem)
+	switch m := h.magic.Load(); m {
+	case magic:
+	case bits.ReverseBytes64(magic):
+		return nil, fmt.Errorf("shmring: %w", ErrByteOrder)
+	default:
+		return nil, fmt.Errorf("shmring: %w", ErrNotRing)
+	}
+	if v := h.version.Load(); v != version {
+		return nil, fmt.Errorf("shmring: %w: %d, want %d", ErrVersion, v, version)
+	}
+	g, many, err := h.geometry(len(mem))
+	if err != nil {
+		return nil, err
+	}
+	sys := thisSystem()
+	if boot := h.boot.Load(); boot != sys.boot && boot != 0 && sys.boot != 0 {
+		return nil, fmt.Errorf("shmring: %w", ErrStale)
+	}
+	r := &Ring{
+		geometry: g, header: h, many: many,
+		self: sys.identity(h.namespaces.Load()), spin: spin.Useful(),
+	}
+	r.states, r.data = overlay(mem, g)
+	return r, nil
+}
+
+// geometry checks what the header says of the layout.
+func (h *header) geometry(size int) (g geometry, many bool, err error) {
+	c, all, mode := h.capacity.Load(), h.size.Load(), Producers(h.mode.Load())
+	switch {
+	case all != uint64(size):
+		return g, false, fmt.Errorf("shmring: %w: the ring has %d bytes, the memory %d", ErrSize, all, size)
+	case c < minCapacity || c > maxCapacity || bits.OnesCount64(c) != 1 || dataOffset(c)+c > all,
+		h.unit.Load() != unit || h.slotCount.Load() != slotCount,
+		h.states.Load() != headerSize || h.data.Load() != dataOffset(c),
+		mode != One && mode != Many:
+		return g, false, fmt.Errorf("shmring: %w: header", ErrCorrupt)
+	}
+	return geometry{capacity: c, mask: c - 1}, mode == Many, nil
+}
+
+func usable(mem []byte) error {
+	switch {
+	case !supported:
+		return fmt.Errorf("shmring: %w", errors.ErrUnsupported)
+	case !aligned(mem):
+		return fmt.Errorf("shmring: %w", ErrAlignment)
+	}
+	return nil
+}
+
+// Capacity returns how many bytes of messages the ring holds, each rounded up to a
+// multiple of 64.
+func (r *Ring) Capacity() int { return int(r.capacity) }
+
+// MaxMessage returns the length of the longest message: half the capacity.
+func (r *Ring) MaxMessage() int { return int(r.capacity / 2) }
+
+// Producers returns whether the ring is for One producer or Many.
+func (r *Ring) Producers() Producers {
+	if r.many {
+		return Many
+	}
+	return One
+}
+
+// corrupt makes the error for something that another process must not have written.
+func corrupt(what string, value uint64) error {
+	return fmt.Errorf("shmring: %w: %s %#x", ErrCorrupt, what, value)
+}

@@ -1,0 +1,128 @@
+package shmring
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/futex"
+	"github.com/sysvipc/gipc/internal/spin"
+)
+
+// A waitWord is a futex on which one side sleeps. Bit 0 is set by those who are
+// about to sleep; the other side, if it sees it, clears it, counts one up in the
+// other bits, and wakes them. The count makes a sleep that begins in between return
+// at once.
+//
+// Nothing is lost: a sleeper sets the bit, then looks whether there is something
+// to do; a waker first publishes, then looks at the bit. Both are sequentially
+// consistent, so one of them sees the other. A waker killed in the middle, and
+// everything else that goes wrong, costs one tick.
+const sleeping = 1
+
+// tick is how often a sleeper looks whether the other side is alive.
+const tick = 100 * time.Millisecond
+
+func anyAsleep(w *atomic.Uint32) bool { return w.Load()&sleeping != 0 }
+
+func wake(w *atomic.Uint32) {
+	if v := w.Load(); v&sleeping != 0 && w.CompareAndSwap(v, (v+2)&^sleeping) {
+		futex.Wake(futexWord(w), futex.All)
+	}
+}
+
+// Bounds of the adaptive spin, in units of spin.Pause.
+const (
+	spinLeast = 16
+	spinMost  = 4096
+	// A sleep shorter than this cost more than it would have to spin.
+	sleepShort = 50 * time.Microsecond
+)
+
+// A waiter waits for the other side. It spins first, for as long as that has paid
+// off lately, then sleeps.
+type waiter struct {
+	word   *atomic.Uint32 // on which to sleep
+	spin   bool
+	budget uint32 // how long to spin
+}
+
+func newWaiter(word *atomic.Uint32, spin bool) waiter {
+	return waiter{word: word, spin: spin, budget: spinMost / 4}
+}
+
+// wait calls try until it is done or fails. Once a tick it calls check, whose
+// failure ends the waiting if try, called once more, is still not done.
+func (w *waiter) wait(ctx context.Context, step uint32, watch func() *atomic.Uint64, try func() (bool, error), check func() error) error {
+	if w.spin {
+		if ok, err := w.spinUntil(step, watch, try); ok || err != nil {
+			return err
+		}
+	}
+	// In a process that has one processor for both sides the other one needs it.
+	runtime.Gosched()
+
+	began := time.Now()
+	defer func() { w.adapt(time.Since(began)) }()
+	for checked := began; ; {
+		v := w.word.Load()
+		if v&sleeping == 0 {
+			if !w.word.CompareAndSwap(v, v|sleeping) {
+				continue
+			}
+			v |= sleeping
+		}
+		if ok, err := try(); ok || err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := futex.Wait(ctx, futexWord(w.word), v, tick); err != nil && !errors.Is(err, futex.ErrTimeout) {
+			return err
+		}
+		if now := time.Now(); now.Sub(checked) >= tick {
+			checked = now
+			if err := check(); err != nil {
+				if ok, tryErr := try(); ok || tryErr != nil {
+					return tryErr
+				}
+				return err
+			}
+		}
+	}
+}
+
+// spinUntil tries whenever the watched word has changed, until the budget is spent.
+// The pauses between two looks grow up to step, so that the word's cache line is
+// left to whoever writes it.
+func (w *waiter) spinUntil(step uint32, watch func() *atomic.Uint64, try func() (bool, error)) (bool, error) {
+	for spent, pause := uint32(0), uint32(1); spent < w.budget; {
+		word := watch()
+		seen := word.Load()
+		if ok, err := try(); ok || err != nil {
+			w.budget = min(2*w.budget, spinMost)
+			return ok, err
+		}
+		for spent < w.budget {
+			spin.Pause(pause)
+			spent += pause
+			pause = min(pause+1, step)
+			if word.Load() != seen {
+				break
+			}
+		}
+	}
+	return false, nil
+}
+
+// adapt learns from a sleep: the spin before it was too short, or in vain.
+func (w *waiter) adapt(slept time.Duration) {
+	if slept < sleepShort {
+		w.budget = min(4*w.budget, spinMost)
+	} else {
+		w.budget = max(w.budget/2, spinLeast)
+	}
+}
