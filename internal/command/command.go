@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -146,6 +147,10 @@ func Status(w io.Writer, name string, err error) int {
 		return Done
 	case errors.As(err, &exit):
 		return int(exit)
+	case errors.Is(err, syscall.EPIPE):
+		// Whoever read the output has seen enough. A program is then ended by a
+		// signal; one that caught it is as quiet.
+		return 128 + int(syscall.SIGPIPE)
 	case errors.As(err, &wrong):
 		Report(w, name, wrong.error)
 		return Misuse

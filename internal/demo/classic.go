@@ -15,7 +15,6 @@ import (
 const (
 	ClassicKey    sysv.Key = 1234
 	ClassicSemKey sysv.Key = 6666
-	ClassicSize            = 4096
 )
 
 // A Classic is one side of the textbook pair, or both: the segment holds a line
@@ -33,22 +32,45 @@ func OpenClassic(config Config, reader bool) (*Classic, error) {
 	if reader {
 		mode = 0o666
 	}
-	segment, err := sysv.CreateSegment(config.Key, config.Size, sysv.SegmentOptions{Mode: mode})
+	segment, made, err := openOrCreate(config.Key, config.Size, mode)
 	if err != nil {
 		return nil, &explain.Creation{Size: config.Size, Err: err}
 	}
-	mem, err := segment.Attach(sysv.AttachOptions{})
-	if err != nil {
+	c := &Classic{segment: segment}
+	if err := c.open(config.SemKey, reader); err != nil {
+		if made {
+			err = errors.Join(err, segment.Remove())
+		}
 		return nil, err
 	}
-	set, err := sysv.CreateSet(config.SemKey, 1, sysv.SetOptions{Mode: 0o666})
-	if err == nil && reader {
-		err = set.SetValue(0, 0)
+	return c, nil
+}
+
+// openOrCreate also tells whether it was this call that made the segment.
+func openOrCreate(key sysv.Key, size int64, mode fs.FileMode) (segment sysv.Segment, made bool, err error) {
+	segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true})
+	if errors.Is(err, fs.ErrExist) {
+		segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode})
+		return segment, false, err
+	}
+	return segment, err == nil, err
+}
+
+func (c *Classic) open(semKey sysv.Key, reader bool) (err error) {
+	if c.mem, err = c.segment.Attach(sysv.AttachOptions{}); err != nil {
+		return err
+	}
+	c.set, err = sysv.CreateSet(semKey, 1, sysv.SetOptions{Mode: 0o666})
+	if err != nil {
+		return errors.Join(&explain.Creation{NSems: 1, Err: err}, c.mem.Detach())
+	}
+	if reader {
+		err = c.set.SetValue(0, 0)
 	}
 	if err != nil {
-		return nil, errors.Join(&explain.Creation{NSems: 1, Err: err}, mem.Detach())
+		return errors.Join(err, c.mem.Detach())
 	}
-	return &Classic{segment, set, mem}, nil
+	return nil
 }
 
 // Segment returns the segment of the pair.
@@ -69,6 +91,9 @@ func (c *Classic) Write(line []byte) error {
 	text := append(bytes.Clone(line), '\n', 0)
 	if size := c.mem.Len(); len(text) > size {
 		return fmt.Errorf("a line of %d bytes does not fit: the classic protocol passes at most %d", len(line), size-2)
+	}
+	if bytes.IndexByte(line, 0) >= 0 {
+		return errors.New("a line with a zero byte can not be passed: the classic protocol ends a line there")
 	}
 	// The rest of the segment is cleared too, as strncpy does.
 	if _, err := c.mem.WriteAt(append(text, make([]byte, c.mem.Len()-len(text))...), 0); err != nil {

@@ -26,15 +26,27 @@ const (
 	semFull
 	semWriter
 	semReader
+	semDoor
 	semUsers
-	semClosed
+	semSegment
 	semCount
+)
+
+// The values of semSegment. It begins with a number that a set of somebody else
+// hardly has there: it reads "GS".
+const (
+	noSegment = 0x4753 + iota
+	halfMade  // it is being made or removed, or whoever did so was killed
+	made
 )
 
 // initialValues returns the values of a new set.
 func initialValues() []uint16 {
 	values := make([]uint16, semCount)
-	values[semFree], values[semWriter], values[semReader] = 1, 1, 1
+	for _, num := range []int{semFree, semWriter, semReader, semDoor} {
+		values[num] = 1
+	}
+	values[semSegment] = noSegment
 	return values
 }
 
@@ -42,9 +54,6 @@ func down(num uint16) sysv.Op     { return sysv.Op{Num: num, Add: -1} }
 func up(num uint16) sysv.Op       { return sysv.Op{Num: num, Add: 1} }
 func downUndo(num uint16) sysv.Op { return sysv.Op{Num: num, Add: -1, Undo: true} }
 func upUndo(num uint16) sysv.Op   { return sysv.Op{Num: num, Add: 1, Undo: true} }
-
-// zero requires that a semaphore is zero, without waiting for it.
-func zero(num uint16) sysv.Op { return sysv.Op{Num: num, NoWait: true} }
 
 // magic marks the segment of a session.
 const magic uint64 = 0x31_30_6f_6d_65_64_73_67 // "gsdemo01" in memory, if little-endian
@@ -84,7 +93,7 @@ type Session struct {
 
 // Join enters the session at config, and makes it if there is none. It waits while
 // a previous session there is being removed. Objects that belong to another user,
-// or that are no session's, are refused.
+// or that are no session's, are refused, and left as they are.
 func Join(ctx context.Context, config Config) (*Session, error) {
 	if config.Size < MinSize {
 		return nil, fmt.Errorf("size %d is too small: the demo needs at least %d bytes", config.Size, MinSize)
@@ -92,42 +101,62 @@ func Join(ctx context.Context, config Config) (*Session, error) {
 	for {
 		s := &Session{config: config}
 		err := s.join(ctx)
-		// A session whose last user has just left is gone, or closed and about to go.
-		if !errors.Is(err, fs.ErrNotExist) {
-			if err != nil {
-				return nil, err
-			}
+		if err == nil {
 			return s, nil
+		}
+		if !errors.Is(err, errGone) {
+			return nil, err
 		}
 	}
 }
 
-func (s *Session) join(ctx context.Context) (err error) {
+// errGone says that the session went away before it could be entered.
+var errGone = errors.New("the session is gone")
+
+func (s *Session) join(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	err := s.openSegment()
+	_, errDoor := s.set.TryDo(upUndo(semDoor))
+	if err = errors.Join(err, errDoor); err == nil {
+		return nil
+	}
+	if s.mem != nil {
+		err = errors.Join(err, s.mem.Detach())
+	}
+	return errors.Join(err, s.leave())
+}
+
+// enter makes this process a user and closes the door, which nobody but the last
+// user leaves closed behind him.
+func (s *Session) enter(ctx context.Context) (err error) {
 	s.set, err = sysv.OpenOrCreateSet(s.config.SemKey, initialValues(), sysv.SetOptions{Mode: 0o600})
 	if err != nil {
 		return &explain.Creation{NSems: semCount, Err: err}
 	}
 	info, err := s.set.Stat()
 	if err != nil {
-		return err
+		return orGone(err)
 	}
 	if err := refuseForeign(info.Perm, "semaphore set", s.config.SemKey, "--sem-key"); err != nil {
 		return err
 	}
-	if err := s.stale(s.set.Do(ctx, sysv.Op{Num: semClosed}, upUndo(semUsers))); err != nil {
-		return err
+	state, err := s.set.Value(semSegment)
+	if err != nil {
+		return orGone(err)
 	}
-	if err := s.attach(ctx); err != nil {
-		return errors.Join(err, s.leave())
+	if state < noSegment || state > made {
+		return fmt.Errorf("the semaphore set with key %v is not one of the demo; choose another key with --sem-key", s.config.SemKey)
 	}
-	return nil
+	return orGone(s.set.Do(ctx, downUndo(semDoor), upUndo(semUsers)))
 }
 
-// stale makes an identifier that is gone fs.ErrNotExist: semop says EINVAL to it,
-// which here can mean nothing else.
-func (s *Session) stale(err error) error {
-	if errors.Is(err, abi.EINVAL) {
-		return fs.ErrNotExist
+// orGone returns errGone for the error of a call that found no such set. Some say
+// EINVAL to that, which can mean nothing else here.
+func orGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, abi.EINVAL) {
+		return errGone
 	}
 	return err
 }
@@ -139,48 +168,91 @@ func refuseForeign(p sysv.Perm, what string, key sysv.Key, flag string) error {
 	return nil
 }
 
-// attach maps the segment, and makes it if this is the first user. The writer
-// semaphore keeps others from doing the same meanwhile.
-func (s *Session) attach(ctx context.Context) error {
-	if err := s.set.Do(ctx, downUndo(semWriter)); err != nil {
+// openSegment maps the segment, and makes it if that was not done yet. The door
+// is closed: nobody else does the same meanwhile.
+func (s *Session) openSegment() error {
+	state, err := s.set.Value(semSegment)
+	if err != nil {
 		return err
 	}
-	err := s.openSegment()
-	return errors.Join(err, s.set.Do(ctx, upUndo(semWriter)))
-}
-
-func (s *Session) openSegment() (err error) {
-	s.segment, err = sysv.CreateSegment(s.config.Key, s.config.Size, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
-	if errors.Is(err, fs.ErrExist) {
-		s.segment, err = sysv.OpenSegment(s.config.Key)
+	if state != made {
+		return s.makeSegment(state)
+	}
+	segment, err := sysv.OpenSegment(s.config.Key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the segment with key %v was removed, but not the semaphore set with key %v; remove that too", s.config.Key, s.config.SemKey)
 	}
 	if err != nil {
-		return &explain.Creation{Size: s.config.Size, Err: err}
+		return err
 	}
-	info, err := s.segment.Stat()
+	return s.attach(segment)
+}
+
+// makeSegment makes the segment. One that somebody began to make or to remove, and
+// did not come to an end with, is taken as it is; any other is in the way.
+func (s *Session) makeSegment(state int) error {
+	if err := s.set.SetValue(semSegment, halfMade); err != nil {
+		return err
+	}
+	segment, err := sysv.CreateSegment(s.config.Key, s.config.Size, sysv.SegmentOptions{Mode: 0o600, Exclusive: state == noSegment})
+	if err == nil {
+		err = s.prepare(segment)
+	} else {
+		err = refuseExisting(s.config, err)
+	}
+	if err != nil {
+		return errors.Join(err, s.set.SetValue(semSegment, state))
+	}
+	return s.set.SetValue(semSegment, made)
+}
+
+// refuseExisting says what to do about a segment that is in the way.
+func refuseExisting(config Config, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", config.Key)
+	}
+	return &explain.Creation{Size: config.Size, Err: err}
+}
+
+// prepare makes a new segment that of a session, or removes it.
+func (s *Session) prepare(segment sysv.Segment) error {
+	mem, err := segment.Attach(sysv.AttachOptions{})
+	if err != nil {
+		return errors.Join(err, segment.Remove())
+	}
+	head, err := sysv.View[header](mem, 0)
+	if err != nil {
+		return errors.Join(err, mem.Detach(), segment.Remove())
+	}
+	head.Magic.Store(magic)
+	s.use(mem, head)
+	return nil
+}
+
+// attach maps the segment of the session, if it is that.
+func (s *Session) attach(segment sysv.Segment) error {
+	info, err := segment.Stat()
 	if err != nil {
 		return err
 	}
 	if err := refuseForeign(info.Perm, "segment", s.config.Key, "--key"); err != nil {
 		return err
 	}
-	mem, err := s.segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(sysv.AttachOptions{})
 	if err != nil {
 		return err
 	}
-	if err := s.mapHeader(mem); err != nil {
+	head, err := sysv.View[header](mem, 0)
+	if err != nil || mem.Len() < MinSize || head.Magic.Load() != magic {
+		err = fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", s.config.Key)
 		return errors.Join(err, mem.Detach())
 	}
+	s.use(mem, head)
 	return nil
 }
 
-func (s *Session) mapHeader(mem *sysv.Attachment) error {
-	head, err := sysv.View[header](mem, 0)
-	if err != nil || mem.Len() < MinSize || !head.Magic.CompareAndSwap(0, magic) && head.Magic.Load() != magic {
-		return fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", s.config.Key)
-	}
-	s.mem, s.head, s.chunk = mem, head, mem.Bytes()[headerSize:]
-	return nil
+func (s *Session) use(mem *sysv.Attachment, head *header) {
+	s.segment, s.mem, s.head, s.chunk = mem.Segment(), mem, head, mem.Bytes()[headerSize:]
 }
 
 // Segment returns the segment of the session.
@@ -189,6 +261,11 @@ func (s *Session) Segment() sysv.Segment { return s.segment }
 // Set returns the semaphore set of the session.
 func (s *Session) Set() sysv.Set { return s.set }
 
+// AwaitReader waits until there is a reader.
+func (s *Session) AwaitReader(ctx context.Context) error {
+	return s.set.Do(ctx, sysv.Op{Num: semReader})
+}
+
 // Leave leaves the session. The last one out removes the segment and the set.
 func (s *Session) Leave() error {
 	return errors.Join(s.mem.Detach(), s.leave())
@@ -196,34 +273,49 @@ func (s *Session) Leave() error {
 
 func (s *Session) leave() error {
 	for {
-		// Either this is the only user, and closes the session in the same step …
-		last, err := s.set.TryDo(downUndo(semUsers), zero(semUsers), upUndo(semClosed))
-		if err != nil {
-			return err
-		}
-		if last {
+		// Either this is the only user, and closes the door for good in the same step …
+		done, err := s.set.TryDo(downUndo(semUsers), sysv.Op{Num: semUsers}, downUndo(semDoor))
+		if done {
 			return s.remove()
 		}
 		// … or there are two at least, and one of them goes.
-		ok, err := s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
-		if ok || err != nil {
+		if err == nil {
+			done, err = s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
+		}
+		switch {
+		case errors.Is(orGone(err), errGone):
+			return s.removeUnused()
+		case done || err != nil:
 			return err
 		}
 	}
 }
 
 // remove removes segment and set; one that somebody else has removed already is
-// as good. The set goes last: whoever is waiting to join waits for that.
+// as good. The set goes last: whoever stands at the door waits for that.
 func (s *Session) remove() error {
 	var err error
 	if s.mem != nil {
+		err = errors.Join(ignoreGone(s.set.SetValue(semSegment, halfMade)), ignoreGone(s.segment.Remove()))
+	}
+	return errors.Join(err, ignoreGone(s.set.Remove()))
+}
+
+// removeUnused removes the segment if nobody has it attached. Somebody took the set
+// from under the session, and nothing else tells who is the last.
+func (s *Session) removeUnused() error {
+	if s.mem == nil {
+		return nil
+	}
+	info, err := s.segment.Stat()
+	if err == nil && info.NAttch == 0 {
 		err = s.segment.Remove()
 	}
-	return errors.Join(ignoreGone(err), ignoreGone(s.set.Remove()))
+	return ignoreGone(err)
 }
 
 func ignoreGone(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(orGone(err), errGone) {
 		return nil
 	}
 	return err

@@ -66,6 +66,10 @@ func sentence(e *sysv.Error) string {
 		return "there is no " + object(e)
 	case errors.Is(e, fs.ErrExist):
 		return existing(e) + " exists already"
+	case e.Op == "shmctl SHM_LOCK" && errors.Is(e, fs.ErrPermission) && own(e):
+		return object(e) + " can not be locked: RLIMIT_MEMLOCK is 0 (ulimit -l)"
+	case e.Op == "shmctl SHM_LOCK" && errors.Is(e, abi.ENOMEM):
+		return object(e) + " can not be locked: that is more than RLIMIT_MEMLOCK allows (ulimit -l)"
 	case errors.Is(e, fs.ErrPermission):
 		return "permission denied: " + existing(e) + owner(e)
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
@@ -128,6 +132,14 @@ func existing(e *sysv.Error) string {
 		return fmt.Sprintf("%s (id %d)", object(e), f.id)
 	}
 	return object(e)
+}
+
+// own tells whether the caller made the object or owns it. One that is gone was the
+// caller's, who made it, failed to lock it and removed it again.
+func own(e *sysv.Error) bool {
+	f, ok := find(e)
+	me := uint32(os.Geteuid())
+	return !ok || f.perm.UID == me || f.perm.CUID == me
 }
 
 func owner(e *sysv.Error) string {

@@ -1,5 +1,6 @@
 // Package listing is the columns of gipcs ls: what each is called, what has to be
-// looked up for it, how it is shown and how it is sorted by.
+// looked up for it, how it is shown, how it is sorted by, and what value of it a
+// selection goes by.
 package listing
 
 import (
@@ -18,16 +19,17 @@ import (
 type Column struct {
 	Name  string
 	About string
+	Type  Type
 	Want  inventory.Want // what has to be looked up for it
 	align render.Align
 	kinds []sysv.Kind // that have it; nil means all
-	value func(*row) value
+	value func(*Row) value
 }
 
 func (c *Column) has(kind sysv.Kind) bool { return c.kinds == nil || slices.Contains(c.kinds, kind) }
 
 // of returns the value of the column for an object, the zero value if there is none.
-func (c *Column) of(r *row) value {
+func (c *Column) of(r *Row) value {
 	if !c.has(r.Kind) {
 		return value{}
 	}
@@ -118,7 +120,7 @@ func (l List) Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[
 	return func(yield func([]render.Cell) bool) {
 		cells := make([]render.Cell, len(l))
 		for i := range inv.Objects {
-			r := row{&inv.Objects[i], names, inv.Taken}
+			r := Row{&inv.Objects[i], inv, names}
 			for j := range l {
 				cells[j] = l[j].of(&r).cell
 			}
@@ -168,7 +170,7 @@ func (o Order) Sort(inv *inventory.Inventory, names *account.Directory) {
 		return
 	}
 	slices.SortStableFunc(inv.Objects, func(a, b inventory.Object) int {
-		x, y := row{&a, names, inv.Taken}, row{&b, names, inv.Taken}
+		x, y := Row{&a, inv, names}, Row{&b, inv, names}
 		for i := range o {
 			if n := o[i].compare(&x, &y); n != 0 {
 				return n
@@ -178,7 +180,7 @@ func (o Order) Sort(inv *inventory.Inventory, names *account.Directory) {
 	})
 }
 
-func (c *criterion) compare(x, y *row) int {
+func (c *criterion) compare(x, y *Row) int {
 	a, b := c.column.of(x), c.column.of(y)
 	switch {
 	case a.known != b.known:

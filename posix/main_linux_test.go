@@ -1,0 +1,18 @@
+package posix_test
+
+import (
+	"testing"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
+
+func TestMain(m *testing.M) {
+	ipctest.Play(map[string]ipctest.Role{
+		"child":   playChild,
+		"consume": playConsume,
+		"lock":    playLock,
+		"open":    playOpen,
+		"wait":    playWait,
+	})
+	ipctest.MainPOSIX(m)
+}

@@ -1,0 +1,39 @@
+package posix
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sysvipc/gipc/internal/abi"
+)
+
+// Where Linux keeps the objects. The C libraries have these paths built in too.
+const (
+	shmDir   = "/dev/shm"
+	queueDir = "/dev/mqueue"
+)
+
+// semPrefix begins the name of the file of a named semaphore.
+const semPrefix = "sem."
+
+const maxName = 255 // NAME_MAX
+
+// fileName returns the name of the file, behind prefix, that name stands for. The
+// slash in front may be missing, as shm_open(3) of the GNU C library allows.
+func fileName(prefix, name string) (string, error) {
+	base := strings.TrimPrefix(name, "/")
+	file := prefix + base
+	switch {
+	case base == "":
+		return "", refused("the name is empty")
+	case strings.Contains(base, "/"):
+		return "", refused("a slash is allowed in front of the name only")
+	case strings.Contains(base, "\x00"):
+		return "", refused("the name holds a NUL byte")
+	case file == "." || file == "..":
+		return "", refused("the name is taken by the directory")
+	case len(file) > maxName:
+		return "", fmt.Errorf("%w: %d bytes, %d are allowed", abi.ENAMETOOLONG, len(base), maxName-len(prefix))
+	}
+	return file, nil
+}

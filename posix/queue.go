@@ -1,0 +1,347 @@
+package posix
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/interrupt"
+)
+
+// A Queue is an open POSIX message queue: a file descriptor. It must be closed. The
+// queue itself and its messages stay until its name is unlinked and nobody has it
+// open. It belongs to the IPC namespace of the process.
+//
+// The methods may be called by several goroutines at once. Close does not end a
+// call that waits; its context does.
+type Queue struct {
+	file *os.File
+	name string
+}
+
+// QueueOptions says how CreateQueue makes a queue.
+type QueueOptions struct {
+	// Mode holds the permission bits: write to send, read to receive. The umask of
+	// the process takes its bits away.
+	Mode fs.FileMode
+	// Exclusive (O_EXCL) makes it an error (fs.ErrExist) if the name is taken.
+	Exclusive bool
+	// MaxMsgs is how many messages the queue holds (mq_maxmsg) and MsgSize how many
+	// bytes one may have (mq_msgsize). Both or neither must be given: 0 stands for
+	// the system's defaults. MqLimits tells them and the highest allowed.
+	MaxMsgs, MsgSize int
+}
+
+// CreateQueue makes a message queue and opens it for sending and receiving
+// (mq_open(3) with O_CREAT). If the name is taken and o is not Exclusive it opens
+// the queue that is there, whatever its size.
+//
+// A name is up to 255 bytes with or without a slash in front, and without another.
+// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (the name, more than permission
+// bits in Mode, sizes above the limits), ENAMETOOLONG, ENOSPC (queues_max reached),
+// EMFILE (RLIMIT_MSGQUEUE reached, or too many descriptors).
+func CreateQueue(name string, o QueueOptions) (*Queue, error) {
+	if o.Mode&^fs.ModePerm != 0 {
+		return nil, failed("mq_open", name, refused("mode %v holds more than permission bits", o.Mode))
+	}
+	var attr *abi.MqAttr
+	if o.MaxMsgs != 0 || o.MsgSize != 0 {
+		attr = &abi.MqAttr{MaxMsg: o.MaxMsgs, MsgSize: o.MsgSize}
+	}
+	flags := queueFlags(ReadWrite) | os.O_CREATE
+	if o.Exclusive {
+		flags |= os.O_EXCL
+	}
+	return openQueue(name, flags, uint32(o.Mode), attr)
+}
+
+// OpenQueue opens the queue called name (mq_open(3)). Errors: fs.ErrNotExist,
+// fs.ErrPermission, EINVAL (the name), ENAMETOOLONG.
+func OpenQueue(name string, access Access) (*Queue, error) {
+	return openQueue(name, queueFlags(access), 0, nil)
+}
+
+func queueFlags(access Access) int {
+	return [...]int{ReadWrite: os.O_RDWR, ReadOnly: os.O_RDONLY, WriteOnly: os.O_WRONLY}[access] | abi.OCloexec
+}
+
+func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, error) {
+	base, err := fileName("", name)
+	if err != nil {
+		return nil, failed("mq_open", name, err)
+	}
+	fd, e := abi.MqOpen(base, flags, mode, attr)
+	if e != 0 {
+		return nil, failed("mq_open", name, e)
+	}
+	return &Queue{os.NewFile(uintptr(fd), name), name}, nil
+}
+
+// UnlinkQueue removes the name (mq_unlink(3)). The queue goes when nobody has it
+// open any more. Errors: fs.ErrNotExist, fs.ErrPermission.
+func UnlinkQueue(name string) error {
+	base, err := fileName("", name)
+	if err == nil {
+		err = errnoOrNil(abi.MqUnlink(base))
+	}
+	return failed("mq_unlink", name, err)
+}
+
+// Name returns the name under which the queue was opened.
+func (q *Queue) Name() string { return q.name }
+
+// Close closes the descriptor (mq_close(3)). Calls that wait go on waiting, and the
+// descriptor goes with the last of them.
+func (q *Queue) Close() error { return failed("mq_close", q.name, q.file.Close()) }
+
+// call calls f with the descriptor, which stays open meanwhile.
+func (q *Queue) call(op string, f func(fd uintptr) error) error {
+	return failed(op, q.name, control(q.file, f))
+}
+
+// Send puts a message of up to MsgSize bytes, which may be empty and is copied, in
+// front of those with a lower priority and behind the others (mq_send(3)).
+// Priorities are 0 to 32767. It waits while the queue is full, or until ctx is done;
+// then the error unwraps to ctx.Err() and nothing was sent. While it waits it
+// occupies a thread of the operating system.
+//
+// Errors: EMSGSIZE, EINVAL (the priority), EBADF (opened ReadOnly), ENOMEM,
+// fs.ErrClosed.
+func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
+	for {
+		ok, err := q.TrySend(msg, prio)
+		if ok || err != nil {
+			return err
+		}
+		if err := q.poll(ctx, "mq_send", abi.PollOut); err != nil {
+			return err
+		}
+	}
+}
+
+// poll waits until a message can be received or sent. The waiting calls of the
+// queue itself could not be cancelled: the kernel starts them over after a signal
+// (signal(7)), which it never does with poll(2).
+func (q *Queue) poll(ctx context.Context, op string, events int16) error {
+	return q.call(op, func(fd uintptr) error {
+		return interrupt.Do(ctx, func() abi.Errno { return abi.Poll(fd, events) })
+	})
+}
+
+// TrySend is Send without waiting; it tells whether the queue had room.
+func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
+	err = q.call("mq_send", func(fd uintptr) error {
+		e := abi.TryMqTimedsend(fd, msg, priority(prio))
+		ok = e == 0
+		return errnoOrNil(noWait(e))
+	})
+	return ok, err
+}
+
+// SendTimeout is Send, but waits for at most timeout and can not be cancelled
+// (mq_timedsend(3)). A wait that takes too long is ETIMEDOUT. The kernel measures it
+// by the clock on the wall.
+func (q *Queue) SendTimeout(timeout time.Duration, msg []byte, prio uint) error {
+	deadline := time.Now().Add(timeout)
+	return q.call("mq_timedsend", func(fd uintptr) error {
+		return interrupt.Do(context.Background(), func() abi.Errno { return abi.MqTimedsend(fd, msg, priority(prio), deadline) })
+	})
+}
+
+// priority passes what the kernel takes as 32 bits; it would cut a larger number.
+func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
+
+// noWait turns the answer of a call that would have had to wait into success.
+func noWait(e abi.Errno) abi.Errno {
+	if e == abi.ETIMEDOUT {
+		return 0
+	}
+	return e
+}
+
+// Receive takes the oldest of the messages with the highest priority
+// (mq_receive(3)), copies it to buf and returns its length and priority. buf must
+// hold MsgSize bytes, however long the message is. It waits until there is a
+// message, or until ctx is done; then the error unwraps to ctx.Err() and nothing was
+// taken. While it waits it occupies a thread of the operating system.
+//
+// Errors: EMSGSIZE (buf is too short), EBADF (opened WriteOnly), fs.ErrClosed.
+func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
+	for {
+		n, prio, ok, err := q.TryReceive(buf)
+		if ok || err != nil {
+			return n, prio, err
+		}
+		if err := q.poll(ctx, "mq_receive", abi.PollIn); err != nil {
+			return 0, 0, err
+		}
+	}
+}
+
+// TryReceive is Receive without waiting; ok tells whether there was a message.
+func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
+	n, prio, err = q.receive("mq_receive", func(fd uintptr) (int, uint32, error) {
+		n, prio, e := abi.TryMqTimedreceive(fd, buf)
+		ok = e == 0
+		return n, prio, errnoOrNil(noWait(e))
+	})
+	return n, prio, ok, err
+}
+
+// ReceiveTimeout is Receive, but waits for at most timeout and can not be cancelled
+// (mq_timedreceive(3)). A wait that takes too long is ETIMEDOUT. The kernel measures
+// it by the clock on the wall.
+func (q *Queue) ReceiveTimeout(timeout time.Duration, buf []byte) (n int, prio uint, err error) {
+	deadline := time.Now().Add(timeout)
+	return q.receive("mq_timedreceive", func(fd uintptr) (n int, prio uint32, err error) {
+		err = interrupt.Do(context.Background(), func() (e abi.Errno) {
+			n, prio, e = abi.MqTimedreceive(fd, buf, deadline)
+			return e
+		})
+		return n, prio, err
+	})
+}
+
+// receive calls f, which receives.
+func (q *Queue) receive(op string, f func(fd uintptr) (int, uint32, error)) (n int, prio uint, err error) {
+	err = q.call(op, func(fd uintptr) error {
+		got, p, err := f(fd)
+		n, prio = max(got, 0), uint(p)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return n, prio, nil
+}
+
+// Wait waits until there is a message, without taking it, or until ctx is done
+// (poll(2)). Others may take it first. It does what mq_notify(3) is for, but
+// several processes may do it at once, and it returns at once if there is a message
+// already. While it waits it occupies a thread of the operating system.
+func (q *Queue) Wait(ctx context.Context) error {
+	return q.poll(ctx, "poll", abi.PollIn)
+}
+
+// Attributes is struct mq_attr.
+type Attributes struct {
+	MaxMsgs int // how many messages the queue holds
+	MsgSize int // how many bytes a message may have
+	CurMsgs int // how many messages there are
+}
+
+// Attributes returns the attributes of the queue (mq_getattr(3)).
+func (q *Queue) Attributes() (a Attributes, err error) {
+	err = q.call("mq_getattr", func(fd uintptr) error {
+		attr, e := abi.MqGetattr(fd)
+		a = Attributes{attr.MaxMsg, attr.MsgSize, attr.CurMsgs}
+		return errnoOrNil(e)
+	})
+	return a, err
+}
+
+// Stat returns what the file system tells of the queue (fstat(2)).
+func (q *Queue) Stat() (FileInfo, error) {
+	info, err := q.file.Stat()
+	if err != nil {
+		return FileInfo{}, failed("fstat", q.name, err)
+	}
+	return fileInfo(q.name, info), nil
+}
+
+// Chmod sets the permission bits (fchmod(2)), regardless of the umask. Only the
+// owner and root may.
+func (q *Queue) Chmod(mode fs.FileMode) error {
+	if mode&^fs.ModePerm != 0 {
+		return failed("fchmod", q.name, refused("mode %v holds more than permission bits", mode))
+	}
+	return failed("fchmod", q.name, q.file.Chmod(mode))
+}
+
+// Chown sets owner and group (fchown(2)); -1 leaves one as it is.
+func (q *Queue) Chown(uid, gid int) error {
+	return failed("fchown", q.name, q.file.Chown(uid, gid))
+}
+
+// QueueInfo is what the mqueue file system and the queue itself tell.
+type QueueInfo struct {
+	FileInfo
+	// Known tells whether the queue could be read, which takes read permission. If
+	// it is not set the rest means nothing.
+	Known bool
+	Attributes
+	Bytes     uint64 // bytes in all messages together
+	NotifyPID int    // process that asked for mq_notify(3), 0 if none
+}
+
+// Queues returns all message queues of the IPC namespace whose mqueue file system is
+// mounted on /dev/mqueue, in the order of their names. What is made or unlinked
+// meanwhile may be there or not. An error ends the sequence: ErrNotMounted where
+// nothing shows them.
+func Queues() iter.Seq2[QueueInfo, error] {
+	return func(yield func(QueueInfo, error) bool) {
+		if err := checkQueueDir(); err != nil {
+			yield(QueueInfo{}, failed("readdir", queueDir, err))
+			return
+		}
+		for info, err := range files(queueDir) {
+			if err != nil {
+				yield(QueueInfo{}, failed("readdir", queueDir, err))
+				return
+			}
+			if !yield(queueInfo(info), nil) {
+				return
+			}
+		}
+	}
+}
+
+// queueInfo opens a queue to learn what its file does not tell.
+func queueInfo(info FileInfo) QueueInfo {
+	q := QueueInfo{FileInfo: info}
+	text, err := os.ReadFile(queueDir + info.Name)
+	if err != nil {
+		return q
+	}
+	if q.Bytes, q.NotifyPID, err = parseQueue(string(text)); err != nil {
+		return q
+	}
+	queue, err := OpenQueue(info.Name, ReadOnly)
+	if err != nil {
+		return q
+	}
+	defer queue.Close()
+	q.Attributes, err = queue.Attributes()
+	q.Known = err == nil
+	return q
+}
+
+// parseQueue reads what a file of the mqueue file system holds:
+//
+//	QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260
+func parseQueue(text string) (bytes uint64, notifyPID int, err error) {
+	found := false
+	for _, field := range strings.Fields(text) {
+		key, value, _ := strings.Cut(field, ":")
+		switch key {
+		case "QSIZE":
+			bytes, err = strconv.ParseUint(value, 10, 64)
+			found = true
+		case "NOTIFY_PID":
+			notifyPID, err = strconv.Atoi(value)
+		}
+		if err != nil {
+			return 0, 0, fmt.Errorf("%q: %w", field, err)
+		}
+	}
+	if !found {
+		return 0, 0, fmt.Errorf("no QSIZE in %q", text)
+	}
+	return bytes, notifyPID, nil
+}

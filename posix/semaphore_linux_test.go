@@ -1,0 +1,700 @@
+package posix_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
+)
+
+// patience is how long a test waits for what should happen at once.
+const patience = 30 * time.Second
+
+// createSemaphore makes a semaphore for the time of the test.
+func createSemaphore(t testing.TB, name string, value int) *posix.Semaphore {
+	t.Helper()
+	s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	must(t, err)
+	t.Cleanup(func() {
+		if err := s.Close(); !errors.Is(err, posix.ErrUnmapped) {
+			must(t, err)
+		}
+		must(t, posix.UnlinkSemaphore(name))
+	})
+	return s
+}
+
+// value fails the test if the value of s is not want.
+func wantValue(t testing.TB, s *posix.Semaphore, want int) {
+	t.Helper()
+	if v, err := s.Value(); v != want || err != nil {
+		t.Errorf("value %d, %v, want %d", v, err, want)
+	}
+}
+
+// awaitWaiters returns when so many wait for s.
+func awaitWaiters(t testing.TB, s *posix.Semaphore, want int) {
+	t.Helper()
+	for begin := time.Now(); ; runtime.Gosched() {
+		n, err := s.Waiters()
+		must(t, err)
+		if n == want {
+			return
+		}
+		if time.Since(begin) > patience {
+			t.Fatalf("%d wait, want %d", n, want)
+		}
+	}
+}
+
+func TestSemaphore(t *testing.T) {
+	s := createSemaphore(t, "/s", 2)
+	if s.Name() != "/s" {
+		t.Errorf("Name() = %q", s.Name())
+	}
+	wantValue(t, s, 2)
+	must(t, s.P(t.Context()))
+	if ok, err := s.TryP(); !ok || err != nil {
+		t.Errorf("TryP = %v, %v", ok, err)
+	}
+	if ok, err := s.TryP(); ok || err != nil {
+		t.Errorf("TryP at 0 = %v, %v", ok, err)
+	}
+	begin := time.Now()
+	wantErr(t, s.PTimeout(30*time.Millisecond), unix.ETIMEDOUT)
+	if d := time.Since(begin); d < 30*time.Millisecond {
+		t.Errorf("PTimeout gave up after %v", d)
+	}
+	wantErr(t, s.PTimeout(-1), unix.ETIMEDOUT)
+	must(t, s.V())
+	must(t, s.PTimeout(0)) // there is one: no need to wait
+	if n, err := s.Waiters(); n != 0 || err != nil {
+		t.Errorf("%d wait, %v", n, err)
+	}
+
+	again, err := posix.OpenSemaphore("s")
+	must(t, err)
+	must(t, again.V())
+	wantValue(t, s, 1)
+	must(t, again.Close())
+	// What exists keeps its value.
+	again, err = posix.CreateSemaphore("/s", 77, posix.SemaphoreOptions{Mode: 0o600})
+	must(t, err)
+	wantValue(t, again, 1)
+	must(t, again.Close())
+	_, err = posix.CreateSemaphore("/s", 77, posix.SemaphoreOptions{Exclusive: true})
+	wantErr(t, err, fs.ErrExist)
+}
+
+func TestSemaphoreErrors(t *testing.T) {
+	options := posix.SemaphoreOptions{Mode: 0o600}
+	_, err := posix.OpenSemaphore("/none")
+	wantErr(t, err, fs.ErrNotExist)
+	wantErr(t, posix.UnlinkSemaphore("/none"), fs.ErrNotExist)
+	for _, value := range []int64{-1, posix.MaxSemaphore + 1} {
+		if int64(int(value)) != value {
+			continue // no such int on this architecture
+		}
+		_, err = posix.CreateSemaphore("/none", int(value), options)
+		wantErr(t, err, unix.EINVAL)
+	}
+	_, err = posix.CreateSemaphore("/none", 0, posix.SemaphoreOptions{Mode: fs.ModeDir})
+	wantErr(t, err, unix.EINVAL)
+	if exists("/dev/shm/sem.none") {
+		t.Error("a semaphore was made in spite of the error")
+	}
+
+	s := createSemaphore(t, "/full", posix.MaxSemaphore)
+	wantErr(t, s.V(), unix.EOVERFLOW)
+	wantValue(t, s, posix.MaxSemaphore)
+	must(t, s.P(t.Context()))
+	must(t, s.V())
+}
+
+func TestNotASemaphore(t *testing.T) {
+	marked := func(size, at int, head ...byte) []byte {
+		b := make([]byte, size)
+		copy(b, head)
+		copy(b[at:], []byte{128, 0, 0, 0})
+		if runtime.GOARCH == "s390x" {
+			copy(b[at:], []byte{0, 0, 0, 128})
+		}
+		return b
+	}
+	ff := bytes.Repeat([]byte{255}, 8)
+	for _, tt := range []struct {
+		what    string
+		content []byte
+	}{
+		{"empty", nil},
+		{"text", []byte("hello")},
+		{"too short", make([]byte, 15)},
+		{"one byte too long", marked(33, 8)},
+		{"a page", make([]byte, 4096)},
+		{"zeros of the right size: private, or musl's", make([]byte, 32)},
+		{"zeros of the 32-bit size", make([]byte, 16)},
+		{"noise", bytes.Repeat([]byte{0x5a}, 32)},
+		{"64-bit layout in a 32-bit file", marked(16, 8)},
+		{"32-bit layout in a 64-bit file", marked(32, 4)},
+		{"a value too high", marked(32, 8, ff...)},
+	} {
+		must(t, os.WriteFile("/dev/shm/sem.bad", tt.content, 0o600))
+		if s, err := posix.OpenSemaphore("/bad"); !errors.Is(err, posix.ErrNotSemaphore) {
+			t.Errorf("%s: %v, %v, want ErrNotSemaphore", tt.what, s, err)
+		}
+		if s, err := posix.CreateSemaphore("/bad", 1, posix.SemaphoreOptions{}); !errors.Is(err, posix.ErrNotSemaphore) {
+			t.Errorf("create over %s: %v, %v, want ErrNotSemaphore", tt.what, s, err)
+		}
+		if got, _ := os.ReadFile("/dev/shm/sem.bad"); !bytes.Equal(got, tt.content) {
+			t.Errorf("%s: the file was changed", tt.what)
+		}
+		must(t, posix.UnlinkSemaphore("/bad"))
+	}
+	must(t, os.Symlink("sem.bad", "/dev/shm/sem.link"))
+	_, err := posix.OpenSemaphore("/link")
+	wantErr(t, err, unix.ELOOP)
+	must(t, posix.UnlinkSemaphore("/link"))
+}
+
+func TestSemaphores(t *testing.T) {
+	createSemaphore(t, "/b", 7)
+	createSemaphore(t, "/a", 0)
+	create(t, "/object", 32)
+	for name, content := range map[string]string{"sem.bad": "no semaphore", "sem.": ""} {
+		must(t, os.WriteFile("/dev/shm/"+name, []byte(content), 0o600))
+		defer os.Remove("/dev/shm/" + name)
+	}
+	var got []string
+	for info, err := range posix.Semaphores() {
+		must(t, err)
+		got = append(got, fmt.Sprint(info.Name, " ", info.Known, " ", info.Value, " ", info.Bits, " ", info.Mode))
+	}
+	bits := strconv.Itoa(strconv.IntSize)
+	want := []string{"/a true 0 " + bits + " -rw-------", "/b true 7 " + bits + " -rw-------", "/bad false 0 0 -rw-------"}
+	if !slices.Equal(got, want) {
+		t.Errorf("Semaphores = %q, want %q", got, want)
+	}
+	for range posix.Semaphores() {
+		break
+	}
+}
+
+func TestPCancelled(t *testing.T) {
+	s := createSemaphore(t, "/s", 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.P(ctx) }()
+	awaitWaiters(t, s, 1)
+	cancel()
+	err := <-done
+	wantErr(t, err, context.Canceled)
+	if !strings.HasPrefix(fmt.Sprint(err), "sem_wait /s: ") {
+		t.Errorf("error %q", err)
+	}
+	awaitWaiters(t, s, 0)
+	wantErr(t, s.P(ctx), context.Canceled)
+	// If there is one ctx is not asked.
+	must(t, s.V())
+	must(t, s.P(ctx))
+}
+
+// Close ends the use of a semaphore, but not of one that is waited for.
+func TestSemaphoreClose(t *testing.T) {
+	s := createSemaphore(t, "/s", 0)
+	done := make(chan error, 1)
+	go func() { done <- s.P(context.Background()) }()
+	awaitWaiters(t, s, 1)
+	wantErr(t, s.Close(), unix.EBUSY)
+	must(t, s.V())
+	must(t, <-done)
+	must(t, s.Close())
+	for what, err := range map[string]error{
+		"P": s.P(t.Context()), "V": s.V(), "PTimeout": s.PTimeout(time.Second),
+		"TryP": second(s.TryP()), "Value": second(s.Value()), "Waiters": second(s.Waiters()), "Close": s.Close(),
+	} {
+		if !errors.Is(err, posix.ErrUnmapped) {
+			t.Errorf("%s after Close: %v, want ErrUnmapped", what, err)
+		}
+	}
+}
+
+// Close at any moment does no harm to those who use the semaphore.
+func TestSemaphoreCloseInUse(t *testing.T) {
+	createSemaphore(t, "/s", 1)
+	for range 300 {
+		s, err := posix.OpenSemaphore("/s")
+		must(t, err)
+		started, done := make(chan struct{}), make(chan error, 1)
+		go func() {
+			close(started)
+			for {
+				ok, err := s.TryP()
+				if err == nil && ok {
+					err = s.V()
+				}
+				if err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+		<-started
+		time.Sleep(time.Duration(rand.IntN(100)) * time.Microsecond)
+		must(t, s.Close())
+		wantErr(t, <-done, posix.ErrUnmapped)
+	}
+}
+
+// What takes the place of a semaphore that was closed goes with the Semaphore.
+func TestSemaphoreCloseLeavesNothing(t *testing.T) {
+	createSemaphore(t, "/s", 1)
+	pages := func() (n int) {
+		text, err := os.ReadFile("/proc/self/statm")
+		must(t, err)
+		_, err = fmt.Sscan(string(text), &n)
+		must(t, err)
+		return n
+	}
+	before := pages()
+	const opened = 60_000 // the heap may grow by an arena of 16,384 pages
+	for range opened {
+		s, err := posix.OpenSemaphore("/s")
+		must(t, err)
+		must(t, s.V())
+		must(t, s.Close())
+	}
+	for begin := time.Now(); pages()-before > opened/2; {
+		if runtime.GC(); time.Since(begin) > patience {
+			t.Fatalf("%d pages more than before", pages()-before)
+		}
+	}
+}
+
+func TestSemaphoreInMapping(t *testing.T) {
+	o, m := mapped(t, 4096, posix.MapOptions{})
+	_, err := posix.SemaphoreAt(m, 128)
+	wantErr(t, err, posix.ErrNotSemaphore)
+	s, err := posix.InitSemaphore(m, 128, 3)
+	must(t, err)
+	if want := "/mapped at offset 128"; s.Name() != want {
+		t.Errorf("Name() = %q, want %q", s.Name(), want)
+	}
+	other, err := o.Map(posix.MapOptions{})
+	must(t, err)
+	defer other.Unmap()
+	same, err := posix.SemaphoreAt(other, 128)
+	must(t, err)
+	must(t, same.P(t.Context()))
+	wantValue(t, s, 2)
+	must(t, s.Close()) // means nothing
+	must(t, s.V())
+
+	last := 4096 - posix.SemaphoreSize
+	_, err = posix.InitSemaphore(m, last, 1)
+	must(t, err)
+	for _, off := range []int{-16, 4090, 4096, 1 << 30} {
+		_, err = posix.InitSemaphore(m, off, 1)
+		wantErr(t, err, posix.ErrBounds)
+		if _, err = posix.SemaphoreAt(m, off); err == nil {
+			t.Errorf("a semaphore at offset %d of 4096", off)
+		}
+	}
+	_, err = posix.InitSemaphore(m, 130, 1)
+	wantErr(t, err, posix.ErrAlignment)
+	_, err = posix.InitSemaphore(m, 128, -1)
+	wantErr(t, err, unix.EINVAL)
+	wantValue(t, s, 3)
+
+	// A waiter keeps the mapping.
+	empty, err := posix.InitSemaphore(m, 256, 0)
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- empty.P(context.Background()) }()
+	awaitWaiters(t, empty, 1)
+	wantErr(t, m.Unmap(), unix.EBUSY)
+	must(t, empty.V())
+	must(t, <-done)
+	must(t, m.Unmap())
+	wantErr(t, s.V(), posix.ErrUnmapped)
+	wantErr(t, s.P(t.Context()), posix.ErrUnmapped)
+}
+
+// The memory of a semaphore is cut off while somebody waits for it.
+func TestTruncatedUnderWaiter(t *testing.T) {
+	o, m := mapped(t, 4096, posix.MapOptions{})
+	s, err := posix.InitSemaphore(m, 0, 0)
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- s.P(t.Context()) }()
+	awaitWaiters(t, s, 1)
+	must(t, o.Truncate(0))
+	wantErr(t, <-done, posix.ErrFault)
+}
+
+// Many wait, and each V lets exactly one of them go on.
+func TestManyWaiters(t *testing.T) {
+	s := createSemaphore(t, "/s", 0)
+	const waiters = 100
+	done := make(chan error, waiters)
+	for range waiters {
+		go func() { done <- s.P(context.Background()) }()
+	}
+	awaitWaiters(t, s, waiters)
+	for range waiters {
+		must(t, s.V())
+		must(t, <-done)
+	}
+	wantValue(t, s, 0)
+	awaitWaiters(t, s, 0)
+}
+
+// peers are the C programs that share semaphores with this process.
+func peers(t *testing.T) map[string][]string {
+	peers := map[string][]string{strconv.Itoa(strconv.IntSize) + " bits": nil}
+	if strconv.IntSize == 64 && runtime.GOARCH == "amd64" {
+		peers["32 bits"] = compilers["386"]
+	}
+	return peers
+}
+
+// The counter under the semaphore comes out right, and both come to the end, though
+// each takes the semaphore a million times.
+func TestContendWithC(t *testing.T) {
+	count := 1_000_000
+	if testing.Short() || ipctest.UnderQEMU() {
+		count = 20_000
+	}
+	for name, cc := range peers(t) {
+		for _, creator := range []string{"Go", "C"} {
+			t.Run(name+" created by "+creator, func(t *testing.T) {
+				program := compile(t, cc...)
+				s := semaphoreBy(t, creator, name, program, "/contend", 1)
+				o := create(t, "/counter", 4096)
+				m, err := o.Map(posix.MapOptions{})
+				must(t, err)
+				defer m.Unmap()
+				counter, err := posix.View[int32](m, 0)
+				must(t, err)
+				peer := start(t, program, "lock", "/contend", "/counter", strconv.Itoa(count))
+				peer.Line()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*patience)
+				defer cancel()
+				for range count {
+					must(t, s.P(ctx))
+					*counter++
+					must(t, s.V())
+				}
+				peer.Wait()
+				if int(*counter) != 2*count {
+					t.Errorf("counted %d, want %d: two were in at once", *counter, 2*count)
+				}
+				wantValue(t, s, 1)
+				awaitWaiters(t, s, 0)
+			})
+		}
+	}
+}
+
+// semaphoreBy makes a semaphore in C or in Go, and opens it in Go. A Go program can
+// not make one for programs of another word size.
+func semaphoreBy(t *testing.T, creator, bits, program, name string, value int) *posix.Semaphore {
+	t.Helper()
+	if creator == "Go" {
+		if !strings.HasPrefix(bits, strconv.Itoa(strconv.IntSize)) {
+			t.Skip("Go makes semaphores of its own word size")
+		}
+		return createSemaphore(t, name, value)
+	}
+	output(t, program, "sem-create", name, strconv.Itoa(value))
+	s, err := posix.OpenSemaphore(name)
+	must(t, err)
+	t.Cleanup(func() {
+		must(t, s.Close())
+		must(t, posix.UnlinkSemaphore(name))
+	})
+	wantValue(t, s, value)
+	return s
+}
+
+// Two semaphores, so that each side waits for the other every time.
+func TestPingPongWithC(t *testing.T) {
+	count := 200_000
+	if testing.Short() || ipctest.UnderQEMU() {
+		count = 5000
+	}
+	for name, cc := range peers(t) {
+		t.Run(name, func(t *testing.T) {
+			program := compile(t, cc...)
+			ping := semaphoreBy(t, "C", name, program, "/ping", 0)
+			pong := semaphoreBy(t, "C", name, program, "/pong", 0)
+			peer := start(t, program, "pingpong", "/ping", "/pong", strconv.Itoa(count))
+			peer.Line()
+			for range count {
+				must(t, ping.V())
+				must(t, pong.PTimeout(patience))
+			}
+			peer.Wait()
+			for _, s := range []*posix.Semaphore{ping, pong} {
+				wantValue(t, s, 0)
+				awaitWaiters(t, s, 0)
+			}
+		})
+	}
+}
+
+func TestSemaphoreValueAgainstC(t *testing.T) {
+	program := compile(t)
+	createSemaphore(t, "/s", 42)
+	if got := output(t, program, "sem-value", "/s"); got != "42" {
+		t.Errorf("sem_getvalue = %s, want 42", got)
+	}
+}
+
+// A semaphore that C has made in a mapping with sem_init.
+func TestSemInitAgainstC(t *testing.T) {
+	program := compile(t)
+	_, m := mapped(t, 4096, posix.MapOptions{})
+	peer := start(t, program, "sem-init", "/mapped", "1", "0")
+	peer.Line()
+	s, err := posix.SemaphoreAt(m, 0)
+	must(t, err)
+	awaitWaiters(t, s, 1)
+	must(t, s.V())
+	if got := peer.Line(); got != "got it" {
+		t.Errorf("C says %q", got)
+	}
+	peer.Wait()
+
+	peer = start(t, program, "sem-init", "/mapped", "0", "1")
+	peer.Line()
+	_, err = posix.SemaphoreAt(m, 0)
+	wantErr(t, err, posix.ErrNotSemaphore)
+	peer.Wait()
+}
+
+// musl's semaphores are another thing of the same size, and their files are called
+// otherwise.
+func TestMuslSemaphore(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("musl-gcc makes programs for amd64")
+	}
+	program := compile(t, "musl-gcc", "-static")
+	output(t, program, "sem-create", "/musl", "1")
+	_, err := posix.OpenSemaphore("/musl")
+	wantErr(t, err, fs.ErrNotExist)
+	must(t, os.Rename("/dev/shm/musl", "/dev/shm/sem.musl"))
+	defer posix.UnlinkSemaphore("/musl")
+	_, err = posix.OpenSemaphore("/musl")
+	wantErr(t, err, posix.ErrNotSemaphore)
+	if !strings.Contains(fmt.Sprint(err), "musl") {
+		t.Errorf("error %q does not tell of musl", err)
+	}
+}
+
+// playLock takes and gives a semaphore for ever.
+func playLock(args []string) error {
+	s, err := posix.OpenSemaphore(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for {
+		if err := errors.Join(s.P(context.Background()), s.V()); err != nil {
+			return err
+		}
+	}
+}
+
+// playConsume takes from a semaphore for ever.
+func playConsume(args []string) error {
+	s, err := posix.OpenSemaphore(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for {
+		if err := s.P(context.Background()); err != nil {
+			return err
+		}
+	}
+}
+
+// playWait waits for a semaphore once.
+func playWait(args []string) error {
+	s, err := posix.OpenSemaphore(args[0])
+	if err != nil {
+		return err
+	}
+	err = s.P(context.Background())
+	fmt.Println("got it")
+	return err
+}
+
+// killer starts a process that uses the semaphore as the other side.
+func killers(t *testing.T, name string) map[string]func() *ipctest.Process {
+	program := compile(t)
+	create(t, "/killed", 4096)
+	return map[string]func() *ipctest.Process{
+		"C":  func() *ipctest.Process { return start(t, program, "lock", name, "/killed", "1000000000") },
+		"Go": func() *ipctest.Process { return ipctest.Start(t, "lock", nil, name) },
+	}
+}
+
+// One that contends for the semaphore is killed. If it held it, it holds it for ever
+// (that is what POSIX semaphores are), and the test gives it back. If it did not,
+// whoever waits gets it, even if the killed process did not come to wake it.
+func TestKilledContender(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	rounds := 60
+	if testing.Short() {
+		rounds = 5
+	}
+	s := createSemaphore(t, "/kill", 1)
+	for name, start := range killers(t, "/kill") {
+		t.Run(name, func(t *testing.T) {
+			lost := 0
+			for range rounds {
+				peer := start()
+				peer.Line()
+				stop, done := make(chan struct{}), make(chan error, 1)
+				go func() { // contends until told to stop
+					for {
+						select {
+						case <-stop:
+							done <- nil
+							return
+						default:
+							if err := errors.Join(s.P(context.Background()), s.V()); err != nil {
+								done <- err
+								return
+							}
+						}
+					}
+				}()
+				time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
+				peer.Kill()
+				close(stop)
+				select {
+				case err := <-done:
+					must(t, err)
+				case <-time.After(5 * time.Second / 2):
+					// It held the semaphore when it died: nobody else has it, and it is 0.
+					wantValue(t, s, 0)
+					lost++
+					must(t, s.V())
+					must(t, <-done)
+				}
+				if v, _ := s.Value(); v == 0 { // it held it, and nobody waited
+					lost++
+					must(t, s.V())
+				}
+				wantValue(t, s, 1)
+			}
+			t.Logf("%d of %d held the semaphore when they were killed", lost, rounds)
+		})
+	}
+}
+
+// One that waits is killed: it stays counted, and those who wait after it still get
+// what they wait for.
+func TestKilledWaiter(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	s := createSemaphore(t, "/kill", 0)
+	const killed = 10
+	for n := range killed {
+		p := ipctest.Start(t, "wait", nil, "/kill")
+		awaitWaiters(t, s, n+1)
+		p.Kill()
+	}
+	wantValue(t, s, 0)
+	p := ipctest.Start(t, "wait", nil, "/kill")
+	awaitWaiters(t, s, killed+1)
+	must(t, s.V())
+	if got := p.Line(); got != "got it" {
+		t.Errorf("the other says %q", got)
+	}
+	p.Wait()
+	awaitWaiters(t, s, killed)
+}
+
+// A wake-up that never came: the value was added by one who was killed before it
+// could wake. The waiter finds it by itself.
+func TestLostWakeUp(t *testing.T) {
+	_, m := mapped(t, 4096, posix.MapOptions{})
+	s, err := posix.InitSemaphore(m, 0, 0)
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- s.P(t.Context()) }()
+	awaitWaiters(t, s, 1)
+	value := []byte{1}
+	off := int64(0)
+	switch {
+	case runtime.GOARCH == "s390x":
+		off = 7
+	case strconv.IntSize == 32:
+		value[0] = 1<<1 | 1
+	}
+	_, err = m.WriteAt(value, off)
+	must(t, err)
+	select {
+	case err := <-done:
+		must(t, err)
+	case <-time.After(patience):
+		t.Fatal("still asleep")
+	}
+}
+
+// Consumers are killed all the time. What they took is gone, what they did not is
+// there for others, and nobody sleeps while there is something.
+func TestKilledConsumers(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	rounds := 40
+	if testing.Short() {
+		rounds = 4
+	}
+	s := createSemaphore(t, "/kill", 0)
+	for range rounds {
+		p := ipctest.Start(t, "consume", nil, "/kill")
+		p.Line()
+		stop := make(chan struct{})
+		added := make(chan error, 1)
+		go func() {
+			for {
+				select {
+				case <-stop:
+					added <- nil
+					return
+				default:
+					if err := s.V(); err != nil {
+						added <- err
+						return
+					}
+				}
+			}
+		}()
+		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+		p.Kill()
+		close(stop)
+		must(t, <-added)
+		left, err := s.Value()
+		must(t, err)
+		for range left {
+			must(t, s.PTimeout(patience))
+		}
+		wantValue(t, s, 0)
+	}
+}

@@ -1,0 +1,257 @@
+package posix
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/sysvipc/gipc/internal/futex"
+	"github.com/sysvipc/gipc/internal/memory"
+)
+
+// The sem_t of the GNU C library since 2.21 comes in two layouts. Programs of 64
+// bits have both counts in one word, in native byte order:
+//
+//	0   uint64  value in the low half, number of waiters in the high half
+//	8   int32   128 if shared between processes, 0 if not
+//
+// Those of 32 bits, which can not rely on atomic access to 64, have them apart:
+//
+//	0   uint32  value shifted left by one; the low bit is set if somebody may wait
+//	4   int32   128 if shared between processes, 0 if not
+//	8   int32   not used
+//	12  uint32  number of waiters
+//
+// That of musl has the value, a waiters' mark and, at 8, 0 if shared between
+// processes and 128 if not: just the other way round, by which it is told apart.
+type layout int
+
+// The layouts, by the bits of the programs that use them.
+const (
+	wide         layout = 64
+	narrow       layout = 32
+	nativeLayout layout = bits.UintSize
+)
+
+// SemaphoreSize is sizeof(sem_t) on this architecture in bytes.
+const SemaphoreSize = bits.UintSize / 2
+
+// size is sizeof(sem_t), all that follows the counts being zeros.
+func (l layout) size() int64 { return int64(l) / 2 }
+
+// marker is where the 128 is.
+func (l layout) marker() int { return int(l) / 8 }
+
+// shared marks a semaphore that is shared between processes: it is the difference
+// that FUTEX_PRIVATE_FLAG makes.
+const shared = 128
+
+const (
+	valueShift   = 1
+	waitersBit   = 1
+	waitersWord  = 12
+	waitersShift = 32
+	oneWaiter    = 1 << waitersShift
+)
+
+// layoutOf tells the layout of the semaphore that begins with head.
+func layoutOf(head []byte) (layout, error) {
+	for _, l := range []layout{wide, narrow} {
+		if binary.NativeEndian.Uint32(head[l.marker():]) != shared {
+			continue
+		}
+		if l > nativeLayout {
+			return 0, fmt.Errorf("%w of 32 bits, but of a 64-bit program", ErrNotSemaphore)
+		}
+		if v, _ := l.read(head); v > MaxSemaphore {
+			break
+		}
+		return l, nil
+	}
+	return 0, fmt.Errorf("%w that is shared between processes (musl's differ)", ErrNotSemaphore)
+}
+
+// read returns the value of the semaphore that begins with head, and how many wait.
+func (l layout) read(head []byte) (value, waiters int) {
+	if l == wide {
+		data := binary.NativeEndian.Uint64(head)
+		return int(uint32(data)), int(data >> waitersShift)
+	}
+	return int(binary.NativeEndian.Uint32(head) >> valueShift), int(binary.NativeEndian.Uint32(head[waitersWord:]))
+}
+
+// A word is where the counts of a semaphore are in memory.
+type word struct {
+	data  *uint64 // both counts; nil in the narrow layout
+	futex *uint32 // the half of data that holds the value; in the narrow layout the value
+	count *uint32 // the number of waiters in the narrow layout
+}
+
+// A sleeper sleeps until it is woken, as long as the word there is value. It may
+// return nil early.
+type sleeper func(word *uint32, value uint32) error
+
+// word finds the counts at offset off of r.
+func (l layout) word(r *memory.Region, off int) (word, error) {
+	if _, err := memory.Slice[byte](r, off, layoutBytes); err != nil {
+		return word{}, err
+	}
+	if l == wide {
+		data, err := memory.View[uint64](r, off)
+		if err != nil {
+			return word{}, err
+		}
+		if uintptr(unsafe.Pointer(data))%8 != 0 {
+			return word{}, ErrAlignment
+		}
+		low := unsafe.Pointer(data)
+		if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 { // big-endian
+			low = unsafe.Add(low, 4)
+		}
+		return word{data: data, futex: (*uint32)(low)}, nil
+	}
+	value, err := memory.View[uint32](r, off)
+	if err != nil {
+		return word{}, err
+	}
+	count, err := memory.View[uint32](r, off+waitersWord)
+	return word{futex: value, count: count}, err
+}
+
+// take takes one if there is one.
+func (w *word) take() bool {
+	if w.data == nil {
+		return w.takeNarrow()
+	}
+	for {
+		d := atomic.LoadUint64(w.data)
+		if uint32(d) == 0 {
+			return false
+		}
+		if atomic.CompareAndSwapUint64(w.data, d, d-1) {
+			return true
+		}
+	}
+}
+
+func (w *word) takeNarrow() bool {
+	for {
+		v := atomic.LoadUint32(w.futex)
+		if v>>valueShift == 0 {
+			return false
+		}
+		if atomic.CompareAndSwapUint32(w.futex, v, v-1<<valueShift) {
+			return true
+		}
+	}
+}
+
+// give adds one, if it fits, and tells whether somebody must be woken (wake).
+// Once it has added it must not look at the semaphore again: who took it may have
+// removed it.
+func (w *word) give() (fits, waited bool) {
+	if w.data == nil {
+		return w.giveNarrow()
+	}
+	for {
+		d := atomic.LoadUint64(w.data)
+		if uint32(d) >= MaxSemaphore {
+			return false, false
+		}
+		if atomic.CompareAndSwapUint64(w.data, d, d+1) {
+			return true, d>>waitersShift != 0
+		}
+	}
+}
+
+func (w *word) giveNarrow() (fits, waited bool) {
+	for {
+		v := atomic.LoadUint32(w.futex)
+		if v>>valueShift == MaxSemaphore {
+			return false, false
+		}
+		if atomic.CompareAndSwapUint32(w.futex, v, v+1<<valueShift) {
+			return true, v&waitersBit != 0
+		}
+	}
+}
+
+// wake wakes one of those who sleep. An address that is not mapped any more wakes
+// nobody, and does no harm.
+func (w *word) wake() { futex.Wake(w.futex, 1) }
+
+func (w *word) value() int {
+	if w.data == nil {
+		return int(atomic.LoadUint32(w.futex) >> valueShift)
+	}
+	return int(uint32(atomic.LoadUint64(w.data)))
+}
+
+func (w *word) waiters() int {
+	if w.data == nil {
+		return int(atomic.LoadUint32(w.count))
+	}
+	return int(atomic.LoadUint64(w.data) >> waitersShift)
+}
+
+// sleep takes one, and sleeps until it can. While it does it is counted as a
+// waiter, so that who adds one knows to wake it.
+func (w *word) sleep(sleep sleeper) error {
+	if w.data == nil {
+		return w.sleepNarrow(sleep)
+	}
+	for d := atomic.AddUint64(w.data, oneWaiter); ; d = atomic.LoadUint64(w.data) {
+		if uint32(d) > 0 {
+			if atomic.CompareAndSwapUint64(w.data, d, d-1-oneWaiter) {
+				return nil
+			}
+			continue
+		}
+		if err := sleep(w.futex, 0); err != nil {
+			atomic.AddUint64(w.data, math.MaxUint64-oneWaiter+1)
+			return err
+		}
+	}
+}
+
+// sleepNarrow has to keep the bit that tells of waiters and their number alike,
+// which can not be changed together. The bit may be set when nobody waits: that
+// costs a system call. It must not stay clear when somebody does.
+func (w *word) sleepNarrow(sleep sleeper) (err error) {
+	atomic.AddUint32(w.count, 1)
+	defer w.leaveNarrow()
+	for {
+		v := atomic.LoadUint32(w.futex)
+		switch {
+		case v&waitersBit == 0:
+			atomic.CompareAndSwapUint32(w.futex, v, v|waitersBit)
+		case v>>valueShift == 0:
+			if err := sleep(w.futex, waitersBit); err != nil {
+				return err
+			}
+		case atomic.CompareAndSwapUint32(w.futex, v, v-1<<valueShift):
+			return nil
+		}
+	}
+}
+
+// leaveNarrow counts a waiter out. The last one clears the bit, and does so before
+// it is counted out, so that a new waiter finds it clear and sets it. If it was not
+// the last one after all it sets the bit again and wakes those who may have been
+// forgotten meanwhile.
+func (w *word) leaveNarrow() {
+	last := atomic.LoadUint32(w.count) == 1
+	if last {
+		atomic.AndUint32(w.futex, ^uint32(waitersBit))
+	}
+	others := atomic.AddUint32(w.count, math.MaxUint32)
+	if !last || others == 0 {
+		return
+	}
+	if v := atomic.OrUint32(w.futex, waitersBit) >> valueShift; v > 0 {
+		futex.Wake(w.futex, int(v))
+	}
+}
