@@ -56,7 +56,7 @@ func attach(c *cli.Context) error {
 	}
 	mem, err := segment.Attach(options)
 	if err != nil {
-		return err
+		return badAddress(err, segment, options)
 	}
 	if found {
 		err = runAttached(argv, segment)
@@ -66,9 +66,18 @@ func attach(c *cli.Context) error {
 	return errors.Join(err, mem.Detach())
 }
 
-// interruptible returns a context that is done when the user wants to stop.
-func interruptible(parent context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+// badAddress explains what an address has to be, where that is what is wrong.
+func badAddress(err error, segment sysv.Segment, o sysv.AttachOptions) error {
+	if _, unknown := segment.Stat(); o.Addr == 0 || unknown != nil || !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return fmt.Errorf("segment %d can not be attached at %#x: an address has to be a multiple of the page size (%d), and free", segment, o.Addr, os.Getpagesize())
+}
+
+// interruptible returns a context that is done when the user wants to stop, or when
+// one of more comes.
+func interruptible(parent context.Context, more ...os.Signal) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(parent, append(more, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)...)
 }
 
 func hold(c *cli.Context, mem *sysv.Attachment) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -65,8 +66,8 @@ func demoConfig(c *cli.Context, key, semKey sysv.Key) (demo.Config, error) {
 	}
 	var err error
 	config.Size, err = command.SizeFlag(c, "size")
-	if c.Bool("classic") && !c.IsSet("size") {
-		config.Size = demo.ClassicSize
+	if err == nil && !c.Bool("classic") && config.Size < demo.MinSize {
+		err = command.Usagef("--size: the demo needs a segment of %d bytes at least", demo.MinSize)
 	}
 	return config, err
 }
@@ -84,7 +85,7 @@ func demoWriter(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible(c.Context)
+	ctx, stop := demoContext(c.Context)
 	defer stop()
 	if c.Bool("classic") {
 		return classicWriter(ctx, c, config)
@@ -95,6 +96,15 @@ func demoWriter(c *cli.Context) error {
 	}
 	err = passLines(ctx, c, session.Writer(os.Getpid()))
 	return errors.Join(endOf(ctx, err), session.Leave())
+}
+
+// demoContext returns a context that is done when the user wants to stop, nobody
+// listens any more, or the parent is gone: whoever is killed by a broken pipe can
+// not remove what there is.
+func demoContext(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := interruptible(parent, syscall.SIGPIPE)
+	ctx, cancel := withParent(ctx)
+	return ctx, func() { cancel(); stop() }
 }
 
 // endOf makes nothing of an error that only says that the user wanted to stop.
@@ -148,7 +158,7 @@ func demoReader(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible(c.Context)
+	ctx, stop := demoContext(c.Context)
 	defer stop()
 	if c.Bool("classic") {
 		return classicReader(ctx, c, config)

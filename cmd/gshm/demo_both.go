@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,7 +45,7 @@ func demoBoth(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible(c.Context)
+	ctx, stop := demoContext(c.Context)
 	defer stop()
 	stage, err := openStage(ctx, c, config)
 	if err != nil {
@@ -79,6 +78,9 @@ type stage struct {
 	segment sysv.Segment
 	set     sysv.Set
 	leave   func() error
+	// awaitReader waits for the reader; nil in the classic protocol, which does not
+	// know whether there is one.
+	awaitReader func(context.Context) error
 }
 
 func openStage(ctx context.Context, c *cli.Context, config demo.Config) (*stage, error) {
@@ -87,13 +89,16 @@ func openStage(ctx context.Context, c *cli.Context, config demo.Config) (*stage,
 		if err != nil {
 			return nil, err
 		}
-		return &stage{c, config, pair.Segment(), pair.Set(), func() error { return pair.Close(true) }}, nil
+		return &stage{c: c, config: config, segment: pair.Segment(), set: pair.Set(), leave: func() error { return pair.Close(true) }}, nil
 	}
 	session, err := demo.Join(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	return &stage{c, config, session.Segment(), session.Set(), session.Leave}, nil
+	return &stage{
+		c: c, config: config, segment: session.Segment(), set: session.Set(),
+		leave: session.Leave, awaitReader: session.AwaitReader,
+	}, nil
 }
 
 func (s *stage) close() error { return s.leave() }
@@ -110,41 +115,72 @@ var errEarly = errors.New("the demo ended too early")
 func (s *stage) play(ctx context.Context, pause time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	runtime.LockOSThread() // the halves are told to end when this thread does
-	defer runtime.UnlockOSThread()
+	tied, err := newLifeline()
+	if err != nil {
+		return err
+	}
+	defer tied.close()
 	s.say("demo", "segment %d with key %v and semaphore set %d with key %v", s.segment, s.config.Key, s.set, s.config.SemKey)
 
-	var actors []*actor
-	for _, half := range []string{"reader", "writer"} {
-		a, err := s.start(ctx, half)
-		if err == nil {
-			actors = append(actors, a)
-			err = s.awaitReady(ctx, a)
-		}
-		if err != nil {
-			cancel()
-			return errors.Join(err, wait(actors))
-		}
+	actors, err := s.startBoth(ctx, tied)
+	if err == nil {
+		err = s.pass(ctx, pause, actors[1], actors[0])
 	}
-	err := s.pass(ctx, pause, actors[1], actors[0])
-	if err != nil { // the one that is left is not to wait for the other
+	if err != nil { // whoever is left is not to wait for the other
 		cancel()
 	}
 	return errors.Join(err, wait(actors))
 }
 
-// awaitReady waits for the first words of a half that speaks the classic protocol.
-// There the reader clears the semaphore, and with it whatever was written before.
-func (s *stage) awaitReady(ctx context.Context, a *actor) error {
-	if !s.c.Bool("classic") {
-		return nil
+// startBoth starts the reader, waits until it is there, and starts the writer. What
+// was started is returned with an error too.
+func (s *stage) startBoth(ctx context.Context, tied lifeline) (actors []*actor, err error) {
+	for _, half := range []string{"reader", "writer"} {
+		a, err := s.start(ctx, tied, half)
+		if err != nil {
+			return actors, err
+		}
+		actors = append(actors, a)
+		switch {
+		case s.awaitReader == nil:
+			err = s.awaitWords(ctx, a)
+		case half == "reader":
+			err = s.awaitReading(ctx, a)
+		}
+		if err != nil {
+			return actors, err
+		}
 	}
+	return actors, nil
+}
+
+// awaitWords waits for the first words of a half that speaks the classic protocol.
+// There the reader clears the semaphore, and with it whatever was written before.
+func (s *stage) awaitWords(ctx context.Context, a *actor) error {
 	line, ok := <-a.lines
 	if !ok {
 		return early(ctx)
 	}
 	s.say(a.name, "%s", line)
 	return nil
+}
+
+// awaitReading waits until the reader reads, or is gone.
+func (s *stage) awaitReading(ctx context.Context, reader *actor) error {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-reader.over:
+			stop()
+		case <-waiting.Done():
+		}
+	}()
+	err := s.awaitReader(waiting)
+	if errors.Is(err, context.Canceled) {
+		return early(ctx)
+	}
+	return err
 }
 
 func (s *stage) pass(ctx context.Context, pause time.Duration, writer, reader *actor) error {
@@ -213,7 +249,7 @@ type actor struct {
 	err   error
 }
 
-func (s *stage) start(ctx context.Context, half string) (*actor, error) {
+func (s *stage) start(ctx context.Context, tied lifeline, half string) (*actor, error) {
 	args := []string{
 		"demo", half,
 		"--key", s.config.Key.String(), "--sem-key", s.config.SemKey.String(), "--size", strconv.FormatInt(s.config.Size, 10),
@@ -223,7 +259,8 @@ func (s *stage) start(ctx context.Context, half string) (*actor, error) {
 	}
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Args[0] = "gshm"
-	cmd.SysProcAttr = endWithParent()
+	cmd.SysProcAttr = ownGroup()
+	tied.tie(cmd)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Stderr = os.Stderr
@@ -260,6 +297,8 @@ func (a *actor) attend(stdout io.Reader) {
 // One that was cancelled ends well.
 func wait(actors []*actor) (err error) {
 	for _, a := range actors {
+		for range a.lines { // what nobody is there to hear any more
+		}
 		<-a.over
 		if a.err != nil && !errors.Is(a.err, context.Canceled) {
 			err = errors.Join(err, fmt.Errorf("%s: %w", a.name, a.err))

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,6 +35,10 @@ func parseRef(arg string) (ref.Ref, error) {
 	r, err := ref.Parse(arg)
 	if err == nil && r.Form == ref.ByName {
 		err = fmt.Errorf("%q is the name of a POSIX object; gshm works with System V segments", arg)
+	}
+	// A REF may be written as it should be, but its file be missing.
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return r, err
 	}
 	return r, command.Usage(err)
 }

@@ -1,0 +1,94 @@
+package integration_test
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// cReader and cWriter compile the programs of the textbook as they are printed
+// there, with semaphore functions that use SEM_UNDO or not.
+func cReader(t *testing.T, undo string) []string { return compileClassic(t, "reader", undo) }
+func cWriter(t *testing.T, undo string) []string { return compileClassic(t, "writer", undo) }
+
+func compileClassic(t *testing.T, name, undo string) []string {
+	t.Helper()
+	return []string{ipctest.Compile(t, "testdata/classic/"+name+".c", "testdata/classic/sem.c", "-w", "-DUNDO="+undo)}
+}
+
+// testClassicPair has a writer and a reader exchange two lines and the end, after
+// which the reader removes both objects. The reader is given time: nothing in this
+// protocol keeps a writer from overwriting what was not read.
+func testClassicPair(t *testing.T, writer, reader []string) {
+	r := start(t, reader...)
+	r.hear(`^Memory attached at 0x[0-9a-f]+$`)
+	awaitSet(t)
+	set := theSet(t)
+	waiters(t, set, 1)
+	segment := only(t, collect(t, sysv.Segments()))
+	want(t, "key and size", []any{segment.Key, segment.Size}, []any{sysv.Key(1234), 4096})
+
+	w := start(t, writer...)
+	w.hear(`^Memory attached at 0x[0-9a-f]+$`)
+	for _, line := range []string{"hello", "你好, end"} {
+		w.tell(line)
+		want(t, "line", r.line(), "You wrote: "+line)
+		waiters(t, set, 1)
+	}
+	w.tell("end of it") // all that begins with end is one
+	want(t, "the rest", r.ends(0), "You wrote: end of it\n")
+	w.ends(0)
+	r.says("")
+	w.says("")
+}
+
+// testClassicRefuses writes what the classic protocol can not pass whole.
+func testClassicRefuses(t *testing.T, gshm string) {
+	reader := start(t, gshm, "demo", "reader", "--classic")
+	reader.hear("^Memory")
+
+	writer := start(t, gshm, "demo", "writer", "--classic")
+	writer.tell(strings.Repeat("x", 4095))
+	writer.ends(1)
+	writer.says(`gshm: a line of 4095 bytes does not fit: the classic protocol passes at most 4094\n`)
+
+	writer = start(t, gshm, "demo", "writer", "--classic")
+	writer.tell("a\x00b")
+	writer.ends(1)
+	writer.says(`gshm: a line with a zero byte can not be passed: the classic protocol ends a line there\n`)
+
+	// The longest that fits; the reader has not gone away.
+	writer = start(t, gshm, "demo", "writer", "--classic")
+	writer.tell(strings.Repeat("x", 4094))
+	want(t, "line", reader.line(), "You wrote: "+strings.Repeat("x", 4094))
+	waiters(t, theSet(t), 1)
+	writer.tell("end")
+	writer.ends(0)
+	want(t, "the rest", reader.ends(0), wrote("end"))
+}
+
+// testClassicInterrupted: whoever is last removes what is there.
+func testClassicInterrupted(t *testing.T, gshm string) {
+	for range 2 {
+		reader := start(t, gshm, "demo", "reader", "--classic")
+		reader.hear("^Memory")
+		writer := start(t, gshm, "demo", "writer", "--classic")
+		writer.hear("^Memory")
+		writer.signal(unix.SIGINT)
+		writer.ends(0)
+		waiters(t, theSet(t), 1) // the reader is still there
+		reader.signal(unix.SIGTERM)
+		reader.ends(0)
+		if left := objects(t.Fatal); left != nil {
+			t.Errorf("left behind: %s", left)
+		}
+	}
+	// A writer alone, whose input ends.
+	writer := start(t, gshm, "demo", "writer", "--classic")
+	writer.feed("")
+	writer.ends(0)
+}

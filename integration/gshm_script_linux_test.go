@@ -1,0 +1,231 @@
+package integration_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// TestGshm runs the scripts in testdata/gshm.
+func TestGshm(t *testing.T) { runScripts(t, "gshm") }
+
+// runScripts runs the scripts that test a command, each in an IPC namespace of its
+// own, at whose end nothing may be left. testdata/README tells of their language.
+func runScripts(t *testing.T, command string) {
+	bin := install(t, command)
+	writeFile(t, filepath.Join(bin, "nobody"), asNobody)
+	writeFile(t, filepath.Join(bin, "full"), toFullDevice)
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", command),
+		Setup:         func(env *testscript.Env) error { return setUp(env, bin) },
+		Condition:     condition,
+		UpdateScripts: false,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			command:       func(ts *testscript.TestScript, neg bool, args []string) { succeed(ts, neg, command, args) },
+			"fails":       func(ts *testscript.TestScript, neg bool, args []string) { fail(ts, neg, 1, command, args) },
+			"misused":     func(ts *testscript.TestScript, neg bool, args []string) { fail(ts, neg, 2, command, args) },
+			"status":      exitStatus,
+			"keep":        keep,
+			"await":       await,
+			"attachments": attachments,
+			"unchanged":   unchanged,
+			"sysctl":      sysctl,
+		},
+	})
+}
+
+// asNobody runs a program as a user who owns nothing.
+const asNobody = `#!/bin/sh
+exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"
+`
+
+// toFullDevice runs a program that can not write its output.
+const toFullDevice = `#!/bin/sh
+exec "$@" >/dev/full
+`
+
+func writeFile(t *testing.T, name, contents string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(contents), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setUp(env *testscript.Env, bin string) error {
+	if err := enterNamespace(); err != nil {
+		return err
+	}
+	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	env.Setenv("TZ", "UTC")
+	env.Setenv("LC_ALL", "C")
+	env.Defer(func() {
+		if failed, ok := env.T().(testscript.TFailed); ok && failed.Failed() {
+			return
+		}
+		if left := objects(env.T().Fatal); len(left) > 0 {
+			env.T().Fatal("left behind: ", strings.Join(left, "\n"))
+		}
+	})
+	return nil
+}
+
+// condition knows [root]: whether the test can act as two users and set limits.
+func condition(name string) (bool, error) {
+	if name != "root" {
+		return false, fmt.Errorf("no condition %q", name)
+	}
+	if _, err := exec.LookPath("setpriv"); err != nil || os.Getuid() != 0 {
+		return false, nil
+	}
+	uids, err := os.ReadFile("/proc/self/uid_map")
+	fields := strings.Fields(string(uids))
+	return err == nil && len(fields) == 3 && fields[2] != "1", nil
+}
+
+// succeed is the command itself: it must exit with 0 and say nothing on stderr.
+func succeed(ts *testscript.TestScript, neg bool, command string, args []string) {
+	if neg {
+		ts.Fatalf("say fails or misused, and the message")
+	}
+	if status := run(ts, command, args...); status != 0 {
+		ts.Fatalf("exit status %d: %s", status, ts.ReadFile("stderr"))
+	}
+	if stderr := ts.ReadFile("stderr"); stderr != "" {
+		ts.Fatalf("stderr: %s", stderr)
+	}
+}
+
+// run runs a program and returns its exit status.
+func run(ts *testscript.TestScript, program string, args ...string) int {
+	err := ts.Exec(program, args...)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%s: %v", program, err)
+	}
+	if exit != nil {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// fail is "fails COMMAND ARG... => MESSAGE" and "misused ...".
+func fail(ts *testscript.TestScript, neg bool, want int, command string, args []string) {
+	arrow := slices.Index(args, "=>")
+	if neg || arrow < 1 || arrow == len(args)-1 {
+		ts.Fatalf("usage: fails|misused COMMAND ARG... => MESSAGE")
+	}
+	before := objects(fatal(ts))
+	status := run(ts, args[0], args[1:arrow]...)
+	if status != want {
+		ts.Fatalf("exit status %d, want %d", status, want)
+	}
+	if stdout := ts.ReadFile("stdout"); stdout != "" {
+		ts.Fatalf("stdout: %q", stdout)
+	}
+	wantOneLine(ts, command+": "+strings.Join(args[arrow+1:], " "))
+	wantSame(ts, before)
+}
+
+func fatal(ts *testscript.TestScript) func(...any) {
+	return func(args ...any) { ts.Fatalf("%s", fmt.Sprint(args...)) }
+}
+
+// wantOneLine checks that stderr is exactly one line, which is message; a star in
+// it stands for anything.
+func wantOneLine(ts *testscript.TestScript, message string) {
+	pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(message), `\*`, `[^\n]*`) + "\n$"
+	if got := ts.ReadFile("stderr"); !regexp.MustCompile(pattern).MatchString(got) {
+		ts.Fatalf("stderr:\n got %s\nwant %s", got, message)
+	}
+}
+
+// wantSame checks that the objects are those of before.
+func wantSame(ts *testscript.TestScript, before []string) {
+	if after := objects(fatal(ts)); !slices.Equal(before, after) {
+		ts.Fatalf("the objects have changed:\nbefore %s\nafter  %s", strings.Join(before, "\n       "), strings.Join(after, "\n       "))
+	}
+}
+
+// exitStatus is "status N COMMAND ARG...".
+func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND ARG...")
+	}
+	if status := run(ts, args[1], args[2:]...); strconv.Itoa(status) != args[0] {
+		ts.Fatalf("exit status %d, want %s", status, args[0])
+	}
+}
+
+// keep is "keep NAME": what the last command printed becomes the variable.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSuffix(ts.ReadFile("stdout"), "\n"))
+}
+
+// await is "await PATTERN FILE": it waits until a line of the file matches.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await PATTERN FILE")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	var contents []byte
+	err := eventually(func() bool {
+		contents, _ = os.ReadFile(ts.MkAbs(args[1])) // it may not be there yet
+		return pattern.Match(contents)
+	})
+	if err != nil {
+		ts.Fatalf("await %s: %v; %s holds %q", args[0], err, args[1], contents)
+	}
+}
+
+// attachments is "attachments ID N": it waits until the segment has so many.
+func attachments(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: attachments ID N")
+	}
+	id, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var info sysv.SegmentInfo
+	err = eventually(func() bool {
+		info, err = sysv.Segment(id).Stat()
+		ts.Check(err)
+		return strconv.FormatUint(info.NAttch, 10) == args[1]
+	})
+	if err != nil {
+		ts.Fatalf("segment %d has %d attachments, want %s: %v", id, info.NAttch, args[1], err)
+	}
+}
+
+// unchanged is "unchanged COMMAND ARG...": it must succeed, say nothing on stderr,
+// and leave all objects as they are.
+func unchanged(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: unchanged COMMAND ARG...")
+	}
+	before := objects(fatal(ts))
+	succeed(ts, neg, args[0], args[1:])
+	wantSame(ts, before)
+}
+
+// sysctl is "sysctl NAME VALUE...", for the script's own namespace.
+func sysctl(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sysctl NAME VALUE...")
+	}
+	name := filepath.Join("/proc/sys", strings.ReplaceAll(args[0], ".", "/"))
+	ts.Check(os.WriteFile(name, []byte(strings.Join(args[1:], " ")), 0))
+}

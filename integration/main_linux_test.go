@@ -1,0 +1,130 @@
+// Package integration_test runs the commands and packages against the real kernel
+// and real foreign programs.
+package integration_test
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func TestMain(m *testing.M) { ipctest.Main(m) }
+
+// patience is how long a test waits for what should happen at once.
+const patience = 60 * time.Second
+
+// enterNamespace gives the calling goroutine an IPC namespace of its own, also for
+// the programs that it starts. It never gives its thread back, which therefore ends
+// with the goroutine; the namespace, and all in it, ends with the last of them.
+func enterNamespace() error {
+	runtime.LockOSThread()
+	return unix.Unshare(unix.CLONE_NEWIPC)
+}
+
+// inNamespace makes t a parallel test in an IPC namespace of its own. It fails if
+// anything is left there at its end.
+func inNamespace(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	if err := enterNamespace(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, object := range objects(t.Fatal) {
+			t.Errorf("left behind: %s", object)
+		}
+	})
+}
+
+// objects describes all objects of the calling goroutine's namespace, and what the
+// small segments hold, but not who used them when.
+func objects(fatal func(...any)) (all []string) {
+	for i, err := range sysv.Segments() {
+		if err != nil {
+			fatal(err)
+		}
+		i.ATime, i.DTime, i.LPID = time.Time{}, time.Time{}, 0
+		all = append(all, fmt.Sprintf("segment %+v holding %s", i, digest(i)))
+	}
+	for i, err := range sysv.Sets() {
+		if err != nil {
+			fatal(err)
+		}
+		values, _ := sysv.Set(i.ID).Values()
+		all = append(all, fmt.Sprintf("semaphore set %+v with %v", i, values))
+	}
+	for i, err := range sysv.Queues() {
+		if err != nil {
+			fatal(err)
+		}
+		all = append(all, fmt.Sprintf("message queue %+v", i))
+	}
+	return all
+}
+
+func digest(i sysv.SegmentInfo) string {
+	const small = 1 << 20
+	if i.Size > small {
+		return "much"
+	}
+	mem, err := sysv.Segment(i.ID).Attach(sysv.AttachOptions{ReadOnly: true})
+	if err != nil {
+		return "what can not be seen: " + err.Error()
+	}
+	defer mem.Detach()
+	h := fnv.New64a()
+	_, _ = h.Write(mem.Bytes()) // never fails
+	return fmt.Sprintf("%x", h.Sum64())
+}
+
+// install builds commands of this module and returns the directory that holds
+// them, open to every user. If the tests look for races, so do the commands.
+func install(t *testing.T, commands ...string) string {
+	t.Helper()
+	ipctest.SkipUnderQEMU(t, "it would run the commands of this machine")
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"build", "-o", dir + "/"}
+	if underRace() {
+		args = append(args, "-race")
+	}
+	for _, command := range commands {
+		args = append(args, "../cmd/"+command)
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return dir
+}
+
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// eventually waits until condition holds. It is for what gives no event to wait
+// for, as the kernel's counters.
+func eventually(condition func() bool) error {
+	for began := time.Now(); !condition(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			return errors.New("it did not happen in time")
+		}
+	}
+	return nil
+}

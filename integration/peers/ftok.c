@@ -1,0 +1,12 @@
+// ftok prints the key that ftok(3) makes of each file and project number that it
+// is given: ftok PROJ FILE [PROJ FILE]...
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ipc.h>
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i += 2)
+		printf("%d\n", (int)ftok(argv[i + 1], atoi(argv[i])));
+	return 0;
+}

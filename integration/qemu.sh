@@ -1,0 +1,52 @@
+#!/bin/sh
+# Runs tests of packages that stand on the kernel's ABI under qemu-user, for other
+# architectures:
+#
+#	integration/qemu.sh [ARCHITECTURE]...
+#
+# Architectures are those of Go. Packages are those of $PACKAGES. Debian has qemu in
+# qemu-user-static, and for the layouts of structures the compilers in gcc-*; what
+# is missing is told as SKIPPED.
+#
+# One package is tested after the other, since all are in one namespace.
+#
+# Faults of qemu itself, for which tests are skipped (ipctest.SkipUnderQEMU):
+#   - /proc/self/exe is qemu, so a test can not start itself again: no second
+#     process, and the namespace is made here;
+#   - SHM_STAT_ANY, SEM_STAT_ANY and MSG_STAT_ANY are not known;
+#   - msg_lspid and msg_lrpid are read from the wrong place;
+#   - on s390x the mode is read from the wrong place;
+#   - on mips (big-endian) the halves of msg_stime, msg_rtime and msg_ctime are
+#     swapped;
+#   - /proc/self/maps, mprotect(2) and resident pages are those of the emulation;
+#   - a SIGBUS comes without its address, so Go takes it for a nil pointer.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+packages=${PACKAGES:-./sysv ./internal/abi ./internal/memory ./internal/interrupt}
+[ $# -gt 0 ] || set -- arm64 arm riscv64 ppc64le s390x mips mipsle
+unshare='unshare --ipc'
+[ "$(id -u)" = 0 ] || unshare='unshare --ipc --map-root-user'
+
+failed=
+for arch; do
+	case $arch in
+	arm64) qemu=aarch64 ;;
+	mipsle) qemu=mipsel ;;
+	mips64le) qemu=mips64el ;;
+	loong64) qemu=loongarch64 ;;
+	*) qemu=$arch ;;
+	esac
+	qemu=$(command -v qemu-$qemu-static || command -v qemu-$qemu) || {
+		echo "SKIPPED: $arch: no qemu-user; install qemu-user-static"
+		continue
+	}
+	echo "$arch:"
+	# shellcheck disable=SC2086 # lists of words
+	GIPC_TEST_NAMESPACE=1 GIPC_TEST_QEMU=$arch CGO_ENABLED=0 GOARCH=$arch \
+		$unshare go test -p 1 -short -exec "$qemu" $packages || failed="$failed $arch"
+done
+[ -z "$failed" ] || {
+	echo "failed:$failed" >&2
+	exit 1
+}
