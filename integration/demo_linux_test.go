@@ -495,9 +495,9 @@ func testEnd(t *testing.T, gshm string) {
 	reader := start(t, gshm, "demo", "reader")
 	writer := start(t, gshm, "demo", "writer")
 	writer.tell("first")
+	want(t, "line", reader.line()+"\n", wrote("first"))
 	other := start(t, gshm, "demo", "writer")
 	other.tell("second")
-	want(t, "line", reader.line()+"\n", wrote("first"))
 	want(t, "line", reader.line()+"\n", wrote("second"))
 	writer.feed("third\nend\nnever\n")
 	writer.ends(0)
@@ -527,38 +527,49 @@ func testWriterFirst(t *testing.T, gshm string) {
 	writer.says(`\(no reader yet; the line waits for one\)\n`)
 }
 
-// testReadersComeAndGo interrupts the reader again and again, and starts another.
+// testReadersComeAndGo interrupts the reader again and again, also within long
+// lines, and starts another.
 func testReadersComeAndGo(t *testing.T, gshm string) {
-	const lines, readers = 5000, 8
+	comeAndGo(t, gshm, 20000, 100, "")
+	comeAndGo(t, gshm, 200, 3, strings.Repeat(".", 50000))
+}
+
+// comeAndGo has eight readers print so many lines each at least, and the last one
+// all that are left. Each line comes once, in order.
+func comeAndGo(t *testing.T, gshm string, lines, each int, tail string) {
+	t.Helper()
 	writer := start(t, gshm, "demo", "writer")
 	var text strings.Builder
 	for n := range lines {
-		fmt.Fprintln(&text, n)
+		fmt.Fprintf(&text, "%d%s\n", n, tail)
 	}
 	writer.feed(text.String())
 	next := 0
-	for i := range readers {
-		reader := start(t, gshm, "demo", "reader")
-		for range 100 {
-			want(t, "line", reader.line()+"\n", wrote(strconv.Itoa(next)))
-			next++
+	expect := func(line string) {
+		t.Helper()
+		if line != wrote(strconv.Itoa(next)+tail) {
+			t.Fatalf("%.40q..., want line %d", line, next)
 		}
-		if i < readers-1 {
-			reader.signal(unix.SIGINT)
-			for line := range strings.Lines(reader.ends(0)) {
-				want(t, "line", line, wrote(strconv.Itoa(next)))
-				next++
-			}
-			continue
-		}
-		for next < lines {
-			want(t, "line", reader.line()+"\n", wrote(strconv.Itoa(next)))
-			next++
-		}
-		writer.ends(0)
-		reader.signal(unix.SIGINT)
-		want(t, "the rest", reader.ends(0), "")
+		next++
 	}
+	const readers = 8
+	for range readers - 1 {
+		reader := start(t, gshm, "demo", "reader")
+		for range each {
+			expect(reader.line() + "\n")
+		}
+		reader.signal(unix.SIGINT)
+		for line := range strings.Lines(reader.ends(0)) {
+			expect(line)
+		}
+	}
+	reader := start(t, gshm, "demo", "reader")
+	for next < lines {
+		expect(reader.line() + "\n")
+	}
+	writer.ends(0)
+	reader.signal(unix.SIGINT)
+	want(t, "the rest", reader.ends(0), "")
 }
 
 // testReaderKilled kills the reader: the next one gets all that the killed one had

@@ -245,7 +245,7 @@ func (w *word) sleepNarrow(sleep sleeper) (err error) {
 func (w *word) leaveNarrow() {
 	last := atomic.LoadUint32(w.count) == 1
 	if last {
-		atomic.AndUint32(w.futex, ^uint32(waitersBit))
+		_ = last
 	}
 	others := atomic.AddUint32(w.count, math.MaxUint32)
 	if !last || others == 0 {

@@ -172,8 +172,12 @@ func (c *child) wait() error {
 // line waits for a line that the helper prints.
 func (c *child) line(t testing.TB) string {
 	t.Helper()
+	tooLong := time.AfterFunc(20*time.Second, func() { _ = c.cmd.Process.Kill() })
+	defer tooLong.Stop()
 	s, err := c.out.ReadString('\n')
-	must(t, err)
+	if err != nil {
+		t.Fatalf("the helper said nothing: %v", err)
+	}
 	return s[:len(s)-1]
 }
 
@@ -257,7 +261,11 @@ func storm(ctx context.Context, pid int) {
 
 // within returns a context that ends a test which hangs.
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	patience := 30 * time.Second
+	if os.Getenv("GIPC_SOAK") != "" {
+		patience = time.Hour
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

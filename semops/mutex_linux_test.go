@@ -54,11 +54,14 @@ func TestMutex(t *testing.T) {
 func TestMutexReset(t *testing.T) {
 	w := newWorld(t, semops.MutexValues())
 	mu := newMutex(t, w.set)
-	must(t, mu.Lock(within(t)))
-	must(t, w.set.SetValues(semops.MutexValues()))
-	mustBe(t, mu.Unlock(), semops.ErrNotHeld)
-	if got := w.values(); !slices.Equal(got, semops.MutexValues()) {
-		t.Errorf("values %v", got)
+	for _, values := range [][]uint16{{1, 0}, {1, 1}} {
+		must(t, w.set.SetValues(semops.MutexValues()))
+		must(t, mu.Lock(within(t)))
+		must(t, w.set.SetValues(values))
+		mustBe(t, mu.Unlock(), semops.ErrNotHeld)
+		if got := w.values(); !slices.Equal(got, values) {
+			t.Errorf("values %v; want %v", got, values)
+		}
 	}
 }
 

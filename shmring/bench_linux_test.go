@@ -1,39 +1,211 @@
 package shmring_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// TestQuick is a look.
-func testQuick(t *testing.T) {
-	c := compileC(t, "ring")
-	const count = 3_000_000
-	for range 5 {
-		for _, kind := range []string{"go", "c"} {
-			_, f := newRing(t, 256<<10, shmring.One)
-			run := func(role string, args ...any) (out []byte, err error) {
-				if kind == "go" {
-					return goPeer(t, self(t), f, role, args...).Output()
-				}
-				return command(c, f, append([]any{role}, args...)...).Output()
-			}
-			together(func() {
-				if _, err := run("produce", count, 256); err != nil {
-					t.Error(err)
-				}
-			}, func() {
-				out, err := run("consume", 256)
-				if err != nil {
-					t.Error(err)
-				}
-				var n, ns int64
-				fmt.Sscan(string(out), &n, &ns)
-				fmt.Fprintf(os.Stderr, "%s: %.2f M/s\n", kind, float64(n)/float64(ns)*1000)
-			})
+// The benchmarks run ours and a C program of the same job in turn, in this one run,
+// and report the ratio of each pair: median, lowest and highest. SHMRING_PAIRS says
+// how many pairs (5). One turn is enough:
+//
+//	go test -run '^$' -bench . -benchtime 1x ./shmring
+
+// A contender does the job once and returns units a second.
+type contender func(b *testing.B) float64
+
+// duel runs ours and theirs alternately.
+func duel(b *testing.B, unit string, scale float64, ours, theirs contender) {
+	b.Helper()
+	pairs := 5
+	if s := os.Getenv("SHMRING_PAIRS"); s != "" {
+		pairs = number(s)
+	}
+	var ratios, us, them []float64
+	for range b.N {
+		for range pairs {
+			o, t := ours(b), theirs(b)
+			ratios, us, them = append(ratios, o/t), append(us, o/scale), append(them, t/scale)
 		}
+	}
+	slices.Sort(ratios)
+	slices.Sort(us)
+	slices.Sort(them)
+	b.ReportMetric(0, "ns/op") // of no meaning here
+	b.ReportMetric(ratios[len(ratios)/2], "ratio")
+	b.ReportMetric(ratios[0], "ratio-min")
+	b.ReportMetric(ratios[len(ratios)-1], "ratio-max")
+	b.ReportMetric(us[len(us)/2], unit+"-ours")
+	b.ReportMetric(them[len(them)/2], unit+"-theirs")
+}
+
+// rate reads "UNITS NANOSECONDS" and returns units a second.
+func rate(b *testing.B, cmd *exec.Cmd) float64 {
+	b.Helper()
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 77 {
+		b.Skip("SKIPPED: the C peer gets no IPC namespace of its own")
+	}
+	if err != nil {
+		b.Fatalf("%v: %v", cmd.Args, err)
+	}
+	var units, ns float64
+	if _, err := fmt.Sscan(string(out), &units, &ns); err != nil {
+		b.Fatalf("%v: %q: %v", cmd.Args, out, err)
+	}
+	return units / ns * 1e9
+}
+
+// between runs one consumer and some producers over a new ring. While they run this
+// process is a producer too, so that the end is not seen between two of them.
+func between(b *testing.B, capacity int, kind shmring.Producers, consume func(*os.File) *exec.Cmd, produce ...func(*os.File) *exec.Cmd) float64 {
+	b.Helper()
+	ring, f := newRing(b, capacity, kind)
+	var keeper *shmring.Producer
+	if kind == shmring.Many {
+		keeper = producer(b, ring)
+	}
+	var result float64
+	work := []func(){func() { result = rate(b, consume(f)) }}
+	for _, p := range produce {
+		work = append(work, func() { must(b, p(f)) })
+	}
+	together(work...)
+	if keeper != nil {
+		keeper.Close()
+	}
+	return result
+}
+
+func goSide(b *testing.B, role string, args ...any) func(*os.File) *exec.Cmd {
+	return func(f *os.File) *exec.Cmd { return goPeer(b, self(b), f, role, args...) }
+}
+
+func cSide(program, role string, args ...any) func(*os.File) *exec.Cmd {
+	return func(f *os.File) *exec.Cmd { return command(program, f, append([]any{role}, args...)...) }
+}
+
+const (
+	messageSize = 256
+	messageRing = 1024 * messageSize
+)
+
+// goMessages is messages of 256 bytes, copied in and copied out, from n producers.
+func goMessages(n int) contender {
+	kind := shmring.One
+	if n > 1 {
+		kind = shmring.Many
+	}
+	return func(b *testing.B) float64 {
+		const count = 8_000_000
+		var from []func(*os.File) *exec.Cmd
+		for range n {
+			from = append(from, goSide(b, "produce", count/n, messageSize))
+		}
+		return between(b, messageRing, kind, goSide(b, "consume", count), from...)
+	}
+}
+
+func messageQueue(program string, producers int) contender {
+	return func(b *testing.B) float64 {
+		return rate(b, command(program, nil, "msg", 400_000, messageSize, producers))
+	}
+}
+
+func BenchmarkMessagesAgainstC(b *testing.B) {
+	c := compileC(b, "ring")
+	duel(b, "M/s", 1e6, goMessages(1), func(b *testing.B) float64 {
+		const count = 8_000_000
+		return between(b, messageRing, shmring.One, cSide(c, "consume", count), cSide(c, "produce", count, messageSize))
+	})
+}
+
+func BenchmarkMessagesAgainstMsgsnd(b *testing.B) {
+	duel(b, "M/s", 1e6, goMessages(1), messageQueue(compileC(b, "peers"), 1))
+}
+
+func BenchmarkFourProducersAgainstMsgsnd(b *testing.B) {
+	duel(b, "M/s", 1e6, goMessages(4), messageQueue(compileC(b, "peers"), 4))
+}
+
+// BenchmarkBatchesAgainstC sends and receives 32 messages at a time.
+func BenchmarkBatchesAgainstC(b *testing.B) {
+	c := compileC(b, "ring")
+	const count = 8_000_000
+	duel(b, "M/s", 1e6, func(b *testing.B) float64 {
+		return between(b, messageRing, shmring.One, goSide(b, "consumeBatches", count), goSide(b, "produceBatches", count, messageSize))
+	}, func(b *testing.B) float64 {
+		return between(b, messageRing, shmring.One, cSide(c, "consume", count), cSide(c, "produce", count, messageSize))
+	})
+}
+
+const (
+	streamBytes = 4 << 30
+	streamRing  = 4 << 20
+	streamChunk = streamRing / 16
+)
+
+// goStream writes a stream from a buffer; how it is read is the role of the reader.
+func goStream(reader string) contender {
+	return func(b *testing.B) float64 {
+		return between(b, streamRing, shmring.One, goSide(b, reader), goSide(b, "source", streamBytes, streamChunk))
+	}
+}
+
+func BenchmarkStreamAgainstPipe(b *testing.B) {
+	peers := compileC(b, "peers")
+	duel(b, "GB/s", 1e9, goStream("sink"), func(b *testing.B) float64 {
+		return rate(b, command(peers, nil, "pipe", streamBytes/2, 64<<10))
+	})
+}
+
+func BenchmarkStreamAgainstPair(b *testing.B) {
+	peers := compileC(b, "peers")
+	duel(b, "GB/s", 1e9, goStream("sink"), func(b *testing.B) float64 {
+		return rate(b, command(peers, nil, "pair", streamBytes/4, 64<<10))
+	})
+}
+
+func memcpy(program string) contender {
+	return func(b *testing.B) float64 {
+		return rate(b, command(program, nil, "memcpy", 4*uint64(streamBytes), streamChunk, streamRing))
+	}
+}
+
+// BenchmarkStreamAgainstMemcpy copies in and copies out.
+func BenchmarkStreamAgainstMemcpy(b *testing.B) {
+	duel(b, "GB/s", 1e9, goStream("sink"), memcpy(compileC(b, "peers")))
+}
+
+// BenchmarkStreamInPlaceAgainstMemcpy copies in and reads every cache line where it
+// lies.
+func BenchmarkStreamInPlaceAgainstMemcpy(b *testing.B) {
+	duel(b, "GB/s", 1e9, goStream("sum"), memcpy(compileC(b, "peers")))
+}
+
+// BenchmarkSend is the cost of a message in one goroutine, without a peer.
+func BenchmarkSend(b *testing.B) {
+	for name, kind := range map[string]shmring.Producers{"One": shmring.One, "Many": shmring.Many} {
+		b.Run(name, func(b *testing.B) {
+			ring, _ := newRing(b, messageRing, kind)
+			p, c, ctx := producer(b, ring), consumer(b, ring), b.Context()
+			msg := make([]byte, messageSize)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := p.Send(ctx, msg); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := c.Receive(ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

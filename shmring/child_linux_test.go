@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -19,8 +21,14 @@ import (
 // arguments as testdata/ring.c and print the same.
 var roles = map[string]func(args []string) error{
 	"produce": produce,
-	"consume": func([]string) error { return consume(false) },
-	"verify":  func([]string) error { return consume(true) },
+	"consume": func(args []string) error { return consume(number(args[0]), false) },
+	"verify":  func([]string) error { return consume(0, true) },
+
+	"produceBatches": produceBatches,
+	"consumeBatches": consumeBatches,
+	"source":         source,
+	"sink":           sink,
+	"sum":            sumUp,
 
 	"numbers": sendNumbers,
 	"doomed":  doomedProducer,
@@ -72,7 +80,8 @@ func produce(args []string) error {
 	return p.Close()
 }
 
-func consume(verify bool) error {
+// consume receives expected messages, or all if that is 0.
+func consume(expected int, verify bool) error {
 	ring, err := openInherited()
 	if err != nil {
 		return err
@@ -98,10 +107,148 @@ func consume(verify bool) error {
 				return fmt.Errorf("message %d of %d bytes is wrong", count, n)
 			}
 		}
-		count++
+		if count++; count == uint64(expected) {
+			break
+		}
 	}
 	fmt.Println(count, time.Since(first).Nanoseconds())
-	return c.Close()
+	return nil // without closing, so that no producer is told before it has ended
+}
+
+const batchLength = 32
+
+func produceBatches(args []string) error {
+	count, size := number(args[0]), number(args[1])
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	p, err := ring.Producer()
+	if err != nil {
+		return err
+	}
+	batch := make([][]byte, batchLength)
+	for i := range batch {
+		batch[i] = make([]byte, size)
+	}
+	for i := 0; i < count; i += len(batch) {
+		if _, err := p.SendBatch(context.Background(), batch); err != nil {
+			return err
+		}
+	}
+	return p.Close()
+}
+
+func consumeBatches([]string) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	c, err := ring.Consumer()
+	if err != nil {
+		return err
+	}
+	var first time.Time
+	batch := make([][]byte, batchLength)
+	var held [4096]byte
+	for count := 0; ; {
+		n, err := c.ReceiveBatch(context.Background(), batch)
+		if err != nil {
+			fmt.Println(count, time.Since(first).Nanoseconds())
+			return nil
+		}
+		if count == 0 {
+			first = time.Now()
+		}
+		for _, msg := range batch[:n] {
+			copy(held[:], msg)
+		}
+		count += n
+	}
+}
+
+// source writes a stream: BYTES CHUNK.
+func source(args []string) error {
+	left, err := strconv.ParseUint(args[0], 10, 64)
+	if err != nil {
+		return err
+	}
+	chunk := bytes.Repeat([]byte{1}, number(args[1]))
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	p, err := ring.Producer()
+	if err != nil {
+		return err
+	}
+	w := p.Writer(context.Background())
+	for left > 0 {
+		n, err := w.Write(chunk[:min(uint64(len(chunk)), left)])
+		if err != nil {
+			return err
+		}
+		left -= uint64(n)
+	}
+	return w.Close()
+}
+
+// sink reads a stream by copying it out.
+func sink([]string) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	c, err := ring.Consumer()
+	if err != nil {
+		return err
+	}
+	r := c.Reader(context.Background())
+	var first time.Time
+	var total uint64
+	buf := make([]byte, ring.Capacity()/16)
+	for {
+		n, err := r.Read(buf)
+		if err != nil {
+			fmt.Println(total, time.Since(first).Nanoseconds())
+			return nil
+		}
+		if total == 0 {
+			first = time.Now()
+		}
+		total += uint64(n)
+	}
+}
+
+// sumUp reads a stream where it lies, a word of every cache line.
+func sumUp([]string) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	c, err := ring.Consumer()
+	if err != nil {
+		return err
+	}
+	var first time.Time
+	var total, sum uint64
+	for msg, err := range c.Messages(context.Background()) {
+		if err != nil {
+			return err
+		}
+		if total == 0 {
+			first = time.Now()
+		}
+		for i := 0; i+8 <= len(msg); i += 64 {
+			sum += binary.NativeEndian.Uint64(msg[i:])
+		}
+		total += uint64(len(msg))
+	}
+	fmt.Println(total, time.Since(first).Nanoseconds())
+	if sum == 0 {
+		return errors.New("nothing but zeros")
+	}
+	return nil
 }
 
 // sendNumbers is one of several producers: NUMBER COUNT.

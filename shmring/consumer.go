@@ -118,8 +118,8 @@ func (c *Consumer) take() (msg []byte, ok bool, err error) {
 	}
 	for limit := c.next + r.capacity; c.next < limit; {
 		at := c.next & r.mask
-		w := r.states[at/unit].Load()
-		if !r.current(w, c.next) || state(w) < committed {
+		w := r.state(c.next).Load()
+		if !r.current(w, c.next) || stateOf(w) < committed {
 			return nil, false, nil
 		}
 		length := r.length(w)
@@ -128,7 +128,7 @@ func (c *Consumer) take() (msg []byte, ok bool, err error) {
 			return nil, false, corrupt("record", w)
 		}
 		c.next += size
-		if state(w) == committed {
+		if stateOf(w) == committed {
 			return r.data[at : at+length : at+length], true, nil
 		}
 	}
@@ -169,13 +169,13 @@ func (c *Consumer) idle() error {
 	c.asleep = 0
 	r := c.ring
 	wake(&r.header.producersSleep)
-	w := r.states[c.next&r.mask/unit].Load()
+	w := r.state(c.next).Load()
 	switch {
 	case r.ahead(w, c.next):
 		return corrupt("record", w)
-	case r.current(w, c.next) && state(w) == claimed && r.header.slots[owner(w)].Load() == uint64(nobody):
+	case r.current(w, c.next) && stateOf(w) == claimed && r.header.slots[ownerOf(w)].Load() == uint64(nobody):
 		// Look again: it may have been committed, and the slot left, in between.
-		if r.states[c.next&r.mask/unit].Load() == w {
+		if r.state(c.next).Load() == w {
 			return corrupt("claim without an owner", w)
 		}
 	}
@@ -192,7 +192,7 @@ func (c *Consumer) end() error {
 	if joins == h.seenJoins.Load() && deaths == h.seenDeath.Load() || !r.noProducers() {
 		return nil
 	}
-	if w := r.states[c.next&r.mask/unit].Load(); r.current(w, c.next) {
+	if w := r.state(c.next).Load(); r.current(w, c.next) {
 		return nil
 	}
 	died := deaths != h.seenDeath.Load()
@@ -208,7 +208,7 @@ func (c *Consumer) end() error {
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	r := c.ring
 	return c.wait.wait(ctx, 8,
-		func() *atomic.Uint64 { return &r.states[c.next&r.mask/unit] },
+		func() *atomic.Uint64 { return r.state(c.next) },
 		func() (bool, error) {
 			if ok, err := take(); ok || err != nil {
 				return ok, err

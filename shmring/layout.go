@@ -107,9 +107,9 @@ func (g geometry) ahead(w, pos uint64) bool {
 
 func (g geometry) length(w uint64) uint64 { return w >> lapShift & g.mask }
 
-func state(w uint64) uint64 { return w & stateMask }
+func stateOf(w uint64) uint64 { return w & stateMask }
 
-func owner(w uint64) int { return int(w >> ownerShift & ownerMask) }
+func ownerOf(w uint64) int { return int(w >> ownerShift & ownerMask) }
 
 // extent returns how many bytes of data a record of length bytes takes.
 func extent(length uint64) uint64 { return max(length+unit-1, unit) &^ (unit - 1) }
@@ -125,6 +125,9 @@ func overlay(mem []byte, g geometry) ([]atomic.Uint64, []byte) {
 	first := (*atomic.Uint64)(unsafe.Pointer(&mem[headerSize:at][0]))
 	return unsafe.Slice(first, g.capacity/unit), mem[at : at+g.capacity : at+g.capacity]
 }
+
+// state returns the state word of the record that begins at pos.
+func (r *Ring) state(pos uint64) *atomic.Uint64 { return &r.states[pos&r.mask/unit] }
 
 // aligned tells whether mem begins where its 64-bit words can be accessed atomically.
 func aligned(mem []byte) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 == 0 }

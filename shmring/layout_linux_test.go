@@ -49,9 +49,9 @@ func TestStateWord(t *testing.T) {
 				for _, slot := range []int{0, 1, slotCount - 1} {
 					for _, s := range []uint64{claimed, committed, skipped} {
 						w := g.word(pos, length, slot, s)
-						if g.length(w) != length || owner(w) != slot || state(w) != s {
+						if g.length(w) != length || ownerOf(w) != slot || stateOf(w) != s {
 							t.Errorf("word(%#x, %d, %d, %d) = %#x: length %d, owner %d, state %d",
-								pos, length, slot, s, w, g.length(w), owner(w), state(w))
+								pos, length, slot, s, w, g.length(w), ownerOf(w), stateOf(w))
 						}
 						if !g.current(w, pos) || g.current(w, pos+capacity) || g.current(w, pos-capacity) {
 							t.Errorf("word %#x of position %#x: lap is wrong", w, pos)

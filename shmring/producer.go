@@ -48,8 +48,8 @@ func (r *Ring) findTail(head uint64) (uint64, error) {
 	tail := head
 	for tail-head < r.capacity {
 		at := tail & r.mask
-		w := r.states[at/unit].Load()
-		if !r.current(w, tail) || state(w) < committed {
+		w := r.state(tail).Load()
+		if !r.current(w, tail) || stateOf(w) < committed {
 			break
 		}
 		size := extent(r.length(w))
@@ -59,7 +59,7 @@ func (r *Ring) findTail(head uint64) (uint64, error) {
 		tail += size
 	}
 	for pos := tail; pos-head < r.capacity; pos += unit {
-		r.states[pos&r.mask/unit].Store(0)
+		r.state(pos).Store(0)
 	}
 	return tail, nil
 }
@@ -134,7 +134,7 @@ func (p *Producer) reserve(length uint64) (bool, error) {
 		if ok, err := p.room(p.tail, rest); !ok {
 			return false, err
 		}
-		r.states[p.tail&r.mask/unit].Store(r.word(p.tail, rest, 0, skipped))
+		r.state(p.tail).Store(r.word(p.tail, rest, 0, skipped))
 		p.tail += rest
 	}
 	ok, err := p.room(p.tail, size)
@@ -176,7 +176,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 			return false, corrupt("tail", tail)
 		}
 		at := tail & r.mask
-		word := &r.states[at/unit]
+		word := r.state(tail)
 		w := word.Load()
 		if r.current(w, tail) {
 			n := extent(r.length(w))
@@ -202,7 +202,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 			continue
 		}
 		r.header.tail.CompareAndSwap(tail, tail+take)
-		if state(mine) == claimed {
+		if stateOf(mine) == claimed {
 			p.claim, p.length = tail, length
 			return true, nil
 		}
@@ -276,7 +276,7 @@ func (p *Producer) publish(n uint64) error {
 		// The unused rest becomes a record of its own. Nobody looks there before the
 		// commit has made this one shorter.
 		next := pos + size
-		r.states[next&r.mask/unit].Store(r.word(next, rest, p.slot, skipped))
+		r.state(next).Store(r.word(next, rest, p.slot, skipped))
 	}
 	return p.commit(pos, length, n)
 }
@@ -284,7 +284,7 @@ func (p *Producer) publish(n uint64) error {
 // commit publishes the record at pos, claimed with length, as a message of n bytes.
 func (p *Producer) commit(pos, length, n uint64) error {
 	r := p.ring
-	word := &r.states[pos&r.mask/unit]
+	word := r.state(pos)
 	message := r.word(pos, n, p.slot, committed)
 	if !r.many {
 		word.Store(message)
@@ -302,7 +302,7 @@ func (p *Producer) withdraw() error {
 	if !r.many {
 		return nil // nobody has seen it
 	}
-	word := &r.states[pos&r.mask/unit]
+	word := r.state(pos)
 	w := r.word(pos, p.length, p.slot, claimed)
 	if !word.CompareAndSwap(w, w|skipped) {
 		return corrupt("claim", word.Load())
@@ -374,7 +374,7 @@ func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
 		msg := msgs[i]
 		copy(r.data[pos&r.mask:], msg)
 		if i > 0 {
-			r.states[pos&r.mask/unit].Store(r.word(pos, uint64(len(msg)), p.slot, committed))
+			r.state(pos).Store(r.word(pos, uint64(len(msg)), p.slot, committed))
 		}
 		pos += extent(uint64(len(msg)))
 	}

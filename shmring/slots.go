@@ -33,7 +33,7 @@ func (r *Ring) bury(i int) bool {
 		return false
 	}
 	for u := range r.states {
-		if w := r.states[u].Load(); state(w) == claimed && owner(w) == i {
+		if w := r.states[u].Load(); stateOf(w) == claimed && ownerOf(w) == i {
 			r.states[u].CompareAndSwap(w, w|stateMask) // to skipped
 		}
 	}

@@ -250,20 +250,23 @@ func TestHalfMadeSets(t *testing.T) {
 // TestHalfMadeSetOfAnotherUser meets a corpse that may not be removed.
 func TestHalfMadeSetOfAnotherUser(t *testing.T) {
 	requireUsers(t)
-	set := createSet(t, setKey, 1, halfMade|0o044)
+	readable, secret := createSet(t, setKey, 1, halfMade|0o044), createSet(t, setKey+1, 1, halfMade)
 	start := time.Now()
 	got := ipctest.Start(t, "unpermitted", nobody).Wait()
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if want := fmt.Sprintf("semctl IPC_RMID sem:%d: %v\n", set, unix.EPERM); got != want {
-		t.Errorf("error %q, want %q", got, want)
+	want := fmt.Sprintf("semctl IPC_RMID sem:%d: %v\nsemctl IPC_STAT sem:%d: %v\n", readable, unix.EPERM, secret, unix.EACCES)
+	if got != want {
+		t.Errorf("errors %q, want %q", got, want)
 	}
 }
 
 func playUnpermitted([]string) error {
-	_, err := sysv.OpenOrCreateSet(setKey, []uint16{1}, sysv.SetOptions{Mode: 0o600})
-	fmt.Println(err)
+	for i := range sysv.Key(2) {
+		_, err := sysv.OpenOrCreateSet(setKey+i, []uint16{1}, sysv.SetOptions{Mode: 0o600})
+		fmt.Println(err)
+	}
 	return nil
 }
 
@@ -319,48 +322,40 @@ func playRace(args []string) error {
 // one: every call returns a set that was proper, though it may be gone by now.
 func TestOpenOrCreateAgainstRemovers(t *testing.T) {
 	done := make(chan struct{})
-	var removers, callers sync.WaitGroup
-	for range 2 {
-		removers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if s, err := sysv.OpenSet(setKey); err == nil {
-					_ = s.Remove() // the other remover may have been faster
-				}
+	var remover sync.WaitGroup
+	remover.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
 			}
-		})
-	}
-	var gone, found atomic.Int64
-	for range 2 {
-		callers.Go(func() {
-			for range 3000 {
-				s, err := sysv.OpenOrCreateSet(setKey, []uint16{0, 8}, sysv.SetOptions{Mode: 0o600})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				switch value, err := s.Value(1); {
-				case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIDRM):
-					gone.Add(1)
-				case value == 8 && err == nil:
-					found.Add(1)
-				default:
-					t.Errorf("value %d, %v, want 8", value, err)
-				}
+			if s, err := sysv.OpenSet(setKey); err == nil {
+				wantError(t, "Remove", s.Remove(), nil)
 			}
-		})
+		}
+	})
+	gone, found := 0, 0
+	for found+gone < 200_000 && gone < 300 {
+		s, err := sysv.OpenOrCreateSet(setKey, []uint16{0, 8}, sysv.SetOptions{Mode: 0o600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch value, err := s.Value(1); {
+		case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EIDRM):
+			gone++
+		case value == 8 && err == nil:
+			found++
+		default:
+			t.Errorf("value %d, %v, want 8", value, err)
+		}
 	}
-	callers.Wait()
 	close(done)
-	removers.Wait()
+	remover.Wait()
 	if s, err := sysv.OpenSet(setKey); err == nil {
 		remove(t, s)
 	}
-	t.Logf("%d found, %d gone", found.Load(), gone.Load())
+	t.Logf("%d found, %d gone", found, gone)
 }
 
 // TestMakerIsKilled kills processes that make sets, and remove them again, at

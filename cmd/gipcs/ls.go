@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -17,24 +19,27 @@ func lsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "ls",
 		Usage:       "list objects",
-		Description: "All kinds of objects, unless some are chosen. Columns for -o and --sort:\n" + columnHelp(),
-		Flags: append(append(kindFlags(),
+		Description: "All kinds of objects, unless some are chosen. " + selectHelp + "\n\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
+		Flags: slices.Concat(kindFlags(), selectFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show the columns `LIST`; with a + in front, in addition to those shown anyway"},
 			&cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
 			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
-		), command.FormatFlags("plain")...),
-		Action: ls,
+			namespaceFlag(),
+		}, command.FormatFlags("plain")),
+		Action: inNamespace(ls),
 	}
 }
 
 func columnHelp() string {
-	var b []byte
+	var help strings.Builder
 	for _, c := range listing.All() {
-		b = append(b, "   "+c.Name+strings.Repeat(" ", max(12-len(c.Name), 1))+c.About+"\n"...)
+		help.WriteString(helpLine(c))
 	}
-	return string(b[:len(b)-1])
+	return strings.TrimSuffix(help.String(), "\n")
 }
+
+func helpLine(c listing.Column) string { return fmt.Sprintf("   %-12s%s\n", c.Name, c.About) }
 
 // kindFlags are the flags that choose kinds of objects, named as in ipcs.
 func kindFlags() []cli.Flag {
@@ -72,7 +77,11 @@ func ls(c *cli.Context) error {
 	if err != nil {
 		return command.Usage(err)
 	}
-	inv, err := inventory.Collect(inventory.Options{Kinds: kinds, Want: list.Want() | order.Want()})
+	selected, err := selectionOf(c)
+	if err != nil {
+		return err
+	}
+	inv, err := inventory.Collect(inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
 	if err != nil {
 		return err
 	}
@@ -81,6 +90,9 @@ func ls(c *cli.Context) error {
 		perm := inv.Objects[i].Perm()
 		names.ExpectUser(perm.UID)
 		names.ExpectUser(perm.CUID)
+	}
+	if inv.Objects, err = selected.Filter(inv, names); err != nil {
+		return fmt.Errorf("--where: %w", err)
 	}
 	order.Sort(inv, names)
 	return command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), render.Options{

@@ -1,14 +1,25 @@
 package main
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/backup"
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/listing"
 	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/removal"
+	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/internal/selection"
 	"github.com/sysvipc/gipc/internal/units"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -17,79 +28,96 @@ func rmCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "rm",
 		Usage:     "remove objects",
-		ArgsUsage: "KIND:REF...",
-		Description: "Every argument is read before anything is removed; one that is wrong stops all. Then\n" +
-			"one that can't be removed does not stop the others.",
-		Flags: []cli.Flag{
+		ArgsUsage: "[KIND:REF...]",
+		Description: "Objects are either named, or selected by what they are. Every argument is read before\n" +
+			"anything is removed; one that is wrong stops all. Then one that can't be removed does\n" +
+			"not stop the others.\n\n" + selectHelp + " What is selected is listed with the reasons, and\n" +
+			"removed after a question, or with --yes. An object that is used or changed meanwhile is\nleft alone.\n\n" + fieldHelp(),
+		Flags: slices.Concat(selectFlags(), []cli.Flag{
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove what is selected without a question", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, and remove nothing", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is removed", DisableDefaultText: true},
+			&cli.StringFlag{Name: "log", Usage: "append a line of JSON for each removal to `FILE`"},
+			&cli.StringFlag{Name: "backup", Usage: "save each object in `DIR` before it is removed, for gipcs restore"},
 			&cli.StringSliceFlag{Name: "shmem-id", Aliases: []string{"m"}, Usage: "remove the segment `ID`"},
 			&cli.StringSliceFlag{Name: "shmem-key", Aliases: []string{"M"}, Usage: "remove the segment with `KEY`"},
 			&cli.StringSliceFlag{Name: "semaphore-id", Aliases: []string{"s"}, Usage: "remove the semaphore set `ID`"},
 			&cli.StringSliceFlag{Name: "semaphore-key", Aliases: []string{"S"}, Usage: "remove the semaphore set with `KEY`"},
 			&cli.StringSliceFlag{Name: "queue-id", Aliases: []string{"q"}, Usage: "remove the message queue `ID`"},
 			&cli.StringSliceFlag{Name: "queue-key", Aliases: []string{"Q"}, Usage: "remove the message queue with `KEY`"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "say what would be removed, and remove nothing", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is removed", DisableDefaultText: true},
-		},
-		Action:       rm,
+			namespaceFlag(),
+		}, command.FormatFlags("plain")),
+		Action:       inNamespace(rm),
 		BashComplete: command.CompleteWith(everyRef),
 	}
 }
 
-// A selection is an object that the command line names.
-type selection struct {
-	kind sysv.Kind
-	ref  ref.Ref
+// A removing is what gipcs rm was asked for.
+type removing struct {
+	*cli.Context
+	format    render.Format
+	named     []named
+	selected  selection.Selection // nil if the objects are named
+	names     *account.Directory
+	removed   int
+	leftAlone int
+	failed    int
 }
 
 func rm(c *cli.Context) error {
-	selected, err := selections(c)
+	r, err := readRemoving(c)
 	if err != nil {
 		return err
 	}
-	failed := false
-	fail := func(err error) {
-		command.Report(c.App.ErrWriter, c.App.Name, err)
-		failed = true
+	targets, err := r.targets()
+	if err != nil {
+		return err
 	}
-	var plan removal.Plan
-	for _, s := range selected {
-		target, err := removal.Find(s.kind, s.ref)
-		if err != nil {
-			fail(err)
-			continue
-		}
-		plan = append(plan, target)
-	}
-	for _, target := range plan {
-		if err := carryOut(c, target); err != nil {
-			fail(err)
+	if r.Bool("dry-run") || r.selected != nil {
+		if err := r.list(targets); err != nil {
+			return err
 		}
 	}
-	if failed {
+	if !r.Bool("dry-run") {
+		if !r.agreed(len(targets)) {
+			return errors.New("nothing was removed")
+		}
+		if err := r.remove(targets); err != nil {
+			return err
+		}
+	}
+	if r.failed > 0 {
 		return command.Exit(command.Failed)
 	}
 	return nil
 }
 
-func carryOut(c *cli.Context, target removal.Target) error {
-	switch {
-	case c.Bool("dry-run"):
-		_, err := fmt.Fprintf(c.App.Writer, "would remove %v key %v\n", target, target.Key)
-		return err
-	case c.Bool("verbose"):
-		if err := target.Remove(); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(c.App.Writer, "removed %v key %v\n", target, target.Key)
-		return err
-	default:
-		return target.Remove()
+func readRemoving(c *cli.Context) (*removing, error) {
+	r := &removing{Context: c, names: account.New()}
+	var err error
+	if r.format, err = command.FormatOf(c); err != nil {
+		return nil, err
 	}
+	if r.named, err = namedObjects(c); err != nil {
+		return nil, err
+	}
+	if r.selected, err = selectionOf(c); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.selected == nil && len(r.named) == 0:
+		return nil, command.Usagef("nothing to remove; name it as shm:REF, sem:REF or msg:REF, or select it with --where, --orphans or the like")
+	case r.selected != nil && len(r.named) > 0:
+		return nil, command.Usagef("objects are either named or selected, not both at once")
+	case r.selected != nil && !c.Bool("yes") && !c.Bool("dry-run") && !command.IsTerminal(os.Stdin):
+		return nil, command.Usagef("there is no terminal to ask on; see with --dry-run what would be removed, then say --yes")
+	}
+	return r, nil
 }
 
-// selections reads what the flags and the operands name.
-func selections(c *cli.Context) ([]selection, error) {
-	var selected []selection
+// namedObjects reads what the flags of ipcrm and the operands name.
+func namedObjects(c *cli.Context) ([]named, error) {
+	var list []named
 	for _, f := range []struct {
 		flag string
 		kind sysv.Kind
@@ -107,24 +135,15 @@ func selections(c *cli.Context) ([]selection, error) {
 			if err != nil {
 				return nil, command.Usagef("--%s: %w", f.flag, err)
 			}
-			selected = append(selected, selection{f.kind, r})
+			list = append(list, named{f.kind, r})
 		}
 	}
 	args, err := command.Operands(c, 0, -1, "KIND:REF")
 	if err != nil {
 		return nil, err
 	}
-	for _, arg := range args {
-		kind, r, err := ref.ParseKind(arg)
-		if err != nil {
-			return nil, command.Usage(err)
-		}
-		selected = append(selected, selection{kind, r})
-	}
-	if len(selected) == 0 {
-		return nil, command.Usagef("nothing to remove; name it as shm:REF, sem:REF or msg:REF")
-	}
-	return selected, nil
+	operands, err := parseRefs(args)
+	return append(list, operands...), err
 }
 
 func readID(s string) (ref.Ref, error) {
@@ -135,6 +154,194 @@ func readID(s string) (ref.Ref, error) {
 }
 
 func readKey(s string) (ref.Ref, error) { return ref.Parse("key:" + s) }
+
+func (r *removing) fail(err error) {
+	command.Report(r.App.ErrWriter, r.App.Name, err)
+	r.failed++
+}
+
+func (r *removing) targets() ([]removal.Target, error) {
+	if r.selected != nil {
+		return r.selectTargets()
+	}
+	// What nobody asks about need not be looked at.
+	find := removal.Name
+	if r.Bool("dry-run") || r.IsSet("log") || r.IsSet("backup") {
+		find = removal.Find
+	}
+	var targets []removal.Target
+	for _, n := range r.named {
+		t, err := find(n.kind, n.ref)
+		if err != nil {
+			r.fail(err)
+			continue
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+func (r *removing) selectTargets() ([]removal.Target, error) {
+	// The semaphores are part of what a set was when it was selected.
+	want := r.selected.Want() | inventory.WantSemaphores
+	inv, err := inventory.Collect(inventory.Options{Want: want})
+	if err != nil {
+		return nil, err
+	}
+	objects, err := r.selected.Filter(inv, r.names)
+	if err != nil {
+		return nil, fmt.Errorf("--where: %w", err)
+	}
+	targets, foreign := removal.Select(inv, want, objects)
+	if n := len(foreign); n > 0 {
+		r.say("%d more that are selected belong to others, and only they and root may remove them", n)
+	}
+	return targets, nil
+}
+
+// say writes a line to standard error.
+func (r *removing) say(format string, args ...any) {
+	fmt.Fprintf(r.App.ErrWriter, r.App.Name+": "+format+"\n", args...)
+}
+
+// list shows what is to be removed, and why.
+func (r *removing) list(targets []removal.Target) error {
+	machine := forMachines(r.format)
+	if len(targets) == 0 && !machine {
+		if command.IsTerminal(r.App.ErrWriter) {
+			r.say("there is nothing to remove")
+		}
+		return nil
+	}
+	list := listing.Default([]sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}, machine)
+	if r.selected.Want()&inventory.WantVerdict != 0 {
+		var err error
+		if list, err = listing.Choose("+verdict,reasons", list); err != nil {
+			return err
+		}
+	}
+	inv := &inventory.Inventory{Taken: time.Now()}
+	for _, t := range targets {
+		inv.Objects = append(inv.Objects, *t.Object)
+	}
+	return command.WriteRows(r.Context, r.format, list.Columns(), list.Rows(inv, r.names), render.Options{})
+}
+
+// agreed asks whether to remove n objects that were selected.
+func (r *removing) agreed(n int) bool {
+	if r.selected == nil || r.Bool("yes") || n == 0 {
+		return true
+	}
+	fmt.Fprintf(r.App.ErrWriter, "Remove %s? [y/N] ", objects(n))
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // the end of the input is no yes
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true
+	}
+	return false
+}
+
+func objects(n int) string {
+	if n == 1 {
+		return "this object"
+	}
+	return fmt.Sprintf("these %d objects", n)
+}
+
+// remove removes the targets. It stops at once if the log can't be written.
+func (r *removing) remove(targets []removal.Target) (err error) {
+	log, before, done, err := r.prepare()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	for target, reason := range removal.Remove(targets, before) {
+		if reason != nil && log != nil {
+			reason = errors.Join(reason, log.Failed(target.Object, reason))
+		}
+		if errors.Is(reason, removal.ErrLog) {
+			return reason
+		}
+		if err := r.account(target, reason); err != nil {
+			return err
+		}
+	}
+	if others := r.failed + r.leftAlone; others > 0 && r.removed+others > 1 {
+		r.say("removed %d, left %d alone, failed to remove %d", r.removed, r.leftAlone, r.failed)
+	}
+	return nil
+}
+
+// account counts and tells what became of a target.
+func (r *removing) account(target removal.Target, err error) error {
+	var skipped *removal.Skipped
+	switch {
+	case errors.As(err, &skipped):
+		command.Report(r.App.ErrWriter, r.App.Name, err)
+		r.leftAlone++
+	case err != nil:
+		r.fail(err)
+	default:
+		r.removed++
+		if r.Bool("verbose") {
+			_, err = fmt.Fprintf(r.App.Writer, "removed %v\n", target)
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare opens the backup and the log, and returns what has to be done before each
+// removal, nil if nothing has, and at the end.
+func (r *removing) prepare() (log *removal.Log, before func(*inventory.Object) error, done func() error, err error) {
+	var steps []func(*inventory.Object) error
+	var ends []func() error
+	if r.IsSet("backup") {
+		store, err := backup.Create(r.String("backup"))
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		store.Progress = progress(r.Context)
+		steps = append(steps, func(o *inventory.Object) error { return store.Save(o.Kind, o.ID()) })
+		ends = append(ends, store.Close)
+	}
+	if r.IsSet("log") {
+		if log, err = removal.OpenLog(r.String("log"), r.conditions()); err != nil {
+			return nil, nil, nil, err
+		}
+		steps = append(steps, log.Removing)
+		ends = append(ends, log.Close)
+	}
+	if len(steps) > 0 {
+		before = inTurn(steps)
+	}
+	return log, before, func() (err error) {
+		for _, end := range ends {
+			err = errors.Join(err, end())
+		}
+		return err
+	}, nil
+}
+
+// inTurn takes steps until one fails.
+func inTurn(steps []func(*inventory.Object) error) func(*inventory.Object) error {
+	return func(o *inventory.Object) error {
+		for _, step := range steps {
+			if err := step(o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// conditions returns the expressions that selected the objects.
+func (r *removing) conditions() (texts []string) {
+	for _, c := range r.selected {
+		texts = append(texts, c.String())
+	}
+	return texts
+}
 
 // everyRef returns all objects as REFs with their kind.
 func everyRef() (refs []string) {

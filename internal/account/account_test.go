@@ -65,7 +65,7 @@ func TestParseSources(t *testing.T) {
 		{"# passwd: ldap\n passwd :\tfiles  systemd # more\ngroup: ldap\n", []string{"files", "systemd"}},
 		{"passwd: sss [NOTFOUND=return SUCCESS=continue] files [!UNAVAIL=return]", []string{"sss", "files"}},
 		{"passwd: files [unfinished ldap", []string{"files"}},
-		{"passwd:\n", nil},
+		{"passwd:\n", []string{}},
 		{"passwd ldap\n", nil},
 		{"passwd: ldap\npasswd: files\n", []string{"files"}},
 	} {

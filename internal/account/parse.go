@@ -73,10 +73,7 @@ func ParseSources(r io.Reader, database string) ([]string, error) {
 		if !ok || strings.TrimSpace(name) != database {
 			continue
 		}
-		sources = nil // the last line of a database counts
-		for _, word := range strings.Fields(withoutActions(list)) {
-			sources = append(sources, word)
-		}
+		sources = strings.Fields(withoutActions(list)) // the last line of a database counts
 	}
 	return sources, lines.Err()
 }

@@ -85,7 +85,7 @@ func OwnerFlags() []cli.Flag {
 func Owner(c *cli.Context) (change func(*sysv.Ownership), err error) {
 	var uid, gid uint32
 	if c.IsSet("uid") {
-		if uid, err = uidOf(c.String("uid")); err != nil {
+		if uid, err = UserID(c.String("uid")); err != nil {
 			return nil, Usagef("--uid: %w", err)
 		}
 	}
@@ -107,8 +107,8 @@ func Owner(c *cli.Context) (change func(*sysv.Ownership), err error) {
 	}, nil
 }
 
-// uidOf returns a user's number, given by number or by name.
-func uidOf(s string) (uint32, error) {
+// UserID returns a user's number, given by number or by name.
+func UserID(s string) (uint32, error) {
 	return accountOf(s, "user", func() (string, error) {
 		u, err := user.Lookup(s)
 		if err != nil {

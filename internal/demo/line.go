@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // End is the line that ends its writer, and the reader.
@@ -29,9 +32,27 @@ func (w *Writer) Stuck() bool {
 	return err == nil && err2 == nil && free == 0 && noReader > 0
 }
 
+// grace is how long either side still waits for the other's next chunk when it was
+// cancelled within a line.
+const grace = 500 * time.Millisecond
+
+// wait performs op as soon as it can be done. Between lines it does nothing if ctx
+// is done; within one, which would be lost, it waits a little even so.
+func (s *Session) wait(ctx context.Context, within bool, op sysv.Op) error {
+	if err := ctx.Err(); err != nil && !within {
+		return err
+	}
+	err := s.set.Do(ctx, op)
+	if within && ctx.Err() != nil && errors.Is(err, ctx.Err()) && s.set.DoTimeout(grace, op) == nil {
+		return nil
+	}
+	return err
+}
+
 // Write passes a line of any length. It waits until the reader has room for its
 // last chunk; the line may be unread when it returns. Cancelled within a line of
-// several chunks it leaves a part behind, which the reader recognises and drops.
+// several chunks, with no reader to take the rest, it leaves a part behind, which
+// the next reader recognises and drops.
 func (w *Writer) Write(ctx context.Context, line []byte) error {
 	if err := w.s.set.Do(ctx, downUndo(semWriter)); err != nil {
 		return err
@@ -44,7 +65,7 @@ func (w *Writer) Write(ctx context.Context, line []byte) error {
 
 func (w *Writer) writeChunks(ctx context.Context, line []byte) error {
 	for offset := 0; offset == 0 || offset < len(line); {
-		if err := w.s.set.Do(ctx, downUndo(semFree)); err != nil {
+		if err := w.s.wait(ctx, offset > 0, downUndo(semFree)); err != nil {
 			return err
 		}
 		n := copy(w.s.chunk, line[offset:])
@@ -103,11 +124,11 @@ type Line struct {
 // line of several chunks the last one, which it drops). Text is valid until then.
 // The parts of a line whose writer was killed are dropped.
 func (r *Reader) Read(ctx context.Context) (Line, error) {
-	for {
+	for within := false; ; within = true {
 		if err := r.Done(); err != nil {
 			return Line{}, err
 		}
-		if err := r.s.set.Do(ctx, downUndo(semFull)); err != nil {
+		if err := r.s.wait(ctx, within, downUndo(semFull)); err != nil {
 			return Line{}, err
 		}
 		r.taken = true

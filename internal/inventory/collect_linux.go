@@ -227,6 +227,10 @@ type known struct {
 	process *Process // nil if there is none that may be looked at
 	status  procfs.Status
 	hidden  bool // there is one that may not be looked at
+
+	looked bool // stat and ended are set
+	stat   procfs.Stat
+	ended  bool
 }
 
 // process returns a process that was seen a moment ago, nil if it is gone.
@@ -319,18 +323,14 @@ func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 	if k.hidden {
 		return a.unseen(fmt.Sprintf("there is a process %d, but it may not be looked at", a.PID))
 	}
-	stat, err := c.fs.Stat(a.PID)
-	if err == nil && !stat.KernelThread {
-		_, err = c.fs.Reach(stat)
-	}
-	if k.process == nil || err != nil { // it has ended, at the latest while it was looked at
+	if c.look(a.PID, k); k.ended {
 		a.State = Gone
 		return a
 	}
-	a.Process, a.Started = k.process, c.clock.started(stat.Start)
-	after, sure := c.clock.after(stat.Start, a.When)
+	a.Process, a.Started = k.process, c.clock.started(k.stat.Start)
+	after, sure := c.clock.after(k.stat.Start, a.When)
 	switch {
-	case stat.KernelThread, after && (sure || !k.mayOwn(o.Perm())):
+	case k.stat.KernelThread, after && (sure || !k.mayOwn(o.Perm())):
 		a.State = Reused
 	case after:
 		return a.unseen(fmt.Sprintf("%s seems to have started later, but the clock was set since the boot", a.Process.name()))
@@ -338,6 +338,22 @@ func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 		a.State = Alive
 	}
 	return a
+}
+
+// look finds out whether a process has ended, and if not when it was started.
+func (c *collector) look(pid int, k *known) {
+	if k.looked {
+		return
+	}
+	k.looked, k.ended = true, true
+	if k.process == nil {
+		return
+	}
+	stat, err := c.fs.Stat(pid)
+	if err == nil && !stat.KernelThread {
+		_, err = c.fs.Reach(stat)
+	}
+	k.stat, k.ended = stat, err != nil
 }
 
 // mayOwn tells whether the user of a process is one of those an object names.

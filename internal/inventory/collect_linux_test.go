@@ -132,35 +132,6 @@ func TestAttachedRemoved(t *testing.T) {
 	wantVerdict(t, o, InUse, "marked attached process-alive process-alive age")
 }
 
-// TestLookalikes: a deleted file that is called like a segment and has its number is
-// none.
-func TestLookalikes(t *testing.T) {
-	seg := createSegment(t, sysv.Private, 4096, 0o600)
-	o := &Object{Kind: sysv.Shm, Segment: &sysv.SegmentInfo{ID: int(seg), Size: 4096}, Use: new(Use)}
-	user := start(t, "attach", nil, "ro", int(seg))
-	c := &collector{inv: &Inventory{}, o: Options{}}
-	c.openProc()
-	if c.procErr != nil {
-		t.Fatal(c.procErr)
-	}
-	defer c.fs.Close()
-	c.known = make(map[int]*known)
-	s := &scanner{collector: c, segments: map[int]*Object{int(seg): o}}
-	s.attachments(user.PID(), user.PID()) // no device is known: none is accepted
-	if len(o.Use.Attached) != 0 {
-		t.Errorf("on a device of the kernel's: %s", dump(o.Use))
-	}
-	devices, err := c.fs.SegmentDevices()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.devices = devices
-	s.attachments(user.PID(), user.PID())
-	if len(o.Use.Attached) != 1 || o.Use.Attached[0].HugePages {
-		t.Error(dump(o.Use))
-	}
-}
-
 func TestMemory(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 5*int64(os.Getpagesize()), 0o600)
 	mem, err := seg.Attach(sysv.AttachOptions{})

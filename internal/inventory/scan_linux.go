@@ -17,7 +17,6 @@ type scanner struct {
 	segments map[int]*Object
 	sets     map[int]*Object
 	queues   map[int]*Object
-	devices  procfs.Devices
 	hits     []hit // of the process at hand
 }
 
@@ -43,20 +42,13 @@ func (c *collector) scan() error {
 	}
 	maps := c.want&WantAttached != 0 && len(s.segments) > 0
 	threads := c.want&WantWaiting != 0 && len(s.sets)+len(s.queues) > 0
-	if maps && c.fs.Real() {
-		devices, err := c.fs.SegmentDevices()
-		if err != nil {
-			return err
-		}
-		s.devices = devices
-	}
 	if maps || threads {
 		pids, err := c.fs.PIDs()
 		if err != nil {
 			return err
 		}
 		for _, pid := range pids {
-			s.look(pid, maps, threads)
+			s.inspect(pid, maps, threads)
 		}
 	}
 	c.scanned = c.want&WantWaiting != 0
@@ -64,8 +56,8 @@ func (c *collector) scan() error {
 	return nil
 }
 
-// look looks at one process.
-func (s *scanner) look(pid int, maps, threads bool) {
+// inspect looks at one process.
+func (s *scanner) inspect(pid int, maps, threads bool) {
 	via, namespace, err := reach(s.fs, pid)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -109,8 +101,8 @@ func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 func (s *scanner) attachments(pid, via int) {
 	s.hits = s.hits[:0]
 	err := s.fs.Mappings(via, func(m procfs.Mapping) {
-		if huge, ok := s.belongs(&m); ok {
-			s.hits = append(s.hits, hit{m.ID, m.Writable, huge})
+		if s.belongs(&m) {
+			s.hits = append(s.hits, hit{m.ID, m.Writable, m.HugePages})
 		}
 	})
 	if errors.Is(err, fs.ErrPermission) {
@@ -140,17 +132,10 @@ func (s *scanner) attachments(pid, via int) {
 // belongs tells whether a mapping is one of a segment that was listed. A process
 // keeps what it has mapped when it moves to another namespace, where the same
 // identifier may be that of another segment, so key and size must fit, too.
-func (s *scanner) belongs(m *procfs.Mapping) (huge, ok bool) {
-	if s.fs.Real() {
-		if ok, huge = s.devices.Holds(m.Device); !ok {
-			return false, false
-		}
-	}
+func (s *scanner) belongs(m *procfs.Mapping) bool {
 	o := s.segments[m.ID]
-	if o == nil || o.Segment.Key != sysv.Private && o.Segment.Key != sysv.Key(m.Key) {
-		return false, false
-	}
-	return huge, m.Offset < uint64(o.Segment.Size)
+	return o != nil && (o.Segment.Key == sysv.Private || o.Segment.Key == sysv.Key(m.Key)) &&
+		m.Offset < uint64(o.Segment.Size)
 }
 
 // waits looks at the threads of a process.

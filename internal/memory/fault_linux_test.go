@@ -57,6 +57,12 @@ func TestFault(t *testing.T) {
 		"ReadAt, half of it": func() error { _, err := r.ReadAt(buf, page-4); return err },
 		"WriteAt":            func() error { _, err := r.WriteAt(buf, page); return err },
 		"Prefault":           r.Prefault,
+		"Guard": func() error {
+			return Guard(func() error {
+				buf[0] = r.Bytes()[page]
+				return nil
+			})
+		},
 		"Prefault before Linux 5.14": func() error {
 			return r.Do(func(mem []byte) error { return touch(mem, false) })
 		},

@@ -109,3 +109,29 @@ func TestAccess(t *testing.T) {
 		t.Errorf("View = %v, %v", v, err)
 	}
 }
+
+func TestProtect(t *testing.T) {
+	r := region(10, false)
+	refused := errors.New("refused")
+	if err := r.Protect(true, func([]byte) error { return refused }); !errors.Is(err, refused) || r.ReadOnly() {
+		t.Errorf("Protect: error %v, read-only %v, want that of change, and no change", err, r.ReadOnly())
+	}
+	for _, readOnly := range []bool{true, false} {
+		err := r.Protect(readOnly, func(mem []byte) error {
+			if len(mem) != 10 {
+				t.Errorf("change was given %d bytes, want 10", len(mem))
+			}
+			return nil
+		})
+		if err != nil || r.ReadOnly() != readOnly {
+			t.Errorf("Protect(%v): error %v, read-only %v", readOnly, err, r.ReadOnly())
+		}
+		if _, err := r.WriteAt([]byte("x"), 0); readOnly != errors.Is(err, memory.ErrReadOnly) {
+			t.Errorf("after Protect(%v): WriteAt: error %v", readOnly, err)
+		}
+	}
+	_ = r.Unmap(func([]byte) error { return nil })
+	if err := r.Protect(true, func([]byte) error { panic("called with nothing") }); !errors.Is(err, errGone) {
+		t.Errorf("Protect after Unmap: error %v", err)
+	}
+}

@@ -3,28 +3,29 @@ package procfs
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Devices tells which devices System V segments are on. Anybody can make a file
+// devices tells which devices System V segments are on. Anybody can make a file
 // that is called like a segment and has its number for an inode number; nobody can
 // put it on the kernel's own file systems.
-type Devices struct {
+type devices struct {
+	known    bool // otherwise any will do
 	ordinary Device
 	huge     []Device
 }
 
-// SegmentDevices asks the kernel: shared anonymous memory is kept by the same file
+// segmentDevices asks the kernel: shared anonymous memory is kept by the same file
 // systems. It maps, and unmaps, one page of each size.
-func (f *FS) SegmentDevices() (Devices, error) {
-	var d Devices
+func (f *FS) segmentDevices() (devices, error) {
 	ordinary, err := f.anonymousDevice(os.Getpagesize(), 0)
 	if err != nil {
-		return d, err
+		return devices{}, err
 	}
-	d.ordinary = ordinary
+	d := devices{known: true, ordinary: ordinary}
 	for _, size := range hugePageSizes() {
 		// Without a reservation this needs no page in the pool.
 		flags := unix.MAP_HUGETLB | unix.MAP_NORESERVE | log2(size)<<unix.MAP_HUGE_SHIFT
@@ -35,15 +36,14 @@ func (f *FS) SegmentDevices() (Devices, error) {
 	return d, nil
 }
 
-// Holds tells whether segments are on a device, and whether those are of huge
+// holds tells whether segments are on a device, and whether those are of huge
 // pages.
-func (d Devices) Holds(device Device) (ok, huge bool) {
-	for _, h := range d.huge {
-		if device == h {
-			return true, true
-		}
+func (d devices) holds(device Device) (ok, huge bool) {
+	if !d.known || device == d.ordinary {
+		return true, false
 	}
-	return device == d.ordinary, false
+	huge = slices.Contains(d.huge, device)
+	return huge, huge
 }
 
 // anonymousDevice maps shared anonymous memory and looks the mapping up.

@@ -11,19 +11,24 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/abi"
 )
 
 // Root is where proc is mounted.
 const Root = "/proc"
 
 // An FS reads a proc file system. Its methods must not be called by several
-// goroutines at once; see Clone.
+// goroutines at once.
 type FS struct {
 	dir  *os.File
 	root string
 	real bool
 	buf  []byte
 	path []byte
+
+	devices  devices
+	textOnly bool // the kernel has no PROCMAP_QUERY
 }
 
 // Open opens the proc file system that is mounted at root, or a tree of files that
@@ -35,18 +40,13 @@ func Open(root string) (*FS, error) {
 	}
 	var st unix.Statfs_t
 	err = unix.Fstatfs(int(dir.Fd()), &st)
-	f := &FS{dir: dir, root: root, real: err == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC}
-	return f.Clone(), nil
+	return &FS{
+		dir: dir, root: root, real: err == nil && int64(st.Type) == unix.PROC_SUPER_MAGIC,
+		buf: make([]byte, 64<<10),
+	}, nil
 }
 
-// Clone returns an FS for another goroutine. It shares the open directory.
-func (f *FS) Clone() *FS {
-	c := *f
-	c.buf, c.path = make([]byte, 64<<10), nil
-	return &c
-}
-
-// Close ends the use of f and its clones.
+// Close ends the use of f.
 func (f *FS) Close() error { return f.dir.Close() }
 
 // Real tells whether f is a proc file system and no tree that stands in for one.
@@ -241,16 +241,72 @@ func (f *FS) HasMemory(pid int) (bool, error) {
 // Mappings calls visit for each segment mapping of a process. It needs the right
 // to trace it.
 func (f *FS) Mappings(pid int, visit func(Mapping)) error {
+	if f.real && !f.devices.known {
+		devices, err := f.segmentDevices()
+		if err != nil {
+			return err
+		}
+		f.devices = devices
+	}
 	name := f.name(pid, "maps")
 	fd, err := f.open(name)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := ScanMaps(reader(fd), f.buf, visit); err != nil {
+	if f.real && !f.textOnly {
+		err = f.queryMaps(fd, visit)
+		f.textOnly = err == unix.ENOTTY // Linux before 6.11
+	}
+	if !f.real || f.textOnly {
+		err = ScanMaps(reader(fd), f.buf, f.onDevices(visit))
+	}
+	if err != nil {
 		return f.failure("read", name, err)
 	}
 	return nil
+}
+
+// onDevices returns a visit that leaves out mappings of other devices.
+func (f *FS) onDevices(visit func(Mapping)) func(Mapping) {
+	return func(m Mapping) {
+		var ok bool
+		if ok, m.HugePages = f.devices.holds(m.Device); ok {
+			visit(m)
+		}
+	}
+}
+
+// queryMaps asks the kernel for the mappings of shared files alone, which is much
+// faster than reading the text of all of them.
+func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
+	for addr := uint64(0); ; {
+		q, e := abi.NextSharedFile(fd, addr)
+		switch e {
+		case 0:
+		case unix.ENOENT, unix.ESRCH:
+			return nil
+		default:
+			return e
+		}
+		addr = q.End
+		m := Mapping{
+			Start: q.Start, End: q.End, Offset: q.Offset, Writable: q.Writable,
+			Device: Device{q.Major, q.Minor}, ID: int(q.Inode),
+		}
+		ok, huge := f.devices.holds(m.Device)
+		if !ok || q.Inode > 1<<31-1 {
+			continue
+		}
+		n, e := abi.MappingName(fd, q.Start, f.buf[:64])
+		if e != 0 { // a longer one, of other memory; or just unmapped
+			continue
+		}
+		if m.Key, ok = segmentName(f.buf[:n]); ok {
+			m.HugePages = huge
+			visit(m)
+		}
+	}
 }
 
 // Stat returns what /proc/PID/stat tells. Everybody may read it.

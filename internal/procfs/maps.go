@@ -21,6 +21,9 @@ type Mapping struct {
 	Device Device
 	ID     int   // identifier of the segment: the inode number
 	Key    int32 // the key it was made with, also after its removal
+	// HugePages tells whether the segment is made of huge pages, as far as Device
+	// does; FS.Mappings sets it.
+	HugePages bool
 }
 
 // ScanMaps calls visit for each mapping of a segment in r, which holds what

@@ -1,51 +1,92 @@
-// Package removal removes objects in two steps. A Plan is made first: a value that
-// can be shown, tested and thought over. Carrying it out looks at each object again
-// just before, and leaves alone what is no longer what was planned: identifiers are
-// used again.
+// Package removal removes objects in two steps. What is to be removed is a list of
+// targets first: values that can be shown, tested and thought over. Removing looks at
+// each object again just before, and leaves alone what is no longer what was chosen.
+//
+// # What is compared
+//
+// An object that was selected by what it is (Select) must still be in all respects
+// what it was: its owner, mode, size and times, who used it last, how often it is
+// attached, and, as far as that was looked up, the values of its semaphores and who
+// waits. All of that costs one system call, and four for each semaphore. Who waits on
+// a queue is told by no such call; all processes are looked at for it, once in a
+// second at the most.
+//
+// An object that was named (Find) must still be the same one, whatever happened to
+// it: identifiers are used again. The kernel makes them of an index and a sequence
+// number that it compares, so for a target that was not even looked at (Name) that
+// comparison is enough.
+//
+// # What remains
+//
+// The kernel has no call that compares and removes at once. Between the look and the
+// removal passes about a microsecond, and only two things can happen in it unseen:
+// somebody begins to use the object, or somebody removes it and makes another one
+// with the very same identifier. The latter takes a privileged program that chooses
+// identifiers (sysctl kernel.sem_next_id and its like, made for checkpoints);
+// otherwise an identifier returns only after tens of thousands of creations.
 package removal
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"os"
+	"time"
 
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
-
-// ErrChanged is returned for an object that is not what the plan says any more.
-var ErrChanged = errors.New("is not the object any more that was to be removed; it was left alone")
-
-// identity is what never changes of an object, and so tells it from another one
-// with the same identifier.
-type identity struct {
-	cuid, cgid uint32
-	cpid       int   // of a segment
-	size       int64 // bytes of a segment, semaphores of a set
-}
 
 // A Target is an object that is to be removed.
 type Target struct {
 	Kind sysv.Kind
 	ID   int
-	Key  sysv.Key
-	identity
+	// Object is what it was when it was found; nil if it was not looked at.
+	Object *inventory.Object
+
+	want     inventory.Want // what of Object.Use was looked up
+	hidden   inventory.Hidden
+	selected bool
 }
 
 // String returns the target as a REF with its kind.
 func (t Target) String() string { return fmt.Sprintf("%v:%d", t.Kind, t.ID) }
 
-// A Plan is what is to be removed, in this order.
-type Plan []Target
-
-// Find returns the target that a REF names. It needs no permission.
-func Find(kind sysv.Kind, r ref.Ref) (Target, error) {
+// Name returns the target that a REF names, without looking at it.
+func Name(kind sysv.Kind, r ref.Ref) (Target, error) {
 	id, err := identifier(kind, r)
+	return Target{Kind: kind, ID: id}, err
+}
+
+// Find returns the target that a REF names, as it is now. It needs no permission.
+func Find(kind sysv.Kind, r ref.Ref) (Target, error) {
+	t, err := Name(kind, r)
 	if err != nil {
 		return Target{}, err
 	}
-	return look(kind, id)
+	now, err := look(kind, t.ID)
+	t.Object = &now
+	return t, err
+}
+
+// Select returns the targets for objects of an inventory that was collected with
+// want, in their order. Those that the caller may not remove come apart.
+func Select(inv *inventory.Inventory, want inventory.Want, objects []inventory.Object) (targets, foreign []Target) {
+	all := mayRemoveAll()
+	uid := uint32(os.Geteuid())
+	for i := range objects {
+		o := &objects[i]
+		t := Target{Kind: o.Kind, ID: o.ID(), Object: o, want: want, hidden: inv.Hidden, selected: true}
+		if p := o.Perm(); all || uid == p.UID || uid == p.CUID {
+			targets = append(targets, t)
+		} else {
+			foreign = append(foreign, t)
+		}
+	}
+	return targets, foreign
 }
 
 func identifier(kind sysv.Kind, r ref.Ref) (int, error) {
@@ -62,33 +103,71 @@ func identifier(kind sysv.Kind, r ref.Ref) (int, error) {
 	}
 }
 
-// look returns the object that has an identifier now.
-func look(kind sysv.Kind, id int) (Target, error) {
-	switch kind {
-	case sysv.Shm:
-		i, err := sysvipc.FindSegment(id)
-		return Target{kind, id, i.Key, identity{i.CUID, i.CGID, i.CPID, i.Size}}, err
-	case sysv.Sem:
-		i, err := sysvipc.FindSet(id)
-		return Target{kind, id, i.Key, identity{cuid: i.CUID, cgid: i.CGID, size: int64(i.NSems)}}, err
-	default:
-		i, err := sysvipc.FindQueue(id)
-		return Target{kind, id, i.Key, identity{cuid: i.CUID, cgid: i.CGID}}, err
+// A Skipped is the reason why an object was left alone: it is not what was chosen
+// any more.
+type Skipped struct {
+	Target Target
+	Why    string
+}
+
+func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s.Target, s.Why) }
+
+// Remove removes targets in their order and yields each when it is done with it.
+// The error is nil if the target was removed, or is marked for removal as a segment
+// is while somebody is attached. It is a *Skipped if it was left alone or, having been
+// selected, is gone; fs.ErrPermission if it may not be removed. Remove goes on after
+// an error; ending the loop ends it.
+//
+// If before is not nil it is called for each object just before it is removed, as
+// soon as it was found to be what was chosen; an error of it keeps the object from
+// being removed, and is yielded. It may take long and attach a segment: the object
+// is looked at once more behind it. It needs targets of Find or Select.
+func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Target, error] {
+	return func(yield func(Target, error) bool) {
+		r := remover{before: before}
+		for _, t := range targets {
+			if !yield(t, r.remove(&t)) {
+				return
+			}
+		}
 	}
 }
 
-// Remove removes the target if it still is what it was. A segment that is marked
-// for removal already is removed.
-func (t Target) Remove() error {
-	now, err := look(t.Kind, t.ID)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%v is gone already: %w", t, fs.ErrNotExist)
-	case err != nil:
-		return err
-	case now.identity != t.identity || now.Key != t.Key && now.Key != sysv.Private:
-		return fmt.Errorf("%v %w", t, ErrChanged)
+type remover struct {
+	before  func(*inventory.Object) error
+	waiting map[int]int // threads that wait on queues, by identifier
+	hidden  inventory.Hidden
+	scanned time.Time
+}
+
+func (r *remover) remove(t *Target) error {
+	if t.Object != nil {
+		if err := r.check(t, false); err != nil {
+			return err
+		}
+		if r.before != nil {
+			if err := r.before(t.Object); err != nil {
+				return err
+			}
+			if err := r.check(t, true); err != nil {
+				return err
+			}
+		}
 	}
+	err := t.destroy()
+	switch {
+	case err == nil || t.Object == nil:
+		return err
+	case errors.Is(err, fs.ErrPermission):
+		return &denied{t}
+	case t.selected && (errors.Is(err, abi.EINVAL) || errors.Is(err, abi.EIDRM)):
+		return &Skipped{*t, isGone}
+	default:
+		return err
+	}
+}
+
+func (t *Target) destroy() error {
 	switch t.Kind {
 	case sysv.Shm:
 		return sysv.Segment(t.ID).Remove()
@@ -98,3 +177,12 @@ func (t Target) Remove() error {
 		return sysv.Queue(t.ID).Remove()
 	}
 }
+
+// denied is fs.ErrPermission for an object of which more is known than its number.
+type denied struct{ t *Target }
+
+func (d *denied) Error() string {
+	return fmt.Sprintf("permission denied: %v belongs to uid %d, you are uid %d", d.t, d.t.Object.Perm().UID, os.Geteuid())
+}
+
+func (d *denied) Is(target error) bool { return target == fs.ErrPermission }

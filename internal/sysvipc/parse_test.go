@@ -123,8 +123,8 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("error %v, want %v", err, broken)
 		}
 	}
-	for range ParseQueues(strings.NewReader("")) {
-		t.Error("an empty file has a row")
+	for q, err := range ParseQueues(strings.NewReader("")) {
+		t.Errorf("an empty file has a row: %+v, %v", q, err)
 	}
 }
 

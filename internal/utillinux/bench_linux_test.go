@@ -1,6 +1,7 @@
 package utillinux_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 )
 
 // The benchmarks run our programs and those of util-linux in turn, as whole
-// processes, and print how long ours take in relation, the median of the pairs:
+// processes, and print how long ours take in relation to theirs:
 //
 //	go test -run '^$' -bench . ./internal/utillinux
 
@@ -32,9 +33,7 @@ func benchmarkListing(b *testing.B, objects, pairs int) {
 		} {
 			words := strings.Fields(command)
 			peer(b, words[0])
-			ratios := compare(b, pairs, filepath.Join(dir, words[0]), words[0], words[1:])
-			b.Logf("%6d objects  %-12s  median %.3f  min %.3f  max %.3f", objects, command,
-				ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+			report(objects, command, compare(b, pairs, filepath.Join(dir, words[0]), words[0], words[1:]))
 		}
 	}
 	b.ReportMetric(0, "ns/op")
@@ -54,9 +53,7 @@ func BenchmarkRemoveAll(b *testing.B) {
 				fill(b, objects)
 				ratios = append(ratios, ours.Seconds()/timed(b, "ipcrm", "--all="+kind).Seconds())
 			}
-			slices.Sort(ratios)
-			b.Logf("%6d objects  ipcrm --all=%s  median %.3f  min %.3f  max %.3f", objects, kind,
-				ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+			report(objects, "ipcrm --all="+kind, ratios)
 		}
 	}
 	b.ReportMetric(0, "ns/op")
@@ -109,7 +106,14 @@ func fill(b *testing.B, n int) {
 	}
 }
 
-// compare returns the ratios of pairs of runs, in order.
+// report prints ratios. The log of a benchmark is cut after ten lines.
+func report(objects int, command string, ratios []float64) {
+	slices.Sort(ratios)
+	fmt.Printf("%6d objects  %-16s  median %.3f  min %.3f  max %.3f\n", objects, command,
+		ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+}
+
+// compare returns the ratios of pairs of runs.
 func compare(b *testing.B, pairs int, ours, theirs string, args []string) []float64 {
 	b.Helper()
 	var ratios []float64
@@ -117,7 +121,6 @@ func compare(b *testing.B, pairs int, ours, theirs string, args []string) []floa
 		mine := timed(b, ours, args...)
 		ratios = append(ratios, mine.Seconds()/timed(b, theirs, args...).Seconds())
 	}
-	slices.Sort(ratios)
 	return ratios
 }
 

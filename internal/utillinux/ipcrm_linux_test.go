@@ -247,8 +247,8 @@ func TestFraction(t *testing.T) {
 		if got := ours(c(), "ipcmk", "-M", size); got.status != 0 {
 			t.Errorf("ipcmk -M %s: %s", size, got.stderr)
 		}
-		for s := range sysv.Segments() {
-			if s.Size != want {
+		for s, err := range sysv.Segments() {
+			if err != nil || s.Size != want {
 				t.Errorf("ipcmk -M %s makes %d bytes, want %d", size, s.Size, want)
 			}
 		}

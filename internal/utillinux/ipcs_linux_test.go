@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // c is the environment of most comparisons.
@@ -118,6 +120,23 @@ func TestSparse(t *testing.T) {
 			same(t, c(), "ipcs", "-"+kind, "-i", id)
 			same(t, c(), "lsipc", "-"+kind, "-i", id)
 		}
+	}
+}
+
+// TestMany has so many objects that they are printed while others are read.
+func TestMany(t *testing.T) {
+	peer(t, "ipcs")
+	isolate(t)
+	must(t, os.WriteFile("/proc/sys/kernel/shmmni", []byte("32768"), 0))
+	p := &population{}
+	for i := range 7000 {
+		p.segment(t, sysv.Key(i), 4096, 0o600)
+	}
+	for _, args := range options("-m", "-m -t", "-m -p -b") {
+		same(t, c(), "ipcs", args...)
+	}
+	for _, args := range options("-m", "-m -J", "-m -o KEY,ATTACH") {
+		same(t, c(), "lsipc", args...)
 	}
 }
 

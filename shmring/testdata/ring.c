@@ -1,9 +1,10 @@
 /* A process that joins the ring in the memory of descriptor 3.
  *
  *   ring produce COUNT SIZE   sends COUNT messages of SIZE bytes
- *   ring consume SIZE         receives to the end, prints "COUNT NANOSECONDS", from
+ *   ring consume COUNT        receives COUNT messages, prints "COUNT NANOSECONDS", from
  *                             the first message to the last
- *   ring verify               the same, and checks the contents of each
+ *   ring verify               receives to the end and checks the contents of each
+ *   ring create CAPACITY      lays the ring out
  *
  * Contents: message number i begins with i as a native 64-bit number, if it is that
  * long; of the rest byte j is i*31+j. "produce COUNT 0" varies the length: i*7 % 1000. */
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc >= 2) {
+		uint64_t expected = argc > 2 ? strtoull(argv[2], NULL, 0) : 0;
 		bool verify = !strcmp(argv[1], "verify");
 		struct consumer c = ring_attend(r);
 		uint64_t n, count = 0;
@@ -80,10 +82,11 @@ int main(int argc, char **argv)
 					return 1;
 				}
 			}
-			count++;
+			if (++count == expected)
+				break;
 		}
 		last = now();
-		ring_close(&c);
+		ring_release(&c);
 		printf("%llu %lld\n", (unsigned long long)count, (long long)(last - first));
 		return 0;
 	}

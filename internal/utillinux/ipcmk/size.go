@@ -41,19 +41,15 @@ func parseSize(s string) (uint64, error) {
 	return sum, nil
 }
 
-// fraction returns 0.decimals of factor, rounded down.
+// fraction returns 0.decimals of factor, rounded down: what is carried from digit
+// to digit on the way from the last to the first. A factor is at most 1024^6, so nine
+// of it fit.
 func fraction(decimals string, factor uint64) uint64 {
-	// 10^19 is the highest power in 64 bits; what further digits add to 1000^6 or
-	// 1024^6 is not a byte.
-	decimals = decimals[:min(len(decimals), 19)]
-	numerator, denominator := uint64(0), uint64(1)
-	for _, c := range decimals {
-		numerator = numerator*10 + uint64(c-'0')
-		denominator *= 10
+	carry := uint64(0)
+	for i := len(decimals) - 1; i >= 0; i-- {
+		carry = (uint64(decimals[i]-'0')*factor + carry) / 10
 	}
-	high, low := bits.Mul64(numerator, factor)
-	part, _ := bits.Div64(high, low, denominator)
-	return part
+	return carry
 }
 
 // unitFactor returns how many bytes a unit has, 0 if that does not fit.

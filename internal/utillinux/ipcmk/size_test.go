@@ -1,6 +1,7 @@
 package ipcmk
 
 import (
+	"errors"
 	"math"
 	"math/big"
 	"strings"
@@ -45,7 +46,7 @@ func TestParseSize(t *testing.T) {
 		{"18014398509481984K", 0, syscall.ERANGE},
 	} {
 		got, err := parseSize(tt.in)
-		if err != tt.err || err == nil && got != tt.want {
+		if !errors.Is(err, tt.err) || err == nil && got != tt.want {
 			t.Errorf("parseSize(%q) = %d, %v; want %d, %v", tt.in, got, err, tt.want, tt.err)
 		}
 	}
@@ -56,7 +57,7 @@ func FuzzParseSize(f *testing.F) {
 	f.Add("15.99999999999999999999", "E")
 	f.Fuzz(func(t *testing.T, number, unit string) {
 		got, err := parseSize(number + unit)
-		if err != nil || unit == "" || strings.Trim(number, "0123456789.") != "" || len(number) > 1 && number[0] == '0' && number[1] != '.' {
+		if err != nil || unit == "" || strings.ContainsAny(unit[:1], "0123456789.xX") || strings.Trim(number, "0123456789.") != "" || len(number) > 1 && number[0] == '0' && number[1] != '.' {
 			return
 		}
 		exact, ok := new(big.Rat).SetString(number)

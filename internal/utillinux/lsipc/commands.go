@@ -2,6 +2,7 @@ package lsipc
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -40,7 +41,7 @@ func (c *commands) read(pid int) string {
 	}
 	defer f.Close()
 	n, err := io.ReadFull(f, c.buf)
-	if n == 0 || err != nil && err != io.ErrUnexpectedEOF {
+	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return ""
 	}
 	// Each argument ends in a zero byte; the last one is left out.

@@ -99,7 +99,9 @@ func (t *Table) names() []string {
 func shellName(name string) string {
 	b := []byte(name)
 	for i, c := range b {
-		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9') {
+		isLetter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		isDigit := '0' <= c && c <= '9'
+		if !isLetter && !isDigit {
 			b[i] = '_'
 		}
 	}

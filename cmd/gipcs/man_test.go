@@ -1,0 +1,10 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/sysvipc/gipc/internal/command/mantest"
+)
+
+// The man page names every command and flag, and no others.
+func TestManPage(t *testing.T) { mantest.Check(t, app(), "../../docs/man/gipcs.1") }

@@ -1,0 +1,383 @@
+package procfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func TestMain(m *testing.M) { ipctest.Main(m) }
+
+func open(t testing.TB, root string) *FS {
+	t.Helper()
+	f, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// mustRead returns what a caller made of a result and an error.
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func mappings(t testing.TB, f *FS, pid int) (list []Mapping) {
+	t.Helper()
+	if err := f.Mappings(pid, func(m Mapping) { list = append(list, m) }); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestMappings holds both ways of asking against what was attached.
+func TestMappings(t *testing.T) {
+	page := int64(os.Getpagesize())
+	seg, err := sysv.CreateSegment(-5, 3*page, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Remove()
+	var want []Mapping
+	for i := range 3 {
+		mem, err := seg.Attach(sysv.AttachOptions{ReadOnly: i == 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mem.Detach()
+		m := Mapping{
+			Start: uint64(mem.Addr()), End: uint64(mem.Addr()) + 3*uint64(page),
+			Writable: i != 1, ID: int(seg), Key: -5,
+		}
+		if i == 2 { // split in three by another access to the middle
+			if err := unix.Mprotect(mem.Bytes()[page:2*page], unix.PROT_READ); err != nil {
+				t.Fatal(err)
+			}
+			one, two, three := m, m, m
+			one.End = m.Start + uint64(page)
+			two.Start, two.End, two.Offset, two.Writable = one.End, one.End+uint64(page), uint64(page), false
+			three.Start, three.Offset = two.End, 2*uint64(page)
+			want = append(want, one, two, three)
+			continue
+		}
+		want = append(want, m)
+	}
+	// What looks like a segment and is none: a file of that name, and memory on the
+	// device of segments with an inode number that could be an identifier.
+	lookalike(t, "/dev/shm")
+	memory, err := unix.Mmap(-1, 0, int(page), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(memory)
+	long, err := unix.MemfdCreate(strings.Repeat("/SYSV00000001 ", 10), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(long)
+	if err := unix.Ftruncate(long, page); err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := unix.Mmap(long, 0, int(page), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(mapped)
+
+	slices.SortFunc(want, func(a, b Mapping) int { return int(a.Start>>1) - int(b.Start>>1) })
+	for _, textOnly := range []bool{false, true} {
+		f := open(t, Root)
+		f.textOnly = textOnly
+		got := mappings(t, f, os.Getpid())
+		for i := range got {
+			if got[i].Device != f.devices.ordinary {
+				t.Errorf("device %v, want %v", got[i].Device, f.devices.ordinary)
+			}
+			got[i].Device = Device{}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("text only %v:\n%+v\nwant\n%+v", textOnly, got, want)
+		}
+		if !f.textOnly {
+			t.Log("PROCMAP_QUERY was used")
+		}
+	}
+}
+
+// lookalike maps a deleted file that is called like a segment.
+func lookalike(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, "SYSV00000001")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer file.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Truncate(int64(os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := unix.Mmap(int(file.Fd()), 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Munmap(mem) })
+}
+
+func TestDevices(t *testing.T) {
+	d := devices{known: true, ordinary: Device{0, 1}, huge: []Device{{0, 15}, {0, 16}}}
+	for _, tt := range []struct {
+		device   Device
+		ok, huge bool
+	}{{Device{0, 1}, true, false}, {Device{0, 15}, true, true}, {Device{0, 16}, true, true}, {Device{0, 2}, false, false}, {Device{8, 1}, false, false}} {
+		if ok, huge := d.holds(tt.device); ok != tt.ok || huge != tt.huge {
+			t.Errorf("%v: %v, %v", tt.device, ok, huge)
+		}
+	}
+	if ok, _ := (devices{}).holds(Device{8, 1}); !ok {
+		t.Error("a tree of files has devices of its own")
+	}
+}
+
+// TestHugePages looks at a segment of huge pages, if the pool has one.
+func TestHugePages(t *testing.T) {
+	seg, err := sysv.CreateSegment(sysv.Private, 2<<20, sysv.SegmentOptions{Mode: 0o600, HugePages: sysv.DefaultHugePages, NoReserve: true})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer seg.Remove()
+	mem, err := seg.Attach(sysv.AttachOptions{})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer mem.Detach()
+	for _, textOnly := range []bool{false, true} {
+		f := open(t, Root)
+		f.textOnly = textOnly
+		if got := mappings(t, f, os.Getpid()); len(got) != 1 || !got[0].HugePages || got[0].ID != int(seg) {
+			t.Errorf("text only %v: %+v", textOnly, got)
+		}
+	}
+}
+
+func TestProcess(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	cmd.Env = []string{"A=1", "B=two words"}
+	cmd.Dir = t.TempDir()
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	f, pid := open(t, Root), cmd.Process.Pid
+	before := time.Now()
+
+	stat := must[Stat](t)(f.Stat(pid))
+	if stat.PID != pid || stat.Comm != "sleep" || stat.PPID != os.Getpid() || stat.KernelThread || stat.Exiting {
+		t.Errorf("%+v", stat)
+	}
+	boot := must[time.Time](t)(f.BootTime())
+	if start := boot.Add(stat.Start); before.Sub(start).Abs() > 5*time.Second {
+		t.Errorf("started %v by the boot time, but it is %v", start, before)
+	}
+	status := must[Status](t)(f.Status(pid))
+	if status.Comm != "sleep" || status.EUID != uint32(os.Geteuid()) || len(status.NSPIDs) == 0 || status.NSPIDs[0] != pid {
+		t.Errorf("%+v", status)
+	}
+	if got := must[[]string](t)(f.Cmdline(pid)); !slices.Equal(got, cmd.Args) {
+		t.Errorf("command line %q", got)
+	}
+	if got := must[[]string](t)(f.Environ(pid)); !slices.Equal(got, cmd.Env) {
+		t.Errorf("environment %q", got)
+	}
+	if got := must[string](t)(f.CWD(pid)); got != cmd.Dir {
+		t.Errorf("working directory %q", got)
+	}
+	if got := must[uint64](t)(f.IPCNamespace(pid)); got != must[uint64](t)(f.OwnIPCNamespace()) {
+		t.Errorf("namespace %d", got)
+	}
+	if got := must[[]int](t)(f.Threads(pid)); !slices.Equal(got, []int{pid}) {
+		t.Errorf("threads %v", got)
+	}
+	if got := must[[]int](t)(f.PIDs()); !slices.Contains(got, pid) || !slices.IsSorted(got) {
+		t.Errorf("processes %v", got)
+	}
+	if got := must[bool](t)(f.HasMemory(pid)); !got {
+		t.Error("it has memory")
+	}
+	if got := must[int](t)(f.Bits(pid)); got != strconv.IntSize && strconv.IntSize == 64 {
+		t.Errorf("%d bits", got)
+	}
+	if got := must[int](t)(f.Reach(stat)); got != pid || !f.Exists(pid) {
+		t.Errorf("reached by %d", got)
+	}
+	if _, err := f.Container(pid); err != nil {
+		t.Error(err)
+	}
+
+	// A zombie, then nobody.
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	stat = must[Stat](t)(f.Stat(pid))
+	if _, err := f.Reach(stat); !errors.Is(err, fs.ErrNotExist) || stat.State != 'Z' {
+		t.Errorf("a zombie: %+v, %v", stat, err)
+	}
+	cmd.Wait()
+	for name, call := range map[string]func() error{
+		"Stat":         func() error { _, err := f.Stat(pid); return err },
+		"Status":       func() error { _, err := f.Status(pid); return err },
+		"Container":    func() error { _, err := f.Container(pid); return err },
+		"Mappings":     func() error { return f.Mappings(pid, func(Mapping) {}) },
+		"Threads":      func() error { _, err := f.Threads(pid); return err },
+		"Call":         func() error { _, err := f.Call(pid, pid); return err },
+		"IPCNamespace": func() error { _, err := f.IPCNamespace(pid); return err },
+		"ReadMemory":   func() error { return f.ReadMemory(pid, 4096, make([]byte, 1)) },
+	} {
+		if err := call(); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s of nobody: %v", name, err)
+		}
+	}
+	if f.Exists(pid) {
+		t.Error("nobody exists")
+	}
+}
+
+func TestSelf(t *testing.T) {
+	f := open(t, Root)
+	if !f.Real() || f.Foreign() || f.Root() != Root || f.Path(7, "cwd") != "/proc/7/cwd" {
+		t.Errorf("%+v", f)
+	}
+	secret := []byte("in the memory of this process")
+	got := make([]byte, len(secret))
+	if err := f.ReadMemory(os.Getpid(), address(secret), got); err != nil || string(got) != string(secret) {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, addr := range []uint64{0, 1<<64 - 1} {
+		if err := f.ReadMemory(os.Getpid(), addr, got); err == nil {
+			t.Errorf("read %d bytes at %#x", len(got), addr)
+		}
+	}
+	// The thread that reads is running, and so is its clock.
+	call := must[Call](t)(f.Call(os.Getpid(), unix.Gettid()))
+	if !call.Running && call.Number < 0 {
+		t.Errorf("%+v", call)
+	}
+	if at, err := f.OwnExecStart(); err != nil {
+		t.Logf("no clock of the scheduler: %v", err)
+	} else if at <= 0 {
+		t.Errorf("it is %v", at)
+	}
+	if forced := must[bool](t)(f.DestroysDetached()); forced {
+		t.Log("kernel.shm_rmid_forced is set")
+	}
+	if _, err := f.NamespaceMounts(); err != nil {
+		t.Error(err)
+	}
+	seg, err := sysv.CreateSegment(sysv.Private, 12345, sysv.SegmentOptions{Mode: 0o600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Remove()
+	var rows []SegmentMemory
+	if err := f.SegmentMemory(func(m SegmentMemory) { rows = append(rows, m) }); err != nil || !slices.Equal(rows, []SegmentMemory{{ID: uint64(seg), Size: 12345}}) {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	// More rows than a read returns, and than the buffer holds.
+	for range 1000 {
+		seg, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer seg.Remove()
+	}
+	rows = nil
+	if err := f.SegmentMemory(func(m SegmentMemory) { rows = append(rows, m) }); err != nil || len(rows) != 1001 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+// TestTree reads a tree of files that stands in for /proc.
+func TestTree(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"7/stat": "7 (a\nb)" + statTail, "x7/stat": "", "9999999999/stat": "", "stat": "btime 5\n",
+		"7/maps": mapsText, "7/task/7/syscall": "running\n", "7/exe": "#!/bin/sh\n", "8/exe": "\x7fELF\x01",
+	} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := open(t, root)
+	if f.Real() || f.Foreign() || f.SeesAllProcesses() {
+		t.Error("a tree is taken for a proc file system")
+	}
+	if got := must[[]int](t)(f.PIDs()); !slices.Equal(got, []int{7, 8}) {
+		t.Errorf("processes %v", got)
+	}
+	if got := must[Stat](t)(f.Stat(7)); got.Comm != "a\nb" {
+		t.Errorf("%+v", got)
+	}
+	if got := mappings(t, f, 7); len(got) != 3 {
+		t.Errorf("%+v", got)
+	}
+	if got, err := f.Bits(7); !errors.Is(err, ErrFormat) {
+		t.Errorf("a script has %d bits, %v", got, err)
+	}
+	if got := must[int](t)(f.Bits(8)); got != 32 {
+		t.Errorf("%d bits", got)
+	}
+	if f.Exists(os.Getpid()) || !f.Exists(7) {
+		t.Error("processes of a tree are those in it")
+	}
+	if _, err := f.IPCNamespace(7); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), root+"/7/ns/ipc") {
+		t.Error(err)
+	}
+	if _, err := Open(filepath.Join(root, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func BenchmarkMappings(b *testing.B) {
+	for _, textOnly := range []bool{false, true} {
+		b.Run(fmt.Sprintf("text=%v", textOnly), func(b *testing.B) {
+			f := open(b, Root)
+			f.textOnly = textOnly
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f.Mappings(os.Getpid(), func(Mapping) {}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

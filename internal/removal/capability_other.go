@@ -1,0 +1,5 @@
+//go:build !linux
+
+package removal
+
+func mayRemoveAll() bool { return true }

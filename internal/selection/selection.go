@@ -1,0 +1,73 @@
+package selection
+
+import (
+	"fmt"
+
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/listing"
+)
+
+// A Condition is an expression that was read and checked.
+type Condition struct {
+	text    string
+	fields  listing.List // that it mentions
+	program *vm.Program
+}
+
+// String returns the expression as it was written.
+func (c *Condition) String() string { return c.text }
+
+// A Selection selects the objects that meet all of its conditions.
+type Selection []*Condition
+
+// Want is what has to be looked up to decide.
+func (s Selection) Want() (w inventory.Want) {
+	for _, c := range s {
+		w |= c.fields.Want()
+	}
+	return w
+}
+
+// Filter returns the objects of inv that certainly meet all conditions. What s wants
+// must have been looked up. An error is one of an expression: it divides by zero, for
+// instance.
+func (s Selection) Filter(inv *inventory.Inventory, names *account.Directory) ([]inventory.Object, error) {
+	if len(s) == 0 {
+		return inv.Objects, nil
+	}
+	var selected []inventory.Object
+	var machine vm.VM
+	env := make(map[string]any)
+	for i := range inv.Objects {
+		row := listing.Row{Object: &inv.Objects[i], Inventory: inv, Names: names}
+		ok, err := s.holds(&machine, env, &row)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			selected = append(selected, inv.Objects[i])
+		}
+	}
+	return selected, nil
+}
+
+func (s Selection) holds(machine *vm.VM, env map[string]any, row *listing.Row) (bool, error) {
+	for _, c := range s {
+		for i := range c.fields {
+			f := &c.fields[i]
+			v := f.Value(row)
+			env[f.Name], env[known(f.Name)] = v, v != nil
+		}
+		result, err := machine.Run(c.program, env)
+		if err != nil {
+			return false, fmt.Errorf("%v:%d: %w", row.Kind, row.ID(), newError(c.text, err))
+		}
+		if !result.(bool) { // the expression was checked to be one
+			return false, nil
+		}
+	}
+	return true, nil
+}

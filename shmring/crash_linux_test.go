@@ -1,0 +1,234 @@
+package shmring
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"unsafe"
+)
+
+// The windows in which a producer can die are too short to be hit often by killing.
+// These tests make the memory as it is left in each.
+
+// deadID is the identity of a process that had our number before us.
+func deadID() identity { return identity(1<<pidBits | os.Getpid()) }
+
+func crashRing(t *testing.T, kind Producers) *Ring {
+	t.Helper()
+	words := make([]uint64, Size(minCapacity)/8)
+	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
+	r, err := Create(mem, Options{Producers: kind})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.self.known() {
+		t.Skip("SKIPPED: /proc does not tell of this process")
+	}
+	return r
+}
+
+// receive returns what is received next, with the error if there is nothing.
+func receive(t *testing.T, c *Consumer) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*tick)
+	defer cancel()
+	msg, err := c.Receive(ctx)
+	return string(msg), err
+}
+
+func TestCrashWindows(t *testing.T) {
+	const slot = 5
+	for _, tt := range []struct {
+		name  string
+		kind  Producers
+		crash func(r *Ring) // what the dead producer has done
+		after bool          // whether another one sends a message afterwards
+		want  []string
+		err   error
+	}{
+		{"slot taken, not counted yet", Many, func(r *Ring) {
+			r.header.slots[slot].Store(uint64(deadID()))
+		}, false, nil, ErrPeerDied},
+		{"claimed, tail not moved", Many, func(r *Ring) {
+			r.header.slots[slot].Store(uint64(deadID()))
+			r.state(r.capacity).Store(r.word(r.capacity, 100, slot, claimed))
+		}, true, []string{"after"}, ErrPeerDied},
+		{"claimed, tail not moved, no other", Many, func(r *Ring) {
+			r.header.slots[slot].Store(uint64(deadID()))
+			r.state(r.capacity).Store(r.word(r.capacity, 100, slot, claimed))
+		}, false, nil, ErrPeerDied},
+		{"committed, tail not moved", Many, func(r *Ring) {
+			r.header.slots[slot].Store(uint64(deadID()))
+			copy(r.data, "before")
+			r.state(r.capacity).Store(r.word(r.capacity, 6, slot, committed))
+		}, true, []string{"before", "after"}, ErrPeerDied},
+		{"claimed as a batch, all but the first written", Many, func(r *Ring) {
+			r.header.slots[slot].Store(uint64(deadID()))
+			r.state(r.capacity).Store(r.word(r.capacity, 3*unit, slot, claimed))
+			r.header.tail.Store(r.capacity + 3*unit)
+			r.state(r.capacity + unit).Store(r.word(r.capacity+unit, 1, slot, committed))
+			r.state(r.capacity + 2*unit).Store(r.word(r.capacity+2*unit, 1, slot, committed))
+		}, true, []string{"after"}, ErrPeerDied},
+		{"padding written, tail not moved", Many, func(r *Ring) {
+			r.header.head.Store(2*r.capacity - unit)
+			r.header.tail.Store(2*r.capacity - unit)
+			r.header.slots[slot].Store(uint64(deadID()))
+			r.state(2*r.capacity - unit).Store(r.word(2*r.capacity-unit, unit, slot, skipped))
+		}, true, []string{"after"}, ErrPeerDied},
+		{"claimed, and who took the slot over died too", Many, func(r *Ring) {
+			r.header.slots[slot].Store(uint64(deadID() + 1<<pidBits))
+			r.header.deaths.Add(1)
+			r.state(r.capacity).Store(r.word(r.capacity, 100, slot, claimed))
+		}, true, []string{"after"}, ErrPeerDied},
+		{"batch, all but the first written", One, func(r *Ring) {
+			r.header.slots[0].Store(uint64(deadID()))
+			for i := uint64(1); i < 6; i++ {
+				r.state(r.capacity + i*unit).Store(r.word(r.capacity+i*unit, 1, 0, committed))
+			}
+		}, true, []string{"after"}, ErrPeerDied},
+		{"padding written", One, func(r *Ring) {
+			r.header.head.Store(2*r.capacity - unit)
+			r.header.slots[0].Store(uint64(deadID()))
+			r.state(2*r.capacity - unit).Store(r.word(2*r.capacity-unit, unit, 0, skipped))
+		}, true, []string{"after"}, ErrPeerDied},
+		{"committed two", One, func(r *Ring) {
+			r.header.slots[0].Store(uint64(deadID()))
+			copy(r.data, "a")
+			copy(r.data[unit:], "b")
+			r.state(r.capacity).Store(r.word(r.capacity, 1, 0, committed))
+			r.state(r.capacity + unit).Store(r.word(r.capacity+unit, 1, 0, committed))
+		}, true, []string{"a", "b", "after"}, ErrPeerDied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := crashRing(t, tt.kind)
+			tt.crash(r)
+			if tt.after {
+				p, err := r.Producer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := p.Send(context.Background(), []byte("after")); err != nil {
+					t.Fatal(err)
+				}
+				if err := p.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c, err := r.Consumer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range tt.want {
+				if got, err := receive(t, c); got != want || err != nil {
+					t.Errorf("received %q, %v, want %q", got, err, want)
+				}
+			}
+			if got, err := receive(t, c); !errors.Is(err, tt.err) {
+				t.Errorf("received %q, %v at the end, want %v", got, err, tt.err)
+			}
+			if got, err := receive(t, c); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("received %q, %v after the end, want nothing", got, err)
+			}
+		})
+	}
+}
+
+// TestFullTable has a producer join where every slot is a dead one's, with claims.
+func TestFullTable(t *testing.T) {
+	r := crashRing(t, Many)
+	pos := r.capacity
+	for i := range slotCount {
+		r.header.slots[i].Store(uint64(deadID()))
+		r.state(pos).Store(r.word(pos, 1, i, claimed))
+		pos += unit
+	}
+	c, err := r.Consumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if full, err := p.reserve(1); full || err != nil {
+		t.Fatalf("a claim in a ring full of dead claims: %v, %v", full, err)
+	}
+	c.CheckProducers()
+	if _, ok, err := c.TryReceive(); ok || err != nil {
+		t.Errorf("TryReceive = %v, %v", ok, err)
+	}
+	if err := p.Send(context.Background(), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := receive(t, c); got != "x" || err != nil {
+		t.Errorf("received %q, %v", got, err)
+	}
+	if n := r.header.deaths.Load(); n != slotCount {
+		t.Errorf("%d deaths counted, want %d", n, slotCount)
+	}
+}
+
+func TestCorrupt(t *testing.T) {
+	r := crashRing(t, Many)
+	p, err := r.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Consumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 3 * r.capacity
+	for _, tt := range []struct {
+		name  string
+		spoil func()
+		use   func() error
+	}{
+		{"record beyond the end", func() { r.state(at).Store(r.word(at, r.capacity-1, 0, committed)) }, nil},
+		{"record of a later lap", func() { r.state(at).Store(r.word(at+r.capacity, 5, 0, committed)) }, nil},
+		{"claim of an empty slot", func() { r.state(at).Store(r.word(at, 5, 33, claimed)) }, nil},
+		{"tail not at a unit", func() { r.header.tail.Store(at + 1) }, func() error { _, _, err := p.TryClaim(1); return err }},
+		{"tail far away", func() { r.header.tail.Store(at + 1<<40) }, func() error { _, _, err := p.TryClaim(1); return err }},
+		{"tail behind", func() { r.header.tail.Store(at - 4*unit) }, func() error {
+			p.head = at
+			_, _, err := p.TryClaim(1)
+			return err
+		}},
+		{"head not at a unit", func() { r.header.head.Store(at + 1); p.head = 0 }, func() error { _, _, err := p.TryClaim(1); return err }},
+		{"claim taken away", func() { r.state(at).Store(0) }, func() error {
+			claim, ok, err := p.TryClaim(1)
+			if !ok || err != nil {
+				t.Errorf("TryClaim = %v, %v", ok, err)
+			}
+			r.state(at).Store(0)
+			return claim.Commit()
+		}},
+		{"claim taken away before Abort", func() {}, func() error {
+			claim, ok, err := p.TryClaim(1)
+			if !ok || err != nil {
+				t.Errorf("TryClaim = %v, %v", ok, err)
+			}
+			r.state(at).Store(0)
+			return claim.Abort()
+		}},
+	} {
+		use := tt.use
+		if use == nil {
+			use = func() error { _, _, err := c.TryReceive(); return err }
+			c.next, c.free = at, at
+		}
+		r.header.tail.Store(at)
+		r.header.head.Store(at)
+		r.state(at).Store(0)
+		p.head, p.claim = at, 0
+		if tt.name == "record beyond the end" {
+			at += unit
+			c.next, c.free = at, at
+		}
+		tt.spoil()
+		if err := use(); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v, want ErrCorrupt", tt.name, err)
+		}
+	}
+}
