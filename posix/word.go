@@ -222,7 +222,7 @@ func (w *word) sleep(sleep sleeper) error {
 // costs a system call. It must not stay clear when somebody does.
 func (w *word) sleepNarrow(sleep sleeper) (err error) {
 	atomic.AddUint32(w.count, 1)
-	defer w.leaveNarrow()
+	defer func() { w.leaveNarrow(atomic.LoadUint32(w.count) == 1) }()
 	for {
 		v := atomic.LoadUint32(w.futex)
 		switch {
@@ -238,14 +238,13 @@ func (w *word) sleepNarrow(sleep sleeper) (err error) {
 	}
 }
 
-// leaveNarrow counts a waiter out. The last one clears the bit, and does so before
-// it is counted out, so that a new waiter finds it clear and sets it. If it was not
-// the last one after all it sets the bit again and wakes those who may have been
-// forgotten meanwhile.
-func (w *word) leaveNarrow() {
-	last := atomic.LoadUint32(w.count) == 1
+// leaveNarrow counts a waiter out. If it seems to be the last one it clears the bit,
+// and does so before it is counted out, so that a new waiter finds it clear and sets
+// it. If it was not the last one after all it sets the bit again and wakes those who
+// may have been forgotten meanwhile.
+func (w *word) leaveNarrow(last bool) {
 	if last {
-		_ = last
+		atomic.AndUint32(w.futex, ^uint32(waitersBit))
 	}
 	others := atomic.AddUint32(w.count, math.MaxUint32)
 	if !last || others == 0 {

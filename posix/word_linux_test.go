@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -115,6 +116,29 @@ func TestWaiterGivesUp(t *testing.T) {
 		if !errors.Is(err, gaveUp) || w.value() != 0 || w.waiters() != 0 {
 			t.Errorf("layout %d: %v, value %d, waiters %d", l, err, w.value(), w.waiters())
 		}
+	}
+}
+
+// A waiter took itself for the last one, and cleared the bit under another: it has to
+// make up for that.
+func TestNotTheLastOne(t *testing.T) {
+	w := words(t, 0)[narrow]
+	other := make(chan error, 1)
+	go func() { other <- w.sleep(untilWoken) }()
+	for atomic.LoadUint32(w.futex) != waitersBit { // it is about to sleep, or does
+		time.Sleep(time.Millisecond)
+	}
+	atomic.AddUint32(w.count, 1)
+	time.Sleep(10 * time.Millisecond)
+	atomic.AddUint32(w.futex, 1<<valueShift) // added by somebody who saw no bit
+	w.leaveNarrow(true)
+	select {
+	case err := <-other:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the other was forgotten")
 	}
 }
 

@@ -286,3 +286,53 @@ func startOther(name string) (cmd *exec.Cmd, stop func()) {
 	check(cmd.Start())
 	return cmd, func() { check(stdin.Close()) }
 }
+
+// BenchmarkCancel measures how long a sleeping waiter takes to return once its
+// context is done.
+func BenchmarkCancel(b *testing.B) {
+	w := newWorld(b, []uint16{0})
+	s := newSemaphore(b, w.set, 0)
+	var took []time.Duration
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(context.Background())
+		waiting := run(func() error { return s.P(ctx, 1) })
+		w.asleep(0, 1)
+		began := time.Now()
+		cancel()
+		err := <-waiting
+		took = append(took, time.Since(began))
+		mustBe(b, err, context.Canceled)
+	}
+	reportTimes(b, took)
+}
+
+// BenchmarkOwnerDied measures how long it takes from kill -9 of a holder until the
+// next one has the lock and is told.
+func BenchmarkOwnerDied(b *testing.B) {
+	w := newWorld(b, semops.MutexValues())
+	mu, ctx := newMutex(b, w.set), context.Background()
+	var took []time.Duration
+	for b.Loop() {
+		c := w.start("hold")
+		c.line(b)
+		waiting := run(func() error { return mu.Lock(ctx) })
+		w.asleep(0, 1)
+		began := time.Now()
+		must(b, c.cmd.Process.Kill())
+		err := <-waiting
+		took = append(took, time.Since(began))
+		mustBe(b, err, semops.ErrOwnerDied)
+		must(b, errors.Join(mu.MarkConsistent(), mu.Unlock()))
+		c.kill()
+	}
+	reportTimes(b, took)
+}
+
+func reportTimes(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(us(took[len(took)/2]), "us-p50")
+	b.ReportMetric(us(took[len(took)*99/100]), "us-p99")
+	b.ReportMetric(us(took[len(took)-1]), "us-max")
+}

@@ -521,14 +521,18 @@ func TestUndoWakes(t *testing.T) {
 	wantError(t, "Do", result(), nil)
 }
 
+// TestTryDoAllocatesNothing makes calls that need not wait.
 func TestTryDoAllocatesNothing(t *testing.T) {
-	set := createSetWith(t, 0)
+	set, ctx := createSetWith(t, 0), t.Context()
 	got := testing.AllocsPerRun(100, func() {
 		if ok, err := set.TryDo(sysv.Op{Add: 1}, sysv.Op{}, sysv.Op{Add: -1}); ok || err != nil {
 			t.Error(ok, err)
 		}
 		if ok, err := set.TryDo(sysv.Op{Add: 1}, sysv.Op{Add: -1}); !ok || err != nil {
 			t.Error(ok, err)
+		}
+		if err := set.Do(ctx, sysv.Op{Add: 1}, sysv.Op{Add: -1}); err != nil {
+			t.Error(err)
 		}
 	})
 	if got != 0 {

@@ -3,9 +3,11 @@ package sysv_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,25 +123,26 @@ func TestCancelDuring(t *testing.T) {
 	}
 }
 
-// storm sends this process signals, ten thousand a second, until stopped.
+// storm sends every thread of this process signals, ten thousand a second in all,
+// until stopped. (Those that are sent to the process all go to the same thread.)
 func storm(t testing.TB, signals ...unix.Signal) (stop func()) {
 	t.Helper()
 	const pause = 100 * time.Microsecond
 	done := make(chan struct{})
-	var sent int
+	sent := 0
 	var storm sync.WaitGroup
 	begin := time.Now()
 	storm.Go(func() {
-		for ; ; sent++ {
-			if err := unix.Kill(os.Getpid(), signals[sent%len(signals)]); err != nil {
-				t.Error(err)
-				return
-			}
-			for next := begin.Add(time.Duration(sent) * pause); time.Now().Before(next); runtime.Gosched() {
-				select {
-				case <-done:
-					return
-				default:
+		for {
+			for _, tid := range threads(t) {
+				_ = unix.Tgkill(os.Getpid(), tid, signals[sent%len(signals)]) // it may have ended
+				sent++
+				for next := begin.Add(time.Duration(sent) * pause); time.Now().Before(next); runtime.Gosched() {
+					select {
+					case <-done:
+						return
+					default:
+					}
 				}
 			}
 		}
@@ -149,6 +152,23 @@ func storm(t testing.TB, signals ...unix.Signal) (stop func()) {
 		storm.Wait()
 		t.Logf("%d signals in %v", sent, time.Since(begin))
 	}
+}
+
+// threads returns the ids of this process's threads.
+func threads(t testing.TB) (tids []int) {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Error(err)
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			t.Error(err)
+		}
+		tids = append(tids, tid)
+	}
+	return tids
 }
 
 // TestSignalStorm makes every call that waits under a storm of signals: none of
@@ -208,18 +228,40 @@ func TestPingPongInAStorm(t *testing.T) {
 	wantValues(t, "in the end", set, 1, 0)
 }
 
-// TestGarbageCollection collects while every call waits: a call that the scheduler
-// does not know to be asleep would hold it up for ever.
+// TestGarbageCollection collects while every call waits. The collector has to know
+// that their threads are asleep: one that it takes for running it wakes by a signal,
+// or waits for.
 func TestGarbageCollection(t *testing.T) {
-	all := waits(t)
-	var results []func() error
-	for _, w := range all {
-		results = append(results, background(t, func() error { return w.call(t.Context()) }))
-		w.waiting()
-	}
 	set := createSetWith(t, 0)
-	results = append(results, background(t, func() error { return set.DoTimeout(patience, sysv.Op{Add: -1}) }))
-	counted(t, set, 1)
+	all := append(waits(t), wait{
+		"DoTimeout",
+		func(context.Context) error { return set.DoTimeout(patience, sysv.Op{Add: -1}) },
+		func() { counted(t, set, 1) },
+		func() { check(t, set.Do(t.Context(), sysv.Op{Add: 1})) },
+		nil,
+	})
+	type waiter struct {
+		result func() error
+		tid    int
+		slept  string // how often, as the kernel counts
+	}
+	waiters := make([]waiter, len(all))
+	for i, w := range all {
+		tid := make(chan int, 1)
+		waiters[i].result = background(t, func() error {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			tid <- unix.Gettid()
+			return w.call(t.Context())
+		})
+		w.waiting()
+		waiters[i].tid = <-tid
+	}
+	// The scheduler learns of a call that sleeps a little later.
+	time.Sleep(50 * time.Millisecond)
+	for i := range waiters {
+		waiters[i].slept = timesSlept(t, waiters[i].tid)
+	}
 
 	collected := background(t, func() error {
 		for range 20 {
@@ -228,13 +270,27 @@ func TestGarbageCollection(t *testing.T) {
 		return nil
 	})
 	check(t, collected())
-	for _, w := range all {
+	for i, w := range all {
+		if slept := timesSlept(t, waiters[i].tid); slept != waiters[i].slept {
+			t.Errorf("%s: its thread slept %s times, and %s before the collections", w.name, slept, waiters[i].slept)
+		}
 		w.release()
+		wantError(t, w.name, waiters[i].result(), nil)
 	}
-	check(t, set.Do(t.Context(), sysv.Op{Add: 1}))
-	for _, result := range results {
-		wantError(t, "a call that waited", result(), nil)
+}
+
+// timesSlept returns how often a thread has given up the processor to wait.
+func timesSlept(t *testing.T, tid int) string {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/status", tid))
+	check(t, err)
+	for line := range strings.Lines(string(status)) {
+		if count, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+			return strings.TrimSpace(count)
+		}
 	}
+	t.Fatalf("no count of context switches in\n%s", status)
+	return ""
 }
 
 // TestManyWaiters cancels 500 calls at once, and looks for what they leave.
@@ -279,21 +335,14 @@ func TestWaitsLeaveNothing(t *testing.T) {
 	for i := range 20 {
 		turn(i)
 	}
-	goroutines, before := runtime.NumGoroutine(), threads(t)
+	goroutines, before := runtime.NumGoroutine(), len(threads(t))
 	for i := range 400 {
 		turn(i)
 	}
 	eventually(t, "all goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
-	if after := threads(t); after > before+5 {
+	if after := len(threads(t)); after > before+5 {
 		t.Errorf("%d threads, %d before", after, before)
 	}
-}
-
-func threads(t testing.TB) int {
-	t.Helper()
-	tasks, err := os.ReadDir("/proc/self/task")
-	check(t, err)
-	return len(tasks)
 }
 
 // TestNoTokenIsLost lets waits succeed at the moment in which they are cancelled:

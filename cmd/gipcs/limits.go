@@ -1,14 +1,21 @@
 package main
 
 import (
+	"fmt"
 	"iter"
+	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sysvipc/gipc/internal/account"
 	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/limits"
 	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/internal/selection"
 	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // warnFrom is the share of a limit, in percent, from which on it is marked.
@@ -18,11 +25,12 @@ func limitsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "limits",
 		Usage:       "show the limits of the system and what is in use of them",
-		Description: "A limit of which 80 % are in use is marked with \"high\". kernel.sem[N] is the N-th number\nof that sysctl.",
-		Flags: append([]cli.Flag{
+		Description: "A limit of which 80 % are in use is marked with \"high\". kernel.sem[N] is the N-th number\nof that sysctl. If objects are selected, only what they use is counted.",
+		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "check", Usage: "show only limits of which more than `PERCENT` are in use; exit 1 if there are any"},
-		}, command.FormatFlags("plain")...),
-		Action: showLimits,
+			&cli.BoolFlag{Name: "explain", Usage: "of the limits that are high, or the highest, show who holds what is in use and how to get more", DisableDefaultText: true},
+		}, selectFlags(), []cli.Flag{namespaceFlag()}, command.FormatFlags("plain")),
+		Action: inNamespace(showLimits),
 	}
 }
 
@@ -41,9 +49,19 @@ func showLimits(c *cli.Context) error {
 			return command.Usagef("--check: %w", err)
 		}
 	}
-	all, err := limits.Read()
+	selected, err := selectionOf(c)
 	if err != nil {
 		return err
+	}
+	all, err := limits.Read()
+	if err == nil && selected != nil {
+		err = countSelected(all, selected)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("explain") {
+		return explainLimits(c, all)
 	}
 	shown := all
 	if checked {
@@ -57,6 +75,45 @@ func showLimits(c *cli.Context) error {
 	}
 	if checked && len(shown) > 0 {
 		return command.Exit(command.Failed)
+	}
+	return nil
+}
+
+// countSelected puts what selected objects use in place of what all do.
+func countSelected(all []limits.Limit, s selection.Selection) error {
+	inv, err := inventory.Collect(inventory.Options{Want: s.Want()})
+	if err != nil {
+		return err
+	}
+	objects, err := s.Filter(inv, account.New())
+	if err != nil {
+		return fmt.Errorf("--where: %w", err)
+	}
+	page := uint64(os.Getpagesize())
+	use := make(map[string]uint64)
+	var fullest limits.Limit // a queue has a limit of its own
+	for i := range objects {
+		switch o := &objects[i]; o.Kind {
+		case sysv.Shm:
+			use["SHMMNI"]++
+			use["SHMALL"] += (uint64(o.Segment.Size) + page - 1) / page
+		case sysv.Sem:
+			use["SEMMNI"]++
+			use["SEMMNS"] += uint64(o.Set.NSems)
+		case sysv.Msg:
+			use["MSGMNI"]++
+			if own := (limits.Limit{Value: o.Queue.QBytes, Use: o.Queue.CBytes}); fullest.Value == 0 || own.Share() > fullest.Share() {
+				fullest = own
+			}
+		}
+	}
+	for i := range all {
+		switch l := &all[i]; {
+		case l.Name == "MSGMNB" && fullest.Value > 0:
+			l.Value, l.Use = fullest.Value, fullest.Use
+		case l.Counted:
+			l.Use = use[l.Name]
+		}
 	}
 	return nil
 }

@@ -36,32 +36,31 @@ const (
 )
 
 // NextSharedFile returns the first mapping at or above addr that is shared and of a
-// file (PROCMAP_QUERY, Linux 6.11). fd is an open /proc/PID/maps. ENOENT tells that
-// there is none, ENOTTY that the kernel does not know the call, ESRCH that the
-// process has no memory any more.
-func NextSharedFile(fd int, addr uint64) (Procmap, Errno) {
-	q := procmapQuery{size: uint64(unsafe.Sizeof(procmapQuery{})), flags: procmapShared | procmapNext | procmapFile, addr: addr}
-	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), procmapIoctl, uintptr(unsafe.Pointer(&q))); e != 0 {
-		return Procmap{}, e
+// file (PROCMAP_QUERY, Linux 6.11). It writes the name of the file to name, and
+// returns its length; with an empty name it does not ask for it. fd is an open
+// /proc/PID/maps.
+//
+// ENOENT tells that there is none, ENAMETOOLONG that name is too short, ENOTTY that
+// the kernel does not know the call, ESRCH that the process has no memory any more.
+func NextSharedFile(fd int, addr uint64, name []byte) (m Procmap, length int, e Errno) {
+	q := procmapQuery{flags: procmapShared | procmapNext | procmapFile, addr: addr}
+	q.size = uint64(unsafe.Sizeof(q))
+	if len(name) > 0 {
+		// The structure holds the address as a number, behind Go's back.
+		var pin runtime.Pinner
+		pin.Pin(&name[0])
+		defer pin.Unpin()
+		q.nameAddress, q.nameSize = uint64(uintptr(unsafe.Pointer(&name[0]))), uint32(len(name))
 	}
-	return Procmap{
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), procmapIoctl, uintptr(unsafe.Pointer(&q))); e != 0 {
+		return Procmap{}, 0, e
+	}
+	m = Procmap{
 		Start: q.start, End: q.end, Offset: q.offset, Writable: q.vmaFlags&procmapWritable != 0,
 		Inode: q.inode, Major: q.major, Minor: q.minor,
-	}, 0
-}
-
-// MappingName writes the name of the file of the mapping at addr to buf, which must
-// not be empty, and returns its length. ENAMETOOLONG tells that it does not fit.
-func MappingName(fd int, addr uint64, buf []byte) (int, Errno) {
-	// The structure holds the address of buf as a number, behind Go's back.
-	var pin runtime.Pinner
-	pin.Pin(&buf[0])
-	defer pin.Unpin()
-	q := procmapQuery{size: uint64(unsafe.Sizeof(procmapQuery{})), addr: addr, nameSize: uint32(len(buf))}
-	q.nameAddress = uint64(uintptr(unsafe.Pointer(&buf[0])))
-	_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), procmapIoctl, uintptr(unsafe.Pointer(&q)))
-	if e != 0 || q.nameSize == 0 {
-		return 0, e
 	}
-	return min(int(q.nameSize)-1, len(buf)), 0 // it counts the NUL
+	if q.nameSize > 0 { // it counts the NUL
+		length = min(int(q.nameSize)-1, len(name))
+	}
+	return m, length, 0
 }

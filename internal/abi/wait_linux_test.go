@@ -1,6 +1,10 @@
 package abi
 
-import "testing"
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+)
 
 func TestClassifyWait(t *testing.T) {
 	const ptr, timeout = 0x1122334455667788, 0x2233445566778899
@@ -86,6 +90,33 @@ func TestClassifyWaitOther(t *testing.T) {
 	for _, tt := range tests {
 		if w, ok := classifyWait(tt.arch, tt.nr, &[6]uint64{tt.arg0, 1, 1}, tt.bits); ok {
 			t.Errorf("%s %s: %+v, want none", tt.arch, tt.name, w)
+		}
+	}
+}
+
+func TestDecodeSembufs(t *testing.T) {
+	var mem []byte
+	want := []Sembuf{{Num: 3, Op: -7, Flg: SemUndo | IPCNoWait}, {Num: 65535, Op: 32767}}
+	for _, b := range want {
+		mem = binary.NativeEndian.AppendUint16(mem, b.Num)
+		mem = binary.NativeEndian.AppendUint16(mem, uint16(b.Op))
+		mem = binary.NativeEndian.AppendUint16(mem, uint16(b.Flg))
+	}
+	if got := DecodeSembufs(nil, append(mem, 1, 2, 3)); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestDecodeLong(t *testing.T) {
+	order := binary.NativeEndian
+	for want, mem := range map[int64][]byte{
+		-5:      order.AppendUint32(nil, 0xfffffffb),
+		7:       order.AppendUint32(nil, 7),
+		-6:      order.AppendUint64(nil, 1<<64-6),
+		1 << 40: order.AppendUint64(nil, 1<<40),
+	} {
+		if got := DecodeLong(mem); got != want {
+			t.Errorf("%x: %d, want %d", mem, got, want)
 		}
 	}
 }

@@ -273,14 +273,12 @@ func (s *Session) Leave() error {
 
 func (s *Session) leave() error {
 	for {
-		// Either this is the only user, and closes the door for good in the same step …
-		done, err := s.set.TryDo(downUndo(semUsers), sysv.Op{Num: semUsers}, downUndo(semDoor))
+		done, err := s.leaveLast()
 		if done {
 			return s.remove()
 		}
-		// … or there are two at least, and one of them goes.
 		if err == nil {
-			done, err = s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
+			done, err = s.leaveOthers()
 		}
 		switch {
 		case errors.Is(orGone(err), errGone):
@@ -289,6 +287,16 @@ func (s *Session) leave() error {
 			return err
 		}
 	}
+}
+
+// leaveLast leaves if this is the only user, and closes the door in the same step.
+func (s *Session) leaveLast() (bool, error) {
+	return s.set.TryDo(downUndo(semUsers), sysv.Op{Num: semUsers}, downUndo(semDoor))
+}
+
+// leaveOthers leaves if there are two users at least.
+func (s *Session) leaveOthers() (bool, error) {
+	return s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
 }
 
 // remove removes segment and set; one that somebody else has removed already is

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,19 +79,19 @@ func TestSuccessCounts(t *testing.T) {
 	}
 }
 
+// TestCancelsSleepingCall cancels calls that sleep, and calls that are about to:
+// those miss the first signal.
 func TestCancelsSleepingCall(t *testing.T) {
 	call, _ := sleeper(t)
-	for range 100 {
+	for i := range 100 {
+		before := time.Duration(i%4) * 200 * time.Microsecond
 		ctx, cancel := context.WithCancel(context.Background())
-		var asleep atomic.Bool
-		go func() {
-			for !asleep.Load() {
+		var begun sync.Once
+		err := interrupt.Do(ctx, func() abi.Errno {
+			begun.Do(func() { go cancel() })
+			for start := time.Now(); time.Since(start) < before; {
 				runtime.Gosched()
 			}
-			cancel() // perhaps before it sleeps: then one signal is not enough
-		}()
-		err := interrupt.Do(ctx, func() abi.Errno {
-			asleep.Store(true)
 			return call()
 		})
 		if !errors.Is(err, context.Canceled) {
@@ -118,34 +119,17 @@ func TestSignalsDoNotEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var calls atomic.Int64
+	var tid atomic.Int64
 	go func() {
 		for calls.Load() < 20 {
-			_ = unix.Kill(os.Getpid(), unix.SIGWINCH)
+			_ = unix.Tgkill(os.Getpid(), int(tid.Load()), unix.SIGWINCH)
 			time.Sleep(100 * time.Microsecond)
 		}
 		wake()
 	}()
-	// Only a thread that handles the signal is interrupted: the runtime asks for
-	// SA_RESTART, which semop knows nothing of. Which thread that is nobody knows;
-	// preemption goes to this one.
-	stop := make(chan struct{})
-	defer close(stop)
-	tid := make(chan int, 1)
-	go func() {
-		for id := <-tid; ; {
-			select {
-			case <-stop:
-				return
-			default:
-				_ = unix.Tgkill(os.Getpid(), id, unix.SIGURG)
-				time.Sleep(100 * time.Microsecond)
-			}
-		}
-	}()
 	err := interrupt.Do(ctx, func() abi.Errno {
-		if calls.Add(1) == 1 {
-			tid <- unix.Gettid()
-		}
+		tid.Store(int64(unix.Gettid()))
+		calls.Add(1)
 		return call()
 	})
 	if err != nil || calls.Load() < 20 {

@@ -233,29 +233,26 @@ type known struct {
 	ended  bool
 }
 
-// process returns a process that was seen a moment ago, nil if it is gone.
-func (c *collector) process(pid int) *Process { return c.lookUp(pid).process }
-
 func (c *collector) lookUp(pid int) *known {
 	k := c.known[pid]
 	if k == nil {
-		k = c.inquire(pid)
+		k = inquire(c.fs, pid, c.want)
 		c.known[pid] = k
 	}
 	return k
 }
 
-func (c *collector) inquire(pid int) *known {
-	status, err := c.fs.Status(pid)
+func inquire(f *procfs.FS, pid int, want Want) *known {
+	status, err := f.Status(pid)
 	if err != nil {
-		return &known{hidden: !errors.Is(err, fs.ErrNotExist) || c.fs.Exists(pid)}
+		return &known{hidden: !errors.Is(err, fs.ErrNotExist) || f.Exists(pid)}
 	}
 	p := &Process{PID: pid, InnerPID: pid, Comm: status.Comm, UID: status.EUID}
 	if n := len(status.NSPIDs); n > 0 {
 		p.InnerPID = status.NSPIDs[n-1]
 	}
-	if c.want&WantContainers != 0 {
-		p.Container, _ = c.fs.Container(pid) // unknown is the zero Container
+	if want&WantContainers != 0 {
+		p.Container, _ = f.Container(pid) // unknown is the zero Container
 	}
 	return &known{process: p, status: status}
 }

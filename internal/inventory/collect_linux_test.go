@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +131,32 @@ func TestAttachedRemoved(t *testing.T) {
 		t.Error(dump(o))
 	}
 	wantVerdict(t, o, InUse, "marked attached process-alive process-alive age")
+}
+
+// TestLookalike: a file that looks like a segment in every way but one, the device
+// it is on, is none.
+func TestLookalike(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	var seg sysv.Segment
+	for seg < 2 { // the number of the first file of a file system
+		seg = createSegment(t, sysv.Private, 4096, 0o600)
+		if seg > 2 {
+			t.Skip("segment 2 is gone")
+		}
+	}
+	program := ipctest.Compile(t, "testdata/lookalike.c")
+	p := ipctest.Run(t, program, t.TempDir(), "2")
+	p.Line()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.PID()))
+	if err != nil || !strings.Contains(string(maps), " 2                          /SYSV00000000 (deleted)\n") {
+		t.Fatalf("it does not look like one: %v\n%s", err, maps)
+	}
+	o := find(t, collectAll(t, Options{Want: WantAttached}), sysv.Shm, int(seg))
+	if len(o.Use.Attached) != 0 {
+		t.Error(dump(o))
+	}
 }
 
 func TestMemory(t *testing.T) {

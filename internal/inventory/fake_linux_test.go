@@ -18,7 +18,7 @@ type fakeProc struct {
 	root string
 }
 
-const fakeNamespace = 4026532001
+const fakeNamespace uint64 = 4026532001
 
 func newFakeProc(t *testing.T, boot time.Time) fakeProc {
 	t.Helper()
@@ -73,7 +73,7 @@ func TestFakeProc(t *testing.T) {
 	other := createSegment(t, sysv.Private, 4096, 0o600)
 	f := newFakeProc(t, time.Now().Add(-time.Hour))
 	both := mapsLine(int(seg), 0x301, "r--s") + mapsLine(int(other), 0, "rw-s")
-	f.process(10, "a) S 9 (b\nc", 1000, 0, time.Minute, fakeNamespace, "1-2 r--p 0 0:1 5 /lib/x\n"+both+mapsLine(int(seg), 0x301, "r--s"))
+	f.process(10, "a) S 9 (b\nc", 1000, 0, time.Minute, fakeNamespace, "1-2 r--p 0 0:1 5 /lib/x\n"+both+mapsLine(int(seg), 0x301, "r--s")+mapsLine(int(other), 0, "r--s"))
 	f.process(20, "elsewhere", 0, 0, time.Minute, fakeNamespace+1, both)
 	f.process(30, "kworker", 0, 0x200000, time.Minute, fakeNamespace, "")
 	if err := os.Remove(filepath.Join(f.root, "30/exe")); err != nil {

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -304,14 +303,6 @@ func find(t testing.TB, inv *Inventory, kind sysv.Kind, id int) *Object {
 	return o
 }
 
-func dump(v any) string {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
 func parseView(t testing.TB, text string) *Inventory {
 	t.Helper()
 	inv := new(Inventory)
@@ -319,19 +310,4 @@ func parseView(t testing.TB, text string) *Inventory {
 		t.Fatalf("%v in %q", err, text)
 	}
 	return inv
-}
-
-func codes(reasons []Reason) string {
-	var list []string
-	for _, r := range reasons {
-		list = append(list, string(r.Code))
-	}
-	return strings.Join(list, " ")
-}
-
-func wantVerdict(t testing.TB, o *Object, verdict Verdict, reasons string) {
-	t.Helper()
-	if o.Use.Verdict != verdict || codes(o.Use.Reasons) != reasons {
-		t.Errorf("%v:%d: verdict %v (%s), want %v (%s): %s", o.Kind, o.ID(), o.Use.Verdict, codes(o.Use.Reasons), verdict, reasons, dump(o.Use))
-	}
 }

@@ -238,8 +238,8 @@ type pgHeader struct {
 	dev, inode uint64 // of the data directory
 }
 
-// parsePgHeader reads the header of a segment that a server of this machine's
-// word size made:
+// parsePgHeader reads the header of a segment that a server of this program's word
+// size made:
 //
 //	int32 magic, creator pid; size total; size free offset; uint32 dsm handle;
 //	pointer; dev_t; ino_t
@@ -358,8 +358,8 @@ func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 			})
 		}
 	}
-	const interlock = 56 // bytes of the segment that every server makes, whatever its shared_memory_type
-	if len(hints) == 0 && strconv.IntSize == 64 && o.Segment.Size == interlock && perm.Key != sysv.Private && perm.Mode == 0o600 {
+	const interlock = 56 // bytes of the segment that a 64-bit server makes, whatever its shared_memory_type
+	if len(hints) == 0 && o.Segment.Size == interlock && perm.Key != sysv.Private && perm.Mode == 0o600 {
 		hints = append(hints, hint{program: "PostgreSQL", reason: "56 bytes under a key with mode 0600, as every server makes it"})
 	}
 	return hints

@@ -1,9 +1,14 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
+	"maps"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
@@ -11,13 +16,107 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A scanner looks at all processes once, for all objects.
+// An index finds objects by their identifiers.
+type index struct{ segments, sets, queues map[int]*Object }
+
+func newIndex(objects []Object) index {
+	x := index{make(map[int]*Object), make(map[int]*Object), make(map[int]*Object)}
+	for i := range objects {
+		o := &objects[i]
+		switch o.Kind {
+		case sysv.Shm:
+			x.segments[o.ID()] = o
+		case sysv.Sem:
+			x.sets[o.ID()] = o
+		case sysv.Msg:
+			x.queues[o.ID()] = o
+		}
+	}
+	return x
+}
+
+// scan looks at all processes once, for all objects, and fills Use.Attached and
+// Use.Waiting.
+func (c *collector) scan() error {
+	x := newIndex(c.inv.Objects)
+	var want Want
+	if len(x.segments) > 0 {
+		want |= c.want & WantAttached
+	}
+	if len(x.sets)+len(x.queues) > 0 {
+		want |= c.want & WantWaiting
+	}
+	if want != 0 {
+		pids, err := c.fs.PIDs()
+		if err != nil {
+			return err
+		}
+		c.inspectAll(pids, x, want|c.want&WantContainers)
+	}
+	c.scanned = c.want&WantWaiting != 0
+	c.countHidden()
+	return nil
+}
+
+// inspectAll has several scanners look at the processes: nearly all of the time is
+// spent in the kernel. No scanner asks for objects, which only the calling thread
+// may (see Namespace.Do).
+func (c *collector) inspectAll(pids []int, x index, want Want) {
+	const processesEach = 50 // below that another one does not pay
+	scanners := make([]*scanner, min(runtime.GOMAXPROCS(0), len(pids)/processesEach+1))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for i := range scanners {
+		s := &scanner{index: x, want: want, fs: c.fs.Clone(), namespace: c.inv.Namespace, known: make(map[int]*known)}
+		scanners[i] = s
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(len(pids)); n = next.Add(1) {
+				s.inspect(pids[n-1])
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range scanners {
+		c.merge(s)
+	}
+	for i := range c.inv.Objects {
+		u := c.inv.Objects[i].Use
+		slices.SortFunc(u.Attached, func(a, b Attacher) int { return a.PID - b.PID })
+		slices.SortFunc(u.Waiting, func(a, b Waiter) int { return cmp.Or(a.PID-b.PID, a.TID-b.TID) })
+	}
+}
+
+// merge takes over what a scanner has found.
+func (c *collector) merge(s *scanner) {
+	c.inv.Hidden.Processes += s.hidden.Processes
+	c.inv.Hidden.Threads += s.hidden.Threads
+	maps.Copy(c.known, s.known)
+	for _, f := range s.attached {
+		f.object.Use.Attached = append(f.object.Use.Attached, f.use)
+	}
+	for _, f := range s.waiting {
+		f.object.Use.Waiting = append(f.object.Use.Waiting, f.use)
+	}
+}
+
+// A scanner looks at processes, each of which only one scanner looks at.
 type scanner struct {
-	*collector
-	segments map[int]*Object
-	sets     map[int]*Object
-	queues   map[int]*Object
-	hits     []hit // of the process at hand
+	index
+	want      Want
+	fs        *procfs.FS
+	namespace uint64
+	hits      []hit // of the process at hand
+
+	hidden   Hidden
+	known    map[int]*known
+	attached []found[Attacher]
+	waiting  []found[Waiter]
+}
+
+// found is a use of an object.
+type found[T any] struct {
+	object *Object
+	use    T
 }
 
 // A hit is a mapping of a segment.
@@ -26,50 +125,30 @@ type hit struct {
 	writable, huge bool
 }
 
-// scan fills Use.Attached and Use.Waiting.
-func (c *collector) scan() error {
-	s := &scanner{collector: c, segments: make(map[int]*Object), sets: make(map[int]*Object), queues: make(map[int]*Object)}
-	for i := range c.inv.Objects {
-		o := &c.inv.Objects[i]
-		switch o.Kind {
-		case sysv.Shm:
-			s.segments[o.ID()] = o
-		case sysv.Sem:
-			s.sets[o.ID()] = o
-		case sysv.Msg:
-			s.queues[o.ID()] = o
-		}
+// process returns a process that was seen a moment ago, nil if it is gone.
+func (s *scanner) process(pid int) *Process {
+	k := s.known[pid]
+	if k == nil {
+		k = inquire(s.fs, pid, s.want)
+		s.known[pid] = k
 	}
-	maps := c.want&WantAttached != 0 && len(s.segments) > 0
-	threads := c.want&WantWaiting != 0 && len(s.sets)+len(s.queues) > 0
-	if maps || threads {
-		pids, err := c.fs.PIDs()
-		if err != nil {
-			return err
-		}
-		for _, pid := range pids {
-			s.inspect(pid, maps, threads)
-		}
-	}
-	c.scanned = c.want&WantWaiting != 0
-	s.countHidden()
-	return nil
+	return k.process
 }
 
 // inspect looks at one process.
-func (s *scanner) inspect(pid int, maps, threads bool) {
+func (s *scanner) inspect(pid int) {
 	via, namespace, err := reach(s.fs, pid)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		s.inv.Hidden.Processes++
+		s.hidden.Processes++
 		return
-	case err != nil || namespace != s.inv.Namespace:
+	case err != nil || namespace != s.namespace:
 		return
 	}
-	if maps {
+	if s.want&WantAttached != 0 {
 		s.attachments(pid, via)
 	}
-	if threads {
+	if s.want&WantWaiting != 0 {
 		s.waits(pid, via)
 	}
 }
@@ -106,7 +185,7 @@ func (s *scanner) attachments(pid, via int) {
 		}
 	})
 	if errors.Is(err, fs.ErrPermission) {
-		s.inv.Hidden.Processes++
+		s.hidden.Processes++
 	}
 	if len(s.hits) == 0 {
 		return
@@ -124,8 +203,7 @@ func (s *scanner) attachments(pid, via int) {
 			a.ReadOnly = a.ReadOnly && !s.hits[i].writable
 			a.HugePages = a.HugePages || s.hits[i].huge
 		}
-		use := s.segments[id].Use
-		use.Attached = append(use.Attached, a)
+		s.attached = append(s.attached, found[Attacher]{s.segments[id], a})
 	}
 }
 
@@ -143,7 +221,7 @@ func (s *scanner) waits(pid, via int) {
 	tids, err := s.fs.Threads(pid)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			s.inv.Hidden.Processes++
+			s.hidden.Processes++
 		}
 		return
 	}
@@ -152,14 +230,14 @@ func (s *scanner) waits(pid, via int) {
 		call, err := s.fs.Call(pid, tid)
 		switch {
 		case errors.Is(err, fs.ErrPermission):
-			s.inv.Hidden.Threads++
+			s.hidden.Threads++
 			continue
 		case err != nil || call.Running || !mayWait(&call):
 			continue
 		}
 		if bits == 0 {
 			if bits, err = s.fs.Bits(via); err != nil {
-				s.inv.Hidden.Threads++
+				s.hidden.Threads++
 				return
 			}
 		}
@@ -186,23 +264,23 @@ func (s *scanner) waiter(pid, tid int, call *procfs.Call, w *abi.Wait) {
 	if o == nil {
 		return
 	}
-	found := Waiter{TID: tid, Blocked: -1}
+	wait := Waiter{TID: tid, Blocked: -1}
 	if w.Call == abi.WaitSemop {
-		found.Timed = w.Timeout != 0
-		found.Ops = s.readOps(tid, w)
-		found.Blocked = blockedOp(found.Ops, o)
+		wait.Timed = w.Timeout != 0
+		wait.Ops = s.readOps(tid, w)
+		wait.Blocked = blockedOp(wait.Ops, o)
 	} else {
-		found.Sending, found.Size = w.Call == abi.WaitMsgsnd, w.Count
-		found.Type, found.TypeKnown = s.messageType(tid, w)
-		found.Except = !found.Sending && w.Flags&abi.MsgExcept != 0
+		wait.Sending, wait.Size = w.Call == abi.WaitMsgsnd, w.Count
+		wait.Type, wait.TypeKnown = s.messageType(tid, w)
+		wait.Except = !wait.Sending && w.Flags&abi.MsgExcept != 0
 	}
-	found.Since = s.asleepSince(pid, tid)
+	wait.Since = s.asleepSince(pid, tid)
 	// What was read of its memory belongs to the call only if it is still in it.
 	if again, err := s.fs.Call(pid, tid); err != nil || again != *call {
 		return
 	}
-	if found.Process = s.process(pid); found.Process != nil {
-		o.Use.Waiting = append(o.Use.Waiting, found)
+	if wait.Process = s.process(pid); wait.Process != nil {
+		s.waiting = append(s.waiting, found[Waiter]{o, wait})
 	}
 }
 
@@ -280,11 +358,11 @@ func (s *scanner) asleepSince(pid, tid int) time.Time {
 
 // countHidden counts the attachments and waiters that were not found. An object
 // may have lost some while processes were looked at, so it is asked once more.
-func (s *scanner) countHidden() {
-	for i := range s.inv.Objects {
-		o := &s.inv.Objects[i]
+func (c *collector) countHidden() {
+	for i := range c.inv.Objects {
+		o := &c.inv.Objects[i]
 		switch {
-		case o.Kind == sysv.Shm && s.want&WantAttached != 0:
+		case o.Kind == sysv.Shm && c.want&WantAttached != 0:
 			seen := 0
 			for _, a := range o.Use.Attached {
 				seen += a.Mappings
@@ -296,7 +374,7 @@ func (s *scanner) countHidden() {
 				}
 			}
 			o.Use.HiddenAttachments = max(0, hidden)
-		case o.Kind == sysv.Sem && s.want&WantWaiting != 0:
+		case o.Kind == sysv.Sem && c.want&WantWaiting != 0:
 			hidden := waiters(o.Use.Semaphores) - len(o.Use.Waiting)
 			if hidden > 0 {
 				hidden = min(hidden, waiters(semaphores(o.Set))-len(o.Use.Waiting))

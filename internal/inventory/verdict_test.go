@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -141,6 +142,42 @@ func TestClock(t *testing.T) {
 		after, sure := tt.clock.after(tt.start, boot.Add(tt.object))
 		if after != tt.after || sure != tt.sure {
 			t.Errorf("%s: %v, %v; want %v, %v", tt.name, after, sure, tt.after, tt.sure)
+		}
+	}
+}
+
+func dump(v any) string {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func codes(reasons []Reason) string {
+	var list []string
+	for _, r := range reasons {
+		list = append(list, string(r.Code))
+	}
+	return strings.Join(list, " ")
+}
+
+func wantVerdict(t testing.TB, o *Object, verdict Verdict, reasons string) {
+	t.Helper()
+	if o.Use.Verdict != verdict || codes(o.Use.Reasons) != reasons {
+		t.Errorf("%v:%d: verdict %v (%s), want %v (%s): %s", o.Kind, o.ID(), o.Use.Verdict, codes(o.Use.Reasons), verdict, reasons, dump(o.Use))
+	}
+}
+
+func TestWords(t *testing.T) {
+	for got, want := range map[string]string{
+		Unknown.String(): "unknown", InUse.String(): "in use", Idle.String(): "idle", Orphan.String(): "orphan",
+		None.String(): "none", Alive.String(): "alive", Gone.String(): "gone", Reused.String(): "reused", Unseen.String(): "unseen",
+		Creator.String(): "creator", User.String(): "last user", Operator.String(): "last operator",
+		Sender.String(): "last sender", Receiver.String(): "last receiver",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

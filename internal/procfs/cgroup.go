@@ -14,9 +14,6 @@ type Container struct {
 	Unit    string // systemd: the innermost unit, such as cron.service
 }
 
-// IsZero tells whether nothing is known.
-func (c Container) IsZero() bool { return c == Container{} }
-
 // ParseCgroup reads /proc/PID/cgroup. Where several hierarchies are mounted the
 // unified one and systemd's count first.
 func ParseCgroup(b []byte) Container {

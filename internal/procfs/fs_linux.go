@@ -19,7 +19,7 @@ import (
 const Root = "/proc"
 
 // An FS reads a proc file system. Its methods must not be called by several
-// goroutines at once.
+// goroutines at once; see Clone.
 type FS struct {
 	dir  *os.File
 	root string
@@ -46,7 +46,14 @@ func Open(root string) (*FS, error) {
 	}, nil
 }
 
-// Close ends the use of f.
+// Clone returns an FS for another goroutine. It shares the open directory.
+func (f *FS) Clone() *FS {
+	c := *f
+	c.buf, c.path = make([]byte, len(f.buf)), nil
+	return &c
+}
+
+// Close ends the use of f and its clones.
 func (f *FS) Close() error { return f.dir.Close() }
 
 // Real tells whether f is a proc file system and no tree that stands in for one.
@@ -280,8 +287,12 @@ func (f *FS) onDevices(visit func(Mapping)) func(Mapping) {
 // queryMaps asks the kernel for the mappings of shared files alone, which is much
 // faster than reading the text of all of them.
 func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
+	visit = f.onDevices(visit)
 	for addr := uint64(0); ; {
-		q, e := abi.NextSharedFile(fd, addr)
+		q, n, e := abi.NextSharedFile(fd, addr, f.buf[:64])
+		if e == unix.ENAMETOOLONG { // no segment's
+			q, n, e = abi.NextSharedFile(fd, addr, nil)
+		}
 		switch e {
 		case 0:
 		case unix.ENOENT, unix.ESRCH:
@@ -290,21 +301,11 @@ func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
 			return e
 		}
 		addr = q.End
-		m := Mapping{
-			Start: q.Start, End: q.End, Offset: q.Offset, Writable: q.Writable,
-			Device: Device{q.Major, q.Minor}, ID: int(q.Inode),
-		}
-		ok, huge := f.devices.holds(m.Device)
-		if !ok || q.Inode > 1<<31-1 {
-			continue
-		}
-		n, e := abi.MappingName(fd, q.Start, f.buf[:64])
-		if e != 0 { // a longer one, of other memory; or just unmapped
-			continue
-		}
-		if m.Key, ok = segmentName(f.buf[:n]); ok {
-			m.HugePages = huge
-			visit(m)
+		if key, ok := segmentName(f.buf[:n]); ok && q.Inode <= 1<<31-1 {
+			visit(Mapping{
+				Start: q.Start, End: q.End, Offset: q.Offset, Writable: q.Writable,
+				Device: Device{q.Major, q.Minor}, ID: int(q.Inode), Key: key,
+			})
 		}
 	}
 }

@@ -95,11 +95,12 @@ func ParseMapsLine(line []byte) (Mapping, bool) {
 	m.Offset, m.Writable = p.shared()
 	m.Device.Major = p.hex32(':')
 	m.Device.Minor = p.hex32(' ')
-	m.ID = int(p.decimal(' '))
+	id := p.decimal(' ')
+	m.ID = int(id)
 	p.blanks()
 	key, ok := segmentName(p.rest)
 	m.Key = key
-	return m, ok && !p.failed && m.Start < m.End && m.ID <= 1<<31-1
+	return m, ok && !p.failed && m.Start < m.End && id <= 1<<31-1
 }
 
 // segmentName reads the name that the kernel gives a segment.

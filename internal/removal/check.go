@@ -16,6 +16,20 @@ import (
 // fresh is how old the knowledge may be of who waits on a queue.
 const fresh = time.Second
 
+// settled is for how long a selected object must have been left as it is. The kernel
+// counts times in seconds, so these are one at least.
+const settled = 2 * time.Second
+
+// settle waits, though not for longer than that in all, until the object as it was
+// when it was selected has settled.
+func (r *remover) settle(o *inventory.Object) {
+	last := o.Changed()
+	if o.Used().After(last) {
+		last = o.Used()
+	}
+	time.Sleep(min(time.Until(last.Add(r.settled)), time.Until(r.began.Add(r.settled))))
+}
+
 // check looks at the object and returns a *Skipped if it is not what was chosen. What
 // costs least comes last: the less time passes behind it the better. ours says that
 // this process may have attached a segment in between.
@@ -32,7 +46,7 @@ func (r *remover) check(t *Target, ours bool) error {
 			return &Skipped{*t, why}
 		}
 	}
-	now, err := lookPromptly(t.Kind, t.ID)
+	now, err := look(t.Kind, t.ID)
 	switch {
 	case t.selected && errors.Is(err, fs.ErrNotExist):
 		return &Skipped{*t, isGone}
@@ -47,22 +61,6 @@ func (r *remover) check(t *Target, ours bool) error {
 		return &Skipped{*t, why}
 	}
 	return nil
-}
-
-// lookPromptly looks again if the thread was held up: what it saw may be long past.
-func lookPromptly(kind sysv.Kind, id int) (now inventory.Object, err error) {
-	const (
-		prompt   = 20 * time.Microsecond // ten times what it takes
-		attempts = 10                    // on a machine that is never as fast
-	)
-	for range attempts {
-		began := time.Now()
-		now, err = look(kind, id)
-		if time.Since(began) < prompt {
-			break
-		}
-	}
-	return now, err
 }
 
 // look returns the object that has an identifier now.
@@ -165,29 +163,22 @@ func replaced(then, now *inventory.Object) (why string) {
 	return fmt.Sprintf("another %s has its identifier now", then.Kind.Noun())
 }
 
-// changed tells whether anything at all has changed of an object.
+// changed tells whether anything at all has changed of an object. ours says that this
+// process may have attached the segment.
 func changed(then, now *inventory.Object, ours bool) (why string) {
 	switch then.Kind {
 	case sysv.Shm:
 		return segmentChanged(*then.Segment, *now.Segment, ours)
 	case sysv.Sem:
 		a, b := *then.Set, *now.Set
-		switch {
-		case a == b:
-			return ""
-		case !a.OTime.Equal(b.OTime):
-			return wasUsed
-		}
+		return inWords(a == b, a.OTime.Equal(b.OTime))
 	default:
 		a, b := *then.Queue, *now.Queue
-		switch {
-		case a == b:
-			return ""
-		case a.CTime.Equal(b.CTime):
-			return wasUsed
+		use := func(q sysv.QueueInfo) sysv.QueueInfo {
+			return sysv.QueueInfo{CBytes: q.CBytes, QNum: q.QNum, LSPID: q.LSPID, LRPID: q.LRPID, STime: q.STime, RTime: q.RTime}
 		}
+		return inWords(a == b, use(a) == use(b))
 	}
-	return wasChanged
 }
 
 func segmentChanged(then, now sysv.SegmentInfo, ours bool) (why string) {
@@ -195,15 +186,25 @@ func segmentChanged(then, now sysv.SegmentInfo, ours bool) (why string) {
 		then.LPID, then.ATime, then.DTime = now.LPID, now.ATime, now.DTime
 	}
 	switch {
-	case then == now:
-		return ""
 	case now.Dest && !then.Dest:
 		return "it is marked for removal already"
 	case now.NAttch > then.NAttch:
 		return "somebody has attached it"
-	case then.CTime.Equal(now.CTime):
-		return wasUsed
-	default:
+	}
+	use := func(s sysv.SegmentInfo) sysv.SegmentInfo {
+		return sysv.SegmentInfo{NAttch: s.NAttch, LPID: s.LPID, ATime: s.ATime, DTime: s.DTime}
+	}
+	return inWords(then == now, use(then) == use(now))
+}
+
+// inWords says how an object is not the same.
+func inWords(same, sameUse bool) (why string) {
+	switch {
+	case same:
+		return ""
+	case sameUse:
 		return wasChanged
+	default:
+		return wasUsed
 	}
 }

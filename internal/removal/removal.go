@@ -19,11 +19,15 @@
 // # What remains
 //
 // The kernel has no call that compares and removes at once. Between the look and the
-// removal passes about a microsecond, and only two things can happen in it unseen:
-// somebody begins to use the object, or somebody removes it and makes another one
-// with the very same identifier. The latter takes a privileged program that chooses
-// identifiers (sysctl kernel.sem_next_id and its like, made for checkpoints);
-// otherwise an identifier returns only after tens of thousands of creations.
+// removal passes about a microsecond, and two things can happen in it unseen: somebody
+// begins to use the object, or somebody removes it and makes another one under the
+// very same identifier. The latter takes a privileged program that chooses identifiers
+// (sysctl kernel.sem_next_id and its like, made for checkpoints); otherwise an
+// identifier returns only after tens of thousands of creations.
+//
+// Both are likely where things are in motion, and the kernel's times, in seconds,
+// would not show it. So an object that was selected is removed only after it was left
+// as it is for a second or two; Remove waits for that, once.
 package removal
 
 import (
@@ -116,7 +120,8 @@ func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s
 // The error is nil if the target was removed, or is marked for removal as a segment
 // is while somebody is attached. It is a *Skipped if it was left alone or, having been
 // selected, is gone; fs.ErrPermission if it may not be removed. Remove goes on after
-// an error; ending the loop ends it.
+// an error; ending the loop ends it. If selected objects were used or changed just now
+// it waits for up to two seconds.
 //
 // If before is not nil it is called for each object just before it is removed, as
 // soon as it was found to be what was chosen; an error of it keeps the object from
@@ -124,7 +129,7 @@ func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s
 // is looked at once more behind it. It needs targets of Find or Select.
 func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
-		r := remover{before: before}
+		r := remover{before: before, settled: settled, began: time.Now()}
 		for _, t := range targets {
 			if !yield(t, r.remove(&t)) {
 				return
@@ -135,12 +140,17 @@ func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Ta
 
 type remover struct {
 	before  func(*inventory.Object) error
+	settled time.Duration
+	began   time.Time
 	waiting map[int]int // threads that wait on queues, by identifier
 	hidden  inventory.Hidden
 	scanned time.Time
 }
 
 func (r *remover) remove(t *Target) error {
+	if t.selected {
+		r.settle(t.Object)
+	}
 	if t.Object != nil {
 		if err := r.check(t, false); err != nil {
 			return err

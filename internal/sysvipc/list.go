@@ -15,7 +15,8 @@ import (
 // was read from /proc is 0. An error ends the sequence.
 func Segments() iter.Seq2[sysv.SegmentInfo, error] {
 	return source[sysv.SegmentInfo]{
-		path: "/proc/sysvipc/shm",
+		path:  "/proc/sysvipc/shm",
+		exact: narrow,
 		read: func(r io.Reader) iter.Seq2[sysv.SegmentInfo, error] {
 			return func(yield func(sysv.SegmentInfo, error) bool) {
 				for s, err := range ParseSegments(r) {
@@ -96,6 +97,7 @@ func ReadSegments() iter.Seq2[Segment, error] {
 // A source is the two ways to list one kind of objects.
 type source[T any] struct {
 	path  string
+	exact bool // that /proc tells more exactly
 	read  func(io.Reader) iter.Seq2[T, error]
 	walk  iter.Seq2[T, error]
 	top   func() (int, abi.Errno)
@@ -104,7 +106,7 @@ type source[T any] struct {
 }
 
 func (s source[T]) all(yield func(T, error) bool) {
-	if s.sparse() && s.readAll(yield) {
+	if (s.exact || s.sparse()) && s.readAll(yield) {
 		return
 	}
 	for object, err := range s.walk {

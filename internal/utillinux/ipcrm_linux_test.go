@@ -293,6 +293,20 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
+// TestClosedPipe is a closed pipe that does not end the program by a signal.
+func TestClosedPipe(t *testing.T) {
+	isolate(t)
+	r, w, err := os.Pipe()
+	must(t, err)
+	r.Close()
+	defer w.Close()
+	for _, name := range []string{"ipcs", "lsipc"} {
+		if messages, status := oursOn(w, c(), name); messages != "" || status != 0 {
+			t.Errorf("%s: status %d, %q", name, status, messages)
+		}
+	}
+}
+
 // TestTerminal compares the tables on terminals of several widths.
 func TestTerminal(t *testing.T) {
 	peer(t, "lsipc")
@@ -300,25 +314,50 @@ func TestTerminal(t *testing.T) {
 	populate(t)
 	for _, columns := range []int{0, 20, 40, 60, 80, 100, 120, 133, 160, 200, 300} {
 		for _, args := range options(
-			"-m", "-m -t", "-q", "-s", "-gm", "-gm -t", "-m -o id,status,command", "-m -o command,status", "-m -o command,id,command", "-m --notruncate",
+			"-m", "-m -t", "-q", "-s", "-gm", "-m -o id,status,command", "-m -o command,status", "-m -o command,id,command", "-m --notruncate",
 			"-m -J", "-m -r", "-m -o status", "-m -o id,status,perms", "-ye -m", "-s -ct", "-m -o +status,id", "-m -i 0", "-s -i 0",
 		) {
 			for _, env := range []environment{c(), {"LC_ALL": "C.UTF-8", "TZ": "UTC"}, {"LC_ALL": "C", "COLUMNS": "71"}} {
-				want := onTerminal(t, columns, func(tty *os.File) {
-					cmd := exec.Command("lsipc", args...)
-					for k, v := range env {
-						cmd.Env = append(cmd.Env, k+"="+v)
-					}
-					cmd.Stdout = tty
-					must(t, cmd.Run())
-				})
-				got := onTerminal(t, columns, func(tty *os.File) { oursOn(tty, env, "lsipc", args...) })
-				if got != want {
-					t.Errorf("lsipc %v %v on %d columns\n got\n%s\nwant\n%s", args, env, columns, visible(got), visible(want))
-					return
-				}
+				sameOnTerminal(t, columns, env, args...)
 			}
 		}
+	}
+}
+
+// TestExtremes has a status that is more than twice as long as the average, which
+// a narrow terminal does not count.
+func TestExtremes(t *testing.T) {
+	peer(t, "lsipc")
+	isolate(t)
+	p := &population{}
+	for i := range 7 {
+		s := p.segment(t, sysv.Key(i), 4096, 0o600)
+		ipctest.Start(t, "attach", nil, fmt.Sprint(int(s))).Line()
+		if i == 3 {
+			must(t, s.Lock())
+		}
+		must(t, s.Remove())
+	}
+	for columns := 1; columns < 60; columns++ {
+		for _, args := range options("-m -o id,status,perms", "-m -o status,id,status,owner,command", "-m -o id,status", "-m -o command,status,id") {
+			sameOnTerminal(t, columns, c(), args...)
+		}
+	}
+}
+
+func sameOnTerminal(t *testing.T, columns int, env environment, args ...string) {
+	t.Helper()
+	want := onTerminal(t, columns, func(tty *os.File) {
+		cmd := exec.Command("lsipc", args...)
+		for k, v := range env {
+			cmd.Env = append(cmd.Env, k+"="+v)
+		}
+		cmd.Stdout = tty
+		must(t, cmd.Run())
+	})
+	got := onTerminal(t, columns, func(tty *os.File) { oursOn(tty, env, "lsipc", args...) })
+	if got != want {
+		t.Fatalf("lsipc %v %v on %d columns\n got\n%s\nwant\n%s", args, env, columns, visible(got), visible(want))
 	}
 }
 

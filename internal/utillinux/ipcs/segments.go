@@ -82,7 +82,7 @@ func word(set bool, s string) string {
 }
 
 func (l *lister) segmentLimits() {
-	limits, err := sysv.ShmLimits()
+	limits, err := sysvipc.ShmLimits()
 	if err != nil {
 		l.print("unable to fetch shared memory limits\n")
 		return

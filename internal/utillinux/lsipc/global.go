@@ -3,6 +3,7 @@ package lsipc
 import (
 	"strconv"
 
+	"github.com/sysvipc/gipc/internal/sysvipc"
 	"github.com/sysvipc/gipc/internal/utillinux/smartcols"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -87,7 +88,7 @@ func queueResources() ([]resource, error) {
 }
 
 func segmentResources() ([]resource, error) {
-	limits, err := sysv.ShmLimits()
+	limits, err := sysvipc.ShmLimits()
 	if err != nil {
 		return nil, err
 	}

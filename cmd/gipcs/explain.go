@@ -1,0 +1,115 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/limits"
+	"github.com/sysvipc/gipc/internal/render"
+)
+
+// explainLimits shows of the limits that are high, or else of the one that is
+// highest, who holds what is in use, and how to get more.
+func explainLimits(c *cli.Context, all []limits.Limit) error {
+	format, err := command.FormatOf(c)
+	if err != nil {
+		return err
+	}
+	inv, err := inventory.Collect(inventory.Options{Want: inventory.WantVerdict | inventory.WantProgram})
+	if err != nil {
+		return err
+	}
+	names := account.New()
+	var rows [][]render.Cell
+	for _, l := range pressing(all) {
+		row, err := holdingRow(limits.NewHolding(l, inv.Objects, names))
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	return command.WriteRecords(c, format, holdingColumns(), func(yield func([]render.Cell) bool) {
+		for _, row := range rows {
+			if !yield(row) {
+				return
+			}
+		}
+	})
+}
+
+// pressing returns the limits of which at least warnFrom percent are in use, or else
+// the one of which the most is.
+func pressing(all []limits.Limit) (list []limits.Limit) {
+	var highest limits.Limit
+	for _, l := range all {
+		if !l.Counted {
+			continue
+		}
+		if 100*l.Share() >= warnFrom {
+			list = append(list, l)
+		}
+		if highest.Name == "" || l.Share() > highest.Share() {
+			highest = l
+		}
+	}
+	if len(list) == 0 {
+		list = append(list, highest)
+	}
+	return list
+}
+
+func holdingColumns() []render.Column {
+	return []render.Column{
+		{Name: "limit"},
+		{Name: "about"},
+		{Name: "value"},
+		{Name: "use"},
+		{Name: "percent"},
+		{Name: "mark"},
+		{Name: "orphaned"},
+		{Name: "free"},
+		{Name: "raise"},
+		{Name: "owners"},
+		{Name: "programs"},
+	}
+}
+
+func holdingRow(h limits.Holding) ([]render.Cell, error) {
+	raise, err := h.RaiseCommand()
+	if err != nil {
+		return nil, err
+	}
+	mark := render.Unknown()
+	if 100*h.Share() >= warnFrom {
+		mark = render.Text("high").Warn()
+	}
+	return []render.Cell{
+		render.Text(h.Name), render.Text(h.About), render.Uint(h.Value), render.Uint(h.Use), render.Float(100*h.Share(), 1), mark,
+		render.Uint(h.Orphaned), textOrNone(h.FreeCommand()), textOrNone(raise),
+		holders(h.Owners, h.Use), holders(h.Programs, h.Use),
+	}, nil
+}
+
+func textOrNone(s string) render.Cell {
+	if s == "" {
+		return render.Unknown()
+	}
+	return render.Text(s)
+}
+
+func holders(list []limits.Holder, use uint64) render.Cell {
+	rows := make([][]render.Cell, len(list))
+	for i, h := range list {
+		rows[i] = []render.Cell{
+			render.Text(h.Name), render.Uint(h.Amount), render.Float(100*float64(h.Amount)/float64(max(use, 1)), 1), render.Uint(h.Orphaned),
+		}
+	}
+	return render.Objects([]render.Column{
+		{Name: "name", Heading: "NAME"},
+		{Name: "amount", Heading: "AMOUNT", Align: render.Right},
+		{Name: "percent", Heading: "SHARE%", Align: render.Right},
+		{Name: "orphaned", Heading: "ORPHANED", Align: render.Right},
+	}, rows)
+}

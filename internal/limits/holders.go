@@ -1,0 +1,128 @@
+package limits
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// Amount returns how much of the limit an object takes.
+func (l Limit) Amount(o *inventory.Object) uint64 {
+	if o.Kind != l.Kind {
+		return 0
+	}
+	switch l.Name {
+	case "SHMMNI", "SEMMNI", "MSGMNI":
+		return 1
+	case "SHMALL":
+		page := uint64(os.Getpagesize())
+		return (uint64(o.Segment.Size) + page - 1) / page
+	case "SEMMNS":
+		return uint64(o.Set.NSems)
+	case "MSGMNB":
+		return o.Queue.CBytes
+	default:
+		return 0
+	}
+}
+
+// A Holder is who takes how much of a limit.
+type Holder struct {
+	Name     string
+	Amount   uint64
+	Orphaned uint64 // of Amount
+}
+
+// A Holding is a limit and who holds what is in use of it.
+type Holding struct {
+	Limit
+	Owners   []Holder // the largest first
+	Programs []Holder // the same; "?" is what is not known
+	Orphaned uint64
+}
+
+// NewHolding adds up what the objects take. They must have been collected with
+// inventory.WantVerdict and inventory.WantProgram.
+func NewHolding(l Limit, objects []inventory.Object, names *account.Directory) Holding {
+	h := Holding{Limit: l}
+	owners, programs := make(tally), make(tally)
+	for i := range objects {
+		o := &objects[i]
+		amount := l.Amount(o)
+		if amount == 0 {
+			continue
+		}
+		orphaned := uint64(0)
+		if o.Use.Verdict == inventory.Orphan {
+			orphaned = amount
+		}
+		h.Orphaned += orphaned
+		owners.add(names.UserOrID(o.Perm().UID), amount, orphaned)
+		programs.add(programName(o.Use), amount, orphaned)
+	}
+	h.Owners, h.Programs = owners.sorted(), programs.sorted()
+	return h
+}
+
+func programName(use *inventory.Use) string {
+	if use.Program == nil {
+		return "?"
+	}
+	return use.Program.Name
+}
+
+type tally map[string]*Holder
+
+func (t tally) add(name string, amount, orphaned uint64) {
+	h := t[name]
+	if h == nil {
+		h = &Holder{Name: name}
+		t[name] = h
+	}
+	h.Amount += amount
+	h.Orphaned += orphaned
+}
+
+func (t tally) sorted() []Holder {
+	list := make([]Holder, 0, len(t))
+	for _, h := range t {
+		list = append(list, *h)
+	}
+	slices.SortFunc(list, func(a, b Holder) int {
+		return cmp.Or(cmp.Compare(b.Amount, a.Amount), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// FreeCommand returns the command that removes what is orphaned, "" if nothing is.
+func (h Holding) FreeCommand() string {
+	if h.Orphaned == 0 {
+		return ""
+	}
+	return fmt.Sprintf("gipcs rm --orphans --where 'kind == %q' --yes", h.Kind.String())
+}
+
+// RaiseCommand returns the command that doubles the limit, "" if none can.
+func (h Holding) RaiseCommand() (string, error) {
+	double := min(h.Value, 1<<30) * 2
+	name, number, isPart := strings.Cut(strings.TrimSuffix(h.Sysctl, "]"), "[")
+	switch {
+	case h.Sysctl == "":
+		return "", nil
+	case !isPart:
+		return fmt.Sprintf("sysctl -w %s=%d", name, double), nil
+	}
+	l, err := sysv.SemLimits()
+	if err != nil {
+		return "", err
+	}
+	numbers := []uint64{uint64(l.MaxPerSet), uint64(l.MaxSemaphores), uint64(l.MaxOps), uint64(l.MaxSets)}
+	numbers[number[0]-'1'] = min(double, 1<<31-1)
+	return fmt.Sprintf("sysctl -w %s='%d %d %d %d'", name, numbers[0], numbers[1], numbers[2], numbers[3]), nil
+}
