@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -125,6 +126,19 @@ func wantValues(t testing.TB, what string, s sysv.Set, want ...uint16) {
 			t.Errorf("%s: values %v, want %v", what, got, want)
 			return
 		}
+	}
+}
+
+func wantNoAllocations(t *testing.T, f func()) {
+	t.Helper()
+	build, _ := debug.ReadBuildInfo()
+	for _, s := range build.Settings {
+		if s.Key == "-gcflags" && strings.Contains(s.Value, "checkptr=2") {
+			t.Skip("checkptr=2 puts on the heap what is converted to an unsafe.Pointer")
+		}
+	}
+	if n := testing.AllocsPerRun(100, f); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -25,7 +25,10 @@ func lsCommand() *cli.Command {
 			&cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
 			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
-			namespaceFlag(),
+			namespaceFlag(), &cli.BoolFlag{
+				Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
+				Usage: "list what is in every IPC namespace, each row with its namespace",
+			},
 		}, command.FormatFlags("plain")),
 		Action: inNamespace(ls),
 	}
@@ -81,23 +84,41 @@ func ls(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	inv, err := inventory.Collect(inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
+	names := account.New()
+	collect := func() (*inventory.Inventory, error) {
+		inv, err := inventory.Collect(inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
+		if err != nil {
+			return nil, err
+		}
+		expectNames(names, inv)
+		if inv.Objects, err = selected.Filter(inv, names); err != nil {
+			return nil, fmt.Errorf("--where: %w", err)
+		}
+		order.Sort(inv, names)
+		return inv, nil
+	}
+	options := render.Options{NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human")}
+	if c.Bool("all-namespaces") {
+		parts, err := collectAll(c, collect)
+		if err != nil {
+			return err
+		}
+		return command.WriteRows(c, format, allColumns(list), allRows(list, parts, names), options)
+	}
+	inv, err := collect()
 	if err != nil {
 		return err
 	}
-	names := account.New()
+	return command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), options)
+}
+
+// expectNames lets all names that a listing may show be looked up at once.
+func expectNames(names *account.Directory, inv *inventory.Inventory) {
 	for i := range inv.Objects {
 		perm := inv.Objects[i].Perm()
 		names.ExpectUser(perm.UID)
 		names.ExpectUser(perm.CUID)
 	}
-	if inv.Objects, err = selected.Filter(inv, names); err != nil {
-		return fmt.Errorf("--where: %w", err)
-	}
-	order.Sort(inv, names)
-	return command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), render.Options{
-		NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human"),
-	})
 }
 
 // layout reads which columns are wanted, and how they are sorted.

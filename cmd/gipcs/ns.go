@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"iter"
 
 	"github.com/urfave/cli/v2"
@@ -49,12 +48,7 @@ func ns(c *cli.Context) error {
 	if err := command.WriteRows(c, format, namespaceColumns(), namespaceRows(list, counts), render.Options{}); err != nil {
 		return err
 	}
-	if closed > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces may not be entered; it takes CAP_SYS_ADMIN\n", c.App.Name, closed, len(list))
-	}
-	if hidden > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: in which namespaces %d processes are may not be known\n", c.App.Name, hidden)
-	}
+	reportHidden(c, closed, len(list), hidden)
 	return nil
 }
 

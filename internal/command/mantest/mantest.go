@@ -52,7 +52,8 @@ func names(own []cli.Flag, below []*cli.Command) (commands, flags []string) {
 		commands = append(append(commands, c.Name), more...)
 		flags = append(flags, moreFlags...)
 	}
-	return commands, flags
+	slices.Sort(flags)
+	return commands, slices.Compact(flags)
 }
 
 // namedFlags returns the flags that mdoc source names: words behind the macro Fl, of
