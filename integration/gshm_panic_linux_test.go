@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // TestGshmNeverPanics types at random. Whatever it is, gshm exits with 0, 1 or 2,
@@ -33,7 +31,7 @@ func TestGshmNeverPanics(t *testing.T) {
 	ownLines := regexp.MustCompile(`^(gshm: .*\n|\(.*\)\n)*$`)
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 1))
-	for range 400 {
+	for range 300 {
 		args := make([]string, random.IntN(6))
 		for i := range args {
 			args[i] = words[random.IntN(len(words))]
@@ -61,10 +59,5 @@ func TestGshmNeverPanics(t *testing.T) {
 			t.Errorf("seed %d: gshm %q:\n%s%s", seed, args, &stdout, &stderr)
 		}
 	}
-	for _, i := range collect(t, sysv.Segments()) {
-		check(t, sysv.Segment(i.ID).Remove())
-	}
-	for _, i := range collect(t, sysv.Sets()) {
-		check(t, sysv.Set(i.ID).Remove())
-	}
+	removeAll(t)
 }

@@ -85,9 +85,11 @@ func digest(i sysv.SegmentInfo) string {
 	if err != nil {
 		return "what can not be seen: " + err.Error()
 	}
-	defer mem.Detach()
 	h := fnv.New64a()
 	_, _ = h.Write(mem.Bytes()) // never fails
+	if err := mem.Detach(); err != nil {
+		return err.Error()
+	}
 	return fmt.Sprintf("%x", h.Sum64())
 }
 

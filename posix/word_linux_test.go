@@ -8,10 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/sysvipc/gipc/internal/futex"
-	"github.com/sysvipc/gipc/internal/memory"
 )
 
 // words returns a semaphore of each layout that this process can use.
@@ -22,9 +20,16 @@ func words(t *testing.T, value int) map[layout]*word {
 		if l > nativeLayout {
 			continue
 		}
-		mem := new([4]uint64)
-		r := memory.New(uintptr(unsafe.Pointer(mem)), int(unsafe.Sizeof(*mem)), false, ErrUnmapped)
-		w, err := l.word(r, 0)
+		m, err := MapAnonymous(4096, AnonymousOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := m.Unmap(); err != nil {
+				t.Error(err)
+			}
+		})
+		w, err := l.word(m.region, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +38,7 @@ func words(t *testing.T, value int) map[layout]*word {
 				t.Fatalf("give = %v, %v", fits, waited)
 			}
 		}
-		if v, n := l.read(r.Bytes()); v != value || n != 0 {
+		if v, n := l.read(m.Bytes()); v != value || n != 0 {
 			t.Fatalf("read = %d, %d, want %d", v, n, value)
 		}
 		words[l] = &w

@@ -147,7 +147,7 @@ func BenchmarkBatchesAgainstC(b *testing.B) {
 }
 
 const (
-	streamBytes = 4 << 30
+	streamBytes = uint64(4 << 30)
 	streamRing  = 4 << 20
 	streamChunk = streamRing / 16
 )
@@ -175,7 +175,7 @@ func BenchmarkStreamAgainstPair(b *testing.B) {
 
 func memcpy(program string) contender {
 	return func(b *testing.B) float64 {
-		return rate(b, command(program, nil, "memcpy", 4*uint64(streamBytes), streamChunk, streamRing))
+		return rate(b, command(program, nil, "memcpy", 4*streamBytes, streamChunk, streamRing))
 	}
 }
 

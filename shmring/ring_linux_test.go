@@ -639,6 +639,73 @@ func checkNext(t *testing.T, msg []byte, next []uint64) {
 	next[id]++
 }
 
+// TestPingPong passes a message to and fro. A wake-up that is forgotten or lost costs
+// a tick of 0.1 s, so that many would take very long.
+func TestPingPong(t *testing.T) {
+	for _, procs := range []int{1, 2} {
+		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			both(t, func(t *testing.T, kind shmring.Producers) {
+				const turns = 5000
+				ctx := background(t)
+				there, _ := newRing(t, 4096, kind)
+				back, _ := newRing(t, 4096, kind)
+				play := func(p *shmring.Producer, c *shmring.Consumer, serve bool) {
+					for i := range turns {
+						if i > 0 || !serve {
+							if _, err := c.Receive(ctx); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+						if err := p.Send(ctx, []byte("ball")); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}
+				began := time.Now()
+				together(
+					func() { play(producer(t, there), consumer(t, back), true) },
+					func() { play(producer(t, back), consumer(t, there), false) },
+				)
+				if d := time.Since(began); d > 20*time.Second {
+					t.Errorf("%d turns took %v", turns, d)
+				}
+			})
+		})
+	}
+}
+
+// TestFullPingPong lets both sides wait for each other all the time: the producer
+// for room, the consumer for messages.
+func TestFullPingPong(t *testing.T) {
+	both(t, func(t *testing.T, kind shmring.Producers) {
+		ring, _ := newRing(t, 4096, kind)
+		p, c, ctx := producer(t, ring), consumer(t, ring), background(t)
+		const count = 5000
+		began := time.Now()
+		together(func() {
+			for range count {
+				if err := p.Send(ctx, make([]byte, ring.MaxMessage())); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}, func() {
+			for range count {
+				if _, err := c.Receive(ctx); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		if d := time.Since(began); d > 20*time.Second {
+			t.Errorf("%d messages took %v", count, d)
+		}
+	})
+}
+
 // TestManySleepers has more producers than processors wait for a slow consumer.
 func TestManySleepers(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.Many)

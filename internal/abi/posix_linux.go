@@ -24,28 +24,37 @@ type mqAttr struct {
 	_                               [4]int
 }
 
-// MqOpen is mq_open(2). The kernel wants the name without its slash. attr may be
-// nil.
-func MqOpen(name string, flags int, mode uint32, attr *MqAttr) (int, Errno) {
-	p, err := unix.BytePtrFromString(name)
+// mqName returns name, which has no slash, as the kernel wants it. There is one in
+// front of it, as in the C library, whose callers give it: qemu-user relies on that.
+func mqName(name string) (unsafe.Pointer, Errno) {
+	p, err := unix.BytePtrFromString("/" + name)
 	if err != nil {
-		return -1, EINVAL
+		return nil, EINVAL
+	}
+	return unsafe.Add(unsafe.Pointer(p), 1), 0
+}
+
+// MqOpen is mq_open(2). attr may be nil.
+func MqOpen(name string, flags int, mode uint32, attr *MqAttr) (int, Errno) {
+	p, e := mqName(name)
+	if e != 0 {
+		return -1, e
 	}
 	var raw *mqAttr
 	if attr != nil {
 		raw = &mqAttr{maxMsg: attr.MaxMsg, msgSize: attr.MsgSize}
 	}
-	fd, _, e := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(p)), uintptr(flags), uintptr(mode), uintptr(unsafe.Pointer(raw)), 0, 0)
+	fd, _, e := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(p), uintptr(flags), uintptr(mode), uintptr(unsafe.Pointer(raw)), 0, 0)
 	return int(fd), e
 }
 
 // MqUnlink is mq_unlink(2).
 func MqUnlink(name string) Errno {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return EINVAL
+	p, e := mqName(name)
+	if e != 0 {
+		return e
 	}
-	_, _, e := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(p)), 0, 0)
+	_, _, e = unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(p), 0, 0)
 	return e
 }
 

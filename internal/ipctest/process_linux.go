@@ -69,7 +69,8 @@ func Start(t testing.TB, name string, credential *syscall.Credential, args ...st
 	t.Helper()
 	SkipUnderQEMU(t, "it can not start the test program again")
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), role+"="+name)
+	// Under the race detector a process would sleep for a second before it exits.
+	cmd.Env = append(os.Environ(), role+"="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 	return run(t, name, cmd)
 }

@@ -40,7 +40,6 @@ func TestFtok(t *testing.T) {
 		{"plain:7", "plain", 7},
 		{"plain:255", "plain", 255},
 		{"plain:x", "plain", 'x'},
-		{"plain::", "plain", ':'}, // one character
 		{"a:b:7", "a:b", 7},
 		{"c:7:1", "c:7", 1},
 		{"d:x:x", "d:x", 'x'},

@@ -30,7 +30,7 @@ func FindQueue(id int) (sysv.QueueInfo, error) {
 func find[T any](kind sysv.Kind, id int, statAny func(int) (T, error), all iter.Seq2[T, error], idOf func(*T) int) (T, error) {
 	var none T
 	info, err := statAny(id)
-	if err == nil && !(narrow && kind == sysv.Shm) {
+	if err == nil && (!narrow || kind != sysv.Shm) {
 		if idOf(&info) == id {
 			return info, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -192,6 +193,28 @@ func TestUnreadableSet(t *testing.T) {
 		if string(got) != string(want) || ours.ProcessState.ExitCode() != theirs.ProcessState.ExitCode() {
 			t.Errorf("%s: %s: %swant %s: %s", name, ours.ProcessState, got, theirs.ProcessState, want)
 		}
+	}
+}
+
+// TestCommandOnTerminal: a process can not drive the terminal of whoever looks at
+// what it made; the original prints its command line as it is.
+func TestCommandOnTerminal(t *testing.T) {
+	peer(t, "lsipc")
+	isolate(t)
+	made := ipctest.Start(t, "create", nil, "\x1b[31mred").Line()
+	id, _, _ := strings.Cut(made, " ")
+	args := []string{"-m", "-i", id, "-o", "command"}
+	const raw, safe = "\x1b[31mred", `\x1b[31mred`
+	want := onTerminal(t, 80, func(tty *os.File) {
+		cmd := exec.Command("lsipc", args...)
+		cmd.Stdout = tty
+		must(t, cmd.Run())
+	})
+	if !strings.Contains(want, raw) {
+		t.Errorf("util-linux prints %q", want)
+	}
+	if got := onTerminal(t, 80, func(tty *os.File) { oursOn(tty, c(), "lsipc", args...) }); strings.Contains(got, raw) || !strings.Contains(got, safe) {
+		t.Errorf("got %q, want %q in it", got, safe)
 	}
 }
 

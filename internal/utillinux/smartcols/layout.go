@@ -55,13 +55,11 @@ func (t *Table) fit(columns []columnLayout) {
 			}
 		}
 	}
-	if spare > 0 && extremes > 0 {
-		spare = giveBack(columns, spare)
+	if spare < 0 {
+		cut(columns, -spare)
+	} else if extremes > 0 {
+		giveBack(columns, spare)
 	}
-	if last := &columns[len(columns)-1]; spare > 0 && !last.Right {
-		last.width += spare
-	}
-	cut(columns, -spare)
 }
 
 // ordinaryWidth returns the width of a column without its extreme cells.
@@ -77,8 +75,8 @@ func (t *Table) ordinaryWidth(c *columnLayout, column int) int {
 	return width
 }
 
-// giveBack lets extreme columns have what room there is, and returns what is left.
-func giveBack(columns []columnLayout, spare int) int {
+// giveBack lets extreme columns have what room there is.
+func giveBack(columns []columnLayout, spare int) {
 	for i := range columns {
 		if c := &columns[i]; c.extreme {
 			more := min(spare, c.longest-c.width)
@@ -86,7 +84,6 @@ func giveBack(columns []columnLayout, spare int) int {
 			spare -= more
 		}
 	}
-	return spare
 }
 
 // cut takes excess off the columns that may be cut, each in its turn, but never
