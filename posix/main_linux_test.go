@@ -10,6 +10,7 @@ func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{
 		"child":   playChild,
 		"consume": playConsume,
+		"create":  playCreate,
 		"lock":    playLock,
 		"open":    playOpen,
 		"wait":    playWait,

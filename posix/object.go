@@ -30,6 +30,20 @@ const (
 	WriteOnly // message queues only: memory can not be mapped without reading
 )
 
+// flags returns the flags of open(2).
+func (a Access) flags() (int, error) {
+	switch a {
+	case ReadWrite:
+		return os.O_RDWR, nil
+	case ReadOnly:
+		return os.O_RDONLY, nil
+	case WriteOnly:
+		return os.O_WRONLY, nil
+	default:
+		return 0, refused("access %d", int(a))
+	}
+}
+
 // ObjectOptions says how CreateObject makes an object.
 type ObjectOptions struct {
 	// Mode holds the permission bits. The umask of the process takes its bits away

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -183,6 +185,8 @@ func TestObjectErrors(t *testing.T) {
 	}{
 		{"open what is not there", second(posix.OpenObject("/y", posix.ReadWrite)), fs.ErrNotExist},
 		{"open for writing alone", second(posix.OpenObject("/x", posix.WriteOnly)), unix.EINVAL},
+		{"open for nothing", second(posix.OpenObject("/x", 3)), unix.EINVAL},
+		{"open a queue for nothing", func() error { _, err := posix.OpenQueue("/x", -1); return err }(), unix.EINVAL},
 		{"open a link", second(posix.OpenObject("/link", posix.ReadWrite)), unix.ELOOP},
 		{"open a directory for reading", second(posix.OpenObject("/dir", posix.ReadOnly)), unix.EINVAL},
 		{"open a directory", second(posix.OpenObject("/dir", posix.ReadWrite)), unix.EISDIR},
@@ -382,6 +386,68 @@ func TestCreateRace(t *testing.T) {
 		}
 		must(t, posix.UnlinkObject("/race"))
 	}
+}
+
+// playCreate makes objects and semaphores and removes them, for ever.
+func playCreate([]string) error {
+	fmt.Println("ready")
+	for {
+		o, err := posix.CreateObject("/k", killedSize, posix.ObjectOptions{Mode: 0o600, Reserve: true})
+		if err != nil {
+			return err
+		}
+		s, err := posix.CreateSemaphore("/k", 7, posix.SemaphoreOptions{Mode: 0o600})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(o.Close(), s.Close(), posix.UnlinkObject("/k"), posix.UnlinkSemaphore("/k")); err != nil {
+			return err
+		}
+	}
+}
+
+const killedSize = 1 << 20
+
+// Who is killed while it creates leaves what it made, whole, or nothing.
+func TestKilledCreator(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	rounds := 100
+	if testing.Short() {
+		rounds = 10
+	}
+	objects, semaphores := 0, 0
+	for range rounds {
+		p := ipctest.Start(t, "create", nil)
+		p.Line()
+		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+		p.Kill()
+		entries, err := os.ReadDir("/dev/shm")
+		must(t, err)
+		for _, entry := range entries {
+			switch entry.Name() {
+			case "k":
+				objects++
+				o, err := posix.OpenObject("/k", posix.ReadWrite)
+				must(t, err)
+				if info, err := o.Stat(); err != nil || info.Size != killedSize || info.Memory != killedSize {
+					t.Errorf("half an object: %+v, %v", info, err)
+				}
+				must(t, o.Close())
+				must(t, posix.UnlinkObject("/k"))
+			case "sem.k":
+				semaphores++
+				s, err := posix.OpenSemaphore("/k")
+				must(t, err)
+				wantValue(t, s, 7)
+				must(t, s.Close())
+				must(t, posix.UnlinkSemaphore("/k"))
+			default:
+				t.Errorf("%s is left", entry.Name())
+				must(t, os.Remove("/dev/shm/"+entry.Name()))
+			}
+		}
+	}
+	t.Logf("after %d rounds %d objects and %d semaphores were left, all whole", rounds, objects, semaphores)
 }
 
 func TestObjectAgainstC(t *testing.T) {

@@ -30,7 +30,7 @@ func compile(t testing.TB, cc ...string) string {
 		}
 	}
 	if _, err := exec.LookPath(cc[0]); err != nil {
-		t.Skipf("%v: install gcc-i686-linux-gnu, libc6-dev-i386-cross, musl-tools", err)
+		t.Skipf("%v: install gcc, gcc-i686-linux-gnu, libc6-dev-i386-cross, gcc-s390x-linux-gnu, libc6-dev-s390x-cross, musl-tools", err)
 	}
 	program := filepath.Join(t.TempDir(), "peer")
 	args := append(cc[1:len(cc):len(cc)], "-O2", "-Wall", "-Werror", "-o", program, "testdata/peer.c", "-pthread", "-lrt")
@@ -86,10 +86,10 @@ func wantErr(t testing.TB, err, want error) {
 	}
 }
 
-// asNobody tells whether the tests are run by root, who can be somebody else.
+// needRoot skips a test that has to become somebody else, or mount something.
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+		t.Skip("only root can do this")
 	}
 }

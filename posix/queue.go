@@ -54,7 +54,7 @@ func CreateQueue(name string, o QueueOptions) (*Queue, error) {
 	if o.MaxMsgs != 0 || o.MsgSize != 0 {
 		attr = &abi.MqAttr{MaxMsg: o.MaxMsgs, MsgSize: o.MsgSize}
 	}
-	flags := queueFlags(ReadWrite) | os.O_CREATE
+	flags := os.O_RDWR | os.O_CREATE
 	if o.Exclusive {
 		flags |= os.O_EXCL
 	}
@@ -64,11 +64,11 @@ func CreateQueue(name string, o QueueOptions) (*Queue, error) {
 // OpenQueue opens the queue called name (mq_open(3)). Errors: fs.ErrNotExist,
 // fs.ErrPermission, EINVAL (the name), ENAMETOOLONG.
 func OpenQueue(name string, access Access) (*Queue, error) {
-	return openQueue(name, queueFlags(access), 0, nil)
-}
-
-func queueFlags(access Access) int {
-	return [...]int{ReadWrite: os.O_RDWR, ReadOnly: os.O_RDONLY, WriteOnly: os.O_WRONLY}[access] | abi.OCloexec
+	flags, err := access.flags()
+	if err != nil {
+		return nil, failed("mq_open", name, err)
+	}
+	return openQueue(name, flags, 0, nil)
 }
 
 func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, error) {
@@ -76,7 +76,7 @@ func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, e
 	if err != nil {
 		return nil, failed("mq_open", name, err)
 	}
-	fd, e := abi.MqOpen(base, flags, mode, attr)
+	fd, e := abi.MqOpen(base, flags|abi.OCloexec, mode, attr)
 	if e != 0 {
 		return nil, failed("mq_open", name, e)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/posix"
 )
 
@@ -287,6 +288,7 @@ func TestQueueAgainstC(t *testing.T) {
 		t.Errorf("Go receives %q, %v", got.text, got.err)
 	}
 
+	ipctest.SkipUnderQEMU(t, "it has no mq_notify")
 	peer := start(t, program, "mq-notify", "/q")
 	peer.Line()
 	for info, err := range posix.Queues() {

@@ -336,6 +336,7 @@ func TestSemaphoreInMapping(t *testing.T) {
 
 // The memory of a semaphore is cut off while somebody waits for it.
 func TestTruncatedUnderWaiter(t *testing.T) {
+	skipLostAddress(t)
 	o, m := mapped(t, 4096, posix.MapOptions{})
 	s, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)
@@ -657,6 +658,9 @@ func awaitAsleep(t *testing.T, addr uintptr) {
 // A wake-up that never came: the value was added by one who was killed before it
 // could wake. The waiter finds it by itself.
 func TestLostWakeUp(t *testing.T) {
+	if strconv.IntSize == 32 {
+		ipctest.SkipUnderQEMU(t, "addresses are not those that /proc shows")
+	}
 	_, m := mapped(t, 4096, posix.MapOptions{})
 	s, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)

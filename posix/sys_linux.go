@@ -25,12 +25,14 @@ func again(call func() error) error {
 	}
 }
 
-var openFlags = [...]int{ReadWrite: unix.O_RDWR, ReadOnly: unix.O_RDONLY, WriteOnly: unix.O_WRONLY}
-
 // openFile opens a regular file, not what a link leads to. O_NONBLOCK keeps it from
 // waiting for the other end of a pipe that somebody put there.
 func openFile(path string, access Access) (*os.File, error) {
-	f, err := os.OpenFile(path, openFlags[access]|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	flags, err := access.flags()
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -25,16 +25,16 @@ func TestChurn(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			c := churn{kind: kind, id: 5<<15 + 700}
-			if err := chooseID(kind, c.id); err != nil {
-				t.Skipf("no identifier can be chosen here: %v", err)
-			}
 			for range stable {
 				create(t, kind, selectedMode)
 			}
-			done := make(chan error)
+			if err := chooseID(kind, c.id); err != nil {
+				t.Skipf("no identifier can be chosen here: %v", err)
+			}
+			done := make(chan error, 1)
 			go func() { done <- c.run() }()
 			removed, skipped := 0, 0
-			for c.rounds.Load() < rounds || skipped == 0 {
+			for len(done) == 0 && (c.rounds.Load() < rounds || skipped == 0) {
 				r, s := removeSelected(t, kind)
 				removed, skipped = removed+r, skipped+s
 			}
