@@ -19,8 +19,9 @@ import (
 func TestGshmNeverPanics(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	inNamespace(t)
+	commands := []string{"create", "key", "attach", "stat", "set", "lock", "unlock", "rm", "write", "read", "demo", "completion"}
 	words := []string{
-		"create", "key", "attach", "stat", "set", "lock", "unlock", "rm", "write", "read", "demo", "writer", "reader", "completion", "help",
+		"create", "writer", "reader", "help",
 		"--size", "--size=1", "-s1", "--mode", "--mode=600", "-m", "--exclusive", "-x", "--huge", "--huge=2M", "--noreserve", "--populate", "--lock",
 		"--read-only", "-r", "--at", "--at=4096", "--uid", "--gid=0", "--offset", "-o1", "--length=5", "-n", "--hex", "--format", "-fcsv", "--json",
 		"--key", "--sem-key=7", "--classic", "--pause=0s", "--help", "-h", "--version", "-V", "--generate-bash-completion", "--s", "--",
@@ -32,12 +33,15 @@ func TestGshmNeverPanics(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 1))
 	for range 300 {
-		args := make([]string, random.IntN(6))
+		args := make([]string, random.IntN(7))
 		for i := range args {
 			args[i] = words[random.IntN(len(words))]
 			if random.IntN(20) == 0 {
 				args[i] += words[random.IntN(len(words))]
 			}
+		}
+		if len(args) > 0 && random.IntN(10) > 0 {
+			args[0] = commands[random.IntN(len(commands))]
 		}
 		// What waits, such as attach without a command, is told to end after a while.
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

@@ -182,7 +182,7 @@ func TestMapPart(t *testing.T) {
 }
 
 func TestReadOnlyMapping(t *testing.T) {
-	_, m := mapped(t, 100, posix.MapOptions{Prot: posix.ProtRead})
+	o, m := mapped(t, 100, posix.MapOptions{Prot: posix.ProtRead})
 	if !m.ReadOnly() {
 		t.Error("not read-only")
 	}
@@ -190,6 +190,13 @@ func TestReadOnlyMapping(t *testing.T) {
 	wantErr(t, err, posix.ErrReadOnly)
 	must(t, m.Prefault())
 	_, err = posix.InitSemaphore(m, 0, 1)
+	wantErr(t, err, posix.ErrReadOnly)
+	writable, err := o.Map(posix.MapOptions{})
+	must(t, err)
+	defer writable.Unmap()
+	_, err = posix.InitSemaphore(writable, 0, 1)
+	must(t, err)
+	_, err = posix.SemaphoreAt(m, 0)
 	wantErr(t, err, posix.ErrReadOnly)
 }
 
@@ -216,6 +223,8 @@ func TestProtect(t *testing.T) {
 	}
 	must(t, m.Protect(0, 0, posix.ProtRead))
 	wantErr(t, write(0), posix.ErrReadOnly)
+	must(t, m.Protect(0, page, posix.ProtRead))
+	wantErr(t, write(page), posix.ErrReadOnly)
 	must(t, m.Protect(0, page, posix.ProtRead|posix.ProtWrite))
 	must(t, write(0))
 	must(t, m.Protect(0, 2*page, posix.ProtNone))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -219,6 +220,10 @@ func TestObjectErrors(t *testing.T) {
 			t.Errorf("%s was made in spite of the error", name)
 		}
 	}
+	wantErr(t, o.Reserve(1<<30), unix.ENOSPC)
+	if info, err := o.Stat(); err != nil || info.Memory != 0 || info.Size != 100 {
+		t.Errorf("a Reserve that could not succeed took memory: %+v, %v", info, err)
+	}
 	must(t, o.Close())
 	_, err = o.Size()
 	wantErr(t, err, fs.ErrClosed)
@@ -257,6 +262,9 @@ func playOpen(args []string) error {
 func TestPermission(t *testing.T) {
 	needRoot(t)
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
+		t.Skip("there is nobody else in this user namespace")
+	}
 	create(t, "/private", 1)
 	createSemaphore(t, "/private", 1)
 	createQueue(t, "/private", posix.QueueOptions{Mode: 0o600})
@@ -345,6 +353,9 @@ func TestReserve(t *testing.T) {
 // Reserve takes chunks, more than one here, while signals come all the time.
 func TestReserveLarge(t *testing.T) {
 	o := create(t, "/x", 0)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pid, tid := os.Getpid(), unix.Gettid()
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() {
@@ -353,7 +364,8 @@ func TestReserveLarge(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				_ = unix.Kill(os.Getpid(), unix.SIGURG)
+				_ = unix.Tgkill(pid, tid, unix.SIGURG)
+				time.Sleep(100 * time.Microsecond)
 			}
 		}
 	}()
@@ -576,6 +588,9 @@ func TestSealsOfAFile(t *testing.T) {
 	o, err := posix.Inherit(fd)
 	must(t, err)
 	defer o.Close()
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 || err != nil {
+		t.Errorf("flags %#x, %v: the descriptor would be inherited on", flags, err)
+	}
 	if _, err := o.Seals(); err != nil {
 		wantErr(t, err, unix.EINVAL)
 	}

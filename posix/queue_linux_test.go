@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,8 @@ func TestQueueErrors(t *testing.T) {
 	}{
 		{"a message too long", q.Send(ctx, make([]byte, 17), 0), unix.EMSGSIZE},
 		{"a priority too high", q.Send(ctx, nil, 32768), unix.EINVAL},
-		{"a priority beyond 32 bits", q.Send(ctx, nil, ^uint(0)), unix.EINVAL},
+		{"the highest priority", q.Send(ctx, nil, ^uint(0)), unix.EINVAL},
+		{"a priority that could be cut to 5", q.Send(ctx, nil, 1<<(strconv.IntSize-1)|5), unix.EINVAL},
 		{"a buffer too short", receive(q, 15), unix.EMSGSIZE},
 		{"send to read-only", readOnly.Send(ctx, nil, 0), unix.EBADF},
 		{"receive from write-only", receive(writeOnly, 16), unix.EBADF},

@@ -133,8 +133,7 @@ func InitSemaphore(m *Mapping, off, value int) (*Semaphore, error) {
 	}
 	s, err := m.semaphore(off, nativeLayout)
 	if err == nil {
-		// The rest of a sem_t is nobody's: a C program may have made it shorter.
-		_, err = m.WriteAt(newSemaphore(value)[:layoutBytes], int64(off))
+		_, err = m.WriteAt(newSemaphore(value), int64(off))
 	}
 	if err != nil {
 		return nil, failed("sem_init", m.at(off), err)

@@ -307,6 +307,8 @@ func TestSemaphoreInMapping(t *testing.T) {
 	last := 4096 - posix.SemaphoreSize
 	_, err = posix.InitSemaphore(m, last, 1)
 	must(t, err)
+	_, err = posix.InitSemaphore(m, 4096-posix.SemaphoreSize/2, 1)
+	wantErr(t, err, posix.ErrBounds)
 	for _, off := range []int{-16, 4090, 4096, 1 << 30} {
 		_, err = posix.InitSemaphore(m, off, 1)
 		wantErr(t, err, posix.ErrBounds)

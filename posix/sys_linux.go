@@ -66,8 +66,8 @@ func linkFile(f *os.File, path string) error {
 
 func unlinkFile(path string) error { return unix.Unlink(path) }
 
-// reserve takes a chunk at a time: a signal makes the kernel give up all of a call.
-// It takes nothing if it can be seen that not all of it is there.
+// reserve takes a chunk at a time: when a signal comes older kernels give up all that
+// one call has taken. It takes nothing if it can be seen that not all of it is there.
 func reserve(f *os.File, size int64) error {
 	const chunk = 16 << 20
 	if size <= 0 {

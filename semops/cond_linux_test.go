@@ -131,6 +131,48 @@ func TestCondMutexStates(t *testing.T) {
 	mustBe(t, result(t, waiting), unix.EIDRM)
 }
 
+// Waiters that are counted but not asleep yet get their signals, too: here the test
+// does what Wait would do.
+func TestCondNotAsleepYet(t *testing.T) {
+	w := newWorld(t, condValues())
+	_, c := newCond(t, w.set)
+	ctx := within(t)
+	do := func(ops string) {
+		t.Helper()
+		parsed, err := semops.Parse(ops)
+		must(t, err)
+		if ok, err := w.set.TryDo(parsed...); !ok || err != nil {
+			t.Fatalf("%s: %v, %v", ops, ok, err)
+		}
+	}
+	do("3+2") // two waiters in group 0
+	for i, want := range []uint16{1, 2, 2} {
+		must(t, c.Signal())
+		if got := w.values()[condSignals0]; got != want {
+			t.Fatalf("%d signals after Signal %d; want %d", got, i+1, want)
+		}
+	}
+	must(t, c.Broadcast(ctx))
+	do("2-1,2+1") // new waiters join group 1
+	do("4+1")
+	must(t, c.Signal())
+	if got := w.values()[condSignals0+1]; got != 1 {
+		t.Fatalf("%d signals in group 1; want 1", got)
+	}
+	// Group 0 can't be used again before its last waiter has gone.
+	do("5-1,3-1")
+	broadcast := run(func() error { return c.Broadcast(ctx) })
+	w.asleepZero(condWaiters0, 1)
+	pending(t, broadcast)
+	do("2-1,2+1")
+	do("5-1,3-1")
+	must(t, result(t, broadcast))
+	do("2=0")
+	if got := w.values()[condSignals0]; got != 0 {
+		t.Errorf("%d signals are left to the new group; want none", got)
+	}
+}
+
 // A waiter that is killed takes no signal with it.
 func TestCondWaiterKilled(t *testing.T) {
 	w := newWorld(t, condValues())

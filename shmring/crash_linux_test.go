@@ -3,6 +3,7 @@ package shmring
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"testing"
 	"unsafe"
@@ -179,7 +180,7 @@ func TestCorrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := 3 * r.capacity
+	at := 3*r.capacity + unit // not at the beginning, where every length would fit
 	for _, tt := range []struct {
 		name  string
 		spoil func()
@@ -188,6 +189,10 @@ func TestCorrupt(t *testing.T) {
 		{"record beyond the end", func() { r.state(at).Store(r.word(at, r.capacity-1, 0, committed)) }, nil},
 		{"record of a later lap", func() { r.state(at).Store(r.word(at+r.capacity, 5, 0, committed)) }, nil},
 		{"claim of an empty slot", func() { r.state(at).Store(r.word(at, 5, 33, claimed)) }, nil},
+		{"record at the tail beyond the end", func() { r.state(at).Store(r.word(at, r.capacity-1, 0, committed)) }, func() error {
+			_, _, err := p.TryClaim(1)
+			return err
+		}},
 		{"tail not at a unit", func() { r.header.tail.Store(at + 1) }, func() error { _, _, err := p.TryClaim(1); return err }},
 		{"tail far away", func() { r.header.tail.Store(at + 1<<40) }, func() error { _, _, err := p.TryClaim(1); return err }},
 		{"tail behind", func() { r.header.tail.Store(at - 4*unit) }, func() error {
@@ -222,13 +227,72 @@ func TestCorrupt(t *testing.T) {
 		r.header.head.Store(at)
 		r.state(at).Store(0)
 		p.head, p.claim = at, 0
-		if tt.name == "record beyond the end" {
-			at += unit
-			c.next, c.free = at, at
-		}
 		tt.spoil()
 		if err := use(); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v, want ErrCorrupt", tt.name, err)
 		}
+	}
+}
+
+// TestLateCommit has a producer commit and leave between the consumer's look for a
+// message and its look for producers: that is not the end yet.
+func TestLateCommit(t *testing.T) {
+	r := crashRing(t, One)
+	c, err := r.Consumer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.Producer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Send(context.Background(), []byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.end(); err != nil {
+		t.Errorf("end = %v with a message in the ring", err)
+	}
+	if got, err := receive(t, c); got != "late" || err != nil {
+		t.Errorf("received %q, %v", got, err)
+	}
+	if got, err := receive(t, c); !errors.Is(err, io.EOF) {
+		t.Errorf("received %q, %v, want io.EOF", got, err)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	here := system{namespaces: 7, pid: 1234, start: 99}
+	elsewhere, noProc := here, here
+	elsewhere.namespaces = 8
+	noProc.pid = 0
+	for _, tt := range []struct {
+		name  string
+		s     system
+		known bool
+	}{
+		{"in the ring's namespaces", here, true},
+		{"in others", elsewhere, false},
+		{"without /proc", noProc, false},
+	} {
+		id := tt.s.identity(7)
+		if id.known() != tt.known || id == nobody || id == gone {
+			t.Errorf("%s: identity %#x, known %v, want %v", tt.name, id, id.known(), tt.known)
+		}
+		if tt.known && (id.pid() != 1234 || id.start() != 99) {
+			t.Errorf("%s: process %d from %d on", tt.name, id.pid(), id.start())
+		}
+	}
+	if nobody.known() || gone.known() {
+		t.Error("nobody is somebody")
+	}
+	// Who can't be known can't judge either.
+	if (&Ring{self: elsewhere.identity(7)}).dead(deadID()) {
+		t.Error("a process of other namespaces declares one dead")
+	}
+	if !(&Ring{self: here.identity(7)}).dead(deadID()) {
+		t.Error("a dead process is not recognised")
 	}
 }

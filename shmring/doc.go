@@ -31,7 +31,7 @@
 // and at most 0.1 ms, unless only one processor may run the process; then it sleeps
 // in futex(2). The other side makes a system call only when somebody sleeps. A
 // producer that found the ring full is woken when half of what was in it has been
-// received, or a tenth of a second later if there is room by then.
+// received, or 0.15 s later if there is room by then.
 //
 // A waiting goroutine occupies a thread of the operating system. Waiting ends with
 // its context, for which SIGURG is used; see package sysv.

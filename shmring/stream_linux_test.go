@@ -256,3 +256,29 @@ func TestReadCancelled(t *testing.T) {
 		t.Errorf("Read = %d, %v", n, err)
 	}
 }
+
+// TestReadReleases has the writer go on as soon as all was read, before the next Read.
+func TestReadReleases(t *testing.T) {
+	ring, _ := newRing(t, 4096, shmring.One)
+	p, r := producer(t, ring), consumer(t, ring).Reader(background(t))
+	for range 2 {
+		if err := p.Send(background(t), make([]byte, 2048)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if _, ok, err := p.TryClaim(2048); ok || err != nil {
+			t.Fatalf("TryClaim in a full ring = %v, %v", ok, err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 2048)); err != nil {
+			t.Fatal(err)
+		}
+		claim, ok, err := p.TryClaim(2048)
+		if !ok || err != nil {
+			t.Fatalf("TryClaim after all was read = %v, %v", ok, err)
+		}
+		if err := claim.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -23,7 +23,7 @@ import (
 const sleeping = 1
 
 // tick is how often a sleeper looks whether the other side is alive.
-const tick = 100 * time.Millisecond
+const tick = 150 * time.Millisecond
 
 func anyAsleep(w *atomic.Uint32) bool { return w.Load()&sleeping != 0 }
 

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -459,26 +460,40 @@ func TestUndoBelongsToTheProcess(t *testing.T) {
 // TestUndoOfGoroutines ends a goroutine, and one with its thread, in this process.
 func TestUndoOfGoroutines(t *testing.T) {
 	set := createSetWith(t, 5)
-	for _, lock := range []bool{false, true} {
-		tid := make(chan int)
-		go func() {
-			if lock {
-				runtime.LockOSThread()
-			}
-			_, err := set.TryDo(sysv.Op{Add: -1, Undo: true})
-			wantError(t, "TryDo", err, nil)
-			tid <- unix.Gettid()
-		}()
-		id := <-tid
-		if lock && !ipctest.UnderQEMU() {
-			eventually(t, "the thread is gone", func() bool {
-				_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", id))
-				return errors.Is(err, fs.ErrNotExist)
-			})
-		}
+	take := func() {
+		_, err := set.TryDo(sysv.Op{Add: -1, Undo: true})
+		wantError(t, "TryDo", err, nil)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		take()
+	}()
+	<-done
+	tid := onThreadOfItsOwn(take)
+	if !ipctest.UnderQEMU() {
+		eventually(t, "the thread is gone", func() bool { return !slices.Contains(threads(t), tid) })
 	}
 	wantValues(t, "with both gone", set, 3)
 	check(t, set.SetValue(0, 3)) // clears the adjustment
+}
+
+// onThreadOfItsOwn runs f on a thread that ends after it, and returns its id. The
+// first thread of a process never ends.
+func onThreadOfItsOwn(f func()) (tid int) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and, but for the first, never unlocked
+		if tid = unix.Gettid(); tid == os.Getpid() {
+			tid = onThreadOfItsOwn(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+	}()
+	<-done
+	return tid
 }
 
 // TestSetValueClearsUndo sets values while another process has adjustments.

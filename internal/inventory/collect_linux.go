@@ -164,9 +164,10 @@ func (c *collector) explore() {
 		c.inv.Deadlocks = deadlocks(c.inv.Objects)
 	}
 	if c.want&WantVerdict != 0 {
+		server := c.servers()
 		ev := evidence{
 			now: c.inv.Taken, proc: c.procErr, waiters: c.scanned,
-			hidden: c.inv.Hidden, idle: c.o.HiddenIdle,
+			hidden: c.inv.Hidden, idle: c.o.HiddenIdle, server: server,
 		}
 		for i := range c.inv.Objects {
 			judge(&c.inv.Objects[i], ev)
@@ -266,7 +267,9 @@ func (c *collector) findActors() {
 			s := o.Segment
 			last := Actor{Role: User, PID: s.LPID, When: o.Used()}
 			if s.LPID == os.Getpid() && s.NAttch == 0 {
-				last.PID = 0 // this program, which has looked at the contents: that is no use
+				// This program, which has looked at the contents, or at the memory of a
+				// process that was ending: whoever lets go of that last detaches.
+				last.PID = 0
 			}
 			o.Use.Actors = []Actor{
 				c.actor(o, Actor{Role: Creator, PID: s.CPID, When: s.CTime}, false),

@@ -4,7 +4,9 @@
 // program it belongs.
 //
 // It knows no output format, and changes nothing, with one exception that has to
-// be asked for (WantContents).
+// be asked for (WantContents). The kernel makes one of its own: when a process ends
+// while its memory maps are read, the reader may be the one that detaches its
+// segments, and be noted as their last process.
 //
 // # What is known and what is not
 //
@@ -24,6 +26,11 @@
 // while nobody does, but a process that made it or used it last is alive: programs
 // that attach only now and then are like that. It is an orphan if all those
 // processes are known and have ended. In all other cases the verdict is unknown.
+//
+// The children of a PostgreSQL server make segments for the others and end before
+// them (dynamic_shared_memory_type=sysv): while a server of the same user runs, a
+// segment of such a child is unknown, not an orphan, unless a postmaster.pid tells
+// that it is that of a server which has ended.
 //
 // For semaphore sets and message queues the kernel does not keep who made them.
 // What follows from who used them last is less: a program that made a set in one

@@ -151,11 +151,11 @@ func TestThreadsRunOn(t *testing.T) {
 	program := ipctest.Run(t, ipctest.Compile(t, "testdata/leaderless.c", "-pthread"), words([]any{int(seg)})...)
 	program.Line()
 	o := Options{Want: WantAttached | WantVerdict}
-	inv := await(t, o, func(*Inventory) bool {
+	await(t, o, func(*Inventory) bool {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", program.PID()))
 		return err == nil && strings.Contains(string(b), ") Z ")
 	})
-	inv = collectAll(t, o)
+	inv := collectAll(t, o)
 	got := find(t, inv, sysv.Shm, int(seg))
 	if len(got.Use.Attached) != 1 || got.Use.Attached[0].PID != program.PID() || got.Use.HiddenAttachments != 0 {
 		t.Error(dump(got))

@@ -119,24 +119,49 @@ func TestPostgreSQL(t *testing.T) {
 		}
 	})
 	p.start()
-	running := collectAll(t, Options{Want: everything | WantContents})
+	// A segment as a child of the server leaves it to others, and its like of a user
+	// who has no server.
+	child, stranger := ipctest.Start(t, "make", p.who), ipctest.Start(t, "make", nobody)
+	theirs, strangers := numbers(strings.Fields(child.Line())), numbers(strings.Fields(stranger.Line()))
+	child.Kill()
+	stranger.Kill()
+	for _, ids := range [][]int{theirs, strangers} {
+		t.Cleanup(func() { remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	}
+	inUse := func(o *Object) bool {
+		return o.Use.Verdict == InUse && o.Use.HiddenAttachments == 0 && outline(o.Use.Program) == "PostgreSQL! "+p.dir
+	}
+	// The server makes, and ends, processes while it starts.
+	running := await(t, Options{Want: everything | WantContents}, func(inv *Inventory) bool {
+		return !slices.ContainsFunc(segmentsOf(inv), func(o *Object) bool { return o.Segment.NAttch > 0 && !inUse(o) })
+	})
 	main := 0
 	for _, o := range segmentsOf(running) {
-		if o.Use.Verdict != InUse || o.Use.Program == nil || outline(o.Use.Program) != "PostgreSQL! "+p.dir || o.Use.HiddenAttachments != 0 {
-			t.Errorf("while it runs: %s", dump(o))
-		}
-		if o.Perm().Key != sysv.Private && len(o.Use.Attached) > 1 {
+		switch {
+		case o.ID() == strangers[0]:
+			wantVerdict(t, o, Orphan, "not-attached process-gone age")
+			continue
+		case o.Segment.NAttch == 0: // what its own children have left counts, too
+			wantVerdict(t, o, Unknown, codes(o.Use.Reasons))
+			if !strings.Contains(codes(o.Use.Reasons), "server-alive") {
+				t.Error(dump(o))
+			}
+		case o.Segment.CPID == p.server.Process.Pid && o.Perm().Key != sysv.Private && len(o.Use.Attached) > 1:
 			main++
 		}
-		if i := slices.IndexFunc(o.Use.Attached, func(a Attacher) bool { return a.PID == p.server.Process.Pid }); o.Segment.CPID == p.server.Process.Pid && i < 0 {
-			t.Errorf("the postmaster is not attached: %s", dump(o))
-		}
-		if after, err := sysv.Segment(o.ID()).Stat(); err != nil || after.LPID == os.Getpid() {
-			t.Errorf("%d was attached, but it is in use: %+v, %v", o.ID(), after, err)
+	}
+	neverAttached := func() {
+		t.Helper()
+		if info, err := sysv.Segment(theirs[0]).Stat(); err != nil || !info.ATime.IsZero() {
+			t.Errorf("it was attached: %+v, %v", info, err)
 		}
 	}
-	if main == 0 {
+	neverAttached() // since it was no orphan
+	if main == 0 || running.find(sysv.Shm, theirs[0]) == nil || running.find(sysv.Shm, strangers[0]) == nil {
 		t.Fatalf("no segment: %s", dump(running))
+	}
+	if err := sysv.Segment(strangers[0]).Remove(); err != nil {
+		t.Fatal(err)
 	}
 
 	p.kill()
@@ -159,11 +184,7 @@ func TestPostgreSQL(t *testing.T) {
 	if got := named(dead); !slices.Contains(got, "PostgreSQL! "+p.dir) {
 		t.Errorf("by postmaster.pid: %q: %s", got, dump(left))
 	}
-	for _, o := range left {
-		if after, err := sysv.Segment(o.ID()).Stat(); err != nil || after.LPID == os.Getpid() {
-			t.Errorf("%d was attached without being asked for: %+v, %v", o.ID(), after, err)
-		}
-	}
+	neverAttached() // since that was not asked for
 	// Without a directory to look into the header names the program all the same.
 	if err := os.Remove(filepath.Join(p.dir, "postmaster.pid")); err != nil {
 		t.Fatal(err)

@@ -338,10 +338,9 @@ func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 	}
 	perm := o.Perm()
 	for _, d := range dirs {
-		key := d.postmaster.key == perm.Key || perm.Key == sysv.Private && o.Segment.Dest
 		switch {
 		case d.uid != perm.CUID:
-		case d.postmaster.pid != 0 && key && d.postmaster.id == o.ID():
+		case d.names(o):
 			hints = append(hints, hint{
 				program: "PostgreSQL", sure: true, dataDir: d.path,
 				reason: fmt.Sprintf("postmaster.pid in %s names its key and identifier", d.path),
@@ -363,6 +362,13 @@ func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 		hints = append(hints, hint{program: "PostgreSQL", reason: "56 bytes under a key with mode 0600, as every server makes it"})
 	}
 	return hints
+}
+
+// names tells whether postmaster.pid in d names a segment as that of its server.
+func (d *dataDir) names(o *Object) bool {
+	perm := o.Perm()
+	key := d.postmaster.key == perm.Key || perm.Key == sysv.Private && o.Segment.Dest
+	return d.postmaster.pid != 0 && d.uid == perm.CUID && key && d.postmaster.id == o.ID()
 }
 
 func (u *Use) attachedAny(pids []int) bool {

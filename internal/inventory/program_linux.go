@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +91,54 @@ func ftokFiles() (files []ftokFile) {
 		}
 	}
 	return files
+}
+
+// servers returns evidence.server: who may attach a segment again although its
+// maker and its last user have ended. The processes of a PostgreSQL server make
+// segments that others of them attach on demand (dynamic_shared_memory_type=sysv).
+// It never runs as root, so only what others made has to be looked at.
+func (c *collector) servers() func(*Object) *Process {
+	nobody := func(*Object) *Process { return nil }
+	loose := slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
+		return o.Kind == sysv.Shm && o.Segment.NAttch == 0 && o.Perm().CUID != 0
+	})
+	if c.fs == nil || !loose {
+		return nobody
+	}
+	running := c.runningServers()
+	if len(running) == 0 {
+		return nobody
+	}
+	dirs := c.dataDirs()
+	return func(o *Object) *Process {
+		ended := slices.ContainsFunc(dirs, func(d dataDir) bool {
+			return d.names(o) && !c.fs.Exists(d.postmaster.pid)
+		})
+		if ended {
+			return nil
+		}
+		return running[o.Perm().CUID]
+	}
+}
+
+// runningServers returns a process of a PostgreSQL server for each user that has
+// one in this namespace, or in one that is not known.
+func (c *collector) runningServers() map[uint32]*Process {
+	running := make(map[uint32]*Process)
+	pids, err := c.fs.PIDs()
+	if err != nil {
+		c.procErr = err
+	}
+	for _, pid := range pids {
+		k := c.lookUp(pid)
+		if k.process == nil || product(k.process.Comm) != "PostgreSQL" || running[k.process.UID] != nil {
+			continue
+		}
+		if _, namespace, err := reach(c.fs, pid); err == nil && namespace == c.inv.Namespace || errors.Is(err, fs.ErrPermission) {
+			running[k.process.UID] = k.process
+		}
+	}
+	return running
 }
 
 // dataDirs returns the directories in which PostgreSQL servers may keep their data:

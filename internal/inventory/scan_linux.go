@@ -46,15 +46,29 @@ func (c *collector) scan() error {
 	if len(x.sets)+len(x.queues) > 0 {
 		want |= c.want & WantWaiting
 	}
-	if want != 0 {
+	c.scanned = c.want&WantWaiting != 0
+	if want == 0 {
+		return nil
+	}
+	want |= c.want & WantContainers
+	// A process may be started, and attach, after the list of all was made; if
+	// somebody is missing those that have come since are looked at, too.
+	const rounds = 3
+	seen := make(map[int]bool)
+	for range rounds {
 		pids, err := c.fs.PIDs()
 		if err != nil {
 			return err
 		}
-		c.inspectAll(pids, x, want|c.want&WantContainers)
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return seen[pid] })
+		for _, pid := range pids {
+			seen[pid] = true
+		}
+		c.inspectAll(pids, x, want)
+		if !c.countHidden() {
+			break
+		}
 	}
-	c.scanned = c.want&WantWaiting != 0
-	c.countHidden()
 	return nil
 }
 
@@ -357,8 +371,9 @@ func (s *scanner) asleepSince(pid, tid int) time.Time {
 }
 
 // countHidden counts the attachments and waiters that were not found. An object
-// may have lost some while processes were looked at, so it is asked once more.
-func (c *collector) countHidden() {
+// may have lost some while processes were looked at, so it is asked once more. It
+// tells whether there are any.
+func (c *collector) countHidden() (any bool) {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]
 		switch {
@@ -374,14 +389,17 @@ func (c *collector) countHidden() {
 				}
 			}
 			o.Use.HiddenAttachments = max(0, hidden)
+			any = any || hidden > 0
 		case o.Kind == sysv.Sem && c.want&WantWaiting != 0:
 			hidden := waiters(o.Use.Semaphores) - len(o.Use.Waiting)
 			if hidden > 0 {
 				hidden = min(hidden, waiters(semaphores(o.Set))-len(o.Use.Waiting))
 			}
 			o.Use.HiddenWaiters = max(0, hidden)
+			any = any || hidden > 0
 		}
 	}
+	return any
 }
 
 func waiters(semaphores []Semaphore) (n int) {

@@ -43,6 +43,7 @@ const (
 	NeverUsed     Code = "never-used"      // nobody used it since it was made
 	NotReadable   Code = "not-readable"    // the caller may not read the object
 	HiddenProcess Code = "process-hidden"  // somebody might wait who may not be looked into
+	ServerAlive   Code = "server-alive"    // a server runs whose processes may attach it again
 	NoProc        Code = "proc-unreadable" // /proc is of no use
 	Age           Code = "age"             // when it was changed and used
 )
@@ -54,6 +55,9 @@ type evidence struct {
 	waiters bool  // the threads of processes were looked at
 	hidden  Hidden
 	idle    bool // those do not count
+	// server returns a running server that may attach the segment again although
+	// those that made and used it have ended, nil if there is none.
+	server func(*Object) *Process
 }
 
 // judge gives an object its verdict.
@@ -81,6 +85,8 @@ func judge(o *Object, ev evidence) {
 		u.add(NotReadable, "it may not be read, so its last users are not known")
 	case o.Kind == sysv.Msg && judged == Orphan:
 		u.Verdict = u.judgeQueue(ev)
+	case o.Kind == sysv.Shm && judged == Orphan:
+		u.Verdict = u.judgeSegment(o, ev)
 	default:
 		u.Verdict = judged
 	}
@@ -227,6 +233,15 @@ func (u *Use) judgeQueue(ev evidence) Verdict {
 		return Orphan
 	}
 	return Unknown
+}
+
+// judgeSegment decides about a segment whose maker and last user have ended.
+func (u *Use) judgeSegment(o *Object, ev evidence) Verdict {
+	if server := ev.server(o); server != nil {
+		u.add(ServerAlive, "%s of the same user runs, and its processes attach segments of others that have ended", server.name())
+		return Unknown
+	}
+	return Orphan
 }
 
 func age(o *Object, now time.Time) string {

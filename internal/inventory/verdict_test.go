@@ -20,8 +20,11 @@ var (
 )
 
 func TestJudge(t *testing.T) {
-	all := evidence{now: now, waiters: true}
-	partly := evidence{now: now, waiters: true, hidden: Hidden{Processes: 2}}
+	nobody := func(*Object) *Process { return nil }
+	all := evidence{now: now, waiters: true, server: nobody}
+	partly := evidence{now: now, waiters: true, server: nobody, hidden: Hidden{Processes: 2}}
+	served := all
+	served.server = func(*Object) *Process { return alive.Process }
 	segment := func(nattch uint64, dest bool) Object {
 		return Object{Kind: sysv.Shm, Segment: &sysv.SegmentInfo{NAttch: nattch, Dest: dest, CTime: now.Add(-time.Hour)}}
 	}
@@ -44,6 +47,7 @@ func TestJudge(t *testing.T) {
 		{"segment of nobody", segment(0, false), Use{Actors: []Actor{gone, gone}}, partly, Orphan, "not-attached process-gone process-gone age"},
 		{"segment that nobody attached", segment(0, false), Use{Actors: []Actor{gone, none}}, all, Orphan, "not-attached process-gone age"},
 		{"segment of a reused id", segment(0, false), Use{Actors: []Actor{taken, gone}}, all, Orphan, "not-attached process-reused process-gone age"},
+		{"segment of a server's child", segment(0, false), Use{Actors: []Actor{gone, gone}}, served, Unknown, "not-attached process-gone process-gone server-alive age"},
 		{"segment of another pid namespace", segment(0, false), Use{Actors: []Actor{dark, gone}}, all, Unknown, "not-attached process-unseen process-gone age"},
 		{"segment without /proc", segment(0, false), Use{Actors: []Actor{gone}}, evidence{now: now, proc: errors.New("no /proc")}, Unknown, "not-attached proc-unreadable age"},
 		{"attached without /proc", segment(1, false), Use{}, evidence{now: now, proc: errors.New("no /proc")}, InUse, "attached proc-unreadable age"},

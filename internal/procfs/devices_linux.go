@@ -52,7 +52,7 @@ func (f *FS) anonymousDevice(size, flags int) (Device, error) {
 	if err != nil {
 		return Device{}, err
 	}
-	defer unix.Munmap(mem)
+	defer func() { _ = unix.Munmap(mem) }()
 	b, err := f.read("self/maps", largeFile)
 	if err != nil {
 		return Device{}, err

@@ -34,7 +34,7 @@ func TestChurn(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- c.run() }()
 			removed, skipped := 0, 0
-			for len(done) == 0 && (c.rounds.Load() < rounds || skipped == 0) {
+			for len(done) == 0 && (c.rounds.Load() < rounds || skipped == 0 && c.rounds.Load() < 10*rounds) {
 				r, s := removeSelected(t, kind)
 				removed, skipped = removed+r, skipped+s
 			}

@@ -165,7 +165,10 @@ func replace(t *testing.T, kind sysv.Kind, id int, mode fs.FileMode, size int) {
 	if err := chooseID(kind, id); err != nil {
 		t.Skipf("no identifier can be chosen here: %v", err)
 	}
-	got, err := -1, error(nil)
+	var (
+		got int
+		err error
+	)
 	switch kind {
 	case sysv.Shm:
 		var s sysv.Segment
