@@ -118,6 +118,9 @@ func TestGoMemory(t *testing.T) {
 				n++
 			}
 			_, err = b.Wait(ctx)
+			if n == 0 {
+				t.Error("nobody was last")
+			}
 			return err
 		})
 		counted(t, rounds)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -169,7 +170,7 @@ func (r *removing) targets() ([]removal.Target, error) {
 	if r.Bool("dry-run") || r.IsSet("log") || r.IsSet("backup") {
 		find = removal.Find
 	}
-	var targets []removal.Target
+	targets := make([]removal.Target, 0, len(r.named))
 	for _, n := range r.named {
 		t, err := find(n.kind, n.ref)
 		if err != nil {
@@ -214,9 +215,9 @@ func (r *removing) list(targets []removal.Target) error {
 		return nil
 	}
 	list := listing.Default([]sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}, machine)
-	if r.selected.Want()&inventory.WantVerdict != 0 {
+	if more := r.selected.Columns(); len(more) > 0 {
 		var err error
-		if list, err = listing.Choose("+verdict,reasons", list); err != nil {
+		if list, err = listing.Choose("+"+strings.Join(more, ","), list); err != nil {
 			return err
 		}
 	}
@@ -284,11 +285,19 @@ func (r *removing) account(target removal.Target, err error) error {
 	default:
 		r.removed++
 		if r.Bool("verbose") {
-			_, err = fmt.Fprintf(r.App.Writer, "removed %v\n", target)
+			_, err = fmt.Fprintf(r.reports(), "removed %v\n", target)
 			return err
 		}
 	}
 	return nil
+}
+
+// reports is where it is said what was removed: not into a list for machines.
+func (r *removing) reports() io.Writer {
+	if forMachines(r.format) {
+		return r.App.ErrWriter
+	}
+	return r.App.Writer
 }
 
 // prepare opens the backup and the log, and returns what has to be done before each

@@ -17,12 +17,12 @@ import (
 // selectFlags are the flags that select objects by what they are.
 func selectFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "where", Aliases: []string{"w"}, Usage: "select objects by an `EXPR` over their fields, such as 'kind == \"sem\" && age > duration(\"1h\")'"},
+		&cli.StringSliceFlag{Name: "where", Aliases: []string{"w"}, Usage: "select objects by an `EXPR` over their fields, such as 'kind == \"sem\" && age > duration(\"1h\")'"},
 		&cli.BoolFlag{Name: "orphans", Usage: "select objects that all who made or used them have left behind", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "unused", Usage: "select objects that nobody is attached to or waits on, and that hold no message", DisableDefaultText: true},
-		&cli.StringFlag{Name: "older-than", Usage: "select objects that were made or changed longer ago than `DURATION` (90m, 1d12h, 2w)"},
-		&cli.StringFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
-		&cli.StringFlag{Name: "key", Usage: "select objects with a key, a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for those without"},
+		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects that were made or changed longer ago than `DURATION` (90m, 1d12h, 2w)"},
+		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
+		&cli.StringSliceFlag{Name: "key", Usage: "select objects with a key, a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for those without"},
 	}
 }
 
@@ -40,62 +40,60 @@ func fieldHelp() string {
 	return help + "It knows duration(\"1d12h\"), size(\"1MiB\") and key(\"0x4d2\"), and == nil for what is not known."
 }
 
-// selectionOf reads the flags of selectFlags. It is nil if none is given.
+// selectionOf reads the flags of selectFlags, each of which adds conditions. It is nil
+// if none is given.
 func selectionOf(c *cli.Context) (selection.Selection, error) {
 	var s selection.Selection
-	add := func(flag, expr string) error {
-		condition, err := selection.Parse(expr)
+	add := func(flag, expr string, err error) error {
+		if err == nil {
+			var condition *selection.Condition
+			condition, err = selection.Parse(expr)
+			s = append(s, condition)
+		}
 		if err != nil {
 			return command.Usagef("--%s: %w", flag, err)
 		}
-		s = append(s, condition)
 		return nil
 	}
 	for _, f := range []struct {
 		flag string
-		expr func(*cli.Context) (string, error)
+		expr func(string) (string, error)
 	}{
-		{"where", func(c *cli.Context) (string, error) { return c.String("where"), nil }},
+		{"where", func(text string) (string, error) { return text, nil }},
 		{"older-than", olderThan},
 		{"owner", ownedBy},
 		{"key", withKey},
 	} {
-		if !c.IsSet(f.flag) {
-			continue
-		}
-		expr, err := f.expr(c)
-		if err != nil {
-			return nil, command.Usagef("--%s: %w", f.flag, err)
-		}
-		if err := add(f.flag, expr); err != nil {
-			return nil, err
+		for _, text := range c.StringSlice(f.flag) {
+			expr, err := f.expr(text)
+			if err := add(f.flag, expr, err); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, f := range []struct{ flag, expr string }{{"orphans", "orphan"}, {"unused", "unused"}} {
 		if !c.Bool(f.flag) {
 			continue
 		}
-		if err := add(f.flag, f.expr); err != nil {
+		if err := add(f.flag, f.expr, nil); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func olderThan(c *cli.Context) (string, error) {
-	text := c.String("older-than")
+func olderThan(text string) (string, error) {
 	_, err := units.ParseDuration(text)
 	return fmt.Sprintf("age > duration(%q)", text), err
 }
 
 // ownedBy asks for the name that the number has, which several names may share.
-func ownedBy(c *cli.Context) (string, error) {
-	uid, err := command.UserID(c.String("owner"))
+func ownedBy(user string) (string, error) {
+	uid, err := command.UserID(user)
 	return fmt.Sprintf("owner == %s", strconv.Quote(account.New().UserOrID(uid))), err
 }
 
-func withKey(c *cli.Context) (string, error) {
-	text := c.String("key")
+func withKey(text string) (string, error) {
 	if text == "private" {
 		return "key == 0", nil
 	}

@@ -226,8 +226,7 @@ func semaphores(info *sysv.SetInfo) []Semaphore {
 // known is what was found out about a process id.
 type known struct {
 	process *Process // nil if there is none that may be looked at
-	status  procfs.Status
-	hidden  bool // there is one that may not be looked at
+	hidden  bool     // there is one that may not be looked at
 
 	looked bool // stat and ended are set
 	stat   procfs.Stat
@@ -244,18 +243,22 @@ func (c *collector) lookUp(pid int) *known {
 }
 
 func inquire(f *procfs.FS, pid int, want Want) *known {
-	status, err := f.Status(pid)
+	comm, err := f.Comm(pid)
+	var uid uint32
+	if err == nil {
+		uid, err = f.UID(pid)
+	}
 	if err != nil {
 		return &known{hidden: !errors.Is(err, fs.ErrNotExist) || f.Exists(pid)}
 	}
-	p := &Process{PID: pid, InnerPID: pid, Comm: status.Comm, UID: status.EUID}
-	if n := len(status.NSPIDs); n > 0 {
-		p.InnerPID = status.NSPIDs[n-1]
-	}
+	p := &Process{PID: pid, Comm: comm, UID: uid}
 	if want&WantContainers != 0 {
 		p.Container, _ = f.Container(pid) // unknown is the zero Container
+		if status, err := f.Status(pid); err == nil && len(status.NSPIDs) > 0 {
+			p.InnerPID = status.NSPIDs[len(status.NSPIDs)-1]
+		}
 	}
-	return &known{process: p, status: status}
+	return &known{process: p}
 }
 
 // findActors fills Use.Actors of all objects.
@@ -330,7 +333,7 @@ func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 	a.Process, a.Started = k.process, c.clock.started(k.stat.Start)
 	after, sure := c.clock.after(k.stat.Start, a.When)
 	switch {
-	case k.stat.KernelThread, after && (sure || !k.mayOwn(o.Perm())):
+	case k.stat.KernelThread, after && (sure || !c.mayOwn(a.PID, o.Perm())):
 		a.State = Reused
 	case after:
 		return a.unseen(fmt.Sprintf("%s seems to have started later, but the clock was set since the boot", a.Process.name()))
@@ -356,10 +359,12 @@ func (c *collector) look(pid int, k *known) {
 	k.stat, k.ended = stat, err != nil
 }
 
-// mayOwn tells whether the user of a process is one of those an object names.
-func (k *known) mayOwn(p *sysv.Perm) bool {
-	for _, uid := range [...]uint32{k.status.RUID, k.status.EUID} {
-		if uid == p.UID || uid == p.CUID {
+// mayOwn tells whether the user of a process is one of those an object names, or
+// may be.
+func (c *collector) mayOwn(pid int, p *sysv.Perm) bool {
+	status, err := c.fs.Status(pid)
+	for _, uid := range [...]uint32{status.RUID, status.EUID} {
+		if err != nil || uid == p.UID || uid == p.CUID {
 			return true
 		}
 	}

@@ -56,9 +56,15 @@ func (f fakeProc) process(pid int, comm string, uid, flags int, start time.Durat
 	f.t.Helper()
 	at := fmt.Sprintf("%d/", pid)
 	f.write(at+"stat", fmt.Sprintf("%d (%s) S 1 1 1 0 -1 %d 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", pid, comm, flags, start/(10*time.Millisecond)))
-	f.write(at+"status", fmt.Sprintf("Name:\t%s\nUid:\t%d\t%d\t%d\t%d\nNSpid:\t%d\t1\n", strings.ReplaceAll(comm, "\n", `\n`), uid, uid, uid, uid, pid))
+	f.write(at+"comm", comm+"\n")
+	f.write(at+"status", fmt.Sprintf("Name:\t%s\nUid:\t%d\t%d\t%d\t%d\nNSpid:\t%d\t1\n", "x", uid, uid, uid, uid, pid))
 	f.write(at+"cgroup", "0::/system.slice/docker-"+strings.Repeat("ab", 32)+".scope\n")
 	f.write(at+"maps", maps)
+	if os.Geteuid() == 0 {
+		if err := os.Chown(filepath.Join(f.root, at), uid, uid); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 	f.link(at+"ns/ipc", fmt.Sprintf("ipc:[%d]", namespace))
 	f.link(at+"exe", "/bin/true")
 	f.write(fmt.Sprintf("%d/task/%d/syscall", pid, pid), "running\n")

@@ -29,7 +29,7 @@ const (
 	WantVerdict
 	// WantProgram fills Use.Program, Use.Attached and Use.Actors.
 	WantProgram
-	// WantContainers fills Process.Container of all processes that are found.
+	// WantContainers fills Process.Container and Process.InnerPID.
 	WantContainers
 	// WantContents lets WantProgram attach segments whose verdict is orphan, read-only,
 	// and look at their first bytes. That changes their last process and times, but for
@@ -190,11 +190,14 @@ type Use struct {
 
 // A Process is a living process.
 type Process struct {
-	PID       int
-	InnerPID  int    // its id in its own pid namespace, as a container's own tools show it
-	Comm      string // its name, of up to 15 bytes of any kind
-	UID       uint32 // effective user id
+	PID  int
+	Comm string // its name, of up to 15 bytes of any kind
+	UID  uint32 // effective user id
+
+	// With WantContainers: the container it runs in, and its id in its own pid
+	// namespace, which is what the container's own tools show.
 	Container procfs.Container
+	InnerPID  int
 }
 
 // An Attacher is a process that has a segment mapped.

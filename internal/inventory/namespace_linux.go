@@ -54,7 +54,10 @@ func Namespaces(proc string) (list []Namespace, hidden int, err error) {
 func findProcesses(f *procfs.FS, found map[uint64]*Namespace) (hidden int, err error) {
 	pids, err := f.PIDs()
 	for _, pid := range pids {
-		_, inode, err := reach(f, pid)
+		via, inode, err := reach(f, pid)
+		if err == nil {
+			err = withMemory(f, via)
+		}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
 			hidden++

@@ -160,20 +160,32 @@ func (s *scanner) inspect(pid int) {
 		return
 	}
 	if s.want&WantAttached != 0 {
-		s.attachments(pid, via)
+		err = s.attachments(pid, via)
+	} else {
+		err = withMemory(s.fs, via)
 	}
-	if s.want&WantWaiting != 0 {
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a kernel thread, or it has just ended
+	case err != nil:
+		s.hidden.Processes++
+	case s.want&WantWaiting != 0:
 		s.waits(pid, via)
 	}
 }
 
+// withMemory returns fs.ErrNotExist for a kernel thread.
+func withMemory(f *procfs.FS, pid int) error {
+	has, err := f.HasMemory(pid)
+	if err == nil && !has {
+		err = fs.ErrNotExist
+	}
+	return err
+}
+
 // reach returns the IPC namespace of a process, and the id under which its files
-// are reached. A kernel thread is fs.ErrNotExist, like a process that has ended.
+// are reached. A process that has ended is fs.ErrNotExist.
 func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 	if namespace, err = f.IPCNamespace(pid); err == nil {
-		if has, err := f.HasMemory(pid); err == nil && !has {
-			return 0, 0, fs.ErrNotExist
-		}
 		return pid, namespace, nil
 	}
 	// Of a process that is ending the kernel says that it is forbidden.
@@ -191,22 +203,19 @@ func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 }
 
 // attachments finds the segments that a process has mapped.
-func (s *scanner) attachments(pid, via int) {
+func (s *scanner) attachments(pid, via int) error {
 	s.hits = s.hits[:0]
 	err := s.fs.Mappings(via, func(m procfs.Mapping) {
 		if s.belongs(&m) {
 			s.hits = append(s.hits, hit{m.ID, m.Writable, m.HugePages})
 		}
 	})
-	if errors.Is(err, fs.ErrPermission) {
-		s.hidden.Processes++
-	}
 	if len(s.hits) == 0 {
-		return
+		return err
 	}
 	p := s.process(pid)
 	if p == nil {
-		return
+		return fs.ErrNotExist
 	}
 	slices.SortFunc(s.hits, func(a, b hit) int { return a.id - b.id })
 	for i := 0; i < len(s.hits); {
@@ -219,6 +228,7 @@ func (s *scanner) attachments(pid, via int) {
 		}
 		s.attached = append(s.attached, found[Attacher]{s.segments[id], a})
 	}
+	return err
 }
 
 // belongs tells whether a mapping is one of a segment that was listed. A process

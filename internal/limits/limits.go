@@ -41,7 +41,7 @@ func Read() ([]Limit, error) {
 }
 
 func segments() ([]Limit, error) {
-	l, err := sysv.ShmLimits()
+	l, err := sysvipc.ShmLimits()
 	if err != nil {
 		return nil, err
 	}

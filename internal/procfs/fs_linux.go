@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -246,7 +247,7 @@ func (f *FS) HasMemory(pid int) (bool, error) {
 }
 
 // Mappings calls visit for each segment mapping of a process. It needs the right
-// to trace it.
+// to trace it. One without memory of its own (see HasMemory) is fs.ErrNotExist.
 func (f *FS) Mappings(pid int, visit func(Mapping)) error {
 	if f.real && !f.devices.known {
 		devices, err := f.segmentDevices()
@@ -255,20 +256,29 @@ func (f *FS) Mappings(pid int, visit func(Mapping)) error {
 		}
 		f.devices = devices
 	}
+	if f.real && !f.textOnly {
+		err := f.readMaps(pid, func(fd int) error { return f.queryMaps(fd, visit) })
+		if !errors.Is(err, unix.ENOTTY) {
+			return err
+		}
+		f.textOnly = true // Linux before 6.11
+	}
+	// The text of a kernel thread's maps is empty, and costs as much as any.
+	if has, err := f.HasMemory(pid); err != nil || !has {
+		return cmp.Or(err, f.failure("read", f.name(pid, "maps"), unix.ENOENT))
+	}
+	return f.readMaps(pid, func(fd int) error { return ScanMaps(reader(fd), f.buf, f.onDevices(visit)) })
+}
+
+// readMaps calls read with an open /proc/PID/maps.
+func (f *FS) readMaps(pid int, read func(fd int) error) error {
 	name := f.name(pid, "maps")
 	fd, err := f.open(name)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if f.real && !f.textOnly {
-		err = f.queryMaps(fd, visit)
-		f.textOnly = err == unix.ENOTTY // Linux before 6.11
-	}
-	if !f.real || f.textOnly {
-		err = ScanMaps(reader(fd), f.buf, f.onDevices(visit))
-	}
-	if err != nil {
+	if err := read(fd); err != nil {
 		return f.failure("read", name, err)
 	}
 	return nil
@@ -295,7 +305,7 @@ func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
 		}
 		switch e {
 		case 0:
-		case unix.ENOENT, unix.ESRCH:
+		case unix.ENOENT:
 			return nil
 		default:
 			return e
@@ -308,6 +318,24 @@ func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
 			})
 		}
 	}
+}
+
+// Comm returns the name of a process. Everybody may read it.
+func (f *FS) Comm(pid int) (string, error) {
+	b, err := f.read(f.name(pid, "comm"), smallFile)
+	return string(bytes.TrimSuffix(b, []byte{'\n'})), err
+}
+
+// UID returns the effective user id of a process: that of the owner of its
+// directory, which is never anything else, and much faster to find out than Status.
+// Everybody may know.
+func (f *FS) UID(pid int) (uint32, error) {
+	var st unix.Stat_t
+	name := strconv.Itoa(pid)
+	if err := unix.Fstatat(int(f.dir.Fd()), name, &st, 0); err != nil {
+		return 0, f.failure("stat", name, err)
+	}
+	return st.Uid, nil
 }
 
 // Stat returns what /proc/PID/stat tells. Everybody may read it.

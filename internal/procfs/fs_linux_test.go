@@ -202,7 +202,13 @@ func TestProcess(t *testing.T) {
 		t.Errorf("started %v by the boot time, but it is %v", start, before)
 	}
 	status := must[Status](t)(f.Status(pid))
-	if status.Comm != "sleep" || status.EUID != uint32(os.Geteuid()) || len(status.NSPIDs) == 0 || status.NSPIDs[0] != pid {
+	if uid := must[uint32](t)(f.UID(pid)); uid != status.EUID {
+		t.Errorf("user %d, but %+v", uid, status)
+	}
+	if got := must[string](t)(f.Comm(pid)); got != "sleep" {
+		t.Errorf("name %q", got)
+	}
+	if status.EUID != uint32(os.Geteuid()) || len(status.NSPIDs) == 0 || status.NSPIDs[0] != pid {
 		t.Errorf("%+v", status)
 	}
 	if got := must[[]string](t)(f.Cmdline(pid)); !slices.Equal(got, cmd.Args) {
@@ -251,6 +257,8 @@ func TestProcess(t *testing.T) {
 	cmd.Wait()
 	for name, call := range map[string]func() error{
 		"Stat":         func() error { _, err := f.Stat(pid); return err },
+		"Comm":         func() error { _, err := f.Comm(pid); return err },
+		"UID":          func() error { _, err := f.UID(pid); return err },
 		"Status":       func() error { _, err := f.Status(pid); return err },
 		"Container":    func() error { _, err := f.Container(pid); return err },
 		"Mappings":     func() error { return f.Mappings(pid, func(Mapping) {}) },
@@ -265,6 +273,64 @@ func TestProcess(t *testing.T) {
 	}
 	if f.Exists(pid) {
 		t.Error("nobody exists")
+	}
+}
+
+// TestNoMemory: a kernel thread and a zombie have no memory.
+func TestNoMemory(t *testing.T) {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer cmd.Wait()
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	const kthreadd = 2
+	pids := []int{cmd.Process.Pid}
+	if stat, err := open(t, Root).Stat(kthreadd); err == nil && stat.KernelThread {
+		pids = append(pids, kthreadd)
+	}
+	for _, pid := range pids {
+		for _, textOnly := range []bool{false, true} {
+			f := open(t, Root)
+			f.textOnly = textOnly
+			err := f.Mappings(pid, func(m Mapping) { t.Errorf("%+v", m) })
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("process %d, text only %v: %v", pid, textOnly, err)
+			}
+		}
+	}
+}
+
+// TestUIDOfNobodysBusiness: a process that may not be traced has the files under
+// its directory owned by root, but not the directory.
+func TestUIDOfNobodysBusiness(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	cmd := exec.Command(ipctest.Compile(t, "testdata/undumpable.c"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	if _, err := out.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, Root)
+	uid, err := f.UID(cmd.Process.Pid)
+	status := must[Status](t)(f.Status(cmd.Process.Pid))
+	if err != nil || uid != 65534 || status.EUID != 65534 || status.RUID != 65533 {
+		t.Errorf("%d, %v, %+v", uid, err, status)
 	}
 }
 
@@ -327,7 +393,7 @@ func TestTree(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"7/stat": "7 (a\nb)" + statTail, "x7/stat": "", "9999999999/stat": "", "stat": "btime 5\n",
-		"7/maps": mapsText, "7/task/7/syscall": "running\n", "7/exe": "#!/bin/sh\n", "8/exe": "\x7fELF\x01",
+		"7/maps": mapsText, "7/comm": "a\nb\n", "7/task/7/syscall": "running\n", "script": "#!/bin/sh\n", "8/exe": "\x7fELF\x01",
 	} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -336,6 +402,9 @@ func TestTree(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink("../script", filepath.Join(root, "7/exe")); err != nil {
+		t.Fatal(err)
 	}
 	f := open(t, root)
 	if f.Real() || f.Foreign() || f.SeesAllProcesses() {
@@ -346,6 +415,9 @@ func TestTree(t *testing.T) {
 	}
 	if got := must[Stat](t)(f.Stat(7)); got.Comm != "a\nb" {
 		t.Errorf("%+v", got)
+	}
+	if got := must[string](t)(f.Comm(7)); got != "a\nb" {
+		t.Errorf("%q", got)
 	}
 	if got := mappings(t, f, 7); len(got) != 3 {
 		t.Errorf("%+v", got)

@@ -3,7 +3,6 @@ package procfs
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -72,7 +71,6 @@ func ParseStat(b []byte) (Stat, error) {
 
 // Status is what /proc/PID/status tells that is of use here.
 type Status struct {
-	Comm       string // as in Stat
 	RUID, EUID uint32
 	// NSPIDs are the ids of the process in its pid namespaces, that of the reader
 	// first, its own last; nil before Linux 4.1.
@@ -87,8 +85,6 @@ func ParseStatus(b []byte) (Status, error) {
 		name, value, _ := bytes.Cut(line, []byte{':'})
 		p := parser{rest: value}
 		switch string(name) {
-		case "Name":
-			s.Comm = unescapeName(bytes.TrimPrefix(value, []byte{'\t'}))
 		case "Uid":
 			ruid, ok1 := number(p.field())
 			euid, ok2 := number(p.field())
@@ -104,14 +100,6 @@ func ParseStatus(b []byte) (Status, error) {
 		return Status{}, badFormat("status")
 	}
 	return s, nil
-}
-
-// unescapeName undoes the two escapes of a name in status.
-func unescapeName(b []byte) string {
-	if bytes.IndexByte(b, '\\') < 0 {
-		return string(b)
-	}
-	return strings.NewReplacer(`\n`, "\n", `\\`, `\`).Replace(string(b))
 }
 
 func parsePIDs(p *parser) (pids []int) {

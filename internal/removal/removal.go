@@ -130,8 +130,9 @@ func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s
 func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
 		r := remover{before: before, settled: settled, began: time.Now()}
-		for _, t := range targets {
-			if !yield(t, r.remove(&t)) {
+		for i := range targets {
+			t := &targets[i]
+			if !yield(*t, r.remove(t)) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package selection
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/expr-lang/expr/vm"
 
@@ -29,6 +30,27 @@ func (s Selection) Want() (w inventory.Want) {
 		w |= c.fields.Want()
 	}
 	return w
+}
+
+// Columns names the columns of a listing that show what s goes by: those that it
+// mentions, and the verdict with its reasons if a condition rests on that.
+func (s Selection) Columns() (names []string) {
+	columns := listing.All()
+	add := func(name string) {
+		if index(columns, name) >= 0 && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, c := range s {
+		for _, f := range c.fields {
+			add(f.Name)
+		}
+	}
+	if s.Want()&inventory.WantVerdict != 0 {
+		add("verdict")
+		add("reasons")
+	}
+	return names
 }
 
 // Filter returns the objects of inv that certainly meet all conditions. What s wants

@@ -191,6 +191,19 @@ func TestWant(t *testing.T) {
 	}
 }
 
+func TestColumns(t *testing.T) {
+	for _, tt := range []struct{ exprs, want string }{
+		{"id > 0", "id"},
+		{"orphan", "verdict reasons"},
+		{"dest && idle > duration(\"1h\")|idle < duration(\"2h\")", "idle"},
+		{"program == nil|reasons == nil && in_use", "program reasons verdict"},
+	} {
+		if got := strings.Join(parse(t, strings.Split(tt.exprs, "|")...).Columns(), " "); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.exprs, got, tt.want)
+		}
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	const fields = "; the fields are text: kind keytext owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes cpid lpid lspid lrpid uid gid cuid cgid rss swap attached waiting; time: atime dtime otime stime rtime ctime; duration: age idle; condition: dest locked orphan in_use unused; list of texts: status reasons; list of numbers: pids"
 	for _, tt := range []struct{ expr, want string }{

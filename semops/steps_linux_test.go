@@ -92,3 +92,46 @@ func TestOneCPU(t *testing.T) {
 		t.Errorf("oneCPU = %v; want %v", got, want)
 	}
 }
+
+// The steps of a Barrier succeed in their states alone.
+func TestBarrierSteps(t *testing.T) {
+	set, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: 0o600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Remove()
+	if err := set.SetValues(BarrierValues(2)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBarrier(set, 0, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := []struct {
+		name string
+		step func(int) (bool, error)
+	}{{"come", b.come}, {"turn", b.turn}}
+	tests := []struct {
+		values []uint16
+		want   [2][2]bool // come and turn in phase 0; in phase 1
+	}{
+		{[]uint16{2, 2, 0}, [2][2]bool{{true, false}, {false, false}}},
+		{[]uint16{1, 2, 0}, [2][2]bool{{false, true}, {false, false}}},
+		{[]uint16{1, 1, 0}, [2][2]bool{{false, false}, {false, false}}}, // one has not left phase 1
+		{[]uint16{1, 2, 1}, [2][2]bool{{false, false}, {true, false}}},  // one has not left phase 0
+		{[]uint16{1, 1, 1}, [2][2]bool{{false, false}, {false, false}}},
+		{[]uint16{2, 1, 1}, [2][2]bool{{false, false}, {false, true}}},
+	}
+	for _, tt := range tests {
+		for phase := range 2 {
+			for i, s := range steps {
+				if err := set.SetValues(tt.values); err != nil {
+					t.Fatal(err)
+				}
+				if ok, err := s.step(phase); ok != tt.want[phase][i] || err != nil {
+					t.Errorf("%s in phase %d of %v = %v, %v", s.name, phase, tt.values, ok, err)
+				}
+			}
+		}
+	}
+}
