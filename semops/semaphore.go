@@ -55,7 +55,15 @@ func (s *Semaphore) P(ctx context.Context, n int) error {
 		return err
 	}
 	s.release()
-	err = s.wait.do(ctx, s.set, op)
+	// As wait.do does, without its frame: each return after a system call costs.
+	if s.wait.triesFirst() {
+		ok, err := s.set.TryDo(op)
+		if ok || err != nil {
+			s.acquire()
+			return err
+		}
+	}
+	err = s.wait.wait(ctx, s.set, op)
 	s.acquire()
 	return err
 }

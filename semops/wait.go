@@ -56,21 +56,27 @@ type waiter struct {
 
 // do performs ops as Set.Do does.
 func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
+	if w.triesFirst() {
+		ok, err := set.TryDo(ops...)
+		if ok || err != nil {
+			return err
+		}
+	}
+	return w.wait(ctx, set, ops...)
+}
+
+// triesFirst tells whether to try before wait. On one CPU that is left to Set.Do,
+// so that nothing is tried twice.
+func (w *waiter) triesFirst() bool { return !w.oneCPU.Load() }
+
+// wait is do without the first try.
+func (w *waiter) wait(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
 	if w.oneCPU.Load() {
 		if w.calls.Add(1)%recheckCalls == 0 {
 			w.oneCPU.Store(oneCPU())
 		}
 		return set.Do(ctx, ops...)
 	}
-	ok, err := set.TryDo(ops...)
-	if ok || err != nil {
-		return err
-	}
-	return w.wait(ctx, set, ops)
-}
-
-// wait is do for operations that were found to have to wait.
-func (w *waiter) wait(ctx context.Context, set sysv.Set, ops []sysv.Op) error {
 	if ctx.Err() == nil {
 		ok, err := w.spin(set, ops)
 		if ok || err != nil {

@@ -195,6 +195,15 @@ func TestCorrupt(t *testing.T) {
 		}},
 		{"tail not at a unit", func() { r.header.tail.Store(at + 1) }, func() error { _, _, err := p.TryClaim(1); return err }},
 		{"tail far away", func() { r.header.tail.Store(at + 1<<40) }, func() error { _, _, err := p.TryClaim(1); return err }},
+		{"tail a lap behind", func() {
+			r.state(at).Store(r.word(at+r.capacity, 5, 0, committed))
+		}, func() error {
+			_, _, err := p.TryClaim(1)
+			if w := r.state(at).Load(); w != r.word(at+r.capacity, 5, 0, committed) {
+				t.Errorf("a record of a later lap was overwritten with %#x", w)
+			}
+			return err
+		}},
 		{"tail behind", func() { r.header.tail.Store(at - 4*unit) }, func() error {
 			p.head = at
 			_, _, err := p.TryClaim(1)

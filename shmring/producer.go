@@ -146,7 +146,7 @@ func (p *Producer) reserve(length uint64) (bool, error) {
 
 // room tells whether size bytes from pos on are free.
 func (p *Producer) room(pos, size uint64) (bool, error) {
-	if pos-p.head+size <= p.ring.capacity {
+	if pos-p.head <= p.ring.capacity-size {
 		return true, nil
 	}
 	head := p.ring.header.head.Load()
@@ -154,7 +154,7 @@ func (p *Producer) room(pos, size uint64) (bool, error) {
 		return false, corrupt("head", head)
 	}
 	p.head = head
-	return pos-head+size <= p.ring.capacity, nil
+	return pos-head <= p.ring.capacity-size, nil
 }
 
 // attempts bounds how often reserveShared is overtaken before it gives up. In a
@@ -169,7 +169,7 @@ const attempts = 1 << 12
 func (p *Producer) reserveShared(length uint64) (bool, error) {
 	r := p.ring
 	size := extent(length)
-	var stray error
+	var stray error // what can't be, unless the tail that was loaded is out of date
 	for range attempts {
 		tail := r.header.tail.Load()
 		if tail%unit != 0 {
@@ -186,6 +186,11 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 			r.header.tail.CompareAndSwap(tail, tail+n)
 			continue
 		}
+		if r.ahead(w, tail) {
+			// Between the two loads others have gone round the ring.
+			stray = corrupt("record", w)
+			continue
+		}
 
 		take, mine := size, r.word(tail, length, p.slot, claimed)
 		if rest := r.capacity - at; rest < size {
@@ -193,7 +198,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 		}
 		var ok bool
 		if ok, stray = p.room(tail, take); stray != nil {
-			continue // most likely the consumer has passed what was the tail
+			continue
 		}
 		if !ok {
 			return false, nil

@@ -36,7 +36,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 				return
 			}
 		}
-	})
+	}, render.Options{})
 }
 
 // pressing returns the limits of which at least warnFrom percent are in use, or else

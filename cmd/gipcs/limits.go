@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"iter"
-	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +14,6 @@ import (
 	"github.com/sysvipc/gipc/internal/render"
 	"github.com/sysvipc/gipc/internal/selection"
 	"github.com/sysvipc/gipc/internal/units"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // warnFrom is the share of a limit, in percent, from which on it is marked.
@@ -55,7 +53,7 @@ func showLimits(c *cli.Context) error {
 	}
 	all, err := limits.Read()
 	if err == nil && selected != nil {
-		err = countSelected(all, selected)
+		err = countSelected(all, selected, c.Bool("ignore-hidden"))
 	}
 	if err != nil {
 		return err
@@ -80,8 +78,8 @@ func showLimits(c *cli.Context) error {
 }
 
 // countSelected puts what selected objects use in place of what all do.
-func countSelected(all []limits.Limit, s selection.Selection) error {
-	inv, err := inventory.Collect(inventory.Options{Want: s.Want()})
+func countSelected(all []limits.Limit, s selection.Selection, hiddenIdle bool) error {
+	inv, err := inventory.Collect(inventory.Options{Want: s.Want(), HiddenIdle: hiddenIdle})
 	if err != nil {
 		return err
 	}
@@ -89,30 +87,24 @@ func countSelected(all []limits.Limit, s selection.Selection) error {
 	if err != nil {
 		return fmt.Errorf("--where: %w", err)
 	}
-	page := uint64(os.Getpagesize())
-	use := make(map[string]uint64)
 	var fullest limits.Limit // a queue has a limit of its own
 	for i := range objects {
-		switch o := &objects[i]; o.Kind {
-		case sysv.Shm:
-			use["SHMMNI"]++
-			use["SHMALL"] += (uint64(o.Segment.Size) + page - 1) / page
-		case sysv.Sem:
-			use["SEMMNI"]++
-			use["SEMMNS"] += uint64(o.Set.NSems)
-		case sysv.Msg:
-			use["MSGMNI"]++
-			if own := (limits.Limit{Value: o.Queue.QBytes, Use: o.Queue.CBytes}); fullest.Value == 0 || own.Share() > fullest.Share() {
+		if q := objects[i].Queue; q != nil {
+			if own := (limits.Limit{Value: q.QBytes, Use: q.CBytes}); fullest.Value == 0 || own.Share() > fullest.Share() {
 				fullest = own
 			}
 		}
 	}
 	for i := range all {
-		switch l := &all[i]; {
+		l := &all[i]
+		switch {
 		case l.Name == "MSGMNB" && fullest.Value > 0:
 			l.Value, l.Use = fullest.Value, fullest.Use
 		case l.Counted:
-			l.Use = use[l.Name]
+			l.Use = 0
+			for j := range objects {
+				l.Use += l.Amount(&objects[j])
+			}
 		}
 	}
 	return nil

@@ -86,7 +86,9 @@ func ls(c *cli.Context) error {
 	}
 	names := account.New()
 	collect := func() (*inventory.Inventory, error) {
-		inv, err := inventory.Collect(inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
+		inv, err := inventory.Collect(inventory.Options{
+			Kinds: kinds, Want: list.Want() | order.Want() | selected.Want(), HiddenIdle: c.Bool("ignore-hidden"),
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,8 @@ func restoreCommand() *cli.Command {
 		ArgsUsage: "DIR [KIND:ID...]",
 		Description: "Everything in the backup is verified before anything is made. Objects get their key,\n" +
 			"owner, mode and contents, and where the kernel allows it their identifier; who made them\n" +
-			"and when they were used can't be set.",
+			"and when they were used can't be set. What was saved but is still there, or was\n" +
+			"restored before, is left as it is, so that a restore that was killed can be run again.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "verify, and say what would be made", DisableDefaultText: true},
 		},
@@ -80,14 +81,17 @@ func restoreEntry(c *cli.Context, store *backup.Store, e *backup.Entry) error {
 		_, err := fmt.Fprintf(c.App.Writer, "would restore %v key %#08x\n", e, e.Key)
 		return err
 	}
-	id, err := store.Restore(e)
+	id, made, err := store.Restore(e)
 	if err != nil {
 		return err
 	}
-	if id == e.ID {
-		_, err = fmt.Fprintf(c.App.Writer, "restored %v\n", e)
-	} else {
-		_, err = fmt.Fprintf(c.App.Writer, "restored %v as %s:%d\n", e, e.Kind, id)
+	said := "restored " + e.String()
+	if !made {
+		said = e.String() + " is there already"
 	}
+	if id != e.ID {
+		said += fmt.Sprintf(" as %s:%d", e.Kind, id)
+	}
+	_, err = fmt.Fprintln(c.App.Writer, said)
 	return err
 }

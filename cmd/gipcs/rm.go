@@ -185,7 +185,7 @@ func (r *removing) targets() ([]removal.Target, error) {
 func (r *removing) selectTargets() ([]removal.Target, error) {
 	// The semaphores are part of what a set was when it was selected.
 	want := r.selected.Want() | inventory.WantSemaphores
-	inv, err := inventory.Collect(inventory.Options{Want: want})
+	inv, err := inventory.Collect(inventory.Options{Want: want, HiddenIdle: r.Bool("ignore-hidden")})
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ func selectFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects that were made or changed longer ago than `DURATION` (90m, 1d12h, 2w)"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
 		&cli.StringSliceFlag{Name: "key", Usage: "select objects with a key, a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for those without"},
+		&cli.BoolFlag{Name: "ignore-hidden", Usage: "take it that processes which may not be looked into wait on no queue", DisableDefaultText: true},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/internal/render/boxed"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -38,7 +39,7 @@ func stat(c *cli.Context) error {
 	if len(infos) == 0 && failed != nil {
 		return failed
 	}
-	if err := command.WriteRecords(c, format, statColumns(), statRows(infos)); err != nil {
+	if err := command.WriteRecords(c, format, statColumns(), statRows(infos), render.Options{DrawTable: boxed.Draw}); err != nil {
 		return err
 	}
 	return failed

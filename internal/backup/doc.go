@@ -10,4 +10,17 @@
 //
 // What can't be saved, because the kernel does not let anybody set it, is who made
 // an object, when it was used and by whom, and the undo adjustments of processes.
+//
+// # Restoring after a kill
+//
+// Restoring notes in shm-65538.restored what it is about to make, and then what it
+// has made, and marks an object that is not finished by an execute bit in its mode,
+// which means nothing to the kernel. So a restore that was killed can be run again: it
+// removes what was half made, and leaves alone what was finished, or what was saved
+// but never removed. The note counts only in the namespace it was made in, until the
+// system is started anew, since no object lives longer.
+//
+// A kill between choosing an identifier (sysctl kernel.shm_next_id and its like) and
+// making the object leaves that choice to whoever makes an object next. Restoring
+// again takes it back.
 package backup

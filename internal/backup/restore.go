@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -15,109 +16,184 @@ import (
 
 // verifyData holds the contents of a segment against their checksum.
 func (s *Store) verifyData(e *Entry) error {
-	f, err := s.openFile(e.name() + ".data")
+	return s.readData(e, func(r io.Reader) error {
+		// One byte more than there should be tells whether there is more.
+		n, err := io.Copy(io.Discard, io.LimitReader(r, e.Segment.Size+1))
+		if err == nil && n != e.Segment.Size {
+			err = errOtherData(e)
+		}
+		return err
+	})
+}
+
+func errOtherData(e *Entry) error {
+	return fmt.Errorf("has contents of another size or checksum in %s%s", e.name(), dataSuffix)
+}
+
+// readData lets read read all contents of a segment, and holds what it read against
+// their checksum.
+func (s *Store) readData(e *Entry, read func(io.Reader) error) error {
+	f, err := s.openFile(e.name() + dataSuffix)
 	if err != nil {
 		return fmt.Errorf("has no contents: %w", err)
 	}
-	hash := sha256.New()
-	n, err := io.Copy(hash, f)
-	switch err := errors.Join(err, f.Close()); {
-	case err != nil:
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
 		return err
-	case n != e.Segment.Size || hex.EncodeToString(hash.Sum(nil)) != e.Segment.SHA256:
-		return fmt.Errorf("has contents of another checksum in %s.data", e.name())
+	}
+	if info.Size() != e.Segment.Size {
+		return errOtherData(e)
+	}
+	hash := sha256.New()
+	if err := read(io.TeeReader(f, hash)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != e.Segment.SHA256 {
+		return errOtherData(e)
 	}
 	return nil
 }
 
-// Restore makes an object again, with its key, owner, mode and contents, and with
-// its identifier if the kernel allows to choose it (it takes CAP_CHECKPOINT_RESTORE
-// and a free place). It returns the identifier. If anything fails nothing is left of
-// what it made. A key that is taken is fs.ErrExist.
-func (s *Store) Restore(e *Entry) (id int, err error) {
-	forget := chooseID(e)
-	defer forget()
+// Restore makes an object of Entries again, with its key, owner, mode and contents,
+// and with its identifier if the kernel allows to choose it (it takes
+// CAP_CHECKPOINT_RESTORE and a free place). It returns the identifier. If anything
+// fails nothing is left of what it made. A key that is taken is fs.ErrExist.
+//
+// If the object is there, because it was saved and then not removed or because it was
+// restored before, nothing is made and made is false. What a Restore that was killed
+// left half made is removed first.
+func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
+	whole, err := s.entry(e.name())
 	switch {
-	case e.Segment != nil:
-		return s.restoreSegment(e)
-	case e.Set != nil:
-		return restoreSet(e)
-	default:
-		return restoreQueue(e)
+	case err != nil:
+		return -1, false, err
+	case whole.sum != e.sum:
+		return -1, false, errors.New("was replaced since it was verified")
 	}
-}
-
-// chooseID asks the kernel to give the next object of the kind this identifier; the
-// function that it returns takes that back. Without the right to, or where the
-// kernel can't, nothing happens, and the object gets another identifier.
-func chooseID(e *Entry) (forget func()) {
-	path := "/proc/sys/kernel/" + e.Kind + "_next_id"
-	if os.WriteFile(path, []byte(strconv.Itoa(e.ID)), 0) != nil {
-		return func() {}
+	id, there, err := s.settle(whole)
+	if there || err != nil {
+		return id, false, err
 	}
-	return func() { _ = os.WriteFile(path, []byte("-1"), 0) }
+	id, err = s.make(whole)
+	return id, err == nil, err
 }
 
-// removable is an object that was just made.
-type removable interface {
-	~int
-	Remove() error
-}
-
-// finished returns the identifier of an object that was made, or removes it if err
-// says that it could not be finished.
-func finished[T removable](object T, err error) (int, error) {
+func (s *Store) make(e *Entry) (int, error) {
+	if err := s.note(e, -1); err != nil {
+		return -1, err
+	}
+	id, err := create(e)
 	if err != nil {
-		return -1, errors.Join(err, object.Remove())
+		return -1, errors.Join(err, s.forget(e.name()+attemptSuffix))
 	}
-	return int(object), nil
-}
-
-// private is the mode that an object has until it is finished.
-const private = 0o600
-
-func (s *Store) restoreSegment(e *Entry) (int, error) {
-	segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, sysv.SegmentOptions{Mode: private, Exclusive: true})
-	if err != nil {
-		return -1, &explain.Creation{Size: e.Segment.Size, Err: err}
-	}
-	err = s.fill(segment, e)
-	if err == nil && e.Segment.Locked {
-		err = segment.Lock()
+	err = s.note(e, id)
+	if err == nil {
+		err = s.finish(e, id)
 	}
 	if err == nil {
-		err = segment.Set(e.ownership())
+		return id, nil
 	}
-	return finished(segment, err)
+	if e := remove(e.kind(), id); e != nil {
+		return -1, errors.Join(err, e) // the note is needed still
+	}
+	return -1, errors.Join(err, s.forget(e.name()+attemptSuffix))
 }
 
-func (s *Store) fill(segment sysv.Segment, e *Entry) error {
-	f, err := s.openFile(e.name() + ".data")
-	if err != nil {
-		return err
+// unready is the mode that an object has until it is finished: none but its owner
+// uses it, and an execute bit marks it.
+func unready(e *Entry) fs.FileMode {
+	const mode = 0o610
+	if e.Mode == mode {
+		return mode | 0o001
 	}
-	defer f.Close()
+	return mode
+}
+
+// create makes an object that is not finished.
+func create(e *Entry) (int, error) {
+	defer chooseID(e)()
+	switch {
+	case e.Segment != nil:
+		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, sysv.SegmentOptions{Mode: unready(e), Exclusive: true})
+		return int(segment), creation(err, &explain.Creation{Size: e.Segment.Size})
+	case e.Set != nil:
+		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
+		return int(set), creation(err, &explain.Creation{NSems: len(e.Set.Values)})
+	default:
+		queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: unready(e), Exclusive: true})
+		return int(queue), creation(err, &explain.Creation{})
+	}
+}
+
+func creation(err error, c *explain.Creation) error {
+	if err == nil {
+		return nil
+	}
+	c.Err = err
+	return c
+}
+
+// chooseID asks the kernel to give the next object of the kind this identifier. The
+// function that it returns takes that back, which the kernel does only when it made
+// an object; it also takes back what a process that was killed has left. Without the
+// right to, or where the kernel can't, the object gets another identifier.
+//
+// A place that is taken is not asked for: the kernel takes the next free one, and
+// behind the last it makes an object that nobody can find.
+func chooseID(e *Entry) (forget func()) {
+	next, err := os.OpenFile("/proc/sys/kernel/"+e.Kind+"_next_id", os.O_WRONLY, 0)
+	if err != nil {
+		return func() {}
+	}
+	if errors.Is(statPlace(e.kind(), e.ID), fs.ErrNotExist) {
+		_, _ = next.WriteString(strconv.Itoa(e.ID)) // if it fails another one will do
+	}
+	return func() {
+		_, _ = next.WriteAt([]byte("-1"), 0)
+		_ = next.Close()
+	}
+}
+
+// finish gives an object its contents and, last, its owner and mode.
+func (s *Store) finish(e *Entry, id int) error {
+	switch {
+	case e.Segment != nil:
+		return s.finishSegment(e, sysv.Segment(id))
+	case e.Set != nil:
+		return finishSet(e, sysv.Set(id))
+	default:
+		return finishQueue(e, sysv.Queue(id))
+	}
+}
+
+func (s *Store) finishSegment(e *Entry, segment sysv.Segment) error {
 	mem, err := segment.Attach(sysv.AttachOptions{})
 	if err != nil {
 		return err
 	}
-	err = s.copy(e.String(), io.NewOffsetWriter(mem, 0), f, e.Segment.Size)
-	return errors.Join(err, mem.Detach())
+	err = s.readData(e, func(r io.Reader) error { return s.copyData(e.String(), mem, r, e.Segment.Size) })
+	if err := errors.Join(err, mem.Detach()); err != nil {
+		return err
+	}
+	if e.Segment.Locked {
+		if err := segment.Lock(); err != nil {
+			return err
+		}
+	}
+	return segment.Set(e.ownership())
 }
 
-func restoreSet(e *Entry) (int, error) {
-	set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: private, Exclusive: true})
-	if err != nil {
-		return -1, &explain.Creation{NSems: len(e.Set.Values), Err: err}
+func finishSet(e *Entry, set sysv.Set) error {
+	if err := set.SetValues(e.Set.Values); err != nil {
+		return err
 	}
-	err = set.SetValues(e.Set.Values)
-	if err == nil {
-		err = markReady(set, e.Set.Values[0])
+	if e.Set.Ready {
+		if err := markReady(set, e.Set.Values[0]); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = set.Set(e.ownership())
-	}
-	return finished(set, err)
+	return set.Set(e.ownership())
 }
 
 // markReady sets sem_otime, by which programs see that a set has its values, with a
@@ -131,26 +207,30 @@ func markReady(set sysv.Set, value uint16) error {
 	return err
 }
 
-func restoreQueue(e *Entry) (int, error) {
-	queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: private, Exclusive: true})
-	if err != nil {
-		return -1, &explain.Creation{Err: err}
-	}
+func finishQueue(e *Entry, queue sysv.Queue) error {
 	info, err := queue.Stat()
-	if err == nil && info.QBytes != e.Queue.QBytes {
-		err = queue.Set(info.Ownership(), e.Queue.QBytes)
+	if err != nil {
+		return err
 	}
+	// A queue may hold more than it may hold now.
+	room := max(e.Queue.QBytes, uint64(len(e.Queue.Messages)))
+	bytes := uint64(0)
 	for i := range e.Queue.Messages {
+		bytes += uint64(len(e.Queue.Messages[i].Text))
+	}
+	if room = max(room, bytes); room > info.QBytes {
+		if err := queue.Set(info.Ownership(), room); err != nil {
+			return err
+		}
+	}
+	for i, m := range e.Queue.Messages {
+		room, err := queue.TrySend(m.Type, m.Text)
+		if err == nil && !room {
+			err = errors.New("the queue is full")
+		}
 		if err != nil {
-			break
-		}
-		var room bool
-		if room, err = queue.TrySend(e.Queue.Messages[i].Type, e.Queue.Messages[i].Text); err == nil && !room {
-			err = fmt.Errorf("message %d of %d does not fit into the queue", i+1, len(e.Queue.Messages))
+			return fmt.Errorf("message %d of %d: %w", i+1, len(e.Queue.Messages), err)
 		}
 	}
-	if err == nil {
-		err = queue.Set(e.ownership(), e.Queue.QBytes)
-	}
-	return finished(queue, err)
+	return queue.Set(e.ownership(), e.Queue.QBytes)
 }

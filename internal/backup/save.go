@@ -10,17 +10,21 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// piece is how much of a segment is copied at a time.
-const piece = 1 << 20
-
 // Save saves an object. When it returns without an error everything is on disk. It
-// is an error if the backup has an object of that kind and identifier already.
+// is an error if the backup has an object of that kind and identifier already, or if
+// a queue changes meanwhile.
 //
-// A segment is attached read-only for it, and each of its pages is made present.
+// A segment is attached read-only for it, and each of its pages is made present. The
+// contents of one that others write to are those of no single moment.
 func (s *Store) Save(kind sysv.Kind, id int) error {
+	name := fileName(kind.String(), id)
+	if _, err := s.root.Lstat(name + ".json"); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has a backup of %v:%d already; choose another directory", s.dir, kind, id)
+	}
 	e, err := s.save(kind, id)
 	if err != nil {
 		return fmt.Errorf("%v:%d can not be saved: %w", kind, id, err)
@@ -29,10 +33,7 @@ func (s *Store) Save(kind sysv.Kind, id int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.root.Lstat(e.name() + ".json"); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, e)
-	}
-	return s.commit(e.name()+".json", content)
+	return s.commit(name+".json", content)
 }
 
 func (s *Store) save(kind sysv.Kind, id int) (*Entry, error) {
@@ -60,49 +61,17 @@ func (s *Store) saveAttached(segment sysv.Segment, mem *sysv.Attachment) (*Entry
 	if err != nil {
 		return nil, err
 	}
-	e := newEntry(sysv.Shm, int(segment), &info.Perm)
-	if _, err := s.root.Lstat(e.name() + ".json"); err == nil {
-		return e, nil // Save will say so; the data that belongs to it stays
-	}
+	e := newEntry(ofSegment(&info))
 	hash := sha256.New()
-	err = s.write(e.name()+".data", func(f *os.File) error {
-		return s.copy(e.String(), sparse{f}, io.TeeReader(io.NewSectionReader(mem, 0, info.Size), hash), info.Size)
+	err = s.write(e.name()+dataSuffix, func(f *os.File) error {
+		from := io.TeeReader(io.NewSectionReader(mem, 0, info.Size), hash)
+		if err := s.copyData(e.String(), f, from, info.Size); err != nil {
+			return err
+		}
+		return errors.Join(f.Truncate(info.Size), f.Sync())
 	})
 	e.Segment = &Segment{Size: info.Size, Locked: info.Locked, SHA256: hex.EncodeToString(hash.Sum(nil))}
 	return e, err
-}
-
-// copy copies size bytes in pieces.
-func (s *Store) copy(what string, w io.Writer, r io.Reader, size int64) error {
-	buf := make([]byte, min(piece, size))
-	for done := int64(0); done < size; {
-		n, err := io.ReadFull(r, buf[:min(int64(len(buf)), size-done)])
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(buf[:n]); err != nil {
-			return err
-		}
-		done += int64(n)
-		if s.Progress != nil {
-			s.Progress(what, done, size)
-		}
-	}
-	if f, ok := w.(sparse); ok {
-		return f.Truncate(size)
-	}
-	return nil
-}
-
-// sparse leaves holes in a file for pieces that are all zeros.
-type sparse struct{ *os.File }
-
-func (f sparse) Write(p []byte) (int, error) {
-	if len(bytes.TrimLeft(p, "\x00")) > 0 {
-		return f.File.Write(p)
-	}
-	_, err := f.Seek(int64(len(p)), io.SeekCurrent)
-	return len(p), err
 }
 
 func saveSet(set sysv.Set) (*Entry, error) {
@@ -114,32 +83,47 @@ func saveSet(set sysv.Set) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := newEntry(sysv.Sem, int(set), &info.Perm)
-	e.Set = &Set{values}
+	e := newEntry(ofSet(&info))
+	e.Set = &Set{Values: values, Ready: !info.OTime.IsZero()}
 	return e, nil
 }
 
 func saveQueue(queue sysv.Queue) (*Entry, error) {
-	info, err := queue.Stat()
+	before, err := queue.Stat()
 	if err != nil {
 		return nil, err
 	}
-	limits, err := sysv.MsgLimits()
+	messages, err := peekAll(queue)
 	if err != nil {
 		return nil, err
 	}
-	e := newEntry(sysv.Msg, int(queue), &info.Perm)
-	e.Queue = &Queue{QBytes: info.QBytes, Messages: []Message{}}
-	// MSGMAX may have been lowered since a message was sent.
-	buf := make([]byte, max(uint64(limits.MaxSize), info.CBytes))
-	for index := 0; ; index++ {
-		n, mtype, ok, err := queue.Peek(index, buf, false)
-		if err != nil {
-			return nil, err
+	// Whoever takes a message moves those behind it, so that one may have been missed.
+	after, err := queue.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if before != after || after.QNum != uint64(len(messages)) {
+		return nil, errors.New("it is being used: its messages changed meanwhile")
+	}
+	e := newEntry(ofQueue(&after))
+	e.Queue = &Queue{QBytes: after.QBytes, Messages: messages}
+	return e, nil
+}
+
+// peekAll copies all messages. The buffer grows as it has to: MSGMAX says nothing of
+// messages that were sent before it was lowered, and is much more than most have.
+func peekAll(queue sysv.Queue) ([]Message, error) {
+	messages := []Message{}
+	buf := make([]byte, block)
+	for {
+		n, mtype, ok, err := queue.Peek(len(messages), buf, false)
+		switch {
+		case errors.Is(err, abi.E2BIG):
+			buf = make([]byte, 2*len(buf))
+		case err != nil || !ok:
+			return messages, err
+		default:
+			messages = append(messages, Message{mtype, bytes.Clone(buf[:n])})
 		}
-		if !ok {
-			return e, nil
-		}
-		e.Queue.Messages = append(e.Queue.Messages, Message{mtype, bytes.Clone(buf[:n])})
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
 
-// completionFlag is what the shells' functions put at the end of a command line
-// to ask for the words that could stand there.
+// completionFlag is what the shells' functions put at the end of a command line, behind
+// the flag that is begun or an empty word, to ask for what could stand there.
 const completionFlag = "--generate-bash-completion"
 
 // Completing tells whether the command line asks for completions.
@@ -47,15 +48,34 @@ func completionScript(shell string) (script string, ok bool) {
 	switch shell {
 	case "bash":
 		return `_PROGRAM_complete() {
-	local before=("${COMP_WORDS[@]:0:COMP_CWORD}") word=${COMP_WORDS[COMP_CWORD]}
-	# Colons separate words for readline; what is in front of one stays typed.
-	if declare -F _get_comp_words_by_ref >/dev/null; then
-		_get_comp_words_by_ref -n : -w before -c word
-		before=("${before[@]:0:${#before[@]}-1}")
+	local words=() word found cut= rest=${COMP_LINE:0:COMP_POINT} i
+	COMPREPLY=()
+	# COMP_WORDS is split at colons as well; words that touch belong together.
+	for ((i = 0; i < COMP_CWORD; i++)); do
+		if [[ $i -gt 0 && $rest != [[:space:]]* ]]; then
+			words[-1]+=${COMP_WORDS[i]}
+		else
+			words+=("${COMP_WORDS[i]}")
+			rest=${rest#"${rest%%[![:space:]]*}"}
+		fi
+		rest=${rest#"${COMP_WORDS[i]}"}
+	done
+	if [[ $rest == [[:space:]]* ]]; then
+		word=${rest#"${rest%%[![:space:]]*}"}
+	else
+		word=${words[-1]}$rest
+		unset 'words[-1]'
 	fi
-	[[ $word == -* ]] && before+=("$word")
-	COMPREPLY=($(compgen -W "$("${before[@]}" --generate-bash-completion 2>/dev/null)" -- "$word"))
-	declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$word"
+	# Nothing is asked behind a --, for there a command to be run may stand.
+	for found in "${words[@]}"; do
+		[[ $found == -- ]] && return 0
+	done
+	# To readline what stands in front of a colon is another word.
+	[[ $COMP_WORDBREAKS == *:* ]] && cut=${word%"${word##*:}"}
+	[[ $word == -* ]] && words+=("$word") || words+=("")
+	while IFS= read -r found; do
+		[[ $found == "$word"* ]] && COMPREPLY+=("${found#"$cut"}")
+	done < <("${words[@]}" --generate-bash-completion 2>/dev/null)
 	return 0
 }
 complete -o default -F _PROGRAM_complete PROGRAM
@@ -63,10 +83,12 @@ complete -o default -F _PROGRAM_complete PROGRAM
 	case "zsh":
 		return `_PROGRAM_complete() {
 	local -a before found
-	before=("${(@)words[1,CURRENT-1]}")
-	[[ $words[CURRENT] == -* ]] && before+=("$words[CURRENT]")
-	found=("${(@f)$("${before[@]}" --generate-bash-completion 2>/dev/null)}")
-	[[ -n $found ]] && compadd -a found || _files
+	before=("${(@Q)words[1,CURRENT-1]}")
+	if (( ! $before[(Ie)--] )); then
+		[[ $PREFIX == -* ]] && before+=("$PREFIX") || before+=("")
+		found=(${(f)"$("${before[@]}" --generate-bash-completion 2>/dev/null)"})
+	fi
+	(( $#found )) && compadd -a found || _files
 }
 compdef _PROGRAM_complete PROGRAM
 `, true
@@ -74,25 +96,54 @@ compdef _PROGRAM_complete PROGRAM
 		return `function __PROGRAM_complete
 	set -l before (commandline -opc)
 	set -l word (commandline -ct)
-	string match -q -- '-*' $word; and set -a before $word
-	$before --generate-bash-completion 2>/dev/null
+	set -l found
+	if not contains -- -- $before
+		set -l begun ''
+		string match -q -- '-*' "$word"; and set begun $word
+		set found ($before "$begun" --generate-bash-completion 2>/dev/null)
+	end
+	if set -q found[1]
+		printf '%s\n' $found
+	else
+		__fish_complete_path "$word"
+	end
 end
-complete -c PROGRAM -a '(__PROGRAM_complete)'
+complete -c PROGRAM -f -a '(__PROGRAM_complete)'
 `, true
 	}
 	return "", false
 }
 
-// CompleteWith returns a completion that offers the words of list where no flag is
-// begun, and a command's flags where one is.
+// CompleteWith returns a completion that offers the words of list where an operand
+// may stand, a command's flags where one is begun, and nothing for a flag's value.
 func CompleteWith(list func() []string) cli.BashCompleteFunc {
 	return func(c *cli.Context) {
-		if n := len(os.Args); n > 2 && strings.HasPrefix(os.Args[n-2], "-") {
+		// The word to be completed is the last but one, and empty unless it is a flag.
+		n := len(os.Args)
+		if n > 2 && strings.HasPrefix(os.Args[n-2], "-") {
 			cli.DefaultCompleteWithFlags(c.Command)(c)
+			return
+		}
+		if n > 3 && wantsValue(c.Command, os.Args[n-3]) {
 			return
 		}
 		for _, word := range list() {
 			fmt.Fprintln(c.App.Writer, word)
 		}
 	}
+}
+
+// wantsValue tells whether arg is a flag of the command whose value comes next.
+func wantsValue(command *cli.Command, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	if name == arg {
+		return false
+	}
+	i := slices.IndexFunc(command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return false
+	}
+	flag, ok := command.Flags[i].(cli.DocGenerationFlag)
+	_, optional := flag.(*cli.GenericFlag)
+	return ok && !optional && flag.TakesValue()
 }

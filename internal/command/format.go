@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/internal/render/boxed"
 	"github.com/sysvipc/gipc/internal/term"
 )
 
@@ -37,8 +36,8 @@ func WriteRows(c *cli.Context, f render.Format, columns []render.Column, rows it
 }
 
 // WriteRecords writes objects one by one to the command's output.
-func WriteRecords(c *cli.Context, f render.Format, columns []render.Column, rows iter.Seq[[]render.Cell]) error {
-	return render.WriteRecords(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, render.Options{}))
+func WriteRecords(c *cli.Context, f render.Format, columns []render.Column, rows iter.Seq[[]render.Cell], o render.Options) error {
+	return render.WriteRecords(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, o))
 }
 
 // WriteRecord writes one object to the command's output.
@@ -48,7 +47,6 @@ func WriteRecord(c *cli.Context, f render.Format, columns []render.Column, cells
 
 // forOutput adds to o what follows from where the output goes.
 func forOutput(w io.Writer, o render.Options) render.Options {
-	o.DrawTable = boxed.Draw
 	if IsTerminal(w) {
 		fd := w.(descriptor).Fd()
 		o.Colour = term.ColourEnabled(fd)

@@ -21,7 +21,7 @@ import (
 
 // Want is what has to be looked up to show an object of a kind.
 func Want(kind sysv.Kind) inventory.Want {
-	want := inventory.WantActors | inventory.WantVerdict | inventory.WantProgram
+	want := inventory.WantActors | inventory.WantVerdict | inventory.WantProgram | inventory.WantContainers
 	if kind == sysv.Shm {
 		return want | inventory.WantMemory | inventory.WantAttached
 	}

@@ -210,6 +210,37 @@ func TestPostgreSQL(t *testing.T) {
 	}
 }
 
+// TestTwoPostgreSQL: one of two servers of the same user is killed. What its
+// postmaster.pid names is an orphan; whose the rest is can't be told.
+func TestTwoPostgreSQL(t *testing.T) {
+	runs, dies := newPostgres(t), newPostgres(t)
+	t.Cleanup(func() {
+		for _, o := range segmentsOf(collectAll(t, Options{})) {
+			remove(t, sysv.Segment(o.ID()))
+		}
+	})
+	runs.start()
+	dies.start()
+	dies.kill()
+	verdicts := func(inv *Inventory) (list []Verdict) {
+		for _, o := range segmentsOf(inv) {
+			if o.Segment.CPID == dies.server.Process.Pid && o.Segment.NAttch == 0 {
+				list = append(list, o.Use.Verdict)
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	of := func(o Options, want ...Verdict) {
+		t.Helper()
+		await(t, o, func(inv *Inventory) bool { return slices.Equal(verdicts(inv), want) })
+	}
+	of(Options{Want: WantVerdict}, Unknown, Unknown)
+	of(Options{Want: WantVerdict, DataDirs: []string{runs.dir, dies.dir}}, Unknown, Orphan)
+	runs.kill()
+	of(Options{Want: WantVerdict}, Orphan, Orphan)
+}
+
 // TestContentsLeftAlone: a segment that the kernel destroys once nobody is attached
 // must not be attached.
 func TestContentsLeftAlone(t *testing.T) {

@@ -55,7 +55,7 @@ func All() List {
 		{"verdict", "in use, idle, orphan or unknown", Text, inventory.WantVerdict, left, nil, func(r *Row) value { return words(r.verdict().String()) }},
 		{"reasons", "what the verdict rests on", Texts, inventory.WantVerdict, left, nil, reasons},
 		{"program", "program that it probably belongs to", Text, inventory.WantProgram, left, nil, program},
-		{"container", "where the processes that use it run", Text, inventory.WantAttached | inventory.WantWaiting | inventory.WantActors, left, nil, container},
+		{"container", "where the processes that use it run", Text, inventory.WantAttached | inventory.WantWaiting | inventory.WantActors | inventory.WantContainers, left, nil, container},
 	}
 }
 

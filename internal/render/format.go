@@ -85,6 +85,6 @@ type Options struct {
 	// Colour sets headings off, and cells that were marked with [Cell.Warn], by
 	// a terminal's control sequences, in table and plain.
 	Colour bool
-	// DrawTable draws the boxes of the Table format, which needs it.
+	// DrawTable draws the boxes of the Table format; DrawBox if it is nil.
 	DrawTable func(w io.Writer, g Grid) error
 }

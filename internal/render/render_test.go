@@ -96,6 +96,14 @@ func write(t *testing.T, f render.Format, columns []render.Column, rows [][]rend
 	if err := render.Write(&out, f, columns, slices.Values(rows), o); err != nil {
 		t.Fatalf("Write %v: %v", f, err)
 	}
+	var own bytes.Buffer
+	o.DrawTable = nil
+	if err := render.Write(&own, f, columns, slices.Values(rows), o); err != nil {
+		t.Fatalf("Write %v without DrawTable: %v", f, err)
+	}
+	if own.String() != out.String() {
+		t.Errorf("DrawBox draws\n%s\nwhere boxed.Draw draws\n%s", &own, &out)
+	}
 	return out.String()
 }
 
@@ -125,6 +133,10 @@ func TestGolden(t *testing.T) {
 		o := render.Options{DrawTable: boxed.Draw}
 		if err := render.WriteRecord(&records, f, recordColumns, record, o); err != nil {
 			t.Fatalf("WriteRecord %v: %v", f, err)
+		}
+		var own bytes.Buffer
+		if err := render.WriteRecord(&own, f, recordColumns, record, render.Options{}); err != nil || own.String() != records.String() {
+			t.Errorf("WriteRecord %v without DrawTable: %v\n%s", f, err, &own)
 		}
 		var many bytes.Buffer
 		if err := render.WriteRecords(&many, f, columns, slices.Values(rows[:2]), o); err != nil {
@@ -480,17 +492,6 @@ func TestTableWidth(t *testing.T) {
 			if !strings.Contains(out, whole) {
 				t.Errorf("MaxWidth %d: %s is cut\n%s", width, whole, out)
 			}
-		}
-	}
-}
-
-func TestTableNeedsDrawTable(t *testing.T) {
-	for name, err := range map[string]error{
-		"Write":       render.Write(io.Discard, render.Table, columns, slices.Values(rows), render.Options{}),
-		"WriteRecord": render.WriteRecord(io.Discard, render.Table, columns, rows[0], render.Options{}),
-	} {
-		if err == nil || !strings.Contains(err.Error(), "DrawTable") {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"errors"
 	"iter"
 	"slices"
 
@@ -44,9 +43,6 @@ func (p *printer) table(rows iter.Seq[[]Cell]) error {
 
 // draw hands a table to whoever draws it.
 func (p *printer) draw(t *table, headings []string) error {
-	if p.options.DrawTable == nil {
-		return errors.New("render: the table format needs Options.DrawTable")
-	}
 	for i, h := range headings {
 		t.widths[i] = max(t.widths[i], term.StringWidth(h))
 	}
@@ -66,7 +62,11 @@ func (p *printer) draw(t *table, headings []string) error {
 			}
 		}
 	}
-	return p.options.DrawTable(p.w, Grid{Headings: headings, Align: t.align, Rows: t.rows})
+	draw := p.options.DrawTable
+	if draw == nil {
+		draw = DrawBox
+	}
+	return draw(p.w, Grid{Headings: headings, Align: t.align, Rows: t.rows})
 }
 
 // table is a Grid in the making.

@@ -29,6 +29,11 @@
 // Only field == nil and field != nil ask whether a field is known: otime == nil
 // selects sets that nobody has used.
 //
-// Whatever else has the operands of a comparison inside it (the operator ?:, let,
-// functions of lists) is known if all fields that it mentions are.
+// What is more than a comparison (the operator ?:, let, functions of lists) is known if
+// all fields inside it are.
+//
+// # Numbers
+//
+// Numbers are integers; where a program has ints of 32 bits they are floating-point
+// numbers, which hold all that is needed but know no remainder (%).
 package selection

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func typeOf(t listing.Type) types.Type {
 	case listing.Text:
 		return types.String
 	case listing.Number:
-		return types.Int64
+		return types.TypeOf(number(0))
 	case listing.Time:
 		return types.TypeOf(time.Time{})
 	case listing.Duration:
@@ -87,6 +88,15 @@ func typeOf(t listing.Type) types.Type {
 	default:
 		return types.TypeOf([]int64(nil))
 	}
+}
+
+// number returns n in the type in which it can be compared. The machine cuts integers
+// to the size of an int, which is wrong where that has 32 bits.
+func number(n int64) any {
+	if strconv.IntSize < 64 {
+		return float64(n)
+	}
+	return n
 }
 
 // A reader finds out what an expression mentions.
@@ -149,11 +159,14 @@ func literal(name string) func(string) (any, error) {
 	case "duration":
 		return func(s string) (any, error) { return units.ParseDuration(s) }
 	case "size":
-		return func(s string) (any, error) { return units.ParseSize(s) }
+		return func(s string) (any, error) {
+			n, err := units.ParseSize(s)
+			return number(n), err
+		}
 	case "key":
 		return func(s string) (any, error) {
 			key, err := sysv.ParseKey(s)
-			return int64(uint32(key)), err
+			return number(int64(uint32(key))), err
 		}
 	}
 	return nil

@@ -81,6 +81,9 @@ func (s Selection) holds(machine *vm.VM, env map[string]any, row *listing.Row) (
 		for i := range c.fields {
 			f := &c.fields[i]
 			v := f.Value(row)
+			if n, ok := v.(int64); ok {
+				v = number(n)
+			}
 			env[f.Name], env[known(f.Name)] = v, v != nil
 		}
 		result, err := machine.Run(c.program, env)

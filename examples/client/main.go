@@ -1,0 +1,118 @@
+// Client sends the lines that it reads to the logger, as the client of the QNX
+// document does; a logger that is built from there understands it.
+//
+// While examples/logger runs, until Ctrl-D or Ctrl-C:
+//
+//	$ go run ./examples/client
+//	Please type a message: Hello World!
+//	Please type a message:
+//
+// The log then has a line like
+//
+//	2785: Fri Dec 17 02:02:11 2021 Hello World!
+//
+// Where it differs from the document: Ctrl-C does not strike while it holds the mutex,
+// which no semaphore would give back. (kill -9 still can: these semaphores do not
+// know who holds them. Those of System V do, see semop(2), SEM_UNDO.)
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sysvipc/gipc/examples/internal/spool"
+	"github.com/sysvipc/gipc/posix"
+)
+
+func main() {
+	if err := run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "client:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	mutex, err := posix.OpenSemaphore(spool.Mutex)
+	if err != nil {
+		return fmt.Errorf("%w (is the logger running?)", err)
+	}
+	free, err := posix.OpenSemaphore(spool.Free)
+	if err != nil {
+		return err
+	}
+	waiting, err := posix.OpenSemaphore(spool.Waiting)
+	if err != nil {
+		return err
+	}
+	obj, err := posix.OpenObject(spool.Memory, posix.ReadWrite)
+	if err != nil {
+		return err
+	}
+	mem, err := obj.Map(posix.MapOptions{})
+	obj.Close() // the mapping stays
+	if err != nil {
+		return err
+	}
+	defer mem.Unmap()
+	shared, err := posix.View[spool.Shared](mem, 0)
+	if err != nil {
+		return err
+	}
+
+	send := func(message string) error {
+		if err := free.P(ctx); err != nil {
+			return err
+		}
+		// Several clients may have a slot each. Only one at a time may find out which.
+		if err := mutex.P(ctx); err != nil {
+			return errors.Join(err, free.V())
+		}
+		slot, err := shared.Next(&shared.Fill)
+		if err != nil {
+			return errors.Join(err, mutex.V(), free.V())
+		}
+		slot.SetText(fmt.Sprintf("%d: %s %s\n", os.Getpid(), time.Now().Format(time.ANSIC), message))
+		return errors.Join(mutex.V(), waiting.V())
+	}
+
+	messages := lines()
+	for {
+		fmt.Print("Please type a message: ")
+		select {
+		case message, ok := <-messages:
+			if !ok {
+				return nil
+			}
+			if err := send(message); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// lines returns the lines of standard input. A line that is too long for a slot
+// comes in pieces.
+func lines() <-chan string {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for in := bufio.NewReaderSize(os.Stdin, 197); ; {
+			line, _, err := in.ReadLine()
+			if err != nil {
+				return
+			}
+			lines <- string(line)
+		}
+	}()
+	return lines
+}

@@ -1,0 +1,546 @@
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/examples/internal/spool"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func TestMain(m *testing.M) { ipctest.MainPOSIX(m) }
+
+// timeout is how long a program may take that does not hang.
+const timeout = 2 * time.Minute
+
+// TestExamples runs every program as its comment says. All are built once.
+func TestExamples(t *testing.T) {
+	bin := build(t)
+	t.Run("logger", func(t *testing.T) { testLogger(t, bin) })
+	t.Run("strategies", func(t *testing.T) { testStrategies(t, bin) })
+	t.Run("anonymous", func(t *testing.T) { testAnonymous(t, bin) })
+	t.Run("mapfile", func(t *testing.T) { testMapfile(t, bin) })
+	t.Run("memmap", func(t *testing.T) { testMemmap(t, bin) })
+	t.Run("sysv", func(t *testing.T) { testSysv(t, bin) })
+	t.Run("parentchild", func(t *testing.T) { testParentChild(t, bin) })
+	t.Run("race", func(t *testing.T) { testRace(t, bin) })
+}
+
+// programs is a directory with the built examples.
+type programs string
+
+func (p programs) path(name string) string { return filepath.Join(string(p), name) }
+
+func build(t *testing.T) programs {
+	t.Helper()
+	ipctest.SkipUnderQEMU(t, "the go command makes programs of this machine")
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir+"/", "./...").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return programs(dir)
+}
+
+// A result is what a program did.
+type result struct {
+	stdout, stderr string
+	pid            int
+	err            error
+}
+
+func try(stdin, program string, args ...string) result {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	err := cmd.Run()
+	r := result{stdout: stdout.String(), stderr: stderr.String(), err: err}
+	if cmd.Process != nil {
+		r.pid = cmd.Process.Pid
+	}
+	return r
+}
+
+// run returns what a program does that succeeds.
+func run(t *testing.T, stdin, program string, args ...string) result {
+	t.Helper()
+	r := try(stdin, program, args...)
+	if r.err != nil {
+		t.Fatalf("%s %q: %v; standard error: %s", filepath.Base(program), args, r.err, r.stderr)
+	}
+	return r
+}
+
+// refuses wants a program to fail and to say why.
+func refuses(t *testing.T, why, program string, args ...string) {
+	t.Helper()
+	if r := try("", program, args...); r.err == nil || !strings.Contains(r.stderr, why) {
+		t.Errorf("%s %q: got error %v and %q, want one that says %q", filepath.Base(program), args, r.err, r.stderr, why)
+	}
+}
+
+func wantOutput(t *testing.T, r result, want string) {
+	t.Helper()
+	if r.stdout != want {
+		t.Errorf("got %q, want %q", r.stdout, want)
+	}
+}
+
+// interrupt is Ctrl-C: the program ends well.
+func interrupt(t *testing.T, p *ipctest.Process) {
+	t.Helper()
+	if err := syscall.Kill(p.PID(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	p.Wait()
+}
+
+// wantNothingLeft wants /dev/shm to be empty.
+func wantNothingLeft(t *testing.T) {
+	t.Helper()
+	entries, err := os.ReadDir("/dev/shm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		t.Errorf("left behind: %s", entry.Name())
+		os.Remove(filepath.Join("/dev/shm", entry.Name()))
+	}
+}
+
+// compile compiles a program of the documents, with replacements (old, new, ...).
+func compile(t *testing.T, name string, replace ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(source, []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The documents' programs are no models of care.
+	return ipctest.Compile(t, source, "-w", "-pthread", "-lrt", "-lstdc++")
+}
+
+func testLogger(t *testing.T, bin programs) {
+	t.Run("Go client", func(t *testing.T) { testLoggerServes(t, bin, bin.path("client")) })
+	t.Run("C client", func(t *testing.T) { testLoggerServes(t, bin, compile(t, "client.c")) })
+	t.Run("C logger", func(t *testing.T) { testClientFeedsC(t, bin) })
+	t.Run("many clients", func(t *testing.T) { testManyClients(t, bin) })
+	t.Run("refusals", func(t *testing.T) { testLoggerRefuses(t, bin) })
+	t.Run("damage", func(t *testing.T) { testDamage(t, bin) })
+}
+
+// startLogger starts the Go logger and returns when clients may come.
+func startLogger(t *testing.T, bin programs, log string) *ipctest.Process {
+	t.Helper()
+	p := ipctest.Run(t, bin.path("logger"), "-log", log)
+	if got, want := p.Line(), "logging to "+log; got != want {
+		t.Fatalf("the logger says %q, want %q", got, want)
+	}
+	return p
+}
+
+// messages are more than there are slots, the last of them as long as may be.
+func messages() []string {
+	var m []string
+	for i := range 2*spool.Slots + 5 {
+		m = append(m, fmt.Sprintf("message %d", i))
+	}
+	return append(m, "", strings.Repeat("x", 196))
+}
+
+func testLoggerServes(t *testing.T, bin programs, client string) {
+	log := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(log, []byte("what was there\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	logger := startLogger(t, bin, log)
+	sent := messages()
+	r := run(t, strings.Join(sent, "\n")+"\n", client)
+	if got, want := strings.Count(r.stdout, "Please type a message: "), len(sent)+1; got != want {
+		t.Errorf("the client asked %d times, want %d", got, want)
+	}
+	interrupt(t, logger) // it writes what waits
+	wantNothingLeft(t)
+
+	lines := logLines(t, log)
+	if lines[0] != "what was there" {
+		t.Errorf("the log begins with %q: not appended", lines[0])
+	}
+	wantMessages(t, lines[1:], r.pid, sent)
+}
+
+// testClientFeedsC lets Go clients feed the logger of the document.
+func testClientFeedsC(t *testing.T, bin programs) {
+	log := filepath.Join(t.TempDir(), "log")
+	logger := ipctest.Run(t, compile(t, "logger.c", "/tmp/example.log", log))
+	defer removeLogger(t)
+	waitForC(t)
+	sent := messages()
+	r := run(t, strings.Join(sent, "\n")+"\n", bin.path("client"))
+	deadline := time.Now().Add(timeout)
+	for countLines(t, log) < len(sent) { // it has no way to say that it has written
+		if time.Now().After(deadline) {
+			t.Fatalf("the C logger wrote %d lines, want %d", countLines(t, log), len(sent))
+		}
+		time.Sleep(time.Millisecond)
+	}
+	logger.Kill()
+	wantMessages(t, logLines(t, log), r.pid, sent)
+}
+
+// waitForC waits until the logger of the document is ready: then the mutex is 1.
+func waitForC(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(timeout)
+	mutex, err := posix.OpenSemaphore(spool.Mutex)
+	for ; errors.Is(err, fs.ErrNotExist); mutex, err = posix.OpenSemaphore(spool.Mutex) {
+		if time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mutex.Close()
+	if err := errors.Join(mutex.PTimeout(timeout), mutex.V()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// removeLogger removes what the logger of the document leaves for ever.
+func removeLogger(t *testing.T) {
+	t.Helper()
+	err := posix.UnlinkObject(spool.Memory)
+	for _, name := range []string{spool.Mutex, spool.Free, spool.Waiting} {
+		err = errors.Join(err, posix.UnlinkSemaphore(name))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// testManyClients: every line is there once, in each client's order, none torn.
+// GIPC_TEST_MESSAGES says how many messages each of the clients sends.
+func testManyClients(t *testing.T, bin programs) {
+	const clients = 8
+	count := 10_000
+	if s := os.Getenv("GIPC_TEST_MESSAGES"); s != "" {
+		var err error
+		if count, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// In memory: O_SYNC to a disk would measure the disk.
+	log := "/dev/shm/log"
+	defer os.Remove(log)
+	logger := startLogger(t, bin, log)
+
+	var results [clients]result
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			results[c] = try(strings.Join(numbered(c, count), "\n")+"\n", bin.path("client"))
+		})
+	}
+	wg.Wait()
+	interrupt(t, logger)
+	byPID := make(map[string][]string)
+	for _, line := range logLines(t, log) {
+		pid, _, _ := strings.Cut(line, ":")
+		byPID[pid] = append(byPID[pid], line)
+	}
+	for c, r := range results {
+		if r.err != nil {
+			t.Errorf("client %d: %v: %s", c, r.err, r.stderr)
+		}
+		pid := strconv.Itoa(r.pid)
+		wantMessages(t, byPID[pid], r.pid, numbered(c, count))
+		delete(byPID, pid)
+	}
+	for pid, lines := range byPID {
+		t.Errorf("%d lines are of nobody (%s), such as %q", len(lines), pid, lines[0])
+	}
+}
+
+// numbered returns messages of changing length, which another one would show in.
+func numbered(client, count int) []string {
+	m := make([]string, count)
+	for i := range m {
+		m[i] = fmt.Sprintf("client %d message %d %s", client, i, strings.Repeat(string(rune('a'+client)), i%120))
+	}
+	return m
+}
+
+func testLoggerRefuses(t *testing.T, bin programs) {
+	refuses(t, "is the logger running?", bin.path("client"))
+	log := filepath.Join(t.TempDir(), "log")
+	logger := startLogger(t, bin, log)
+	refuses(t, "another logger runs", bin.path("logger"), "-log", log)
+	// The one that was refused has taken nothing away.
+	r := run(t, "still there\n", bin.path("client"))
+	interrupt(t, logger)
+	wantMessages(t, logLines(t, log), r.pid, []string{"still there"})
+
+	// A stranger's semaphore stays, and nothing else is left.
+	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	refuses(t, spool.Waiting, bin.path("logger"), "-log", log)
+	if err := posix.UnlinkSemaphore(spool.Waiting); err != nil {
+		t.Errorf("the stranger's semaphore: %v", err)
+	}
+	wantNothingLeft(t)
+}
+
+// testDamage: an index that a client has spoilt is an error, not a crash.
+func testDamage(t *testing.T, bin programs) {
+	startLogger(t, bin, filepath.Join(t.TempDir(), "log")).Kill()
+	defer removeLogger(t)
+	obj, err := posix.OpenObject(spool.Memory, posix.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer obj.Close()
+	mem, err := obj.Map(posix.MapOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Unmap()
+	shared, err := posix.View[spool.Shared](mem, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.Fill = spool.Slots
+	r := try("hello\n", bin.path("client"))
+	if r.err == nil || !strings.Contains(r.stderr, "is damaged") {
+		t.Errorf("got error %v and %q, want one that says that the memory is damaged", r.err, r.stderr)
+	}
+}
+
+var lineFormat = regexp.MustCompile(`^(\d+): ([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}) (.*)$`)
+
+// wantMessages compares lines of the log with what the process pid has sent.
+func wantMessages(t *testing.T, lines []string, pid int, want []string) {
+	t.Helper()
+	if len(lines) != len(want) {
+		t.Errorf("process %d: %d lines in the log, want %d", pid, len(lines), len(want))
+	}
+	for i := range min(len(lines), len(want)) {
+		m := lineFormat.FindStringSubmatch(lines[i])
+		if m == nil || m[1] != strconv.Itoa(pid) || m[3] != want[i] {
+			t.Fatalf("line %d of process %d: got %q, want %q", i, pid, lines[i], want[i])
+		}
+		at, err := time.ParseInLocation(time.ANSIC, m[2], time.Local)
+		if err != nil || time.Since(at) > time.Hour || time.Since(at) < -time.Minute {
+			t.Fatalf("line %d of process %d: the date of %q is not now (%v)", i, pid, lines[i], err)
+		}
+	}
+}
+
+func logLines(t *testing.T, log string) []string {
+	t.Helper()
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasSuffix(data, []byte("\n")) {
+		t.Errorf("the log does not end with a line: %q", data)
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+}
+
+func countLines(t *testing.T, log string) int {
+	t.Helper()
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(data, []byte("\n"))
+}
+
+func testStrategies(t *testing.T, bin programs) {
+	wantOutput(t, run(t, "", bin.path("strategies")),
+		"semaphore: 2 processes added 50000 each: 100000\n"+
+			"atomics: 2 processes added 50000 each: 100000\n"+
+			"message: 16 bytes through the queue for 1048576 in memory: the text is whole\n")
+}
+
+func testAnonymous(t *testing.T, bin programs) {
+	const want = "child:set memory 1\nparent:memory value 1\n"
+	wantOutput(t, run(t, "", bin.path("anonymous")), want)
+	wantOutput(t, run(t, "", compile(t, "anonymous.cc")), want)
+}
+
+func testMapfile(t *testing.T, bin programs) {
+	path := filepath.Join(t.TempDir(), "number")
+	sendC := compile(t, "mapfile_send.cc", "/tmp/gipc-number", path)
+	receiveC := compile(t, "mapfile_receive.cc", "/tmp/gipc-number", path)
+	send := func() result { return run(t, "", bin.path("mapfile"), "send", path) }
+	receive := func() result { return run(t, "", bin.path("mapfile"), "receive", path) }
+	for _, test := range []struct {
+		name          string
+		send, receive func() result
+	}{
+		{"Go to Go", send, receive},
+		{"C++ to Go", func() result { return run(t, "", sendC) }, receive},
+		{"Go to C++", send, func() result { return run(t, "", receiveC) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := test.send()
+			wantOutput(t, r, fmt.Sprintf("process:%d send:111\n", r.pid))
+			r = test.receive()
+			wantOutput(t, r, fmt.Sprintf("process:%d receive:111\n", r.pid))
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+
+	refuses(t, "no such file", bin.path("mapfile"), "receive", path)
+	if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, "file exists", bin.path("mapfile"), "send", path)
+	refuses(t, "beyond the end", bin.path("mapfile"), "receive", path)
+	if got, err := os.ReadFile(path); err != nil || string(got) != "abc" {
+		t.Errorf("the file that was there holds %q now (%v)", got, err)
+	}
+}
+
+func testMemmap(t *testing.T, bin programs) {
+	const object, semaphore = "/memmap", "/memmap_sem"
+	recvC := compile(t, "memmap_recv.cc")
+	sendC := compile(t, "memmap_send.cc")
+	wantRecv := func(t *testing.T, r result) {
+		t.Helper()
+		wantOutput(t, r, fmt.Sprintf("process:%d recv:yuki...\n", r.pid))
+	}
+	for name, recv := range map[string]func() result{
+		"Go to Go":  func() result { return run(t, "", bin.path("memmap"), "recv") },
+		"Go to C++": func() result { return run(t, "", recvC) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ipctest.Run(t, bin.path("memmap"), "send")
+			if got, want := p.Line(), fmt.Sprintf("process:%d send:yuki...", p.PID()); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			wantRecv(t, recv())
+			p.Wait()
+			wantNothingLeft(t)
+		})
+	}
+	t.Run("C++ to Go", func(t *testing.T) {
+		r := run(t, "", sendC)
+		wantOutput(t, r, fmt.Sprintf("process:%d send:yuki...\n", r.pid))
+		refuses(t, "file exists", bin.path("memmap"), "send")
+		wantRecv(t, run(t, "", bin.path("memmap"), "recv"))
+		// They are not ours, so they are still there.
+		if err := errors.Join(posix.UnlinkObject(object), posix.UnlinkSemaphore(semaphore)); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("interrupt", func(t *testing.T) {
+		p := ipctest.Run(t, bin.path("memmap"), "send")
+		p.Line()
+		interrupt(t, p)
+		wantNothingLeft(t)
+	})
+	refuses(t, "start the sender first", bin.path("memmap"), "recv")
+}
+
+func testSysv(t *testing.T, bin programs) {
+	refuses(t, "start the writer first", bin.path("sysv"), "read")
+	write := func(text string) *ipctest.Process {
+		t.Helper()
+		p := ipctest.Run(t, bin.path("sysv"), "write", text)
+		if got, want := p.Line(), "waiting for a reader"; got != want {
+			t.Errorf("the writer says %q, want %q", got, want)
+		}
+		return p
+	}
+	p := write("good morning")
+	refuses(t, "file exists", bin.path("sysv"), "write", "good night")
+	wantOutput(t, run(t, "", bin.path("sysv"), "read"), "You wrote: good morning\n")
+	p.Wait()
+	interrupt(t, write("unread")) // that nothing is left TestMain makes sure of
+	refuses(t, "bounds", bin.path("sysv"), "write", strings.Repeat("x", 4097))
+}
+
+func testParentChild(t *testing.T, bin programs) {
+	const want = "child wrote 0xdbeebee\n"
+	wantOutput(t, run(t, "", bin.path("parentchild")), want)
+	wantNothingLeft(t)
+	wantOutput(t, run(t, "", compile(t, "parentchild.c")), want)
+
+	stranger, err := posix.CreateObject("sample", 3, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	refuses(t, "file exists", bin.path("parentchild"))
+	if size, err := stranger.Size(); err != nil || size != 3 {
+		t.Errorf("the stranger's object has %d bytes now, want 3 (%v)", size, err)
+	}
+	if err := posix.UnlinkObject("sample"); err != nil {
+		t.Errorf("the stranger's object: %v", err)
+	}
+}
+
+func testRace(t *testing.T, bin programs) {
+	var written, read, torn int
+	r := run(t, "", bin.path("race"), "-for", "500ms")
+	if _, err := fmt.Sscanf(r.stdout, "as printed: %d texts written, %d read, %d of them torn\n", &written, &read, &torn); err != nil {
+		t.Fatalf("got %q: %v", r.stdout, err)
+	}
+	if torn == 0 {
+		t.Errorf("got %q, want torn texts: nothing keeps sender and receiver apart", r.stdout)
+	}
+	r = run(t, "", bin.path("race"), "-for", "500ms", "-mended")
+	if _, err := fmt.Sscanf(r.stdout, "mended: %d texts written, %d read, %d of them torn\n", &written, &read, &torn); err != nil {
+		t.Fatalf("got %q: %v", r.stdout, err)
+	}
+	if written == 0 || read != written || torn != 0 {
+		t.Errorf("got %q, want all read and none torn", r.stdout)
+	}
+	p := ipctest.Run(t, bin.path("race"), "-for", "1h", "-mended")
+	waitForAttached(t, p.PID())
+	interrupt(t, p) // that nothing is left TestMain makes sure of
+}
+
+// waitForAttached waits until the race is on: two processes have its segment.
+func waitForAttached(t *testing.T, maker int) {
+	t.Helper()
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for info, err := range sysv.Segments() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.CreatorPID == maker && info.Attached == 2 {
+				return
+			}
+		}
+	}
+	t.Fatal("sender and receiver did not meet")
+}

@@ -1,0 +1,52 @@
+// Package spool is what the logger and its clients have to agree on: names and the
+// layout of the memory. C programs that declare the same share it with them.
+package spool
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// The names of the objects.
+const (
+	Memory  = "/posix-shared-mem-example"
+	Mutex   = "/sem-mutex"        // 1 if no client is filling a slot
+	Free    = "/sem-buffer-count" // counts the slots that may be filled
+	Waiting = "/sem-spool-signal" // counts the slots that wait to be logged
+)
+
+// Slots is how many messages may wait.
+const Slots = 10
+
+// A Slot holds a line of text that ends with a zero byte.
+type Slot [256]byte
+
+// Shared is the memory. Slots are filled and logged in turn.
+type Shared struct {
+	Slots  [Slots]Slot
+	Fill   int32 // the slot that is filled next; belongs to who has the mutex
+	Logged int32 // the slot that is logged next; belongs to the logger
+}
+
+// Next returns the slot that index says and moves index on. Somebody else has
+// written the index, so it is not to be trusted.
+func (s *Shared) Next(index *int32) (*Slot, error) {
+	i := *index
+	if i < 0 || i >= Slots {
+		return nil, fmt.Errorf("%s is damaged: there is no slot %d", Memory, i)
+	}
+	*index = (i + 1) % Slots
+	return &s.Slots[i], nil
+}
+
+// Text returns a copy of the text, up to the zero byte or the end of the slot.
+func (s *Slot) Text() []byte {
+	text, _, _ := bytes.Cut(s[:], []byte{0})
+	return bytes.Clone(text)
+}
+
+// SetText puts as much of text into the slot as fits, and the zero byte.
+func (s *Slot) SetText(text string) {
+	n := copy(s[:len(s)-1], text)
+	s[n] = 0
+}

@@ -1,0 +1,115 @@
+// Logger writes the messages of any number of clients to a log file. It is the
+// server of the QNX document; C clients that are built from there find it as well.
+//
+// In one terminal, until Ctrl-C:
+//
+//	$ go run ./examples/logger
+//	logging to /tmp/example.log
+//
+// In others:
+//
+//	$ go run ./examples/client
+//	Please type a message: Hello World!
+//
+// and then
+//
+//	$ cat /tmp/example.log
+//	2785: Fri Dec 17 02:02:11 2021 Hello World!
+//
+// Where it differs from the document: it makes the mutex last and whole, so that no
+// client finds half of the objects; it refuses to share them with another logger,
+// which would reset the slots under its clients; and it takes them away at the end.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+	"unsafe"
+
+	"github.com/sysvipc/gipc/examples/internal/spool"
+	"github.com/sysvipc/gipc/posix"
+)
+
+func main() {
+	path := flag.String("log", "/tmp/example.log", "append to this `file`")
+	flag.Parse()
+	if err := run(*path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w: another logger runs, or one was killed (then remove what it left from /dev/shm)", err)
+		}
+		fmt.Fprintln(os.Stderr, "logger:", err)
+		os.Exit(1)
+	}
+}
+
+func run(path string) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_SYNC, 0o666)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+
+	obj, err := posix.CreateObject(spool.Memory, int64(unsafe.Sizeof(spool.Shared{})), posix.ObjectOptions{Mode: 0o660, Exclusive: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, posix.UnlinkObject(spool.Memory)) }()
+	mem, err := obj.Map(posix.MapOptions{})
+	obj.Close() // the mapping stays
+	if err != nil {
+		return err
+	}
+	defer mem.Unmap()
+	shared, err := posix.View[spool.Shared](mem, 0)
+	if err != nil {
+		return err
+	}
+
+	options := posix.SemaphoreOptions{Mode: 0o660, Exclusive: true}
+	free, err := posix.CreateSemaphore(spool.Free, spool.Slots, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, posix.UnlinkSemaphore(spool.Free)) }()
+	waiting, err := posix.CreateSemaphore(spool.Waiting, 0, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, posix.UnlinkSemaphore(spool.Waiting)) }()
+	// Clients look for the mutex first. It is there when all the rest is.
+	if _, err := posix.CreateSemaphore(spool.Mutex, 1, options); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, posix.UnlinkSemaphore(spool.Mutex)) }()
+
+	fmt.Println("logging to", path)
+	for {
+		// P takes what is there before it looks at ctx, so nothing is left behind.
+		switch err := waiting.P(ctx); {
+		case errors.Is(err, context.Canceled):
+			return nil
+		case err != nil:
+			return err
+		}
+		slot, err := shared.Next(&shared.Logged)
+		if err != nil {
+			return err
+		}
+		text := slot.Text()
+		// The text is copied: the slot can be filled again while we write.
+		if err := free.V(); err != nil {
+			return err
+		}
+		if _, err := log.Write(text); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,88 @@
+// Parentchild lets a child write into a shared-memory object of its parent.
+//
+//	$ go run ./examples/parentchild
+//	child wrote 0xdbeebee
+//
+// The C program inherits the mapping through fork. Here the child is a new program
+// and maps the object again, which it finds by its name. Where it differs from the
+// document: an object of that name that is there already is neither emptied nor
+// removed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/sysvipc/gipc/posix"
+)
+
+const object = "sample"
+
+func main() {
+	run := parent
+	if len(os.Args) == 2 && os.Args[1] == "child" {
+		run = child
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "parentchild:", err)
+		os.Exit(1)
+	}
+}
+
+func parent() (err error) {
+	// Ctrl-C ends the child, and then the parent in good order.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	obj, err := posix.CreateObject(object, int64(os.Getpagesize()), posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, posix.UnlinkObject(object)) }()
+	mem, err := obj.Map(posix.MapOptions{})
+	obj.Close() // the mapping stays
+	if err != nil {
+		return err
+	}
+	defer mem.Unmap()
+	word, err := posix.View[uint](mem, 0) // u_long
+	if err != nil {
+		return err
+	}
+
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "child")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	fmt.Printf("child wrote %#x\n", *word)
+	return nil
+}
+
+func child() error {
+	obj, err := posix.OpenObject(object, posix.ReadWrite)
+	if err != nil {
+		return err
+	}
+	defer obj.Close()
+	mem, err := obj.Map(posix.MapOptions{})
+	if err != nil {
+		return err
+	}
+	defer mem.Unmap()
+	word, err := posix.View[uint](mem, 0)
+	if err != nil {
+		return err
+	}
+	*word = 0xdbeebee
+	return nil
+}

@@ -1,0 +1,173 @@
+package integration_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A completion is a command line up to the cursor, and what a shell has to offer.
+type completion struct {
+	line string
+	want []string // whole words, of all that are offered
+	not  []string // what must not be among them
+}
+
+func completions() []completion {
+	return []completion{
+		{"gipcs ", []string{"ls", "show", "rm", "restore", "limits", "ns", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
+		{"gipcs li", []string{"limits", "link"}, []string{"ls"}},
+		{"gipcs rm", []string{"rm"}, []string{"shm:0"}},
+		{"gipcs ls --so", []string{"--sort"}, []string{"--json"}},
+		{"gipcs rm --dr", []string{"--dry-run"}, nil},
+		{"gipcs rm ", []string{"shm:0", "sem:0", "msg:0"}, []string{"ls"}},
+		{"gipcs rm s", []string{"shm:0", "sem:0"}, []string{"msg:0"}},
+		{"gipcs rm shm:", []string{"shm:0"}, []string{"sem:0"}},
+		{"gipcs rm sem:0 shm:0", []string{"shm:0"}, nil},
+		{"gipcs rm  sem:0 shm:", []string{"shm:0"}, []string{"sem:0"}},
+		{"gipcs rm --dry-run ", []string{"shm:0", "sem:0", "msg:0"}, []string{"--dry-run"}},
+		{"gipcs rm --dry-run sem:", []string{"sem:0"}, nil},
+		{"gipcs rm --log ", []string{"file"}, []string{"shm:0"}},
+		{"gipcs rm -m ", nil, []string{"shm:0"}},
+		{"gipcs show msg:", []string{"msg:0"}, []string{"shm:0"}},
+		{"gipcs completion ", []string{"bash", "zsh", "fish"}, nil},
+		{"gshm st", []string{"stat"}, []string{"set"}},
+		// What stands behind a -- might be run.
+		{"gshm attach 0 -- ./run ", []string{"file"}, []string{"shm:0"}},
+	}
+}
+
+// Each shell completes $LINE by the key that inserts all completions, or prints them,
+// and leaves the result in the file $RESULT. No line is ever run.
+const (
+	bashCompletes = `
+source <(gipcs completion bash)
+source <(gshm completion bash)
+bind -x '"\C-t": printf "%s" "$READLINE_LINE" >"$RESULT"'
+bind '"\C-xa": insert-completions'
+`
+	fishCompletes = `
+gipcs completion fish | source
+gshm completion fish | source
+complete -C "$LINE" >$RESULT
+`
+	zshCompletes = `
+zmodload zsh/zpty
+zpty z 'zsh -f -i'
+zpty -w z 'autoload -U compinit && compinit -u -D
+source <(gipcs completion zsh)
+source <(gshm completion zsh)
+zstyle ":completion:all:*" completer _all_matches _complete
+zstyle ":completion:all:*" insert true
+zle -C all complete-word _generic
+tell() { print -rn -- "$BUFFER" >$RESULT.new; mv $RESULT.new $RESULT; BUFFER=exit; zle accept-line }
+zle -N tell
+bindkey "^Xa" all "^T" tell
+: >$RESULT.ready'
+while [[ ! -e $RESULT.ready ]]; do zpty -r z echoed; done
+zpty -w -n z "$LINE"$'\x18a\x14'
+while zpty -r z echoed; do :; done
+`
+)
+
+func TestCompletionInBash(t *testing.T) {
+	testCompletion(t, "bash", func(line string) *exec.Cmd {
+		cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
+		cmd.Stdin = strings.NewReader(bashCompletes + line + "\x18a\x14\x15\nexit\n")
+		return cmd
+	})
+}
+
+// TestCompletionInBashWithPackage has what the package bash-completion brings, as most
+// systems do.
+func TestCompletionInBashWithPackage(t *testing.T) {
+	const functions = "/usr/share/bash-completion/bash_completion"
+	if _, err := os.Stat(functions); err != nil {
+		t.Skip("needs the package bash-completion")
+	}
+	testCompletion(t, "bash", func(line string) *exec.Cmd {
+		cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
+		cmd.Stdin = strings.NewReader("source " + functions + bashCompletes + line + "\x18a\x14\x15\nexit\n")
+		return cmd
+	})
+}
+
+func TestCompletionInZsh(t *testing.T) {
+	testCompletion(t, "zsh", func(string) *exec.Cmd { return exec.Command("zsh", "-f", "-c", zshCompletes) })
+}
+
+func TestCompletionInFish(t *testing.T) {
+	testCompletion(t, "fish", func(string) *exec.Cmd { return exec.Command("fish", "--no-config", "-c", fishCompletes) })
+}
+
+// testCompletion asks a shell for what completes each line.
+func testCompletion(t *testing.T, shell string, start func(line string) *exec.Cmd) {
+	if _, err := exec.LookPath(shell); err != nil {
+		t.Skip("needs " + shell)
+	}
+	inNamespace(t)
+	oneOfEach(t)
+	path := "PATH=" + install(t, "gipcs", "gshm") + string(os.PathListSeparator) + os.Getenv("PATH")
+	before := objects(t.Fatal)
+	for _, test := range completions() {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, "file"), "")
+		writeFile(t, filepath.Join(dir, "run"), "#!/bin/sh\n: >was_run\n")
+		result := filepath.Join(t.TempDir(), "result")
+		cmd := start(test.line)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), path, "HOME="+dir, "TERM=dumb", "HISTFILE=", "GORACE=atexit_sleep_ms=0", "LINE="+test.line, "RESULT="+result)
+		said, err := cmd.CombinedOutput()
+		text, errRead := os.ReadFile(result)
+		if errRead != nil {
+			t.Fatalf("%s: %v, %v: %s", test.line, err, errRead, said)
+		}
+		got := strings.Fields(string(text))
+		for _, want := range test.want {
+			if !slices.Contains(got, want) {
+				t.Errorf("%q becomes %q; it lacks %s", test.line, text, want)
+			}
+		}
+		offered := strings.TrimPrefix(string(text), test.line)
+		for _, unwanted := range test.not {
+			if slices.Contains(strings.Fields(offered), unwanted) {
+				t.Errorf("%q becomes %q, with %s", test.line, text, unwanted)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, "was_run")); err == nil {
+			t.Errorf("%q ran the command in it", test.line)
+		}
+	}
+	if after := objects(t.Fatal); !slices.Equal(before, after) {
+		t.Errorf("completing changed the objects from\n%q to\n%q", before, after)
+	}
+}
+
+// oneOfEach makes a segment, a set and a queue that last until the test ends; each
+// has the identifier 0, as the first in its namespace.
+func oneOfEach(t *testing.T) {
+	t.Helper()
+	segment, err := sysv.CreateSegment(0x4e545030, 4096, sysv.SegmentOptions{Mode: 0o644, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = segment.Remove() })
+	set, err := sysv.CreateSet(0x4d2, 2, sysv.SetOptions{Mode: 0o644, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = set.Remove() })
+	queue, err := sysv.CreateQueue(0x4d3, sysv.QueueOptions{Mode: 0o644, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = queue.Remove() })
+	if segment != 0 || set != 0 || queue != 0 {
+		t.Fatalf("the first objects are shm:%d sem:%d msg:%d", segment, set, queue)
+	}
+}

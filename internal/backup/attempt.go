@@ -1,0 +1,106 @@
+package backup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+)
+
+// An attempt is the note of a Restore: where and when it began to make an object, and
+// its identifier as soon as it was made, -1 before.
+type attempt struct {
+	Where string    `json:"where"`
+	Began time.Time `json:"began"`
+	ID    int       `json:"id"`
+}
+
+// clockSlack is how much the kernel's clock of whole seconds may be behind.
+const clockSlack = 2 * time.Second
+
+// note writes the note. It need not be on disk: no object outlives the system.
+func (s *Store) note(e *Entry, id int) error {
+	place, err := where()
+	if err != nil {
+		return err
+	}
+	content, err := json.Marshal(attempt{place, time.Now(), id})
+	if err != nil {
+		return err
+	}
+	return s.replace(e.name()+attemptSuffix, func(f *os.File) error {
+		_, err := f.Write(content)
+		return err
+	})
+}
+
+// where returns what an IPC namespace is known by for as long as it exists.
+func where() (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	namespace, err := os.Readlink("/proc/thread-self/ns/ipc")
+	return strings.TrimSpace(string(boot)) + " " + namespace, err
+}
+
+// lastAttempt returns the note of an earlier Restore in this namespace, nil if there
+// is none.
+func (s *Store) lastAttempt(e *Entry) (*attempt, error) {
+	content, err := s.readFile(e.name() + attemptSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a := &attempt{}
+	if err := json.Unmarshal(content, a); err != nil {
+		return nil, fmt.Errorf("%s/%s%s is damaged: %w", s.dir, e.name(), attemptSuffix, err)
+	}
+	here, err := where()
+	if err != nil || a.Where != here {
+		return nil, err
+	}
+	return a, nil
+}
+
+// settle looks for an object that is there already, and removes what a Restore that
+// was killed left half made.
+func (s *Store) settle(e *Entry) (id int, there bool, err error) {
+	if o, err := stat(e.kind(), e.ID); err == nil && o.isSaved(e) {
+		return o.id, true, nil
+	}
+	a, err := s.lastAttempt(e)
+	if a == nil || err != nil {
+		return -1, false, err
+	}
+	for o, err := range objects(e.kind()) {
+		if err != nil {
+			return -1, false, err
+		}
+		if !o.isOf(e, a) || a.ID >= 0 && a.ID != o.id {
+			continue
+		}
+		switch {
+		case o.Mode == unready(e):
+			return -1, false, remove(o.kind, o.id)
+		case a.ID >= 0: // before, it was not finished for certain
+			return o.id, true, nil
+		}
+	}
+	return -1, false, nil
+}
+
+// isSaved tells whether the object is the one that was saved.
+func (o *object) isSaved(e *Entry) bool {
+	return o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.ctime.Unix() == e.CTime && o.size == e.size()
+}
+
+// isOf tells whether the object can be what an attempt made.
+func (o *object) isOf(e *Entry, a *attempt) bool {
+	return o.Key == e.key() && o.CUID == uint32(os.Geteuid()) && o.size == e.size() && !o.ctime.Before(a.Began.Add(-clockSlack))
+}

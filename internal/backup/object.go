@@ -1,0 +1,91 @@
+package backup
+
+import (
+	"iter"
+	"time"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// An object is what all kinds have in common.
+type object struct {
+	kind sysv.Kind
+	id   int
+	sysv.Perm
+	ctime time.Time
+	size  int64 // bytes of a segment, semaphores of a set
+}
+
+func ofSegment(i *sysv.SegmentInfo) *object {
+	return &object{sysv.Shm, i.ID, i.Perm, i.CTime, i.Size}
+}
+
+func ofSet(i *sysv.SetInfo) *object {
+	return &object{sysv.Sem, i.ID, i.Perm, i.CTime, int64(i.NSems)}
+}
+
+func ofQueue(i *sysv.QueueInfo) *object {
+	return &object{sysv.Msg, i.ID, i.Perm, i.CTime, 0}
+}
+
+// objects yields all objects of a kind.
+func objects(kind sysv.Kind) iter.Seq2[*object, error] {
+	switch kind {
+	case sysv.Shm:
+		return as(sysv.Segments(), ofSegment)
+	case sysv.Sem:
+		return as(sysv.Sets(), ofSet)
+	default:
+		return as(sysv.Queues(), ofQueue)
+	}
+}
+
+func as[Info any](infos iter.Seq2[Info, error], of func(*Info) *object) iter.Seq2[*object, error] {
+	return func(yield func(*object, error) bool) {
+		for info, err := range infos {
+			if !yield(of(&info), err) {
+				return
+			}
+		}
+	}
+}
+
+// stat returns the object that has an identifier.
+func stat(kind sysv.Kind, id int) (*object, error) {
+	switch kind {
+	case sysv.Shm:
+		i, err := sysv.Segment(id).Stat()
+		return ofSegment(&i), err
+	case sysv.Sem:
+		i, err := sysv.Set(id).Stat()
+		return ofSet(&i), err
+	default:
+		i, err := sysv.Queue(id).Stat()
+		return ofQueue(&i), err
+	}
+}
+
+// statPlace returns the object at the place in the kernel's table that an identifier
+// has; the kernel leaves the rest of the identifier out of account.
+func statPlace(kind sysv.Kind, id int) (err error) {
+	switch kind {
+	case sysv.Shm:
+		_, err = sysv.ShmStatAny(id)
+	case sysv.Sem:
+		_, err = sysv.SemStatAny(id)
+	default:
+		_, err = sysv.MsgStatAny(id)
+	}
+	return err
+}
+
+func remove(kind sysv.Kind, id int) error {
+	switch kind {
+	case sysv.Shm:
+		return sysv.Segment(id).Remove()
+	case sysv.Sem:
+		return sysv.Set(id).Remove()
+	default:
+		return sysv.Queue(id).Remove()
+	}
+}
