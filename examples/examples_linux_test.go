@@ -485,7 +485,7 @@ func testSysv(t *testing.T, bin programs) {
 	wantOutput(t, run(t, "", bin.path("sysv"), "read"), "You wrote: good morning\n")
 	p.Wait()
 	interrupt(t, write("unread")) // that nothing is left TestMain makes sure of
-	refuses(t, "bounds", bin.path("sysv"), "write", strings.Repeat("x", 4097))
+	refuses(t, "beyond the end", bin.path("sysv"), "write", strings.Repeat("x", 4097))
 }
 
 func testParentChild(t *testing.T, bin programs) {
@@ -524,9 +524,56 @@ func testRace(t *testing.T, bin programs) {
 	if written == 0 || read != written || torn != 0 {
 		t.Errorf("got %q, want all read and none torn", r.stdout)
 	}
+	testRaceAsPrinted(t)
 	p := ipctest.Run(t, bin.path("race"), "-for", "1h", "-mended")
 	waitForAttached(t, p.PID())
 	interrupt(t, p) // that nothing is left TestMain makes sure of
+}
+
+// testRaceAsPrinted runs the programs of the document themselves.
+func testRaceAsPrinted(t *testing.T) {
+	sender := ipctest.Run(t, compile(t, "race_sender.c"))
+	// What it prints would stay in its buffer.
+	receiverC := compile(t, "race_receiver.c", "sleep(1)", "fflush(stdout); sleep(1)")
+	sender.Tell("hello")
+	seg := waitForText(t, 123, "hello")
+	receiver := ipctest.Run(t, receiverC)
+	if got := receiver.Line(); got != "hello" {
+		t.Errorf("the C receiver prints %q, want %q", got, "hello")
+	}
+	sender.Tell("end")
+	sender.Wait()
+	receiver.Wait()
+	if err := seg.Remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+// waitForText waits until somebody has written text into the segment under key.
+func waitForText(t *testing.T, key sysv.Key, text string) sysv.Segment {
+	t.Helper()
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		seg, err := sysv.OpenSegment(key)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		mem, err := seg.Attach(sysv.AttachOptions{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := bytes.HasPrefix(mem.Bytes(), []byte(text))
+		if err := mem.Detach(); err != nil {
+			t.Fatal(err)
+		}
+		if found {
+			return seg
+		}
+	}
+	t.Fatalf("nobody has written %q", text)
+	return 0
 }
 
 // waitForAttached waits until the race is on: two processes have its segment.
@@ -537,7 +584,7 @@ func waitForAttached(t *testing.T, maker int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if info.CreatorPID == maker && info.Attached == 2 {
+			if info.CPID == maker && info.NAttch == 2 {
 				return
 			}
 		}

@@ -167,7 +167,7 @@ func TestBarrierCancelStorm(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d waits cancelled", cancelled.Load())
-	if cancelled.Load() == 0 {
+	if cancelled.Load() == 0 && !testing.Short() {
 		t.Error("no wait was cancelled")
 	}
 	if lasts.Load() != rounds || counted.Load() != rounds*parties {

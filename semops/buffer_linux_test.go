@@ -208,7 +208,7 @@ func TestBufferKilled(t *testing.T) {
 	}
 	w.checkFault()
 	t.Logf("%d messages, %d seen again", w.page.rounds.Load(), w.page.told.Load())
-	if n := int(w.page.told.Load()); n == 0 || n > kills+2 {
+	if n := int(w.page.told.Load()); n == 0 && !testing.Short() || n > kills+2 {
 		t.Errorf("%d messages were seen again after %d kills; want some", n, kills)
 	}
 	got := w.values()

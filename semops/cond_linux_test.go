@@ -257,7 +257,7 @@ func TestCondBroadcastStorm(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d waits cancelled", cancelled.Load())
-	if cancelled.Load() == 0 {
+	if cancelled.Load() == 0 && !testing.Short() {
 		t.Error("no wait was cancelled")
 	}
 }

@@ -247,7 +247,7 @@ func TestMutexStorm(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d locks, %d waits cancelled", want, cancelled)
-	if cancelled == 0 {
+	if cancelled == 0 && !testing.Short() {
 		t.Error("no wait was cancelled")
 	}
 	if w.page.plain != int64(want) {
@@ -287,7 +287,7 @@ func TestMutexKilled(t *testing.T) {
 	w.checkFault()
 	told := int(w.page.told.Load())
 	t.Logf("%d rounds inside, told %d times that an owner died, of which %d were seen to die inside", w.page.rounds.Load(), told, diedInside)
-	if told == 0 {
+	if told == 0 && !testing.Short() {
 		t.Error("nobody was ever told")
 	}
 	if got := w.values(); !slices.Equal(got, semops.MutexValues()) {

@@ -290,7 +290,7 @@ func TestRWMutexKilled(t *testing.T) {
 	}
 	w.checkFault()
 	t.Logf("%d writes, %d reads, told %d times", w.page.rounds.Load(), w.page.readers.Load(), w.page.told.Load())
-	if w.page.told.Load() == 0 || w.page.readers.Load() == 0 {
+	if !testing.Short() && (w.page.told.Load() == 0 || w.page.readers.Load() == 0) {
 		t.Error("nobody was told, or nobody read")
 	}
 	got := w.values()

@@ -86,7 +86,7 @@ func holdingRow(h limits.Holding) ([]render.Cell, error) {
 		mark = render.Text("high").Warn()
 	}
 	return []render.Cell{
-		render.Text(h.Name), render.Text(h.About), render.Uint(h.Value), render.Uint(h.Use), render.Float(100*h.Share(), 1), mark,
+		render.Text(h.Name), render.Text(h.About), render.Uint(h.Value), render.Uint(h.Use), percentage(h.Share()), mark,
 		render.Uint(h.Orphaned), textOrNone(h.FreeCommand()), textOrNone(raise),
 		holders(h.Owners, h.Use), holders(h.Programs, h.Use),
 	}, nil
@@ -103,7 +103,7 @@ func holders(list []limits.Holder, use uint64) render.Cell {
 	rows := make([][]render.Cell, len(list))
 	for i, h := range list {
 		rows[i] = []render.Cell{
-			render.Text(h.Name), render.Uint(h.Amount), render.Float(100*float64(h.Amount)/float64(max(use, 1)), 1), render.Uint(h.Orphaned),
+			render.Text(h.Name), render.Uint(h.Amount), percentage(float64(h.Amount) / float64(max(use, 1))), render.Uint(h.Orphaned),
 		}
 	}
 	return render.Objects([]render.Column{

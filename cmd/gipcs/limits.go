@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -112,7 +113,8 @@ func countSelected(all []limits.Limit, s selection.Selection, hiddenIdle bool) e
 
 func above(all []limits.Limit, percent float64) (high []limits.Limit) {
 	for _, l := range all {
-		if l.Counted && 100*l.Share() > percent {
+		// What is full is above everything, 100 too.
+		if l.Counted && (100*l.Share() > percent || l.Use >= l.Value) {
 			high = append(high, l)
 		}
 	}
@@ -137,7 +139,7 @@ func limitRows(all []limits.Limit) iter.Seq[[]render.Cell] {
 		for _, l := range all {
 			use, percent, mark, sysctl := render.Unknown(), render.Unknown(), render.Unknown(), render.Unknown()
 			if l.Counted {
-				use, percent = render.Uint(l.Use), render.Float(100*l.Share(), 1)
+				use, percent = render.Uint(l.Use), percentage(l.Share())
 				if 100*l.Share() >= warnFrom {
 					percent, mark = percent.Warn(), render.Text("high").Warn()
 				}
@@ -154,3 +156,6 @@ func limitRows(all []limits.Limit) iter.Seq[[]render.Cell] {
 		}
 	}
 }
+
+// percentage shows a share in percent, with one decimal in every format.
+func percentage(share float64) render.Cell { return render.Float(math.Round(1000*share)/10, 1) }

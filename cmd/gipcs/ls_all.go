@@ -56,7 +56,7 @@ func reportHidden(c *cli.Context, closed, all, hidden int) {
 		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces may not be entered; it takes CAP_SYS_ADMIN\n", c.App.Name, closed, all)
 	}
 	if hidden > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: in which namespaces %d processes are may not be known\n", c.App.Name, hidden)
+		fmt.Fprintf(c.App.ErrWriter, "%s: processes whose namespace may not be known: %d\n", c.App.Name, hidden)
 	}
 }
 

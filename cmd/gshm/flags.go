@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -30,9 +31,9 @@ func findSegment(arg string) (sysv.Segment, error) {
 	return r.Segment()
 }
 
-// parseRef reads a REF of a segment.
+// parseRef reads a REF of a segment. The kind in front, as gipcs prints it, may stay.
 func parseRef(arg string) (ref.Ref, error) {
-	r, err := ref.Parse(arg)
+	r, err := ref.Parse(strings.TrimPrefix(arg, "shm:"))
 	if err == nil && r.Form == ref.ByName {
 		err = fmt.Errorf("%q is the name of a POSIX object; gshm works with System V segments", arg)
 	}

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,7 +31,7 @@ func main() {
 	}
 }
 
-func parent() error {
+func parent() (err error) {
 	obj, err := posix.CreateMemfd("anonymous", 4, posix.MemfdOptions{})
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func parent() error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	value, err := posix.View[int32](mem, 0)
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func parent() error {
 	return nil
 }
 
-func child(descriptor string) error {
+func child(descriptor string) (err error) {
 	fd, err := strconv.Atoi(descriptor)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func child(descriptor string) error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	value, err := posix.View[int32](mem, 0)
 	if err != nil {
 		return err

@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-func run() error {
+func run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	mutex, err := posix.OpenSemaphore(spool.Mutex)
@@ -61,7 +61,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	shared, err := posix.View[spool.Shared](mem, 0)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func run(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	shared, err := posix.View[spool.Shared](mem, 0)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func send(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	number, err := posix.View[int32](mem, 0)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func send(path string) (err error) {
 	return nil
 }
 
-func receive(path string) error {
+func receive(path string) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func receive(path string) error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	number, err := posix.View[int32](mem, 0)
 	if err != nil {
 		return err

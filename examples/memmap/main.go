@@ -66,7 +66,7 @@ func send(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	ready, err := posix.CreateSemaphore(semaphore, 0, posix.SemaphoreOptions{Mode: 0o666, Exclusive: true})
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func taken(ctx context.Context, ready *posix.Semaphore) error {
 	}
 }
 
-func recv(ctx context.Context) error {
+func recv(ctx context.Context) (err error) {
 	obj, err := posix.OpenObject(object, posix.ReadOnly)
 	if err != nil {
 		return fmt.Errorf("%w (start the sender first)", err)
@@ -120,7 +120,7 @@ func recv(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	buf := make([]byte, mem.Len())
 	if _, err := mem.ReadAt(buf, 0); err != nil {
 		return err

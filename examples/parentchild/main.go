@@ -49,7 +49,7 @@ func parent() (err error) {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	word, err := posix.View[uint](mem, 0) // u_long
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func parent() (err error) {
 	return nil
 }
 
-func child() error {
+func child() (err error) {
 	obj, err := posix.OpenObject(object, posix.ReadWrite)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func child() error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	word, err := posix.View[uint](mem, 0)
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (l link) send(ctx context.Context, duration time.Duration) (written int, er
 	if err != nil {
 		return 0, err
 	}
-	defer mem.Detach()
+	defer func() { err = errors.Join(err, mem.Detach()) }()
 	text := mem.Bytes()[:textSize]
 	for until := time.Now().Add(duration); time.Now().Before(until); written++ {
 		if err := l.take(ctx, free); err != nil {
@@ -153,7 +153,7 @@ func (l link) receive(ctx context.Context) (read, torn int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer mem.Detach()
+	defer func() { err = errors.Join(err, mem.Detach()) }()
 	text := make([]byte, textSize)
 	for {
 		if err := l.take(ctx, full); err != nil {

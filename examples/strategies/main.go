@@ -75,7 +75,7 @@ func parent(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	lock, err := posix.InitSemaphore(mem, 0, 1)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func parent(ctx context.Context) (err error) {
 }
 
 // child does the same additions, and sends the large message.
-func child(ctx context.Context, name, descriptor string) error {
+func child(ctx context.Context, name, descriptor string) (err error) {
 	fd, err := strconv.Atoi(descriptor)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func child(ctx context.Context, name, descriptor string) error {
 	if err != nil {
 		return err
 	}
-	defer mem.Unmap()
+	defer func() { err = errors.Join(err, mem.Unmap()) }()
 	lock, err := posix.SemaphoreAt(mem, 0)
 	if err != nil {
 		return err

@@ -23,10 +23,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-const (
-	key  sysv.Key = 0x67697063 // of both: segments and semaphore sets have keys of their own
-	size          = 4096
-)
+// The key of both objects: segments and semaphore sets have keys of their own.
+const key sysv.Key = 0x67697063
+
+const size = 4096
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -58,7 +58,7 @@ func write(ctx context.Context, text string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer mem.Detach()
+	defer func() { err = errors.Join(err, mem.Detach()) }()
 	set, err := sysv.CreateSet(key, 1, sysv.SetOptions{Mode: 0o600, Exclusive: true})
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func write(ctx context.Context, text string) (err error) {
 	return err
 }
 
-func read(ctx context.Context) error {
+func read(ctx context.Context) (err error) {
 	seg, err := sysv.OpenSegment(key)
 	if err != nil {
 		return fmt.Errorf("%w (start the writer first)", err)
@@ -88,7 +88,7 @@ func read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer mem.Detach()
+	defer func() { err = errors.Join(err, mem.Detach()) }()
 	set, err := sysv.OpenSet(key)
 	if err != nil {
 		return err

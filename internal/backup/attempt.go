@@ -95,9 +95,10 @@ func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 	return -1, false, nil
 }
 
-// isSaved tells whether the object is the one that was saved.
+// isSaved tells whether the object is the one that was saved. One that is half made
+// is not: its mode is another.
 func (o *object) isSaved(e *Entry) bool {
-	return o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.ctime.Unix() == e.CTime && o.size == e.size()
+	return o.Ownership() == e.ownership() && o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.ctime.Unix() == e.CTime && o.size == e.size()
 }
 
 // isOf tells whether the object can be what an attempt made.

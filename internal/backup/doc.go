@@ -22,5 +22,5 @@
 //
 // A kill between choosing an identifier (sysctl kernel.shm_next_id and its like) and
 // making the object leaves that choice to whoever makes an object next. Restoring
-// again takes it back.
+// again spends it.
 package backup

@@ -89,3 +89,18 @@ func remove(kind sysv.Kind, id int) error {
 		return sysv.Queue(id).Remove()
 	}
 }
+
+// createEmpty makes the smallest object of a kind, without a key or a permission.
+func createEmpty(kind sysv.Kind) (int, error) {
+	switch kind {
+	case sysv.Shm:
+		s, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{})
+		return int(s), err
+	case sysv.Sem:
+		s, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{})
+		return int(s), err
+	default:
+		q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{})
+		return int(q), err
+	}
+}

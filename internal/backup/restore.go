@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/sysvipc/gipc/internal/explain"
 	"github.com/sysvipc/gipc/sysv"
@@ -134,24 +135,38 @@ func creation(err error, c *explain.Creation) error {
 	return c
 }
 
-// chooseID asks the kernel to give the next object of the kind this identifier. The
-// function that it returns takes that back, which the kernel does only when it made
-// an object; it also takes back what a process that was killed has left. Without the
-// right to, or where the kernel can't, the object gets another identifier.
+// chooseID asks the kernel to give the next object of the kind this identifier.
+// Without the right to, or where the kernel can't, the object gets another one.
 //
 // A place that is taken is not asked for: the kernel takes the next free one, and
 // behind the last it makes an object that nobody can find.
+//
+// The kernel forgets the choice when it makes an object, and only then: it takes no
+// negative number. So the function that is returned makes one if the choice still
+// stands, be it that making the object failed or that a process was killed before.
 func chooseID(e *Entry) (forget func()) {
-	next, err := os.OpenFile("/proc/sys/kernel/"+e.Kind+"_next_id", os.O_WRONLY, 0)
+	path := "/proc/sys/kernel/" + e.Kind + "_next_id"
+	next, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return func() {}
 	}
+	id := strconv.Itoa(e.ID)
 	if errors.Is(statPlace(e.kind(), e.ID), fs.ErrNotExist) {
-		_, _ = next.WriteString(strconv.Itoa(e.ID)) // if it fails another one will do
+		_, _ = next.WriteString(id) // if it fails another one will do
 	}
+	_ = next.Close()
 	return func() {
-		_, _ = next.WriteAt([]byte("-1"), 0)
-		_ = next.Close()
+		if stands, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(stands)) == id {
+			spend(e.kind())
+		}
+	}
+}
+
+// spend makes an object that nobody can use, and removes it.
+func spend(kind sysv.Kind) {
+	id, err := createEmpty(kind)
+	if err == nil { // else the namespace is full, and nobody makes an object
+		_ = remove(kind, id)
 	}
 }
 

@@ -101,11 +101,13 @@ func (t tally) sorted() []Holder {
 }
 
 // FreeCommand returns the command that removes what is orphaned, "" if nothing is.
+// It spares what is younger than an hour: what a program has just made in a process
+// that ended, for another one to use, looks like an orphan until then.
 func (h Holding) FreeCommand() string {
 	if h.Orphaned == 0 {
 		return ""
 	}
-	return fmt.Sprintf("gipcs rm --orphans --where 'kind == %q' --yes", h.Kind.String())
+	return fmt.Sprintf("gipcs rm --orphans --older-than 1h --where 'kind == %q' --yes", h.Kind.String())
 }
 
 // RaiseCommand returns the command that doubles the limit, "" if none can.

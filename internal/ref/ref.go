@@ -132,7 +132,7 @@ func ParseKind(s string) (sysv.Kind, Ref, error) {
 			return kind, r, err
 		}
 	}
-	return 0, Ref{}, fmt.Errorf("%[1]q does not say which kind of object it means; write shm:%[1]s, sem:%[1]s or msg:%[1]s", s)
+	return 0, Ref{}, fmt.Errorf("%q does not say which kind of object it means; write shm:REF, sem:REF or msg:REF, such as shm:65538", s)
 }
 
 // errPOSIX is what a System V object by a POSIX name comes to.

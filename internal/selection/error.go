@@ -41,6 +41,12 @@ func newError(text string, err error) *Error {
 		return &Error{Message: "it ends too early"}
 	}
 	message := at.Message
+	switch {
+	case strings.HasPrefix(message, "bad number syntax"):
+		return &Error{Message: `a number with a unit is written duration("1h") or size("4K")`, At: at.From + 1, Near: near(text, at.From)}
+	case strings.HasPrefix(message, `unexpected token Operator("=")`):
+		message = "write == to compare"
+	}
 	if i := strings.Index(message, "(mismatched type"); i >= 0 {
 		message = message[:i] + inWords(message[i:])
 	}

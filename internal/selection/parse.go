@@ -30,7 +30,7 @@ func Parse(text string) (*Condition, error) {
 	if err != nil {
 		return nil, newError(text, err)
 	}
-	r := reader{fields: fields}
+	r := reader{fields: fields, text: []rune(text)}
 	ast.Walk(&tree.Node, (*literals)(&r))
 	ast.Walk(&tree.Node, &r)
 	if r.err != nil {
@@ -101,6 +101,7 @@ func number(n int64) any {
 
 // A reader finds out what an expression mentions.
 type reader struct {
+	text      []rune
 	fields    listing.List
 	mentioned listing.List
 	err       *file.Error // the first one
@@ -123,6 +124,9 @@ type literals reader
 func (l *literals) Visit(node *ast.Node) {
 	name, arguments := "", []ast.Node(nil)
 	switch n := (*node).(type) {
+	case *ast.IntegerNode:
+		(*reader)(l).checkOctal(n)
+		return
 	case *ast.BuiltinNode:
 		name, arguments = n.Name, n.Arguments
 	case *ast.CallNode:
@@ -150,6 +154,21 @@ func (l *literals) Visit(node *ast.Node) {
 		return
 	}
 	ast.Patch(node, &ast.ConstantNode{Value: v})
+}
+
+// checkOctal refuses 0644, which package expr would take for a decimal number, and
+// everybody else for the mode that a listing prints so.
+func (r *reader) checkOctal(n *ast.IntegerNode) {
+	at := n.Location().From
+	if at+1 >= len(r.text) || r.text[at] != '0' || r.text[at+1] < '0' || r.text[at+1] > '9' {
+		return
+	}
+	digits := at
+	for digits < len(r.text) && '0' <= r.text[digits] && r.text[digits] <= '9' {
+		digits++
+	}
+	octal := strings.TrimLeft(string(r.text[at:digits]), "0")
+	r.fail(n, "write 0o%s for an octal number", octal)
 }
 
 // literal returns what reads the argument of a function, nil if it is not one of

@@ -1,0 +1,93 @@
+package backup
+
+import (
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
+
+// TestKilled kills a process that saves and removes, and one that restores, at random
+// moments. After the first each object must be there or whole in the backup. After
+// the second restoring again must bring back all, each once and as it was.
+func TestKilled(t *testing.T) {
+	rounds := 200
+	if testing.Short() {
+		rounds = 20
+	}
+	makeAll(t)
+	want := dump(t)
+	var halfSaved, halfRestored, fragmentary, halfMade int
+	saving, restoring := 50*time.Millisecond, 50*time.Millisecond
+	for round := range rounds {
+		dir := filepath.Join(t.TempDir(), "backup")
+		kill(t, "save", dir, &saving)
+		s, err := Create(dir)
+		check(t, err)
+		entries, fragments, err := s.Entries()
+		check(t, err)
+		there := dump(t)
+		for object := range want {
+			saved := slices.ContainsFunc(entries, func(e *Entry) bool { return e.String() == object })
+			if there[object] != want[object] && !saved {
+				t.Fatalf("round %d: %s is lost", round, object)
+			}
+		}
+		check(t, s.Close())
+		if n := len(there); n > 0 && n < len(want) {
+			halfSaved++
+		}
+		if len(fragments) > 0 {
+			fragmentary++
+		}
+
+		kill(t, "restore", dir, &restoring)
+		now := dump(t)
+		if n := len(now); n > len(there) && n < len(want) {
+			halfRestored++
+		}
+		for object := range now {
+			if now[object] != want[object] {
+				halfMade++
+			}
+		}
+		s, err = Open(dir)
+		check(t, err)
+		_, err = restoreAll(s)
+		check(t, err)
+		check(t, s.Close())
+		if got := dump(t); !maps.Equal(got, want) {
+			t.Fatalf("round %d: restored\n%v, want\n%v", round, got, want)
+		}
+	}
+	t.Logf("%d rounds: killed half-way while saving %d, with a fragment %d; while restoring %d, with an object half made %d",
+		rounds, halfSaved, fragmentary, halfRestored, halfMade)
+	if halfSaved == 0 || halfRestored == 0 {
+		t.Error("no kill hit anything")
+	}
+}
+
+// kill lets a process play a role and kills it within a time that it adapts to how
+// long the role takes.
+func kill(t *testing.T, role, dir string, within *time.Duration) {
+	t.Helper()
+	p := ipctest.Start(t, role, nil, dir)
+	if line := p.Line(); line != "ready" {
+		t.Fatal(line)
+	}
+	before := len(dump(t))
+	p.Tell("go")
+	time.Sleep(rand.N(*within))
+	p.Kill()
+	finished := len(dump(t)) == map[string]int{"save": 0, "restore": 10}[role]
+	switch {
+	case finished:
+		*within = max(*within*7/8, time.Millisecond)
+	case before == len(dump(t)) || rand.N(2) == 0:
+		*within = min(*within*8/7, time.Second)
+	}
+}
