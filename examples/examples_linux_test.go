@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) { ipctest.MainPOSIX(m) }
 
 // timeout is how long a program may take that does not hang.
-const timeout = 2 * time.Minute
+const timeout = time.Minute
 
 // TestExamples runs every program as its comment says. All are built once.
 func TestExamples(t *testing.T) {
@@ -145,6 +145,7 @@ func testLogger(t *testing.T, bin programs) {
 	t.Run("C logger", func(t *testing.T) { testClientFeedsC(t, bin) })
 	t.Run("many clients", func(t *testing.T) { testManyClients(t, bin) })
 	t.Run("refusals", func(t *testing.T) { testLoggerRefuses(t, bin) })
+	t.Run("client interrupted", func(t *testing.T) { testClientInterrupted(t, bin) })
 	t.Run("damage", func(t *testing.T) { testDamage(t, bin) })
 }
 
@@ -312,6 +313,45 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 		t.Errorf("the stranger's semaphore: %v", err)
 	}
 	wantNothingLeft(t)
+}
+
+// testClientInterrupted: Ctrl-C ends a client that waits for a slot, and the mutex is
+// free for the others.
+func testClientInterrupted(t *testing.T, bin programs) {
+	startLogger(t, bin, filepath.Join(t.TempDir(), "log")).Kill()
+	defer removeLogger(t)
+	free, err := posix.OpenSemaphore(spool.Free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	client := ipctest.Run(t, bin.path("client"))
+	for range spool.Slots + 1 {
+		client.Tell("hello")
+	}
+	for deadline := time.Now().Add(timeout); ; time.Sleep(time.Millisecond) {
+		waiters, err := free.Waiters()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waiters == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the client does not wait for a slot")
+		}
+	}
+	interrupt(t, client)
+	for name, want := range map[string]int{spool.Mutex: 1, spool.Free: 0, spool.Waiting: spool.Slots} {
+		sem, err := posix.OpenSemaphore(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sem.Close()
+		if got, err := sem.Value(); err != nil || got != want {
+			t.Errorf("%s is %d, want %d (%v)", name, got, want, err)
+		}
+	}
 }
 
 // testDamage: an index that a client has spoilt is an error, not a crash.

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,28 +57,35 @@ gipcs completion fish | source
 gshm completion fish | source
 complete -C "$LINE" >$RESULT
 `
-	zshCompletes = `
-zmodload zsh/zpty
-zpty z 'zsh -f -i'
-zpty -w z 'autoload -U compinit && compinit -u -D
+	zshSetup = `
+autoload -U compinit && compinit -u -D
 source <(gipcs completion zsh)
 source <(gshm completion zsh)
 zstyle ":completion:all:*" completer _all_matches _complete
 zstyle ":completion:all:*" insert true
 zle -C all complete-word _generic
-tell() { print -rn -- "$BUFFER" >$RESULT.new; mv $RESULT.new $RESULT; BUFFER=exit; zle accept-line }
+tell() { print -rn -- "$BUFFER" >$RESULT.new; mv $RESULT.new $RESULT }
 zle -N tell
-bindkey "^Xa" all "^T" tell
-: >$RESULT.ready'
-while [[ ! -e $RESULT.ready ]]; do zpty -r z echoed; done
+bindkey "^Xa" all
+bindkey "^T" tell
+: >$RESULT.ready
+`
+	// zsh completes on a terminal only, which zsh itself can provide.
+	zshCompletes = `
+zmodload zsh/zpty
+zpty z 'zsh -f -i'
+await() { while [[ ! -e $1 ]]; do zpty -r -t z echoed || sleep 0.01; done }
+zpty -w z 'eval "$SETUP"'
+await $RESULT.ready
 zpty -w -n z "$LINE"$'\x18a\x14'
-while zpty -r z echoed; do :; done
+await $RESULT
+zpty -d z
 `
 )
 
 func TestCompletionInBash(t *testing.T) {
-	testCompletion(t, "bash", func(line string) *exec.Cmd {
-		cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
+	testCompletion(t, "bash", func(ctx context.Context, line string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "bash", "--norc", "--noprofile", "-i")
 		cmd.Stdin = strings.NewReader(bashCompletes + line + "\x18a\x14\x15\nexit\n")
 		return cmd
 	})
@@ -90,38 +98,46 @@ func TestCompletionInBashWithPackage(t *testing.T) {
 	if _, err := os.Stat(functions); err != nil {
 		t.Skip("needs the package bash-completion")
 	}
-	testCompletion(t, "bash", func(line string) *exec.Cmd {
-		cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
+	testCompletion(t, "bash", func(ctx context.Context, line string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "bash", "--norc", "--noprofile", "-i")
 		cmd.Stdin = strings.NewReader("source " + functions + bashCompletes + line + "\x18a\x14\x15\nexit\n")
 		return cmd
 	})
 }
 
 func TestCompletionInZsh(t *testing.T) {
-	testCompletion(t, "zsh", func(string) *exec.Cmd { return exec.Command("zsh", "-f", "-c", zshCompletes) })
+	testCompletion(t, "zsh", func(ctx context.Context, _ string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "zsh", "-f", "-c", zshCompletes)
+		cmd.Env = []string{"SETUP=" + zshSetup}
+		return cmd
+	})
 }
 
 func TestCompletionInFish(t *testing.T) {
-	testCompletion(t, "fish", func(string) *exec.Cmd { return exec.Command("fish", "--no-config", "-c", fishCompletes) })
+	testCompletion(t, "fish", func(ctx context.Context, _ string) *exec.Cmd {
+		return exec.CommandContext(ctx, "fish", "--no-config", "-c", fishCompletes)
+	})
 }
 
 // testCompletion asks a shell for what completes each line.
-func testCompletion(t *testing.T, shell string, start func(line string) *exec.Cmd) {
+func testCompletion(t *testing.T, shell string, start func(ctx context.Context, line string) *exec.Cmd) {
 	if _, err := exec.LookPath(shell); err != nil {
 		t.Skip("needs " + shell)
 	}
 	inNamespace(t)
 	oneOfEach(t)
 	path := "PATH=" + install(t, "gipcs", "gshm") + string(os.PathListSeparator) + os.Getenv("PATH")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	before := objects(t.Fatal)
 	for _, test := range completions() {
 		dir := t.TempDir()
 		writeFile(t, filepath.Join(dir, "file"), "")
 		writeFile(t, filepath.Join(dir, "run"), "#!/bin/sh\n: >was_run\n")
 		result := filepath.Join(t.TempDir(), "result")
-		cmd := start(test.line)
+		cmd := start(ctx, test.line)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), path, "HOME="+dir, "TERM=dumb", "HISTFILE=", "GORACE=atexit_sleep_ms=0", "LINE="+test.line, "RESULT="+result)
+		cmd.Env = append(append(cmd.Env, os.Environ()...), path, "HOME="+dir, "TERM=dumb", "HISTFILE=", "GORACE=atexit_sleep_ms=0", "LINE="+test.line, "RESULT="+result)
 		said, err := cmd.CombinedOutput()
 		text, errRead := os.ReadFile(result)
 		if errRead != nil {

@@ -17,8 +17,8 @@ type SemaphoreOptions struct {
 	Undo bool
 }
 
-// A Semaphore is one semaphore of a set as Dijkstra knew it. It takes no other
-// initial value than the one it should have. Several goroutines may use it.
+// A Semaphore is one semaphore of a set as Dijkstra knew it. Its initial value is
+// for the program to choose. Several goroutines may use it.
 //
 // Cost: one semaphore. P and V are one system call each where P need not wait. A
 // wait occupies one thread.

@@ -94,7 +94,7 @@ func cSide(program, role string, args ...any) func(*os.File) *exec.Cmd {
 
 const (
 	messageSize = 256
-	messageRing = 1024 * messageSize
+	messageRing = 4 << 20
 )
 
 // goMessages is messages of 256 bytes, copied in and copied out, from n producers.

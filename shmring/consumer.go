@@ -33,7 +33,7 @@ func (r *Ring) Consumer() (*Consumer, error) {
 		r.header.consumer.Store(uint64(gone))
 		return nil, corrupt("head", head)
 	}
-	return &Consumer{ring: r, next: head, free: head, wait: newWaiter(&r.header.consumerSleeps, r.spin)}, nil
+	return &Consumer{ring: r, next: head, free: head, wait: newWaiter(&r.header.consumerSleeps, r.spin, consumerPause)}, nil
 }
 
 // Receive returns the next message. The slice is the ring's memory: it is valid
@@ -207,7 +207,7 @@ func (c *Consumer) end() error {
 // await waits until take, a use of c.take, succeeds.
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	r := c.ring
-	return c.wait.wait(ctx, 8,
+	return c.wait.wait(ctx,
 		func() *atomic.Uint64 { return r.state(c.next) },
 		func() (bool, error) {
 			if ok, err := take(); ok || err != nil {

@@ -37,6 +37,10 @@ func wake(w *atomic.Uint32) {
 const (
 	spinLeast = 16
 	spinMost  = 4096
+	// Pauses between two looks: long enough for the other side to get ahead by more
+	// than one message. The cache lines then move once for several.
+	consumerPause = 32
+	producerPause = 64
 	// A sleep shorter than this cost more than it would have to spin.
 	sleepShort = 50 * time.Microsecond
 )
@@ -46,18 +50,19 @@ const (
 type waiter struct {
 	word   *atomic.Uint32 // on which to sleep
 	spin   bool
+	pause  uint32 // between two looks
 	budget uint32 // how long to spin
 }
 
-func newWaiter(word *atomic.Uint32, spin bool) waiter {
-	return waiter{word: word, spin: spin, budget: spinMost / 4}
+func newWaiter(word *atomic.Uint32, spin bool, pause uint32) waiter {
+	return waiter{word: word, spin: spin, pause: pause, budget: spinMost / 4}
 }
 
 // wait calls try until it is done or fails. Once a tick it calls check, whose
 // failure ends the waiting if try, called once more, is still not done.
-func (w *waiter) wait(ctx context.Context, step uint32, watch func() *atomic.Uint64, try func() (bool, error), check func() error) error {
+func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func() (bool, error), check func() error) error {
 	if w.spin {
-		if ok, err := w.spinUntil(step, watch, try); ok || err != nil {
+		if ok, err := w.spinUntil(watch, try); ok || err != nil {
 			return err
 		}
 	}
@@ -96,23 +101,17 @@ func (w *waiter) wait(ctx context.Context, step uint32, watch func() *atomic.Uin
 }
 
 // spinUntil tries whenever the watched word has changed, until the budget is spent.
-// The pauses between two looks grow up to step, so that the word's cache line is
-// left to whoever writes it.
-func (w *waiter) spinUntil(step uint32, watch func() *atomic.Uint64, try func() (bool, error)) (bool, error) {
-	for spent, pause := uint32(0), uint32(1); spent < w.budget; {
+func (w *waiter) spinUntil(watch func() *atomic.Uint64, try func() (bool, error)) (bool, error) {
+	for spent := uint32(0); spent < w.budget; {
 		word := watch()
 		seen := word.Load()
 		if ok, err := try(); ok || err != nil {
 			w.budget = min(2*w.budget, spinMost)
 			return ok, err
 		}
-		for spent < w.budget {
-			spin.Pause(pause)
-			spent += pause
-			pause = min(pause+1, step)
-			if word.Load() != seen {
-				break
-			}
+		for spent < w.budget && word.Load() == seen {
+			spin.Pause(w.pause)
+			spent += w.pause
 		}
 	}
 	return false, nil

@@ -42,6 +42,9 @@ func showLimits(c *cli.Context) error {
 		return err
 	}
 	checked := c.IsSet("check")
+	if checked && c.Bool("explain") {
+		return command.Usagef("--explain and --check exclude each other")
+	}
 	var bound uint64
 	if checked {
 		if bound, err = units.ParseUint("percentage", c.String("check"), 100); err != nil {

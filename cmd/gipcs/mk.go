@@ -97,9 +97,11 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 	}
 	r.exclusive, r.keyGiven = c.Bool("exclusive"), c.IsSet("key")
 	if r.keyGiven {
-		r.key, err = readNewKey(c.String("key"))
+		if r.key, err = readNewKey(c.String("key")); err != nil {
+			return r, fmt.Errorf("--key: %w", err)
+		}
 	}
-	return r, err
+	return r, nil
 }
 
 // readKind reads which kind of object is wanted, and how big.
@@ -151,7 +153,7 @@ func readNewKey(text string) (sysv.Key, error) {
 	}
 	r, err := ref.Parse(text)
 	if err == nil && r.Form != ref.ByKey {
-		err = fmt.Errorf("--key: %q is no key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
+		err = fmt.Errorf("%q is no key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
 	}
 	return r.Key, err
 }

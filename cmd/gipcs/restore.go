@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/backup"
 	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/explain"
 )
 
 func restoreCommand() *cli.Command {
@@ -50,7 +51,7 @@ func restore(c *cli.Context) error {
 	failed := false
 	for _, e := range entries {
 		if err := restoreEntry(c, store, e); err != nil {
-			command.Report(c.App.ErrWriter, c.App.Name, fmt.Errorf("%v was not restored: %w", e, err))
+			command.Report(c.App.ErrWriter, c.App.Name, fmt.Errorf("%v was not restored: %s", e, explain.Error(err)))
 			failed = true
 		}
 	}

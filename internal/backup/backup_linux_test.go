@@ -307,6 +307,55 @@ func TestTakenPlace(t *testing.T) {
 	}
 }
 
+// TestLastPlace restores an object whose place is the last of the kernel's table, and
+// taken: the kernel would make one behind it that has no identifier.
+func TestLastPlace(t *testing.T) {
+	const last = 1<<15 - 1
+	t.Cleanup(func() { removeAll(t) })
+	s := newStore(t)
+	choose := func(id int) sysv.Set {
+		check(t, os.WriteFile("/proc/sys/kernel/sem_next_id", []byte(fmt.Sprint(id)), 0))
+		set, err := createEmpty(sysv.Sem)
+		check(t, err)
+		if set != id {
+			t.Skipf("the identifier is %d, not %d: another size of table", set, id)
+		}
+		return sysv.Set(set)
+	}
+	set := choose(last)
+	check(t, s.Save(sysv.Sem, int(set)))
+	check(t, set.Remove())
+	choose(last + 1<<15)
+	if made, err := restoreAll(s); made != 1 || err != nil {
+		t.Errorf("made %d, %v", made, err)
+	}
+	if all := dump(t); len(all) != 2 {
+		t.Errorf("there are %v", all)
+	}
+}
+
+// TestRoom restores a queue that holds more than queues may hold now, which takes
+// CAP_SYS_RESOURCE.
+func TestRoom(t *testing.T) {
+	s, entries := saved(t)
+	sysctl(t, "msgmnb", "0")
+	probe, err := createEmpty(sysv.Msg)
+	check(t, err)
+	capable := sysv.Queue(probe).Set(sysv.Ownership{}, 1)
+	check(t, remove(sysv.Msg, probe))
+	for _, e := range entries {
+		if e.Queue == nil {
+			continue
+		}
+		if _, made, err := s.Restore(e); made != (capable == nil) || !made && !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("made %v, %v, while raising a queue's limit is %v", made, err, capable)
+		}
+		if n := len(dump(t)); (n > 0) != (capable == nil) {
+			t.Errorf("there are %d objects", n)
+		}
+	}
+}
+
 func sysctl(t *testing.T, name, value string) {
 	t.Helper()
 	name = "/proc/sys/kernel/" + name
@@ -364,6 +413,9 @@ func TestHalfMade(t *testing.T) {
 	check(t, err)
 	name := filepath.Join(s.dir, entries[0].name()+attemptSuffix)
 	check(t, os.WriteFile(name, content, 0o600))
+	if a, err := s.lastAttempt(entries[0]); a != nil || err != nil {
+		t.Errorf("a note of elsewhere: %v, %v", a, err)
+	}
 	if made, err := restoreAll(s); made != 3 || err != nil {
 		t.Errorf("made %d, %v", made, err)
 	}

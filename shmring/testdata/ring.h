@@ -268,10 +268,10 @@ static inline bool has_room(struct producer *p, uint64_t size)
 static inline void wait_room(struct producer *p, uint64_t size)
 {
 	_Atomic uint32_t *word = &p->r.h->producers_sleep;
-	for (int spun = 0; spun < 4096; spun += 32) {
+	for (int spun = 0; spun < 4096; spun += 64) {
 		if (has_room(p, size))
 			return;
-		ring_pause(32);
+		ring_pause(64);
 	}
 	for (;;) {
 		uint32_t v = ring_sleep(word);
@@ -369,10 +369,8 @@ static inline char *ring_receive(struct consumer *c, uint64_t *length)
 	ring_release(c);
 	c->asleep = 0;
 	ring_wake(&h->producers_sleep);
-	for (int spun = 0, pause = 1; spun < 4096; spun += pause) {
-		ring_pause(pause);
-		if (pause < 8)
-			pause++;
+	for (int spun = 0; spun < 4096; spun += 32) {
+		ring_pause(32);
 		if ((msg = ring_look(c, length)))
 			return msg;
 	}
