@@ -204,8 +204,6 @@ func doom(t testing.TB, f, book *os.File, role string, args ...any) *exec.Cmd {
 	return start(t, cmd)
 }
 
-func pause(rng *rand.Rand) { time.Sleep(time.Duration(rng.IntN(3000)) * time.Microsecond) }
-
 // TestKilledProducers kills producers at random moments. What they committed
 // arrives, once, whole batches or none of them, and in order; the others go on.
 func TestKilledProducers(t *testing.T) {
