@@ -41,8 +41,9 @@ const (
 	// than one message. The cache lines then move once for several.
 	consumerPause = 32
 	producerPause = 64
-	// A sleep shorter than this cost more than it would have to spin.
-	sleepShort = 50 * time.Microsecond
+	// After a sleep shorter than this, most of which is the way into it and out, the
+	// longest spin would have done.
+	sleepShort = 200 * time.Microsecond
 )
 
 // A waiter waits for the other side. It spins first, for as long as that has paid
