@@ -1,10 +1,11 @@
 /* The ways of moving data that shmring is held against, each between processes of
  * its own. Prints "UNITS NANOSECONDS", from the first unit that arrives to the last;
- * units are messages or bytes.
+ * units are messages or bytes. With APART 1 the two processes run on a processor of
+ * their own each; with 0 the kernel often puts both on one, where they take turns.
  *
  *   peers msg COUNT SIZE PRODUCERS   msgsnd, msgrcv
- *   peers pipe BYTES CHUNK           write, read
- *   peers pair BYTES CHUNK           one buffer, two binary semaphores
+ *   peers pipe BYTES CHUNK APART     write, read
+ *   peers pair BYTES CHUNK APART     one buffer, two binary semaphores
  *   peers memcpy BYTES CHUNK TOTAL   memcpy of a chunk into a buffer of TOTAL, in turn
  */
 #define _GNU_SOURCE
@@ -35,6 +36,24 @@ static void die(const char *what)
 {
 	perror(what);
 	exit(1);
+}
+
+/* pin keeps the calling process on the first processor that it may use, or the last. */
+static void pin(int last)
+{
+	cpu_set_t all, one;
+	if (sched_getaffinity(0, sizeof all, &all))
+		die("sched_getaffinity");
+	CPU_ZERO(&one);
+	for (int cpu = 0, found = 0; cpu < CPU_SETSIZE && (last || !found); cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		found = 1;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+	}
+	if (sched_setaffinity(0, sizeof one, &one))
+		die("sched_setaffinity");
 }
 
 static pid_t child(void)
@@ -95,7 +114,7 @@ static void messages(uint64_t count, size_t size, int producers)
 	msgctl(q, IPC_RMID, NULL);
 }
 
-static void pipes(uint64_t bytes, size_t chunk)
+static void pipes(uint64_t bytes, size_t chunk, int apart)
 {
 	int p[2];
 	char *buf = malloc(chunk);
@@ -103,6 +122,8 @@ static void pipes(uint64_t bytes, size_t chunk)
 	if (pipe(p))
 		die("pipe");
 	if (!child()) {
+		if (apart)
+			pin(1);
 		for (uint64_t left = bytes; left;) {
 			ssize_t n = write(p[1], buf, left < chunk ? left : chunk);
 			if (n <= 0)
@@ -111,6 +132,8 @@ static void pipes(uint64_t bytes, size_t chunk)
 		}
 		exit(0);
 	}
+	if (apart)
+		pin(0);
 	int64_t first = 0;
 	for (uint64_t left = bytes; left;) {
 		ssize_t n = read(p[0], buf, chunk);
@@ -132,7 +155,7 @@ static void operate(int set, int num, int add)
 
 /* The pair of the textbooks: the writer fills the only buffer, then signals; the
  * reader empties it, then signals back. */
-static void pair(uint64_t bytes, size_t chunk)
+static void pair(uint64_t bytes, size_t chunk, int apart)
 {
 	own_namespace();
 	int set = semget(IPC_PRIVATE, 2, 0600), id = shmget(IPC_PRIVATE, chunk, 0600);
@@ -144,6 +167,8 @@ static void pair(uint64_t bytes, size_t chunk)
 	memset(buf, 1, chunk);
 	operate(set, 0, 1);
 	if (!child()) {
+		if (apart)
+			pin(1);
 		for (uint64_t done = 0; done < bytes; done += chunk) {
 			operate(set, 0, -1);
 			memcpy(shared, buf, chunk);
@@ -151,6 +176,8 @@ static void pair(uint64_t bytes, size_t chunk)
 		}
 		exit(0);
 	}
+	if (apart)
+		pin(0);
 	int64_t first = 0;
 	uint64_t done = 0;
 	for (; done < bytes; done += chunk) {
@@ -187,10 +214,10 @@ int main(int argc, char **argv)
 		n[i - 2] = strtoull(argv[i], NULL, 0);
 	if (argc == 5 && !strcmp(argv[1], "msg"))
 		messages(n[0], n[1], n[2]);
-	else if (argc == 4 && !strcmp(argv[1], "pipe"))
-		pipes(n[0], n[1]);
-	else if (argc == 4 && !strcmp(argv[1], "pair"))
-		pair(n[0], n[1]);
+	else if (argc == 5 && !strcmp(argv[1], "pipe"))
+		pipes(n[0], n[1], n[2]);
+	else if (argc == 5 && !strcmp(argv[1], "pair"))
+		pair(n[0], n[1], n[2]);
 	else if (argc == 5 && !strcmp(argv[1], "memcpy"))
 		copies(n[0], n[1], n[2]);
 	else
