@@ -532,7 +532,6 @@ func testParentChild(t *testing.T, bin programs) {
 	const want = "child wrote 0xdbeebee\n"
 	wantOutput(t, run(t, "", bin.path("parentchild")), want)
 	wantNothingLeft(t)
-	wantOutput(t, run(t, "", compile(t, "parentchild.c")), want)
 
 	stranger, err := posix.CreateObject("sample", 3, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"sync/atomic"
+	"time"
 )
 
 // A Consumer takes messages out of a ring. It is not for use by several goroutines
@@ -207,6 +208,8 @@ func (c *Consumer) end() error {
 // await waits until take, a use of c.take, succeeds.
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	r := c.ring
+	var v vigil
+	defer v.end()
 	return c.wait.wait(ctx,
 		func() *atomic.Uint64 { return r.state(c.next) },
 		func() (bool, error) {
@@ -215,7 +218,14 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 			}
 			return false, c.idle()
 		},
-		func() error { r.buryAll(); return nil })
+		func() (time.Duration, error) {
+			v.end()
+			r.buryAll()
+			if v.keep(r.mortals(), func() { wake(c.wait.word) }) {
+				return longTick, nil
+			}
+			return tick, nil
+		})
 }
 
 // CheckProducers looks whether producers have died, and withdraws their claims, so

@@ -33,6 +33,11 @@
 // producer that found the ring full is woken when half of what was in it has been
 // received, or 0.15 s later if there is room by then.
 //
+// A consumer that sleeps for more than a moment is told by the kernel when a producer
+// ends (pidfd_open(2), one descriptor and one goroutine for each, until the call
+// returns) and wakes only every 5 s. Before Linux 5.10, and as a producer, it wakes
+// every 0.15 s.
+//
 // A waiting goroutine occupies a thread of the operating system. Waiting ends with
 // its context, for which SIGURG is used; see package sysv.
 //

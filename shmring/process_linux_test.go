@@ -562,3 +562,42 @@ func madConsumer(t *testing.T, ring *shmring.Ring, end time.Time) {
 		c.Close()
 	}
 }
+
+// TestIdle has many consumers wait for a process that does nothing.
+func TestIdle(t *testing.T) {
+	const consumers = 100
+	ctx, cancel := context.WithCancel(context.Background())
+	results := make(chan error, consumers)
+	for i := range consumers {
+		ring, f := newRing(t, 4096, shmring.Many)
+		if i%25 == 0 {
+			start(t, goPeer(t, self(t), f, "holder", "producer"))
+		}
+		producer(t, ring)
+		c := consumer(t, ring)
+		go func() { _, err := c.Receive(ctx); results <- err }()
+	}
+	time.Sleep(time.Second) // past the spins and the first ticks
+	before, began := cpuTime(t), time.Now()
+	time.Sleep(time.Second)
+	used, wall := cpuTime(t)-before, time.Since(began)
+	if used > wall/100 {
+		t.Errorf("%d waiting consumers used %v of processor in %v", consumers, used, wall)
+	}
+	t.Logf("%d waiting consumers used %v of processor in %v", consumers, used, wall)
+	cancel()
+	for range consumers {
+		if err := <-results; !errors.Is(err, context.Canceled) {
+			t.Errorf("Receive = %v", err)
+		}
+	}
+}
+
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

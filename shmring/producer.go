@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // A Producer puts messages into a ring. It is not for use by several goroutines at
@@ -35,6 +36,7 @@ func (r *Ring) Producer() (*Producer, error) {
 		}
 	}
 	r.header.joins.Add(1)
+	p.notify() // a sleeping consumer now has somebody whose death it must notice
 	return p, nil
 }
 
@@ -226,7 +228,7 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 			}
 			return p.reserve(length)
 		},
-		p.CheckConsumer)
+		func() (time.Duration, error) { return tick, p.CheckConsumer() })
 }
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without

@@ -1,6 +1,9 @@
 package shmring
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // join takes a slot for a producer: a free one, or one whose process is dead.
 func (r *Ring) join() (int, error) {
@@ -51,6 +54,17 @@ func (r *Ring) buryAll() {
 			r.leave(i)
 		}
 	}
+}
+
+// mortals returns the identities of all producers whose death can be noticed.
+func (r *Ring) mortals() (ids []identity) {
+	for i := range r.header.slots {
+		id := identity(r.header.slots[i].Load())
+		if id.known() && id != r.self && r.self.known() && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // noProducers tells whether nobody has a slot.

@@ -22,8 +22,12 @@ import (
 // everything else that goes wrong, costs one tick.
 const sleeping = 1
 
-// tick is how often a sleeper looks whether the other side is alive.
-const tick = 150 * time.Millisecond
+const (
+	// tick is how often a sleeper looks whether the other side is alive.
+	tick = 150 * time.Millisecond
+	// longTick is how often it does if it will be told of a death.
+	longTick = 5 * time.Second
+)
 
 func anyAsleep(w *atomic.Uint32) bool { return w.Load()&sleeping != 0 }
 
@@ -59,9 +63,10 @@ func newWaiter(word *atomic.Uint32, spin bool, pause uint32) waiter {
 	return waiter{word: word, spin: spin, pause: pause, budget: spinMost / 4}
 }
 
-// wait calls try until it is done or fails. Once a tick it calls check, whose
-// failure ends the waiting if try, called once more, is still not done.
-func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func() (bool, error), check func() error) error {
+// wait calls try until it is done or fails. After each tick it calls check, which
+// says how long the next one may be. Its failure ends the waiting if try, called once
+// more, is still not done.
+func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func() (bool, error), check func() (time.Duration, error)) error {
 	if w.spin {
 		if ok, err := w.spinUntil(watch, try); ok || err != nil {
 			return err
@@ -72,7 +77,7 @@ func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func
 
 	began := time.Now()
 	defer func() { w.adapt(time.Since(began)) }()
-	for checked := began; ; {
+	for checked, timeout := began, tick; ; {
 		v := w.word.Load()
 		if v&sleeping == 0 {
 			if !w.word.CompareAndSwap(v, v|sleeping) {
@@ -86,12 +91,14 @@ func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := futex.Wait(ctx, futexWord(w.word), v, tick); err != nil && !errors.Is(err, futex.ErrTimeout) {
+		if err := futex.Wait(ctx, futexWord(w.word), v, timeout); err != nil && !errors.Is(err, futex.ErrTimeout) {
 			return err
 		}
+		timeout = tick
 		if now := time.Now(); now.Sub(checked) >= tick {
 			checked = now
-			if err := check(); err != nil {
+			var err error
+			if timeout, err = check(); err != nil {
 				if ok, tryErr := try(); ok || tryErr != nil {
 					return tryErr
 				}

@@ -254,6 +254,7 @@ static inline struct producer ring_join(struct ring r)
 	for (uint64_t pos = p.tail; pos - p.head < r.capacity; pos += RING_UNIT)
 		*state_of(&r, pos) = 0;
 	atomic_fetch_add(&r.h->joins, 1);
+	ring_wake(&r.h->consumer_sleeps);
 	return p;
 }
 
