@@ -18,6 +18,7 @@ type Consumer struct {
 	free uint64 // what head is in the ring: everything before is free
 	wait waiter
 
+	vigil  vigil  // during a long wait
 	asleep uint64 // what free was when producers were first seen asleep, 0 if none is
 	closed bool
 }
@@ -34,7 +35,9 @@ func (r *Ring) Consumer() (*Consumer, error) {
 		r.header.consumer.Store(uint64(gone))
 		return nil, corrupt("head", head)
 	}
-	return &Consumer{ring: r, next: head, free: head, wait: newWaiter(&r.header.consumerSleeps, r.spin, consumerPause)}, nil
+	c := &Consumer{ring: r, next: head, free: head}
+	c.wait.start(&r.header.consumerSleeps, r.spin, consumerPause)
+	return c, nil
 }
 
 // Receive returns the next message. The slice is the ring's memory: it is valid
@@ -208,8 +211,7 @@ func (c *Consumer) end() error {
 // await waits until take, a use of c.take, succeeds.
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	r := c.ring
-	var v vigil
-	defer v.end()
+	defer c.vigil.end()
 	return c.wait.wait(ctx,
 		func() *atomic.Uint64 { return r.state(c.next) },
 		func() (bool, error) {
@@ -219,9 +221,9 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 			return false, c.idle()
 		},
 		func() (time.Duration, error) {
-			v.end()
+			c.vigil.end()
 			r.buryAll()
-			if v.keep(r.mortals(), func() { wake(c.wait.word) }) {
+			if c.vigil.keep(r.mortals(), c.wait.alarm) {
 				return longTick, nil
 			}
 			return tick, nil

@@ -102,6 +102,7 @@ func TestCrashWindows(t *testing.T) {
 		}, true, []string{"a", "b", "after"}, ErrPeerDied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // each waits for what does not come
 			r := crashRing(t, tt.kind)
 			tt.crash(r)
 			if tt.after {

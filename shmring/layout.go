@@ -45,12 +45,12 @@ type header struct {
 	seenDeath atomic.Uint32 // 268, the consumer's: deaths when it last saw the end
 	_         [112]byte
 
-	consumerSleeps atomic.Uint32 // 384, a waitWord
+	consumerSleeps atomic.Uint32 // 384, a wait word
 	_              [4]byte
 	consumer       atomic.Uint64 // 392, identity, 0 before the first, closed after the last
 	_              [112]byte
 
-	producersSleep atomic.Uint32 // 512, a waitWord
+	producersSleep atomic.Uint32 // 512, a wait word
 	_              [124]byte
 
 	joins  atomic.Uint32 // 640, how often a producer has joined

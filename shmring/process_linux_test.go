@@ -366,7 +366,7 @@ func TestPeerDies(t *testing.T) {
 					select {
 					case err := <-waiting:
 						t.Fatalf("%s: %v before it died", tt.role, err)
-					case <-time.After(250 * time.Millisecond): // asleep, and for more than a tick
+					case <-time.After(350 * time.Millisecond): // asleep, and for more than two ticks
 					}
 					began := time.Now()
 					if reap {

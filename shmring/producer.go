@@ -27,8 +27,8 @@ func (r *Ring) Producer() (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{ring: r, slot: slot, wait: newWaiter(&r.header.producersSleep, r.spin, producerPause)}
-	p.head = r.header.head.Load()
+	p := &Producer{ring: r, slot: slot, head: r.header.head.Load()}
+	p.wait.start(&r.header.producersSleep, r.spin, producerPause)
 	if !r.many {
 		if p.tail, err = r.findTail(p.head); err != nil {
 			r.leave(slot)

@@ -50,6 +50,9 @@ func over(fd uintptr) bool {
 
 // end stops waiting.
 func (v *vigil) end() {
+	if v.files == nil {
+		return
+	}
 	for _, f := range v.files {
 		_ = f.Close()
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/internal/spin"
 )
 
-// A waitWord is a futex on which one side sleeps. Bit 0 is set by those who are
+// A wait word is a futex on which one side sleeps. Bit 0 is set by those who are
 // about to sleep; the other side, if it sees it, clears it, counts one up in the
 // other bits, and wakes them. The count makes a sleep that begins in between return
 // at once.
@@ -57,10 +57,20 @@ type waiter struct {
 	spin   bool
 	pause  uint32 // between two looks
 	budget uint32 // how long to spin
+
+	alarmed atomic.Bool // a process has ended: no sleep before a look at who it was
 }
 
-func newWaiter(word *atomic.Uint32, spin bool, pause uint32) waiter {
-	return waiter{word: word, spin: spin, pause: pause, budget: spinMost / 4}
+// alarm is called by a vigil. The flag is set before the word is looked at, and a
+// sleeper does it the other way round.
+func (w *waiter) alarm() {
+	w.alarmed.Store(true)
+	wake(w.word)
+}
+
+// start sets a new waiter up.
+func (w *waiter) start(word *atomic.Uint32, spin bool, pause uint32) {
+	w.word, w.spin, w.pause, w.budget = word, spin, pause, spinMost/4
 }
 
 // wait calls try until it is done or fails. After each tick it calls check, which
@@ -91,11 +101,13 @@ func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := futex.Wait(ctx, futexWord(w.word), v, timeout); err != nil && !errors.Is(err, futex.ErrTimeout) {
-			return err
+		if !w.alarmed.Load() {
+			if err := futex.Wait(ctx, futexWord(w.word), v, timeout); err != nil && !errors.Is(err, futex.ErrTimeout) {
+				return err
+			}
 		}
 		timeout = tick
-		if now := time.Now(); now.Sub(checked) >= tick {
+		if now := time.Now(); w.alarmed.Swap(false) || now.Sub(checked) >= tick {
 			checked = now
 			var err error
 			if timeout, err = check(); err != nil {
