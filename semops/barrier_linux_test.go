@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/semops"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -135,7 +136,7 @@ func TestBarrierCancelStorm(t *testing.T) {
 	const parties = 3
 	w := newWorld(t, semops.BarrierValues(parties))
 	b, background := newBarrier(t, w.set, parties), within(t)
-	rounds := int64(soak(500))
+	rounds := int64(times(500))
 	var lasts, counted, cancelled atomic.Int64
 	var wg sync.WaitGroup
 	for range parties {
@@ -213,7 +214,7 @@ func TestBarrierKilled(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(barrierParties))
 	w.page.id.Store(1) // rounds without end
 	children := []*child{w.start("barrier"), w.start("barrier"), w.start("barrier")}
-	for range soak(100) {
+	for range ipctest.Rounds(t, 100, 1) {
 		i := rand.IntN(len(children))
 		before := w.page.told.Load()
 		eventually(t, "rounds", func() bool { return w.page.told.Load() > before+2 })

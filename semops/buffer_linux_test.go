@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/semops"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -183,8 +184,9 @@ func TestBufferKilled(t *testing.T) {
 	for i, name := range names {
 		children[i] = w.start(name)
 	}
-	kills := soak(200)
-	for range kills {
+	kills := 0
+	for range ipctest.Rounds(t, 200, 1) {
+		kills++
 		i := rand.IntN(len(children))
 		before := w.page.rounds.Load()
 		eventually(t, "progress", func() bool { return w.page.rounds.Load() > before })

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/semops"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -202,7 +203,7 @@ func TestCondBroadcastStorm(t *testing.T) {
 	mu, c := newCond(t, w.set)
 	ctx := within(t)
 	const waiters = 4
-	rounds := int64(soak(300))
+	rounds := int64(times(300))
 	var generation int64 // guarded by mu
 	var seen [waiters]atomic.Int64
 	var wg sync.WaitGroup
@@ -271,7 +272,7 @@ func TestCondQueue(t *testing.T) {
 	}
 	mu, c := newCond(t, w.set)
 	ctx := within(t)
-	items := int64(soak(5000))
+	items := int64(times(5000))
 	for range items {
 		must(t, mu.Lock(ctx))
 		w.page.plain++
@@ -321,7 +322,7 @@ func TestCondKilled(t *testing.T) {
 			time.Sleep(20 * time.Microsecond) // so that they do wait
 		}
 	})
-	for i := range soak(100) {
+	for i := range ipctest.Rounds(t, 100, 1) {
 		before := w.page.rounds.Load()
 		eventually(t, "items", func() bool { return w.page.rounds.Load() > before+5 })
 		children[i%2].kill()

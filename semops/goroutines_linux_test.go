@@ -255,7 +255,7 @@ func TestSignalStorm(t *testing.T) {
 	go storm(end, unix.Getpid())
 	b := newBarrier(t, w.set, 2)
 	ping, pong := newSemaphore(t, w.set, 3), newSemaphore(t, w.set, 4)
-	rounds := soak(2000)
+	rounds := times(2000)
 	other := run(func() error {
 		for range rounds {
 			_, err := b.Wait(end)

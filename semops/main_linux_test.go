@@ -159,6 +159,7 @@ func (c *child) kill() {
 	if !c.over {
 		_ = c.cmd.Process.Kill()
 		_ = c.wait()
+		c.cmd, c.stdin, c.out = nil, nil, nil // a soak has many, and each is known until its end
 	}
 }
 
@@ -240,15 +241,12 @@ func pending(t testing.TB, c <-chan error) {
 	}
 }
 
-// soak returns how many rounds to make: few, or as the environment says.
-func soak(few int) int {
-	if n, err := strconv.Atoi(os.Getenv("GIPC_SOAK")); err == nil {
-		return n
-	}
+// times returns how often to do what is done often: fewer times with -short.
+func times(often int) int {
 	if testing.Short() {
-		return few / 10
+		return often / 10
 	}
-	return few
+	return often
 }
 
 // storm sends SIGURG to the whole process about ten thousand times a second.
@@ -262,8 +260,8 @@ func storm(ctx context.Context, pid int) {
 // within returns a context that ends a test which hangs.
 func within(t testing.TB) context.Context {
 	patience := 30 * time.Second
-	if os.Getenv("GIPC_SOAK") != "" {
-		patience = time.Hour
+	if ipctest.Soaking() {
+		patience = 24 * time.Hour
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/semops"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -222,7 +223,7 @@ func TestMutexStorm(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			gaveUp, counted := 0, 0
-			for range soak(500) {
+			for range times(500) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(100))*time.Microsecond)
 				switch err := mu.Lock(ctx); {
 				case errors.Is(err, context.DeadlineExceeded):
@@ -267,7 +268,7 @@ func TestMutexKilled(t *testing.T) {
 		children[i] = w.start("locker")
 	}
 	diedInside := 0
-	for range soak(300) {
+	for range ipctest.Rounds(t, 300, 1) {
 		i := rand.IntN(len(children))
 		before := w.page.rounds.Load()
 		eventually(t, "progress", func() bool { return w.page.rounds.Load() > before+int64(i) })

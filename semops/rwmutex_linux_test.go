@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/semops"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -237,7 +238,7 @@ func TestRWMutexWriterNotStarved(t *testing.T) {
 			}
 		})
 	}
-	for range soak(200) {
+	for range times(200) {
 		writing := run(func() error {
 			err := rw.Lock(ctx)
 			if err == nil && writer.Load()%2 == 1 {
@@ -275,7 +276,7 @@ func TestRWMutexKilled(t *testing.T) {
 	for i, name := range names {
 		children[i] = w.start(name)
 	}
-	for range soak(200) {
+	for range ipctest.Rounds(t, 200, 1) {
 		i := rand.IntN(len(children))
 		before := w.page.rounds.Load()
 		eventually(t, "progress", func() bool { return w.page.rounds.Load() > before })

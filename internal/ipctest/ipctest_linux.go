@@ -3,13 +3,17 @@
 package ipctest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,7 +30,7 @@ const (
 )
 
 // Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
-// fails the run if a test left an object behind. Where no namespace can be made it
+// fails the run if a test left an object or a process behind. Where no namespace can be made it
 // says so on standard error and runs nothing.
 func Main(m *testing.M) { os.Exit(runAll(m)) }
 
@@ -71,9 +75,14 @@ func reexec(where string, namespaces uintptr) error {
 	return cmd.Run()
 }
 
-// checked returns the exit status of the run: a failure if objects are left.
+// checked returns the exit status of the run: a failure if objects or processes are
+// left.
 func checked(status int) int {
 	left := 0
+	for _, process := range Strangers() {
+		fmt.Fprintf(os.Stderr, "left behind by a test: %s\n", process)
+		left++
+	}
 	for info, err := range sysv.Segments() {
 		left += report("segment", info.ID, err)
 	}
@@ -87,6 +96,40 @@ func checked(status int) int {
 		return 1
 	}
 	return status
+}
+
+// Strangers describes the other processes of the calling thread's IPC namespace.
+// One that is about to end is given time to do so.
+func Strangers() (left []string) {
+	if UnderQEMU() {
+		return nil // they are those of integration/qemu.sh
+	}
+	const patience = 10 * time.Second
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if left = inNamespace(); len(left) == 0 || time.Since(began) > patience {
+			return left
+		}
+	}
+}
+
+// inNamespace describes the processes that are in the IPC namespace now, but for
+// this one. Of those that it may not look at it knows nothing.
+func inNamespace() (all []string) {
+	const namespace = "/ns/ipc"
+	ours, err := os.Readlink("/proc/thread-self" + namespace)
+	if err != nil {
+		return nil // no /proc
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*") // the pattern is right
+	for _, dir := range processes {
+		theirs, err := os.Readlink(dir + namespace)
+		if err != nil || theirs != ours || filepath.Base(dir) == strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		command, _ := os.ReadFile(dir + "/cmdline") // of one that ends it is empty
+		all = append(all, fmt.Sprintf("process %s: %q", filepath.Base(dir), bytes.ReplaceAll(command, []byte{0}, []byte{' '})))
+	}
+	return all
 }
 
 func report(what string, id int, err error) int {

@@ -56,6 +56,7 @@ func Told() string { return <-told }
 type Process struct {
 	Name string
 	t    testing.TB
+	pid  int
 	cmd  *exec.Cmd
 	in   io.WriteCloser
 	out  *bufio.Reader
@@ -97,6 +98,7 @@ func run(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
+	p.pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		if !p.over {
 			p.Kill()
@@ -106,7 +108,7 @@ func run(t testing.TB, name string, cmd *exec.Cmd) *Process {
 }
 
 // PID returns the process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.pid }
 
 // Line returns the next line that the process prints.
 func (p *Process) Line() string {
@@ -152,7 +154,11 @@ func (p *Process) End() string {
 
 // Kill ends the process by SIGKILL and waits until it is gone.
 func (p *Process) Kill() {
+	if p.cmd == nil {
+		return
+	}
 	p.over = true
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
+	p.cmd, p.in, p.out = nil, nil, nil // a soak has many, and each is known until its end
 }

@@ -1,0 +1,111 @@
+package ipctest
+
+import (
+	"fmt"
+	"iter"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// soak is set by integration/soak.sh: how long Rounds goes on, as
+// time.ParseDuration reads it.
+const soak = "GIPC_SOAK"
+
+// Soaking tells whether the tests are to be made for a time instead of a few times.
+func Soaking() bool { return os.Getenv(soak) != "" }
+
+// Rounds returns the rounds of a test that does the same again and again and in each
+// kills as many processes as kills says: usual many, a tenth of them with -short, and
+// in a soak as many as there is time for. It notes how many there were as attributes
+// of the test. A soak fails the test if this process grows meanwhile.
+func Rounds(t testing.TB, usual, kills int) iter.Seq[int] {
+	t.Helper()
+	var more func(round int) bool
+	soaking := Soaking()
+	if soaking {
+		d, err := time.ParseDuration(os.Getenv(soak))
+		if err != nil {
+			t.Fatalf("%s: %v", soak, err)
+		}
+		end := time.Now().Add(d)
+		more = func(int) bool { return time.Now().Before(end) }
+	} else {
+		if testing.Short() {
+			usual = max(usual/10, 1)
+		}
+		more = func(round int) bool { return round < usual }
+	}
+	return func(yield func(int) bool) {
+		var warm *usage
+		round := 0
+		defer func() {
+			t.Attr("rounds", strconv.Itoa(round))
+			t.Attr("kills", strconv.Itoa(round*kills))
+			if warm != nil {
+				warm.compare(t)
+			}
+		}()
+		for ; more(round); round++ {
+			// Tables and caches have grown by then, the pool of threads as well.
+			const warmUp = 100
+			if soaking && round == warmUp {
+				warm = used(t)
+			}
+			if !yield(round) {
+				return
+			}
+		}
+	}
+}
+
+// A usage is what this process has of what it could leak.
+type usage struct{ goroutines, threads, files, memory int }
+
+// used counts when what is over has been given back.
+func used(t testing.TB) *usage {
+	t.Helper()
+	debug.FreeOSMemory()
+	u := &usage{goroutines: runtime.NumGoroutine()}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		// What is shared between processes grows with what a test writes there.
+		_, _ = fmt.Sscanf(line, "RssAnon: %d", &u.memory)
+		_, _ = fmt.Sscanf(line, "Threads: %d", &u.threads)
+	}
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.files = len(files)
+	return u
+}
+
+// compare fails the test if there is more now. What is allowed is less than a soak
+// would lose if it lost one in ten rounds.
+func (before *usage) compare(t testing.TB) {
+	t.Helper()
+	now := used(t)
+	t.Logf("soak: %d goroutines, %d threads, %d files, %d kB after %d, %d, %d, %d kB",
+		now.goroutines, now.threads, now.files, now.memory, before.goroutines, before.threads, before.files, before.memory)
+	for _, c := range []struct {
+		what                string
+		before, now, margin int
+	}{
+		{"goroutines", before.goroutines, now.goroutines, 8},
+		{"threads", before.threads, now.threads, 16},
+		{"open files", before.files, now.files, 8},
+		{"kB of memory", before.memory, now.memory, 16 << 10},
+	} {
+		if c.now > c.before+c.margin {
+			t.Errorf("the soak began with %d %s and ended with %d", c.before, c.what, c.now)
+		}
+	}
+}
