@@ -423,12 +423,9 @@ const killedSize = 1 << 20
 // Who is killed while it creates leaves what it made, whole, or nothing.
 func TestKilledCreator(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
-	rounds := 100
-	if testing.Short() {
-		rounds = 10
-	}
-	objects, semaphores := 0, 0
-	for range rounds {
+	rounds, objects, semaphores := 0, 0, 0
+	for range ipctest.Rounds(t, 100, 1) {
+		rounds++
 		p := ipctest.Start(t, "create", nil)
 		p.Line()
 		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)

@@ -567,15 +567,12 @@ func killers(t *testing.T, name string) map[string]func() *ipctest.Process {
 // whoever waits gets it, even if the killed process did not come to wake it.
 func TestKilledContender(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
-	rounds := 60
-	if testing.Short() {
-		rounds = 5
-	}
 	s := createSemaphore(t, "/kill", 1)
 	for name, start := range killers(t, "/kill") {
 		t.Run(name, func(t *testing.T) {
-			lost := 0
-			for range rounds {
+			rounds, lost := 0, 0
+			for range ipctest.Rounds(t, 60, 1) {
+				rounds++
 				peer := start()
 				peer.Line()
 				stop, done := make(chan struct{}), make(chan error, 1)
@@ -691,12 +688,8 @@ func TestLostWakeUp(t *testing.T) {
 // there for others, and nobody sleeps while there is something.
 func TestKilledConsumers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
-	rounds := 40
-	if testing.Short() {
-		rounds = 4
-	}
 	s := createSemaphore(t, "/kill", 0)
-	for range rounds {
+	for range ipctest.Rounds(t, 40, 1) {
 		p := ipctest.Start(t, "consume", nil, "/kill")
 		p.Line()
 		stop := make(chan struct{})

@@ -362,12 +362,11 @@ func TestOpenOrCreateAgainstRemovers(t *testing.T) {
 // random moments: the next caller gets a proper set, soon. Many a maker dies
 // half-way, which costs a second, so there are several at a time.
 func TestMakerIsKilled(t *testing.T) {
-	rounds, lanes := 6, 20
-	if testing.Short() {
-		rounds = 1
-	}
+	const lanes = 20
+	makers := 0
 	var slow atomic.Int64
-	for range rounds {
+	for range ipctest.Rounds(t, 6, lanes) {
+		makers += lanes
 		var all sync.WaitGroup
 		for lane := range lanes {
 			key := setKey + sysv.Key(lane)
@@ -383,7 +382,7 @@ func TestMakerIsKilled(t *testing.T) {
 		}
 		all.Wait()
 	}
-	t.Logf("of %d makers %d died between making a set and giving it values", rounds*lanes, slow.Load())
+	t.Logf("of %d makers %d died between making a set and giving it values", makers, slow.Load())
 }
 
 // callAfterDeath makes a set under the key of a maker that died, and tells how

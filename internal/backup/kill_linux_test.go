@@ -15,15 +15,13 @@ import (
 // moments. After the first each object must be there or whole in the backup. After
 // the second restoring again must bring back all, each once and as it was.
 func TestKilled(t *testing.T) {
-	rounds := 200
-	if testing.Short() {
-		rounds = 20
-	}
 	makeAll(t)
 	want := dump(t)
 	var halfSaved, halfRestored, fragmentary, halfMade int
 	saving, restoring := 50*time.Millisecond, 50*time.Millisecond
-	for round := range rounds {
+	rounds := 0
+	for round := range ipctest.Rounds(t, 200, 2) {
+		rounds++
 		dir := filepath.Join(t.TempDir(), "backup")
 		kill(t, "save", dir, &saving)
 		s, err := Create(dir)

@@ -95,7 +95,7 @@ func TestJoinRacesWithLeave(t *testing.T) {
 // TestKilledInBetween kills processes wherever they are in joining and leaving. The
 // next one to join finds a session that works, and leaves nothing.
 func TestKilledInBetween(t *testing.T) {
-	for n := range 40 {
+	for n := range ipctest.Rounds(t, 40, 3) {
 		var all []*ipctest.Process
 		for range 3 {
 			all = append(all, ipctest.Start(t, "comeAndGo", nil, "1000000"))
