@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/shmring"
 )
 
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	ipctest.Main(m)
 }
 
 // shared returns size bytes of memory that is mapped shared, and a descriptor with

@@ -18,21 +18,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/shmring"
 )
-
-// rounds is how often the tests that kill do it: few in go test, more by the
-// environment variable SHMRING_ROUNDS.
-func rounds(t *testing.T, usual int) int {
-	t.Helper()
-	if s := os.Getenv("SHMRING_ROUNDS"); s != "" {
-		return number(s)
-	}
-	if testing.Short() {
-		return usual / 10
-	}
-	return usual
-}
 
 // start starts a child and waits until it says that it is ready.
 func start(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
@@ -70,6 +58,8 @@ func kill(t testing.TB, cmd *exec.Cmd) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Exited() {
 		t.Fatalf("child ended before it was killed: %v", err)
 	}
+	// A soak has many, and each is known until its end.
+	*cmd = exec.Cmd{Process: cmd.Process, ProcessState: cmd.ProcessState}
 }
 
 func must(t testing.TB, cmd *exec.Cmd) string {
@@ -179,7 +169,7 @@ func TestFourProducers(t *testing.T) {
 // the lap before would overwrite a message.
 func TestOvertaken(t *testing.T) {
 	const producers, each = 4, 500_000
-	for range rounds(t, 2) {
+	for range ipctest.Rounds(t, 2, 0) {
 		ring, f := newRing(t, 16<<10, shmring.Many)
 		keeper := producer(t, ring)
 		work := []func(){func() {
@@ -212,11 +202,11 @@ func TestKilledProducers(t *testing.T) {
 		if kind == shmring.Many {
 			atOnce = 3
 		}
-		n := rounds(t, 150)
 		ring, f := newRing(t, 16<<10, kind)
-		mem, bookFile := shared(t, (n+atOnce)*16)
+		const most = 1 << 20 // producers: a soak of a day
+		mem, bookFile := shared(t, most*16)
 		book := openLedger(mem)
-		next := make([]uint64, n+atOnce)
+		next := make([]uint64, most)
 		var received atomic.Int64
 		ctx, cancel := context.WithCancel(context.Background())
 		over := make(chan struct{})
@@ -242,20 +232,23 @@ func TestKilledProducers(t *testing.T) {
 		seed := rand.Uint64()
 		rng := rand.New(rand.NewPCG(seed, 0))
 		children := make([]*exec.Cmd, atOnce)
-		for id := range n + atOnce {
-			i := rng.IntN(atOnce)
-			if id < atOnce {
-				i = id
-			}
-			if old := children[i]; old != nil {
-				time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
-				kill(t, old)
-			}
+		started := 0
+		begin := func(i int) {
 			before := received.Load()
-			children[i] = doom(t, f, bookFile, "doomed", id)
+			children[i] = doom(t, f, bookFile, "doomed", started)
+			started++
 			if !eventually(func() bool { return received.Load() > before }) {
-				t.Fatalf("seed %d: nothing arrives any more after %d rounds", seed, id)
+				t.Fatalf("seed %d: nothing arrives any more after %d producers", seed, started)
 			}
+		}
+		for i := range children {
+			begin(i)
+		}
+		for range ipctest.Rounds(t, 150, 1) {
+			i := rng.IntN(atOnce)
+			time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
+			kill(t, children[i])
+			begin(i)
 		}
 		for _, child := range children {
 			kill(t, child)
@@ -270,12 +263,12 @@ func TestKilledProducers(t *testing.T) {
 		eventually(drained)
 		cancel()
 		<-over
-		for id, got := range next {
+		for id, got := range next[:started] {
 			if done, begun := book[2*id].Load(), book[2*id+1].Load(); got != done && got != begun {
 				t.Errorf("seed %d: of producer %d %d messages arrived; it had committed %d and was about to make it %d", seed, id, got, done, begun)
 			}
 		}
-		t.Logf("%d messages of %d killed producers", received.Load(), len(next))
+		t.Logf("%d messages of %d killed producers", received.Load(), started)
 	})
 }
 
@@ -303,7 +296,7 @@ func TestKilledConsumers(t *testing.T) {
 		}()
 		seed := rand.Uint64()
 		rng := rand.New(rand.NewPCG(seed, 0))
-		for i := range rounds(t, 150) {
+		for i := range ipctest.Rounds(t, 150, 1) {
 			before := book[0].Load()
 			child := doom(t, f, bookFile, "reader")
 			if !eventually(func() bool { return book[0].Load() > before }) {
@@ -478,9 +471,9 @@ func TestOtherNamespace(t *testing.T) {
 // TestMadPeer lets a process overwrite the words of the ring while this one uses it:
 // nothing must panic or wait beyond its context.
 func TestMadPeer(t *testing.T) {
-	for trial := range rounds(t, 20) {
+	mem, f := shared(t, shmring.Size(16<<10))
+	for trial := range ipctest.Rounds(t, 20, 1) {
 		kind := shmring.Producers(1 + trial%2)
-		mem, f := shared(t, shmring.Size(16<<10))
 		ring, err := shmring.Create(mem, shmring.Options{Producers: kind})
 		if err != nil {
 			t.Fatal(err)
