@@ -317,6 +317,11 @@ func queueInfo(info FileInfo) QueueInfo {
 		return q
 	}
 	defer queue.Close()
+	// In another IPC namespace than that of the file system it is another queue.
+	opened, err := queue.Stat()
+	if err != nil || opened.Dev != info.Dev || opened.Ino != info.Ino {
+		return q
+	}
 	q.Attributes, err = queue.Attributes()
 	q.Known = err == nil
 	return q
