@@ -39,18 +39,22 @@ const (
 	probeEvery = 32
 	// yieldEvery tries another goroutine may run: it may be the one waited for.
 	yieldEvery = 16
+	// On one CPU a try that failed predicts that the next skipTries would.
+	skipTries = 32
 	// Whether there is one CPU is asked anew after recheckCalls calls.
 	recheckCalls = 1024
 )
 
 // A waiter waits for operations in the way that all primitives share: one try
-// without waiting; then tries for a bounded time; then asleep in the kernel. How
+// without waiting; then tries for a bounded time; then asleep in the kernel. On one
+// CPU, where trying can't help, it goes to sleep at once while that has to be. How
 // long it tries depends on whether that helped before, which each primitive
 // learns for itself. The zero value is ready, and serves several goroutines.
 type waiter struct {
 	penalty atomic.Int32  // maxSpins less the tries to be made
 	waits   atomic.Uint32 // waits so far, on more than one CPU
-	calls   atomic.Uint32 // calls so far, on one CPU
+	calls   atomic.Uint32 // waits so far, on one CPU
+	skips   atomic.Int32  // first tries to be left out, on one CPU
 	oneCPU  atomic.Bool   // nobody else can run while this process tries
 }
 
@@ -65,25 +69,35 @@ func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
 	return w.wait(ctx, set, ops...)
 }
 
-// triesFirst tells whether to try before wait. On one CPU that is left to Set.Do,
-// so that nothing is tried twice.
-func (w *waiter) triesFirst() bool { return !w.oneCPU.Load() }
+// triesFirst tells whether to try before wait.
+func (w *waiter) triesFirst() bool { return w.skips.Load() <= 0 }
 
 // wait is do without the first try.
 func (w *waiter) wait(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
-	if w.oneCPU.Load() {
-		if w.calls.Add(1)%recheckCalls == 0 {
-			w.oneCPU.Store(oneCPU())
-		}
+	if ctx.Err() != nil {
 		return set.Do(ctx, ops...)
 	}
-	if ctx.Err() == nil {
-		ok, err := w.spin(set, ops)
-		if ok || err != nil {
-			return removed(err)
-		}
+	if w.oneCPU.Load() {
+		return w.waitAlone(ctx, set, ops)
 	}
-	return removed(set.Do(ctx, ops...))
+	ok, err := w.spin(set, ops)
+	if ok || err != nil {
+		return removed(err)
+	}
+	return removed(set.Wait(ctx, ops...))
+}
+
+// waitAlone is wait on one CPU, where whoever could end the wait runs only while
+// this thread sleeps.
+func (w *waiter) waitAlone(ctx context.Context, set sysv.Set, ops []sysv.Op) error {
+	if w.skips.Add(-1) < 0 {
+		w.skips.Store(skipTries)
+	}
+	if w.calls.Add(1)%recheckCalls == 0 && !oneCPU() {
+		w.oneCPU.Store(false)
+		w.skips.Store(0)
+	}
+	return set.Wait(ctx, ops...)
 }
 
 // spin tries ops again and again, as long as there is a prospect.

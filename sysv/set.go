@@ -91,13 +91,14 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 	var buf [stackOps]abi.Sembuf
 	e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait))
 	if e == abi.EAGAIN {
-		return s.block(ctx, ops)
+		return s.Wait(ctx, ops...)
 	}
 	return idError("semop", Sem, int(s), e)
 }
 
-// block is Do for operations that were found to have to wait.
-func (s Set) block(ctx context.Context, ops []Op) error {
+// Wait is Do for those who know, or expect, that one of ops has to wait, since they
+// have just tried: it asks ctx first, and goes to sleep without a try of its own.
+func (s Set) Wait(ctx context.Context, ops ...Op) error {
 	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
 	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(int(s), sembufs) })
 	return waitError("semop", Sem, int(s), err)

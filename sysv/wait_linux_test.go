@@ -42,6 +42,13 @@ func waits(t *testing.T) []wait {
 			func() { wantValues(t, "Do, cancelled", set, 0); counted(t, set, 0) },
 		},
 		{
+			"Wait",
+			func(ctx context.Context) error { return set.Wait(ctx, sysv.Op{Add: -1}) },
+			func() { counted(t, set, 1) },
+			func() { check(t, set.Do(t.Context(), sysv.Op{Add: 1})) },
+			func() { wantValues(t, "Wait, cancelled", set, 0); counted(t, set, 0) },
+		},
+		{
 			"Send",
 			func(ctx context.Context) error { return full.Send(ctx, 1, []byte("y")) },
 			func() { sleeping(t, 1, "do_msgsnd") },
@@ -97,6 +104,12 @@ func TestDoneContextDoesNotMatter(t *testing.T) {
 	wantError(t, "Send", queue.Send(cancelled(), 1, nil), nil)
 	_, _, err := queue.Receive(cancelled(), nil, sysv.ReceiveOptions{})
 	wantError(t, "Receive", err, nil)
+
+	// But it does where it was asked to wait.
+	check(t, set.Do(t.Context(), sysv.Op{Add: 1}))
+	wantError(t, "Wait", set.Wait(cancelled(), sysv.Op{Add: -1}), context.Canceled)
+	wantValues(t, "Wait, cancelled before", set, 1)
+	wantError(t, "Wait", set.Wait(t.Context(), sysv.Op{Add: -1}), nil)
 }
 
 func TestCancelDuring(t *testing.T) {
