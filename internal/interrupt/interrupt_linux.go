@@ -62,10 +62,10 @@ type watcher struct {
 
 func watch(ctx context.Context) *watcher {
 	w := &watcher{over: make(chan struct{}), gone: make(chan struct{})}
-	pid, tid := unix.Getpid(), unix.Gettid()
+	tid := unix.Gettid()
 	w.stop = context.AfterFunc(ctx, func() {
 		defer close(w.gone)
-		w.signal(pid, tid)
+		w.signal(unix.Getpid(), tid)
 	})
 	return w
 }
