@@ -181,10 +181,9 @@ func steps(lines []string) (all []step) {
 // A shell runs the steps, in an IPC namespace and with file systems for POSIX objects
 // of its own.
 type shell struct {
-	t      *testing.T
-	in     *bufio.Writer
-	out    *bufio.Reader
-	failed bool
+	t   *testing.T
+	in  *bufio.Writer
+	out *bufio.Reader
 }
 
 const mounts = `
