@@ -5,7 +5,10 @@ PREFIX ?= /usr/local
 # Without its generator of documentation cli/v2 starts in half the time.
 TAGS := urfave_cli_no_docs
 
-.PHONY: build install test bench fuzz ci clean
+# How long `make soak` takes in all.
+DURATION ?= 20m
+
+.PHONY: build install test bench fuzz soak ci clean
 
 build:
 	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
@@ -25,6 +28,10 @@ bench: build
 # A minute for every fuzz target.
 fuzz:
 	integration/fuzz.sh 60s
+
+# Processes killed at random moments, thousands of them.
+soak:
+	integration/soak.sh $(DURATION)
 
 ci:
 	.ci/run

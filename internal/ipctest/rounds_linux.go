@@ -22,8 +22,9 @@ func Soaking() bool { return os.Getenv(soak) != "" }
 // Rounds returns the rounds of a test that does the same again and again and in each
 // kills as many processes as kills says: usual many, a tenth of them with -short, and
 // in a soak as many as there is time for. It notes how many there were as attributes
-// of the test. A soak fails the test if this process grows meanwhile.
-func Rounds(t testing.TB, usual, kills int) iter.Seq[int] {
+// of the test. A soak fails the test if this process grows meanwhile, or one of those
+// that live as long.
+func Rounds(t testing.TB, usual, kills int, longLived ...int) iter.Seq[int] {
 	t.Helper()
 	var more func(round int) bool
 	soaking := Soaking()
@@ -41,20 +42,22 @@ func Rounds(t testing.TB, usual, kills int) iter.Seq[int] {
 		more = func(round int) bool { return round < usual }
 	}
 	return func(yield func(int) bool) {
-		var warm *usage
-		round := 0
+		var warm []usage
+		round, watched := 0, append([]int{os.Getpid()}, longLived...)
 		defer func() {
 			t.Attr("rounds", strconv.Itoa(round))
 			t.Attr("kills", strconv.Itoa(round*kills))
-			if warm != nil {
-				warm.compare(t)
+			for i := range warm {
+				warm[i].compare(t, used(t, watched[i]))
 			}
 		}()
 		for ; more(round); round++ {
 			// Tables and caches have grown by then, the pool of threads as well.
 			const warmUp = 100
 			if soaking && round == warmUp {
-				warm = used(t)
+				for _, pid := range watched {
+					warm = append(warm, used(t, pid))
+				}
 			}
 			if !yield(round) {
 				return
@@ -63,15 +66,18 @@ func Rounds(t testing.TB, usual, kills int) iter.Seq[int] {
 	}
 }
 
-// A usage is what this process has of what it could leak.
-type usage struct{ goroutines, threads, files, memory int }
+// A usage is what a process has of what it could leak.
+type usage struct{ pid, goroutines, threads, files, memory int }
 
-// used counts when what is over has been given back.
-func used(t testing.TB) *usage {
+func used(t testing.TB, pid int) usage {
 	t.Helper()
-	debug.FreeOSMemory()
-	u := &usage{goroutines: runtime.NumGoroutine()}
-	status, err := os.ReadFile("/proc/self/status")
+	u := usage{pid: pid}
+	if pid == os.Getpid() {
+		debug.FreeOSMemory() // what is over has been given back then
+		u.goroutines = runtime.NumGoroutine()
+	}
+	dir := fmt.Sprintf("/proc/%d", pid)
+	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +86,7 @@ func used(t testing.TB) *usage {
 		_, _ = fmt.Sscanf(line, "RssAnon: %d", &u.memory)
 		_, _ = fmt.Sscanf(line, "Threads: %d", &u.threads)
 	}
-	files, err := os.ReadDir("/proc/self/fd")
+	files, err := os.ReadDir(dir + "/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +96,9 @@ func used(t testing.TB) *usage {
 
 // compare fails the test if there is more now. What is allowed is less than a soak
 // would lose if it lost one in ten rounds.
-func (before *usage) compare(t testing.TB) {
+func (before usage) compare(t testing.TB, now usage) {
 	t.Helper()
-	now := used(t)
-	t.Logf("soak: %d goroutines, %d threads, %d files, %d kB after %d, %d, %d, %d kB",
+	t.Logf("soak: process %d: %d goroutines, %d threads, %d files, %d kB after %d, %d, %d, %d kB", now.pid,
 		now.goroutines, now.threads, now.files, now.memory, before.goroutines, before.threads, before.files, before.memory)
 	for _, c := range []struct {
 		what                string
@@ -105,7 +110,7 @@ func (before *usage) compare(t testing.TB) {
 		{"kB of memory", before.memory, now.memory, 16 << 10},
 	} {
 		if c.now > c.before+c.margin {
-			t.Errorf("the soak began with %d %s and ended with %d", c.before, c.what, c.now)
+			t.Errorf("process %d began with %d %s and ended with %d", now.pid, c.before, c.what, c.now)
 		}
 	}
 }
