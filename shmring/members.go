@@ -1,0 +1,90 @@
+package shmring
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Members tells who has a role in a ring at some moment. It does not ask whether
+// they live: see Ring.Abandoned.
+type Members struct {
+	Producers int    // that have joined and not left
+	Consumer  bool   // tells whether there is one
+	Joined    uint32 // how often a producer has joined since the ring was made
+}
+
+// Members returns who has a role now.
+func (r *Ring) Members() Members {
+	id := identity(r.header.consumer.Load())
+	m := Members{Consumer: id != nobody && id != gone}
+	for i := range r.header.slots {
+		if r.header.slots[i].Load() != uint64(nobody) {
+			m.Producers++
+		}
+	}
+	m.Joined = r.header.joins.Load()
+	return m
+}
+
+// Abandoned tells whether the ring was left by processes that died: somebody has a
+// role, and everybody who has one is certainly dead. A new ring, and one that all
+// have left in order, is not abandoned.
+func (r *Ring) Abandoned() bool {
+	ids := []identity{identity(r.header.consumer.Load())}
+	for i := range r.header.slots {
+		ids = append(ids, identity(r.header.slots[i].Load()))
+	}
+	left := false
+	for _, id := range ids {
+		switch {
+		case id == nobody || id == gone:
+		case r.dead(id):
+			left = true
+		default:
+			return false
+		}
+	}
+	return left
+}
+
+// Flush waits until all messages that were sent before the call, by this producer
+// and by others, have been received and released, or until ctx is done; then the error
+// unwraps to ctx.Err(). Who makes the memory go away calls it first. Without a
+// consumer it waits for one.
+//
+// Errors: ErrClosed (the consumer has closed before, or this producer), ErrPeerDied
+// (the consumer's process has ended before), ErrClaim; ErrCorrupt.
+func (p *Producer) Flush(ctx context.Context) error {
+	switch {
+	case p.closed:
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	case p.claim != 0:
+		return fmt.Errorf("shmring: %w", ErrClaim)
+	}
+	r := p.ring
+	end := p.tail
+	if r.many {
+		end = r.header.tail.Load()
+	}
+	received := func() (bool, error) {
+		// In this order: who receives all and closes in between has received all.
+		closed := identity(r.header.consumer.Load()) == gone
+		head := r.header.head.Load()
+		switch left := end - head; {
+		case int64(left) <= 0:
+			return true, nil
+		case left > r.capacity || head%unit != 0:
+			return false, corrupt("head", head)
+		case closed:
+			return false, fmt.Errorf("shmring: %w", ErrClosed)
+		}
+		return false, nil
+	}
+	if ok, err := received(); ok || err != nil {
+		return err
+	}
+	return p.wait.wait(ctx, func() *atomic.Uint64 { return &r.header.head }, received,
+		func() (time.Duration, error) { return tick, p.CheckConsumer() })
+}

@@ -1,0 +1,115 @@
+package shmring
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+)
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func kinds(t *testing.T, test func(*testing.T, Producers)) {
+	t.Run("One", func(t *testing.T) { test(t, One) })
+	t.Run("Many", func(t *testing.T) { test(t, Many) })
+}
+
+func TestMembers(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Producers) {
+		r := crashRing(t, kind)
+		want := func(when string, m Members, abandoned bool) {
+			t.Helper()
+			if got := r.Members(); got != m {
+				t.Errorf("%s: Members = %+v, want %+v", when, got, m)
+			}
+			if got := r.Abandoned(); got != abandoned {
+				t.Errorf("%s: Abandoned = %t", when, got)
+			}
+		}
+		want("new", Members{}, false)
+		p, err := r.Producer()
+		check(t, err)
+		want("a producer", Members{Producers: 1, Joined: 1}, false)
+		c, err := r.Consumer()
+		check(t, err)
+		want("both", Members{Producers: 1, Consumer: true, Joined: 1}, false)
+		check(t, p.Close())
+		check(t, c.Close())
+		want("all have left", Members{Joined: 1}, false)
+
+		r.header.consumer.Store(uint64(deadID()))
+		want("a dead consumer", Members{Consumer: true, Joined: 1}, true)
+		r.header.slots[0].Store(uint64(deadID()))
+		want("both dead", Members{Producers: 1, Consumer: true, Joined: 1}, true)
+		r.header.slots[0].Store(uint64(r.self))
+		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 1}, false)
+		r.header.slots[0].Store(1 << pidBits)
+		want("a producer that nobody can see", Members{Producers: 1, Consumer: true, Joined: 1}, false)
+	})
+}
+
+func TestFlush(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Producers) {
+		r := crashRing(t, kind)
+		p, err := r.Producer()
+		check(t, err)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		flush := func(when string, ctx context.Context, want error) {
+			t.Helper()
+			if err := p.Flush(ctx); !errors.Is(err, want) {
+				t.Errorf("%s: Flush = %v, want %v", when, err, want)
+			}
+		}
+		flush("nothing was sent", over, nil)
+		check(t, p.Send(t.Context(), []byte("one")))
+		flush("no consumer", over, context.Canceled)
+		c, err := r.Consumer()
+		check(t, err)
+		if _, err := c.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		flush("received, not released", over, context.Canceled)
+		c.Release()
+		flush("released", over, nil)
+
+		check(t, p.Send(t.Context(), []byte("two")))
+		released := make(chan struct{})
+		go func() {
+			defer close(released)
+			for !anyAsleep(&r.header.producersSleep) {
+				runtime.Gosched()
+			}
+			if _, err := c.Receive(t.Context()); err != nil {
+				t.Error(err)
+			}
+			c.Release()
+		}()
+		flush("released meanwhile", t.Context(), nil)
+		<-released
+
+		claim, err := p.Claim(t.Context(), 1)
+		check(t, err)
+		flush("a claim under way", over, ErrClaim)
+		check(t, claim.Abort())
+
+		check(t, p.Send(t.Context(), []byte("three")))
+		r.header.consumer.Store(uint64(deadID()))
+		flush("the consumer has died", t.Context(), ErrPeerDied)
+		head := r.header.head.Load()
+		r.header.head.Store(head - 2*r.capacity)
+		flush("mad head", t.Context(), ErrCorrupt)
+		r.header.head.Store(head)
+		r.header.consumer.Store(uint64(gone))
+		flush("the consumer has closed", t.Context(), ErrClosed)
+		r.header.head.Store(max(p.tail, r.header.tail.Load())) // where the last message ends
+		flush("it had received all", t.Context(), nil)
+		check(t, p.Close())
+		flush("closed", t.Context(), ErrClosed)
+	})
+}
