@@ -27,7 +27,7 @@ func runAllPOSIX(m *testing.M) int {
 	case "":
 		return runInside(ownIPCAndDev, unix.CLONE_NEWIPC|unix.CLONE_NEWNS)
 	case ownIPCAndDev:
-		if err := mountDev(); err != nil {
+		if err := MountDev(); err != nil {
 			fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: no /dev of their own: %v\n", err)
 			return 0
 		}
@@ -38,9 +38,10 @@ func runAllPOSIX(m *testing.M) int {
 	}
 }
 
-// mountDev puts a new file system on /dev, and into it the devices that programs
-// need, /dev/shm and /dev/mqueue.
-func mountDev() error {
+// MountDev puts a new file system on /dev, and into it the devices that programs
+// need, an empty /dev/shm and the /dev/mqueue of the IPC namespace. The caller must be
+// in a mount namespace of its own. MainPOSIX does it for a whole package.
+func MountDev() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}

@@ -116,8 +116,15 @@ type outcome struct {
 // theirs runs the program of util-linux.
 func theirs(t testing.TB, env environment, name string, args ...string) outcome {
 	t.Helper()
+	return theirsAt(t, name, env, name, args...)
+}
+
+// theirsAt runs the program of util-linux that is at path.
+func theirsAt(t testing.TB, path string, env environment, name string, args ...string) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(path, args...)
+	cmd.Args[0] = name
 	cmd.Env = []string{}
 	for k, v := range env {
 		cmd.Env = append(cmd.Env, k+"="+v)

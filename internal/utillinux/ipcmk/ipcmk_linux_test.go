@@ -45,11 +45,11 @@ func TestUnderFreeKey(t *testing.T) {
 			return -1, fs.ErrExist
 		}
 		return 77, nil
-	})
-	if id != 77 || err != nil || tries != 5 {
-		t.Errorf("%d, %v after %d tries", id, err, tries)
+	})()
+	if id != "77" || err != nil || tries != 5 {
+		t.Errorf("%s, %v after %d tries", id, err, tries)
 	}
-	if _, err := underFreeKey(func(sysv.Key) (int, error) { return -1, fs.ErrPermission }); !errors.Is(err, fs.ErrPermission) {
+	if _, err := underFreeKey(func(sysv.Key) (int, error) { return -1, fs.ErrPermission })(); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("error %v, want fs.ErrPermission", err)
 	}
 }

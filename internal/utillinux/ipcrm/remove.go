@@ -52,6 +52,12 @@ func (r *remover) carryOut(m getopt.Match) {
 		r.removeKey(sysv.Msg, m.Value)
 	case "S":
 		r.removeKey(sysv.Sem, m.Value)
+	case "posix-shmem":
+		r.removeName(objects(), m.Value)
+	case "posix-mqueue":
+		r.removeName(mqueues(), m.Value)
+	case "posix-semaphore":
+		r.removeName(semaphores(), m.Value)
 	}
 }
 

@@ -6,8 +6,7 @@ import (
 	"github.com/sysvipc/gipc/internal/utillinux/smartcols"
 )
 
-// column is a column of lsipc. The order is that of the columns in the help and
-// of -i, so a new kind of object puts its columns behind those of the others.
+// column is a column of lsipc. The order is that of the columns of -i and -N.
 type column int
 
 const (
@@ -24,6 +23,9 @@ const (
 	colGID
 	colGroup
 	colCTime
+
+	colName
+	colMTime
 
 	colUsedBytes
 	colMsgs
@@ -50,6 +52,8 @@ const (
 	colUsed
 	colUsePercent
 
+	colValue
+
 	columnCount
 )
 
@@ -61,6 +65,13 @@ func queueColumns() columnRange   { return columnRange{colUsedBytes, colLRPID} }
 func segmentColumns() columnRange { return columnRange{colSize, colLPID} }
 func setColumns() columnRange     { return columnRange{colNSems, colOTime} }
 func summaryColumns() columnRange { return columnRange{colResource, colUsePercent} }
+
+// The columns of POSIX objects. Of the common ones they have those of ownership.
+func posixColumns() columnRange     { return columnRange{colName, colMTime} }
+func ownershipColumns() columnRange { return columnRange{colOwner, colCGroup} }
+func objectColumns() columnRange    { return columnRange{colSize, colSize} }
+func mqueueColumns() columnRange    { return columnRange{colUsedBytes, colMsgs} }
+func semaphoreColumns() columnRange { return columnRange{colValue, colValue} }
 
 func (r columnRange) contains(c column) bool { return r.first <= c && c <= r.last }
 
@@ -96,6 +107,9 @@ var headings = [columnCount]heading{
 	colGroup:  {name: "GROUP", label: "Group name", help: "group name of the owner"},
 	colCTime:  {name: "CTIME", label: "Last change", help: "when it was made or last changed", format: smartcols.Column{Right: true}},
 
+	colName:  {name: "NAME", label: "Name", help: "name of the POSIX object"},
+	colMTime: {name: "MTIME", label: "Last action", help: "when it was last written or made", format: smartcols.Column{Right: true}},
+
 	colUsedBytes: {name: "USEDBYTES", label: "Bytes used", help: "bytes in the queue", format: smartcols.Column{Right: true}},
 	colMsgs:      {name: "MSGS", label: "Messages", help: "messages in the queue"},
 	colSend:      {name: "SEND", label: "Msg sent", help: "when a message was last sent", format: smartcols.Column{Right: true}},
@@ -120,6 +134,8 @@ var headings = [columnCount]heading{
 	colLimit:       {name: "LIMIT", label: "Limit", help: "the limit", format: smartcols.Column{Right: true}},
 	colUsed:        {name: "USED", label: "Used", help: "how much is in use", format: smartcols.Column{Right: true}},
 	colUsePercent:  {name: "USE%", label: "Use", help: "how much of the limit that is", format: smartcols.Column{Right: true}},
+
+	colValue: {name: "SVAL", label: "Value", help: "value of the semaphore", format: smartcols.Column{Right: true}},
 }
 
 // columnByName finds a column by its name in either case.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/sysvipc"
 	"github.com/sysvipc/gipc/internal/utillinux/smartcols"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -25,6 +26,7 @@ func (l *lister) global() int {
 		resources func() ([]resource, error)
 	}{
 		{l.queues, queueResources},
+		{l.mqueues, l.mqueueResources},
 		{l.segments, segmentResources},
 		{l.sets, setResources},
 	} {
@@ -85,6 +87,28 @@ func queueResources() ([]resource, error) {
 		{name: "MSGMAX", description: "Max size of message (bytes)", limit: uint64(limits.MaxSize), size: true},
 		{name: "MSGMNB", description: "Default max size of queue (bytes)", limit: uint64(limits.MaxBytes), size: true},
 	}, err
+}
+
+// mqueueResources tells the limits also where the queues can not be counted.
+func (l *lister) mqueueResources() ([]resource, error) {
+	limits, err := posix.MqLimits()
+	if err != nil {
+		return nil, err
+	}
+	queues := resource{name: "MQUMNI", description: "Number of POSIX message queues", limit: uint64(limits.QueuesMax), counted: true}
+	for _, err := range posix.Queues() {
+		if err != nil {
+			l.failListing(err)
+			queues.counted = false
+			break
+		}
+		queues.used++
+	}
+	return []resource{
+		queues,
+		{name: "MQUMAX", description: "Max size of POSIX message (bytes)", limit: uint64(limits.MsgSizeMax), size: true},
+		{name: "MQUMNB", description: "Number of messages in POSIX message queue", limit: uint64(limits.MsgMax)},
+	}, nil
 }
 
 func segmentResources() ([]resource, error) {

@@ -8,14 +8,19 @@ const help = `
 Usage:
  NAME [options]
 
-List System V IPC objects, or the limits of the kernel and what is in use.
+List System V and POSIX IPC objects, or the limits of the kernel and what is in
+use.
 
 Resource options:
- -m, --shmems      shared memory segments
- -q, --queues      message queues
- -s, --semaphores  semaphore sets
- -g, --global      limits and use (of one kind with -m, -q or -s)
- -i, --id <id>     everything about the one object with this identifier
+ -m, --shmems             shared memory segments
+ -M, --posix-shmems       POSIX shared memory objects
+ -q, --queues             message queues
+ -Q, --posix-mqueues      POSIX message queues
+ -s, --semaphores         semaphore sets
+ -S, --posix-semaphores   POSIX named semaphores
+ -g, --global             limits and use (of one kind with -m, -q, -s or -Q)
+ -i, --id <id>            all about the System V object with this identifier
+ -N, --name <name>        all about the POSIX object with this name
 
 Options:
      --noheadings         no line of headings
@@ -26,7 +31,7 @@ Options:
  -e, --export             NAME="value" pairs
  -J, --json               JSON
  -n, --newline            NAME="value" pairs, each in a line of its own
- -l, --list               a table (also with --id)
+ -l, --list               a table (also with --id and --name)
  -o, --output[=<list>]    these columns; behind a + in addition to the standard ones
  -P, --numeric-perms      permissions as a number
  -r, --raw                columns that are not lined up
@@ -41,22 +46,28 @@ func printHelp(p *program.Program) int {
 	p.PrintHelp(help)
 	for _, group := range []struct {
 		title string
-		columnRange
+		parts []columnRange
 	}{
-		{"Generic columns", commonColumns()},
-		{"Shared-memory columns (--shmems)", segmentColumns()},
-		{"Message-queue columns (--queues)", queueColumns()},
-		{"Semaphore columns (--semaphores)", setColumns()},
-		{"Summary columns (--global)", summaryColumns()},
+		{"Generic System V columns", []columnRange{commonColumns()}},
+		{"Generic POSIX columns", []columnRange{{colName, colName}, ownershipColumns(), {colMTime, colMTime}}},
+		{"System V Shared-memory columns (--shmems)", []columnRange{segmentColumns()}},
+		{"System V Message-queue columns (--queues)", []columnRange{queueColumns()}},
+		{"System V Semaphore columns (--semaphores)", []columnRange{setColumns()}},
+		{"POSIX Semaphore columns (--posix-semaphores)", []columnRange{semaphoreColumns()}},
+		{"Summary columns (--global)", []columnRange{summaryColumns()}},
 	} {
-		b := append(p.Out.AvailableBuffer(), '\n')
-		b = append(append(b, group.title...), ":\n"...)
-		for c := group.first; c <= group.last; c++ {
-			h := headings[c]
-			b = program.PadRight(append(b, ' '), h.name, 14)
-			b = append(append(append(b, "  "...), h.help...), '\n')
+		_, _ = p.Out.WriteString("\n" + group.title + ":\n")
+		for _, columns := range group.parts {
+			printColumns(p, columns)
 		}
-		_, _ = p.Out.Write(b)
 	}
 	return p.PrintHelp("\nMore: lsipc(1), gipcs(1)\n")
+}
+
+func printColumns(p *program.Program, r columnRange) {
+	for c := r.first; c <= r.last; c++ {
+		h := headings[c]
+		b := program.PadRight(append(p.Out.AvailableBuffer(), ' '), h.name, 14)
+		_, _ = p.Out.Write(append(append(append(b, "  "...), h.help...), '\n'))
+	}
 }

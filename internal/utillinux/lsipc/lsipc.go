@@ -1,5 +1,6 @@
-// Package lsipc is lsipc(1): it prints what util-linux 2.38.1 prints, byte for
-// byte but for the differences that docs/compat.md lists.
+// Package lsipc is lsipc(1): it prints what util-linux 2.38.1 prints, and of POSIX
+// objects, which that does not know, what 2.42 prints, byte for byte but for the
+// differences that docs/compat.md lists.
 package lsipc
 
 import (
@@ -40,6 +41,12 @@ func run(p *program.Program, args []string) int {
 		return l.listSegments()
 	case r.queues:
 		return l.listQueues()
+	case r.objects:
+		return l.listObjects()
+	case r.mqueues:
+		return l.listMqueues()
+	case r.semaphores:
+		return l.listSemaphores()
 	default:
 		return l.listSets()
 	}

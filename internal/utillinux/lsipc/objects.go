@@ -103,26 +103,32 @@ func addRow[T any](l *lister, table *smartcols.Table, object *T, value appender[
 // listOne prints an object that was looked up. If there is none the table is empty,
 // which in JSON is still to be seen.
 func listOne[T any](l *lister, name string, object *T, err error, value appender[T]) int {
-	status := program.Success
 	switch {
 	case err == nil:
+		return printOne(l, name, object, value)
 	case errors.Is(err, fs.ErrNotExist):
-		status = l.Fail("id " + strconv.Itoa(l.id) + " not found")
+		return l.notFound(name, "id "+strconv.Itoa(l.id))
 	default:
 		return l.FailError("id "+strconv.Itoa(l.id), err)
 	}
+}
+
+func (l *lister) notFound(name, what string) int {
+	l.Warn(what + " not found")
+	if !l.pretty {
+		l.finish(l.newTable(name))
+	}
+	return program.Failure
+}
+
+func printOne[T any](l *lister, name string, object *T, value appender[T]) int {
 	if l.pretty {
-		if err == nil {
-			printPretty(l, object, value)
-		}
-		return status
+		printPretty(l, object, value)
+		return program.Success
 	}
 	table := l.newTable(name)
-	if err == nil {
-		addRow(l, table, object, value)
-	}
-	l.finish(table)
-	return status
+	addRow(l, table, object, value)
+	return l.finish(table)
 }
 
 const (

@@ -13,13 +13,17 @@ import (
 
 // request is what a command line asks for.
 type request struct {
-	queues, segments, sets bool
-	global                 bool
-	one                    bool // the object with the identifier id
-	id                     int
+	queues, segments, sets       bool
+	mqueues, objects, semaphores bool // of POSIX
+
+	global bool
+	one    bool // the System V object with the identifier id
+	id     int
+	named  bool // the POSIX object with the name
+	name   string
 
 	columns      []column
-	own          columnRange // the columns that apply beside the common ones
+	own          []columnRange // the columns that apply beside the common ones
 	style        smartcols.Style
 	styled       bool // an output format was asked for
 	pretty       bool // a line for each field
@@ -44,11 +48,15 @@ func options() []getopt.Option {
 		{Names: []string{"i", "id"}, Arg: getopt.RequiredArgument},
 		{Names: []string{"J", "json"}},
 		{Names: []string{"l", "list"}},
+		{Names: []string{"N", "name"}, Arg: getopt.RequiredArgument},
 		{Names: []string{"n", "newline"}},
 		{Names: []string{"noheadings"}},
 		{Names: []string{"notruncate"}},
 		{Names: []string{"P", "numeric-perms"}},
 		{Names: []string{"o", "output"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"Q", "posix-mqueues"}},
+		{Names: []string{"S", "posix-semaphores"}},
+		{Names: []string{"M", "posix-shmems"}},
 		{Names: []string{"q", "queues"}},
 		{Names: []string{"r", "raw"}},
 		{Names: []string{"s", "semaphores"}},
@@ -82,6 +90,8 @@ func read(p *program.Program, args []string) (r request, status int, done bool) 
 				return r, p.FailNumber("failed to parse IPC identifier", m.Value, err), true
 			}
 			r.id, r.one = id, true
+		case "N":
+			r.name, r.named = m.Value, true
 		case "time-format":
 			if !r.setTimeFormat(m.Value) {
 				return r, p.Fail("unknown time format: " + m.Value), true
@@ -123,6 +133,8 @@ func (r *request) option(name string) {
 		r.setStyle(name)
 	case "q", "m", "s":
 		r.setKind(name)
+	case "Q", "M", "S":
+		r.setPOSIXKind(name)
 	}
 }
 
@@ -144,14 +156,29 @@ func (r *request) setKind(name string) {
 	r.add(colKey, colID, colPerms, colOwner)
 	switch name {
 	case "q":
-		r.queues, r.own = true, queueColumns()
+		r.queues, r.own = true, []columnRange{queueColumns()}
 		r.add(colUsedBytes, colMsgs, colLSPID, colLRPID)
 	case "m":
-		r.segments, r.own = true, segmentColumns()
+		r.segments, r.own = true, []columnRange{segmentColumns()}
 		r.add(colSize, colNAttch, colStatus, colCTime, colCPID, colLPID, colCommand)
 	case "s":
-		r.sets, r.own = true, setColumns()
+		r.sets, r.own = true, []columnRange{setColumns()}
 		r.add(colNSems)
+	}
+}
+
+func (r *request) setPOSIXKind(name string) {
+	r.add(colName, colPerms, colOwner)
+	switch name {
+	case "Q":
+		r.mqueues, r.own = true, []columnRange{posixColumns(), mqueueColumns()}
+		r.add(colMTime, colUsedBytes, colMsgs)
+	case "M":
+		r.objects, r.own = true, []columnRange{posixColumns(), objectColumns()}
+		r.add(colSize, colMTime)
+	case "S":
+		r.semaphores, r.own = true, []columnRange{posixColumns(), semaphoreColumns()}
+		r.add(colMTime, colValue)
 	}
 }
 
@@ -175,17 +202,25 @@ func (r *request) setTimeFormat(s string) bool {
 // complete adds what follows from the whole command line. It returns what is wrong
 // with it, if anything.
 func (r *request) complete() (wrong string) {
-	if !r.queues && !r.segments && !r.sets {
-		if r.times || r.creator || r.one {
-			return "--global is mutually exclusive with --creator, --id and --time"
-		}
+	systemV, posix := r.queues || r.segments || r.sets, r.mqueues || r.objects || r.semaphores
+	switch {
+	case systemV && r.named:
+		return "--name is mutually exclusive with --shmems, --queues and --semaphores"
+	case posix && r.one:
+		return "--id is mutually exclusive with --posix-shmems, --posix-mqueues and --posix-semaphores"
+	case systemV || posix:
+	case r.named:
+		return "--global is mutually exclusive with --creator, --id, --name and --time"
+	case r.times || r.creator || r.one:
+		return "--global is mutually exclusive with --creator, --id and --time"
+	default:
 		r.queues, r.segments, r.sets, r.global = true, true, true, true
 	}
 	if r.global {
 		r.add(colResource, colDescription, colLimit, colUsed, colUsePercent)
-		r.own = summaryColumns()
+		r.own = []columnRange{summaryColumns()}
 	}
-	r.pretty = r.one && !r.styled
+	r.pretty = (r.one || r.named) && !r.styled
 	if !r.timeSet {
 		r.timeFormat = clock.Short
 		if r.pretty {
@@ -198,7 +233,7 @@ func (r *request) complete() (wrong string) {
 			r.add(c)
 		}
 	} else {
-		r.addViews()
+		r.addViews(posix)
 	}
 	if r.listSet {
 		return r.addList()
@@ -207,8 +242,11 @@ func (r *request) complete() (wrong string) {
 }
 
 // addViews adds the columns of -c and -t.
-func (r *request) addViews() {
-	if r.creator {
+func (r *request) addViews(posix bool) {
+	switch {
+	case r.creator && posix: // the owner is all that they know
+		r.add(colCUID, colCGID)
+	case r.creator:
 		r.add(colCUID, colCGID, colUID, colGID)
 	}
 	if !r.times {
@@ -246,7 +284,7 @@ func (r *request) addList() (wrong string) {
 		switch {
 		case !ok:
 			return "unknown column: " + list
-		case !commonColumns().contains(c) && !r.own.contains(c):
+		case !commonColumns().contains(c) && !slices.ContainsFunc(r.own, func(own columnRange) bool { return own.contains(c) }):
 			return "column " + list + " does not apply to the specified IPC"
 		}
 		r.add(c)
@@ -258,15 +296,18 @@ func (r *request) addList() (wrong string) {
 }
 
 // exclusion finds options that exclude each other.
-type exclusion [4]string
+type exclusion [6]string
 
-// groups of options that exclude each other, and what is said of it.
-func (*exclusion) groups() [4]struct{ names, message string } {
-	return [4]struct{ names, message string }{
+// groups of options that exclude each other, and what is said of it: the one that
+// has only options of 2.38 in front of the one with those of 2.41.
+func (*exclusion) groups() [6]struct{ names, message string } {
+	return [6]struct{ names, message string }{
 		{"Jelnr", "--json --export --list --newline --raw"},
 		{"gi", "--global --id"},
+		{"Ngi", "--name --global --id"},
 		{"ot", "--creator --output --time"}, // -c goes with both
 		{"mqs", "--shmems --queues --semaphores"},
+		{"MQSmqs", "--posix-shmems --posix-mqueues --posix-semaphores --shmems --queues --semaphores"},
 	}
 }
 

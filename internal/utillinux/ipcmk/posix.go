@@ -1,0 +1,38 @@
+package ipcmk
+
+import (
+	"io"
+	"math"
+	"syscall"
+
+	"github.com/sysvipc/gipc/posix"
+)
+
+// The POSIX objects. A name that is taken is an error: what has it belongs to
+// somebody else. They return the name.
+
+func (r *request) createObject() (string, error) {
+	if r.objectSize > math.MaxInt64 {
+		return "", syscall.EINVAL
+	}
+	o, err := posix.CreateObject(r.name, int64(r.objectSize), posix.ObjectOptions{Mode: r.mode, Exclusive: true})
+	return r.made(o, err)
+}
+
+func (r *request) createMqueue() (string, error) {
+	q, err := posix.CreateQueue(r.name, posix.QueueOptions{Mode: r.mode, Exclusive: true})
+	return r.made(q, err)
+}
+
+func (r *request) createSemaphore() (string, error) {
+	s, err := posix.CreateSemaphore(r.name, 0, posix.SemaphoreOptions{Mode: r.mode, Exclusive: true})
+	return r.made(s, err)
+}
+
+// made lets go of what was made, which stays.
+func (r *request) made(object io.Closer, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	return r.name, object.Close()
+}
