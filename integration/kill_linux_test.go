@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -105,14 +106,22 @@ func testReadersKilled(t *testing.T, gshm string) {
 		stdout, err := reader.StdoutPipe()
 		check(t, err)
 		check(t, reader.Start())
-		// It may be killed before it has printed, but nothing is printed in part.
-		time.Sleep(time.Duration(rand.IntN(10_000)) * time.Microsecond)
+		began, printed := "", bufio.NewReader(stdout)
+		if rand.IntN(4) > 0 {
+			stuck := time.AfterFunc(patience, func() { _ = reader.Process.Kill() })
+			began, err = printed.ReadString('\n')
+			stuck.Stop()
+			if err != nil {
+				t.Fatalf("a reader printed %q in %v: %v", began, patience, err)
+			}
+		}
+		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // or before it has printed
 		check(t, reader.Process.Kill())
-		text, err := io.ReadAll(stdout)
+		rest, err := io.ReadAll(printed)
 		check(t, err)
 		_ = reader.Wait() // it was killed
 		first := true
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(began + string(rest)) { // none is printed in part
 			expect(strings.TrimSuffix(line, "\n"), first)
 			first = false
 		}

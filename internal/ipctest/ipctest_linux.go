@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/sysv"
@@ -30,7 +31,7 @@ const (
 )
 
 // Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
-// fails the run if a test left an object or a process behind. Where no namespace can be made it
+// fails the run if a test left an object, a process or a goroutine behind. Where no namespace can be made it
 // says so on standard error and runs nothing.
 func Main(m *testing.M) { os.Exit(runAll(m)) }
 
@@ -75,10 +76,14 @@ func reexec(where string, namespaces uintptr) error {
 	return cmd.Run()
 }
 
-// checked returns the exit status of the run: a failure if objects or processes are
-// left.
+// checked returns the exit status of the run: a failure if goroutines, objects or
+// processes are left.
 func checked(status int) int {
 	left := 0
+	if err := goleak.Find(); err != nil && status == 0 { // a test that failed may leave what it likes
+		fmt.Fprintf(os.Stderr, "left behind by a test: %v\n", err)
+		left++
+	}
 	for _, process := range Strangers() {
 		fmt.Fprintf(os.Stderr, "left behind by a test: %s\n", process)
 		left++
