@@ -1,0 +1,103 @@
+package model_test
+
+import "golang.org/x/sys/unix"
+
+// slots is how many attachments a process can have.
+const slots = 2
+
+type segment struct {
+	header
+	bytes       []byte
+	dest        bool // goes with its last attachment
+	cpid, lpid  int
+	attachments map[place]bool // whether they are for reading only
+}
+
+// A place is where a process has a segment attached.
+type place struct{ proc, slot int }
+
+func (s *system) pages() (n int) {
+	for _, h := range live(s.segments) {
+		n += (len(s.segments[h].bytes) + pageSize - 1) / pageSize
+	}
+	return n
+}
+
+// shmget creates a segment, unless there is one under the key.
+func (s *system) shmget(proc, key, size int, exclusive bool) result {
+	if h := lookup(s.segments, key); h >= 0 {
+		switch {
+		case exclusive:
+			return fail(unix.EEXIST)
+		case size > len(s.segments[h].bytes):
+			return fail(unix.EINVAL)
+		}
+		return result{h}
+	}
+	switch {
+	case size < 1 || size > shmmax:
+		return fail(unix.EINVAL)
+	case s.pages()+(size+pageSize-1)/pageSize > shmall || len(live(s.segments)) >= shmmni:
+		return fail(unix.ENOSPC)
+	}
+	s.segments = append(s.segments, &segment{
+		header: header{key: key, mode: 0o600}, bytes: make([]byte, size), cpid: proc, attachments: map[place]bool{},
+	})
+	return result{len(s.segments) - 1}
+}
+
+// attached returns the segment that a process has in a slot, nil if none.
+func (s *system) attached(proc, slot int) *segment {
+	for _, segment := range s.segments {
+		if _, ok := segment.attachments[place{proc, slot}]; ok {
+			return segment
+		}
+	}
+	return nil
+}
+
+// shmat attaches a segment, also one that was removed, in a slot that is free.
+func (s *system) shmat(proc, h, slot int, readOnly bool) result {
+	segment := s.segments[h]
+	if segment.gone {
+		return fail(unix.EINVAL)
+	}
+	segment.attachments[place{proc, slot}] = readOnly
+	segment.lpid = proc
+	return result{0}
+}
+
+func (s *system) shmdt(proc, slot int) result {
+	segment := s.attached(proc, slot)
+	if segment == nil {
+		return fail(unix.EINVAL)
+	}
+	delete(segment.attachments, place{proc, slot})
+	segment.lpid = proc
+	segment.gone = segment.dest && len(segment.attachments) == 0
+	return result{0}
+}
+
+// shmrm is IPC_RMID: the key goes at once, the rest with the last attachment.
+func (s *system) shmrm(h int) result {
+	segment := s.segments[h]
+	if segment.gone {
+		return fail(unix.EINVAL)
+	}
+	segment.dest, segment.key = true, 0
+	segment.gone = len(segment.attachments) == 0
+	return result{0}
+}
+
+// shmlook is IPC_STAT.
+func (s *system) shmlook(h int) result {
+	segment := s.segments[h]
+	if segment.gone {
+		return fail(unix.EINVAL)
+	}
+	dest := 0
+	if segment.dest {
+		dest = 1
+	}
+	return result{len(segment.bytes), len(segment.attachments), segment.cpid, segment.lpid, dest, segment.mode}
+}
