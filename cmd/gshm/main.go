@@ -37,6 +37,7 @@ func app() *cli.App {
 			writeCommand(),
 			readCommand(),
 			demoCommand(),
+			benchCommand(),
 			command.CompletionCommand(),
 		},
 	}

@@ -6,9 +6,9 @@ import (
 	"os/exec"
 )
 
-// lifelineEnv tells a half of the demo that its file descriptor 3 is the reading end
-// of a pipe on which nothing is ever written.
-const lifelineEnv = "GSHM_DEMO_LIFELINE"
+// lifelineEnv tells a half of the demo or of a benchmark that its file descriptor 3 is
+// the reading end of a pipe on which nothing is ever written.
+const lifelineEnv = "GSHM_LIFELINE"
 
 // A lifeline is such a pipe. The halves end when it does. A signal for the parent's
 // death (PR_SET_PDEATHSIG) would come too early: files are closed after semaphore
@@ -32,7 +32,7 @@ func (l lifeline) close() {
 	l.writing.Close()
 }
 
-// withParent returns a context that is also done when the demo that started this
+// withParent returns a context that is also done when the gshm that started this
 // process, if one did, is gone.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -42,12 +42,15 @@ func Check(t *testing.T, app *cli.App, page string) {
 	lint(t, page)
 }
 
-// names returns the names of all commands and flags.
+// names returns the names of all commands and flags that are not hidden.
 func names(own []cli.Flag, below []*cli.Command) (commands, flags []string) {
 	for _, f := range own {
 		flags = append(flags, f.Names()...)
 	}
 	for _, c := range below {
+		if c.Hidden {
+			continue
+		}
 		more, moreFlags := names(c.Flags, c.Subcommands)
 		commands = append(append(commands, c.Name), more...)
 		flags = append(flags, moreFlags...)

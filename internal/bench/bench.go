@@ -1,0 +1,114 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// A Way is a way of getting messages from one process to another.
+type Way string
+
+// The ways. Those of the first half are this module's own packages.
+const (
+	SysVSemaphores  Way = "sysv-sem"  // slots in a System V segment, counted by two semops.Semaphores
+	POSIXSemaphores Way = "posix-sem" // slots in POSIX shared memory, counted by two posix.Semaphores
+	Ring            Way = "ring"      // messages of shmring
+	Stream          Way = "stream"    // the byte stream of shmring
+	Pipe            Way = "pipe"      // pipe(2)
+	Unix            Way = "unix"      // socketpair(2), a byte stream
+	SysVQueue       Way = "sysv-msg"  // msgsnd(2) and msgrcv(2)
+	POSIXQueue      Way = "posix-msg" // mq_send(3) and mq_receive(3)
+	Memcpy          Way = "memcpy"    // no way at all: a process that copies, the limit of the others
+)
+
+// Ways returns all ways.
+func Ways() []Way {
+	return []Way{SysVSemaphores, POSIXSemaphores, Ring, Stream, Pipe, Unix, SysVQueue, POSIXQueue, Memcpy}
+}
+
+// ParseWays reads names of ways, separated by commas.
+func ParseWays(s string) (ways []Way, err error) {
+	for name := range strings.SplitSeq(s, ",") {
+		way, ok := parseWay(name)
+		if !ok {
+			return nil, fmt.Errorf("%q is no way; the ways are %s", name, joined(Ways()))
+		}
+		ways = append(ways, way)
+	}
+	return ways, nil
+}
+
+func joined(ways []Way) string {
+	names := make([]string, len(ways))
+	for i, way := range ways {
+		names[i] = string(way)
+	}
+	return strings.Join(names, " ")
+}
+
+func parseWay(name string) (Way, bool) {
+	for _, way := range Ways() {
+		if name == string(way) {
+			return way, true
+		}
+	}
+	return "", false
+}
+
+// Cores says where the two processes run.
+type Cores string
+
+const (
+	Same  Cores = "same"  // both on one processor
+	Cross Cores = "cross" // each on its own
+	Alone Cores = ""      // there is one process: memcpy
+)
+
+// MaxSize is the size of the largest message.
+const MaxSize = 16 << 20
+
+// ErrTooLarge says that a way does not take messages of that size.
+var ErrTooLarge = errors.New("the message is too large for this way")
+
+// Config says what Run measures.
+type Config struct {
+	Ways  []Way
+	Sizes []int // of a message, in bytes: 1 to MaxSize
+	// Duration is how long one of the two measurements of each result takes, not
+	// counting a tenth of it to warm up.
+	Duration time.Duration
+	// Peer returns this program as a process that was not started yet, made to call
+	// Peer with the arguments. Run sets its files, output, and start.
+	Peer func(ctx context.Context, args ...string) *exec.Cmd
+	// Begin is called before each result, if it is not nil.
+	Begin func(Result)
+}
+
+// A Result is what a way brings.
+type Result struct {
+	Way       Way
+	Cores     Cores
+	Size      int           // of a message, in bytes
+	RoundTrip time.Duration // median
+	P99       time.Duration // of the round trip
+	Rate      float64       // messages a second
+}
+
+// results returns a Result to be filled for each thing that c asks for, in the order
+// in which a reader compares: the ways beside each other.
+func (c Config) results(places []Cores) (all []Result) {
+	for _, cores := range places {
+		for _, size := range c.Sizes {
+			for _, way := range c.Ways {
+				if (way == Memcpy) == (cores == Alone) {
+					all = append(all, Result{Way: way, Cores: cores, Size: size})
+				}
+			}
+		}
+	}
+	return all
+}
