@@ -1,0 +1,262 @@
+package posix_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
+)
+
+// A limited is what a process attempts that may little, on /shared, which are an
+// object, a semaphore and a queue of root. All of it has to fail with the same error.
+type limited struct {
+	name    string
+	nobody  bool // not done by root
+	attempt func() []error
+	want    unix.Errno
+}
+
+func limits() []limited {
+	options := posix.ObjectOptions{Mode: 0o600}
+	return []limited{
+		{"open no more files", false, func() []error {
+			sure(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}))
+			for {
+				if _, err := unix.Open("/dev/null", unix.O_RDONLY, 0); err != nil {
+					break
+				}
+			}
+			return []error{
+				second(posix.CreateObject("/limited", 1, options)),
+				second(posix.OpenObject("/shared", posix.ReadOnly)),
+				second(posix.CreateMemfd("limited", 1, posix.MemfdOptions{})),
+				second(posix.CreateSemaphore("/limited", 1, posix.SemaphoreOptions{Mode: 0o600})),
+				second(posix.OpenSemaphore("/shared")),
+				second(posix.CreateQueue("/limited", small)),
+				second(posix.OpenQueue("/shared", posix.ReadOnly)),
+			}
+		}, unix.EMFILE},
+		{"map little memory", false, func() []error {
+			const size = 1 << 30
+			o, err := posix.CreateMemfd("sparse", size, posix.MemfdOptions{})
+			sure(err)
+			space := mappedPages()*uint64(page) + size/2
+			sure(unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: space, Max: space}))
+			return []error{
+				second(o.Map(posix.MapOptions{})),
+				second(posix.MapFile(o.File(), posix.MapOptions{Length: size})),
+				second(posix.MapAnonymous(size, posix.AnonymousOptions{})),
+			}
+		}, unix.ENOMEM},
+		{"make small files", false, func() []error {
+			o, err := posix.CreateMemfd("small", 1, posix.MemfdOptions{})
+			sure(err)
+			signal.Ignore(unix.SIGXFSZ)
+			sure(unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4096, Max: 4096}))
+			reserved := options
+			reserved.Reserve = true
+			return []error{
+				o.Truncate(4097),
+				o.Reserve(4097),
+				second(posix.CreateObject("/limited", 4097, options)),
+				second(posix.CreateObject("/limited", 4097, reserved)),
+				second(posix.CreateMemfd("limited", 4097, posix.MemfdOptions{})),
+			}
+		}, unix.EFBIG},
+		{"have few bytes in queues", false, func() []error {
+			sure(unix.Setrlimit(unix.RLIMIT_MSGQUEUE, &unix.Rlimit{Cur: 1, Max: 1}))
+			return []error{second(posix.CreateQueue("/limited", small))}
+		}, unix.EMFILE},
+		{"lock nothing", true, func() []error {
+			sure(unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{}))
+			return []error{lockAnonymous()}
+		}, unix.EPERM},
+		{"lock one page", true, func() []error {
+			sure(unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: uint64(page), Max: uint64(page)}))
+			return []error{lockAnonymous()}
+		}, unix.ENOMEM},
+		{"make queues within the limits", true, func() []error {
+			l, err := posix.MqLimits()
+			sure(err)
+			return []error{
+				second(posix.CreateQueue("/limited", posix.QueueOptions{MaxMsgs: l.MsgMax + 1, MsgSize: 1})),
+				second(posix.CreateQueue("/limited", posix.QueueOptions{MaxMsgs: 1, MsgSize: l.MsgSizeMax + 1})),
+			}
+		}, unix.EINVAL},
+		{"make no queue", true, func() []error {
+			return []error{second(posix.CreateQueue("/limited", small))}
+		}, unix.ENOSPC},
+		{"use what is there as its mode says", true, func() []error {
+			return []error{
+				second(posix.OpenObject("/shared", posix.ReadWrite)),
+				second(posix.CreateObject("/shared", 1, options)),
+				second(posix.OpenSemaphore("/shared")),
+				second(posix.CreateSemaphore("/shared", 1, posix.SemaphoreOptions{Mode: 0o600})),
+				second(posix.OpenQueue("/shared", posix.WriteOnly)),
+				second(posix.CreateQueue("/shared", small)),
+			}
+		}, unix.EACCES},
+		{"change nothing of others", true, func() []error {
+			o, err := posix.OpenObject("/shared", posix.ReadOnly)
+			sure(err)
+			q, err := posix.OpenQueue("/shared", posix.ReadOnly)
+			sure(err)
+			return []error{
+				o.Chmod(0o777), o.Chown(65534, -1), q.Chmod(0o777), q.Chown(65534, -1),
+				posix.UnlinkObject("/shared"), posix.UnlinkSemaphore("/shared"), posix.UnlinkQueue("/shared"),
+			}
+		}, unix.EPERM},
+	}
+}
+
+func lockAnonymous() error {
+	m, err := posix.MapAnonymous(4*page, posix.AnonymousOptions{})
+	sure(err)
+	return m.Lock()
+}
+
+// sure ends a second process that could not get where it should fail.
+func sure(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func mappedPages() (pages uint64) {
+	text, err := os.ReadFile("/proc/self/statm")
+	sure(err)
+	_, err = fmt.Sscan(string(text), &pages)
+	sure(err)
+	return pages
+}
+
+// playLimited prints the error numbers of all attempts.
+func playLimited(args []string) error {
+	all := limits()
+	i := slices.IndexFunc(all, func(l limited) bool { return l.name == args[0] })
+	var got []string
+	for _, err := range all[i].attempt() {
+		var e unix.Errno
+		if !errors.As(err, &e) {
+			return fmt.Errorf("no error number: %w", err)
+		}
+		got = append(got, unix.ErrnoName(e))
+	}
+	fmt.Println(strings.Join(got, " "))
+	return nil
+}
+
+// Errors of processes that may not do what others may. Nothing is made meanwhile.
+func TestLimited(t *testing.T) {
+	needRoot(t)
+	needOthers(t)
+	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	o := create(t, "/shared", 1)
+	must(t, o.Chmod(0o644))
+	createSemaphore(t, "/shared", 1)
+	q := createQueue(t, "/shared", small)
+	must(t, q.Chmod(0o644))
+	const path = "/proc/sys/fs/mqueue/queues_max"
+	for _, l := range limits() {
+		t.Run(l.name, func(t *testing.T) {
+			var who *syscall.Credential
+			if l.nobody {
+				who = &syscall.Credential{Uid: 65534, Gid: 65534}
+			}
+			if l.want == unix.ENOSPC {
+				old, err := os.ReadFile(path)
+				must(t, err)
+				must(t, os.WriteFile(path, []byte("1"), 0))
+				defer func() { must(t, os.WriteFile(path, old, 0)) }()
+			}
+			got := strings.Fields(ipctest.Start(t, "limited", who, l.name).Wait())
+			for i, name := range got {
+				if name != unix.ErrnoName(l.want) {
+					t.Errorf("attempt %d: %s, want %s", i, name, unix.ErrnoName(l.want))
+				}
+			}
+			if len(got) == 0 {
+				t.Error("nothing was attempted")
+			}
+			for _, path := range []string{"/dev/shm/limited", "/dev/shm/sem.limited", "/dev/mqueue/limited"} {
+				if exists(path) {
+					t.Errorf("%s was made in spite of the error", path)
+				}
+			}
+		})
+	}
+}
+
+// needOthers skips a test that needs another user.
+func needOthers(t testing.TB) {
+	t.Helper()
+	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
+		t.Skip("there is nobody else in this user namespace")
+	}
+}
+
+// Who may not write to the directory makes nothing there.
+func TestUnwritableDirectory(t *testing.T) {
+	needRoot(t)
+	needOthers(t)
+	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	must(t, os.Chmod("/dev/shm", 0o755))
+	defer func() { must(t, os.Chmod("/dev/shm", fs.ModeSticky|0o777)) }()
+	p := ipctest.Start(t, "create anything", &syscall.Credential{Uid: 65534, Gid: 65534})
+	if got := p.Wait(); got != "EACCES\nEACCES\n" {
+		t.Errorf("errors %q, want EACCES", got)
+	}
+}
+
+// playCreateAnything prints the error numbers of an object's and a semaphore's creation.
+func playCreateAnything([]string) error {
+	for _, err := range []error{
+		second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})),
+		second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})),
+	} {
+		var e unix.Errno
+		errors.As(err, &e)
+		fmt.Println(unix.ErrnoName(e))
+	}
+	return nil
+}
+
+// A file system that can not make files without a name is named as the reason.
+func TestWithoutUnnamedFiles(t *testing.T) {
+	needRoot(t)
+	must(t, unix.Mount("mqueue", "/dev/shm", "mqueue", 0, ""))
+	defer func() { must(t, unix.Unmount("/dev/shm", 0)) }()
+	wantErr(t, second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})), unix.EOPNOTSUPP)
+	wantErr(t, second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})), unix.EOPNOTSUPP)
+	if exists("/dev/shm/x") {
+		t.Error("something was made")
+	}
+}
+
+// A file system without inodes left is ENOSPC, and nothing is made.
+func TestNoInodes(t *testing.T) {
+	needRoot(t)
+	must(t, unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "nr_inodes=2"))
+	t.Cleanup(func() { must(t, unix.Unmount("/dev/shm", 0)) })
+	create(t, "/last", 1)
+	wantErr(t, second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})), unix.ENOSPC)
+	wantErr(t, second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})), unix.ENOSPC)
+	o, err := posix.OpenObject("/last", posix.ReadOnly)
+	must(t, err)
+	must(t, o.Close())
+	for info, err := range posix.Objects() {
+		if must(t, err); info.Name != "/last" {
+			t.Errorf("there is %s", info.Name)
+		}
+	}
+}
