@@ -91,7 +91,7 @@ func testDirectory(t *testing.T) (d *Directory, calls func() []string) {
 	write("getent", `#!/bin/sh
 echo "$*" >> `+log+`
 shift
-for id; do case $id in 70|71) echo "slow$id:x:$id:$id::/:";; esac; done
+for id; do case $id in 70|71) echo "slow$id:x:$id:$id::/:";; slow80) echo "$id:x:80:80::/:";; esac; done
 exit 2
 `, 0o755)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -147,6 +147,34 @@ func TestFilesAlone(t *testing.T) {
 		if got := d.UserOrID(70); got != "70" || calls() != nil {
 			t.Errorf("with %q: UserOrID(70) = %q, calls %v", sources, got, calls())
 		}
+	}
+}
+
+func TestIDs(t *testing.T) {
+	d, calls := testDirectory(t)
+	for name, want := range map[string]uint32{"root": 0, "first": 5, "second": 5} {
+		if got, ok := d.UserID(name); got != want || !ok {
+			t.Errorf("UserID(%q) = %d, %t; want %d", name, got, ok, want)
+		}
+	}
+	if got := calls(); got != nil {
+		t.Errorf("getent was called with %q for what the file has", got)
+	}
+	// This one answers to a number only, so it has an entry of another name.
+	for _, name := range []string{"70", "nobody else", "", "-1"} {
+		if got, ok := d.UserID(name); ok {
+			t.Errorf("UserID(%q) = %d, want none", name, got)
+		}
+	}
+	if got, ok := d.UserID("slow80"); got != 80 || !ok {
+		t.Errorf("UserID(slow80) = %d, %t; want 80", got, ok)
+	}
+	if got, want := calls(), []string{"passwd 70", "passwd nobody else", "passwd slow80"}; !slices.Equal(got, want) {
+		t.Errorf("getent was called with %q, want %q", got, want)
+	}
+	d.users.sources = filepath.Join(t.TempDir(), "none")
+	if _, ok := d.UserID("slow70"); ok || len(calls()) != 3 {
+		t.Errorf("UserID asks more sources than there are: %q", calls())
 	}
 }
 

@@ -48,7 +48,7 @@ func (b *database) find(id uint32) string {
 	if !b.read {
 		b.read = true
 		b.names = make(map[uint32]string)
-		b.readFile()
+		b.readFile(b.add)
 	}
 	name, known := b.names[id]
 	if !known {
@@ -66,15 +66,29 @@ func (b *database) add(id uint32, name string) {
 	}
 }
 
+// idOf returns the number of the first entry that is called name.
+func (b *database) idOf(name string) (id uint32, ok bool) {
+	compare := func(i uint32, n string) {
+		if n == name && !ok {
+			id, ok = i, true
+		}
+	}
+	b.readFile(compare)
+	if !ok && name != "" && name[0] != '-' && b.hasMoreSources() {
+		b.getent([]string{name}, compare)
+	}
+	return id, ok
+}
+
 // readFile reads as many names as can be read: a listing is worth more with
 // numbers than not at all.
-func (b *database) readFile() {
+func (b *database) readFile(add func(uint32, string)) {
 	f, err := os.Open(b.path)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	_ = b.parse(f, b.add)
+	_ = b.parse(f, add)
 }
 
 // ask finds the names of all expected ids that the file does not have. Afterwards
@@ -89,7 +103,7 @@ func (b *database) ask() {
 	}
 	clear(b.expected)
 	if b.hasMoreSources() {
-		b.getent(missing)
+		b.getent(missing, b.add)
 	}
 }
 
@@ -108,20 +122,21 @@ func (b *database) hasMoreSources() bool {
 	return false
 }
 
-// maxIDs keeps a command line well below the kernel's limit.
-const maxIDs = 5000
+// maxKeys keeps a command line well below the kernel's limit.
+const maxKeys = 5000
 
-// getent exits with 2 if one of the ids has no name, and prints the others.
-func (b *database) getent(ids []string) {
-	for len(ids) > 0 {
-		n := min(len(ids), maxIDs)
-		cmd := exec.Command("getent", append([]string{b.name}, ids[:n]...)...)
+// getent looks ids or names up. It exits with 2 if there is no entry for one of them,
+// and prints the others.
+func (b *database) getent(keys []string, add func(uint32, string)) {
+	for len(keys) > 0 {
+		n := min(len(keys), maxKeys)
+		cmd := exec.Command("getent", append([]string{b.name}, keys[:n]...)...)
 		out, err := cmd.StdoutPipe()
 		if err != nil || cmd.Start() != nil {
 			return
 		}
-		_ = b.parse(out, b.add)
+		_ = b.parse(out, add)
 		_ = cmd.Wait()
-		ids = ids[n:]
+		keys = keys[n:]
 	}
 }

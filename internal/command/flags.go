@@ -3,11 +3,11 @@ package command
 import (
 	"fmt"
 	"io/fs"
-	"os/user"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sysvipc/gipc/internal/account"
 	"github.com/sysvipc/gipc/internal/units"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -109,37 +109,26 @@ func Owner(c *cli.Context) (change func(*sysv.Ownership), err error) {
 
 // UserID returns a user's number, given by number or by name.
 func UserID(s string) (uint32, error) {
-	return accountOf(s, "user", func() (string, error) {
-		u, err := user.Lookup(s)
-		if err != nil {
-			return "", err
-		}
-		return u.Uid, nil
-	})
+	return accountOf(s, "user", account.New().UserID)
 }
 
 // gidOf returns a group's number, given by number or by name.
 func gidOf(s string) (uint32, error) {
-	return accountOf(s, "group", func() (string, error) {
-		g, err := user.LookupGroup(s)
-		if err != nil {
-			return "", err
-		}
-		return g.Gid, nil
-	})
+	return accountOf(s, "group", account.New().GroupID)
 }
 
-func accountOf(s, what string, lookup func() (string, error)) (uint32, error) {
-	digits := s
+func accountOf(s, what string, lookup func(name string) (uint32, bool)) (uint32, error) {
 	if _, err := strconv.Atoi(s); err != nil {
-		if digits, err = lookup(); err != nil {
+		id, ok := lookup(s)
+		if !ok {
 			return 0, fmt.Errorf("there is no %s %q", what, s)
 		}
+		return id, nil
 	}
 	// The highest number is -1 for the kernel, which means none.
-	id, err := strconv.ParseUint(digits, 10, 32)
+	id, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || id == 1<<32-1 {
-		return 0, fmt.Errorf("%s id %s is not between 0 and 4294967294", what, digits)
+		return 0, fmt.Errorf("%s id %s is not between 0 and 4294967294", what, s)
 	}
 	return uint32(id), nil
 }
