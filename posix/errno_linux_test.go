@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -57,6 +58,19 @@ func limits() []limited {
 				second(posix.MapFile(o.File(), posix.MapOptions{Length: size})),
 				second(posix.MapAnonymous(size, posix.AnonymousOptions{})),
 			}
+		}, unix.ENOMEM},
+		{"have few mappings", false, func() []error {
+			// One of each two pages in another state: as many mappings as pages.
+			m, err := posix.MapAnonymous(1<<17*page, posix.AnonymousOptions{NoReserve: true})
+			sure(err)
+			for off := 0; err == nil && off < m.Len(); off += 2 * page {
+				err = m.Protect(off, page, posix.ProtRead)
+			}
+			last := error(nil)
+			for last == nil { // that wanted two at once
+				_, last = posix.MapAnonymous(1, posix.AnonymousOptions{})
+			}
+			return []error{err, last, second(posix.OpenSemaphore("/shared"))}
 		}, unix.ENOMEM},
 		{"make small files", false, func() []error {
 			o, err := posix.CreateMemfd("small", 1, posix.MemfdOptions{})
@@ -169,6 +183,9 @@ func TestLimited(t *testing.T) {
 	const path = "/proc/sys/fs/mqueue/queues_max"
 	for _, l := range limits() {
 		t.Run(l.name, func(t *testing.T) {
+			if l.name == "have few mappings" && underRace() {
+				t.Skip("the race detector needs mappings of its own")
+			}
 			var who *syscall.Credential
 			if l.nobody {
 				who = &syscall.Credential{Uid: 65534, Gid: 65534}
@@ -197,6 +214,11 @@ func TestLimited(t *testing.T) {
 	}
 }
 
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 // needOthers skips a test that needs another user.
 func needOthers(t testing.TB) {
 	t.Helper()
@@ -205,30 +227,46 @@ func needOthers(t testing.TB) {
 	}
 }
 
-// Who may not write to the directory makes nothing there.
+// Who may not write to the directories makes and unlinks nothing there.
 func TestUnwritableDirectory(t *testing.T) {
 	needRoot(t)
 	needOthers(t)
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
-	must(t, os.Chmod("/dev/shm", 0o755))
-	defer func() { must(t, os.Chmod("/dev/shm", fs.ModeSticky|0o777)) }()
-	p := ipctest.Start(t, "create anything", &syscall.Credential{Uid: 65534, Gid: 65534})
-	if got := p.Wait(); got != "EACCES\nEACCES\n" {
-		t.Errorf("errors %q, want EACCES", got)
+	create(t, "/shared", 1)
+	createSemaphore(t, "/shared", 1)
+	createQueue(t, "/shared", small)
+	for _, dir := range []string{"/dev/shm", "/dev/mqueue"} {
+		must(t, os.Chmod(dir, 0o755))
+		defer func() { must(t, os.Chmod(dir, fs.ModeSticky|0o777)) }()
+	}
+	p := ipctest.Start(t, "change directories", &syscall.Credential{Uid: 65534, Gid: 65534})
+	if got, want := p.Wait(), strings.Repeat("EACCES\n", 6); got != want {
+		t.Errorf("errors %q, want %q", got, want)
 	}
 }
 
-// playCreateAnything prints the error numbers of an object's and a semaphore's creation.
-func playCreateAnything([]string) error {
+// playChangeDirectories prints the error numbers of what makes and unlinks.
+func playChangeDirectories([]string) error {
 	for _, err := range []error{
 		second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})),
 		second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})),
+		second(posix.CreateQueue("/x", small)),
+		posix.UnlinkObject("/shared"),
+		posix.UnlinkSemaphore("/shared"),
+		posix.UnlinkQueue("/shared"),
 	} {
 		var e unix.Errno
 		errors.As(err, &e)
 		fmt.Println(unix.ErrnoName(e))
 	}
 	return nil
+}
+
+// Pages that are not there any more can not be locked.
+func TestLockBeyondTheEnd(t *testing.T) {
+	o, m := mapped(t, int64(2*page), posix.MapOptions{})
+	must(t, o.Truncate(0))
+	wantErr(t, m.Lock(), unix.ENOMEM)
 }
 
 // A file system that can not make files without a name is named as the reason.

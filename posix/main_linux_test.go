@@ -8,14 +8,14 @@ import (
 
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{
-		"child":           playChild,
-		"consume":         playConsume,
-		"create anything": playCreateAnything,
-		"limited":         playLimited,
-		"create":          playCreate,
-		"lock":            playLock,
-		"open":            playOpen,
-		"wait":            playWait,
+		"child":              playChild,
+		"consume":            playConsume,
+		"change directories": playChangeDirectories,
+		"limited":            playLimited,
+		"create":             playCreate,
+		"lock":               playLock,
+		"open":               playOpen,
+		"wait":               playWait,
 	})
 	ipctest.MainPOSIX(m)
 }
