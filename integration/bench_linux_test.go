@@ -52,8 +52,8 @@ func BenchmarkPeers(b *testing.B) {
 				mine, theirs = append(mine, inGo), append(theirs, inC)
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(mine)/float64(test.n), "go-ns")
-			b.ReportMetric(median(theirs)/float64(test.n), "c-ns")
+			b.ReportMetric(median(mine)/float64(test.n), "ours-ns")
+			b.ReportMetric(median(theirs)/float64(test.n), "theirs-ns")
 			b.ReportMetric(median(ratios), "ratio")
 			b.ReportMetric(slices.Min(mine)/slices.Min(theirs), "ratio-best")
 			b.ReportMetric(slices.Min(ratios), "ratio-min")

@@ -1,0 +1,221 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/semops"
+	"github.com/sysvipc/gipc/shmring"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A waiting is something that blocks for ever.
+type waiting struct {
+	name string
+	// waiter returns a function that waits until ctx is done, for one goroutine.
+	waiter func(b *testing.B) func(ctx context.Context) error
+}
+
+// waitings are all that the packages can wait for.
+func waitings() []waiting {
+	return []waiting{
+		{"Semaphore", onSet([]uint16{0}, func(s sysv.Set) (func(context.Context) error, error) {
+			sem, err := semops.NewSemaphore(s, 0, semops.SemaphoreOptions{})
+			return func(ctx context.Context) error { return sem.P(ctx, 1) }, err
+		})},
+		{"Mutex", onSet(semops.MutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
+			mu, err := semops.NewMutex(s, 0, 1)
+			return mu.Lock, errors.Join(err, mu.Lock(context.Background()))
+		})},
+		{"RWMutex", onSet(semops.RWMutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
+			mu, err := semops.NewRWMutex(s, 0)
+			return mu.RLock, errors.Join(err, mu.Lock(context.Background()))
+		})},
+		{"Event", onSet(semops.EventValues(), func(s sysv.Set) (func(context.Context) error, error) {
+			e, err := semops.NewEvent(s, 0)
+			return e.Wait, err
+		})},
+		{"Barrier", onSet(semops.BarrierValues(1000), func(s sysv.Set) (func(context.Context) error, error) {
+			bar, err := semops.NewBarrier(s, 0, 1000)
+			return func(ctx context.Context) error { _, err := bar.Wait(ctx); return err }, err
+		})},
+		{"Cond", onSet(slices.Concat(semops.MutexValues(), semops.CondValues()), func(s sysv.Set) (func(context.Context) error, error) {
+			mu, err := semops.NewMutex(s, 0, 1)
+			if err != nil {
+				return nil, err
+			}
+			c, err := semops.NewCond(mu, 2)
+			return func(ctx context.Context) error {
+				if err := mu.Lock(ctx); err != nil {
+					return err
+				}
+				err := c.Wait(ctx)
+				return errors.Join(err, mu.Unlock())
+			}, err
+		})},
+		{"Buffer", onSet(semops.BufferValues(10), func(s sysv.Set) (func(context.Context) error, error) {
+			buf, err := semops.NewBuffer(s, 0, 10)
+			return func(ctx context.Context) error { return buf.Take(ctx, func(int) error { return nil }) }, err
+		})},
+		{"sysv.Queue", onQueue},
+		{"posix.Semaphore", onPOSIXSemaphore},
+		{"shmring.Consumer", onRing(func(c *shmring.Consumer, _ *shmring.Producer) func(context.Context) error {
+			return func(ctx context.Context) error { _, err := c.Receive(ctx); return err }
+		})},
+		{"shmring.Producer", onRing(func(_ *shmring.Consumer, p *shmring.Producer) func(context.Context) error {
+			return func(ctx context.Context) error {
+				for {
+					if err := p.Send(ctx, make([]byte, 1024)); err != nil {
+						return err
+					}
+				}
+			}
+		})},
+	}
+}
+
+// onSet returns waiters that all wait for the same semaphores, with these values.
+func onSet(values []uint16, open func(sysv.Set) (func(context.Context) error, error)) func(b *testing.B) func(context.Context) error {
+	return func(b *testing.B) func(context.Context) error {
+		set, err := sysv.CreateSet(sysv.Private, len(values), sysv.SetOptions{Mode: 0o600})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = set.Remove() })
+		if err := set.SetValues(values); err != nil {
+			b.Fatal(err)
+		}
+		wait, err := open(set)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return wait
+	}
+}
+
+func onQueue(b *testing.B) func(context.Context) error {
+	q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = q.Remove() })
+	return func(ctx context.Context) error {
+		_, _, err := q.Receive(ctx, make([]byte, 1), sysv.ReceiveOptions{})
+		return err
+	}
+}
+
+func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
+	m, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = m.Unmap() })
+	s, err := posix.InitSemaphore(m, 0, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s.P
+}
+
+// onRing returns waiters that have a ring each, of which the other side is there.
+func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context) error) func(b *testing.B) func(context.Context) error {
+	return func(b *testing.B) func(context.Context) error {
+		const capacity = 4096
+		m, err := posix.MapAnonymous(shmring.Size(capacity), posix.AnonymousOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ring, err := shmring.Create(m.Bytes(), shmring.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		c, errConsumer := ring.Consumer()
+		p, errProducer := ring.Producer()
+		if err := errors.Join(errConsumer, errProducer); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _, _, _ = p.Close(), c.Close(), m.Unmap() })
+		return side(c, p)
+	}
+}
+
+// asleepAfter is longer than anybody spins before it sleeps.
+const asleepAfter = 2 * time.Millisecond
+
+// BenchmarkIdle measures how much processor time a hundred waiters take while nothing
+// happens, in percent of one processor.
+func BenchmarkIdle(b *testing.B) {
+	for _, w := range waitings() {
+		b.Run(w.name, func(b *testing.B) {
+			const waiters, windows, window = 100, 5, 500 * time.Millisecond
+			ctx, cancel := context.WithCancel(b.Context())
+			var group sync.WaitGroup
+			shared := w.waiter(b)
+			for i := range waiters {
+				wait := shared
+				if i > 0 && ofItsOwn(w.name) {
+					wait = w.waiter(b)
+				}
+				group.Go(func() { _ = wait(ctx) })
+			}
+			time.Sleep(waiters * asleepAfter)
+			runtime.GC() // not while it is measured
+			var percent []float64
+			for range windows {
+				began, used := time.Now(), cpuTime(b)
+				time.Sleep(window)
+				percent = append(percent, 100*(cpuTime(b)-used).Seconds()/time.Since(began).Seconds())
+			}
+			cancel()
+			group.Wait()
+			slices.Sort(percent)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(percent[windows/2], "percent")
+			b.ReportMetric(percent[0], "percent-min")
+			b.ReportMetric(percent[windows-1], "percent-max")
+		})
+	}
+}
+
+// ofItsOwn tells whether every waiter needs something of its own to wait for: a side
+// of a ring is for one goroutine.
+func ofItsOwn(name string) bool {
+	return name == "shmring.Consumer" || name == "shmring.Producer"
+}
+
+// BenchmarkCancel measures how long a sleeping waiter takes to return once its
+// context is done.
+func BenchmarkCancel(b *testing.B) {
+	for _, w := range waitings() {
+		b.Run(w.name, func(b *testing.B) {
+			const times = 300
+			wait := w.waiter(b)
+			var took []float64
+			for range times {
+				ctx, cancel := context.WithCancel(b.Context())
+				returned := make(chan error)
+				go func() { returned <- wait(ctx) }()
+				time.Sleep(asleepAfter)
+				began := time.Now()
+				cancel()
+				err := <-returned
+				took = append(took, float64(time.Since(began).Nanoseconds())/1000)
+				if !errors.Is(err, context.Canceled) {
+					b.Fatalf("error %v, want %v", err, context.Canceled)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(took[times/2], "us-p50")
+			b.ReportMetric(took[times*99/100], "us-p99")
+			b.ReportMetric(took[times-1], "us-max")
+		})
+	}
+}
