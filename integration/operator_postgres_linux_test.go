@@ -129,6 +129,10 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 		!slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, "in use PostgreSQL") }) {
 		t.Errorf("a server that runs: %q, want in use and PostgreSQL, and no orphan", got)
 	}
+	// What its processes leave unattached others of them may attach again.
+	user := gipcs{"setpriv", "--reuid", fmt.Sprint(p.who.Uid), "--regid", fmt.Sprint(p.who.Gid), "--clear-groups", "--", g[0]}
+	idle := strings.TrimSpace(user.prints(t, "mk", "--shmem", "4096"))
+	want(t, idle, g.show(t, idle).only("verdict"), `{"verdict":"unknown"}`)
 	want(t, "removed while it runs", g.prints(t, "rm", "--orphans", "--yes"), "")
 	want(t, "the server answers", p.answers(), true)
 
