@@ -1,0 +1,149 @@
+package storm_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// TestManyObjects makes as many objects of each kind as a system has by default, lists
+// and removes them, with the package and with the command.
+func TestManyObjects(t *testing.T) {
+	many := 32000
+	if testing.Short() {
+		many = 2000
+	}
+	gipcs := filepath.Join(t.TempDir(), "gipcs")
+	if out, err := exec.Command("go", "build", "-o", gipcs, "../../cmd/gipcs").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: thread and namespace end with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWIPC)
+		if err == nil {
+			err = os.WriteFile("/proc/sys/kernel/shmmni", []byte("32768"), 0)
+		}
+		for _, by := range []func(int) error{byPackage, func(many int) error { return byCommand(gipcs, many) }} {
+			if err == nil {
+				err = makeObjects(many)
+			}
+			if err == nil {
+				err = by(many)
+			}
+			if err == nil {
+				err = wantObjects(0)
+			}
+		}
+		done <- err
+	}()
+	began := time.Now()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d of each kind twice in %v", many, time.Since(began))
+}
+
+// makeObjects makes so many objects of each kind.
+func makeObjects(many int) error {
+	for i := range many {
+		// None has a key, which would make the kernel look for it.
+		if _, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600}); err != nil {
+			return fmt.Errorf("after %d: %w", i, err)
+		}
+		if _, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600}); err != nil {
+			return fmt.Errorf("after %d: %w", i, err)
+		}
+		if _, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600}); err != nil {
+			return fmt.Errorf("after %d: %w", i, err)
+		}
+	}
+	return wantObjects(many)
+}
+
+// wantObjects compares what the kernel counts.
+func wantObjects(want int) error {
+	shm, err := sysv.ShmUsage()
+	if err != nil {
+		return err
+	}
+	sem, err := sysv.SemUsage()
+	if err != nil {
+		return err
+	}
+	msg, err := sysv.MsgUsage()
+	if err != nil {
+		return err
+	}
+	if shm.Segments != want || sem.Sets != want || msg.Queues != want {
+		return fmt.Errorf("%d segments, %d sets and %d queues, want %d of each", shm.Segments, sem.Sets, msg.Queues, want)
+	}
+	return nil
+}
+
+// byPackage removes each object while it goes through them.
+func byPackage(many int) error {
+	seen := 0
+	for info, err := range sysv.Segments() {
+		if err == nil {
+			err = sysv.Segment(info.ID).Remove()
+		}
+		if err != nil {
+			return err
+		}
+		seen++
+	}
+	for info, err := range sysv.Sets() {
+		if err == nil {
+			err = sysv.Set(info.ID).Remove()
+		}
+		if err != nil {
+			return err
+		}
+		seen++
+	}
+	for info, err := range sysv.Queues() {
+		if err == nil {
+			err = sysv.Queue(info.ID).Remove()
+		}
+		if err != nil {
+			return err
+		}
+		seen++
+	}
+	if seen != 3*many {
+		return fmt.Errorf("%d objects were listed, want %d", seen, 3*many)
+	}
+	return nil
+}
+
+// ours selects what is in the namespace. POSIX objects are those of the machine.
+const ours = `kind in ["shm", "sem", "msg"] && key == 0`
+
+// byCommand lists them as JSON, and removes them.
+func byCommand(gipcs string, many int) error {
+	out, err := exec.Command(gipcs, "ls", "--json", "--where", ours).Output()
+	if err != nil {
+		return fmt.Errorf("gipcs ls: %w", err)
+	}
+	var listed []json.RawMessage
+	if err := json.Unmarshal(out, &listed); err != nil {
+		return fmt.Errorf("gipcs ls: %w", err)
+	}
+	if len(listed) != 3*many {
+		return fmt.Errorf("gipcs lists %d objects, want %d", len(listed), 3*many)
+	}
+	if out, err := exec.Command(gipcs, "rm", "--yes", "--where", ours).CombinedOutput(); err != nil {
+		return fmt.Errorf("gipcs rm: %w\n%.1000s", err, out)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package storm_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// weathers are what goes on while calls wait. Each returns what ends it.
+func weathers(t *testing.T) map[string]func() (stop func()) {
+	return map[string]func() func(){
+		"signals": func() func() {
+			return during(func(done <-chan struct{}) {
+				began := time.Now()
+				sent := signals(t, done, unix.SIGURG, unix.SIGWINCH, unix.SIGCHLD)
+				t.Logf("%d signals in %v", sent, time.Since(began))
+			})
+		},
+		"collections of memory": func() func() {
+			return during(func(done <-chan struct{}) {
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						runtime.GC()
+					}
+				}
+			})
+		},
+		"one processor": func() func() {
+			before := runtime.GOMAXPROCS(1)
+			return func() { runtime.GOMAXPROCS(before) }
+		},
+	}
+}
+
+// during runs f until the function that it returns is called.
+func during(f func(done <-chan struct{})) (stop func()) {
+	done := make(chan struct{})
+	var over sync.WaitGroup
+	over.Go(func() { f(done) })
+	return func() {
+		close(done)
+		over.Wait()
+	}
+}
+
+// signals sends every thread of this process signals, ten thousand a second in all,
+// until done. (Those that are sent to the process all go to the same thread.)
+func signals(t testing.TB, done <-chan struct{}, all ...unix.Signal) (sent int) {
+	const pause = 100 * time.Microsecond
+	for began := time.Now(); ; {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			t.Error(err)
+		}
+		for _, task := range tasks {
+			tid, _ := strconv.Atoi(task.Name())
+			_ = unix.Tgkill(os.Getpid(), tid, all[sent%len(all)]) // it may have ended
+			sent++
+			for next := began.Add(time.Duration(sent) * pause); time.Now().Before(next); runtime.Gosched() {
+				select {
+				case <-done:
+					return sent
+				default:
+				}
+			}
+		}
+	}
+}
+
+// TestEveryWait makes all calls that wait do so at once in each weather. None of them
+// may come back before it is released, or with an error; and each ends when it is
+// cancelled or its time is over.
+func TestEveryWait(t *testing.T) {
+	const long = 200 * time.Millisecond
+	for name, weather := range weathers(t) {
+		t.Run(name, func(t *testing.T) {
+			all, times := waits(t)
+			defer weather()()
+
+			begun := time.Now()
+			results := start(t.Context(), all)
+			timedOut := make(chan string, len(times))
+			for _, d := range times {
+				go func() {
+					err := d.call(long)
+					took := time.Since(begun)
+					if !errors.Is(err, d.want) || took < long-5*time.Millisecond {
+						t.Errorf("%s(%v) = %v after %v, want %v", d.name, long, err, took, d.want)
+					}
+					timedOut <- d.name
+				}()
+			}
+			for range times {
+				receive(t, timedOut, "a call with a timeout")
+			}
+			for i, w := range all {
+				select {
+				case err := <-results[i]:
+					t.Fatalf("%s: %v after %v, before it was released", w.name, err, time.Since(begun))
+				default:
+				}
+			}
+			for i, w := range all {
+				if err := w.release(); err != nil {
+					t.Errorf("release %s: %v", w.name, err)
+				}
+				if err := receive(t, results[i], w.name); err != nil {
+					t.Errorf("%s: %v, want nil when it was released", w.name, err)
+				}
+			}
+		})
+		t.Run(name+", cancelled", func(t *testing.T) {
+			all, _ := waits(t)
+			defer weather()()
+			ctx, cancel := context.WithTimeout(t.Context(), long)
+			defer cancel()
+			for i, result := range start(ctx, all) {
+				if err := receive(t, result, all[i].name); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: %v, want that the deadline is exceeded", all[i].name, err)
+				}
+			}
+		})
+	}
+}
+
+// start makes all calls, each in a goroutine of its own.
+func start(ctx context.Context, all []wait) (results []chan error) {
+	for _, w := range all {
+		result := make(chan error, 1)
+		results = append(results, result)
+		go func() { result <- w.call(ctx) }()
+	}
+	return results
+}
+
+// receive takes what comes, or fails the test with all goroutines if nothing does.
+func receive[T any](t *testing.T, from <-chan T, what string) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(patience):
+		buf := make([]byte, 1<<20)
+		t.Fatalf("%s does not return; goroutines:\n%s", what, buf[:runtime.Stack(buf, true)])
+	}
+	return v
+}

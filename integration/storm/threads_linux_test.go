@@ -1,0 +1,193 @@
+package storm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/semops"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// TestManyWaiters lets 500 wait in five ways and cancels them all at once. No
+// goroutine is left, and nobody who waits in the kernel.
+func TestManyWaiters(t *testing.T) {
+	const each = 100
+	goroutines := runtime.NumGoroutine()
+	set, queue := newSet(t, append(semops.MutexValues(), 0)...), newQueue(t, 1)
+	mu, err := semops.NewMutex(set, 0, 1)
+	check(t, err)
+	check(t, mu.Lock(t.Context()))
+	mem, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
+	check(t, err)
+	defer mem.Unmap()
+	sem, err := posix.InitSemaphore(mem, 0, 0)
+	check(t, err)
+	posixQueue := newPOSIXQueue(t, "/many")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var all []wait
+	for range each {
+		all = append(
+			all,
+			wait{name: "Do", call: func(ctx context.Context) error { return set.Do(ctx, sysv.Op{Num: 2, Add: -1}) }},
+			wait{name: "Lock", call: mu.Lock},
+			wait{name: "Receive", call: func(ctx context.Context) error {
+				_, _, err := queue.Receive(ctx, nil, sysv.ReceiveOptions{})
+				return err
+			}},
+			wait{name: "P", call: sem.P},
+			wait{name: "Receive of POSIX", call: func(ctx context.Context) error {
+				_, _, err := posixQueue.Receive(ctx, make([]byte, 1))
+				return err
+			}},
+		)
+	}
+	results := start(ctx, all)
+	waiting := func() (n int) {
+		for num := range 3 {
+			count, err := set.NCount(num)
+			check(t, err)
+			n += count
+		}
+		posix, err := sem.Waiters()
+		check(t, err)
+		return n + posix
+	}
+	eventually(t, "three of five wait, as far as can be counted", func() bool { return waiting() == 3*each })
+	cancel()
+	for i, result := range results {
+		if err := receive(t, result, all[i].name); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want that it was cancelled", all[i].name, err)
+		}
+	}
+	if n := waiting(); n != 0 {
+		t.Errorf("%d wait still", n)
+	}
+	check(t, mu.Unlock())
+	eventually(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+// waitOnSet lets so many goroutines wait on the second semaphore of a set, cancels
+// them when all do, and does that again.
+func waitOnSet(set sysv.Set, waiters int) error {
+	for range 3 {
+		ctx, cancel := context.WithCancel(context.Background())
+		results := make(chan error, waiters)
+		for range waiters {
+			go func() { results <- set.Do(ctx, sysv.Op{Num: 1, Add: -1}) }()
+		}
+		for n := 0; n < waiters; runtime.Gosched() {
+			var err error
+			if n, err = set.NCount(1); err != nil {
+				cancel()
+				return err
+			}
+		}
+		cancel()
+		for range waiters {
+			if err := <-results; !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("error %w, want that it was cancelled", err)
+			}
+		}
+	}
+	return nil
+}
+
+// spare is how many threads the Go runtime may have besides those that wait.
+const spare = 16
+
+// setOf reads the set that a test tells its process.
+func setOf(arg string) sysv.Set {
+	id, err := strconv.Atoi(arg)
+	if err != nil {
+		panic(err)
+	}
+	return sysv.Set(id)
+}
+
+// playFewThreads waits with as many threads as the runtime may have.
+func playFewThreads(args []string) error {
+	const waiters = 60
+	debug.SetMaxThreads(waiters + spare)
+	return waitOnSet(setOf(args[0]), waiters)
+}
+
+// playFewProcesses waits with as many threads as its user may have.
+func playFewProcesses(args []string) error {
+	const waiters = 30
+	limit := &unix.Rlimit{Cur: waiters + spare, Max: waiters + spare}
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, limit); err != nil {
+		return err
+	}
+	return waitOnSet(setOf(args[0]), waiters)
+}
+
+// TestFewThreads waits with hardly more threads than waiters: that is what a wait
+// costs, and cancelling takes none.
+func TestFewThreads(t *testing.T) {
+	set := newSet(t, 0, 0)
+	ipctest.Start(t, "few threads", nil, strconv.Itoa(int(set))).Wait()
+}
+
+// TestFewProcesses is the same under the limit of a user, whom nobody else is.
+func TestFewProcesses(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
+		t.Skip("there is nobody else in this user namespace")
+	}
+	set := newSet(t, 0, 0)
+	check(t, set.Set(sysv.Ownership{Mode: 0o666}))
+	const user = 60403
+	ipctest.Start(t, "few processes", &syscall.Credential{Uid: user, Gid: user}, strconv.Itoa(int(set))).Wait()
+}
+
+// playTooMany lets a process of its own wait with more threads than it may have, and
+// prints how that ended. (Another one would be a failure of the test.)
+func playTooMany(args []string) error {
+	if len(args) == 1 {
+		cmd := exec.Command("/proc/self/exe", args[0], "really")
+		if _, err := cmd.StdinPipe(); err != nil { // at whose end it would exit
+			return err
+		}
+		out, err := cmd.CombinedOutput()
+		fmt.Println(err != nil && strings.Contains(string(out), "thread exhaustion"))
+		return nil
+	}
+	set := setOf(args[0])
+	if err := set.Do(context.Background(), sysv.Op{Add: 1, Undo: true}); err != nil {
+		return err
+	}
+	debug.SetMaxThreads(spare)
+	return waitOnSet(set, 4*spare)
+}
+
+// TestTooManyThreads sees the runtime end a program that has too many waiters, as the
+// documentation says. It leaves nobody who waits, and what it did is undone.
+func TestTooManyThreads(t *testing.T) {
+	set := newSet(t, 0, 0)
+	if got := ipctest.Start(t, "too many", nil, strconv.Itoa(int(set))).Wait(); got != "true\n" {
+		t.Errorf("the program said %q, want that its threads were exhausted", got)
+	}
+	values, err1 := set.Values()
+	waiting, err2 := set.NCount(1)
+	pid, err3 := set.PID(0)
+	check(t, errors.Join(err1, err2, err3))
+	if values[0] != 0 || waiting != 0 || pid == 0 {
+		t.Errorf("values %v, %d wait, last used by %d; want that all is undone", values, waiting, pid)
+	}
+}
