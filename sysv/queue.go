@@ -172,6 +172,7 @@ func (q Queue) take(buf []byte, selector, flags int) (n, mtype int, ok bool, err
 
 // QueueInfo is struct msqid_ds. Process ids are 0 where none did or where the
 // process is not visible in the caller's pid namespace; a zero Time means never.
+// LRPID is the id of a thread if that had to wait for the message.
 type QueueInfo struct {
 	ID int
 	Perm

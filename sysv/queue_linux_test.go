@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -475,4 +476,25 @@ func TestShortMessagesAllocateNothing(t *testing.T) {
 			t.Error(ok, err, received, err2)
 		}
 	})
+}
+
+// TestLRPIDOfAWaiter shows what the manual does not say: a message that is handed to
+// a receiver that waits is booked to its thread, not to its process.
+func TestLRPIDOfAWaiter(t *testing.T) {
+	queue := createQueue(t, sysv.Private, 0o600)
+	tid := make(chan int, 1)
+	received := background(t, func() error {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		tid <- unix.Gettid()
+		_, _, err := queue.Receive(t.Context(), nil, sysv.ReceiveOptions{})
+		return err
+	})
+	sleeping(t, 1, "do_msgrcv")
+	send(t, queue, 1, "")
+	wantError(t, "Receive", received(), nil)
+	info, err := queue.Stat()
+	if want := <-tid; err != nil || info.LRPID != want {
+		t.Errorf("LRPID %d, %v, want the thread %d of process %d", info.LRPID, err, want, os.Getpid())
+	}
 }
