@@ -23,6 +23,9 @@ import (
 // own kind: see roles in child_linux_test.go.
 const childRole = "SHMRING_TEST_ROLE"
 
+// cannotStart is why tests of several processes are left out under qemu.
+const cannotStart = "it can not start the test program again"
+
 func TestMain(m *testing.M) {
 	if role := os.Getenv(childRole); role != "" {
 		if err := roles[role](os.Args[1:]); err != nil {
@@ -81,6 +84,7 @@ func newRing(t testing.TB, capacity int, producers shmring.Producers) (*shmring.
 // memory is its descriptor 3.
 func goPeer(t testing.TB, binary string, f *os.File, role string, args ...any) *exec.Cmd {
 	t.Helper()
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	cmd := command(binary, f, args...)
 	cmd.Env = append(os.Environ(), childRole+"="+role)
 	return cmd
@@ -113,6 +117,7 @@ func command(binary string, f *os.File, args ...any) *exec.Cmd {
 // compileC returns the program made of testdata/name.c.
 func compileC(t testing.TB, name string) string {
 	t.Helper()
+	ipctest.SkipUnderQEMU(t, "the C compiler makes programs of this machine")
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("SKIPPED: no gcc to compile the C peer with")
 	}

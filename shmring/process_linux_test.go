@@ -126,6 +126,7 @@ func build(t *testing.T, arch string) string {
 }
 
 func TestFourProducers(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	// The ring is small and the producers are more than the processors: they are
 	// stopped everywhere, for many laps.
 	const producers, count = 4, 100_000
@@ -168,6 +169,7 @@ func TestFourProducers(t *testing.T) {
 // round the ring than one of them is to run again. A claim that is made at a tail of
 // the lap before would overwrite a message.
 func TestOvertaken(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	const producers, each = 4, 500_000
 	for range ipctest.Rounds(t, 2, 0) {
 		ring, f := newRing(t, 16<<10, shmring.Many)
@@ -197,6 +199,7 @@ func doom(t testing.TB, f, book *os.File, role string, args ...any) *exec.Cmd {
 // TestKilledProducers kills producers at random moments. What they committed
 // arrives, once, whole batches or none of them, and in order; the others go on.
 func TestKilledProducers(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		atOnce := 1
 		if kind == shmring.Many {
@@ -275,6 +278,7 @@ func TestKilledProducers(t *testing.T) {
 // TestKilledConsumers kills consumers at random moments. The next one receives what
 // the one before had not released.
 func TestKilledConsumers(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		ring, f := newRing(t, 16<<10, kind)
 		mem, bookFile := shared(t, 4096)
