@@ -158,9 +158,9 @@ func noun(kind sysv.Kind) string {
 	return kind.Noun()
 }
 
-// removeAll removes each object at the moment at which it is found. Where they are
-// found in /proc, which is a little earlier, it is the sequence number in the
-// identifier that keeps the kernel from taking another object for it.
+// removeAll removes objects while others are looked for. What is removed was found a
+// little earlier: it is the sequence number in the identifier that keeps the kernel
+// from taking another object for it.
 func (r *remover) removeAll(kind sysv.Kind) {
 	switch kind {
 	case sysv.Shm:
@@ -173,12 +173,13 @@ func (r *remover) removeAll(kind sysv.Kind) {
 }
 
 func removeEach[T any](r *remover, kind sysv.Kind, objects iter.Seq2[T, error], idOf func(*T) int) {
-	for object, err := range objects {
-		if err != nil {
-			r.failed = true
-			r.WarnError("listing "+noun(kind)+"s failed", err)
-			return
+	err := sysvipc.Batches(objects, func(many []T) {
+		for i := range many {
+			r.remove(kind, idOf(&many[i]), false)
 		}
-		r.remove(kind, idOf(&object), false)
+	})
+	if err != nil {
+		r.failed = true
+		r.WarnError("listing "+noun(kind)+"s failed", err)
 	}
 }
