@@ -233,7 +233,8 @@ func (sh *shell) write(text string) {
 func (sh *shell) run(where string, s step, varies string) {
 	sh.t.Helper()
 	const end = "--- end of output ---"
-	aboutJob := regexp.MustCompile(`^bash: line \d+: +\d+ (Killed|Terminated) `)
+	// About jobs, and where modules come from.
+	aside := regexp.MustCompile(`^bash: line \d+: +\d+ (Killed|Terminated) |^go: downloading `)
 	background := strings.HasSuffix(s.command, "&")
 	text := "{ " + s.command + "\n} </dev/null 2>&1\n"
 	if !background {
@@ -249,7 +250,7 @@ func (sh *shell) run(where string, s step, varies string) {
 		if line == end+"\n" {
 			break
 		}
-		if !aboutJob.MatchString(line) {
+		if !aside.MatchString(line) {
 			got = append(got, strings.TrimSuffix(line, "\n"))
 		}
 	}
