@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -26,7 +28,7 @@ func completions() []completion {
 		{"gipcs rm", []string{"rm"}, []string{"shm:0"}},
 		{"gipcs ls --so", []string{"--sort"}, []string{"--json"}},
 		{"gipcs rm --dr", []string{"--dry-run"}, nil},
-		{"gipcs rm ", []string{"shm:0", "sem:0", "msg:0"}, []string{"ls"}},
+		{"gipcs rm ", []string{"shm:0", "sem:0", "msg:0", "pshm:/x", "psem:/x", "pmsg:/x"}, []string{"ls"}},
 		{"gipcs rm s", []string{"shm:0", "sem:0"}, []string{"msg:0"}},
 		{"gipcs rm shm:", []string{"shm:0"}, []string{"sem:0"}},
 		{"gipcs rm sem:0 shm:0", []string{"shm:0"}, nil},
@@ -35,6 +37,8 @@ func completions() []completion {
 		{"gipcs rm --dry-run sem:", []string{"sem:0"}, nil},
 		{"gipcs rm --log ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm -m ", nil, []string{"shm:0"}},
+		{"gipcs show ps", []string{"pshm:/x", "psem:/x"}, []string{"pmsg:/x"}},
+		{"gipcs rm pmsg:/", []string{"pmsg:/x"}, []string{"pshm:/x"}},
 		{"gipcs show msg:", []string{"msg:0"}, []string{"shm:0"}},
 		{"gipcs completion ", []string{"bash", "zsh", "fish"}, nil},
 		{"gshm st", []string{"stat"}, []string{"set"}},
@@ -164,8 +168,29 @@ func testCompletion(t *testing.T, shell string, start func(ctx context.Context, 
 	}
 }
 
+// onePOSIXOfEach makes an object, a semaphore and a queue that last until the test
+// ends, all with the name /x.
+func onePOSIXOfEach(t *testing.T) {
+	t.Helper()
+	object, errObject := posix.CreateObject("/x", 4096, posix.ObjectOptions{Mode: 0o644, Exclusive: true})
+	semaphore, errSemaphore := posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o644, Exclusive: true})
+	queue, errQueue := posix.CreateQueue("/x", posix.QueueOptions{Mode: 0o644, Exclusive: true})
+	if err := errors.Join(errObject, errSemaphore, errQueue); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(
+			object.Close(), semaphore.Close(), queue.Close(),
+			posix.UnlinkObject("/x"), posix.UnlinkSemaphore("/x"), posix.UnlinkQueue("/x"),
+		); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // oneOfEach makes a segment, a set and a queue that last until the test ends; each
-// has the identifier 0, as the first in its namespace.
+// has the identifier 0, as the first in its namespace. There is one of each kind of
+// POSIX too.
 func oneOfEach(t *testing.T) {
 	t.Helper()
 	segment, err := sysv.CreateSegment(0x4e545030, 4096, sysv.SegmentOptions{Mode: 0o644, Exclusive: true})
@@ -183,6 +208,7 @@ func oneOfEach(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = queue.Remove() })
+	onePOSIXOfEach(t)
 	if segment != 0 || set != 0 || queue != 0 {
 		t.Fatalf("the first objects are shm:%d sem:%d msg:%d", segment, set, queue)
 	}

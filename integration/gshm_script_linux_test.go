@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -40,6 +41,7 @@ func runScripts(t *testing.T, command string) {
 			"await":       await,
 			"attachments": attachments,
 			"unchanged":   unchanged,
+			"posix":       makePOSIX,
 			"sysctl":      sysctl,
 		},
 	})
@@ -222,6 +224,38 @@ func unchanged(ts *testscript.TestScript, neg bool, args []string) {
 	before := objects(fatal(ts))
 	succeed(ts, neg, args[0], args[1:])
 	wantSame(ts, before)
+}
+
+// makePOSIX is "posix pshm /NAME CONTENTS", "posix psem /NAME VALUE" and "posix pmsg
+// /NAME MESSAGE...": it makes an object.
+func makePOSIX(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: posix KIND /NAME [CONTENTS]")
+	}
+	kind, name, rest := args[0], args[1], args[2:]
+	switch {
+	case kind == "pshm" && len(rest) == 1:
+		o, err := posix.CreateObject(name, int64(len(rest[0])), posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+		ts.Check(err)
+		_, err = o.File().WriteAt([]byte(rest[0]), 0)
+		ts.Check(errors.Join(err, o.Close()))
+	case kind == "psem" && len(rest) == 1:
+		value, err := strconv.Atoi(rest[0])
+		ts.Check(err)
+		s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+		ts.Check(err)
+		ts.Check(s.Close())
+	case kind == "pmsg":
+		q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: 10, MsgSize: 64})
+		ts.Check(err)
+		for _, m := range rest {
+			_, err := q.TrySend([]byte(m), 0)
+			ts.Check(err)
+		}
+		ts.Check(q.Close())
+	default:
+		ts.Fatalf("usage: posix KIND /NAME [CONTENTS]")
+	}
 }
 
 // sysctl is "sysctl NAME VALUE...", for the script's own namespace.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func checkFields(t *testing.T, where string, fields []documented, kind string, o
 	for _, f := range fields {
 		known[f.name] = true
 		value, ok := object[f.name]
-		of := f.kinds == "all" || strings.Contains(f.kinds, kind)
+		of := f.kinds == "all" || slices.Contains(strings.Fields(f.kinds), kind)
 		switch {
 		case !ok && of:
 			t.Errorf("%s %s lacks the field %s", where, kind, f.name)
@@ -137,12 +138,13 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	standard := standardFields(tables["gipcs ls"])
-	for _, object := range decode[[]map[string]any](t, bin, "gipcs rm --dry-run --json shm:0 sem:0 msg:0") {
+	for _, object := range decode[[]map[string]any](t, bin, "gipcs rm --dry-run --json shm:0 sem:0 msg:0 pshm:/x psem:/x pmsg:/x") {
 		checkFields(t, "gipcs rm", standard, object["kind"].(string), object)
 	}
-	for _, ref := range []string{"shm:0 --hex 20", "sem:0", "msg:0"} {
+	for _, ref := range []string{"shm:0 --hex 20", "sem:0", "msg:0", "pshm:/x --hex 20", "psem:/x", "pmsg:/x"} {
 		object := decode[map[string]any](t, bin, "gipcs show --json "+ref)
-		kind, own := ref[:3], tables["gipcs show"]
+		kind, _, _ := strings.Cut(ref, ":")
+		own := tables["gipcs show"]
 		fields := append([]documented(nil), own...)
 		for _, f := range tables["gipcs ls"] {
 			shown := f.name == "rss" || f.name == "swap" || f.name == "verdict" || f.name == "reasons" || isStandard(f, standard)
@@ -151,7 +153,7 @@ func TestJSON(t *testing.T) {
 			}
 		}
 		checkFields(t, "gipcs show", fields, kind, object)
-		for _, name := range []string{"processes", "attached", "contents", "semaphores", "messages_held"} {
+		for _, name := range []string{"processes", "attached", "mapped", "open", "contents", "semaphores", "messages_held"} {
 			checkNested(t, tables, name, kind, object[name])
 		}
 		checkNested(t, tables, "limits of show", kind, object["limits"])

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -27,12 +28,20 @@ func TestMain(m *testing.M) { ipctest.Main(m) }
 // patience is how long a test waits for what should happen at once.
 const patience = 60 * time.Second
 
-// enterNamespace gives the calling goroutine an IPC namespace of its own, also for
-// the programs that it starts. It never gives its thread back, which therefore ends
-// with the goroutine; the namespace, and all in it, ends with the last of them.
+// enterNamespace gives the calling goroutine an IPC namespace of its own, with an empty
+// /dev/shm and its own /dev/mqueue, also for the programs that it starts. It never
+// gives its thread back, which therefore ends with the goroutine; the namespaces, and
+// all in them, end with the last of them.
 func enterNamespace() error {
 	runtime.LockOSThread()
-	return unix.Unshare(unix.CLONE_NEWIPC)
+	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	return errors.Join(
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777,size=64m"),
+		unix.Mount("mqueue", "/dev/mqueue", "mqueue", 0, ""),
+	)
 }
 
 // inNamespace makes t a parallel test in an IPC namespace of its own. It fails if
@@ -72,6 +81,34 @@ func objects(fatal func(...any)) (all []string) {
 			fatal(err)
 		}
 		all = append(all, fmt.Sprintf("message queue %+v", i))
+	}
+	return append(all, objectsPOSIX(fatal)...)
+}
+
+// objectsPOSIX describes what /dev/shm and /dev/mqueue show, but not when it was
+// looked at, which also sets the ctime of a queue.
+func objectsPOSIX(fatal func(...any)) (all []string) {
+	for i, err := range posix.Objects() {
+		if err != nil {
+			fatal(err)
+		}
+		i.ATime = time.Time{}
+		contents, _ := os.ReadFile("/dev/shm" + i.Name)
+		all = append(all, fmt.Sprintf("POSIX object %+v holding %x", i, contents))
+	}
+	for i, err := range posix.Semaphores() {
+		if err != nil {
+			fatal(err)
+		}
+		i.ATime = time.Time{}
+		all = append(all, fmt.Sprintf("POSIX semaphore %+v", i))
+	}
+	for i, err := range posix.Queues() {
+		if err != nil {
+			fatal(err)
+		}
+		i.ATime, i.CTime = time.Time{}, time.Time{}
+		all = append(all, fmt.Sprintf("POSIX queue %+v", i))
 	}
 	return all
 }

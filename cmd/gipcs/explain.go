@@ -17,7 +17,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	if err != nil {
 		return err
 	}
-	inv, err := inventory.Collect(inventory.Options{Want: inventory.WantVerdict | inventory.WantProgram})
+	inv, err := collectAny(c, inventory.Options{Want: inventory.WantVerdict | inventory.WantProgram})
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func showLimits(c *cli.Context) error {
 	}
 	all, err := limits.Read()
 	if err == nil && selected != nil {
-		err = countSelected(all, selected, c.Bool("ignore-hidden"))
+		err = countSelected(c, all, selected)
 	}
 	if err != nil {
 		return err
@@ -82,8 +82,8 @@ func showLimits(c *cli.Context) error {
 }
 
 // countSelected puts what selected objects use in place of what all do.
-func countSelected(all []limits.Limit, s selection.Selection, hiddenIdle bool) error {
-	inv, err := inventory.Collect(inventory.Options{Want: s.Want(), HiddenIdle: hiddenIdle})
+func countSelected(c *cli.Context, all []limits.Limit, s selection.Selection) error {
+	inv, err := collectAny(c, inventory.Options{Want: s.Want()})
 	if err != nil {
 		return err
 	}

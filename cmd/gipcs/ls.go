@@ -11,15 +11,15 @@ import (
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/listing"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 func lsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "ls",
 		Usage:       "list objects",
-		Description: "All kinds of objects, unless some are chosen. " + selectHelp + "\n\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
+		Description: "All kinds of objects, unless some are chosen. POSIX objects are those in the caller's\n/dev/shm and /dev/mqueue; of other namespaces (-N, -A) only System V objects are listed.\n" + selectHelp + "\n\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
 		Flags: slices.Concat(kindFlags(), selectFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show the columns `LIST`; with a + in front, in addition to those shown anyway"},
 			&cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
@@ -44,27 +44,31 @@ func columnHelp() string {
 
 func helpLine(c listing.Column) string { return fmt.Sprintf("   %-12s%s\n", c.Name, c.About) }
 
-// kindFlags are the flags that choose kinds of objects, named as in ipcs.
+// kindFlags are the flags that choose kinds of objects, named as in ipcs and lsipc.
 func kindFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "shmems", Aliases: []string{"m"}, Usage: "shared memory segments", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "semaphores", Aliases: []string{"s"}, Usage: "semaphore sets", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "queues", Aliases: []string{"q"}, Usage: "message queues", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "posix-shmems", Aliases: []string{"M"}, Usage: "POSIX shared-memory objects", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "posix-semaphores", Aliases: []string{"S"}, Usage: "POSIX named semaphores", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "posix-mqueues", Aliases: []string{"Q"}, Usage: "POSIX message queues", DisableDefaultText: true},
 	}
 }
 
-// kindsOf returns the kinds that are chosen, all of them if none is.
-func kindsOf(c *cli.Context) (kinds []sysv.Kind) {
-	all := []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}
-	for i, flag := range []string{"shmems", "semaphores", "queues"} {
-		if c.Bool(flag) {
-			kinds = append(kinds, all[i])
+// kindsOf returns the kinds that are chosen, none if none is.
+func kindsOf(c *cli.Context) (kinds []ref.Kind, err error) {
+	for i, flag := range []string{"shmems", "semaphores", "queues", "posix-shmems", "posix-semaphores", "posix-mqueues"} {
+		if !c.Bool(flag) {
+			continue
 		}
+		kind := ref.Kinds()[i]
+		if kind.POSIX() && otherNamespace(c) {
+			return nil, errOtherNamespace(kind)
+		}
+		kinds = append(kinds, kind)
 	}
-	if len(kinds) == 0 {
-		return all
-	}
-	return kinds
+	return kinds, nil
 }
 
 func ls(c *cli.Context) error {
@@ -75,7 +79,10 @@ func ls(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	kinds := kindsOf(c)
+	kinds, err := kindsOf(c)
+	if err != nil {
+		return err
+	}
 	list, order, err := layout(c, kinds, format)
 	if err != nil {
 		return command.Usage(err)
@@ -86,9 +93,7 @@ func ls(c *cli.Context) error {
 	}
 	names := account.New()
 	collect := func() (*inventory.Inventory, error) {
-		inv, err := inventory.Collect(inventory.Options{
-			Kinds: kinds, Want: list.Want() | order.Want() | selected.Want(), HiddenIdle: c.Bool("ignore-hidden"),
-		})
+		inv, err := collectAny(c, inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
 		if err != nil {
 			return nil, err
 		}
@@ -111,20 +116,35 @@ func ls(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(kinds) == 0 && !forMachines(format) {
+		// The same columns, but for those that none of the objects has.
+		if list, _, err = layout(c, listing.Families(inv.Objects), format); err != nil {
+			return command.Usage(err)
+		}
+	}
 	return command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), options)
 }
 
 // expectNames lets all names that a listing may show be looked up at once.
 func expectNames(names *account.Directory, inv *inventory.Inventory) {
 	for i := range inv.Objects {
-		perm := inv.Objects[i].Perm()
-		names.ExpectUser(perm.UID)
-		names.ExpectUser(perm.CUID)
+		o := &inv.Objects[i]
+		names.ExpectUser(o.Ownership().UID)
+		if perm := o.Perm(); perm != nil {
+			names.ExpectUser(perm.CUID)
+		}
 	}
 }
 
-// layout reads which columns are wanted, and how they are sorted.
-func layout(c *cli.Context, kinds []sysv.Kind, format render.Format) (list listing.List, order listing.Order, err error) {
+// layout reads which columns are wanted for objects of some kinds, or of all, and how
+// they are sorted.
+func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list listing.List, order listing.Order, err error) {
+	switch {
+	case len(kinds) == 0 && otherNamespace(c):
+		kinds = ref.SystemV()
+	case len(kinds) == 0:
+		kinds = ref.Kinds()
+	}
 	list = listing.Default(kinds, forMachines(format))
 	if c.IsSet("output") {
 		if list, err = listing.Choose(c.String("output"), list); err != nil {

@@ -1,4 +1,4 @@
-// Gipcs shows and cleans the System V IPC objects of a system. Called under the
+// Gipcs shows and cleans the System V and POSIX IPC objects of a system. Called under the
 // name of ipcs, ipcrm, ipcmk or lsipc it behaves as that program. See gipcs(1) or
 // gipcs --help.
 package main
@@ -58,12 +58,13 @@ A KIND:REF names an object:
    shm:65538  sem:id:5         by its identifier
    shm:0x4d2  msg:key:1234     by its key, in any base of C behind key:
    sem:ftok:PATH[:PROJ]        by the key that ftok(3) makes of PATH and PROJ
+   pshm:/name psem:/name       a POSIX object by its name, also pmsg:/name
 Exit status: 0 done, 1 something failed, 2 the command line was wrong.`
 
 func app() *cli.App {
 	return &cli.App{
 		Name:        "gipcs",
-		Usage:       "see and clean the System V IPC objects of a system",
+		Usage:       "see and clean the System V and POSIX IPC objects of a system",
 		UsageText:   "gipcs [-mqsa] [-tpclu] [-i ID]\ngipcs COMMAND [FLAG...] [ARG...]",
 		Description: description,
 		Commands: []*cli.Command{

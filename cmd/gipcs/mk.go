@@ -40,7 +40,7 @@ func mkCommand() *cli.Command {
 
 // A recipe is an object to be made: how, and what has to be set afterwards.
 type recipe struct {
-	kind      sysv.Kind
+	kind      ref.Kind
 	key       sysv.Key
 	keyGiven  bool
 	exclusive bool
@@ -78,7 +78,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 		if err != nil {
 			return r, err
 		}
-		if r.kind != sysv.Msg {
+		if r.kind != ref.Msg {
 			return r, errors.New("--qbytes is for queues")
 		}
 		r.qbytes = uint64(n)
@@ -86,7 +86,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 	if r.huge, err = command.HugePages(c); err != nil {
 		return r, err
 	}
-	if r.huge != 0 && r.kind != sysv.Shm {
+	if r.huge != 0 && r.kind != ref.Shm {
 		return r, errors.New("--huge is for segments")
 	}
 	if r.mode, err = command.ModeFlag(c, "mode"); err != nil {
@@ -117,19 +117,19 @@ func (r *recipe) readKind(c *cli.Context) (err error) {
 	}
 	switch {
 	case c.IsSet("shmem"):
-		r.kind = sysv.Shm
+		r.kind = ref.Shm
 		r.size, err = command.SizeFlag(c, "shmem")
 	case c.IsSet("semaphore"):
-		r.kind = sysv.Sem
+		r.kind = ref.Sem
 		r.nsems, err = units.ParseUint("number of semaphores", c.String("semaphore"), math.MaxInt32)
 		// More than semop(2) can number are refused all the same.
 		r.values = make([]uint16, min(r.nsems, math.MaxUint16+2))
 	case c.IsSet("values"):
-		r.kind = sysv.Sem
+		r.kind = ref.Sem
 		r.values, err = readValues(c.String("values"))
 		r.nsems = uint64(len(r.values))
 	default:
-		r.kind = sysv.Msg
+		r.kind = ref.Msg
 	}
 	return err
 }
@@ -176,9 +176,9 @@ func (r *recipe) make() (id int, err error) {
 
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (int, error) {
 	switch r.kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return r.makeSegment(key, exclusive)
-	case sysv.Sem:
+	case ref.Sem:
 		return r.makeSet(key, exclusive)
 	default:
 		return r.makeQueue(key, exclusive)

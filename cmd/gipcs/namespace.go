@@ -10,6 +10,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/units"
 )
 
@@ -34,6 +35,32 @@ func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 		// What an error means is looked up in the namespace in which it came up.
 		return ns.Do(func() error { return command.Explained(action(c)) })
 	}
+}
+
+// otherNamespace tells whether the command is to work in another IPC namespace, or in
+// all. POSIX objects can not be seen there: memory and semaphores are files of a mount
+// namespace, and queues are shown by a file system that is mounted in one.
+func otherNamespace(c *cli.Context) bool { return c.IsSet("namespace") || c.Bool("all-namespaces") }
+
+func errOtherNamespace(kind ref.Kind) error {
+	return command.Usagef("%ss of another namespace can not be seen by --namespace or --all-namespaces; run gipcs in it with nsenter --mount --ipc", kind.Noun())
+}
+
+// collectAny collects objects of all kinds unless o chooses some, and says of which
+// there may be some that it can not see.
+func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, error) {
+	if len(o.Kinds) == 0 && otherNamespace(c) {
+		o.Kinds = ref.SystemV()
+	}
+	o.HiddenIdle = c.Bool("ignore-hidden")
+	inv, err := inventory.Collect(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range inv.Unlisted {
+		command.Report(c.App.ErrWriter, c.App.Name, err)
+	}
+	return inv, nil
 }
 
 // maxPID is above every process id (PID_MAX_LIMIT), and below the inode numbers of

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
 	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // A named is an object that the command line names by KIND:REF.
 type named struct {
-	kind sysv.Kind
+	kind ref.Kind
 	ref  ref.Ref
 }
 
@@ -23,4 +27,35 @@ func parseRefs(args []string) ([]named, error) {
 		list[i] = named{kind, r}
 	}
 	return list, nil
+}
+
+// checkNamespace refuses POSIX objects where another IPC namespace is meant.
+func checkNamespace(c *cli.Context, list []named) error {
+	for _, n := range list {
+		if n.kind.POSIX() && otherNamespace(c) {
+			return errOtherNamespace(n.kind)
+		}
+	}
+	return nil
+}
+
+// everyRef returns all objects as REFs with their kind, but for names that a shell
+// would take apart.
+func everyRef() (refs []string) {
+	inv, err := inventory.Collect(inventory.Options{})
+	if err != nil {
+		return nil
+	}
+	for i := range inv.Objects {
+		if r := inv.Objects[i].Ref(); isPlain(r.Name) {
+			refs = append(refs, r.String())
+		}
+	}
+	return refs
+}
+
+func isPlain(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._-+@%", c)
+	})
 }

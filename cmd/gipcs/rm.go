@@ -21,8 +21,8 @@ import (
 	"github.com/sysvipc/gipc/internal/removal"
 	"github.com/sysvipc/gipc/internal/render"
 	"github.com/sysvipc/gipc/internal/selection"
+	"github.com/sysvipc/gipc/internal/term"
 	"github.com/sysvipc/gipc/internal/units"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 func rmCommand() *cli.Command {
@@ -46,6 +46,9 @@ func rmCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "semaphore-key", Aliases: []string{"S"}, Usage: "remove the semaphore set with `KEY`"},
 			&cli.StringSliceFlag{Name: "queue-id", Aliases: []string{"q"}, Usage: "remove the message queue `ID`"},
 			&cli.StringSliceFlag{Name: "queue-key", Aliases: []string{"Q"}, Usage: "remove the message queue with `KEY`"},
+			&cli.StringSliceFlag{Name: "posix-shmem", Usage: "remove the POSIX shared-memory object `NAME`"},
+			&cli.StringSliceFlag{Name: "posix-semaphore", Usage: "remove the POSIX semaphore `NAME`"},
+			&cli.StringSliceFlag{Name: "posix-mqueue", Usage: "remove the POSIX message queue `NAME`"},
 			namespaceFlag(),
 		}, command.FormatFlags("plain")),
 		Action:       inNamespace(rm),
@@ -107,7 +110,7 @@ func readRemoving(c *cli.Context) (*removing, error) {
 	}
 	switch {
 	case r.selected == nil && len(r.named) == 0:
-		return nil, command.Usagef("nothing to remove; name it as shm:REF, sem:REF or msg:REF, or select it with --where, --orphans or the like")
+		return nil, command.Usagef("nothing to remove; name it as KIND:REF, such as shm:65538 or pshm:/NAME, or select it with --where, --orphans or the like")
 	case r.selected != nil && len(r.named) > 0:
 		return nil, command.Usagef("objects are either named or selected, not both at once")
 	case r.selected != nil && !c.Bool("yes") && !c.Bool("dry-run") && !command.IsTerminal(os.Stdin):
@@ -120,23 +123,24 @@ func readRemoving(c *cli.Context) (*removing, error) {
 func namedObjects(c *cli.Context) ([]named, error) {
 	var list []named
 	for _, f := range []struct {
-		flag string
-		kind sysv.Kind
-		read func(string) (ref.Ref, error)
+		flag, kind, form string
 	}{
-		{"shmem-id", sysv.Shm, readID},
-		{"shmem-key", sysv.Shm, readKey},
-		{"semaphore-id", sysv.Sem, readID},
-		{"semaphore-key", sysv.Sem, readKey},
-		{"queue-id", sysv.Msg, readID},
-		{"queue-key", sysv.Msg, readKey},
+		{"shmem-id", "shm", "id:"},
+		{"shmem-key", "shm", "key:"},
+		{"semaphore-id", "sem", "id:"},
+		{"semaphore-key", "sem", "key:"},
+		{"queue-id", "msg", "id:"},
+		{"queue-key", "msg", "key:"},
+		{"posix-shmem", "pshm", "/"},
+		{"posix-semaphore", "psem", "/"},
+		{"posix-mqueue", "pmsg", "/"},
 	} {
 		for _, text := range c.StringSlice(f.flag) {
-			r, err := f.read(text)
+			n, err := readNamed(f.kind, f.form, text)
 			if err != nil {
 				return nil, command.Usagef("--%s: %w", f.flag, err)
 			}
-			list = append(list, named{f.kind, r})
+			list = append(list, n)
 		}
 	}
 	args, err := command.Operands(c, 0, -1, "KIND:REF")
@@ -144,17 +148,27 @@ func namedObjects(c *cli.Context) ([]named, error) {
 		return nil, err
 	}
 	operands, err := parseRefs(args)
-	return append(list, operands...), err
-}
-
-func readID(s string) (ref.Ref, error) {
-	if _, err := units.ParseID(s); err != nil {
-		return ref.Ref{}, err
+	if err != nil {
+		return nil, err
 	}
-	return ref.Parse("id:" + s)
+	list = append(list, operands...)
+	return list, checkNamespace(c, list)
 }
 
-func readKey(s string) (ref.Ref, error) { return ref.Parse("key:" + s) }
+// readNamed reads what a flag of ipcrm names: an identifier, a key, or a name, of which
+// the slash in front may be missing.
+func readNamed(kind, form, text string) (named, error) {
+	if form == "id:" {
+		if _, err := units.ParseID(text); err != nil {
+			return named{}, err
+		}
+	}
+	if form == "/" {
+		text = strings.TrimPrefix(text, "/")
+	}
+	k, r, err := ref.ParseKind(kind + ":" + form + text)
+	return named{k, r}, err
+}
 
 func (r *removing) fail(err error) {
 	command.Report(r.App.ErrWriter, r.App.Name, err)
@@ -185,7 +199,7 @@ func (r *removing) targets() ([]removal.Target, error) {
 func (r *removing) selectTargets() ([]removal.Target, error) {
 	// The semaphores are part of what a set was when it was selected.
 	want := r.selected.Want() | inventory.WantSemaphores
-	inv, err := inventory.Collect(inventory.Options{Want: want, HiddenIdle: r.Bool("ignore-hidden")})
+	inv, err := collectAny(r.Context, inventory.Options{Want: want})
 	if err != nil {
 		return nil, err
 	}
@@ -214,16 +228,20 @@ func (r *removing) list(targets []removal.Target) error {
 		}
 		return nil
 	}
-	list := listing.Default([]sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}, machine)
+	inv := &inventory.Inventory{Taken: time.Now()}
+	for _, t := range targets {
+		inv.Objects = append(inv.Objects, *t.Object)
+	}
+	kinds := ref.Kinds()
+	if !machine {
+		kinds = listing.Families(inv.Objects)
+	}
+	list := listing.Default(kinds, machine)
 	if more := r.selected.Columns(); len(more) > 0 {
 		var err error
 		if list, err = listing.Choose("+"+strings.Join(more, ","), list); err != nil {
 			return err
 		}
-	}
-	inv := &inventory.Inventory{Taken: time.Now()}
-	for _, t := range targets {
-		inv.Objects = append(inv.Objects, *t.Object)
 	}
 	return command.WriteRows(r.Context, r.format, list.Columns(), list.Rows(inv, r.names), render.Options{})
 }
@@ -285,7 +303,7 @@ func (r *removing) account(target removal.Target, err error) error {
 	default:
 		r.removed++
 		if r.Bool("verbose") {
-			_, err = fmt.Fprintf(r.reports(), "removed %v\n", target)
+			_, err = fmt.Fprintf(r.reports(), "removed %s\n", term.Escape(target.String()))
 			return err
 		}
 	}
@@ -311,7 +329,7 @@ func (r *removing) prepare() (log *removal.Log, before func(*inventory.Object) e
 			return nil, nil, nil, err
 		}
 		store.Progress = progress(r.Context)
-		steps = append(steps, func(o *inventory.Object) error { return store.Save(o.Kind, o.ID()) })
+		steps = append(steps, func(o *inventory.Object) error { return store.Save(o.Ref()) })
 		ends = append(ends, store.Close)
 	}
 	if r.IsSet("log") {
@@ -350,16 +368,4 @@ func (r *removing) conditions() (texts []string) {
 		texts = append(texts, c.String())
 	}
 	return texts
-}
-
-// everyRef returns all objects as REFs with their kind.
-func everyRef() (refs []string) {
-	inv, err := inventory.Collect(inventory.Options{})
-	if err != nil {
-		return nil
-	}
-	for i := range inv.Objects {
-		refs = append(refs, fmt.Sprintf("%v:%d", inv.Objects[i].Kind, inv.Objects[i].ID()))
-	}
-	return refs
 }

@@ -19,11 +19,11 @@ func selectFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "where", Aliases: []string{"w"}, Usage: "select objects by an `EXPR` over their fields, such as 'kind == \"sem\" && age > duration(\"1h\")'"},
 		&cli.BoolFlag{Name: "orphans", Usage: "select objects that all who made or used them have left behind", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "unused", Usage: "select objects that nobody is attached to or waits on, and that hold no message", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "unused", Usage: "select objects that nobody is attached to, maps, has open or waits on, and that hold no message", DisableDefaultText: true},
 		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects that were made or changed longer ago than `DURATION` (90m, 1d12h, 2w)"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
 		&cli.StringSliceFlag{Name: "key", Usage: "select objects with a key, a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for those without"},
-		&cli.BoolFlag{Name: "ignore-hidden", Usage: "take it that processes which may not be looked into wait on no queue", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "ignore-hidden", Usage: "take it that processes which may not be looked into wait on no queue and use no POSIX object", DisableDefaultText: true},
 	}
 }
 

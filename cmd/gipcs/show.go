@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -13,20 +14,23 @@ import (
 	"github.com/sysvipc/gipc/internal/detail"
 	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/limits"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/removal"
 	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 func showCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "show",
-		Usage:     "show everything about objects: who is attached, who waits, what they hold, whether they are needed",
+		Usage:     "show everything about objects: who is attached, maps them or has them open, who waits, what they hold, whether they are needed",
 		ArgsUsage: "KIND:REF...",
 		Description: "What the caller may not look into is counted as hidden, never guessed. A likely holder is\n" +
-			"the process that used the semaphore last.",
+			"the process that used the semaphore last. The messages of a POSIX queue are counted; the\n" +
+			"kernel gives them only to who takes them.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of a segment; attaching it changes its lpid, atime and dtime"},
+			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of a segment or a POSIX object; that changes its times, and a segment's lpid"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
 			&cli.BoolFlag{Name: "identify", Usage: "attach an orphaned segment, read-only, to see which program it belongs to", DisableDefaultText: true},
 			namespaceFlag(),
@@ -59,6 +63,9 @@ func show(c *cli.Context) error {
 		return err
 	}
 	selected, err := parseRefs(args)
+	if err == nil {
+		err = checkNamespace(c, selected)
+	}
 	if err != nil {
 		return err
 	}
@@ -113,19 +120,21 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 		return nil, err
 	}
 	// A possible deadlock may go through any set, so all of a kind are looked at.
-	inv, err := inventory.Collect(inventory.Options{Kinds: []sysv.Kind{sel.kind}, Want: detail.Want(sel.kind) | s.want})
+	inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{sel.kind}, Want: detail.Want(sel.kind) | s.want})
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(inv.Objects, func(o inventory.Object) bool { return o.ID() == target.ID })
+	i := slices.IndexFunc(inv.Objects, func(o inventory.Object) bool { return o.Ref() == target.Ref() })
 	if i < 0 {
 		return nil, fmt.Errorf("%v was removed meanwhile", target)
 	}
 	subject := detail.Subject{Object: &inv.Objects[i], Inventory: inv, Names: s.names, Limits: s.limits}
 	switch {
-	case sel.kind == sysv.Shm && s.hex > 0:
+	case sel.kind == ref.Shm && s.hex > 0:
 		subject.Contents, err = firstBytes(sysv.Segment(target.ID), s.hex)
-	case sel.kind == sysv.Msg:
+	case sel.kind == ref.PShm && s.hex > 0:
+		subject.Contents, err = firstBytesOf(target.Name, s.hex)
+	case sel.kind == ref.Msg:
 		subject.Messages, err = detail.ReadMessages(sysv.Queue(target.ID), s.messages)
 	}
 	record := detail.New(subject)
@@ -140,4 +149,14 @@ func firstBytes(segment sysv.Segment, n int64) ([]byte, error) {
 	b := make([]byte, min(n, int64(mem.Len())))
 	_, err = mem.ReadAt(b, 0)
 	return b, errors.Join(err, mem.Detach())
+}
+
+// firstBytesOf reads a POSIX object as a file: that can not fault.
+func firstBytesOf(name string, n int64) ([]byte, error) {
+	object, err := posix.OpenObject(name, posix.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.NewSectionReader(object.File(), 0, n))
+	return b, errors.Join(err, object.Close())
 }

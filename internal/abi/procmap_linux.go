@@ -12,6 +12,7 @@ type Procmap struct {
 	Start, End   uint64
 	Offset       uint64
 	Writable     bool
+	Shared       bool
 	Inode        uint64
 	Major, Minor uint32
 }
@@ -35,15 +36,18 @@ const (
 	procmapFile     = 0x20
 )
 
-// NextSharedFile returns the first mapping at or above addr that is shared and of a
-// file (PROCMAP_QUERY, Linux 6.11). It writes the name of the file to name, and
-// returns its length; with an empty name it does not ask for it. fd is an open
-// /proc/PID/maps.
+// NextFile returns the first mapping of a file at or above addr (PROCMAP_QUERY,
+// Linux 6.11); private ones too unless it is to be shared. It writes the name of the
+// file to name, and returns its length; with an empty name it does not ask for it. fd
+// is an open /proc/PID/maps.
 //
 // ENOENT tells that there is none, ENAMETOOLONG that name is too short, ENOTTY that
 // the kernel does not know the call, ESRCH that the process has no memory any more.
-func NextSharedFile(fd int, addr uint64, name []byte) (m Procmap, length int, e Errno) {
-	q := procmapQuery{flags: procmapShared | procmapNext | procmapFile, addr: addr}
+func NextFile(fd int, addr uint64, shared bool, name []byte) (m Procmap, length int, e Errno) {
+	q := procmapQuery{flags: procmapNext | procmapFile, addr: addr}
+	if shared {
+		q.flags |= procmapShared
+	}
 	q.size = uint64(unsafe.Sizeof(q))
 	if len(name) > 0 {
 		// The structure holds the address as a number, behind Go's back.
@@ -56,7 +60,8 @@ func NextSharedFile(fd int, addr uint64, name []byte) (m Procmap, length int, e 
 		return Procmap{}, 0, e
 	}
 	m = Procmap{
-		Start: q.start, End: q.end, Offset: q.offset, Writable: q.vmaFlags&procmapWritable != 0,
+		Start: q.start, End: q.end, Offset: q.offset,
+		Writable: q.vmaFlags&procmapWritable != 0, Shared: q.vmaFlags&procmapShared != 0,
 		Inode: q.inode, Major: q.major, Minor: q.minor,
 	}
 	if q.nameSize > 0 { // it counts the NUL

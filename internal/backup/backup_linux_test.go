@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-func nextID(t testing.TB, kind sysv.Kind) string {
+func nextID(t testing.TB, kind ref.Kind) string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/sys/kernel/" + kind.String() + "_next_id")
 	check(t, err)
@@ -212,7 +213,7 @@ func TestDirectory(t *testing.T) {
 	check(t, s.Close())
 	for _, kind := range kinds {
 		s := newStore(t)
-		wantError(t, "Save of none", s.Save(kind, math.MaxInt32), "can not be saved")
+		wantError(t, "Save of none", s.Save(ref.Object{Kind: kind, ID: math.MaxInt32}), "can not be saved")
 	}
 }
 
@@ -315,7 +316,7 @@ func TestLastPlace(t *testing.T) {
 	s := newStore(t)
 	choose := func(id int) sysv.Set {
 		check(t, os.WriteFile("/proc/sys/kernel/sem_next_id", []byte(fmt.Sprint(id)), 0))
-		set, err := createEmpty(sysv.Sem)
+		set, err := createEmpty(ref.Sem)
 		check(t, err)
 		if set != id {
 			t.Skipf("the identifier is %d, not %d: another size of table", set, id)
@@ -323,7 +324,7 @@ func TestLastPlace(t *testing.T) {
 		return sysv.Set(set)
 	}
 	set := choose(last)
-	check(t, s.Save(sysv.Sem, int(set)))
+	check(t, s.Save(ref.Object{Kind: ref.Sem, ID: int(set)}))
 	check(t, set.Remove())
 	choose(last + 1<<15)
 	if made, err := restoreAll(s); made != 1 || err != nil {
@@ -339,10 +340,10 @@ func TestLastPlace(t *testing.T) {
 func TestRoom(t *testing.T) {
 	s, entries := saved(t)
 	sysctl(t, "msgmnb", "0")
-	probe, err := createEmpty(sysv.Msg)
+	probe, err := createEmpty(ref.Msg)
 	check(t, err)
 	capable := sysv.Queue(probe).Set(sysv.Ownership{}, 1)
-	check(t, remove(sysv.Msg, probe))
+	check(t, remove(ref.Msg, probe))
 	for _, e := range entries {
 		if e.Queue == nil {
 			continue

@@ -11,6 +11,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -75,14 +76,14 @@ func (e *Entry) String() string { return fmt.Sprintf("%s:%d", e.Kind, e.ID) }
 
 func (e *Entry) key() sysv.Key { return sysv.Key(e.Key) }
 
-func (e *Entry) kind() sysv.Kind {
+func (e *Entry) kind() ref.Kind {
 	switch {
 	case e.Segment != nil:
-		return sysv.Shm
+		return ref.Shm
 	case e.Set != nil:
-		return sysv.Sem
+		return ref.Sem
 	default:
-		return sysv.Msg
+		return ref.Msg
 	}
 }
 

@@ -13,16 +13,17 @@ import (
 	"testing"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{"save": playSave, "restore": playRestore, "cycle": playCycle})
-	ipctest.Main(m)
+	ipctest.MainPOSIX(m)
 }
 
 var (
-	kinds  = []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}
+	kinds  = []ref.Kind{ref.Shm, ref.Sem, ref.Msg}
 	nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 )
 
@@ -65,14 +66,14 @@ func dump(t testing.TB) map[string]string {
 func contents(t testing.TB, o *object) string {
 	t.Helper()
 	switch o.kind {
-	case sysv.Shm:
+	case ref.Shm:
 		info, err := sysv.Segment(o.id).Stat()
 		check(t, err)
 		mem, err := sysv.Segment(o.id).Attach(sysv.AttachOptions{ReadOnly: true})
 		check(t, err)
 		defer mem.Detach()
 		return fmt.Sprint(info.Locked, " ", checksum(mem.Bytes()))
-	case sysv.Sem:
+	case ref.Sem:
 		info, err := sysv.Set(o.id).Stat()
 		check(t, err)
 		values, err := sysv.Set(o.id).Values()
@@ -182,7 +183,7 @@ func saveAll(s *Store, andRemove bool) error {
 			if err != nil {
 				return err
 			}
-			if err := s.Save(kind, o.id); err != nil {
+			if err := s.Save(ref.Object{Kind: kind, ID: o.id}); err != nil {
 				return err
 			}
 			if andRemove {
@@ -251,7 +252,7 @@ func playCycle(args []string) error {
 	if err := set.SetValues([]uint16{4, 5}); err != nil {
 		return err
 	}
-	if err := s.Save(sysv.Sem, int(set)); err != nil {
+	if err := s.Save(ref.Object{Kind: ref.Sem, ID: int(set)}); err != nil {
 		return err
 	}
 	if err := set.Remove(); err != nil {

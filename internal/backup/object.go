@@ -4,12 +4,13 @@ import (
 	"iter"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 // An object is what all kinds have in common.
 type object struct {
-	kind sysv.Kind
+	kind ref.Kind
 	id   int
 	sysv.Perm
 	ctime time.Time
@@ -17,23 +18,23 @@ type object struct {
 }
 
 func ofSegment(i *sysv.SegmentInfo) *object {
-	return &object{sysv.Shm, i.ID, i.Perm, i.CTime, i.Size}
+	return &object{ref.Shm, i.ID, i.Perm, i.CTime, i.Size}
 }
 
 func ofSet(i *sysv.SetInfo) *object {
-	return &object{sysv.Sem, i.ID, i.Perm, i.CTime, int64(i.NSems)}
+	return &object{ref.Sem, i.ID, i.Perm, i.CTime, int64(i.NSems)}
 }
 
 func ofQueue(i *sysv.QueueInfo) *object {
-	return &object{sysv.Msg, i.ID, i.Perm, i.CTime, 0}
+	return &object{ref.Msg, i.ID, i.Perm, i.CTime, 0}
 }
 
 // objects yields all objects of a kind.
-func objects(kind sysv.Kind) iter.Seq2[*object, error] {
+func objects(kind ref.Kind) iter.Seq2[*object, error] {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return as(sysv.Segments(), ofSegment)
-	case sysv.Sem:
+	case ref.Sem:
 		return as(sysv.Sets(), ofSet)
 	default:
 		return as(sysv.Queues(), ofQueue)
@@ -51,12 +52,12 @@ func as[Info any](infos iter.Seq2[Info, error], of func(*Info) *object) iter.Seq
 }
 
 // stat returns the object that has an identifier.
-func stat(kind sysv.Kind, id int) (*object, error) {
+func stat(kind ref.Kind, id int) (*object, error) {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		i, err := sysv.Segment(id).Stat()
 		return ofSegment(&i), err
-	case sysv.Sem:
+	case ref.Sem:
 		i, err := sysv.Set(id).Stat()
 		return ofSet(&i), err
 	default:
@@ -67,11 +68,11 @@ func stat(kind sysv.Kind, id int) (*object, error) {
 
 // statPlace returns the object at the place in the kernel's table that an identifier
 // has; the kernel leaves the rest of the identifier out of account.
-func statPlace(kind sysv.Kind, id int) (err error) {
+func statPlace(kind ref.Kind, id int) (err error) {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		_, err = sysv.ShmStatAny(id)
-	case sysv.Sem:
+	case ref.Sem:
 		_, err = sysv.SemStatAny(id)
 	default:
 		_, err = sysv.MsgStatAny(id)
@@ -79,11 +80,11 @@ func statPlace(kind sysv.Kind, id int) (err error) {
 	return err
 }
 
-func remove(kind sysv.Kind, id int) error {
+func remove(kind ref.Kind, id int) error {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return sysv.Segment(id).Remove()
-	case sysv.Sem:
+	case ref.Sem:
 		return sysv.Set(id).Remove()
 	default:
 		return sysv.Queue(id).Remove()
@@ -91,12 +92,12 @@ func remove(kind sysv.Kind, id int) error {
 }
 
 // createEmpty makes the smallest object of a kind, without a key or a permission.
-func createEmpty(kind sysv.Kind) (int, error) {
+func createEmpty(kind ref.Kind) (int, error) {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		s, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{})
 		return int(s), err
-	case sysv.Sem:
+	case ref.Sem:
 		s, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{})
 		return int(s), err
 	default:

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sysvipc/gipc/internal/explain"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -163,7 +164,7 @@ func chooseID(e *Entry) (forget func()) {
 }
 
 // spend makes an object that nobody can use, and removes it.
-func spend(kind sysv.Kind) {
+func spend(kind ref.Kind) {
 	id, err := createEmpty(kind)
 	if err == nil { // else the namespace is full, and nobody makes an object
 		_ = remove(kind, id)

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -20,14 +21,17 @@ import (
 //
 // A segment is attached read-only for it, and each of its pages is made present. The
 // contents of one that others write to are those of no single moment.
-func (s *Store) Save(kind sysv.Kind, id int) error {
-	name := fileName(kind.String(), id)
-	if _, err := s.root.Lstat(name + ".json"); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s has a backup of %v:%d already; choose another directory", s.dir, kind, id)
+func (s *Store) Save(o ref.Object) error {
+	if o.Kind.POSIX() {
+		return fmt.Errorf("%v can not be saved: a backup holds System V objects", o)
 	}
-	e, err := s.save(kind, id)
+	name := fileName(o.Kind.String(), o.ID)
+	if _, err := s.root.Lstat(name + ".json"); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, o)
+	}
+	e, err := s.save(o.Kind, o.ID)
 	if err != nil {
-		return fmt.Errorf("%v:%d can not be saved: %w", kind, id, err)
+		return fmt.Errorf("%v can not be saved: %w", o, err)
 	}
 	content, err := encode(e)
 	if err != nil {
@@ -36,11 +40,11 @@ func (s *Store) Save(kind sysv.Kind, id int) error {
 	return s.commit(name+".json", content)
 }
 
-func (s *Store) save(kind sysv.Kind, id int) (*Entry, error) {
+func (s *Store) save(kind ref.Kind, id int) (*Entry, error) {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return s.saveSegment(sysv.Segment(id))
-	case sysv.Sem:
+	case ref.Sem:
 		return saveSet(sysv.Set(id))
 	default:
 		return saveQueue(sysv.Queue(id))

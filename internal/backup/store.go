@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/internal/ref"
 )
 
 // What the names of files end in.
@@ -212,7 +212,7 @@ func unfinished(file string) (base string, ok bool) {
 		if !ok {
 			continue
 		}
-		for _, kind := range []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {
+		for _, kind := range []ref.Kind{ref.Shm, ref.Sem, ref.Msg} {
 			if id, ok := strings.CutPrefix(base, kind.String()+"-"); ok {
 				_, err := strconv.ParseUint(id, 10, 31)
 				return base, err == nil

@@ -14,18 +14,22 @@ import (
 	"github.com/sysvipc/gipc/internal/limits"
 	"github.com/sysvipc/gipc/internal/listing"
 	"github.com/sysvipc/gipc/internal/procfs"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/render"
 	"github.com/sysvipc/gipc/semops"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // Want is what has to be looked up to show an object of a kind.
-func Want(kind sysv.Kind) inventory.Want {
+func Want(kind ref.Kind) inventory.Want {
 	want := inventory.WantActors | inventory.WantVerdict | inventory.WantProgram | inventory.WantContainers
-	if kind == sysv.Shm {
+	switch {
+	case kind == ref.Shm:
 		return want | inventory.WantMemory | inventory.WantAttached
+	case kind.POSIX():
+		return want | inventory.WantOpen
+	default:
+		return want | inventory.WantWaiting
 	}
-	return want | inventory.WantWaiting
 }
 
 // A Subject is an object that is shown, and what is known beyond it.
@@ -35,7 +39,7 @@ type Subject struct {
 	Names     *account.Directory
 	Limits    []limits.Limit
 	Messages  []Message // of a queue; nil if they can't be read
-	Contents  []byte    // the first bytes of a segment; nil if nobody asked
+	Contents  []byte    // the first bytes of memory; nil if nobody asked
 }
 
 // A Record is the fields of an object and their values.
@@ -57,22 +61,26 @@ func New(s Subject) Record {
 	r.add("verdict", render.Text(use.Verdict.String()))
 	r.add("reasons", texts(reasons(use)))
 	r.add("program", program(use.Program))
-	r.add("processes", actors(use.Actors, s.Names))
+	if s.Object.Kind.POSIX() {
+		r.file(s)
+	} else {
+		r.add("processes", actors(use.Actors, s.Names))
+	}
 	switch s.Object.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		r.add("attached", attached(use.Attached, s.Names))
 		r.add("hidden_attachments", render.Int(int64(use.HiddenAttachments)))
-		if s.Contents != nil {
-			r.add("contents", contents(s.Contents))
-		}
-	case sysv.Sem:
+	case ref.Sem:
 		r.add("semaphores", semaphores(use))
 		r.add("waiting", setWaiters(use.Waiting, s.Names))
 		r.add("hidden_waiters", render.Int(int64(use.HiddenWaiters)))
 		r.add("deadlocks", deadlocks(s))
-	case sysv.Msg:
+	case ref.Msg:
 		r.add("messages_held", messages(s))
 		r.add("waiting", queueWaiters(use.Waiting, s.Names))
+	}
+	if s.Contents != nil {
+		r.add("contents", contents(s.Contents))
 	}
 	r.add("hidden_processes", render.Int(int64(s.Inventory.Hidden.Processes)))
 	r.add("limits", limitsOf(s))
@@ -87,6 +95,59 @@ func (r *Record) kernel(s Subject) {
 		for i, c := range list.Columns() {
 			r.add(c.Name, cells[i])
 		}
+	}
+}
+
+// file adds what is known of a POSIX object beyond a listing.
+func (r *Record) file(s Subject) {
+	o := s.Object
+	switch {
+	case o.Kind == ref.PSem && o.PSem.Known:
+		r.add("waiters", render.Int(int64(o.PSem.Waiters)))
+		r.add("bits", render.Int(int64(o.PSem.Bits)))
+	case o.Kind == ref.PSem:
+		r.add("waiters", render.Unknown())
+		r.add("bits", render.Unknown())
+	}
+	if o.Kind != ref.PMsg {
+		r.add("mapped", mapped(o.Use.Mapped, s.Names))
+	}
+	r.add("open", opened(o.Use.Open, s.Names))
+}
+
+func mapped(list []inventory.Mapper, names *account.Directory) render.Cell {
+	rows := make([][]render.Cell, len(list))
+	for i, m := range list {
+		rows[i] = []render.Cell{
+			pid(m.PID), render.Text(m.Comm), render.Text(names.UserOrID(m.UID)),
+			access(true, !m.ReadOnly), render.Bool(!m.Private), render.Int(int64(m.Mappings)), Container(m.Container),
+		}
+	}
+	return render.Objects(columns("pid", "command", "user", "access", "shared", "mappings", "container"), rows)
+}
+
+func opened(list []inventory.Opener, names *account.Directory) render.Cell {
+	rows := make([][]render.Cell, len(list))
+	for i, o := range list {
+		rows[i] = []render.Cell{
+			pid(o.PID), render.Text(o.Comm), render.Text(names.UserOrID(o.UID)),
+			access(o.Read, o.Write), render.Int(int64(o.Descriptors)), Container(o.Container),
+		}
+	}
+	return render.Objects(columns("pid", "command", "user", "access", "descriptors", "container"), rows)
+}
+
+// access says what somebody may do, "-" for one who has the object without either.
+func access(read, write bool) render.Cell {
+	switch {
+	case read && write:
+		return render.Text("rw")
+	case read:
+		return render.Text("ro")
+	case write:
+		return render.Text("wo")
+	default:
+		return render.Unknown()
 	}
 }
 
@@ -177,13 +238,9 @@ func Container(c procfs.Container) render.Cell {
 func attached(list []inventory.Attacher, names *account.Directory) render.Cell {
 	var rows [][]render.Cell
 	for _, a := range list {
-		access := "rw"
-		if a.ReadOnly {
-			access = "ro"
-		}
 		rows = append(rows, []render.Cell{
 			pid(a.PID), render.Text(a.Comm), render.Text(names.UserOrID(a.UID)),
-			render.Text(access), render.Int(int64(a.Mappings)), Container(a.Container),
+			access(true, !a.ReadOnly), render.Int(int64(a.Mappings)), Container(a.Container),
 		})
 	}
 	return render.Objects(columns("pid", "command", "user", "access", "mappings", "container"), rows)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -33,7 +34,7 @@ func crowd(t testing.TB) {
 
 // playAttached prints a row for each attachment.
 func playAttached([]string) error {
-	inv, err := Collect(Options{Kinds: []sysv.Kind{sysv.Shm}, Want: WantAttached})
+	inv, err := Collect(Options{Kinds: []ref.Kind{ref.Shm}, Want: WantAttached})
 	if err != nil {
 		return err
 	}

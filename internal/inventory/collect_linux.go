@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"runtime"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/internal/procfs"
+	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -26,7 +29,7 @@ func Collect(o Options) (*Inventory, error) {
 
 	c := &collector{o: o, inv: &Inventory{Taken: time.Now()}, known: make(map[int]*known)}
 	err := c.list()
-	c.want = o.Want.needs(slices.ContainsFunc(c.inv.Objects, func(o Object) bool { return o.Kind == sysv.Msg }))
+	c.want = o.Want.needs(slices.ContainsFunc(c.inv.Objects, func(o Object) bool { return o.Kind == ref.Msg }))
 	if o.Want == 0 {
 		return c.inv, err
 	}
@@ -62,35 +65,48 @@ type collector struct {
 // together, for there may be many.
 func (c *collector) list() error {
 	var errs []error
-	for _, kind := range [...]sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {
+	for _, kind := range ref.Kinds() {
 		if len(c.o.Kinds) > 0 && !slices.Contains(c.o.Kinds, kind) {
 			continue
 		}
-		switch kind {
-		case sysv.Shm:
-			infos, err := collect(sysv.Segments())
+		switch err := c.listKind(kind); {
+		case err == nil:
+		case len(c.o.Kinds) == 0 && kind.POSIX():
+			c.inv.Unlisted = append(c.inv.Unlisted, fmt.Errorf("%ss are not listed: %w", kind.Noun(), err))
+		default:
 			errs = append(errs, err)
-			for i := range infos {
-				c.inv.Objects = append(c.inv.Objects, Object{Kind: kind, Segment: &infos[i]})
-			}
-		case sysv.Sem:
-			infos, err := collect(sysv.Sets())
-			errs = append(errs, err)
-			for i := range infos {
-				c.inv.Objects = append(c.inv.Objects, Object{Kind: kind, Set: &infos[i]})
-			}
-		case sysv.Msg:
-			infos, err := collect(sysv.Queues())
-			errs = append(errs, err)
-			for i := range infos {
-				c.inv.Objects = append(c.inv.Objects, Object{Kind: kind, Queue: &infos[i]})
-			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func collect[T any](all func(func(T, error) bool)) (list []T, err error) {
+func (c *collector) listKind(kind ref.Kind) error {
+	switch kind {
+	case ref.Shm:
+		return add(c.inv, sysv.Segments(), func(i *sysv.SegmentInfo) Object { return Object{Kind: kind, Segment: i} })
+	case ref.Sem:
+		return add(c.inv, sysv.Sets(), func(i *sysv.SetInfo) Object { return Object{Kind: kind, Set: i} })
+	case ref.Msg:
+		return add(c.inv, sysv.Queues(), func(i *sysv.QueueInfo) Object { return Object{Kind: kind, Queue: i} })
+	case ref.PShm:
+		return add(c.inv, posix.Objects(), func(i *posix.FileInfo) Object { return Object{Kind: kind, PShm: i} })
+	case ref.PSem:
+		return add(c.inv, posix.Semaphores(), func(i *posix.SemaphoreInfo) Object { return Object{Kind: kind, PSem: i} })
+	default:
+		return add(c.inv, posix.Queues(), func(i *posix.QueueInfo) Object { return Object{Kind: kind, PMsg: i} })
+	}
+}
+
+// add adds objects to an inventory.
+func add[T any](inv *Inventory, all iter.Seq2[T, error], object func(*T) Object) error {
+	infos, err := collect(all)
+	for i := range infos {
+		inv.Objects = append(inv.Objects, object(&infos[i]))
+	}
+	return err
+}
+
+func collect[T any](all iter.Seq2[T, error]) (list []T, err error) {
 	for info, e := range all {
 		if e != nil {
 			return list, e
@@ -151,7 +167,7 @@ func (c *collector) explore() {
 	if c.fs != nil && c.want&WantMemory != 0 {
 		c.readMemory()
 	}
-	if c.fs != nil && c.want&(WantAttached|WantWaiting) != 0 {
+	if c.fs != nil && c.want&(WantAttached|WantWaiting|WantOpen) != 0 {
 		if err := c.scan(); err != nil {
 			c.procErr = err
 		}
@@ -167,7 +183,7 @@ func (c *collector) explore() {
 		server := c.servers()
 		ev := evidence{
 			now: c.inv.Taken, proc: c.procErr, waiters: c.scanned,
-			hidden: c.inv.Hidden, idle: c.o.HiddenIdle, server: server,
+			hidden: c.inv.Hidden, idle: c.o.HiddenIdle, seesAll: c.seesAll, server: server,
 		}
 		for i := range c.inv.Objects {
 			judge(&c.inv.Objects[i], ev)
@@ -181,7 +197,7 @@ func (c *collector) explore() {
 func (c *collector) readMemory() {
 	byID := make(map[uint64]*Use)
 	for i := range c.inv.Objects {
-		if o := &c.inv.Objects[i]; o.Kind == sysv.Shm {
+		if o := &c.inv.Objects[i]; o.Kind == ref.Shm {
 			byID[uint64(o.ID())] = o.Use
 		}
 	}
@@ -197,7 +213,7 @@ func (c *collector) readMemory() {
 
 func (c *collector) readSemaphores() {
 	for i := range c.inv.Objects {
-		if o := &c.inv.Objects[i]; o.Kind == sysv.Sem {
+		if o := &c.inv.Objects[i]; o.Kind == ref.Sem {
 			o.Use.Semaphores = semaphores(o.Set)
 		}
 	}
@@ -266,7 +282,7 @@ func (c *collector) findActors() {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]
 		switch o.Kind {
-		case sysv.Shm:
+		case ref.Shm:
 			s := o.Segment
 			last := Actor{Role: User, PID: s.LPID, When: o.Used()}
 			if s.LPID == os.Getpid() && s.NAttch == 0 {
@@ -278,13 +294,13 @@ func (c *collector) findActors() {
 				c.actor(o, Actor{Role: Creator, PID: s.CPID, When: s.CTime}, false),
 				c.actor(o, last, o.Used().IsZero() || last.PID != s.LPID),
 			}
-		case sysv.Msg:
+		case ref.Msg:
 			q := o.Queue
 			o.Use.Actors = []Actor{
 				c.actor(o, Actor{Role: Sender, PID: q.LSPID, When: q.STime}, q.STime.IsZero()),
 				c.actor(o, Actor{Role: Receiver, PID: q.LRPID, When: q.RTime}, q.RTime.IsZero()),
 			}
-		case sysv.Sem:
+		case ref.Sem:
 			o.Use.Actors = c.operators(o)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -27,17 +28,17 @@ func TestListing(t *testing.T) {
 		t.Fatal(dump(inv))
 	}
 	for _, want := range []struct {
-		kind sysv.Kind
+		kind ref.Kind
 		id   int
 		key  sysv.Key
-	}{{sysv.Shm, int(seg), 0x101}, {sysv.Sem, int(set), 0x102}, {sysv.Msg, int(queue), 0x103}} {
+	}{{ref.Shm, int(seg), 0x101}, {ref.Sem, int(set), 0x102}, {ref.Msg, int(queue), 0x103}} {
 		o := find(t, inv, want.kind, want.id)
 		if o.Perm().Key != want.key || o.Use != nil || o.Changed().IsZero() || !o.Used().IsZero() {
 			t.Errorf("%+v: %s", want, dump(o))
 		}
 	}
-	for _, kind := range []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {
-		inv := collectAll(t, Options{Kinds: []sysv.Kind{kind}})
+	for _, kind := range []ref.Kind{ref.Shm, ref.Sem, ref.Msg} {
+		inv := collectAll(t, Options{Kinds: []ref.Kind{kind}})
 		if len(inv.Objects) != 1 || inv.Objects[0].Kind != kind {
 			t.Errorf("%v: %s", kind, dump(inv))
 		}
@@ -48,7 +49,7 @@ func TestSemaphoresNeedNoProc(t *testing.T) {
 	set := createSet(t, sysv.Private, 0o600, 1, 2)
 	inv := collectAll(t, Options{Want: WantSemaphores, Proc: "/nonexistent"})
 	want := []Semaphore{{Value: 1, PID: os.Getpid()}, {Value: 2, PID: os.Getpid()}}
-	if got := find(t, inv, sysv.Sem, int(set)).Use.Semaphores; !slices.Equal(got, want) {
+	if got := find(t, inv, ref.Sem, int(set)).Use.Semaphores; !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -60,8 +61,8 @@ func TestWithoutProc(t *testing.T) {
 	if err == nil || len(inv.Objects) != 2 {
 		t.Fatalf("%v, %s", err, dump(inv))
 	}
-	wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), Unknown, "not-attached proc-unreadable age")
-	wantVerdict(t, find(t, inv, sysv.Msg, int(queue)), Unknown, "proc-unreadable age")
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Unknown, "not-attached proc-unreadable age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Unknown, "proc-unreadable age")
 }
 
 func TestAttached(t *testing.T) {
@@ -94,18 +95,18 @@ func TestAttached(t *testing.T) {
 		}
 		return list
 	}
-	comm := find(t, inv, sysv.Shm, int(shared)).Use.Attached[0].Comm
+	comm := find(t, inv, ref.Shm, int(shared)).Use.Attached[0].Comm
 	want := []attacher{
 		{reader.PID(), comm, 0, true, 2},
 		{writer.PID(), comm, 0, false, 1},
 		{split.PID(), "split", 0, false, 3},
 	}
-	o := find(t, inv, sysv.Shm, int(shared))
+	o := find(t, inv, ref.Shm, int(shared))
 	if diff := cmp.Diff(want, seen(o)); diff != "" || o.Use.HiddenAttachments != 0 {
 		t.Errorf("%d hidden; -want +got:\n%s", o.Use.HiddenAttachments, diff)
 	}
 	// One process of another namespace is attached, which the kernel counts.
-	o = find(t, inv, sysv.Shm, int(private))
+	o = find(t, inv, ref.Shm, int(private))
 	want = []attacher{{writer.PID(), comm, 0, false, 1}}
 	if diff := cmp.Diff(want, seen(o)); diff != "" || o.Use.HiddenAttachments != 1 {
 		t.Errorf("%d hidden; -want +got:\n%s", o.Use.HiddenAttachments, diff)
@@ -114,7 +115,7 @@ func TestAttached(t *testing.T) {
 	apart.Tell("remove nothing: the namespace goes with the process")
 	writer.Kill()
 	inv = collectAll(t, Options{Want: WantAttached})
-	if o := find(t, inv, sysv.Shm, int(private)); len(o.Use.Attached) != 0 || o.Use.HiddenAttachments != 0 {
+	if o := find(t, inv, ref.Shm, int(private)); len(o.Use.Attached) != 0 || o.Use.HiddenAttachments != 0 {
 		t.Error(dump(o))
 	}
 }
@@ -126,7 +127,7 @@ func TestAttachedRemoved(t *testing.T) {
 	user := start(t, "attach", nil, "rw", int(seg))
 	remove(t, seg)
 	inv := collectAll(t, Options{Want: WantAttached | WantVerdict})
-	o := find(t, inv, sysv.Shm, int(seg))
+	o := find(t, inv, ref.Shm, int(seg))
 	if len(o.Use.Attached) != 1 || o.Use.Attached[0].PID != user.PID() || !o.Segment.Dest || o.Perm().Key != sysv.Private {
 		t.Error(dump(o))
 	}
@@ -153,7 +154,7 @@ func TestLookalike(t *testing.T) {
 	if err != nil || !strings.Contains(string(maps), " 2                          /SYSV00000000 (deleted)\n") {
 		t.Fatalf("it does not look like one: %v\n%s", err, maps)
 	}
-	o := find(t, collectAll(t, Options{Want: WantAttached}), sysv.Shm, int(seg))
+	o := find(t, collectAll(t, Options{Want: WantAttached}), ref.Shm, int(seg))
 	if len(o.Use.Attached) != 0 {
 		t.Error(dump(o))
 	}
@@ -168,7 +169,7 @@ func TestMemory(t *testing.T) {
 	defer mem.Detach()
 	mem.Bytes()[0] = 1
 	mem.Bytes()[4*os.Getpagesize()] = 1
-	m := find(t, collectAll(t, Options{Want: WantMemory}), sysv.Shm, int(seg)).Use.Memory
+	m := find(t, collectAll(t, Options{Want: WantMemory}), ref.Shm, int(seg)).Use.Memory
 	if m == nil || m.Resident+m.Swapped != 2*uint64(os.Getpagesize()) || m.Size != 5*uint64(os.Getpagesize()) {
 		t.Errorf("%+v, want two pages", m)
 	}
@@ -199,8 +200,8 @@ func TestWaitingOnSet(t *testing.T) {
 	for i, tt := range tests {
 		pids[i] = start(t, "operate", nil, tt.args...).PID()
 	}
-	inv := await(t, Options{Want: WantWaiting | WantVerdict}, waiting(sysv.Sem, int(set), len(tests)))
-	o := find(t, inv, sysv.Sem, int(set))
+	inv := await(t, Options{Want: WantWaiting | WantVerdict}, waiting(ref.Sem, int(set), len(tests)))
+	o := find(t, inv, ref.Sem, int(set))
 	for i, tt := range tests {
 		at := slices.IndexFunc(o.Use.Waiting, func(w Waiter) bool { return w.PID == pids[i] })
 		if at < 0 {
@@ -236,7 +237,7 @@ func TestWaitingOnQueue(t *testing.T) {
 	start(t, "receive", nil, int(empty), 60, 4, 1)
 	start(t, "send", nil, int(full), 9, 8000)
 	inv := await(t, Options{Want: WantWaiting | WantVerdict}, func(inv *Inventory) bool {
-		return waiting(sysv.Msg, int(empty), 2)(inv) && waiting(sysv.Msg, int(full), 1)(inv)
+		return waiting(ref.Msg, int(empty), 2)(inv) && waiting(ref.Msg, int(full), 1)(inv)
 	})
 	type wait struct {
 		Sending bool
@@ -247,7 +248,7 @@ func TestWaitingOnQueue(t *testing.T) {
 	}
 	var got []wait
 	for _, id := range []sysv.Queue{empty, full} {
-		o := find(t, inv, sysv.Msg, int(id))
+		o := find(t, inv, ref.Msg, int(id))
 		wantVerdict(t, o, InUse, "waiting never-used age")
 		waits := slices.Clone(o.Use.Waiting)
 		slices.SortFunc(waits, func(a, b Waiter) int { return a.Size - b.Size })
@@ -290,9 +291,9 @@ func TestWaiting32(t *testing.T) {
 		p.Line()
 	}
 	inv := await(t, Options{Want: WantWaiting}, func(inv *Inventory) bool {
-		return waiting(sysv.Sem, int(set), 2)(inv) && waiting(sysv.Msg, int(empty), 1)(inv) && waiting(sysv.Msg, int(full), 1)(inv)
+		return waiting(ref.Sem, int(set), 2)(inv) && waiting(ref.Msg, int(empty), 1)(inv) && waiting(ref.Msg, int(full), 1)(inv)
 	})
-	waits := find(t, inv, sysv.Sem, int(set)).Use.Waiting
+	waits := find(t, inv, ref.Sem, int(set)).Use.Waiting
 	slices.SortFunc(waits, func(a, b Waiter) int { return len(b.Ops) - len(a.Ops) })
 	if w := waits[0]; !slices.Equal(w.Ops, []sysv.Op{{Num: 1, Add: 1}, {Num: 0, Add: -3, Undo: true}}) || w.Blocked != 1 || w.Timed {
 		t.Errorf("semop: %s", dump(w))
@@ -300,10 +301,10 @@ func TestWaiting32(t *testing.T) {
 	if w := waits[1]; !slices.Equal(w.Ops, []sysv.Op{{Num: 1, Add: -2}}) || w.Blocked != 0 || !w.Timed {
 		t.Errorf("semtimedop: %s", dump(w))
 	}
-	if w := find(t, inv, sysv.Msg, int(empty)).Use.Waiting[0]; w.Sending || w.Size != 77 || w.Type != -9 || !w.TypeKnown {
+	if w := find(t, inv, ref.Msg, int(empty)).Use.Waiting[0]; w.Sending || w.Size != 77 || w.Type != -9 || !w.TypeKnown {
 		t.Errorf("msgrcv: %s", dump(w))
 	}
-	if w := find(t, inv, sysv.Msg, int(full)).Use.Waiting[0]; !w.Sending || w.Size != 30 || w.Type != 12 || !w.TypeKnown {
+	if w := find(t, inv, ref.Msg, int(full)).Use.Waiting[0]; !w.Sending || w.Size != 30 || w.Type != 12 || !w.TypeKnown {
 		t.Errorf("msgsnd: %s", dump(w))
 	}
 }
@@ -313,17 +314,17 @@ func TestDeadlock(t *testing.T) {
 	a := start(t, "lock two", nil, int(set), 0, 1)
 	b := start(t, "lock two", nil, int(set), 1, 0)
 	a.Tell("go on")
-	inv := await(t, Options{Want: WantWaiting}, waiting(sysv.Sem, int(set), 1))
+	inv := await(t, Options{Want: WantWaiting}, waiting(ref.Sem, int(set), 1))
 	if len(inv.Deadlocks) != 0 {
 		t.Errorf("one waits for a holder that sleeps: %s", dump(inv.Deadlocks))
 	}
-	w := find(t, inv, sysv.Sem, int(set)).Use.Waiting[0]
+	w := find(t, inv, ref.Sem, int(set)).Use.Waiting[0]
 	if w.PID != a.PID() || w.Holder == nil || w.Holder.PID != b.PID() || w.Holder.Process.Comm != w.Comm {
 		t.Errorf("waiter and likely holder: %s", dump(w))
 	}
 
 	b.Tell("go on")
-	inv = await(t, Options{Want: WantWaiting}, waiting(sysv.Sem, int(set), 2))
+	inv = await(t, Options{Want: WantWaiting}, waiting(ref.Sem, int(set), 2))
 	want := []Deadlock{{Waits: []Wait{
 		{PID: a.PID(), Set: int(set), Semaphore: 1, HolderPID: b.PID()},
 		{PID: b.PID(), Set: int(set), Semaphore: 0, HolderPID: a.PID()},
@@ -352,16 +353,16 @@ func TestVerdicts(t *testing.T) {
 	// Not even root may look into every process everywhere.
 	o := Options{Want: WantVerdict, HiddenIdle: true}
 	inv := collectAll(t, o)
-	wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), Idle, "not-attached process-alive age")
-	wantVerdict(t, find(t, inv, sysv.Sem, int(set)), Idle, "not-waiting process-alive age")
-	wantVerdict(t, find(t, inv, sysv.Msg, int(queue)), Idle, "process-alive age")
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Idle, "not-attached process-alive age")
+	wantVerdict(t, find(t, inv, ref.Sem, int(set)), Idle, "not-waiting process-alive age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Idle, "process-alive age")
 
 	maker.Tell("end")
 	maker.Wait()
 	inv = collectAll(t, o)
-	wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), Orphan, "not-attached process-gone age")
-	wantVerdict(t, find(t, inv, sysv.Sem, int(set)), Orphan, "not-waiting process-gone age")
-	wantVerdict(t, find(t, inv, sysv.Msg, int(queue)), Orphan, "process-gone not-waiting age")
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone age")
+	wantVerdict(t, find(t, inv, ref.Sem, int(set)), Orphan, "not-waiting process-gone age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Orphan, "process-gone not-waiting age")
 
 	// Somebody else uses them: attached, later not any more.
 	user := start(t, "attach", nil, "ro", int(seg))
@@ -372,17 +373,17 @@ func TestVerdicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	inv = collectAll(t, o)
-	wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), InUse, "attached process-gone process-alive age")
-	wantVerdict(t, find(t, inv, sysv.Sem, int(set)), Idle, "not-waiting process-alive process-gone age")
-	wantVerdict(t, find(t, inv, sysv.Msg, int(queue)), Idle, "process-gone process-alive age")
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), InUse, "attached process-gone process-alive age")
+	wantVerdict(t, find(t, inv, ref.Sem, int(set)), Idle, "not-waiting process-alive process-gone age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Idle, "process-gone process-alive age")
 	user.Kill()
 	inv = collectAll(t, o)
-	wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), Orphan, "not-attached process-gone process-gone age")
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone process-gone age")
 
 	// A queue that nobody ever used names nobody.
 	unused := createQueue(t, sysv.Private, 0o600)
 	inv = collectAll(t, o)
-	wantVerdict(t, find(t, inv, sysv.Msg, int(unused)), Unknown, "never-used age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(unused)), Unknown, "never-used age")
 }
 
 // TestZombie: a process that has ended but whose parent has not noticed is gone.
@@ -408,13 +409,13 @@ func TestZombie(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer child.Wait()
-	await(t, Options{Want: WantAttached}, func(inv *Inventory) bool { return len(inv.find(sysv.Shm, int(seg)).Use.Attached) == 1 })
+	await(t, Options{Want: WantAttached}, func(inv *Inventory) bool { return len(inv.find(ref.Shm, int(seg)).Use.Attached) == 1 })
 	in.Close()
 	inv := await(t, Options{Want: WantAttached | WantVerdict}, func(inv *Inventory) bool {
-		return inv.find(sysv.Shm, int(seg)).Segment.NAttch == 0
+		return inv.find(ref.Shm, int(seg)).Segment.NAttch == 0
 	})
-	inv = await(t, Options{Want: WantVerdict}, func(i *Inventory) bool { inv = i; return inv.find(sysv.Shm, int(seg)).Use.Verdict == Orphan })
-	wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), Orphan, "not-attached process-gone process-gone age")
+	inv = await(t, Options{Want: WantVerdict}, func(i *Inventory) bool { inv = i; return inv.find(ref.Shm, int(seg)).Use.Verdict == Orphan })
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone process-gone age")
 }
 
 func TestOrdinaryUser(t *testing.T) {
@@ -432,7 +433,7 @@ func TestOrdinaryUser(t *testing.T) {
 	theirs := start(t, "operate", nobody, int(open), 0, 0, -2, 0)
 	start(t, "receive", nobody, int(queue), 10, 0, 0)
 	await(t, Options{Want: WantWaiting}, func(inv *Inventory) bool {
-		return waiting(sysv.Sem, int(open), 2)(inv) && waiting(sysv.Msg, int(queue), 1)(inv)
+		return waiting(ref.Sem, int(open), 2)(inv) && waiting(ref.Msg, int(queue), 1)(inv)
 	})
 
 	viewer := ipctest.Start(t, "view", nobody)
@@ -440,25 +441,25 @@ func TestOrdinaryUser(t *testing.T) {
 	if len(inv.Objects) != 5 || inv.Hidden.Processes == 0 {
 		t.Fatalf("root's processes must be counted as hidden, and all objects be seen: %s", dump(inv))
 	}
-	o := find(t, inv, sysv.Shm, int(public))
+	o := find(t, inv, ref.Shm, int(public))
 	if len(o.Use.Attached) != 1 || o.Use.Attached[0].PID != other.PID() || o.Use.Attached[0].UID != nobody.Uid || o.Use.HiddenAttachments != 1 {
 		t.Error(dump(o))
 	}
 	wantVerdict(t, o, InUse, "attached process-alive process-alive age")
-	o = find(t, inv, sysv.Shm, int(secret))
+	o = find(t, inv, ref.Shm, int(secret))
 	if len(o.Use.Attached) != 0 || o.Use.HiddenAttachments != 1 {
 		t.Error(dump(o))
 	}
-	o = find(t, inv, sysv.Sem, int(open))
+	o = find(t, inv, ref.Sem, int(open))
 	if len(o.Use.Waiting) != 1 || o.Use.Waiting[0].PID != theirs.PID() || o.Use.HiddenWaiters != 1 || o.Use.Waiting[0].Ops == nil {
 		t.Error(dump(o))
 	}
-	o = find(t, inv, sysv.Sem, int(set))
+	o = find(t, inv, ref.Sem, int(set))
 	if o.Use.Semaphores != nil {
 		t.Error(dump(o))
 	}
 	wantVerdict(t, o, Unknown, "never-used not-readable age")
-	wantVerdict(t, find(t, inv, sysv.Msg, int(queue)), InUse, "waiting never-used age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), InUse, "waiting never-used age")
 }
 
 // TestQueueWithHiddenProcesses: whether anybody waits on a queue can't be known
@@ -475,9 +476,9 @@ func TestQueueWithHiddenProcesses(t *testing.T) {
 	start(t, "attach", nil, "ro") // a process of root's in this namespace
 	viewer := ipctest.Start(t, "view", nobody)
 	inv := parseView(t, viewer.Wait())
-	wantVerdict(t, find(t, inv, sysv.Shm, ids[0]), Orphan, "not-attached process-gone age")
-	wantVerdict(t, find(t, inv, sysv.Sem, ids[1]), Orphan, "not-waiting process-gone age")
-	wantVerdict(t, find(t, inv, sysv.Msg, ids[2]), Unknown, "process-gone process-hidden age")
+	wantVerdict(t, find(t, inv, ref.Shm, ids[0]), Orphan, "not-attached process-gone age")
+	wantVerdict(t, find(t, inv, ref.Sem, ids[1]), Orphan, "not-waiting process-gone age")
+	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Unknown, "process-gone process-hidden age")
 }
 
 // TestOtherPIDNamespace: from a pid namespace in which the processes of the objects
@@ -492,13 +493,13 @@ func TestOtherPIDNamespace(t *testing.T) {
 
 	viewer := startApart(t, "view", []string{"unshare", "-fp", "--mount-proc"})
 	inv := parseView(t, viewer.Wait())
-	wantVerdict(t, find(t, inv, sysv.Shm, ids[0]), Unknown, "not-attached process-unseen age")
-	wantVerdict(t, find(t, inv, sysv.Sem, ids[1]), Unknown, "not-waiting process-unseen age")
-	wantVerdict(t, find(t, inv, sysv.Msg, ids[2]), Unknown, "process-unseen age")
+	wantVerdict(t, find(t, inv, ref.Shm, ids[0]), Unknown, "not-attached process-unseen age")
+	wantVerdict(t, find(t, inv, ref.Sem, ids[1]), Unknown, "not-waiting process-unseen age")
+	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Unknown, "process-unseen age")
 
 	// With the /proc of the outer namespace the ids of one would be looked up in the
 	// other.
 	viewer = startApart(t, "view", []string{"unshare", "-fp"})
 	inv = parseView(t, viewer.Wait())
-	wantVerdict(t, find(t, inv, sysv.Shm, ids[0]), Unknown, "not-attached proc-unreadable age")
+	wantVerdict(t, find(t, inv, ref.Shm, ids[0]), Unknown, "not-attached proc-unreadable age")
 }

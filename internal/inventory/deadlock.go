@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/internal/ref"
 )
 
 // A Deadlock is a ring of processes each of which waits for a semaphore on which
@@ -51,7 +51,7 @@ func deadlocks(objects []Object) []Deadlock {
 func waitsFor(objects []Object) (waits []Wait) {
 	for i := range objects {
 		o := &objects[i]
-		if o.Kind != sysv.Sem || o.Use == nil {
+		if o.Kind != ref.Sem || o.Use == nil {
 			continue
 		}
 		for j := range o.Use.Waiting {

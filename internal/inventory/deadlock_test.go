@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -27,7 +28,7 @@ func waits(list ...[3]int) []Object {
 	}
 	var objects []Object
 	for _, id := range order {
-		objects = append(objects, Object{Kind: sysv.Sem, Set: &sysv.SetInfo{ID: id}, Use: sets[id]})
+		objects = append(objects, Object{Kind: ref.Sem, Set: &sysv.SetInfo{ID: id}, Use: sets[id]})
 	}
 	return objects
 }

@@ -1,7 +1,8 @@
 // Package inventory puts together what is in an IPC namespace and who uses it:
 // the objects, the processes that are attached to them or wait on them, those
 // that made and last used them, whether an object looks abandoned, and to which
-// program it belongs.
+// program it belongs. POSIX objects are those that the caller's /dev/shm and
+// /dev/mqueue show; of them it tells who has them mapped or open.
 //
 // It knows no output format, and changes nothing, with one exception that has to
 // be asked for (WantContents). The kernel makes one of its own: when a process ends
@@ -17,6 +18,9 @@
 // (Hidden, Use.HiddenAttachments, Use.HiddenWaiters) and makes a verdict unknown
 // where it could matter; it is never guessed.
 //
+// A POSIX object is a file, and a process uses it wherever it is: who does is found by
+// device and inode number, in every IPC namespace. Nobody counts them.
+//
 // Nothing here is a snapshot: objects and processes come and go while they are
 // looked at. Whoever acts on an inventory has to look again first.
 //
@@ -26,6 +30,11 @@
 // while nobody does, but a process that made it or used it last is alive: programs
 // that attach only now and then are like that. It is an orphan if all those
 // processes are known and have ended. In all other cases the verdict is unknown.
+//
+// A POSIX object is in use while somebody has it mapped or open, and an orphan if
+// nobody does. Who made it is not known, so it is never idle. It is unknown as long as
+// there are processes that the caller may not look into, or that its pid namespace
+// does not show.
 //
 // The children of a PostgreSQL server make segments for the others and end before
 // them (dynamic_shared_memory_type=sysv): while a server of the same user runs, a

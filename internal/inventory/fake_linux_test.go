@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -92,7 +93,7 @@ func TestFakeProc(t *testing.T) {
 	if inv.Namespace != fakeNamespace || inv.Hidden != (Hidden{}) {
 		t.Errorf("namespace %d, hidden %+v", inv.Namespace, inv.Hidden)
 	}
-	o := find(t, inv, sysv.Shm, int(seg))
+	o := find(t, inv, ref.Shm, int(seg))
 	if len(o.Use.Attached) != 1 {
 		t.Fatal(dump(o))
 	}
@@ -100,7 +101,7 @@ func TestFakeProc(t *testing.T) {
 	if a.PID != 10 || a.Comm != "a) S 9 (b\nc" || a.UID != 1000 || !a.ReadOnly || a.Mappings != 2 || a.InnerPID != 1 || a.Container.Runtime != "docker" {
 		t.Error(dump(a))
 	}
-	if o := find(t, inv, sysv.Shm, int(other)); len(o.Use.Attached) != 1 || o.Use.Attached[0].ReadOnly {
+	if o := find(t, inv, ref.Shm, int(other)); len(o.Use.Attached) != 1 || o.Use.Attached[0].ReadOnly {
 		t.Error(dump(o))
 	}
 }
@@ -138,7 +139,7 @@ func TestReuse(t *testing.T) {
 			f := newFakeProc(t, tt.boot)
 			f.process(info.CPID, "who", tt.uid, tt.flags, tt.start, fakeNamespace, "")
 			inv := collectAll(t, Options{Want: WantVerdict, Proc: f.root})
-			o := find(t, inv, sysv.Shm, int(seg))
+			o := find(t, inv, ref.Shm, int(seg))
 			if got := o.Use.Actors[0]; got.State != tt.state || got.Role != Creator || o.Use.Verdict != tt.verdict {
 				t.Errorf("%v, want %v; %s", o.Use.Verdict, tt.verdict, dump(o.Use))
 			}
@@ -146,7 +147,7 @@ func TestReuse(t *testing.T) {
 	}
 	t.Run("nobody", func(t *testing.T) {
 		inv := collectAll(t, Options{Want: WantVerdict, Proc: newFakeProc(t, boot).root})
-		wantVerdict(t, find(t, inv, sysv.Shm, int(seg)), Orphan, "not-attached process-gone age")
+		wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone age")
 	})
 }
 
@@ -162,7 +163,7 @@ func TestThreadsRunOn(t *testing.T) {
 		return err == nil && strings.Contains(string(b), ") Z ")
 	})
 	inv := collectAll(t, o)
-	got := find(t, inv, sysv.Shm, int(seg))
+	got := find(t, inv, ref.Shm, int(seg))
 	if len(got.Use.Attached) != 1 || got.Use.Attached[0].PID != program.PID() || got.Use.HiddenAttachments != 0 {
 		t.Error(dump(got))
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/procfs"
+	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -25,10 +27,14 @@ const (
 	// WantActors fills Use.Actors. It looks at the processes that the objects name.
 	WantActors
 	// WantVerdict fills Use.Verdict and Use.Reasons, and what they rest on:
-	// Use.Semaphores and Use.Actors, and, if there are queues, Use.Waiting.
+	// Use.Semaphores and Use.Actors, if there are queues Use.Waiting, and if there are
+	// POSIX objects Use.Mapped and Use.Open.
 	WantVerdict
-	// WantProgram fills Use.Program, Use.Attached and Use.Actors.
+	// WantProgram fills Use.Program, Use.Attached, Use.Mapped, Use.Open and Use.Actors.
 	WantProgram
+	// WantOpen fills Use.Mapped and Use.Open of POSIX objects. It reads the memory
+	// maps and the descriptors of all processes, if there are POSIX objects.
+	WantOpen
 	// WantContainers fills Process.Container and Process.InnerPID.
 	WantContainers
 	// WantContents lets WantProgram attach segments whose verdict is orphan, read-only,
@@ -44,10 +50,10 @@ func (w Want) needs(queues bool) Want {
 		w |= WantProgram | WantVerdict
 	}
 	if w&WantProgram != 0 {
-		w |= WantAttached | WantActors
+		w |= WantAttached | WantOpen | WantActors
 	}
 	if w&WantVerdict != 0 {
-		w |= WantSemaphores | WantActors
+		w |= WantSemaphores | WantOpen | WantActors
 		if queues {
 			w |= WantWaiting
 		}
@@ -59,19 +65,21 @@ func (w Want) needs(queues bool) Want {
 }
 
 // wantProc is what has to be looked up in /proc.
-const wantProc = WantMemory | WantAttached | WantWaiting | WantActors | WantVerdict | WantProgram
+const wantProc = WantMemory | WantAttached | WantWaiting | WantOpen | WantActors | WantVerdict | WantProgram
 
 // Options says what Collect finds out. The zero Options lists all objects and
 // reads nothing else.
 type Options struct {
-	// Kinds are the kinds of objects to list; none means all.
-	Kinds []sysv.Kind
+	// Kinds are the kinds of objects to list; none means all that can be listed (see
+	// Inventory.Unlisted).
+	Kinds []ref.Kind
 	Want  Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
-	// HiddenIdle takes it that processes which may not be looked into wait on no
-	// queue. Otherwise, as long as there are any (see Hidden), no queue is an orphan:
-	// the kernel does not count who waits on one. Segments and sets do not need it.
+	// HiddenIdle takes it that processes which may not be seen or looked into wait on
+	// no queue and use no POSIX object. Otherwise, as long as there are any (see
+	// Hidden), none of these is an orphan: the kernel does not count who uses one.
+	// Segments and sets do not need it.
 	HiddenIdle bool
 	// DataDirs are directories that may be data directories of PostgreSQL, beyond
 	// the customary ones and those of running servers.
@@ -84,8 +92,12 @@ type Inventory struct {
 	// is looked up only when /proc is read at all).
 	Namespace uint64
 	Taken     time.Time
-	// Objects are in the order of the kernel's tables: segments, sets, queues.
+	// Objects are in the order of the kernel's tables: segments, sets, queues. POSIX
+	// objects follow, in the order of their names: memory, semaphores, queues.
 	Objects []Object
+	// Unlisted tells why there may be POSIX objects that are not among Objects,
+	// though all kinds were asked for: no file system shows them.
+	Unlisted []error
 	// Deadlocks are rings of processes that wait for each other, as far as the last
 	// users of semaphores are their holders.
 	Deadlocks []Deadlock
@@ -100,62 +112,112 @@ type Hidden struct {
 	Threads int
 }
 
-// An Object is a segment, a semaphore set or a message queue. Exactly one of the
-// pointers to what the kernel tells is set.
+// An Object is an object of one of the kinds. Exactly one of the pointers to what
+// the kernel tells is set.
 type Object struct {
-	Kind    sysv.Kind
+	Kind    ref.Kind
 	Segment *sysv.SegmentInfo
 	Set     *sysv.SetInfo
 	Queue   *sysv.QueueInfo
+	PShm    *posix.FileInfo
+	PSem    *posix.SemaphoreInfo
+	PMsg    *posix.QueueInfo
 	Use     *Use // nil unless Options.Want asks for something
 }
 
-// ID returns the identifier.
+// Ref returns what the object is known by.
+func (o *Object) Ref() ref.Object {
+	if file := o.File(); file != nil {
+		return ref.Object{Kind: o.Kind, Name: file.Name}
+	}
+	return ref.Object{Kind: o.Kind, ID: o.ID()}
+}
+
+// File returns what the file system tells of a POSIX object, nil for others.
+func (o *Object) File() *posix.FileInfo {
+	switch o.Kind {
+	case ref.PShm:
+		return o.PShm
+	case ref.PSem:
+		return &o.PSem.FileInfo
+	case ref.PMsg:
+		return &o.PMsg.FileInfo
+	default:
+		return nil
+	}
+}
+
+// ID returns the identifier of a System V object, -1 for others.
 func (o *Object) ID() int {
 	switch o.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return o.Segment.ID
-	case sysv.Sem:
+	case ref.Sem:
 		return o.Set.ID
-	default:
+	case ref.Msg:
 		return o.Queue.ID
+	default:
+		return -1
 	}
 }
 
-// Perm returns owner, key and mode.
+// Perm returns owner, creator, key and mode of a System V object, nil for others.
 func (o *Object) Perm() *sysv.Perm {
 	switch o.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return &o.Segment.Perm
-	case sysv.Sem:
+	case ref.Sem:
 		return &o.Set.Perm
-	default:
+	case ref.Msg:
 		return &o.Queue.Perm
+	default:
+		return nil
 	}
 }
 
-// Changed returns when the object was created or last changed by the *ctl call.
+// Ownership returns owner and mode.
+func (o *Object) Ownership() sysv.Ownership {
+	if file := o.File(); file != nil {
+		return sysv.Ownership{UID: file.UID, GID: file.GID, Mode: file.Mode}
+	}
+	return o.Perm().Ownership()
+}
+
+// Changed returns when the object was created or last changed in owner or mode. Of a
+// POSIX queue the kernel does not keep that: it returns what Used does.
 func (o *Object) Changed() time.Time {
 	switch o.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return o.Segment.CTime
-	case sysv.Sem:
+	case ref.Sem:
 		return o.Set.CTime
-	default:
+	case ref.Msg:
 		return o.Queue.CTime
+	case ref.PMsg: // its ctime is when somebody last looked at it
+		return o.PMsg.MTime
+	default:
+		return o.File().CTime
 	}
 }
 
 // Used returns when the object was last used: attached, detached, operated on,
-// sent to or received from. It is zero if that never was.
+// sent to or received from. It is zero if that never was. Of POSIX objects it is
+// what their files tell: memory was mapped, read or resized, a queue created, sent
+// to or received from; a semaphore is used without a trace.
 func (o *Object) Used() time.Time {
 	switch o.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return latest(o.Segment.ATime, o.Segment.DTime)
-	case sysv.Sem:
+	case ref.Sem:
 		return o.Set.OTime
-	default:
+	case ref.Msg:
 		return latest(o.Queue.STime, o.Queue.RTime)
+	case ref.PShm:
+		return latest(o.PShm.ATime, o.PShm.MTime)
+	case ref.PMsg:
+		return o.PMsg.MTime
+	default:
+		return time.Time{}
 	}
 }
 
@@ -175,6 +237,11 @@ type Use struct {
 	// HiddenAttachments is how many of a segment's attachments (nattch) were not
 	// found: they belong to processes that the caller may not see or look into.
 	HiddenAttachments int
+
+	// Mapped and Open are the processes that have a POSIX object mapped, and those that
+	// have it open, both by pid.
+	Mapped []Mapper
+	Open   []Opener
 
 	Semaphores []Semaphore // of a set; nil if the caller may not read it
 	Waiting    []Waiter    // by pid and tid
@@ -206,6 +273,21 @@ type Attacher struct {
 	ReadOnly  bool // all of its mappings are
 	Mappings  int
 	HugePages bool // the segment is made of huge pages
+}
+
+// A Mapper is a process that has a POSIX object mapped.
+type Mapper struct {
+	*Process
+	ReadOnly bool // all of its mappings are
+	Private  bool // all of its mappings are: nobody else sees what it writes
+	Mappings int
+}
+
+// An Opener is a process that has a POSIX object open.
+type Opener struct {
+	*Process
+	Read, Write bool // what it opened it for
+	Descriptors int
 }
 
 // A Semaphore is one of a set.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -31,8 +32,10 @@ func TestMain(m *testing.M) {
 		"view":      playView,
 		"look back": playLookBack,
 		"denied":    playDenied,
+		"use":       playUse,
+		"map":       playMap,
 	})
-	ipctest.Main(m)
+	ipctest.MainPOSIX(m)
 }
 
 // nobody is a user who owns nothing.
@@ -278,14 +281,14 @@ func await(t testing.TB, o Options, there func(*Inventory) bool) *Inventory {
 }
 
 // waiting tells whether an object has n waiters.
-func waiting(kind sysv.Kind, id, n int) func(*Inventory) bool {
+func waiting(kind ref.Kind, id, n int) func(*Inventory) bool {
 	return func(inv *Inventory) bool {
 		o := inv.find(kind, id)
 		return o != nil && len(o.Use.Waiting) == n
 	}
 }
 
-func (inv *Inventory) find(kind sysv.Kind, id int) *Object {
+func (inv *Inventory) find(kind ref.Kind, id int) *Object {
 	for i := range inv.Objects {
 		if o := &inv.Objects[i]; o.Kind == kind && o.ID() == id {
 			return o
@@ -294,7 +297,7 @@ func (inv *Inventory) find(kind sysv.Kind, id int) *Object {
 	return nil
 }
 
-func find(t testing.TB, inv *Inventory, kind sysv.Kind, id int) *Object {
+func find(t testing.TB, inv *Inventory, kind ref.Kind, id int) *Object {
 	t.Helper()
 	o := inv.find(kind, id)
 	if o == nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/internal/ref"
 )
 
 func namespaces(t testing.TB) []Namespace {
@@ -57,10 +57,10 @@ func TestNamespaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if inside.Namespace != n.Inode || len(inside.Objects) != 3 || inside.find(sysv.Shm, ids[0]) == nil {
+	if inside.Namespace != n.Inode || len(inside.Objects) != 3 || inside.find(ref.Shm, ids[0]) == nil {
 		t.Errorf("inside: %s", dump(inside))
 	}
-	wantVerdict(t, find(t, inside, sysv.Sem, ids[1]), Idle, "not-waiting process-alive age")
+	wantVerdict(t, find(t, inside, ref.Sem, ids[1]), Idle, "not-waiting process-alive age")
 	if len(inside.Objects[0].Use.Actors) == 0 || inside.Objects[0].Use.Memory == nil {
 		t.Errorf("inside: %s", dump(inside.Objects[0]))
 	}

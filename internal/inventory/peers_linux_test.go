@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -104,7 +105,7 @@ func (p *postgres) kill() {
 
 func segmentsOf(inv *Inventory) (list []*Object) {
 	for i := range inv.Objects {
-		if o := &inv.Objects[i]; o.Kind == sysv.Shm {
+		if o := &inv.Objects[i]; o.Kind == ref.Shm {
 			list = append(list, o)
 		}
 	}
@@ -157,7 +158,7 @@ func TestPostgreSQL(t *testing.T) {
 		}
 	}
 	neverAttached() // since it was no orphan
-	if main == 0 || running.find(sysv.Shm, theirs[0]) == nil || running.find(sysv.Shm, strangers[0]) == nil {
+	if main == 0 || running.find(ref.Shm, theirs[0]) == nil || running.find(ref.Shm, strangers[0]) == nil {
 		t.Fatalf("no segment: %s", dump(running))
 	}
 	if err := sysv.Segment(strangers[0]).Remove(); err != nil {
@@ -304,7 +305,7 @@ func TestFakeroot(t *testing.T) {
 	})
 	t.Cleanup(func() {
 		for _, o := range inv.Objects {
-			if o.Kind == sysv.Sem {
+			if o.Kind == ref.Sem {
 				remove(t, sysv.Set(o.ID()))
 			} else {
 				remove(t, sysv.Queue(o.ID()))
@@ -334,7 +335,7 @@ func TestOpenMPI(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 4096, 0o600)
 	rank := startApart(t, "attach", []string{"env", "OMPI_COMM_WORLD_RANK=3"}, "rw", int(seg))
 	rank.Line()
-	o := find(t, collectAll(t, Options{Want: WantProgram}), sysv.Shm, int(seg))
+	o := find(t, collectAll(t, Options{Want: WantProgram}), ref.Shm, int(seg))
 	if p := o.Use.Program; p == nil || !p.Sure || !strings.Contains(fmt.Sprint(p.Reasons)+p.Name, "OMPI_COMM_WORLD_RANK=3") {
 		t.Error(dump(o))
 	}

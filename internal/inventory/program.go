@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -110,6 +111,12 @@ func (u *Use) users() (processes []*Process, does []string) {
 	for _, a := range u.Attached {
 		add(a.Process, "is attached")
 	}
+	for _, m := range u.Mapped {
+		add(m.Process, "maps it")
+	}
+	for _, o := range u.Open {
+		add(o.Process, "has it open")
+	}
 	for _, w := range u.Waiting {
 		add(w.Process, "waits on it")
 	}
@@ -154,7 +161,7 @@ func processHints(u *Use) (named, others []hint) {
 // keyHints goes by keys that programs are known to use.
 func keyHints(o *Object) []hint {
 	perm := o.Perm()
-	if o.Kind != sysv.Shm {
+	if o.Kind != ref.Shm {
 		return nil
 	}
 	const (
@@ -178,7 +185,7 @@ func keyHints(o *Object) []hint {
 // apacheHint knows the semaphores with which httpd serialises its children.
 func apacheHint(o *Object) []hint {
 	perm := o.Perm()
-	if o.Kind != sysv.Sem || o.Set.NSems != 1 || perm.Key != sysv.Private || perm.Mode != 0o600 || perm.CUID != 0 || perm.UID == 0 {
+	if o.Kind != ref.Sem || o.Set.NSems != 1 || perm.Key != sysv.Private || perm.Mode != 0o600 || perm.CUID != 0 || perm.UID == 0 {
 		return nil
 	}
 	return []hint{{
@@ -191,23 +198,26 @@ func apacheHint(o *Object) []hint {
 // in a row, and returns the first key of each such group.
 func fakerootKeys(objects []Object) map[sysv.Key]bool {
 	type place struct {
-		kind sysv.Kind
+		kind ref.Kind
 		key  sysv.Key
 	}
 	owners := make(map[place]uint32)
 	for i := range objects {
 		o := &objects[i]
-		if perm := o.Perm(); perm.Key != sysv.Private && perm.Mode == 0o600 && o.Kind != sysv.Shm && (o.Kind == sysv.Msg || o.Set.NSems == 1) {
+		if o.Kind.POSIX() {
+			continue
+		}
+		if perm := o.Perm(); perm.Key != sysv.Private && perm.Mode == 0o600 && o.Kind != ref.Shm && (o.Kind == ref.Msg || o.Set.NSems == 1) {
 			owners[place{o.Kind, perm.Key}] = perm.CUID
 		}
 	}
 	first := make(map[sysv.Key]bool)
 	for p, uid := range owners {
-		if p.kind != sysv.Msg {
+		if p.kind != ref.Msg {
 			continue
 		}
-		second, ok1 := owners[place{sysv.Msg, p.key + 1}]
-		set, ok2 := owners[place{sysv.Sem, p.key + 2}]
+		second, ok1 := owners[place{ref.Msg, p.key + 1}]
+		set, ok2 := owners[place{ref.Sem, p.key + 2}]
 		if ok1 && ok2 && second == uid && set == uid {
 			first[p.key] = true
 		}
@@ -218,7 +228,7 @@ func fakerootKeys(objects []Object) map[sysv.Key]bool {
 func fakerootHint(o *Object, first map[sysv.Key]bool) []hint {
 	key := o.Perm().Key
 	for offset := sysv.Key(0); offset < 3; offset++ {
-		if first[key-offset] && (o.Kind == sysv.Sem) == (offset == 2) && o.Kind != sysv.Shm {
+		if first[key-offset] && (o.Kind == ref.Sem) == (offset == 2) && o.Kind != ref.Shm {
 			return []hint{{
 				program: "fakeroot",
 				reason:  fmt.Sprintf("two queues and a set of one owner have the keys %v, %v and %v, as faked makes them", key-offset, key-offset+1, key-offset+2),
@@ -227,6 +237,38 @@ func fakerootHint(o *Object, first map[sysv.Key]bool) []hint {
 	}
 	return nil
 }
+
+// nameHints goes by names that programs are known to give POSIX objects.
+func nameHints(o *Object) []hint {
+	for _, known := range [...]struct {
+		kind    ref.Kind
+		prefix  string
+		rest    string // of what the rest of the name is made
+		program string
+	}{
+		{ref.PShm, postgresName, digits, "PostgreSQL"},
+		{ref.PShm, "/psm_", "0123456789abcdef", "Python (multiprocessing.shared_memory)"},
+		{ref.PSem, "/mp-", "abcdefghijklmnopqrstuvwxyz0123456789_", "Python (multiprocessing)"},
+		{ref.PShm, "/torch_", digits + "_", "PyTorch"},
+		{ref.PShm, "/pulse-shm-", digits, "PulseAudio"},
+		{ref.PShm, "/.org.chromium.Chromium.", "", "Chromium"},
+		{ref.PShm, "/.com.google.Chrome.", "", "Chrome"},
+		{ref.PShm, "/lttng-ust-", "", "LTTng"},
+		{ref.PShm, "/vader_segment.", "", "Open MPI"},
+		{ref.PShm, "/nccl-", "", "NCCL"},
+	} {
+		rest, ok := strings.CutPrefix(o.File().Name, known.prefix)
+		if ok && o.Kind == known.kind && rest != "" && (known.rest == "" || strings.Trim(rest, known.rest) == "") {
+			return []hint{{program: known.program, reason: "its name begins with " + known.prefix + ", as that program's do"}}
+		}
+	}
+	return nil
+}
+
+const (
+	digits       = "0123456789"
+	postgresName = "/PostgreSQL." // begins the names of what a server allocates on demand
+)
 
 // headerSize is how much of a segment contentHints wants to see.
 const headerSize = 64
@@ -333,7 +375,7 @@ func parsePostmaster(b []byte) (p postmaster, ok bool) {
 
 // postgresHints holds a segment against data directories.
 func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
-	if o.Kind != sysv.Shm {
+	if o.Kind != ref.Shm {
 		return nil
 	}
 	perm := o.Perm()

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -24,6 +25,10 @@ func (c *collector) identify() {
 	for i := range objects {
 		o := &objects[i]
 		named, others := processHints(o.Use)
+		if o.Kind.POSIX() {
+			o.Use.Program = combine(append(append(named, nameHints(o)...), others...))
+			continue
+		}
 		hints := append(postgresHints(o, dirs), named...)
 		hints = append(hints, c.contents(o, dirs)...)
 		hints = append(hints, keyHints(o)...)
@@ -37,7 +42,7 @@ func (c *collector) identify() {
 
 // contents looks at the first bytes of an orphan, if that is wanted.
 func (c *collector) contents(o *Object, dirs []dataDir) []hint {
-	if c.want&WantContents == 0 || o.Kind != sysv.Shm || o.Use.Verdict != Orphan || c.destroysDetached() {
+	if c.want&WantContents == 0 || o.Kind != ref.Shm || o.Use.Verdict != Orphan || c.destroysDetached() {
 		return nil
 	}
 	mem, err := sysv.Segment(o.ID()).Attach(sysv.AttachOptions{ReadOnly: true})
@@ -93,14 +98,14 @@ func ftokFiles() (files []ftokFile) {
 	return files
 }
 
-// servers returns evidence.server: who may attach a segment again although its
-// maker and its last user have ended. The processes of a PostgreSQL server make
-// segments that others of them attach on demand (dynamic_shared_memory_type=sysv).
+// servers returns evidence.server: who may attach memory again although its maker
+// and its last user have ended. The processes of a PostgreSQL server make segments,
+// or POSIX objects, that others of them attach on demand (dynamic_shared_memory_type).
 // It never runs as root, so only what others made has to be looked at.
 func (c *collector) servers() func(*Object) *Process {
 	nobody := func(*Object) *Process { return nil }
 	loose := slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
-		return o.Kind == sysv.Shm && o.Segment.NAttch == 0 && o.Perm().CUID != 0
+		return o.Kind == ref.Shm && o.Segment.NAttch == 0 && o.Segment.CUID != 0 || ofPostgres(&o)
 	})
 	if c.fs == nil || !loose {
 		return nobody
@@ -111,6 +116,12 @@ func (c *collector) servers() func(*Object) *Process {
 	}
 	dirs := c.dataDirs()
 	return func(o *Object) *Process {
+		switch {
+		case ofPostgres(o):
+			return running[o.PShm.UID]
+		case o.Kind.POSIX():
+			return nil
+		}
 		ended := slices.ContainsFunc(dirs, func(d dataDir) bool {
 			return d.names(o) && !c.fs.Exists(d.postmaster.pid)
 		})
@@ -119,6 +130,11 @@ func (c *collector) servers() func(*Object) *Process {
 		}
 		return running[o.Perm().CUID]
 	}
+}
+
+// ofPostgres tells whether a POSIX object has the name of one of PostgreSQL's.
+func ofPostgres(o *Object) bool {
+	return o.Kind == ref.PShm && strings.HasPrefix(o.PShm.Name, postgresName)
 }
 
 // runningServers returns a process of a PostgreSQL server for each user that has

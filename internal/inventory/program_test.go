@@ -8,19 +8,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 func segment(id int, perm sysv.Perm, size int64) Object {
-	return Object{Kind: sysv.Shm, Segment: &sysv.SegmentInfo{ID: id, Perm: perm, Size: size}, Use: new(Use)}
+	return Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{ID: id, Perm: perm, Size: size}, Use: new(Use)}
 }
 
 func set(id int, perm sysv.Perm, nsems int) Object {
-	return Object{Kind: sysv.Sem, Set: &sysv.SetInfo{ID: id, Perm: perm, NSems: nsems}, Use: new(Use)}
+	return Object{Kind: ref.Sem, Set: &sysv.SetInfo{ID: id, Perm: perm, NSems: nsems}, Use: new(Use)}
 }
 
 func queue(id int, perm sysv.Perm) Object {
-	return Object{Kind: sysv.Msg, Queue: &sysv.QueueInfo{ID: id, Perm: perm}, Use: new(Use)}
+	return Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{ID: id, Perm: perm}, Use: new(Use)}
 }
 
 // outline is what matters of a Program in a table.

@@ -13,30 +13,43 @@ import (
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/procfs"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// An index finds objects by their identifiers.
-type index struct{ segments, sets, queues map[int]*Object }
+// An index finds objects by their identifiers, those of POSIX by their files.
+type index struct {
+	segments, sets, queues map[int]*Object
+	files                  map[file]*Object
+}
+
+// A file is what /proc tells of one.
+type file struct {
+	device procfs.Device
+	inode  uint64
+}
 
 func newIndex(objects []Object) index {
-	x := index{make(map[int]*Object), make(map[int]*Object), make(map[int]*Object)}
+	x := index{make(map[int]*Object), make(map[int]*Object), make(map[int]*Object), make(map[file]*Object)}
 	for i := range objects {
 		o := &objects[i]
 		switch o.Kind {
-		case sysv.Shm:
+		case ref.Shm:
 			x.segments[o.ID()] = o
-		case sysv.Sem:
+		case ref.Sem:
 			x.sets[o.ID()] = o
-		case sysv.Msg:
+		case ref.Msg:
 			x.queues[o.ID()] = o
+		default:
+			f := o.File()
+			x.files[file{procfs.DeviceOf(f.Dev), f.Ino}] = o
 		}
 	}
 	return x
 }
 
-// scan looks at all processes once, for all objects, and fills Use.Attached and
-// Use.Waiting.
+// scan looks at all processes once, for all objects, and fills Use.Attached,
+// Use.Waiting, Use.Mapped and Use.Open.
 func (c *collector) scan() error {
 	x := newIndex(c.inv.Objects)
 	var want Want
@@ -46,26 +59,33 @@ func (c *collector) scan() error {
 	if len(x.sets)+len(x.queues) > 0 {
 		want |= c.want & WantWaiting
 	}
+	if len(x.files) > 0 {
+		want |= c.want & WantOpen
+	}
 	c.scanned = c.want&WantWaiting != 0
 	if want == 0 {
 		return nil
 	}
 	want |= c.want & WantContainers
 	// A process may be started, and attach, after the list of all was made; if
-	// somebody is missing those that have come since are looked at, too.
+	// somebody is missing, or nobody can tell, those that have come since are looked
+	// at, too.
 	const rounds = 3
 	seen := make(map[int]bool)
-	for range rounds {
+	for round := range rounds {
 		pids, err := c.fs.PIDs()
 		if err != nil {
 			return err
+		}
+		if round == 0 && c.fs.Real() && !slices.Contains(pids, 1) {
+			c.inv.Hidden.Processes++ // proc does not show all (hidepid)
 		}
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return seen[pid] })
 		for _, pid := range pids {
 			seen[pid] = true
 		}
 		c.inspectAll(pids, x, want)
-		if !c.countHidden() {
+		if !c.countHidden() && want&WantOpen == 0 {
 			break
 		}
 	}
@@ -97,6 +117,8 @@ func (c *collector) inspectAll(pids []int, x index, want Want) {
 		u := c.inv.Objects[i].Use
 		slices.SortFunc(u.Attached, func(a, b Attacher) int { return a.PID - b.PID })
 		slices.SortFunc(u.Waiting, func(a, b Waiter) int { return cmp.Or(a.PID-b.PID, a.TID-b.TID) })
+		slices.SortFunc(u.Mapped, func(a, b Mapper) int { return a.PID - b.PID })
+		slices.SortFunc(u.Open, func(a, b Opener) int { return a.PID - b.PID })
 	}
 }
 
@@ -110,6 +132,12 @@ func (c *collector) merge(s *scanner) {
 	}
 	for _, f := range s.waiting {
 		f.object.Use.Waiting = append(f.object.Use.Waiting, f.use)
+	}
+	for _, f := range s.mapped {
+		f.object.Use.Mapped = append(f.object.Use.Mapped, f.use)
+	}
+	for _, f := range s.open {
+		f.object.Use.Open = append(f.object.Use.Open, f.use)
 	}
 }
 
@@ -125,6 +153,8 @@ type scanner struct {
 	known    map[int]*known
 	attached []found[Attacher]
 	waiting  []found[Waiter]
+	mapped   []found[Mapper]
+	open     []found[Opener]
 }
 
 // found is a use of an object.
@@ -133,10 +163,11 @@ type found[T any] struct {
 	use    T
 }
 
-// A hit is a mapping of a segment.
+// A hit is a mapping of an object.
 type hit struct {
-	id             int
-	writable, huge bool
+	object                  *Object
+	number                  uint64 // identifier or inode number
+	writable, private, huge bool
 }
 
 // process returns a process that was seen a moment ago, nil if it is gone.
@@ -149,26 +180,30 @@ func (s *scanner) process(pid int) *Process {
 	return k.process
 }
 
-// inspect looks at one process.
+// inspect looks at one process. A file may be open in any IPC namespace.
 func (s *scanner) inspect(pid int) {
 	via, namespace, err := reach(s.fs, pid)
+	own := namespace == s.namespace
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		s.hidden.Processes++
 		return
-	case err != nil || namespace != s.namespace:
+	case err != nil || !own && s.want&WantOpen == 0:
 		return
 	}
-	if s.want&WantAttached != 0 {
-		err = s.attachments(pid, via)
+	if s.want&(WantAttached|WantOpen) != 0 {
+		err = s.attachments(pid, via, own)
 	} else {
 		err = withMemory(s.fs, via)
+	}
+	if err == nil && s.want&WantOpen != 0 {
+		err = s.descriptors(pid, via)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a kernel thread, or it has just ended
 	case err != nil:
 		s.hidden.Processes++
-	case s.want&WantWaiting != 0:
+	case own && s.want&WantWaiting != 0:
 		s.waits(pid, via)
 	}
 }
@@ -202,14 +237,24 @@ func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 	return via, namespace, err
 }
 
-// attachments finds the segments that a process has mapped.
-func (s *scanner) attachments(pid, via int) error {
+// attachments finds what a process has mapped: segments, if the process is in their
+// namespace, and POSIX objects.
+func (s *scanner) attachments(pid, via int, own bool) error {
 	s.hits = s.hits[:0]
-	err := s.fs.Mappings(via, func(m procfs.Mapping) {
-		if s.belongs(&m) {
-			s.hits = append(s.hits, hit{m.ID, m.Writable, m.HugePages})
+	segment := func(m procfs.Mapping) {
+		if own && s.belongs(&m) {
+			s.hits = append(s.hits, hit{s.segments[m.ID], uint64(m.ID), m.Writable, false, m.HugePages})
 		}
-	})
+	}
+	var ofFile func(procfs.FileMapping)
+	if s.want&WantOpen != 0 {
+		ofFile = func(m procfs.FileMapping) {
+			if o := s.files[file{m.Device, m.Inode}]; o != nil {
+				s.hits = append(s.hits, hit{o, m.Inode, m.Writable, !m.Shared, false})
+			}
+		}
+	}
+	err := s.fs.AllMappings(via, segment, ofFile)
 	if len(s.hits) == 0 {
 		return err
 	}
@@ -217,16 +262,63 @@ func (s *scanner) attachments(pid, via int) error {
 	if p == nil {
 		return fs.ErrNotExist
 	}
-	slices.SortFunc(s.hits, func(a, b hit) int { return a.id - b.id })
-	for i := 0; i < len(s.hits); {
-		a := Attacher{Process: p, ReadOnly: true}
-		id := s.hits[i].id
-		for ; i < len(s.hits) && s.hits[i].id == id; i++ {
-			a.Mappings++
-			a.ReadOnly = a.ReadOnly && !s.hits[i].writable
-			a.HugePages = a.HugePages || s.hits[i].huge
+	slices.SortFunc(s.hits, func(a, b hit) int {
+		return cmp.Or(cmp.Compare(a.object.Kind, b.object.Kind), cmp.Compare(a.number, b.number))
+	})
+	for rest := s.hits; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(h hit) bool { return h.object != rest[0].object })
+		if n < 0 {
+			n = len(rest)
 		}
-		s.attached = append(s.attached, found[Attacher]{s.segments[id], a})
+		s.attachment(p, rest[:n])
+		rest = rest[n:]
+	}
+	return err
+}
+
+// attachment adds the mappings of one object.
+func (s *scanner) attachment(p *Process, hits []hit) {
+	o, m, huge := hits[0].object, Mapper{Process: p, ReadOnly: true, Private: true, Mappings: len(hits)}, false
+	for _, h := range hits {
+		m.ReadOnly, m.Private = m.ReadOnly && !h.writable, m.Private && h.private
+		huge = huge || h.huge
+	}
+	if o.Kind == ref.Shm {
+		a := Attacher{Process: p, ReadOnly: m.ReadOnly, Mappings: m.Mappings, HugePages: huge}
+		s.attached = append(s.attached, found[Attacher]{o, a})
+		return
+	}
+	s.mapped = append(s.mapped, found[Mapper]{o, m})
+}
+
+// descriptors finds the POSIX objects that a process has open.
+func (s *scanner) descriptors(pid, via int) error {
+	openers := make(map[*Object]*Opener)
+	err := s.fs.Descriptors(via, func(d procfs.Descriptor) {
+		o := s.files[file{d.Device, d.Inode}]
+		if o == nil {
+			return
+		}
+		u := openers[o]
+		if u == nil {
+			u = &Opener{}
+			openers[o] = u
+		}
+		u.Descriptors++
+		if read, write, err := s.fs.Access(via, d.FD); err == nil {
+			u.Read, u.Write = u.Read || read, u.Write || write
+		}
+	})
+	if len(openers) == 0 {
+		return err
+	}
+	p := s.process(pid)
+	if p == nil {
+		return fs.ErrNotExist
+	}
+	for o, u := range openers {
+		u.Process = p
+		s.open = append(s.open, found[Opener]{o, *u})
 	}
 	return err
 }
@@ -387,7 +479,7 @@ func (c *collector) countHidden() (any bool) {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]
 		switch {
-		case o.Kind == sysv.Shm && c.want&WantAttached != 0:
+		case o.Kind == ref.Shm && c.want&WantAttached != 0:
 			seen := 0
 			for _, a := range o.Use.Attached {
 				seen += a.Mappings
@@ -400,7 +492,7 @@ func (c *collector) countHidden() (any bool) {
 			}
 			o.Use.HiddenAttachments = max(0, hidden)
 			any = any || hidden > 0
-		case o.Kind == sysv.Sem && c.want&WantWaiting != 0:
+		case o.Kind == ref.Sem && c.want&WantWaiting != 0:
 			hidden := waiters(o.Use.Semaphores) - len(o.Use.Waiting)
 			if hidden > 0 {
 				hidden = min(hidden, waiters(semaphores(o.Set))-len(o.Use.Waiting))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -32,6 +33,9 @@ type Code string
 
 const (
 	Attached      Code = "attached"        // somebody is attached
+	Mapped        Code = "mapped"          // somebody has it mapped
+	Open          Code = "open"            // somebody has it open
+	NotOpen       Code = "not-open"        // nobody has it mapped or open
 	NotAttached   Code = "not-attached"    // nobody is
 	Waiting       Code = "waiting"         // somebody waits
 	NotWaiting    Code = "not-waiting"     // nobody does
@@ -42,7 +46,7 @@ const (
 	ActorUnseen   Code = "process-unseen"  // can't be told
 	NeverUsed     Code = "never-used"      // nobody used it since it was made
 	NotReadable   Code = "not-readable"    // the caller may not read the object
-	HiddenProcess Code = "process-hidden"  // somebody might wait who may not be looked into
+	HiddenProcess Code = "process-hidden"  // somebody might use it who may not be looked into
 	ServerAlive   Code = "server-alive"    // a server runs whose processes may attach it again
 	NoProc        Code = "proc-unreadable" // /proc is of no use
 	Age           Code = "age"             // when it was changed and used
@@ -55,8 +59,9 @@ type evidence struct {
 	waiters bool  // the threads of processes were looked at
 	hidden  Hidden
 	idle    bool // those do not count
-	// server returns a running server that may attach the segment again although
-	// those that made and used it have ended, nil if there is none.
+	seesAll bool // there are no processes without an id here
+	// server returns a running server that may attach the memory again although
+	// nobody does now, nil if there is none.
 	server func(*Object) *Process
 }
 
@@ -64,29 +69,34 @@ type evidence struct {
 func judge(o *Object, ev evidence) {
 	u := o.Use
 	u.Verdict, u.Reasons = Unknown, nil
+	if o.Kind.POSIX() {
+		u.Verdict = u.judgeFile(o, ev)
+		u.add(Age, "%s", age(o, ev.now))
+		return
+	}
 	busy := false
 	switch o.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		busy = u.judgeAttached(o.Segment)
-	case sysv.Sem:
+	case ref.Sem:
 		busy = u.judgeSet()
-	case sysv.Msg:
+	case ref.Msg:
 		busy = len(u.Waiting) > 0
 		if busy {
 			u.add(Waiting, "%s", counted(len(u.Waiting), "thread waits", "threads wait")+u.waiters())
 		}
 	}
 	judged := u.judgeActors(ev)
-	readable := o.Kind != sysv.Sem || u.Semaphores != nil
+	readable := o.Kind != ref.Sem || u.Semaphores != nil
 	switch {
 	case busy:
 		u.Verdict = InUse
 	case !readable:
 		u.add(NotReadable, "it may not be read, so its last users are not known")
-	case o.Kind == sysv.Msg && judged == Orphan:
+	case o.Kind == ref.Msg && judged == Orphan:
 		u.Verdict = u.judgeQueue(ev)
-	case o.Kind == sysv.Shm && judged == Orphan:
-		u.Verdict = u.judgeSegment(o, ev)
+	case o.Kind == ref.Shm && judged == Orphan:
+		u.Verdict = u.judgeMemory(o, ev)
 	default:
 		u.Verdict = judged
 	}
@@ -111,19 +121,18 @@ func (u *Use) judgeAttached(s *sysv.SegmentInfo) (busy bool) {
 
 // attachers names the first few of them.
 func (u *Use) attachers() string {
-	var names []string
-	for _, a := range u.Attached {
-		names = append(names, a.name())
-	}
-	return list(names, u.HiddenAttachments)
+	return list(names(u.Attached, func(a *Attacher) *Process { return a.Process }), u.HiddenAttachments)
 }
 
 func (u *Use) waiters() string {
-	var names []string
-	for _, w := range u.Waiting {
-		names = append(names, w.name())
+	return list(names(u.Waiting, func(w *Waiter) *Process { return w.Process }), u.HiddenWaiters)
+}
+
+func names[T any](uses []T, process func(*T) *Process) (list []string) {
+	for i := range uses {
+		list = append(list, process(&uses[i]).name())
 	}
-	return list(names, u.HiddenWaiters)
+	return list
 }
 
 func list(names []string, hidden int) string {
@@ -235,8 +244,34 @@ func (u *Use) judgeQueue(ev evidence) Verdict {
 	return Unknown
 }
 
-// judgeSegment decides about a segment whose maker and last user have ended.
-func (u *Use) judgeSegment(o *Object, ev evidence) Verdict {
+// judgeFile decides about a POSIX object. The kernel keeps neither who made it nor how
+// many have it mapped or open: all that is known is who does now.
+func (u *Use) judgeFile(o *Object, ev evidence) Verdict {
+	if n := len(u.Mapped); n > 0 {
+		u.add(Mapped, "%s", counted(n, "process maps it", "processes map it")+list(names(u.Mapped, func(m *Mapper) *Process { return m.Process }), 0))
+	}
+	if n := len(u.Open); n > 0 {
+		u.add(Open, "%s", counted(n, "process has it open", "processes have it open")+list(names(u.Open, func(p *Opener) *Process { return p.Process }), 0))
+	}
+	switch {
+	case len(u.Mapped)+len(u.Open) > 0:
+		return InUse
+	case ev.proc != nil:
+		u.add(NoProc, "no process can be looked up: %v", ev.proc)
+		return Unknown
+	case ev.hidden.Processes > 0 && !ev.idle:
+		u.add(HiddenProcess, "somebody may use it: %s may not be looked into", counted(ev.hidden.Processes, "process", "processes"))
+		return Unknown
+	case !ev.seesAll && !ev.idle:
+		u.add(HiddenProcess, "somebody may use it: processes outside of this pid namespace are not seen")
+		return Unknown
+	}
+	u.add(NotOpen, "nobody maps it or has it open")
+	return u.judgeMemory(o, ev)
+}
+
+// judgeMemory decides about an object that nobody uses who lives.
+func (u *Use) judgeMemory(o *Object, ev evidence) Verdict {
 	if server := ev.server(o); server != nil {
 		u.add(ServerAlive, "%s of the same user runs, and its processes attach segments of others that have ended", server.name())
 		return Unknown
@@ -245,13 +280,17 @@ func (u *Use) judgeSegment(o *Object, ev evidence) Verdict {
 }
 
 func age(o *Object, now time.Time) string {
-	text := "changed " + ago(now, o.Changed())
-	if used := o.Used(); used.IsZero() {
-		text += ", never used"
-	} else {
-		text += ", used " + ago(now, used)
+	changed, used := o.Changed(), o.Used()
+	switch {
+	case o.Kind == ref.PMsg:
+		return "made or used " + ago(now, used)
+	case o.Kind.POSIX():
+		return "made or changed " + ago(now, changed)
+	case used.IsZero():
+		return "changed " + ago(now, changed) + ", never used"
+	default:
+		return "changed " + ago(now, changed) + ", used " + ago(now, used)
 	}
-	return text
 }
 
 // ago says how long something is past, in its largest unit.

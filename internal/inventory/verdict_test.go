@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -21,15 +23,19 @@ var (
 
 func TestJudge(t *testing.T) {
 	nobody := func(*Object) *Process { return nil }
-	all := evidence{now: now, waiters: true, server: nobody}
-	partly := evidence{now: now, waiters: true, server: nobody, hidden: Hidden{Processes: 2}}
+	all := evidence{now: now, waiters: true, seesAll: true, server: nobody}
+	outside := evidence{now: now, server: nobody}
+	partly := evidence{now: now, waiters: true, server: nobody, seesAll: true, hidden: Hidden{Processes: 2}}
 	served := all
 	served.server = func(*Object) *Process { return alive.Process }
 	segment := func(nattch uint64, dest bool) Object {
-		return Object{Kind: sysv.Shm, Segment: &sysv.SegmentInfo{NAttch: nattch, Dest: dest, CTime: now.Add(-time.Hour)}}
+		return Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{NAttch: nattch, Dest: dest, CTime: now.Add(-time.Hour)}}
 	}
-	set := Object{Kind: sysv.Sem, Set: &sysv.SetInfo{NSems: 1}}
-	queue := Object{Kind: sysv.Msg, Queue: &sysv.QueueInfo{}}
+	set := Object{Kind: ref.Sem, Set: &sysv.SetInfo{NSems: 1}}
+	queue := Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{}}
+	object := Object{Kind: ref.PShm, PShm: &posix.FileInfo{}}
+	lock := Object{Kind: ref.PSem, PSem: &posix.SemaphoreInfo{}}
+	mqueue := Object{Kind: ref.PMsg, PMsg: &posix.QueueInfo{}}
 	calm, waited := []Semaphore{{}}, []Semaphore{{NCount: 1}, {ZCount: 1}}
 	tests := []struct {
 		name    string
@@ -66,6 +72,17 @@ func TestJudge(t *testing.T) {
 		{"queue of nobody, as far as one sees", queue, Use{Actors: []Actor{gone, gone}}, partly, Unknown, "process-gone process-gone process-hidden age"},
 		{"queue of nobody, if those count for none", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now, waiters: true, hidden: Hidden{Processes: 2}, idle: true}, Orphan, "process-gone process-gone not-waiting age"},
 		{"queue whose waiters were not looked up", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now}, Unknown, "process-gone process-gone process-hidden age"},
+		{"object that is mapped", object, Use{Mapped: []Mapper{{Process: alive.Process}}, Open: []Opener{{Process: alive.Process}}}, partly, InUse, "mapped open age"},
+		{"semaphore that is mapped", lock, Use{Mapped: []Mapper{{Process: alive.Process}}}, outside, InUse, "mapped age"},
+		{"POSIX queue that is open", mqueue, Use{Open: []Opener{{Process: alive.Process}}}, all, InUse, "open age"},
+		{"object of nobody", object, Use{}, all, Orphan, "not-open age"},
+		{"semaphore of nobody", lock, Use{}, all, Orphan, "not-open age"},
+		{"POSIX queue of nobody", mqueue, Use{}, all, Orphan, "not-open age"},
+		{"object of nobody, as far as one sees", object, Use{}, partly, Unknown, "process-hidden age"},
+		{"object in a pid namespace", object, Use{}, outside, Unknown, "process-hidden age"},
+		{"object of nobody, if those count for none", object, Use{}, evidence{now: now, hidden: Hidden{Processes: 2}, idle: true, server: nobody}, Orphan, "not-open age"},
+		{"object of a server", object, Use{}, served, Unknown, "not-open server-alive age"},
+		{"object without /proc", object, Use{}, evidence{now: now, proc: errors.New("no /proc"), server: nobody}, Unknown, "proc-unreadable age"},
 		{"queue that was never used", queue, Use{Actors: []Actor{none, none}}, all, Unknown, "never-used age"},
 	}
 	for _, tt := range tests {
@@ -82,7 +99,7 @@ func TestJudge(t *testing.T) {
 func TestReasonTexts(t *testing.T) {
 	p := func(pid int) *Process { return &Process{PID: pid, Comm: "app"} }
 	o := &Object{
-		Kind: sysv.Shm,
+		Kind: ref.Shm,
 		Segment: &sysv.SegmentInfo{
 			NAttch: 9, Dest: true, CTime: now.Add(-72 * time.Hour), ATime: now.Add(-90 * time.Minute), DTime: now.Add(-5 * time.Hour),
 		},

@@ -63,7 +63,7 @@ func NewHolding(l Limit, objects []inventory.Object, names *account.Directory) H
 			orphaned = amount
 		}
 		h.Orphaned += orphaned
-		owners.add(names.UserOrID(o.Perm().UID), amount, orphaned)
+		owners.add(names.UserOrID(o.Ownership().UID), amount, orphaned)
 		programs.add(programName(o.Use), amount, orphaned)
 	}
 	h.Owners, h.Programs = owners.sorted(), programs.sorted()

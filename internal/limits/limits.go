@@ -2,6 +2,7 @@
 package limits
 
 import (
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -9,7 +10,7 @@ import (
 // A Limit is a limit of the caller's IPC namespace.
 type Limit struct {
 	Name   string // as the manual has it, such as SHMMNI
-	Kind   sysv.Kind
+	Kind   ref.Kind
 	About  string
 	Sysctl string // that changes it, "" if none does
 	Value  uint64
@@ -47,9 +48,9 @@ func segments() ([]Limit, error) {
 	}
 	u, err := sysv.ShmUsage()
 	return []Limit{
-		{"SHMMNI", sysv.Shm, "segments", "kernel.shmmni", l.MaxSegments, uint64(u.Segments), true},
-		{"SHMALL", sysv.Shm, "pages of all segments", "kernel.shmall", l.MaxPages, u.Pages, true},
-		{"SHMMAX", sysv.Shm, "bytes of a segment", "kernel.shmmax", l.MaxSize, 0, false},
+		{"SHMMNI", ref.Shm, "segments", "kernel.shmmni", l.MaxSegments, uint64(u.Segments), true},
+		{"SHMALL", ref.Shm, "pages of all segments", "kernel.shmall", l.MaxPages, u.Pages, true},
+		{"SHMMAX", ref.Shm, "bytes of a segment", "kernel.shmmax", l.MaxSize, 0, false},
 	}, err
 }
 
@@ -60,11 +61,11 @@ func sets() ([]Limit, error) {
 	}
 	u, err := sysv.SemUsage()
 	return []Limit{
-		{"SEMMNI", sysv.Sem, "semaphore sets", "kernel.sem[4]", uint64(l.MaxSets), uint64(u.Sets), true},
-		{"SEMMNS", sysv.Sem, "semaphores of all sets", "kernel.sem[2]", uint64(l.MaxSemaphores), uint64(u.Semaphores), true},
-		{"SEMMSL", sysv.Sem, "semaphores of a set", "kernel.sem[1]", uint64(l.MaxPerSet), 0, false},
-		{"SEMOPM", sysv.Sem, "operations of a semop", "kernel.sem[3]", uint64(l.MaxOps), 0, false},
-		{"SEMVMX", sysv.Sem, "value of a semaphore", "", uint64(l.MaxValue), 0, false},
+		{"SEMMNI", ref.Sem, "semaphore sets", "kernel.sem[4]", uint64(l.MaxSets), uint64(u.Sets), true},
+		{"SEMMNS", ref.Sem, "semaphores of all sets", "kernel.sem[2]", uint64(l.MaxSemaphores), uint64(u.Semaphores), true},
+		{"SEMMSL", ref.Sem, "semaphores of a set", "kernel.sem[1]", uint64(l.MaxPerSet), 0, false},
+		{"SEMOPM", ref.Sem, "operations of a semop", "kernel.sem[3]", uint64(l.MaxOps), 0, false},
+		{"SEMVMX", ref.Sem, "value of a semaphore", "", uint64(l.MaxValue), 0, false},
 	}, err
 }
 
@@ -77,7 +78,7 @@ func queues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	fullest := Limit{"MSGMNB", sysv.Msg, "bytes in a queue; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0, true}
+	fullest := Limit{"MSGMNB", ref.Msg, "bytes in a queue; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0, true}
 	for q, err := range sysvipc.Queues() {
 		if err != nil {
 			return nil, err
@@ -88,8 +89,8 @@ func queues() ([]Limit, error) {
 		}
 	}
 	return []Limit{
-		{"MSGMNI", sysv.Msg, "message queues", "kernel.msgmni", uint64(l.MaxQueues), uint64(u.Queues), true},
+		{"MSGMNI", ref.Msg, "message queues", "kernel.msgmni", uint64(l.MaxQueues), uint64(u.Queues), true},
 		fullest,
-		{"MSGMAX", sysv.Msg, "bytes of a message", "kernel.msgmax", uint64(l.MaxSize), 0, false},
+		{"MSGMAX", ref.Msg, "bytes of a message", "kernel.msgmax", uint64(l.MaxSize), 0, false},
 	}, nil
 }

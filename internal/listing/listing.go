@@ -11,8 +11,8 @@ import (
 
 	"github.com/sysvipc/gipc/internal/account"
 	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // A Column is a column that can be chosen.
@@ -22,11 +22,11 @@ type Column struct {
 	Type  Type
 	Want  inventory.Want // what has to be looked up for it
 	align render.Align
-	kinds []sysv.Kind // that have it; nil means all
+	kinds []ref.Kind // that have it; nil means all
 	value func(*Row) value
 }
 
-func (c *Column) has(kind sysv.Kind) bool { return c.kinds == nil || slices.Contains(c.kinds, kind) }
+func (c *Column) has(kind ref.Kind) bool { return c.kinds == nil || slices.Contains(c.kinds, kind) }
 
 // of returns the value of the column for an object, the zero value if there is none.
 func (c *Column) of(r *Row) value {
@@ -41,7 +41,7 @@ type List []Column
 
 // Default returns the columns in which objects of the given kinds are shown unless
 // others are chosen. For machines that is all that cost nothing more to find out.
-func Default(kinds []sysv.Kind, machine bool) List {
+func Default(kinds []ref.Kind, machine bool) List {
 	chosen := forPeople(kinds)
 	return slices.DeleteFunc(All(), func(c Column) bool {
 		if machine {
@@ -51,17 +51,44 @@ func Default(kinds []sysv.Kind, machine bool) List {
 	})
 }
 
-func forPeople(kinds []sysv.Kind) []string {
-	names := []string{"kind", "id", "key", "owner", "mode", "age"}
+func forPeople(kinds []ref.Kind) []string {
+	names := []string{"kind", "owner", "mode", "age"}
+	isPOSIX := func(k ref.Kind) bool { return k.POSIX() }
+	if !slices.ContainsFunc(kinds, isPOSIX) {
+		return append(names, systemV(kinds)...)
+	}
+	kinds, files := slices.Clone(kinds), []string{"name", "size", "value", "messages"}
+	if kinds = slices.DeleteFunc(kinds, isPOSIX); len(kinds) == 0 {
+		return append(names, files...)
+	}
+	return append(append(names, systemV(kinds)...), files...)
+}
+
+func systemV(kinds []ref.Kind) []string {
+	names := []string{"id", "key"}
 	switch {
 	case len(kinds) > 1:
 		return append(names, "size", "nattch", "status", "nsems", "messages")
-	case kinds[0] == sysv.Shm:
+	case kinds[0] == ref.Shm:
 		return append(names, "size", "nattch", "status", "cpid", "lpid")
-	case kinds[0] == sysv.Sem:
+	case kinds[0] == ref.Sem:
 		return append(names, "nsems", "otime")
 	default:
 		return append(names, "size", "messages", "qbytes", "lspid", "lrpid")
+	}
+}
+
+// Families returns the kinds of System V, those of POSIX, or all, as there are
+// objects of them. Without any it is those of System V.
+func Families(objects []inventory.Object) []ref.Kind {
+	isPOSIX := func(o inventory.Object) bool { return o.Kind.POSIX() }
+	switch {
+	case !slices.ContainsFunc(objects, isPOSIX):
+		return ref.SystemV()
+	case slices.ContainsFunc(objects, func(o inventory.Object) bool { return !isPOSIX(o) }):
+		return ref.Kinds()
+	default:
+		return ref.POSIX()
 	}
 }
 

@@ -4,11 +4,11 @@ import (
 	"slices"
 
 	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/internal/ref"
 )
 
 // Of returns the columns that tell what the kernel knows of objects of a kind.
-func Of(kind sysv.Kind) List {
+func Of(kind ref.Kind) List {
 	return slices.DeleteFunc(All(), func(c Column) bool {
 		return !c.has(kind) || c.Want&^inventory.WantMemory != 0
 	})

@@ -248,7 +248,11 @@ func (f *FS) HasMemory(pid int) (bool, error) {
 
 // Mappings calls visit for each segment mapping of a process. It needs the right
 // to trace it. One without memory of its own (see HasMemory) is fs.ErrNotExist.
-func (f *FS) Mappings(pid int, visit func(Mapping)) error {
+func (f *FS) Mappings(pid int, visit func(Mapping)) error { return f.AllMappings(pid, visit, nil) }
+
+// AllMappings is Mappings and calls file, if it is not nil, for each mapping of a
+// file, segments included, in the same pass.
+func (f *FS) AllMappings(pid int, segment func(Mapping), file func(FileMapping)) error {
 	if f.real && !f.devices.known {
 		devices, err := f.segmentDevices()
 		if err != nil {
@@ -256,8 +260,9 @@ func (f *FS) Mappings(pid int, visit func(Mapping)) error {
 		}
 		f.devices = devices
 	}
+	segment = f.onDevices(segment)
 	if f.real && !f.textOnly {
-		err := f.readMaps(pid, func(fd int) error { return f.queryMaps(fd, visit) })
+		err := f.readMaps(pid, func(fd int) error { return f.queryMaps(fd, segment, file) })
 		if !errors.Is(err, unix.ENOTTY) {
 			return err
 		}
@@ -267,7 +272,14 @@ func (f *FS) Mappings(pid int, visit func(Mapping)) error {
 	if has, err := f.HasMemory(pid); err != nil || !has {
 		return cmp.Or(err, f.failure("read", f.name(pid, "maps"), unix.ENOENT))
 	}
-	return f.readMaps(pid, func(fd int) error { return ScanMaps(reader(fd), f.buf, f.onDevices(visit)) })
+	return f.readMaps(pid, func(fd int) error {
+		return scanText(reader(fd), f.buf, func(lines []byte) {
+			scanLines(lines, segment)
+			if file != nil {
+				scanFiles(lines, file)
+			}
+		})
+	})
 }
 
 // readMaps calls read with an open /proc/PID/maps.
@@ -294,15 +306,11 @@ func (f *FS) onDevices(visit func(Mapping)) func(Mapping) {
 	}
 }
 
-// queryMaps asks the kernel for the mappings of shared files alone, which is much
-// faster than reading the text of all of them.
-func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
-	visit = f.onDevices(visit)
+// queryMaps asks the kernel for the mappings of files alone, and of shared ones if
+// none but segments are wanted, which is much faster than reading the text of all.
+func (f *FS) queryMaps(fd int, segment func(Mapping), file func(FileMapping)) error {
 	for addr := uint64(0); ; {
-		q, n, e := abi.NextSharedFile(fd, addr, f.buf[:64])
-		if e == unix.ENAMETOOLONG { // no segment's
-			q, n, e = abi.NextSharedFile(fd, addr, nil)
-		}
+		q, n, e := f.nextFile(fd, addr, file == nil)
 		switch e {
 		case 0:
 		case unix.ENOENT:
@@ -311,13 +319,92 @@ func (f *FS) queryMaps(fd int, visit func(Mapping)) error {
 			return e
 		}
 		addr = q.End
-		if key, ok := segmentName(f.buf[:n]); ok && q.Inode <= 1<<31-1 {
-			visit(Mapping{
+		device := Device{q.Major, q.Minor}
+		if file != nil {
+			file(FileMapping{device, q.Inode, q.Writable, q.Shared})
+		}
+		if key, ok := segmentName(f.buf[:n]); ok && q.Shared && q.Inode <= 1<<31-1 {
+			segment(Mapping{
 				Start: q.Start, End: q.End, Offset: q.Offset, Writable: q.Writable,
-				Device: Device{q.Major, q.Minor}, ID: int(q.Inode), Key: key,
+				Device: device, ID: int(q.Inode), Key: key,
 			})
 		}
 	}
+}
+
+// nextFile returns the next mapping of a file, and the length of its name, which is
+// in f.buf, if it may be that of a segment.
+func (f *FS) nextFile(fd int, addr uint64, shared bool) (q abi.Procmap, n int, e abi.Errno) {
+	if !shared { // few are, and names cost
+		q, _, e = abi.NextFile(fd, addr, false, nil)
+		if ok, _ := f.devices.holds(Device{q.Major, q.Minor}); e != 0 || !q.Shared || !ok {
+			return q, 0, e
+		}
+		addr = q.Start
+	}
+	q, n, e = abi.NextFile(fd, addr, shared, f.buf[:64])
+	if e == unix.ENAMETOOLONG { // no segment's
+		q, n, e = abi.NextFile(fd, addr, shared, nil)
+	}
+	return q, n, e
+}
+
+// A Descriptor is an open file of a process.
+type Descriptor struct {
+	FD     int
+	Device Device
+	Inode  uint64
+}
+
+// Descriptors calls visit for each open file of a process. It needs the right to
+// trace it.
+func (f *FS) Descriptors(pid int, visit func(Descriptor)) error {
+	name := f.name(pid, "fd")
+	fd, err := unix.Openat(int(f.dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return f.failure("open", name, err)
+	}
+	dir := os.NewFile(uintptr(fd), f.root+"/"+name)
+	defer dir.Close()
+	numbers, err := dir.Readdirnames(-1)
+	for _, digits := range numbers {
+		n, ok := number([]byte(digits))
+		device, inode, err := fileBehind(fd, digits)
+		if ok && err == nil { // else it was closed meanwhile
+			visit(Descriptor{int(n), device, inode})
+		}
+	}
+	if errors.Is(err, unix.ESRCH) {
+		err = fs.ErrNotExist
+	}
+	return err
+}
+
+// fileBehind returns which file a link leads to. It asks for what the kernel has in
+// memory, rather than a server that might never answer.
+func fileBehind(dir int, link string) (Device, uint64, error) {
+	var x unix.Statx_t
+	err := unix.Statx(dir, link, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &x)
+	if err == unix.ENOSYS || err == unix.EPERM { // Linux before 4.11, or a filter of that time
+		var st unix.Stat_t
+		err = unix.Fstatat(dir, link, &st, 0)
+		return DeviceOf(uint64(st.Dev)), st.Ino, err
+	}
+	return Device{x.Dev_major, x.Dev_minor}, x.Ino, err
+}
+
+// DeviceOf returns the device of a number as stat(2) has it.
+func DeviceOf(dev uint64) Device { return Device{unix.Major(dev), unix.Minor(dev)} }
+
+// Access tells for what a process has opened a descriptor.
+func (f *FS) Access(pid, fd int) (read, write bool, err error) {
+	const mayRead, mayWrite = 0o400, 0o200
+	name := f.name(pid, "fd/"+strconv.Itoa(fd))
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(f.dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return false, false, f.failure("stat", name, err)
+	}
+	return st.Mode&mayRead != 0, st.Mode&mayWrite != 0, nil
 }
 
 // Comm returns the name of a process. Everybody may read it.

@@ -26,10 +26,27 @@ type Mapping struct {
 	HugePages bool
 }
 
+// A FileMapping is a file in the memory of a process.
+type FileMapping struct {
+	Device           Device
+	Inode            uint64
+	Writable, Shared bool
+}
+
 // ScanMaps calls visit for each mapping of a segment in r, which holds what
 // /proc/PID/maps holds. It uses buf, which should have room for a few lines, and
 // allocates nothing. A line longer than buf is left out.
 func ScanMaps(r io.Reader, buf []byte, visit func(Mapping)) error {
+	return scanText(r, buf, func(lines []byte) { scanLines(lines, visit) })
+}
+
+// ScanFiles calls visit for each mapping of a file in r, as ScanMaps does.
+func ScanFiles(r io.Reader, buf []byte, visit func(FileMapping)) error {
+	return scanText(r, buf, func(lines []byte) { scanFiles(lines, visit) })
+}
+
+// scanText reads r in pieces of whole lines.
+func scanText(r io.Reader, buf []byte, visit func(lines []byte)) error {
 	have, skipping := 0, false
 	for {
 		n, err := r.Read(buf[have:])
@@ -43,7 +60,7 @@ func ScanMaps(r io.Reader, buf []byte, visit func(Mapping)) error {
 				_, whole, _ = bytes.Cut(whole, []byte{'\n'})
 				skipping = false
 			}
-			scanLines(whole, visit)
+			visit(whole)
 			have = copy(buf, buf[end:have])
 		} else if have == len(buf) {
 			have, skipping = 0, true
@@ -55,6 +72,35 @@ func ScanMaps(r io.Reader, buf []byte, visit func(Mapping)) error {
 			return err
 		}
 	}
+}
+
+func scanFiles(text []byte, visit func(FileMapping)) {
+	lines(text, func(line []byte) bool {
+		if m, ok := ParseFileLine(line); ok {
+			visit(m)
+		}
+		return true
+	})
+}
+
+// ParseFileLine reads a line of /proc/PID/maps, without its newline. It returns false
+// unless the line is the mapping of a file:
+//
+//	7f4bfe23c000-7f4bfe23e000 rw-s 00000000 00:1a 5        /dev/shm/name
+func ParseFileLine(line []byte) (m FileMapping, ok bool) {
+	p := parser{rest: line}
+	p.hex('-')
+	p.hex(' ')
+	perms := p.until(' ')
+	if len(perms) != 4 {
+		return m, false
+	}
+	m.Writable, m.Shared = perms[1] == 'w', perms[3] == 's'
+	p.hex(' ')
+	m.Device.Major = p.hex32(':')
+	m.Device.Minor = p.hex32(' ')
+	m.Inode = p.decimal(' ')
+	return m, !p.failed && m.Inode != 0
 }
 
 var mark = []byte("/SYSV")

@@ -6,7 +6,7 @@
 //	/name                   a POSIX object
 //
 // Where a command works with several kinds, a REF carries its kind in front:
-// shm:65538, sem:0x4d2, msg:7.
+// shm:65538, sem:0x4d2, msg:7, and pshm:/name, psem:/name, pmsg:/name.
 package ref
 
 import (
@@ -123,16 +123,49 @@ func errProj(s string) error {
 	return fmt.Errorf("project %q is neither a number from 1 to 255 nor one character", s)
 }
 
-// ParseKind reads a Ref that carries its kind in front.
-func ParseKind(s string) (sysv.Kind, Ref, error) {
+// ParseKind reads a Ref that carries its kind in front. A POSIX object has a name,
+// and a System V object has none.
+func ParseKind(s string) (Kind, Ref, error) {
 	word, rest, _ := strings.Cut(s, ":")
-	for _, kind := range []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {
-		if word == kind.String() {
-			r, err := Parse(rest)
-			return kind, r, err
+	for _, kind := range Kinds() {
+		if word != kind.String() {
+			continue
 		}
+		r, err := Parse(rest)
+		if err == nil {
+			err = r.fits(kind)
+		}
+		if err != nil {
+			return 0, Ref{}, err
+		}
+		return kind, r, nil
 	}
-	return 0, Ref{}, fmt.Errorf("%q does not say which kind of object it means; write shm:REF, sem:REF or msg:REF, such as shm:65538", s)
+	return 0, Ref{}, fmt.Errorf("%q does not say which kind of object it means; write shm:REF, sem:REF or msg:REF, such as shm:65538, or pshm:/NAME, psem:/NAME or pmsg:/NAME", s)
+}
+
+// fits tells why r can not name an object of a kind.
+func (r Ref) fits(kind Kind) error {
+	switch {
+	case !kind.POSIX() && r.Form == ByName:
+		return fmt.Errorf("%q is the name of a POSIX object, and a %s has none; write p%v:%s", r.text, kind.Noun(), kind, r.text)
+	case !kind.POSIX():
+		return nil
+	case r.Form != ByName:
+		return fmt.Errorf("%q names no %s; write %v:/NAME", r.text, kind.Noun(), kind)
+	}
+	most := 255 // NAME_MAX
+	if kind == PSem {
+		most -= len("sem.") // in front of the name of its file
+	}
+	switch name := r.Name[1:]; {
+	case name == "" || strings.Contains(name, "/"):
+		return fmt.Errorf("%q is no name of a POSIX object: it takes one slash, in front", r.text)
+	case kind != PSem && (name == "." || name == ".."):
+		return fmt.Errorf("%q is no name of a POSIX object", r.text)
+	case len(name) > most:
+		return fmt.Errorf("the name of a %s has at most %d bytes, not %d", kind.Noun(), most, len(name))
+	}
+	return nil
 }
 
 // errPOSIX is what a System V object by a POSIX name comes to.

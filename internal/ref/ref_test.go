@@ -121,14 +121,29 @@ func TestParseProj(t *testing.T) {
 func TestParseKind(t *testing.T) {
 	tests := []struct {
 		in   string
-		kind sysv.Kind
+		kind ref.Kind
 		want string // the Ref, "" for an error
 	}{
-		{"shm:65538", sysv.Shm, "65538"},
-		{"sem:0x4d2", sysv.Sem, "0x4d2"},
-		{"msg:key:7", sysv.Msg, "key:7"},
-		{"shm:id:7", sysv.Shm, "id:7"},
-		{"shm:/name", sysv.Shm, "/name"},
+		{"shm:65538", ref.Shm, "65538"},
+		{"sem:0x4d2", ref.Sem, "0x4d2"},
+		{"msg:key:7", ref.Msg, "key:7"},
+		{"shm:id:7", ref.Shm, "id:7"},
+		{"pshm:/name", ref.PShm, "/name"},
+		{"psem:/a b\x1b", ref.PSem, "/a b\x1b"},
+		{"pmsg:/0x4d2", ref.PMsg, "/0x4d2"},
+		{"pshm:/" + strings.Repeat("n", 255), ref.PShm, "/" + strings.Repeat("n", 255)},
+		{"pshm:/" + strings.Repeat("n", 256), 0, ""},
+		{"psem:/" + strings.Repeat("n", 251), ref.PSem, "/" + strings.Repeat("n", 251)},
+		{"psem:/" + strings.Repeat("n", 252), 0, ""},
+		{"psem:/..", ref.PSem, "/.."},
+		{"pshm:/..", 0, ""},
+		{"pshm:/", 0, ""},
+		{"pshm:/a/b", 0, ""},
+		{"pshm://a", 0, ""},
+		{"pshm:name", 0, ""},
+		{"psem:7", 0, ""},
+		{"pmsg:0x4d2", 0, ""},
+		{"shm:/name", 0, ""},
 		{"7", 0, ""},
 		{"shm", 0, ""},
 		{"shm:", 0, ""},
@@ -142,6 +157,19 @@ func TestParseKind(t *testing.T) {
 		kind, r, err := ref.ParseKind(test.in)
 		if kind != test.kind || r.String() != test.want || (err != nil) != (test.want == "") {
 			t.Errorf("ParseKind(%q) = %v, %q, %v, want %v, %q", test.in, kind, r, err, test.kind, test.want)
+		}
+	}
+}
+
+func TestObject(t *testing.T) {
+	for _, kind := range ref.Kinds() {
+		o := ref.Object{Kind: kind, ID: 7}
+		if kind.POSIX() {
+			o = ref.Object{Kind: kind, Name: "/a:b"}
+		}
+		got, r, err := ref.ParseKind(o.String())
+		if err != nil || got != kind || (r.ID != o.ID || r.Name != o.Name) {
+			t.Errorf("%v is read as %v, %+v, %v", o, got, r, err)
 		}
 	}
 }

@@ -3,3 +3,5 @@
 package removal
 
 func mayRemoveAll() bool { return true }
+
+func mayUnlinkAll() bool { return true }

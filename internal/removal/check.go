@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/sysvipc"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// fresh is how old the knowledge may be of who waits on a queue.
+// fresh is how old the knowledge may be of who waits on a queue or uses a POSIX object.
 const fresh = time.Second
 
 // settled is for how long a selected object must have been left as it is. The kernel
@@ -35,7 +37,7 @@ func (r *remover) settle(o *inventory.Object) {
 // this process may have attached a segment in between.
 func (r *remover) check(t *Target, ours bool) error {
 	if t.selected {
-		why, err := r.waiters(t)
+		why, err := r.newUsers(t)
 		if err != nil {
 			return err
 		}
@@ -46,7 +48,7 @@ func (r *remover) check(t *Target, ours bool) error {
 			return &Skipped{*t, why}
 		}
 	}
-	now, err := look(t.Kind, t.ID)
+	now, err := look(t.Ref())
 	switch {
 	case t.selected && errors.Is(err, fs.ErrNotExist):
 		return &Skipped{*t, isGone}
@@ -63,62 +65,120 @@ func (r *remover) check(t *Target, ours bool) error {
 	return nil
 }
 
-// look returns the object that has an identifier now.
-func look(kind sysv.Kind, id int) (inventory.Object, error) {
-	o := inventory.Object{Kind: kind}
-	switch kind {
-	case sysv.Shm:
-		i, err := sysvipc.FindSegment(id)
-		o.Segment = &i
-		return o, err
-	case sysv.Sem:
-		i, err := sysvipc.FindSet(id)
-		o.Set = &i
-		return o, err
+// look returns the object that is known so now.
+func look(name ref.Object) (o inventory.Object, err error) {
+	o.Kind = name.Kind
+	switch name.Kind {
+	case ref.Shm:
+		o.Segment, err = pointer(sysvipc.FindSegment(name.ID))
+	case ref.Sem:
+		o.Set, err = pointer(sysvipc.FindSet(name.ID))
+	case ref.Msg:
+		o.Queue, err = pointer(sysvipc.FindQueue(name.ID))
+	case ref.PShm:
+		o.PShm, err = pointer(posix.StatObject(name.Name))
+	case ref.PSem:
+		o.PSem, err = pointer(posix.StatSemaphore(name.Name))
+	case ref.PMsg:
+		o.PMsg, err = pointer(lookAtQueue(name.Name))
+	}
+	if name.Kind.POSIX() && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, posix.ErrNotMounted) {
+		err = notFound(name)
+	}
+	return o, err
+}
+
+func pointer[T any](v T, err error) (*T, error) { return &v, err }
+
+// lookAtQueue makes sure that the file which shows a queue is of this IPC namespace,
+// from which the queue would be removed.
+func lookAtQueue(name string) (posix.QueueInfo, error) {
+	info, err := posix.StatQueue(name)
+	if err != nil {
+		return info, err
+	}
+	q, err := posix.OpenQueue(name, posix.ReadOnly)
+	if errors.Is(err, fs.ErrPermission) { // there is one, of the owner who forbids it
+		return info, nil
+	}
+	if err != nil {
+		return info, err
+	}
+	opened, err := q.Stat()
+	if err == nil && (opened.Dev != info.Dev || opened.Ino != info.Ino) {
+		err = fmt.Errorf("/dev/mqueue shows another IPC namespace, and %s there: %w", name, fs.ErrNotExist)
+	}
+	return info, errors.Join(err, q.Close())
+}
+
+// notFound is fs.ErrNotExist for an object with a name.
+type notFound ref.Object
+
+func (e notFound) Error() string { return fmt.Sprintf("there is no %s %s", e.Kind.Noun(), e.Name) }
+
+func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
+
+// needsScan tells whether it was looked up who uses the target, when it was selected,
+// and takes looking at all processes.
+func (t *Target) needsScan() bool {
+	const files = inventory.WantOpen | inventory.WantVerdict | inventory.WantProgram
+	switch {
+	case !t.selected:
+		return false
+	case t.Kind.POSIX():
+		return t.want&files != 0
 	default:
-		i, err := sysvipc.FindQueue(id)
-		o.Queue = &i
-		return o, err
+		return t.Kind == ref.Msg && t.want&(inventory.WantWaiting|inventory.WantVerdict) != 0
 	}
 }
 
-// waiters tells whether more threads wait on a queue than when it was selected,
+// newUsers tells whether there are more who use a target than when it was selected,
 // provided that this was looked up then.
-func (r *remover) waiters(t *Target) (why string, err error) {
-	if t.Kind != sysv.Msg || t.want&(inventory.WantWaiting|inventory.WantVerdict) == 0 {
+func (r *remover) newUsers(t *Target) (why string, err error) {
+	if !t.needsScan() {
 		return "", nil
 	}
-	if r.waiting == nil || time.Since(r.scanned) > fresh {
+	if r.users == nil || time.Since(r.when) > fresh {
 		if err := r.scan(); err != nil {
 			return "", err
 		}
 	}
+	more := r.users[t.Ref()] > users(t.Object.Use)
+	mayBe := r.hidden != t.hidden && t.hidden == inventory.Hidden{}
 	switch {
-	case r.waiting[t.ID] > len(t.Object.Use.Waiting):
+	case more && t.Kind.POSIX():
+		return "somebody uses it now", nil
+	case more:
 		return "somebody waits on it now", nil
-	case r.hidden != t.hidden && t.hidden == inventory.Hidden{}:
+	case mayBe && t.Kind.POSIX():
+		return "somebody may use it now who may not be looked into", nil
+	case mayBe:
 		return "somebody may wait on it now who may not be looked into", nil
+	default:
+		return "", nil
 	}
-	return "", nil
 }
 
-// scan finds out who waits on queues.
+func users(u *inventory.Use) int { return len(u.Waiting) + len(u.Mapped) + len(u.Open) }
+
+// scan finds out who uses what takes looking at all processes.
 func (r *remover) scan() error {
-	inv, err := inventory.Collect(inventory.Options{Kinds: []sysv.Kind{sysv.Msg}, Want: inventory.WantWaiting})
+	inv, err := inventory.Collect(inventory.Options{Kinds: r.scanned, Want: inventory.WantWaiting | inventory.WantOpen})
 	if err != nil {
 		return err
 	}
-	r.scanned, r.hidden = time.Now(), inv.Hidden
-	r.waiting = make(map[int]int)
+	r.when, r.hidden = time.Now(), inv.Hidden
+	r.users = make(map[ref.Object]int)
 	for i := range inv.Objects {
-		r.waiting[inv.Objects[i].ID()] = len(inv.Objects[i].Use.Waiting)
+		o := &inv.Objects[i]
+		r.users[o.Ref()] = users(o.Use)
 	}
 	return nil
 }
 
 // semaphoresChanged compares the semaphores of a set, if they were looked up.
 func semaphoresChanged(t *Target) (why string) {
-	if t.Kind != sysv.Sem || t.Object.Use == nil || t.Object.Use.Semaphores == nil {
+	if t.Kind != ref.Sem || t.Object.Use == nil || t.Object.Use.Semaphores == nil {
 		return ""
 	}
 	then := t.Object.Use.Semaphores
@@ -149,12 +209,19 @@ const (
 // replaced tells whether another object has the identifier now, as far as what
 // never changes of an object tells. The key goes when a segment is marked for removal.
 func replaced(then, now *inventory.Object) (why string) {
+	if then.Kind.POSIX() {
+		a, b := then.File(), now.File()
+		if a.Dev == b.Dev && a.Ino == b.Ino {
+			return ""
+		}
+		return fmt.Sprintf("another %s has its name now", then.Kind.Noun())
+	}
 	p, q := then.Perm(), now.Perm()
 	same := p.CUID == q.CUID && p.CGID == q.CGID && (p.Key == q.Key || q.Key == sysv.Private)
 	switch then.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		same = same && then.Segment.CPID == now.Segment.CPID && then.Segment.Size == now.Segment.Size
-	case sysv.Sem:
+	case ref.Sem:
 		same = same && then.Set.NSems == now.Set.NSems
 	}
 	if same {
@@ -164,24 +231,50 @@ func replaced(then, now *inventory.Object) (why string) {
 }
 
 // changed tells whether anything at all has changed of an object. ours says that this
-// process may have attached the segment.
+// process may have attached or read the memory.
 func changed(then, now *inventory.Object, ours bool) (why string) {
 	switch then.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return segmentChanged(*then.Segment, *now.Segment, ours)
-	case sysv.Sem:
+	case ref.Sem:
 		a, b := *then.Set, *now.Set
 		return inWords(a == b, a.OTime.Equal(b.OTime))
-	default:
+	case ref.Msg:
 		a, b := *then.Queue, *now.Queue
 		use := func(q sysv.QueueInfo) sysv.QueueInfo {
 			return sysv.QueueInfo{CBytes: q.CBytes, QNum: q.QNum, LSPID: q.LSPID, LRPID: q.LRPID, STime: q.STime, RTime: q.RTime}
 		}
 		return inWords(a == b, use(a) == use(b))
+	default:
+		return fileChanged(then, now, ours)
+	}
+}
+
+// fileChanged leaves out the times that looking at an object sets.
+func fileChanged(then, now *inventory.Object, ours bool) (why string) {
+	switch then.Kind {
+	case ref.PShm:
+		a, b := *then.PShm, *now.PShm
+		if ours {
+			a.ATime = b.ATime
+		}
+		return inWords(a == b, a.ATime.Equal(b.ATime) && a.MTime.Equal(b.MTime) && a.Memory == b.Memory)
+	case ref.PSem:
+		a, b := *then.PSem, *now.PSem
+		a.ATime = b.ATime
+		return inWords(a == b, a.Value == b.Value && a.Waiters == b.Waiters)
+	default:
+		a, b := *then.PMsg, *now.PMsg
+		a.ATime, a.CTime = b.ATime, b.CTime
+		// The times are whole seconds.
+		return inWords(a == b, a.MTime.Equal(b.MTime) && a.CurMsgs == b.CurMsgs && a.NotifyPID == b.NotifyPID)
 	}
 }
 
 func segmentChanged(then, now sysv.SegmentInfo, ours bool) (why string) {
+	// It is part of the identifier, and not known of what was read from /proc, as on
+	// 32-bit architectures.
+	then.Seq = now.Seq
 	if ours && now.LPID == os.Getpid() {
 		then.LPID, then.ATime, then.DTime = now.LPID, now.ATime, now.DTime
 	}

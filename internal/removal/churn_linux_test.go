@@ -3,12 +3,14 @@ package removal
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 	"sync/atomic"
 	"testing"
 
 	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 )
 
 const (
@@ -34,7 +36,12 @@ func TestChurn(t *testing.T) {
 			done := make(chan error, 1)
 			go func() { done <- c.run() }()
 			removed, skipped := 0, 0
-			for len(done) == 0 && (c.rounds.Load() < rounds || skipped == 0 && c.rounds.Load() < 10*rounds) {
+			for range ipctest.Rounds(t, math.MaxInt, 0) {
+				n := c.rounds.Load()
+				enough := n >= rounds && skipped > 0 || n >= 10*rounds
+				if len(done) > 0 || enough && !ipctest.Soaking() {
+					break
+				}
 				r, s := removeSelected(t, kind)
 				removed, skipped = removed+r, skipped+s
 			}
@@ -51,8 +58,8 @@ func TestChurn(t *testing.T) {
 }
 
 // removeSelected removes all objects of selectedMode.
-func removeSelected(t *testing.T, kind sysv.Kind) (removed, skipped int) {
-	inv, err := inventory.Collect(inventory.Options{Kinds: []sysv.Kind{kind}, Want: inventory.WantSemaphores})
+func removeSelected(t *testing.T, kind ref.Kind) (removed, skipped int) {
+	inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}, Want: inventory.WantSemaphores})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +82,7 @@ func removeSelected(t *testing.T, kind sysv.Kind) (removed, skipped int) {
 // A churn is one object after the other under one identifier, by turns of selectedMode
 // and otherMode.
 type churn struct {
-	kind   sysv.Kind
+	kind   ref.Kind
 	id     int
 	rounds atomic.Int64
 	stop   atomic.Bool

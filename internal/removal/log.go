@@ -1,6 +1,7 @@
 package removal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -11,8 +12,8 @@ import (
 	"github.com/sysvipc/gipc/internal/account"
 	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/listing"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // ErrLog is behind an error of writing the log. Nothing should be removed any more
@@ -66,7 +67,7 @@ func (l *Log) Failed(o *inventory.Object, reason error) error {
 
 func (l *Log) write(o *inventory.Object, event, reason string) error {
 	columns, cells := l.head(event, reason)
-	list := listing.Default([]sysv.Kind{o.Kind}, true)
+	list := listing.Default([]ref.Kind{o.Kind}, true)
 	if o.Use != nil && len(o.Use.Reasons) > 0 {
 		list, _ = listing.Choose("+verdict,reasons", list) // there are columns of these names
 	}
@@ -75,7 +76,13 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 	for row := range list.Rows(inv, l.names) {
 		cells = append(cells, row...)
 	}
-	if err := render.Write(l.file, render.NDJSON, columns, one(cells), render.Options{}); err != nil {
+	// In one piece, or a process that is killed leaves half a line.
+	var line bytes.Buffer
+	err := render.Write(&line, render.NDJSON, columns, one(cells), render.Options{})
+	if err == nil {
+		_, err = l.file.Write(line.Bytes())
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLog, err)
 	}
 	return nil

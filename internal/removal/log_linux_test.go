@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/internal/ref"
 )
 
 // A line is what a line of the log must have.
@@ -34,8 +34,8 @@ func TestLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := create(t, sysv.Sem, 0o600)
-	target := selected(t, sysv.Sem, id, inventory.WantVerdict)
+	id := create(t, ref.Sem, 0o600)
+	target := selected(t, ref.Sem, id, inventory.WantVerdict)
 	failed := errors.New("it would not go")
 	if err := errors.Join(log.Failed(target.Object, failed)); err != nil {
 		t.Error(err)
@@ -77,9 +77,9 @@ func TestLogFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	id := create(t, sysv.Msg, 0o600)
-	if err := now(selected(t, sysv.Msg, id, 0), log.Removing); !errors.Is(err, ErrLog) || !exists(sysv.Msg, id) {
-		t.Errorf("%v, exists: %v; want ErrLog, and the object kept", err, exists(sysv.Msg, id))
+	id := create(t, ref.Msg, 0o600)
+	if err := now(selected(t, ref.Msg, id, 0), log.Removing); !errors.Is(err, ErrLog) || !exists(ref.Msg, id) {
+		t.Errorf("%v, exists: %v; want ErrLog, and the object kept", err, exists(ref.Msg, id))
 	}
 	if _, err := OpenLog(filepath.Join(t.TempDir(), "no", "log"), nil); !errors.Is(err, ErrLog) {
 		t.Errorf("a log in no directory: %v", err)

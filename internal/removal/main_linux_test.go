@@ -12,6 +12,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -21,8 +22,9 @@ func TestMain(m *testing.M) {
 		"wait":    playWait,
 		"receive": playReceive,
 		"remove":  playRemove,
+		"open":    playOpen,
 	})
-	ipctest.Main(m)
+	ipctest.MainPOSIX(m)
 }
 
 // nobody is a user who owns nothing.
@@ -73,9 +75,9 @@ func playRemove([]string) error {
 	return nil
 }
 
-var kinds = []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg}
+var kinds = []ref.Kind{ref.Shm, ref.Sem, ref.Msg}
 
-func create(t testing.TB, kind sysv.Kind, mode fs.FileMode) int {
+func create(t testing.TB, kind ref.Kind, mode fs.FileMode) int {
 	t.Helper()
 	id, err := makeOne(kind, mode)
 	if err != nil {
@@ -89,12 +91,12 @@ func create(t testing.TB, kind sysv.Kind, mode fs.FileMode) int {
 	return id
 }
 
-func makeOne(kind sysv.Kind, mode fs.FileMode) (int, error) {
+func makeOne(kind ref.Kind, mode fs.FileMode) (int, error) {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		s, err := sysv.CreateSegment(sysv.Private, 4096, sysv.SegmentOptions{Mode: mode})
 		return int(s), err
-	case sysv.Sem:
+	case ref.Sem:
 		s, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: mode})
 		return int(s), err
 	default:
@@ -103,14 +105,14 @@ func makeOne(kind sysv.Kind, mode fs.FileMode) (int, error) {
 	}
 }
 
-func destroy(kind sysv.Kind, id int) error { return (&Target{Kind: kind, ID: id}).destroy() }
+func destroy(kind ref.Kind, id int) error { return (&Target{Kind: kind, ID: id}).destroy() }
 
-func exists(kind sysv.Kind, id int) bool {
-	_, err := look(kind, id)
+func exists(kind ref.Kind, id int) bool {
+	_, err := look(ref.Object{Kind: kind, ID: id})
 	return err == nil
 }
 
 // chooseID makes the kernel give the next object of a kind an identifier.
-func chooseID(kind sysv.Kind, id int) error {
+func chooseID(kind ref.Kind, id int) error {
 	return os.WriteFile("/proc/sys/kernel/"+kind.String()+"_next_id", []byte(strconv.Itoa(id)), 0)
 }

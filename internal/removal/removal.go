@@ -8,13 +8,14 @@
 // what it was: its owner, mode, size and times, who used it last, how often it is
 // attached, and, as far as that was looked up, the values of its semaphores and who
 // waits. All of that costs one system call, and four for each semaphore. Who waits on
-// a queue is told by no such call; all processes are looked at for it, once in a
-// second at the most.
+// a queue is told by no such call, nor who has a POSIX object mapped or open; all
+// processes are looked at for it, once in a second at the most.
 //
 // An object that was named (Find) must still be the same one, whatever happened to
 // it: identifiers are used again. The kernel makes them of an index and a sequence
 // number that it compares, so for a target that was not even looked at (Name) that
-// comparison is enough.
+// comparison is enough. A POSIX object goes by its name, and is the same as long as its
+// file is.
 //
 // # What remains
 //
@@ -36,18 +37,21 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 // A Target is an object that is to be removed.
 type Target struct {
-	Kind sysv.Kind
-	ID   int
+	Kind ref.Kind
+	ID   int    // of a System V object
+	Name string // of a POSIX object
 	// Object is what it was when it was found; nil if it was not looked at.
 	Object *inventory.Object
 
@@ -56,22 +60,28 @@ type Target struct {
 	selected bool
 }
 
+// Ref returns what the target is known by.
+func (t Target) Ref() ref.Object { return ref.Object{Kind: t.Kind, ID: t.ID, Name: t.Name} }
+
 // String returns the target as a REF with its kind.
-func (t Target) String() string { return fmt.Sprintf("%v:%d", t.Kind, t.ID) }
+func (t Target) String() string { return t.Ref().String() }
 
 // Name returns the target that a REF names, without looking at it.
-func Name(kind sysv.Kind, r ref.Ref) (Target, error) {
+func Name(kind ref.Kind, r ref.Ref) (Target, error) {
+	if kind.POSIX() {
+		return Target{Kind: kind, Name: r.Name}, nil
+	}
 	id, err := identifier(kind, r)
 	return Target{Kind: kind, ID: id}, err
 }
 
 // Find returns the target that a REF names, as it is now. It needs no permission.
-func Find(kind sysv.Kind, r ref.Ref) (Target, error) {
+func Find(kind ref.Kind, r ref.Ref) (Target, error) {
 	t, err := Name(kind, r)
 	if err != nil {
 		return Target{}, err
 	}
-	now, err := look(kind, t.ID)
+	now, err := look(t.Ref())
 	t.Object = &now
 	return t, err
 }
@@ -79,12 +89,12 @@ func Find(kind sysv.Kind, r ref.Ref) (Target, error) {
 // Select returns the targets for objects of an inventory that was collected with
 // want, in their order. Those that the caller may not remove come apart.
 func Select(inv *inventory.Inventory, want inventory.Want, objects []inventory.Object) (targets, foreign []Target) {
-	all := mayRemoveAll()
-	uid := uint32(os.Geteuid())
+	may := permission{uint32(os.Geteuid()), mayRemoveAll(), mayUnlinkAll()}
 	for i := range objects {
 		o := &objects[i]
-		t := Target{Kind: o.Kind, ID: o.ID(), Object: o, want: want, hidden: inv.Hidden, selected: true}
-		if p := o.Perm(); all || uid == p.UID || uid == p.CUID {
+		name := o.Ref()
+		t := Target{Kind: o.Kind, ID: name.ID, Name: name.Name, Object: o, want: want, hidden: inv.Hidden, selected: true}
+		if may.remove(o) {
 			targets = append(targets, t)
 		} else {
 			foreign = append(foreign, t)
@@ -93,12 +103,27 @@ func Select(inv *inventory.Inventory, want inventory.Want, objects []inventory.O
 	return targets, foreign
 }
 
-func identifier(kind sysv.Kind, r ref.Ref) (int, error) {
+// permission is what the caller may remove.
+type permission struct {
+	uid        uint32
+	all, files bool // whoever owns it: System V objects, files
+}
+
+func (p permission) remove(o *inventory.Object) bool {
+	switch owner := o.Ownership().UID; {
+	case o.Kind.POSIX():
+		return p.files || p.uid == owner // their directories are sticky
+	default:
+		return p.all || p.uid == owner || p.uid == o.Perm().CUID
+	}
+}
+
+func identifier(kind ref.Kind, r ref.Ref) (int, error) {
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		s, err := r.Segment()
 		return int(s), err
-	case sysv.Sem:
+	case ref.Sem:
 		s, err := r.Set()
 		return int(s), err
 	default:
@@ -129,7 +154,7 @@ func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s
 // is looked at once more behind it. It needs targets of Find or Select.
 func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
-		r := remover{before: before, settled: settled, began: time.Now()}
+		r := newRemover(targets, before)
 		for i := range targets {
 			t := &targets[i]
 			if !yield(*t, r.remove(t)) {
@@ -139,13 +164,24 @@ func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Ta
 	}
 }
 
+func newRemover(targets []Target, before func(*inventory.Object) error) *remover {
+	r := &remover{before: before, settled: settled, began: time.Now()}
+	for i := range targets {
+		if t := &targets[i]; t.needsScan() && !slices.Contains(r.scanned, t.Kind) {
+			r.scanned = append(r.scanned, t.Kind)
+		}
+	}
+	return r
+}
+
 type remover struct {
 	before  func(*inventory.Object) error
 	settled time.Duration
 	began   time.Time
-	waiting map[int]int // threads that wait on queues, by identifier
+	scanned []ref.Kind         // whose users have to be looked for
+	users   map[ref.Object]int // processes that use an object, or threads that wait on it
 	hidden  inventory.Hidden
-	scanned time.Time
+	when    time.Time // users is of
 }
 
 func (r *remover) remove(t *Target) error {
@@ -167,12 +203,14 @@ func (r *remover) remove(t *Target) error {
 	}
 	err := t.destroy()
 	switch {
-	case err == nil || t.Object == nil:
-		return err
-	case errors.Is(err, fs.ErrPermission):
-		return &denied{t}
-	case t.selected && (errors.Is(err, abi.EINVAL) || errors.Is(err, abi.EIDRM)):
+	case err == nil:
+		return nil
+	case t.selected && (errors.Is(err, abi.EINVAL) || errors.Is(err, abi.EIDRM) || errors.Is(err, fs.ErrNotExist)):
 		return &Skipped{*t, isGone}
+	case t.Kind.POSIX() && errors.Is(err, fs.ErrNotExist):
+		return notFound(t.Ref())
+	case t.Object != nil && errors.Is(err, fs.ErrPermission):
+		return &denied{t}
 	default:
 		return err
 	}
@@ -180,12 +218,18 @@ func (r *remover) remove(t *Target) error {
 
 func (t *Target) destroy() error {
 	switch t.Kind {
-	case sysv.Shm:
+	case ref.Shm:
 		return sysv.Segment(t.ID).Remove()
-	case sysv.Sem:
+	case ref.Sem:
 		return sysv.Set(t.ID).Remove()
-	default:
+	case ref.Msg:
 		return sysv.Queue(t.ID).Remove()
+	case ref.PShm:
+		return posix.UnlinkObject(t.Name)
+	case ref.PSem:
+		return posix.UnlinkSemaphore(t.Name)
+	default:
+		return posix.UnlinkQueue(t.Name)
 	}
 }
 
@@ -193,7 +237,7 @@ func (t *Target) destroy() error {
 type denied struct{ t *Target }
 
 func (d *denied) Error() string {
-	return fmt.Sprintf("permission denied: %v belongs to uid %d, you are uid %d", d.t, d.t.Object.Perm().UID, os.Geteuid())
+	return fmt.Sprintf("permission denied: %v belongs to uid %d, you are uid %d", d.t, d.t.Object.Ownership().UID, os.Geteuid())
 }
 
 func (d *denied) Is(target error) bool { return target == fs.ErrPermission }

@@ -23,9 +23,9 @@ func now(target Target, before func(*inventory.Object) error) error {
 }
 
 // selected returns the target for an object that was selected.
-func selected(t *testing.T, kind sysv.Kind, id int, want inventory.Want) Target {
+func selected(t *testing.T, kind ref.Kind, id int, want inventory.Want) Target {
 	t.Helper()
-	inv, err := inventory.Collect(inventory.Options{Kinds: []sysv.Kind{kind}, Want: want})
+	inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}, Want: want})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func selected(t *testing.T, kind sysv.Kind, id int, want inventory.Want) Target 
 	return Target{}
 }
 
-func found(t *testing.T, find func(sysv.Kind, ref.Ref) (Target, error), kind sysv.Kind, id int) Target {
+func found(t *testing.T, find func(ref.Kind, ref.Ref) (Target, error), kind ref.Kind, id int) Target {
 	t.Helper()
 	r, err := ref.Parse(strconv.Itoa(id))
 	if err != nil {
@@ -70,14 +70,14 @@ func TestRemove(t *testing.T) {
 // A change is something that happens to an object between its choice and its removal.
 type change struct {
 	name  string
-	kind  sysv.Kind
+	kind  ref.Kind
 	do    func(t *testing.T, id int)
 	why   string // of what was selected
 	found string // of what was named; "" if it does not matter
 }
 
 func changes() []change {
-	again := func(kind sysv.Kind, mode fs.FileMode, size int) func(*testing.T, int) {
+	again := func(kind ref.Kind, mode fs.FileMode, size int) func(*testing.T, int) {
 		return func(t *testing.T, id int) { replace(t, kind, id, mode, size) }
 	}
 	check := func(t *testing.T, err error) {
@@ -87,47 +87,47 @@ func changes() []change {
 		}
 	}
 	return []change{
-		{"attached", sysv.Shm, func(t *testing.T, id int) {
+		{"attached", ref.Shm, func(t *testing.T, id int) {
 			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{})
 			check(t, err)
 			t.Cleanup(func() { mem.Detach() })
 		}, "somebody has attached it", ""},
-		{"attached for a moment", sysv.Shm, func(t *testing.T, id int) {
+		{"attached for a moment", ref.Shm, func(t *testing.T, id int) {
 			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: true})
 			check(t, err)
 			check(t, mem.Detach())
 		}, "it was used since it was selected", ""},
-		{"mode of a segment", sysv.Shm, func(t *testing.T, id int) {
+		{"mode of a segment", ref.Shm, func(t *testing.T, id int) {
 			check(t, sysv.Segment(id).Set(sysv.Ownership{Mode: 0o640}))
 		}, "it was changed, or made anew, since it was selected", ""},
-		{"locked", sysv.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed, or made anew, since it was selected", ""},
-		{"gone segment", sysv.Shm, func(t *testing.T, id int) { check(t, destroy(sysv.Shm, id)) }, "it is gone already", "no shared memory segment has the identifier"},
-		{"segment made anew, as big", sysv.Shm, again(sysv.Shm, 0o644, 4096), "since it was selected", ""},
-		{"segment made anew, bigger", sysv.Shm, again(sysv.Shm, 0o600, 8192), "another shared memory segment has its identifier now", "another shared memory segment has its identifier now"},
-		{"operated on", sysv.Sem, func(t *testing.T, id int) {
+		{"locked", ref.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed, or made anew, since it was selected", ""},
+		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is gone already", "no shared memory segment has the identifier"},
+		{"segment made anew, as big", ref.Shm, again(ref.Shm, 0o644, 4096), "since it was selected", ""},
+		{"segment made anew, bigger", ref.Shm, again(ref.Shm, 0o600, 8192), "another shared memory segment has its identifier now", "another shared memory segment has its identifier now"},
+		{"operated on", ref.Sem, func(t *testing.T, id int) {
 			check(t, sysv.Set(id).DoTimeout(0, sysv.Op{Num: 2, Add: 1}))
 		}, "it was used since it was selected", ""},
-		{"values", sysv.Sem, func(t *testing.T, id int) { check(t, sysv.Set(id).SetValue(1, 7)) }, "it was used since it was selected", ""},
-		{"waited on", sysv.Sem, func(t *testing.T, id int) {
+		{"values", ref.Sem, func(t *testing.T, id int) { check(t, sysv.Set(id).SetValue(1, 7)) }, "it was used since it was selected", ""},
+		{"waited on", ref.Sem, func(t *testing.T, id int) {
 			ipctest.Start(t, "wait", nil, strconv.Itoa(id))
 			await(t, func() bool { n, err := sysv.Set(id).NCount(0); return err == nil && n == 1 })
 		}, "somebody waits on it now", ""},
-		{"owner of a set", sysv.Sem, func(t *testing.T, id int) {
+		{"owner of a set", ref.Sem, func(t *testing.T, id int) {
 			check(t, sysv.Set(id).Set(sysv.Ownership{UID: 1, Mode: 0o600}))
 		}, "it was changed, or made anew, since it was selected", ""},
-		{"gone set", sysv.Sem, func(t *testing.T, id int) { check(t, destroy(sysv.Sem, id)) }, "it is gone already", "no semaphore set has the identifier"},
-		{"set made anew", sysv.Sem, again(sysv.Sem, 0o644, 3), "since it was selected", ""},
-		{"set made anew, smaller", sysv.Sem, again(sysv.Sem, 0o600, 2), "another semaphore set has its identifier now", "another semaphore set has its identifier now"},
-		{"sent to", sysv.Msg, func(t *testing.T, id int) {
+		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is gone already", "no semaphore set has the identifier"},
+		{"set made anew", ref.Sem, again(ref.Sem, 0o644, 3), "since it was selected", ""},
+		{"set made anew, smaller", ref.Sem, again(ref.Sem, 0o600, 2), "another semaphore set has its identifier now", "another semaphore set has its identifier now"},
+		{"sent to", ref.Msg, func(t *testing.T, id int) {
 			_, err := sysv.Queue(id).TrySend(1, []byte("x"))
 			check(t, err)
 		}, "it was used since it was selected", ""},
-		{"waited for", sysv.Msg, func(t *testing.T, id int) {
+		{"waited for", ref.Msg, func(t *testing.T, id int) {
 			ipctest.Start(t, "receive", nil, strconv.Itoa(id))
 			await(t, func() bool { return receivers(t, id) == 1 })
 		}, "somebody waits on it now", ""},
-		{"gone queue", sysv.Msg, func(t *testing.T, id int) { check(t, destroy(sysv.Msg, id)) }, "it is gone already", "no message queue has the identifier"},
-		{"queue made anew", sysv.Msg, again(sysv.Msg, 0o644, 0), "since it was selected", ""},
+		{"gone queue", ref.Msg, func(t *testing.T, id int) { check(t, destroy(ref.Msg, id)) }, "it is gone already", "no message queue has the identifier"},
+		{"queue made anew", ref.Msg, again(ref.Msg, 0o644, 0), "since it was selected", ""},
 	}
 }
 
@@ -157,7 +157,7 @@ func TestLeftAlone(t *testing.T) {
 }
 
 // replace puts another object under an identifier.
-func replace(t *testing.T, kind sysv.Kind, id int, mode fs.FileMode, size int) {
+func replace(t *testing.T, kind ref.Kind, id int, mode fs.FileMode, size int) {
 	t.Helper()
 	if err := destroy(kind, id); err != nil {
 		t.Fatal(err)
@@ -170,11 +170,11 @@ func replace(t *testing.T, kind sysv.Kind, id int, mode fs.FileMode, size int) {
 		err error
 	)
 	switch kind {
-	case sysv.Shm:
+	case ref.Shm:
 		var s sysv.Segment
 		s, err = sysv.CreateSegment(sysv.Private, int64(size), sysv.SegmentOptions{Mode: mode})
 		got = int(s)
-	case sysv.Sem:
+	case ref.Sem:
 		var s sysv.Set
 		s, err = sysv.CreateSet(sysv.Private, size, sysv.SetOptions{Mode: mode})
 		got = int(s)
@@ -200,11 +200,11 @@ func await(t *testing.T, condition func() bool) {
 }
 
 func receivers(t *testing.T, id int) (n int) {
-	r := remover{}
+	r := remover{scanned: []ref.Kind{ref.Msg}}
 	if err := r.scan(); err != nil {
 		t.Fatal(err)
 	}
-	return r.waiting[id]
+	return r.users[ref.Object{Kind: ref.Msg, ID: id}]
 }
 
 // TestBefore has a segment attached and detached just before it is removed, as a
@@ -223,7 +223,7 @@ func TestBefore(t *testing.T) {
 			if o != target.Object || !exists(kind, id) {
 				t.Errorf("%v: called for %v:%d, which exists: %v", kind, o.Kind, o.ID(), exists(kind, id))
 			}
-			if kind == sysv.Shm {
+			if kind == ref.Shm {
 				return view(id)
 			}
 			return nil
@@ -233,16 +233,16 @@ func TestBefore(t *testing.T) {
 		}
 	}
 
-	id := create(t, sysv.Shm, 0o600)
-	err := now(selected(t, sysv.Shm, id, 0), func(*inventory.Object) error {
+	id := create(t, ref.Shm, 0o600)
+	err := now(selected(t, ref.Shm, id, 0), func(*inventory.Object) error {
 		p := ipctest.Start(t, "attach", nil, strconv.Itoa(id))
 		p.Line()
 		defer p.End()
 		return view(id)
 	})
 	var s *Skipped
-	if !errors.As(err, &s) || !exists(sysv.Shm, id) {
-		t.Errorf("attached by another process meanwhile: %v, exists: %v", err, exists(sysv.Shm, id))
+	if !errors.As(err, &s) || !exists(ref.Shm, id) {
+		t.Errorf("attached by another process meanwhile: %v, exists: %v", err, exists(ref.Shm, id))
 	}
 }
 
@@ -257,14 +257,14 @@ func view(id int) error {
 
 // TestSettle has Remove wait until what was selected has been left alone long enough.
 func TestSettle(t *testing.T) {
-	id := create(t, sysv.Sem, 0o600)
-	target := selected(t, sysv.Sem, id, inventory.WantSemaphores)
+	id := create(t, ref.Sem, 0o600)
+	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
 	for _, err := range Remove([]Target{target}, nil) {
 		if age := time.Since(target.Object.Set.CTime); err != nil || age < settled || age > 2*settled {
 			t.Errorf("%v after %v, want it removed after %v", err, age, settled)
 		}
 	}
-	named := found(t, Find, sysv.Sem, create(t, sysv.Sem, 0o600))
+	named := found(t, Find, ref.Sem, create(t, ref.Sem, 0o600))
 	began := time.Now()
 	for _, err := range Remove([]Target{named}, nil) {
 		if err != nil || time.Since(began) > settled {
@@ -278,14 +278,14 @@ func TestForeign(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to have objects of two users")
 	}
-	theirs, roots := create(t, sysv.Sem, 0o666), create(t, sysv.Sem, 0o666)
+	theirs, roots := create(t, ref.Sem, 0o666), create(t, ref.Sem, 0o666)
 	if err := sysv.Set(theirs).Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}); err != nil {
 		t.Fatal(err)
 	}
 	p := ipctest.Start(t, "remove", nobody)
 	want := fmt.Sprintf("1 1\n<nil> false\npermission denied: sem:%d belongs to uid 0, you are uid %d true\n", roots, nobody.Uid)
-	if got := p.Wait(); got != want || exists(sysv.Sem, theirs) || !exists(sysv.Sem, roots) {
-		t.Errorf("got %q, want %q; left: %v %v", got, want, exists(sysv.Sem, theirs), exists(sysv.Sem, roots))
+	if got := p.Wait(); got != want || exists(ref.Sem, theirs) || !exists(ref.Sem, roots) {
+		t.Errorf("got %q, want %q; left: %v %v", got, want, exists(ref.Sem, theirs), exists(ref.Sem, roots))
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/types"
 
+	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/listing"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/units"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -238,11 +240,19 @@ func (r *reader) checkWord(node, other ast.Node) {
 func vocabulary(field string) []string {
 	switch field {
 	case "kind":
-		return []string{"shm", "sem", "msg"}
+		return words(ref.Kinds())
 	case "verdict":
-		return []string{"in use", "idle", "orphan", "unknown"}
+		return words([]inventory.Verdict{inventory.InUse, inventory.Idle, inventory.Orphan, inventory.Unknown})
 	}
 	return nil
+}
+
+func words[T fmt.Stringer](list []T) []string {
+	texts := make([]string, len(list))
+	for i, v := range list {
+		texts[i] = v.String()
+	}
+	return texts
 }
 
 // certainly returns an expression that is true where n is certainly true (if want)

@@ -88,7 +88,7 @@ func (s Selection) holds(machine *vm.VM, env map[string]any, row *listing.Row) (
 		}
 		result, err := machine.Run(c.program, env)
 		if err != nil {
-			return false, fmt.Errorf("%v:%d: %w", row.Kind, row.ID(), newError(c.text, err))
+			return false, fmt.Errorf("%v: %w", row.Ref(), newError(c.text, err))
 		}
 		if !result.(bool) { // the expression was checked to be one
 			return false, nil

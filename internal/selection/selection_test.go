@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/account"
 	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -31,16 +32,16 @@ func sample() *inventory.Inventory {
 	program.Program = &inventory.Program{Name: "PostgreSQL"}
 	program.Attached = []inventory.Attacher{{Process: &inventory.Process{PID: 50}}, {Process: &inventory.Process{PID: 51}}}
 	return &inventory.Inventory{Taken: taken, Objects: []inventory.Object{
-		{Kind: sysv.Shm, Use: use(inventory.Orphan), Segment: &sysv.SegmentInfo{
+		{Kind: ref.Shm, Use: use(inventory.Orphan), Segment: &sysv.SegmentInfo{
 			ID: 1, Perm: sysv.Perm{Key: 0x4d2, UID: 0, Mode: 0o600}, Size: 4096, CPID: 10, CTime: ago(2 * time.Hour),
 		}},
-		{Kind: sysv.Shm, Use: program, Segment: &sysv.SegmentInfo{
+		{Kind: ref.Shm, Use: program, Segment: &sysv.SegmentInfo{
 			ID: 2, Perm: sysv.Perm{Key: -1, UID: 12345, Mode: 0o644}, Size: 1 << 32, NAttch: 2, LPID: 5, ATime: ago(time.Minute), CTime: ago(time.Hour), Dest: true,
 		}},
-		{Kind: sysv.Sem, Use: free, Set: &sysv.SetInfo{ID: 3, Perm: sysv.Perm{CUID: 1<<32 - 2}, NSems: 1, CTime: ago(time.Hour), OTime: ago(time.Minute)}},
-		{Kind: sysv.Sem, Use: held, Set: &sysv.SetInfo{ID: 4, NSems: 1, CTime: ago(time.Second)}},
-		{Kind: sysv.Msg, Use: use(inventory.Unknown), Queue: &sysv.QueueInfo{ID: 5, QBytes: 16384, CTime: ago(48 * time.Hour)}},
-		{Kind: sysv.Msg, Use: use(inventory.Unknown), Queue: &sysv.QueueInfo{ID: 6, QBytes: 16384, QNum: 1, CBytes: 4096, CTime: ago(time.Second), STime: taken, LSPID: 9}},
+		{Kind: ref.Sem, Use: free, Set: &sysv.SetInfo{ID: 3, Perm: sysv.Perm{CUID: 1<<32 - 2}, NSems: 1, CTime: ago(time.Hour), OTime: ago(time.Minute)}},
+		{Kind: ref.Sem, Use: held, Set: &sysv.SetInfo{ID: 4, NSems: 1, CTime: ago(time.Second)}},
+		{Kind: ref.Msg, Use: use(inventory.Unknown), Queue: &sysv.QueueInfo{ID: 5, QBytes: 16384, CTime: ago(48 * time.Hour)}},
+		{Kind: ref.Msg, Use: use(inventory.Unknown), Queue: &sysv.QueueInfo{ID: 6, QBytes: 16384, QNum: 1, CBytes: 4096, CTime: ago(time.Second), STime: taken, LSPID: 9}},
 	}}
 }
 
@@ -182,7 +183,7 @@ func TestWant(t *testing.T) {
 		{`orphan`, inventory.WantVerdict},
 		{`orphan == nil`, inventory.WantVerdict},
 		{`false && rss > 0`, inventory.WantMemory},
-		{`any(pids, # == lpid)`, inventory.WantAttached | inventory.WantWaiting},
+		{`any(pids, # == lpid)`, inventory.WantAttached | inventory.WantWaiting | inventory.WantOpen},
 		{`let p = program; p == "X"`, inventory.WantProgram},
 	} {
 		if got := parse(t, tt.expr).Want(); got != tt.want {
@@ -208,7 +209,7 @@ func TestColumns(t *testing.T) {
 }
 
 func TestParseErrors(t *testing.T) {
-	const fields = "; the fields are text: kind keytext owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes cpid lpid lspid lrpid uid gid cuid cgid rss swap attached waiting; time: atime dtime otime stime rtime ctime; duration: age idle; condition: dest locked orphan in_use unused; list of texts: status reasons; list of numbers: pids"
+	const fields = "; the fields are text: kind keytext name owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes value maxmsgs msgsize notify memory inode cpid lpid lspid lrpid uid gid cuid cgid rss swap attached open waiting; time: atime dtime otime stime rtime mtime ctime; duration: age idle; condition: dest locked orphan in_use unused; list of texts: status reasons; list of numbers: pids"
 	for _, tt := range []struct{ expr, want string }{
 		{"", "it is empty"},
 		{" \n", "it is empty"},
@@ -233,10 +234,10 @@ func TestParseErrors(t *testing.T) {
 		{`age > 1h`, `a number with a unit is written duration("1h") or size("4K"), at character 8: "h"`},
 		{`mode != 0644`, `write 0o644 for an octal number, at character 9: "0644"`},
 		{`orphan orphan`, `unexpected token Identifier("orphan"), at character 8: "orphan"`},
-		{`kind == "segment"`, `kind is never "segment", but one of shm, sem, msg, at character 9: "\"segment\""`},
-		{`"Sem" != kind`, `kind is never "Sem", but one of shm, sem, msg, at character 1: "\"Sem\" != kind"`},
-		{`kind in ["shm", "queue"]`, `kind is never "queue", but one of shm, sem, msg, at character 17: "\"queue\"]"`},
-		{`kind not in ["set"]`, `kind is never "set", but one of shm, sem, msg, at character 14: "\"set\"]"`},
+		{`kind == "segment"`, `kind is never "segment", but one of shm, sem, msg, pshm, psem, pmsg, at character 9: "\"segment\""`},
+		{`"Sem" != kind`, `kind is never "Sem", but one of shm, sem, msg, pshm, psem, pmsg, at character 1: "\"Sem\" != kind"`},
+		{`kind in ["shm", "queue"]`, `kind is never "queue", but one of shm, sem, msg, pshm, psem, pmsg, at character 17: "\"queue\"]"`},
+		{`kind not in ["set"]`, `kind is never "set", but one of shm, sem, msg, pshm, psem, pmsg, at character 14: "\"set\"]"`},
 		{`verdict == "inuse"`, `verdict is never "inuse", but one of in use, idle, orphan, unknown, at character 12: "\"inuse\""`},
 		{`age > duration("1y")`, `invalid duration "1y": want numbers*, at character 16: "\"1y\")"`},
 		{`age > duration(60)`, `duration takes a text in quotes, at character 16: "60)"`},
@@ -329,7 +330,7 @@ func TestKleene(t *testing.T) {
 			answers := [3]truth{truth(i % 3), truth(i / 3 % 3), truth(i / 9)}
 			expr, want := question(rand.New(rand.NewPCG(seed, n)), 5, answers)
 			inv := &inventory.Inventory{Taken: taken, Objects: []inventory.Object{{
-				Kind:    sysv.Shm,
+				Kind:    ref.Shm,
 				Use:     &inventory.Use{Verdict: []inventory.Verdict{inventory.InUse, inventory.Unknown, inventory.Orphan}[answers[0]]},
 				Segment: &sysv.SegmentInfo{ID: 1, CPID: []int{6, 0, 5}[answers[1]], LPID: []int{5, 0, 6}[answers[2]]},
 			}}}
@@ -352,7 +353,7 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add(expr)
 	}
-	nothing := &inventory.Inventory{Taken: taken, Objects: []inventory.Object{{Kind: sysv.Msg, Queue: &sysv.QueueInfo{}}}}
+	nothing := &inventory.Inventory{Taken: taken, Objects: []inventory.Object{{Kind: ref.Msg, Queue: &sysv.QueueInfo{}}}}
 	f.Fuzz(func(t *testing.T, expr string) {
 		c, err := Parse(expr)
 		if err != nil {
