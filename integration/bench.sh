@@ -1,22 +1,42 @@
 #!/bin/sh
-# Ours beside C programs and the system's tools, alternating in the same run, as
-# ratios with median, minimum and maximum. gcc and util-linux have to be there, lsof
-# for one of them. A quiet machine gives a small spread.
+# Ours beside C programs and the system's tools, by turns in the same run, as ratios
+# with median, minimum and maximum; some minutes. The page docs/benchmarks.md is
+# written of them. gcc and util-linux have to be there, lsof for one of them. A quiet
+# machine gives a small spread.
 #
-#	integration/bench.sh
+#	integration/bench.sh [PAGE]
 set -u
 cd "$(dirname "$0")/.." || exit 1
+page=${1:-docs/benchmarks.md}
+raw=$(mktemp) || exit 1
+trap 'rm -f "$raw" "$raw.page"' EXIT
 
-bench() { # package, pattern
-	printf '\n== %s\n' "$1"
-	go test -run '^$' -bench "$2" -benchtime 1x "$1" | grep -v '^\(PASS\|ok\|goos\|goarch\)'
+bench() { # package, pattern, how often
+	printf '\n== %s %s\n' "$1" "$2"
+	go test -run '^$' -bench "$2" -benchtime "${3:-1x}" "$1" | grep -v '^\(PASS\|ok\|goos\|goarch\)'
 }
 
-uname -srm
-grep -m 1 'model name' /proc/cpuinfo
-bench ./integration Peers
-bench ./semops Peer
-bench ./posix AgainstC
-bench ./shmring 'Against'
-bench ./internal/utillinux 'Listing|RemoveAll'
-bench ./internal/inventory BesideLsof
+fact() { printf ':: %s\n' "$*"; }
+
+load() { cut -d ' ' -f 1-3 /proc/loadavg; }
+
+{
+	fact processor "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) of them"
+	fact memory "$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
+	fact system "$(uname -srm)"
+	fact go "$(go env GOVERSION)"
+	fact compiler "$(gcc --version 2>&1 | head -n 1)"
+	fact date "$(date -u +%Y-%m-%d)"
+	fact load-before "$(load)"
+	bench ./semops Peer
+	bench ./semops OwnerDied 100x
+	bench ./integration 'Peers|Idle|Cancel|BesideCat'
+	bench ./posix AgainstC
+	bench ./shmring '(Messages|Producers|Batches)Against|AgainstP'
+	SHMRING_PAIRS=15 bench ./shmring AgainstMemcpy
+	bench ./internal/utillinux 'Listing|RemoveAll'
+	bench ./internal/inventory BesideLsof 5x
+	fact load-after "$(load)"
+} 2>&1 | tee "$raw"
+
+go run ./integration/report <"$raw" >"$raw.page" && cp "$raw.page" "$page"
