@@ -24,7 +24,7 @@ func limitsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "limits",
 		Usage:       "show the limits of the system and what is in use of them",
-		Description: "A limit of which 80 % are in use is marked with \"high\". kernel.sem[N] is the N-th number\nof that sysctl. If objects are selected, only what they use is counted.",
+		Description: "A limit of which 80 % are in use is marked with \"high\". kernel.sem[N] is the N-th number\nof that sysctl; size and nr_inodes are those of the file system on /dev/shm. If objects are selected, only what they use is counted.",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "check", Usage: "show only limits of which more than `PERCENT` are in use; exit 1 if there are any"},
 			&cli.BoolFlag{Name: "explain", Usage: "of the limits that are high, or the highest, show who holds what is in use and how to get more", DisableDefaultText: true},
@@ -55,7 +55,7 @@ func showLimits(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := limits.Read()
+	all, err := limits.Read(visibleKinds(c))
 	if err == nil && selected != nil {
 		err = countSelected(c, all, selected)
 	}
@@ -91,25 +91,8 @@ func countSelected(c *cli.Context, all []limits.Limit, s selection.Selection) er
 	if err != nil {
 		return fmt.Errorf("--where: %w", err)
 	}
-	var fullest limits.Limit // a queue has a limit of its own
-	for i := range objects {
-		if q := objects[i].Queue; q != nil {
-			if own := (limits.Limit{Value: q.QBytes, Use: q.CBytes}); fullest.Value == 0 || own.Share() > fullest.Share() {
-				fullest = own
-			}
-		}
-	}
 	for i := range all {
-		l := &all[i]
-		switch {
-		case l.Name == "MSGMNB" && fullest.Value > 0:
-			l.Value, l.Use = fullest.Value, fullest.Use
-		case l.Counted:
-			l.Use = 0
-			for j := range objects {
-				l.Use += l.Amount(&objects[j])
-			}
-		}
+		all[i].Count(objects)
 	}
 	return nil
 }

@@ -139,11 +139,8 @@ func expectNames(names *account.Directory, inv *inventory.Inventory) {
 // layout reads which columns are wanted for objects of some kinds, or of all, and how
 // they are sorted.
 func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list listing.List, order listing.Order, err error) {
-	switch {
-	case len(kinds) == 0 && otherNamespace(c):
-		kinds = ref.SystemV()
-	case len(kinds) == 0:
-		kinds = ref.Kinds()
+	if len(kinds) == 0 {
+		kinds = visibleKinds(c)
 	}
 	list = listing.Default(kinds, forMachines(format))
 	if c.IsSet("output") {

@@ -42,6 +42,14 @@ func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 // namespace, and queues are shown by a file system that is mounted in one.
 func otherNamespace(c *cli.Context) bool { return c.IsSet("namespace") || c.Bool("all-namespaces") }
 
+// visibleKinds returns the kinds of objects that the command can see.
+func visibleKinds(c *cli.Context) []ref.Kind {
+	if otherNamespace(c) {
+		return ref.SystemV()
+	}
+	return ref.Kinds()
+}
+
 func errOtherNamespace(kind ref.Kind) error {
 	return command.Usagef("%ss of another namespace can not be seen by --namespace or --all-namespaces; run gipcs in it with nsenter --mount --ipc", kind.Noun())
 }
@@ -50,7 +58,7 @@ func errOtherNamespace(kind ref.Kind) error {
 // there may be some that it can not see.
 func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, error) {
 	if len(o.Kinds) == 0 && otherNamespace(c) {
-		o.Kinds = ref.SystemV()
+		o.Kinds = visibleKinds(c)
 	}
 	o.HiddenIdle = c.Bool("ignore-hidden")
 	inv, err := inventory.Collect(o)

@@ -29,6 +29,13 @@ func parseRefs(args []string) ([]named, error) {
 	return list, nil
 }
 
+func kindsIn(list []named) (kinds []ref.Kind) {
+	for _, n := range list {
+		kinds = append(kinds, n.kind)
+	}
+	return kinds
+}
+
 // checkNamespace refuses POSIX objects where another IPC namespace is meant.
 func checkNamespace(c *cli.Context, list []named) error {
 	for _, n := range list {

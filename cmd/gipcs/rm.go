@@ -63,6 +63,7 @@ type removing struct {
 	named     []named
 	selected  selection.Selection // nil if the objects are named
 	names     *account.Directory
+	verbose   bool
 	removed   int
 	leftAlone int
 	failed    int
@@ -97,7 +98,7 @@ func rm(c *cli.Context) error {
 }
 
 func readRemoving(c *cli.Context) (*removing, error) {
-	r := &removing{Context: c, names: account.New()}
+	r := &removing{Context: c, names: account.New(), verbose: c.Bool("verbose")}
 	var err error
 	if r.format, err = command.FormatOf(c); err != nil {
 		return nil, err
@@ -293,19 +294,18 @@ func (r *removing) remove(targets []removal.Target) (err error) {
 
 // account counts and tells what became of a target.
 func (r *removing) account(target removal.Target, err error) error {
-	var skipped *removal.Skipped
-	switch {
-	case errors.As(err, &skipped):
+	if err == nil {
+		r.removed++
+		if r.verbose {
+			_, err = fmt.Fprintf(r.reports(), "removed %s\n", term.Escape(target.String()))
+		}
+		return err
+	}
+	if skipped := (*removal.Skipped)(nil); errors.As(err, &skipped) {
 		command.Report(r.App.ErrWriter, r.App.Name, err)
 		r.leftAlone++
-	case err != nil:
+	} else {
 		r.fail(err)
-	default:
-		r.removed++
-		if r.Bool("verbose") {
-			_, err = fmt.Fprintf(r.reports(), "removed %s\n", term.Escape(target.String()))
-			return err
-		}
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func show(c *cli.Context) error {
 	if err == nil {
 		err = checkNamespace(c, selected)
 	}
+	if err == nil {
+		s.limits, err = limits.Read(kindsIn(selected))
+	}
 	if err != nil {
 		return err
 	}
@@ -109,8 +112,7 @@ func readShowing(c *cli.Context) (*showing, error) {
 	if c.Bool("identify") {
 		s.want = inventory.WantContents
 	}
-	s.limits, err = limits.Read()
-	return s, err
+	return s, nil
 }
 
 // record returns all that is to be shown of an object; nil if there is none.

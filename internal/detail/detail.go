@@ -342,7 +342,7 @@ func deadlocks(s Subject) render.Cell {
 func limitsOf(s Subject) render.Cell {
 	var rows [][]render.Cell
 	for _, l := range s.Limits {
-		if l.Kind != s.Object.Kind {
+		if !l.Concerns(s.Object.Kind) {
 			continue
 		}
 		use := render.Unknown()

@@ -3,22 +3,24 @@ package limits
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/sysvipc/gipc/internal/account"
 	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 // Amount returns how much of the limit an object takes.
 func (l Limit) Amount(o *inventory.Object) uint64 {
-	if o.Kind != l.Kind {
+	if !l.Concerns(o.Kind) {
 		return 0
 	}
 	switch l.Name {
-	case "SHMMNI", "SEMMNI", "MSGMNI":
+	case "SHMMNI", "SEMMNI", "MSGMNI", "queues_max", devShmFiles:
 		return 1
 	case "SHMALL":
 		page := uint64(os.Getpagesize())
@@ -27,8 +29,44 @@ func (l Limit) Amount(o *inventory.Object) uint64 {
 		return uint64(o.Set.NSems)
 	case "MSGMNB":
 		return o.Queue.CBytes
+	case devShmSize:
+		return uint64(o.File().Memory)
+	case "msg_max":
+		return uint64(o.PMsg.CurMsgs)
 	default:
 		return 0
+	}
+}
+
+// own returns the limit that a queue has of its own.
+func (l Limit) own(o *inventory.Object) (own Limit, ok bool) {
+	switch {
+	case l.Name == "MSGMNB" && o.Kind == ref.Msg:
+		return Limit{Value: o.Queue.QBytes, Use: o.Queue.CBytes}, true
+	case l.Name == "msg_max" && o.Kind == ref.PMsg && o.PMsg.Known:
+		return Limit{Value: uint64(o.PMsg.MaxMsgs), Use: uint64(o.PMsg.CurMsgs)}, true
+	default:
+		return Limit{}, false
+	}
+}
+
+// Count puts what objects use in place of what all do.
+func (l *Limit) Count(objects []inventory.Object) {
+	if !l.Counted {
+		return
+	}
+	l.Use = 0
+	var fullest Limit
+	for i := range objects {
+		o := &objects[i]
+		if own, ok := l.own(o); !ok {
+			l.Use += l.Amount(o)
+		} else if fullest.Value == 0 || own.Share() > fullest.Share() {
+			fullest = own
+		}
+	}
+	if fullest.Value > 0 {
+		l.Value, l.Use = fullest.Value, fullest.Use
 	}
 }
 
@@ -107,11 +145,18 @@ func (h Holding) FreeCommand() string {
 	if h.Orphaned == 0 {
 		return ""
 	}
-	return fmt.Sprintf("gipcs rm --orphans --older-than 1h --where 'kind == %q' --yes", h.Kind.String())
+	where := fmt.Sprintf("kind == %q", h.Kind.String())
+	if h.Concerns(ref.PSem) {
+		where = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String())
+	}
+	return fmt.Sprintf("gipcs rm --orphans --older-than 1h --where '%s' --yes", where)
 }
 
 // RaiseCommand returns the command that doubles the limit, "" if none can.
 func (h Holding) RaiseCommand() (string, error) {
+	if h.Name == devShmSize || h.Name == devShmFiles {
+		return fmt.Sprintf("mount -o remount,%s=%d /dev/shm", h.Name, 2*min(h.Value, math.MaxInt64/2)), nil
+	}
 	double := min(h.Value, 1<<30) * 2
 	name, number, isPart := strings.Cut(strings.TrimSuffix(h.Sysctl, "]"), "[")
 	switch {

@@ -1,15 +1,20 @@
-// Package limits puts the limits of System V IPC beside what is in use of them.
+// Package limits puts the limits of IPC objects beside what is in use of them.
 package limits
 
 import (
+	"errors"
+	"io/fs"
+	"slices"
+
 	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/sysvipc"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Limit is a limit of the caller's IPC namespace.
+// A Limit is a limit of the caller's IPC namespace, or of its /dev/shm.
 type Limit struct {
-	Name   string // as the manual has it, such as SHMMNI
+	Name   string // as the manual has it: SHMMNI, queues_max, or nr_inodes of tmpfs(5)
 	Kind   ref.Kind
 	About  string
 	Sysctl string // that changes it, "" if none does
@@ -28,12 +33,31 @@ func (l Limit) Share() float64 {
 	return float64(l.Use) / float64(l.Value)
 }
 
-// Read returns all limits.
-func Read() ([]Limit, error) {
+// Concerns tells whether objects of a kind take of the limit. POSIX semaphores are
+// files in /dev/shm as well.
+func (l Limit) Concerns(kind ref.Kind) bool {
+	return l.Kind == kind || l.Kind == ref.PShm && kind == ref.PSem
+}
+
+// Read returns the limits that concern objects of some kinds. Those of POSIX objects
+// are left out where there is no /dev/shm, or no queues in the kernel.
+func Read(kinds []ref.Kind) ([]Limit, error) {
 	var all []Limit
-	for _, read := range []func() ([]Limit, error){segments, sets, queues} {
-		limits, err := read()
-		if err != nil {
+	for _, l := range [...]struct {
+		kinds []ref.Kind
+		read  func() ([]Limit, error)
+	}{
+		{[]ref.Kind{ref.Shm}, segments},
+		{[]ref.Kind{ref.Sem}, sets},
+		{[]ref.Kind{ref.Msg}, queues},
+		{[]ref.Kind{ref.PShm, ref.PSem}, devShm},
+		{[]ref.Kind{ref.PMsg}, mqueues},
+	} {
+		if !slices.ContainsFunc(kinds, func(k ref.Kind) bool { return slices.Contains(l.kinds, k) }) {
+			continue
+		}
+		limits, err := l.read()
+		if err != nil && !(l.kinds[0].POSIX() && errors.Is(err, fs.ErrNotExist)) {
 			return nil, err
 		}
 		all = append(all, limits...)
@@ -94,3 +118,46 @@ func queues() ([]Limit, error) {
 		{"MSGMAX", ref.Msg, "bytes of a message", "kernel.msgmax", uint64(l.MaxSize), 0, false},
 	}, nil
 }
+
+// devShm returns the limits of /dev/shm, as far as it has any.
+func devShm() (list []Limit, err error) {
+	u, err := posix.ShmUsage()
+	if u.Size > 0 {
+		list = append(list, Limit{devShmSize, ref.PShm, "bytes of memory in /dev/shm", "", u.Size, u.Used, true})
+	}
+	if u.Files > 0 {
+		list = append(list, Limit{devShmFiles, ref.PShm, "files in /dev/shm", "", u.Files, u.Files - u.FreeFiles, true})
+	}
+	return list, err
+}
+
+// mqueues returns the limits of queues also where these can not be counted.
+func mqueues() ([]Limit, error) {
+	l, err := posix.MqLimits()
+	if err != nil {
+		return nil, err
+	}
+	number := Limit{"queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0, true}
+	fullest := Limit{"msg_max", ref.PMsg, "messages in a POSIX queue; the use is the fullest one's", "fs.mqueue.msg_max", uint64(l.MsgMax), 0, true}
+	for q, err := range posix.Queues() {
+		if err != nil {
+			number.Use, number.Counted, fullest.Counted = 0, false, false
+			break
+		}
+		number.Use++
+		if own := (Limit{Value: uint64(q.MaxMsgs), Use: uint64(q.CurMsgs)}); q.Known && own.Share() > fullest.Share() {
+			fullest.Value, fullest.Use = own.Value, own.Use
+		}
+	}
+	return []Limit{
+		number,
+		fullest,
+		{"msgsize_max", ref.PMsg, "bytes of a message in a POSIX queue", "fs.mqueue.msgsize_max", uint64(l.MsgSizeMax), 0, false},
+	}, nil
+}
+
+// What tmpfs(5) calls its limits.
+const (
+	devShmSize  = "size"
+	devShmFiles = "nr_inodes"
+)
