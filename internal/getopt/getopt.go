@@ -91,9 +91,13 @@ func parse(options []Option, args []string, inOrder bool) (Result, error) {
 		case isOperand(arg) && inOrder:
 			p.takeOperands(p.rest)
 			return p.result, nil
-		case isOperand(arg):
-			p.takeOperands(p.rest[:1])
-			p.rest = p.rest[1:]
+		case isOperand(arg): // with all that follow, for there may be many
+			n := slices.IndexFunc(p.rest, func(arg string) bool { return !isOperand(arg) })
+			if n < 0 {
+				n = len(p.rest)
+			}
+			p.takeOperands(p.rest[:n])
+			p.rest = p.rest[n:]
 		default:
 			if err := p.takeOption(); err != nil {
 				return p.result, err

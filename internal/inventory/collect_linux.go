@@ -99,21 +99,33 @@ func (c *collector) listKind(kind ref.Kind) error {
 
 // add adds objects to an inventory.
 func add[T any](inv *Inventory, all iter.Seq2[T, error], object func(*T) Object) error {
-	infos, err := collect(all)
-	for i := range infos {
-		inv.Objects = append(inv.Objects, object(&infos[i]))
+	parts, n, err := collect(all)
+	inv.Objects = slices.Grow(inv.Objects, n)
+	for _, part := range parts {
+		for i := range part {
+			inv.Objects = append(inv.Objects, object(&part[i]))
+		}
 	}
 	return err
 }
 
-func collect[T any](all iter.Seq2[T, error]) (list []T, err error) {
+// collect returns the elements in parts, which need not be moved as there are more.
+func collect[T any](all iter.Seq2[T, error]) (parts [][]T, n int, err error) {
+	const least, most = 16, 2048
+	var part []T
 	for info, e := range all {
 		if e != nil {
-			return list, e
+			err = e
+			break
 		}
-		list = append(list, info)
+		if len(part) == cap(part) {
+			parts = append(parts, part)
+			part = make([]T, 0, min(max(least, n), most))
+		}
+		part = append(part, info)
+		n++
 	}
-	return list, nil
+	return append(parts, part), n, err
 }
 
 // openProc gets /proc ready, or says in procErr why it is of no use.

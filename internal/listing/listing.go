@@ -146,8 +146,9 @@ func (l List) Columns() []render.Column {
 func (l List) Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		cells := make([]render.Cell, len(l))
+		r := Row{nil, inv, names}
 		for i := range inv.Objects {
-			r := Row{&inv.Objects[i], inv, names}
+			r.Object = &inv.Objects[i]
 			for j := range l {
 				cells[j] = l[j].of(&r).cell
 			}

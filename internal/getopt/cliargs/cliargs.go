@@ -156,6 +156,7 @@ func appendOperands(argv []string, result getopt.Result) []string {
 		return argv
 	}
 	before := max(result.Terminator, 0)
+	argv = slices.Grow(argv, len(result.Operands)+2)
 	argv = append(append(argv, "--"), result.Operands[:before]...)
 	if before > 0 {
 		argv = append(argv, "--")
