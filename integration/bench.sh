@@ -1,7 +1,7 @@
 #!/bin/sh
 # Ours beside C programs and the system's tools, by turns in the same run, as ratios
 # with median, minimum and maximum; some minutes. The page docs/benchmarks.md is
-# written of them. gcc and util-linux have to be there, lsof for one of them. A quiet
+# written of them, and beside it a chart of what gshm bench shows. gcc and util-linux have to be there, lsof for one of them. A quiet
 # machine gives a small spread.
 #
 #	integration/bench.sh [PAGE]
@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 page=${1:-docs/benchmarks.md}
 raw=$(mktemp) || exit 1
-trap 'rm -f "$raw" "$raw.page"' EXIT
+trap 'rm -f "$raw" "$raw".*' EXIT
 
 bench() { # package, pattern, how often
 	printf '\n== %s %s\n' "$1" "$2"
@@ -31,6 +31,7 @@ load() { cut -d ' ' -f 1-3 /proc/loadavg; }
 	bench ./semops Peer
 	bench ./semops OwnerDied 100x
 	bench ./integration 'Peers|Idle|Cancel|BesideCat'
+	bench ./integration 'FirstTouch|HugeStream'
 	bench ./posix AgainstC
 	bench ./shmring '(Messages|Producers|Batches)Against|AgainstP'
 	SHMRING_PAIRS=15 bench ./shmring AgainstMemcpy
@@ -39,4 +40,7 @@ load() { cut -d ' ' -f 1-3 /proc/loadavg; }
 	fact load-after "$(load)"
 } 2>&1 | tee "$raw"
 
+go run ./cmd/gshm bench --json >"$raw.json" &&
+	(cd tools/chart && go run .) <"$raw.json" >"$raw.svg" &&
+	cp "$raw.svg" "${page%.md}.svg"
 go run ./integration/report <"$raw" >"$raw.page" && cp "$raw.page" "$page"

@@ -128,6 +128,21 @@ func sections() []section {
 			claims: []claim{{work: "Mutex", name: "semops OwnerDied", mark: mark{most: 10000, of: "us-max"}, why: "The kernel takes the process down first, for which it needs a processor."}},
 		},
 		{
+			title:   "The first touch of 1 GiB",
+			text:    "Milliseconds, medians of three: to make shared memory *ready*, with its pages present where that is asked for; to write it for the *first* time; to write it *again*. See [performance.md](performance.md).",
+			metrics: [3]string{"ms-ready", "ms-first", "ms-again"}, headings: [3]string{"ready ms", "first ms", "again ms"},
+			claims: touches(),
+		},
+		{
+			title:   "A stream through huge pages",
+			text:    "2 GiB through a ring between two goroutines, all pages present: huge pages beside ordinary ones.",
+			metrics: metrics, headings: headings,
+			claims: []claim{
+				{work: "ring of 4 MiB", compared: "huge / ordinary", name: "integration HugeStream/4MiB", why: poolWhy},
+				{work: "ring of 256 MiB", compared: "huge / ordinary", name: "integration HugeStream/256MiB", why: poolWhy},
+			},
+		},
+		{
 			title:   "gipcs beside util-linux",
 			text:    "Whole programs, wall time, ours as it is installed; *memory* is by how many MB ours needed more at most.",
 			metrics: metrics, headings: headings,
@@ -144,6 +159,7 @@ func sections() []section {
 
 // Causes that several claims share.
 const (
+	poolWhy  = "There are not enough huge pages: sysctl vm.nr_hugepages=700."
 	modeWhy  = "In the slow mode (see the streams), or while something else runs, ours falls back further than theirs."
 	turnsWhy = "The kernel had both of C's processes on one processor, where the data stay in its cache, and ours was in the slow mode between two."
 )
@@ -158,6 +174,22 @@ func idle() (all []claim) {
 			c.why = "A waiter looks again every second, since a poster in C may have been killed between adding and waking."
 		}
 		all = append(all, c)
+	}
+	return all
+}
+
+func touches() (all []claim) {
+	for _, t := range []struct{ name, work string }{
+		{"segment", "segment"},
+		{"segment,populate", "segment, populated"},
+		{"segment,huge", "segment of huge pages"},
+		{"segment,huge,populate", "segment of huge pages, populated"},
+		{"memfd", "memory file"},
+		{"memfd,reserve", "memory file, reserved"},
+		{"memfd,prefault", "memory file, prefaulted"},
+		{"memfd,huge", "memory file of huge pages"},
+	} {
+		all = append(all, claim{work: t.work, name: "integration FirstTouch/" + t.name, why: poolWhy})
 	}
 	return all
 }

@@ -22,6 +22,14 @@ of its own. A ratio is that of a pair; the tables have the median of the ratios 
 prove nothing on another machine.
 `
 
+const chart = `
+## gshm bench
+
+What this machine does with each way of passing messages between two processes, as %[1]sgshm bench%[1]s shows it:
+
+![round trips and rates by the size of the messages](benchmarks.svg)
+`
+
 // write writes the page and returns what misses its mark.
 func write(w io.Writer, r run) (missed []string) {
 	fmt.Fprintf(w, preface, "`", "`")
@@ -36,6 +44,7 @@ func write(w io.Writer, r run) (missed []string) {
 	for _, s := range sections() {
 		missed = append(missed, s.write(w, r)...)
 	}
+	fmt.Fprintf(w, chart, "`")
 	return missed
 }
 
