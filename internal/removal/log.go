@@ -22,7 +22,8 @@ var ErrLog = errors.New("the log can not be written")
 
 // A Log is a file to which a line of JSON is appended for each removal: when, by
 // whom, why, and what the object was. The line is written first, so that nothing is
-// removed without one; if the removal fails then, a second line says so.
+// removed without one; if the removal fails then, a second line says so. Half a line
+// is what a process leaves that is killed while it writes; it has removed nothing then.
 type Log struct {
 	file  *os.File
 	why   []render.Cell
@@ -37,11 +38,35 @@ func OpenLog(path string, why []string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLog, err)
 	}
+	if err := endLine(file); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%w: %w", ErrLog, err)
+	}
 	l := &Log{file: file, names: account.New()}
 	for _, text := range why {
 		l.why = append(l.why, render.Text(text))
 	}
 	return l, nil
+}
+
+// endLine ends the line that somebody was killed in the middle of, if there is one and
+// the caller may read it.
+func endLine(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return err
+	}
+	old, err := os.Open(file.Name())
+	if err != nil {
+		return nil
+	}
+	defer old.Close()
+	var last [1]byte
+	if _, err := old.ReadAt(last[:], info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = file.WriteString("\n")
+	return err
 }
 
 // Close closes the file.
@@ -76,7 +101,7 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 	for row := range list.Rows(inv, l.names) {
 		cells = append(cells, row...)
 	}
-	// In one piece, or a process that is killed leaves half a line.
+	// In one piece: it is whole, unless a process is killed in the middle of writing it.
 	var line bytes.Buffer
 	err := render.Write(&line, render.NDJSON, columns, one(cells), render.Options{})
 	if err == nil {

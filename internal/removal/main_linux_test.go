@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 		"receive": playReceive,
 		"remove":  playRemove,
 		"open":    playOpen,
+
+		"remove named": playRemoveNamed,
 	})
 	ipctest.MainPOSIX(m)
 }
