@@ -8,7 +8,7 @@ TAGS := urfave_cli_no_docs
 # How long `make soak` takes in all.
 DURATION ?= 20m
 
-.PHONY: build install test bench fuzz soak ci clean
+.PHONY: build install test bench chart fuzz soak ci clean
 
 build:
 	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
@@ -21,9 +21,14 @@ install: build
 test:
 	go test ./...
 
-# Ours beside C and the system's programs, as ratios.
+# Ours beside C and the system's programs, as ratios: docs/benchmarks.md.
 bench: build
 	integration/bench.sh
+
+# What this machine does with each way of passing messages, as dist/bench.svg.
+chart: build
+	dist/gshm bench --json >dist/bench.json
+	cd tools/chart && go run . <../../dist/bench.json >../../dist/bench.svg
 
 # A minute for every fuzz target.
 fuzz:
