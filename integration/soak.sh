@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs every test that kills processes at random moments, and those that remove what
-# is changing, for a long time, one after the other:
+# Runs every test that kills processes at random moments, those that remove what is
+# changing, and the random calls of the model, for a long time, one after the other:
 #
 #	integration/soak.sh [DURATION]
 #
@@ -37,6 +37,10 @@ internal/removal TestChurn shm
 internal/removal TestChurn sem
 internal/removal TestChurn msg
 internal/backup TestKilled
+integration/model TestModel segments
+integration/model TestModel sets
+integration/model TestModel queues
+integration/model TestModel together
 '
 
 duration=${1:-20m}
