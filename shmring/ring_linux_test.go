@@ -628,8 +628,11 @@ func checkNext(t *testing.T, msg []byte, next []uint64) {
 		t.Fatalf("message of %d bytes", len(msg))
 	}
 	id, seq := binary.NativeEndian.Uint64(msg), binary.NativeEndian.Uint64(msg[8:])
-	if id >= uint64(len(next)) || seq != next[id] {
-		t.Fatalf("message %d of producer %d, want %v", seq, id, next)
+	if id >= uint64(len(next)) {
+		t.Fatalf("message of producer %d, of which there is none", id)
+	}
+	if seq != next[id] {
+		t.Fatalf("message %d of producer %d, want %d", seq, id, next[id])
 	}
 	want := make([]byte, numberedHeader+varied(seq+id))
 	numbered(want, int(id), seq)
