@@ -14,19 +14,19 @@ import (
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/getopt/cliargs"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 func attachCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "attach",
-		Usage:     "hold a segment attached until interrupted, or while a command runs",
+		Usage:     "hold an object attached until interrupted, or while a command runs",
 		ArgsUsage: "REF [-- COMMAND ARG...]",
 		Description: "The command does not inherit the attachment, which no program does across exec(2).\n" +
-			"It finds the identifier in the environment variable GSHM_ID.",
+			"It finds the identifier, or the name, in the environment variable GSHM_ID.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "attach for reading alone", DisableDefaultText: true},
 			&cli.StringFlag{Name: "at", Usage: "attach at the address `ADDR`", DefaultText: "the kernel chooses"},
+			&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
 		},
 		Action: attach,
 	}
@@ -42,36 +42,28 @@ func attach(c *cli.Context) error {
 	case found && len(argv) == 0:
 		return command.Usagef("the command behind -- is missing")
 	}
-	options := sysv.AttachOptions{ReadOnly: c.Bool("read-only")}
+	options := attachOptions{readOnly: c.Bool("read-only"), populate: c.Bool("populate")}
 	if c.IsSet("at") {
 		addr, err := strconv.ParseUint(c.String("at"), 0, strconv.IntSize)
 		if err != nil || addr == 0 {
 			return command.Usagef("--at: %q is no address; write it like 0x7f0000000000", c.String("at"))
 		}
-		options.Addr = uintptr(addr)
+		options.addr = uintptr(addr)
 	}
-	segment, err := findSegment(operands[0])
+	o, err := findObject(operands[0])
 	if err != nil {
 		return err
 	}
-	mem, err := segment.Attach(options)
+	mem, err := o.attach(options)
 	if err != nil {
-		return badAddress(err, segment, options)
+		return err
 	}
 	if found {
-		err = runAttached(argv, segment)
+		err = runAttached(argv, o)
 	} else {
-		err = hold(c, mem)
+		err = hold(c, o, mem)
 	}
 	return errors.Join(err, mem.Detach())
-}
-
-// badAddress explains what an address has to be, where that is what is wrong.
-func badAddress(err error, segment sysv.Segment, o sysv.AttachOptions) error {
-	if _, unknown := segment.Stat(); o.Addr == 0 || unknown != nil || !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return fmt.Errorf("segment %d can not be attached at %#x: an address has to be a multiple of the page size (%d), and free", segment, o.Addr, os.Getpagesize())
 }
 
 // interruptible returns a context that is done when the user wants to stop, or when
@@ -80,14 +72,14 @@ func interruptible(parent context.Context, more ...os.Signal) (context.Context, 
 	return signal.NotifyContext(parent, append(more, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)...)
 }
 
-func hold(c *cli.Context, mem *sysv.Attachment) error {
+func hold(c *cli.Context, o object, mem mapping) error {
 	ctx, stop := interruptible(c.Context)
 	defer stop()
 	access := "read-write"
 	if mem.ReadOnly() {
 		access = "read-only"
 	}
-	if _, err := fmt.Fprintf(c.App.Writer, "segment %d attached %s at %#x, %d bytes\n", mem.Segment(), access, mem.Addr(), mem.Len()); err != nil {
+	if _, err := fmt.Fprintf(c.App.Writer, "%v attached %s at %#x, %d bytes\n", o, access, mem.Addr(), mem.Len()); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -96,9 +88,9 @@ func hold(c *cli.Context, mem *sysv.Attachment) error {
 
 // runAttached runs a command and ends as it did. An interrupt from the terminal
 // reaches the command too; this process only waits for what it makes of it.
-func runAttached(argv []string, segment sysv.Segment) error {
+func runAttached(argv []string, o object) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("GSHM_ID=%d", segment))
+	cmd.Env = append(os.Environ(), "GSHM_ID="+o.ref())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

@@ -12,16 +12,15 @@ import (
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/hexdump"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 func writeCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "write",
-		Usage:     "write a file, or standard input, into a segment",
+		Usage:     "write a file, or standard input, into a segment or a POSIX object",
 		ArgsUsage: "REF [FILE]",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N` of the segment"},
+			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N`"},
 		},
 		Action: write,
 	}
@@ -36,7 +35,7 @@ func write(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	segment, err := findSegment(args[0])
+	o, err := findObject(args[0])
 	if err != nil {
 		return err
 	}
@@ -47,26 +46,26 @@ func write(c *cli.Context) error {
 		}
 		defer source.Close()
 	}
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := o.attach(attachOptions{})
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeAll(mem, offset, source), mem.Detach())
+	return errors.Join(writeAll(o, mem, offset, source), mem.Detach())
 }
 
 // writeAll writes all of source or, if that does not fit, nothing. So it has to be
 // read to its end first.
-func writeAll(mem *sysv.Attachment, offset int64, source io.Reader) error {
+func writeAll(o object, mem mapping, offset int64, source io.Reader) error {
 	room := int64(mem.Len()) - offset
 	if room < 0 {
-		return fmt.Errorf("offset %d is beyond the end of segment %d, which has %d bytes", offset, mem.Segment(), mem.Len())
+		return fmt.Errorf("offset %d is beyond the end of %v, which has %d bytes", offset, o, mem.Len())
 	}
 	data, err := io.ReadAll(io.LimitReader(source, room+1))
 	if err != nil {
 		return err
 	}
 	if int64(len(data)) > room {
-		return fmt.Errorf("the input does not fit: segment %d has %d bytes from offset %d on; nothing was written", mem.Segment(), room, offset)
+		return fmt.Errorf("the input does not fit: %v has %d bytes from offset %d on; nothing was written", o, room, offset)
 	}
 	_, err = mem.WriteAt(data, offset)
 	return err
@@ -75,11 +74,11 @@ func writeAll(mem *sysv.Attachment, offset int64, source io.Reader) error {
 func readCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "read",
-		Usage:       "write the contents of a segment to standard output",
+		Usage:       "write the contents of a segment or a POSIX object to standard output",
 		ArgsUsage:   "REF",
 		Description: "A terminal gets control characters escaped, and zeros at the end left out.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N` of the segment"},
+			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N`"},
 			&cli.StringFlag{Name: "length", Aliases: []string{"n"}, Usage: "read `N` bytes", DefaultText: "up to the end"},
 			&cli.BoolFlag{Name: "hex", Aliases: []string{"x"}, Usage: "show bytes in hexadecimal", DisableDefaultText: true},
 		},
@@ -98,24 +97,24 @@ func read(c *cli.Context) error {
 			return err
 		}
 	}
-	segment, err := oneSegment(c)
+	o, err := oneObject(c)
 	if err != nil {
 		return err
 	}
-	mem, err := segment.Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := o.attach(attachOptions{readOnly: true})
 	if err != nil {
 		return err
 	}
-	return errors.Join(readRange(c, mem, offset, length), mem.Detach())
+	return errors.Join(readRange(c, o, mem, offset, length), mem.Detach())
 }
 
-func readRange(c *cli.Context, mem *sysv.Attachment, offset, length int64) error {
+func readRange(c *cli.Context, o object, mem mapping, offset, length int64) error {
 	size := int64(mem.Len())
 	if length < 0 {
 		length = max(size-offset, 0)
 	}
 	if offset > size || length > size-offset {
-		return fmt.Errorf("%d bytes from offset %d reach beyond the end of segment %d, which has %d bytes", length, offset, mem.Segment(), size)
+		return fmt.Errorf("%d bytes from offset %d reach beyond the end of %v, which has %d bytes", length, offset, o, size)
 	}
 	section := io.NewSectionReader(mem, offset, length)
 	switch {
@@ -130,7 +129,7 @@ func readRange(c *cli.Context, mem *sysv.Attachment, offset, length int64) error
 }
 
 // showText shows contents to a person: lines stay lines, all else that is not
-// printable is escaped, and the zeros that fill up a segment are only counted.
+// printable is escaped, and the zeros that fill up an object are only counted.
 func showText(out, notes io.Writer, contents io.Reader) error {
 	all, err := io.ReadAll(contents)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Gshm works with one shared memory segment: it makes, attaches, shows, changes,
-// locks, reads, writes and removes it. See gshm(1) or gshm --help.
+// Gshm works with one shared memory segment or POSIX object: it makes, attaches,
+// shows, changes, locks, reads, writes and removes it, and passes streams through it.
+// See gshm(1) or gshm --help.
 package main
 
 import (
@@ -12,18 +13,19 @@ import (
 
 func main() { os.Exit(command.Run(app(), os.Args)) }
 
-const description = `A REF names a segment:
+const description = `A REF names a segment, or a POSIX shared-memory object:
    65538  id:65538         its identifier
    0x000004d2  key:1234    its key, in any base of C behind key:
    ftok:PATH[:PROJ]        the key that ftok(3) makes of PATH and PROJ, a number
                            from 1 to 255 or one character, 1 if left out
+   /name                   a POSIX object
 Sizes take K M G KiB MiB GiB (powers of 1024) and KB MB GB (powers of 1000).
 Exit status: 0 done, 1 something failed, 2 the command line was wrong.`
 
 func app() *cli.App {
 	return &cli.App{
 		Name:        "gshm",
-		Usage:       "work with a System V shared memory segment",
+		Usage:       "work with a System V shared memory segment or a POSIX object",
 		Description: description,
 		Commands: []*cli.Command{
 			createCommand(),
@@ -36,6 +38,8 @@ func app() *cli.App {
 			rmCommand(),
 			writeCommand(),
 			readCommand(),
+			sendCommand(),
+			recvCommand(),
 			demoCommand(),
 			benchCommand(),
 			command.CompletionCommand(),

@@ -12,7 +12,7 @@ import (
 func setCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "set",
-		Usage:     "change the owner or the permission bits of a segment",
+		Usage:     "change the owner or the permission bits of a segment or a POSIX object",
 		ArgsUsage: "REF",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Usage: "permission bits, `OCTAL`"},
@@ -35,22 +35,18 @@ func set(c *cli.Context) error {
 			return err
 		}
 	}
-	segment, err := oneSegment(c)
+	o, err := oneObject(c)
 	if err != nil {
 		return err
 	}
-	info, err := statSegment(segment)
-	if err != nil {
-		return err
-	}
-	owner := info.Ownership()
-	if change != nil {
-		change(&owner)
-	}
-	if c.IsSet("mode") {
-		owner.Mode = mode
-	}
-	return segment.Set(owner)
+	return o.set(func(owner *sysv.Ownership) {
+		if change != nil {
+			change(owner)
+		}
+		if c.IsSet("mode") {
+			owner.Mode = mode
+		}
+	})
 }
 
 func lockCommand() *cli.Command {
@@ -58,7 +54,7 @@ func lockCommand() *cli.Command {
 		Name:      "lock",
 		Usage:     "keep the pages of a segment out of swap space",
 		ArgsUsage: "REF...",
-		Action:    func(c *cli.Context) error { return eachSegment(c, sysv.Segment.Lock) },
+		Action:    func(c *cli.Context) error { return eachObject(c, object.lock) },
 	}
 }
 
@@ -67,16 +63,16 @@ func unlockCommand() *cli.Command {
 		Name:      "unlock",
 		Usage:     "let the pages of a segment be swapped out again",
 		ArgsUsage: "REF...",
-		Action:    func(c *cli.Context) error { return eachSegment(c, sysv.Segment.Unlock) },
+		Action:    func(c *cli.Context) error { return eachObject(c, object.unlock) },
 	}
 }
 
 func rmCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "rm",
-		Usage:       "remove segments",
+		Usage:       "remove segments and POSIX objects",
 		ArgsUsage:   "REF...",
-		Description: "A segment that is still attached loses its key at once, and its memory with the\nlast attachment.",
-		Action:      func(c *cli.Context) error { return eachSegment(c, sysv.Segment.Remove) },
+		Description: "A segment that is still attached loses its key at once, and its memory with the\nlast attachment. A POSIX object loses its name.",
+		Action:      func(c *cli.Context) error { return eachObject(c, object.remove) },
 	}
 }

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/explain"
+	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// ringFlags are the flags that send and recv have in common.
+func ringFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "make the object, unless it is there, and remove it at the end", DisableDefaultText: true},
+		&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Value: "16MiB", Usage: "with --create: `SIZE` of the ring, rounded up to a power of two"},
+		&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "with --create: permission bits, `OCTAL`"},
+		command.HugeFlag(),
+		&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
+		&cli.StringFlag{Name: "wait", Aliases: []string{"w"}, Value: "1m", Usage: "wait for the other side for up to `DURATION`"},
+		&cli.BoolFlag{Name: "messages", Usage: "pass whole lines, of one or several senders", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "progress", Usage: "show progress though standard error is no terminal", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress", DisableDefaultText: true},
+	}
+}
+
+// ringOptions are what these flags say.
+type ringOptions struct {
+	place    place
+	create   bool
+	creation creation
+	ring     shmring.Options
+	populate bool
+	wait     time.Duration
+}
+
+func readRingOptions(c *cli.Context) (o ringOptions, err error) {
+	args, err := command.Operands(c, 1, 1, "REF")
+	if err != nil {
+		return o, err
+	}
+	if o.place, err = parseRef(args[0]); err != nil {
+		return o, err
+	}
+	o.create, o.populate, o.ring.Producers = c.Bool("create"), c.Bool("populate"), shmring.One
+	if c.Bool("messages") {
+		o.ring.Producers = shmring.Many
+	}
+	if o.wait, err = units.ParseDuration(c.String("wait")); err != nil {
+		return o, command.Usagef("--wait: %w", err)
+	}
+	if c.Bool("quiet") && c.Bool("progress") {
+		return o, command.Usagef("--quiet and --progress exclude each other")
+	}
+	if !o.create {
+		for _, name := range []string{"size", "mode", "huge"} {
+			if c.IsSet(name) {
+				return o, command.Usagef("--%s says how the object is made; it needs --create", name)
+			}
+		}
+		return o, nil
+	}
+	if o.ring.Capacity, err = capacityFlag(c); err != nil {
+		return o, err
+	}
+	o.creation = creation{size: int64(shmring.Size(o.ring.Capacity)), exclusive: true, reserve: true}
+	if o.creation.mode, err = command.ModeFlag(c, "mode"); err == nil {
+		o.creation.huge, err = command.HugePages(c)
+	}
+	return o, err
+}
+
+// Bounds of --size: the smallest ring there is, and what leaves room for the rest of
+// the object in an int.
+const (
+	leastCapacity = 4096
+	mostCapacity  = 1 << (bits.UintSize*3/8 + 16) // 256 MiB on 32 bits, 1 TiB on 64
+)
+
+// capacityFlag returns --size as a power of two.
+func capacityFlag(c *cli.Context) (int, error) {
+	size, err := command.SizeFlag(c, "size")
+	switch {
+	case err != nil:
+		return 0, err
+	case size == 0 || uint64(size) > mostCapacity:
+		return 0, command.Usagef("--size: a ring holds from 1 to %d bytes", uint64(mostCapacity))
+	case size <= leastCapacity:
+		return leastCapacity, nil
+	}
+	return 1 << bits.Len64(uint64(size-1)), nil
+}
+
+// untilDone returns a context that is done when the user wants to stop. A broken pipe
+// is an error like others: who is killed by it can not remove what there is.
+func untilDone(parent context.Context) (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	return interruptible(parent)
+}
+
+// A meeting is an object with a ring in it, in the memory of this process.
+type meeting struct {
+	object object
+	mem    mapping
+	ring   *shmring.Ring
+	wait   time.Duration
+	made   bool // by this process, which has not yet removed it
+}
+
+// A notYet is a reason to look again later.
+type notYet struct{ error }
+
+func (e notYet) Unwrap() error { return e.error }
+
+// meet finds or makes the ring, waiting for it if it is for others to make.
+func meet(ctx context.Context, o ringOptions) (m *meeting, err error) {
+	waited := await(ctx, o.wait, func() bool {
+		m, err = o.look()
+		return !errors.As(err, &notYet{})
+	})
+	if errors.Is(waited, errWaited) {
+		return nil, fmt.Errorf("%s (waited %v for it)", explain.Error(err), o.wait)
+	}
+	if waited != nil {
+		return nil, errors.Join(waited, m.leave())
+	}
+	return m, err
+}
+
+// errWaited says that the time to wait is over.
+var errWaited = errors.New("waited in vain")
+
+// await looks whether condition holds, less and less often, for at most wait.
+func await(ctx context.Context, wait time.Duration, condition func() bool) error {
+	over := time.Now().Add(wait)
+	for pause := time.Millisecond; !condition(); pause = min(2*pause, 20*time.Millisecond) {
+		left := time.Until(over)
+		if left <= 0 {
+			return errWaited
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(pause, left)):
+		}
+	}
+	return nil
+}
+
+// look makes the ring, or looks for it once.
+func (o ringOptions) look() (*meeting, error) {
+	if o.create {
+		made, ok, err := o.place.create(o.creation)
+		if ok {
+			return o.lay(made)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	found, err := o.place.find()
+	if err == nil {
+		var m *meeting
+		if m, err = o.open(found); err == nil {
+			return m, nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) && o.place.mayAppear() {
+		err = notYet{err}
+	}
+	return nil, err
+}
+
+// lay makes the ring in an object that is new.
+func (o ringOptions) lay(made object) (*meeting, error) {
+	mem, err := made.attach(attachOptions{populate: o.populate})
+	if err != nil {
+		return nil, errors.Join(command.Explained(err), made.remove())
+	}
+	m := &meeting{object: made, mem: mem, wait: o.wait, made: true}
+	if m.ring, err = shmring.Create(mem.Bytes(), o.ring); err != nil {
+		return nil, errors.Join(err, m.leave())
+	}
+	return m, nil
+}
+
+// open opens the ring in an object that somebody else has made. What is no ring is
+// left as it is.
+func (o ringOptions) open(found object) (*meeting, error) {
+	mem, err := found.attach(attachOptions{})
+	if err != nil {
+		return nil, err
+	}
+	m := &meeting{object: found, mem: mem, wait: o.wait}
+	m.ring, err = shmring.Open(mem.Bytes())
+	switch {
+	case errors.Is(err, shmring.ErrNotRing) && unfinished(mem):
+		err = notYet{fmt.Errorf("%v holds no ring", found)}
+	case errors.Is(err, shmring.ErrNotRing):
+		err = explained{err, fmt.Sprintf("%v holds no ring, but something else; it is left as it is", found)}
+	case err != nil:
+		err = fmt.Errorf("%v is not to be used: %w", found, err)
+	case m.ring.Abandoned():
+		err = m.abandoned(o.create)
+	case m.ring.Producers() != o.ring.Producers:
+		err = fmt.Errorf("the ring in %v is %s", found, kindMismatch(m.ring.Producers()))
+	case o.populate:
+		err = mem.Prefault()
+	}
+	if err != nil {
+		return nil, errors.Join(err, mem.Detach())
+	}
+	return m, nil
+}
+
+func kindMismatch(is shmring.Producers) string {
+	if is == shmring.Many {
+		return "for lines: give --messages"
+	}
+	return "for a stream of bytes: leave out --messages"
+}
+
+// unfinished tells whether somebody may be about to make a ring in mem.
+func unfinished(mem mapping) bool {
+	var magic [8]byte
+	n, err := mem.ReadAt(magic[:], 0)
+	return n == len(magic) && err == nil && magic == [8]byte{} && mem.Len() >= shmring.Size(leastCapacity)
+}
+
+// abandoned deals with a ring all of whose processes have died: who is to make one
+// may make it anew.
+func (m *meeting) abandoned(remove bool) error {
+	if remove {
+		if err := m.mem.discard(); err != nil {
+			return err
+		}
+	}
+	return notYet{fmt.Errorf("the ring in %v was left by processes that have died; gshm rm %s removes it", m.object, m.object.ref())}
+}
+
+// awaitPeer waits until the other side, which is called who, is there.
+func (m *meeting) awaitPeer(ctx context.Context, who string, there func(shmring.Members) bool) error {
+	err := await(ctx, m.wait, func() bool { return there(m.ring.Members()) })
+	if errors.Is(err, errWaited) {
+		return fmt.Errorf("no %s has come to %v (waited %v)", who, m.object, m.wait)
+	}
+	return err
+}
+
+// settle removes an object that this process made as soon as nobody else is to find
+// it: then not even a kill leaves it behind. Who has it attached keeps it.
+func (m *meeting) settle() error {
+	if !m.made {
+		return nil
+	}
+	m.made = false
+	return m.mem.discard()
+}
+
+// leave ends a meeting, which may be none.
+func (m *meeting) leave() error {
+	if m == nil {
+		return nil
+	}
+	return errors.Join(m.settle(), m.mem.Detach())
+}
+
+// errInterrupted is what an end that the user wanted comes to. It is a failure: what
+// was under way is not complete.
+var errInterrupted = errors.New("interrupted")
+
+// explainRing says what an error of the ring means. The other side is called who.
+func explainRing(err error, who string) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errInterrupted
+	case errors.Is(err, shmring.ErrBusy):
+		return explained{err, fmt.Sprintf("the ring is in use: it has a %s already", map[string]string{"sender": "receiver", "receiver": "sender"}[who])}
+	case errors.Is(err, shmring.ErrPeerDied), errors.Is(err, shmring.ErrClosed):
+		return explained{err, "the " + who + " has ended too early: not all has arrived"}
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/internal/ctxio"
+	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/shmring"
+)
+
+func recvCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "recv",
+		Usage:     "write to standard output what gshm send passes through shared memory",
+		ArgsUsage: "REF",
+		Description: "Either side may make the object (--create); the other one waits for it. With\n" +
+			"--messages it ends when all senders have, of whom there must have been N.",
+		Flags: append(ringFlags(),
+			&cli.StringFlag{Name: "senders", Aliases: []string{"n"}, Value: "1", Usage: "with --messages: wait for at least `N` senders, one after the other or at once"}),
+		Action: recv,
+	}
+}
+
+func recv(c *cli.Context) error {
+	o, err := readRingOptions(c)
+	if err != nil {
+		return err
+	}
+	if c.IsSet("senders") && !c.Bool("messages") {
+		return command.Usagef("--senders needs --messages: a stream has one sender")
+	}
+	senders, err := units.ParseUint("number of senders", c.String("senders"), math.MaxInt32)
+	if err == nil && senders == 0 {
+		err = errors.New("there is at least one sender")
+	}
+	if err != nil {
+		return command.Usagef("--senders: %w", err)
+	}
+	return exchange(c, o, "sender", func(ctx context.Context, m *meeting, shown *progress) error {
+		return receiveAll(ctx, m, shown, uint32(senders))
+	})
+}
+
+// receiveAll leaves the ring in order only when all was written. Otherwise it just
+// ends: so the senders learn that something is missing.
+func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32) error {
+	consumer, err := m.ring.Consumer()
+	if err != nil {
+		return err
+	}
+	out := shown.writer(ctxio.NewWriter(ctx, os.Stdout))
+	for joined := uint32(0); joined < senders; joined = m.ring.Members().Joined {
+		err := m.awaitPeer(ctx, "sender", func(m shmring.Members) bool { return m.Joined > joined })
+		if err != nil {
+			return err
+		}
+		if m.ring.Producers() == shmring.Many {
+			err = receiveLines(ctx, consumer, out)
+		} else if err = m.settle(); err == nil {
+			_, err = consumer.Reader(ctx).WriteTo(out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return consumer.Close()
+}
+
+// receiveLines writes lines until all senders have ended. One that ended within its
+// last line does not mix it with another's.
+func receiveLines(ctx context.Context, consumer *shmring.Consumer, out io.Writer) error {
+	var lines [256][]byte
+	w := bufio.NewWriterSize(out, 64<<10)
+	open := false // the last line has no newline
+	for {
+		n, err := consumer.ReceiveBatch(ctx, lines[:])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		for _, line := range lines[:n] {
+			if open {
+				w.WriteByte('\n') // w keeps the error
+			}
+			w.Write(line)
+			open = len(line) > 0 && line[len(line)-1] != '\n'
+		}
+		// These lines count as received with the next call.
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/ctxio"
+	"github.com/sysvipc/gipc/internal/memory"
+	"github.com/sysvipc/gipc/shmring"
+)
+
+func sendCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "send",
+		Usage:     "pass standard input through shared memory to gshm recv",
+		ArgsUsage: "REF",
+		Description: "Either side may make the object (--create); the other one waits for it. gshm send\n" +
+			"ends when the receiver has written everything.",
+		Flags:  ringFlags(),
+		Action: send,
+	}
+}
+
+func send(c *cli.Context) error {
+	o, err := readRingOptions(c)
+	if err != nil {
+		return err
+	}
+	return exchange(c, o, "receiver", sendAll)
+}
+
+// exchange meets the other side and does this side's work.
+func exchange(c *cli.Context, o ringOptions, who string, work func(context.Context, *meeting, *progress) error) error {
+	ctx, stop := untilDone(c.Context)
+	defer stop()
+	var m *meeting
+	// Whoever may write to a POSIX object can cut off memory that is in use here.
+	err := memory.Guard(func() (err error) {
+		if m, err = meet(ctx, o); err != nil {
+			return err
+		}
+		shown := showProgress(c)
+		defer shown.finish()
+		return work(ctx, m, shown)
+	})
+	if errors.Is(err, memory.ErrFault) {
+		err = errors.New("somebody has made the object shorter while it was in use")
+	}
+	return errors.Join(explainRing(err, who), m.leave())
+}
+
+// sendAll leaves the ring in order only when all has arrived. Otherwise it just ends:
+// so the receiver learns that something is missing.
+func sendAll(ctx context.Context, m *meeting, shown *progress) error {
+	producer, err := m.ring.Producer()
+	if err != nil {
+		return err
+	}
+	if err := m.awaitPeer(ctx, "receiver", func(m shmring.Members) bool { return m.Consumer }); err != nil {
+		return err
+	}
+	in := shown.reader(ctxio.NewReader(ctx, os.Stdin, producer.CheckConsumer))
+	if m.ring.Producers() == shmring.Many {
+		err = sendLines(ctx, producer, m.ring.MaxMessage(), in)
+	} else if err = m.settle(); err == nil {
+		_, err = producer.Writer(ctx).ReadFrom(in)
+	}
+	if err == nil {
+		err = producer.Flush(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return producer.Close()
+}
+
+// sendLines sends each line as a message, with its newline; the last one may have none.
+func sendLines(ctx context.Context, producer *shmring.Producer, longest int, in io.Reader) error {
+	const usual = 64 << 10
+	buf := make([]byte, 0, min(usual, longest+1))
+	var lines [][]byte
+	for {
+		n, readErr := in.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		rest := buf
+		lines = lines[:0]
+		for end := bytes.IndexByte(rest, '\n') + 1; end > 0; end = bytes.IndexByte(rest, '\n') + 1 {
+			lines, rest = append(lines, rest[:end]), rest[end:]
+		}
+		if errors.Is(readErr, io.EOF) && len(rest) > 0 {
+			lines, rest = append(lines, rest), nil
+		}
+		if _, err := producer.SendBatch(ctx, lines); err != nil {
+			return tooLong(err, longest)
+		}
+		switch {
+		case errors.Is(readErr, io.EOF):
+			return nil
+		case readErr != nil:
+			return readErr
+		case len(rest) > longest:
+			return tooLong(shmring.ErrTooLarge, longest)
+		}
+		if len(rest) == cap(buf) { // one line fills it
+			buf = make([]byte, 0, min(2*cap(buf), longest+1))
+		}
+		buf = append(buf[:0], rest...)
+	}
+}
+
+func tooLong(err error, longest int) error {
+	if errors.Is(err, shmring.ErrTooLarge) {
+		return explained{err, fmt.Sprintf("a line is longer than the %d bytes that this ring can take; --size makes a larger one", longest)}
+	}
+	return err
+}
