@@ -51,7 +51,7 @@ func want(t *testing.T, what string, got, want any) {
 	}
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ func digest(i sysv.SegmentInfo) string {
 
 // install builds commands of this module and returns the directory that holds
 // them, open to every user. If the tests look for races, so do the commands.
-func install(t *testing.T, commands ...string) string {
+func install(t testing.TB, commands ...string) string {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, "it would run the commands of this machine")
 	dir := t.TempDir()

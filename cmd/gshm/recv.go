@@ -57,13 +57,14 @@ func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32
 		return err
 	}
 	out := shown.writer(ctxio.NewWriter(ctx, os.Stdout))
+	lines := lineReceiver{consumer: consumer, out: bufio.NewWriterSize(out, 64<<10)}
 	for joined := uint32(0); joined < senders; joined = m.ring.Members().Joined {
 		err := m.awaitPeer(ctx, "sender", func(m shmring.Members) bool { return m.Joined > joined })
 		if err != nil {
 			return err
 		}
 		if m.ring.Producers() == shmring.Many {
-			err = receiveLines(ctx, consumer, out)
+			err = lines.receive(ctx)
 		} else if err = m.settle(); err == nil {
 			_, err = consumer.Reader(ctx).WriteTo(out)
 		}
@@ -74,14 +75,19 @@ func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32
 	return consumer.Close()
 }
 
-// receiveLines writes lines until all senders have ended. One that ended within its
-// last line does not mix it with another's.
-func receiveLines(ctx context.Context, consumer *shmring.Consumer, out io.Writer) error {
+// A lineReceiver writes lines.
+type lineReceiver struct {
+	consumer *shmring.Consumer
+	out      *bufio.Writer
+	open     bool // the last line has no newline
+}
+
+// receive writes lines until all senders have ended. One that ended within its last
+// line does not mix it with another's.
+func (r *lineReceiver) receive(ctx context.Context) error {
 	var lines [256][]byte
-	w := bufio.NewWriterSize(out, 64<<10)
-	open := false // the last line has no newline
 	for {
-		n, err := consumer.ReceiveBatch(ctx, lines[:])
+		n, err := r.consumer.ReceiveBatch(ctx, lines[:])
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -89,15 +95,20 @@ func receiveLines(ctx context.Context, consumer *shmring.Consumer, out io.Writer
 			return err
 		}
 		for _, line := range lines[:n] {
-			if open {
-				w.WriteByte('\n') // w keeps the error
-			}
-			w.Write(line)
-			open = len(line) > 0 && line[len(line)-1] != '\n'
+			r.write(line)
 		}
 		// These lines count as received with the next call.
-		if err := w.Flush(); err != nil {
+		if err := r.out.Flush(); err != nil {
 			return err
 		}
 	}
+}
+
+// write writes a line; Flush tells of its error.
+func (r *lineReceiver) write(line []byte) {
+	if r.open {
+		r.out.WriteByte('\n')
+	}
+	r.out.Write(line)
+	r.open = len(line) > 0 && line[len(line)-1] != '\n'
 }
