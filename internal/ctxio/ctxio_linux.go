@@ -62,7 +62,8 @@ func (w *Writer) Write(p []byte) (done int, err error) {
 			if ready, e := poll(fd, unix.POLLOUT, tick); !ready || e != 0 {
 				return e
 			}
-			n, err := unix.Write(fd, p[done:min(len(p), done+most)])
+			rest := p[done:]
+			n, err := unix.Write(fd, rest[:min(len(rest), most)])
 			if again(err) {
 				return 0
 			}
