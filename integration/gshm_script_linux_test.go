@@ -36,6 +36,7 @@ func runScripts(t *testing.T, command string) {
 			command:       func(ts *testscript.TestScript, neg bool, args []string) { succeed(ts, neg, command, args) },
 			"fails":       func(ts *testscript.TestScript, neg bool, args []string) { fail(ts, neg, 1, command, args) },
 			"misused":     func(ts *testscript.TestScript, neg bool, args []string) { fail(ts, neg, 2, command, args) },
+			"refuses":     refuse,
 			"status":      exitStatus,
 			"keep":        keep,
 			"await":       await,
