@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs every test that kills processes at random moments, those that remove what is
-# changing, and the random calls of the model, for a long time, one after the other:
+# changing, the random calls of the model and the storms, for a long time, one after
+# the other:
 #
 #	integration/soak.sh [DURATION]
 #
@@ -41,6 +42,9 @@ integration/model TestModel segments
 integration/model TestModel sets
 integration/model TestModel queues
 integration/model TestModel together
+integration/storm TestEveryWait
+integration/storm TestManyObjects
+integration/permissions TestMatrix
 '
 
 duration=${1:-20m}

@@ -12,20 +12,31 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestManyObjects makes as many objects of each kind as a system has by default, lists
-// and removes them, with the package and with the command.
+// TestManyObjects makes many objects of each kind, lists and removes them, with the
+// package and with the command: in a soak as many as a system may have by default.
 func TestManyObjects(t *testing.T) {
-	many := 32000
-	if testing.Short() {
-		many = 2000
+	many := 4000
+	if ipctest.Soaking() {
+		many = 32000
 	}
 	gipcs := filepath.Join(t.TempDir(), "gipcs")
 	if out, err := exec.Command("go", "build", "-o", gipcs, "../../cmd/gipcs").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	for range ipctest.Rounds(t, 1, 0) {
+		began := time.Now()
+		check(t, inNamespace(many, byPackage, func(many int) error { return byCommand(gipcs, many) }))
+		t.Logf("%d of each kind twice in %v", many, time.Since(began))
+	}
+}
+
+// inNamespace makes objects in a namespace of its own for each of the ways to remove
+// them, and sees to it that none is left.
+func inNamespace(many int, ways ...func(int) error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: thread and namespace end with the goroutine
@@ -33,12 +44,12 @@ func TestManyObjects(t *testing.T) {
 		if err == nil {
 			err = os.WriteFile("/proc/sys/kernel/shmmni", []byte("32768"), 0)
 		}
-		for _, by := range []func(int) error{byPackage, func(many int) error { return byCommand(gipcs, many) }} {
+		for _, remove := range ways {
 			if err == nil {
 				err = makeObjects(many)
 			}
 			if err == nil {
-				err = by(many)
+				err = remove(many)
 			}
 			if err == nil {
 				err = wantObjects(0)
@@ -46,11 +57,7 @@ func TestManyObjects(t *testing.T) {
 		}
 		done <- err
 	}()
-	began := time.Now()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d of each kind twice in %v", many, time.Since(began))
+	return <-done
 }
 
 // makeObjects makes so many objects of each kind.
