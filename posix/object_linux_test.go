@@ -665,3 +665,37 @@ func TestPassToChild(t *testing.T) {
 		t.Errorf("C wrote %q", got)
 	}
 }
+
+// Many files are listed and unlinked: in a soak as many as a machine may have System
+// V objects.
+func TestManyFiles(t *testing.T) {
+	objects, semaphores := 4000, 1000 // of which each takes a page
+	if ipctest.Soaking() {
+		objects, semaphores = 32000, 32000
+	}
+	for i := range objects {
+		o, err := posix.CreateObject(fmt.Sprint("/many", i), 0, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+		must(t, err)
+		must(t, o.Close())
+	}
+	for i := range semaphores {
+		s, err := posix.CreateSemaphore(fmt.Sprint("/many", i), i, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+		must(t, err)
+		must(t, s.Close())
+	}
+	values := 0
+	for info, err := range posix.Semaphores() {
+		must(t, err)
+		values += info.Value
+		semaphores--
+		must(t, posix.UnlinkSemaphore(info.Name))
+	}
+	for info, err := range posix.Objects() {
+		must(t, err)
+		objects--
+		must(t, posix.UnlinkObject(info.Name))
+	}
+	if objects != 0 || semaphores != 0 || values == 0 {
+		t.Errorf("%d objects and %d semaphores were not listed; the sum of values is %d", objects, semaphores, values)
+	}
+}
