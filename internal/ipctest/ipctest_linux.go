@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -36,11 +37,18 @@ const (
 func Main(m *testing.M) { os.Exit(runAll(m)) }
 
 func runAll(m *testing.M) int {
+	if fuzzWorker() {
+		return m.Run()
+	}
 	if os.Getenv(inside) != "" {
 		return checked(m.Run())
 	}
 	return runInside(ownIPC, unix.CLONE_NEWIPC)
 }
+
+// fuzzWorker tells whether this process is one of those that try inputs for another
+// one, in whose namespaces it is and which looks after them.
+func fuzzWorker() bool { return slices.Contains(os.Args, "-test.fuzzworker") }
 
 // runInside runs this program again in new namespaces and returns its status.
 func runInside(where string, namespaces uintptr) int {
