@@ -21,8 +21,14 @@ func lsCommand() *cli.Command {
 		Usage:       "list objects",
 		Description: "All kinds of objects, unless some are chosen. POSIX objects are those in the caller's\n/dev/shm and /dev/mqueue; of other namespaces (-N, -A) only System V objects are listed.\n" + selectHelp + "\n\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
 		Flags: slices.Concat(kindFlags(), selectFlags(), []cli.Flag{
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show the columns `LIST`; with a + in front, in addition to those shown anyway"},
-			&cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
+			&command.ChoiceFlag{
+				StringFlag: &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show the columns `LIST`; with a + in front, in addition to those shown anyway"},
+				Words:      columnNames, List: true,
+			},
+			&command.ChoiceFlag{
+				StringFlag: &cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
+				Words:      columnNames, List: true,
+			},
 			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
 			namespaceFlag(), &cli.BoolFlag{
@@ -32,6 +38,13 @@ func lsCommand() *cli.Command {
 		}, command.FormatFlags("plain")),
 		Action: inNamespace(ls),
 	}
+}
+
+func columnNames() (names []string) {
+	for _, c := range listing.All() {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 func columnHelp() string {

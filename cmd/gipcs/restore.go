@@ -15,8 +15,8 @@ func restoreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "restore",
 		Usage:     "make objects again that gipcs rm --backup has saved",
-		ArgsUsage: "DIR [KIND:ID...]",
-		Description: "Everything in the backup is verified before anything is made. Objects get their key,\n" +
+		ArgsUsage: "DIR [KIND:ID|KIND:/NAME...]",
+		Description: "Everything in the backup is verified before anything is made. Objects get their key or name,\n" +
 			"owner, mode and contents, and where the kernel allows it their identifier; who made them\n" +
 			"and when they were used can't be set. What was saved but is still there, or was\n" +
 			"restored before, is left as it is, so that a restore that was killed can be run again.",
@@ -79,7 +79,11 @@ func chosen(entries []*backup.Entry, names []string) ([]*backup.Entry, error) {
 
 func restoreEntry(c *cli.Context, store *backup.Store, e *backup.Entry) error {
 	if c.Bool("dry-run") {
-		_, err := fmt.Fprintf(c.App.Writer, "would restore %v key %#08x\n", e, e.Key)
+		said := "would restore " + e.String()
+		if !e.Ref().Kind.POSIX() {
+			said += fmt.Sprintf(" key %#08x", e.Key)
+		}
+		_, err := fmt.Fprintln(c.App.Writer, command.OneLine(said))
 		return err
 	}
 	id, made, err := store.Restore(e)
@@ -93,6 +97,6 @@ func restoreEntry(c *cli.Context, store *backup.Store, e *backup.Entry) error {
 	if id != e.ID {
 		said += fmt.Sprintf(" as %s:%d", e.Kind, id)
 	}
-	_, err = fmt.Fprintln(c.App.Writer, said)
+	_, err = fmt.Fprintln(c.App.Writer, command.OneLine(said))
 	return err
 }

@@ -39,7 +39,7 @@ func rmCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, and remove nothing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is removed", DisableDefaultText: true},
 			&cli.StringFlag{Name: "log", Usage: "append a line of JSON for each removal to `FILE`"},
-			&cli.StringFlag{Name: "backup", Usage: "save each object in `DIR` before it is removed, for gipcs restore"},
+			&cli.StringFlag{Name: "backup", Usage: "save each object in `DIR` before it is removed, for gipcs restore; a POSIX queue must be empty"},
 			&cli.StringSliceFlag{Name: "shmem-id", Aliases: []string{"m"}, Usage: "remove the segment `ID`"},
 			&cli.StringSliceFlag{Name: "shmem-key", Aliases: []string{"M"}, Usage: "remove the segment with `KEY`"},
 			&cli.StringSliceFlag{Name: "semaphore-id", Aliases: []string{"s"}, Usage: "remove the semaphore set `ID`"},

@@ -16,18 +16,21 @@ type attempt struct {
 	Where string    `json:"where"`
 	Began time.Time `json:"began"`
 	ID    int       `json:"id"`
+	// Of a POSIX object its file, as soon as there is one, 0 before.
+	Dev uint64 `json:"dev,omitempty"`
+	Ino uint64 `json:"ino,omitempty"`
 }
 
 // clockSlack is how much the kernel's clock of whole seconds may be behind.
 const clockSlack = 2 * time.Second
 
 // note writes the note. It need not be on disk: no object outlives the system.
-func (s *Store) note(e *Entry, id int) error {
-	place, err := where()
-	if err != nil {
+func (s *Store) note(e *Entry, a attempt) (err error) {
+	if a.Where, err = where(); err != nil {
 		return err
 	}
-	content, err := json.Marshal(attempt{place, time.Now(), id})
+	a.Began = time.Now()
+	content, err := json.Marshal(a)
 	if err != nil {
 		return err
 	}

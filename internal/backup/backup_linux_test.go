@@ -394,11 +394,11 @@ func TestHalfMade(t *testing.T) {
 	s, entries := saved(t)
 	for _, noted := range []bool{false, true} {
 		for _, e := range entries {
-			check(t, s.note(e, -1))
+			check(t, s.note(e, attempt{ID: -1}))
 			id, err := create(e)
 			check(t, err)
 			if noted {
-				check(t, s.note(e, id))
+				check(t, s.note(e, attempt{ID: id}))
 			}
 			if _, made, err := s.Restore(e); !made || err != nil {
 				t.Errorf("%v: made %v, %v", e, made, err)
@@ -443,6 +443,9 @@ func FuzzDecode(f *testing.F) {
 		{Version: 1, Kind: "shm", Segment: &Segment{Size: 1}},
 		{Version: 1, Kind: "sem", Set: &Set{Values: []uint16{1}}},
 		{Version: 1, Kind: "msg", Queue: &Queue{Messages: []Message{{1, nil}}}},
+		{Version: 1, Kind: "pshm", Name: []byte("/x"), File: &File{}, Segment: &Segment{}},
+		{Version: 1, Kind: "psem", Name: []byte("/x"), File: &File{}, Semaphore: &Semaphore{Value: 1}},
+		{Version: 1, Kind: "pmsg", Name: []byte("/x"), File: &File{}, MQueue: &MQueue{1, 1}},
 	} {
 		content, err := json.Marshal(e)
 		check(f, err)

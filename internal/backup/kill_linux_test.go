@@ -23,7 +23,7 @@ func TestKilled(t *testing.T) {
 	for round := range ipctest.Rounds(t, 200, 2) {
 		rounds++
 		dir := filepath.Join(t.TempDir(), "backup")
-		kill(t, "save", dir, &saving)
+		kill(t, "save", dir, 0, &saving)
 		s, err := Create(dir)
 		check(t, err)
 		entries, fragments, err := s.Entries()
@@ -43,7 +43,7 @@ func TestKilled(t *testing.T) {
 			fragmentary++
 		}
 
-		kill(t, "restore", dir, &restoring)
+		kill(t, "restore", dir, len(want), &restoring)
 		now := dump(t)
 		if n := len(now); n > len(there) && n < len(want) {
 			halfRestored++
@@ -64,14 +64,14 @@ func TestKilled(t *testing.T) {
 	}
 	t.Logf("%d rounds: killed half-way while saving %d, with a fragment %d; while restoring %d, with an object half made %d",
 		rounds, halfSaved, fragmentary, halfRestored, halfMade)
-	if halfSaved == 0 || halfRestored == 0 {
+	if !testing.Short() && (halfSaved == 0 || halfRestored == 0) { // in few rounds chance may have it so
 		t.Error("no kill hit anything")
 	}
 }
 
-// kill lets a process play a role and kills it within a time that it adapts to how
-// long the role takes.
-func kill(t *testing.T, role, dir string, within *time.Duration) {
+// kill lets a process play a role, which leaves so many objects, and kills it within a
+// time that it adapts to how long the role takes.
+func kill(t *testing.T, role, dir string, leaves int, within *time.Duration) {
 	t.Helper()
 	p := ipctest.Start(t, role, nil, dir)
 	if line := p.Line(); line != "ready" {
@@ -81,7 +81,7 @@ func kill(t *testing.T, role, dir string, within *time.Duration) {
 	p.Tell("go")
 	time.Sleep(rand.N(*within))
 	p.Kill()
-	finished := len(dump(t)) == map[string]int{"save": 0, "restore": 10}[role]
+	finished := len(dump(t)) == leaves
 	switch {
 	case finished:
 		*within = max(*within*7/8, time.Millisecond)

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -60,7 +62,51 @@ func dump(t testing.TB) map[string]string {
 			all[fmt.Sprintf("%v:%d", kind, o.id)] = fmt.Sprintf("%v %d:%d %v %d %s", o.Key, o.UID, o.GID, o.Mode, o.size, contents(t, o))
 		}
 	}
+	files, err := named()
+	check(t, err)
+	for o, info := range files {
+		all[o.String()] = info
+	}
 	return all
+}
+
+// named describes all POSIX objects.
+func named() (map[ref.Object]string, error) {
+	all := make(map[ref.Object]string)
+	for i, err := range posix.Objects() {
+		if err != nil {
+			return nil, err
+		}
+		content, err := os.ReadFile("/dev/shm" + i.Name)
+		if err != nil {
+			return nil, err
+		}
+		all[ref.Object{Kind: ref.PShm, Name: i.Name}] = fmt.Sprintf("%d:%d %v %d %s", i.UID, i.GID, i.Mode, i.Size, checksum(content))
+	}
+	for i, err := range posix.Semaphores() {
+		if err != nil {
+			return nil, err
+		}
+		all[ref.Object{Kind: ref.PSem, Name: i.Name}] = fmt.Sprintf("%d:%d %v %v %d %d", i.UID, i.GID, i.Mode, i.Known, i.Value, i.Bits)
+	}
+	for i, err := range posix.Queues() {
+		if err != nil {
+			return nil, err
+		}
+		all[ref.Object{Kind: ref.PMsg, Name: i.Name}] = fmt.Sprintf("%d:%d %v %v", i.UID, i.GID, i.Mode, i.Attributes)
+	}
+	return all, nil
+}
+
+func unlink(o ref.Object) error {
+	switch o.Kind {
+	case ref.PShm:
+		return posix.UnlinkObject(o.Name)
+	case ref.PSem:
+		return posix.UnlinkSemaphore(o.Name)
+	default:
+		return posix.UnlinkQueue(o.Name)
+	}
 }
 
 func contents(t testing.TB, o *object) string {
@@ -104,6 +150,36 @@ func removeAll(t testing.TB) {
 			check(t, remove(kind, o.id))
 		}
 	}
+	files, err := named()
+	check(t, err)
+	for o := range files {
+		check(t, unlink(o))
+	}
+}
+
+func makeObject(t testing.TB, name string, size int64, owner sysv.Ownership, write map[int64]string) {
+	t.Helper()
+	o, err := posix.CreateObject(name, size, posix.ObjectOptions{Exclusive: true})
+	check(t, err)
+	for at, text := range write {
+		_, err := o.File().WriteAt([]byte(text), at)
+		check(t, err)
+	}
+	check(t, errors.Join(o.Chown(int(owner.UID), int(owner.GID)), o.Chmod(owner.Mode), o.Close()))
+}
+
+func makeSemaphore(t testing.TB, name string, value int, owner sysv.Ownership) {
+	t.Helper()
+	s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: owner.Mode, Exclusive: true})
+	check(t, err)
+	check(t, errors.Join(s.Close(), os.Chown("/dev/shm/sem."+name[1:], int(owner.UID), int(owner.GID))))
+}
+
+func makePOSIXQueue(t testing.TB, name string, owner sysv.Ownership) {
+	t.Helper()
+	q, err := posix.CreateQueue(name, posix.QueueOptions{Exclusive: true, MaxMsgs: 3, MsgSize: 100})
+	check(t, err)
+	check(t, errors.Join(q.Chown(int(owner.UID), int(owner.GID)), q.Chmod(owner.Mode), q.Close()))
 }
 
 func makeSegment(t testing.TB, key sysv.Key, size int64, locked bool, o sysv.Ownership, write map[int64]string) {
@@ -168,6 +244,14 @@ func makeAll(t testing.TB) {
 	makeQueue(t, -559038737, 4000, other, Message{3, []byte("three")}, Message{1, nil},
 		Message{1<<31 - 1, bytes.Repeat([]byte{0, 0xff}, limits.MaxSize/2)}, Message{3, []byte("\n")})
 	makeQueue(t, 9, 1, mine, slices.Repeat([]Message{{2, nil}}, 10)...)
+
+	makeObject(t, "/memory", 1<<20+4097, other, map[int64]string{0: "a", 5000: "middle", 1<<20 + 4096: "z"})
+	makeObject(t, "/a b\x1b%\xff", 1, mine, map[int64]string{0: "x"})
+	makeObject(t, "/"+strings.Repeat("%", 255), 0, mine, nil)
+	makeSemaphore(t, "/memory", 7, mine)
+	makeSemaphore(t, "/taken", 0, other)
+	makePOSIXQueue(t, "/memory", other)
+	makePOSIXQueue(t, "/unready", sysv.Ownership{UID: mine.UID, GID: mine.GID, Mode: 0o100})
 }
 
 func several() bool {
@@ -178,6 +262,20 @@ func several() bool {
 
 // saveAll saves all objects and, if asked to, removes each then.
 func saveAll(s *Store, andRemove bool) error {
+	files, err := named()
+	if err != nil {
+		return err
+	}
+	for o := range files {
+		if err := s.Save(o); err != nil {
+			return err
+		}
+		if andRemove {
+			if err := unlink(o); err != nil {
+				return err
+			}
+		}
+	}
 	for _, kind := range kinds {
 		for o, err := range objects(kind) {
 			if err != nil {

@@ -59,8 +59,9 @@ func (s *Store) readData(e *Entry, read func(io.Reader) error) error {
 
 // Restore makes an object of Entries again, with its key, owner, mode and contents,
 // and with its identifier if the kernel allows to choose it (it takes
-// CAP_CHECKPOINT_RESTORE and a free place). It returns the identifier. If anything
-// fails nothing is left of what it made. A key that is taken is fs.ErrExist.
+// CAP_CHECKPOINT_RESTORE and a free place). It returns the identifier, 0 of a POSIX
+// object. If anything fails nothing is left of what it made. A key or a name that is
+// taken is fs.ErrExist.
 //
 // If the object is there, because it was saved and then not removed or because it was
 // restored before, nothing is made and made is false. What a Restore that was killed
@@ -73,6 +74,10 @@ func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 	case whole.sum != e.sum:
 		return -1, false, errors.New("was replaced since it was verified")
 	}
+	if whole.kind().POSIX() {
+		made, err := s.restoreFile(whole)
+		return 0, made, err
+	}
 	id, there, err := s.settle(whole)
 	if there || err != nil {
 		return id, false, err
@@ -82,14 +87,14 @@ func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 }
 
 func (s *Store) make(e *Entry) (int, error) {
-	if err := s.note(e, -1); err != nil {
+	if err := s.note(e, attempt{ID: -1}); err != nil {
 		return -1, err
 	}
 	id, err := create(e)
 	if err != nil {
 		return -1, errors.Join(err, s.forget(e.name()+attemptSuffix))
 	}
-	err = s.note(e, id)
+	err = s.note(e, attempt{ID: id})
 	if err == nil {
 		err = s.finish(e, id)
 	}

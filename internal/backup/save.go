@@ -20,16 +20,16 @@ import (
 // a queue changes meanwhile.
 //
 // A segment is attached read-only for it, and each of its pages is made present. The
-// contents of one that others write to are those of no single moment.
+// contents of memory that others write to are those of no single moment.
+//
+// A POSIX queue is saved only if it is empty: the kernel gives its messages to nobody
+// but who takes them.
 func (s *Store) Save(o ref.Object) error {
-	if o.Kind.POSIX() {
-		return fmt.Errorf("%v can not be saved: a backup holds System V objects", o)
-	}
-	name := fileName(o.Kind.String(), o.ID)
+	name := fileName(o)
 	if _, err := s.root.Lstat(name + ".json"); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, o)
 	}
-	e, err := s.save(o.Kind, o.ID)
+	e, err := s.save(o)
 	if err != nil {
 		return fmt.Errorf("%v can not be saved: %w", o, err)
 	}
@@ -40,14 +40,20 @@ func (s *Store) Save(o ref.Object) error {
 	return s.commit(name+".json", content)
 }
 
-func (s *Store) save(kind ref.Kind, id int) (*Entry, error) {
-	switch kind {
+func (s *Store) save(o ref.Object) (*Entry, error) {
+	switch o.Kind {
 	case ref.Shm:
-		return s.saveSegment(sysv.Segment(id))
+		return s.saveSegment(sysv.Segment(o.ID))
 	case ref.Sem:
-		return saveSet(sysv.Set(id))
+		return saveSet(sysv.Set(o.ID))
+	case ref.Msg:
+		return saveQueue(sysv.Queue(o.ID))
+	case ref.PShm:
+		return s.saveObject(o.Name)
+	case ref.PSem:
+		return saveSemaphore(o.Name)
 	default:
-		return saveQueue(sysv.Queue(id))
+		return saveMQueue(o.Name)
 	}
 }
 
@@ -66,16 +72,22 @@ func (s *Store) saveAttached(segment sysv.Segment, mem *sysv.Attachment) (*Entry
 		return nil, err
 	}
 	e := newEntry(ofSegment(&info))
-	hash := sha256.New()
-	err = s.write(e.name()+dataSuffix, func(f *os.File) error {
-		from := io.TeeReader(io.NewSectionReader(mem, 0, info.Size), hash)
-		if err := s.copyData(e.String(), f, from, info.Size); err != nil {
+	e.Segment = &Segment{Size: info.Size, Locked: info.Locked}
+	return e, s.writeData(e, mem)
+}
+
+// writeData saves the contents of memory, and notes their checksum.
+func (s *Store) writeData(e *Entry, mem io.ReaderAt) error {
+	hash, size := sha256.New(), e.Segment.Size
+	err := s.write(e.name()+dataSuffix, func(f *os.File) error {
+		from := io.TeeReader(io.NewSectionReader(mem, 0, size), hash)
+		if err := s.copyData(e.String(), f, from, size); err != nil {
 			return err
 		}
-		return errors.Join(f.Truncate(info.Size), f.Sync())
+		return errors.Join(f.Truncate(size), f.Sync())
 	})
-	e.Segment = &Segment{Size: info.Size, Locked: info.Locked, SHA256: hex.EncodeToString(hash.Sum(nil))}
-	return e, err
+	e.Segment.SHA256 = hex.EncodeToString(hash.Sum(nil))
+	return err
 }
 
 func saveSet(set sysv.Set) (*Entry, error) {

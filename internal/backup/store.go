@@ -212,10 +212,10 @@ func unfinished(file string) (base string, ok bool) {
 		if !ok {
 			continue
 		}
-		for _, kind := range []ref.Kind{ref.Shm, ref.Sem, ref.Msg} {
+		for _, kind := range ref.Kinds() {
 			if id, ok := strings.CutPrefix(base, kind.String()+"-"); ok {
 				_, err := strconv.ParseUint(id, 10, 31)
-				return base, err == nil
+				return base, err == nil || kind.POSIX() && id != ""
 			}
 		}
 	}
