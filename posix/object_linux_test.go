@@ -670,8 +670,11 @@ func TestPassToChild(t *testing.T) {
 // V objects.
 func TestManyFiles(t *testing.T) {
 	objects, semaphores := 4000, 1000 // of which each takes a page
-	if ipctest.Soaking() {
+	switch {
+	case ipctest.Soaking():
 		objects, semaphores = 32000, 32000
+	case testing.Short():
+		objects, semaphores = 500, 100
 	}
 	for i := range objects {
 		o, err := posix.CreateObject(fmt.Sprint("/many", i), 0, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
