@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -733,6 +734,9 @@ func removeAll(t *testing.T) {
 	}
 	for _, i := range collect(t, sysv.Sets()) {
 		check(t, sysv.Set(i.ID).Remove())
+	}
+	for _, i := range collect(t, posix.Objects()) {
+		check(t, posix.UnlinkObject(i.Name))
 	}
 }
 

@@ -226,7 +226,7 @@ func BenchmarkSendRecvBesideCat(b *testing.B) {
 	}
 	const size, pairs = 2 << 30, 7
 	file := filepath.Join(b.TempDir(), "file")
-	check(b, exec.Command("dd", "if=/dev/urandom", "of="+file, "bs=1M", "count="+strconv.Itoa(size>>20), "status=none").Run())
+	check(b, exec.Command("dd", "if=/dev/zero", "of="+file, "bs=1M", "count="+strconv.Itoa(size>>20), "status=none").Run())
 	check(b, exec.Command("cat", file).Run())
 	ours := func() time.Duration {
 		return timePipeline(b, gshm+` send key:7 --create <"$0" & `+gshm+` recv key:7 >/dev/null && wait $!`, file)
