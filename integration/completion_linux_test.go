@@ -35,6 +35,12 @@ func completions() []completion {
 		{"gipcs rm  sem:0 shm:", []string{"shm:0"}, []string{"sem:0"}},
 		{"gipcs rm --dry-run ", []string{"shm:0", "sem:0", "msg:0"}, []string{"--dry-run"}},
 		{"gipcs rm --dry-run sem:", []string{"sem:0"}, nil},
+		{"gipcs ls --format ", []string{"plain", "json", "html"}, []string{"--sort", "file", "shm:0"}},
+		{"gipcs show --format=nd", []string{"--format=ndjson"}, []string{"--format=json"}},
+		{"gipcs ls -o kind,ow", []string{"kind,owner"}, []string{"kind,kind"}},
+		{"gipcs ls --sort -si", []string{"-size"}, []string{"--sort"}},
+		{"gipcs ls --sort=owner,-si", []string{"--sort=owner,-size"}, nil},
+		{"gipcs ls --sort size --for", []string{"--format"}, nil},
 		{"gipcs rm --log ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm -m ", nil, []string{"shm:0"}},
 		{"gipcs show ps", []string{"pshm:/x", "psem:/x"}, []string{"pmsg:/x"}},
@@ -131,40 +137,46 @@ func testCompletion(t *testing.T, shell string, start func(ctx context.Context, 
 	inNamespace(t)
 	oneOfEach(t)
 	path := "PATH=" + install(t, "gipcs", "gshm") + string(os.PathListSeparator) + os.Getenv("PATH")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	before := objects(t.Fatal)
 	for _, test := range completions() {
-		dir := t.TempDir()
-		writeFile(t, filepath.Join(dir, "file"), "")
-		writeFile(t, filepath.Join(dir, "run"), "#!/bin/sh\n: >was_run\n")
-		result := filepath.Join(t.TempDir(), "result")
-		cmd := start(ctx, test.line)
-		cmd.Dir = dir
-		cmd.Env = append(append(cmd.Env, os.Environ()...), path, "HOME="+dir, "TERM=dumb", "HISTFILE=", "GORACE=atexit_sleep_ms=0", "LINE="+test.line, "RESULT="+result)
-		said, err := cmd.CombinedOutput()
-		text, errRead := os.ReadFile(result)
-		if errRead != nil {
-			t.Fatalf("%s: %v, %v: %s", test.line, err, errRead, said)
-		}
-		got := strings.Fields(string(text))
-		for _, want := range test.want {
-			if !slices.Contains(got, want) {
-				t.Errorf("%q becomes %q; it lacks %s", test.line, text, want)
-			}
-		}
-		offered := strings.TrimPrefix(string(text), test.line)
-		for _, unwanted := range test.not {
-			if slices.Contains(strings.Fields(offered), unwanted) {
-				t.Errorf("%q becomes %q, with %s", test.line, text, unwanted)
-			}
-		}
-		if _, err := os.Stat(filepath.Join(dir, "was_run")); err == nil {
-			t.Errorf("%q ran the command in it", test.line)
-		}
+		testLine(t, test, path, start)
 	}
 	if after := objects(t.Fatal); !slices.Equal(before, after) {
 		t.Errorf("completing changed the objects from\n%q to\n%q", before, after)
+	}
+}
+
+// testLine asks a shell for what completes one line.
+func testLine(t *testing.T, test completion, path string, start func(ctx context.Context, line string) *exec.Cmd) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "file"), "")
+	writeFile(t, filepath.Join(dir, "run"), "#!/bin/sh\n: >was_run\n")
+	result := filepath.Join(t.TempDir(), "result")
+	cmd := start(ctx, test.line)
+	cmd.Dir = dir
+	cmd.Env = append(append(cmd.Env, os.Environ()...), path, "HOME="+dir, "TERM=dumb", "HISTFILE=", "GORACE=atexit_sleep_ms=0", "LINE="+test.line, "RESULT="+result)
+	said, err := cmd.CombinedOutput()
+	text, errRead := os.ReadFile(result)
+	if errRead != nil {
+		t.Fatalf("%s: %v, %v: %s", test.line, err, errRead, said)
+	}
+	got := strings.Fields(string(text))
+	for _, want := range test.want {
+		if !slices.Contains(got, want) {
+			t.Errorf("%q becomes %q; it lacks %s", test.line, text, want)
+		}
+	}
+	offered := strings.TrimPrefix(string(text), test.line)
+	for _, unwanted := range test.not {
+		if slices.Contains(strings.Fields(offered), unwanted) {
+			t.Errorf("%q becomes %q, with %s", test.line, text, unwanted)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "was_run")); err == nil {
+		t.Errorf("%q ran the command in it", test.line)
 	}
 }
 

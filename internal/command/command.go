@@ -113,6 +113,10 @@ func prepareCommand(path string, c *cli.Command) {
 	path = strings.TrimPrefix(path+" "+c.Name, " ")
 	c.HideHelpCommand = true
 	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	if c.BashComplete == nil {
+		c.BashComplete = cli.DefaultCompleteWithFlags(c)
+	}
+	c.BashComplete = completeValues(c.BashComplete)
 	action := c.Action
 	c.Action = func(ctx *cli.Context) error {
 		err := action(ctx)

@@ -14,6 +14,10 @@ import (
 // the flag that is begun or an empty word, to ask for what could stand there.
 const completionFlag = "--generate-bash-completion"
 
+// completionWord is the variable in which the shells' functions hand over the word that
+// is begun, whatever it is.
+const completionWord = "GIPC_COMPLETION_WORD"
+
 // Completing tells whether the command line asks for completions.
 func Completing(args []string) bool {
 	return len(args) > 0 && args[len(args)-1] == completionFlag
@@ -70,12 +74,13 @@ func completionScript(shell string) (script string, ok bool) {
 	for found in "${words[@]}"; do
 		[[ $found == -- ]] && return 0
 	done
-	# To readline what stands in front of a colon is another word.
+	# To readline what stands in front of a colon or an equals sign is another word.
 	[[ $COMP_WORDBREAKS == *:* ]] && cut=${word%"${word##*:}"}
+	[[ $COMP_WORDBREAKS == *=* && -z $cut ]] && cut=${word%"${word##*=}"}
 	[[ $word == -* ]] && words+=("$word") || words+=("")
 	while IFS= read -r found; do
 		[[ $found == "$word"* ]] && COMPREPLY+=("${found#"$cut"}")
-	done < <("${words[@]}" --generate-bash-completion 2>/dev/null)
+	done < <(GIPC_COMPLETION_WORD=$word "${words[@]}" --generate-bash-completion 2>/dev/null)
 	return 0
 }
 complete -o default -F _PROGRAM_complete PROGRAM
@@ -86,7 +91,7 @@ complete -o default -F _PROGRAM_complete PROGRAM
 	before=("${(@Q)words[1,CURRENT-1]}")
 	if (( ! $before[(Ie)--] )); then
 		[[ $PREFIX == -* ]] && before+=("$PREFIX") || before+=("")
-		found=(${(f)"$("${before[@]}" --generate-bash-completion 2>/dev/null)"})
+		found=(${(f)"$(GIPC_COMPLETION_WORD=$PREFIX "${before[@]}" --generate-bash-completion 2>/dev/null)"})
 	fi
 	(( $#found )) && compadd -a found || _files
 }
@@ -100,7 +105,7 @@ compdef _PROGRAM_complete PROGRAM
 	if not contains -- -- $before
 		set -l begun ''
 		string match -q -- '-*' "$word"; and set begun $word
-		set found ($before "$begun" --generate-bash-completion 2>/dev/null)
+		set found (env GIPC_COMPLETION_WORD="$word" $before "$begun" --generate-bash-completion 2>/dev/null)
 	end
 	if set -q found[1]
 		printf '%s\n' $found
@@ -114,36 +119,88 @@ complete -c PROGRAM -f -a '(__PROGRAM_complete)'
 	return "", false
 }
 
+// A ChoiceFlag is a flag whose value is one of several words, which completion offers.
+type ChoiceFlag struct {
+	*cli.StringFlag
+	Words func() []string
+	// List says that the value is a list of words with commas between them, and that a
+	// + or - may stand in front of one.
+	List bool
+}
+
+// completing returns the values that begun may become.
+func (f *ChoiceFlag) completing(begun string) []string {
+	words := f.Words()
+	if f.List {
+		before := begun[:strings.LastIndexAny(begun, ",+-")+1]
+		for i := range words {
+			words[i] = before + words[i]
+		}
+	}
+	return words
+}
+
 // CompleteWith returns a completion that offers the words of list where an operand
-// may stand, a command's flags where one is begun, and nothing for a flag's value.
+// may stand, and a command's flags where one is begun.
 func CompleteWith(list func() []string) cli.BashCompleteFunc {
 	return func(c *cli.Context) {
 		// The word to be completed is the last but one, and empty unless it is a flag.
-		n := len(os.Args)
-		if n > 2 && strings.HasPrefix(os.Args[n-2], "-") {
+		if n := len(os.Args); n > 2 && strings.HasPrefix(os.Args[n-2], "-") {
 			cli.DefaultCompleteWithFlags(c.Command)(c)
 			return
 		}
-		if n > 3 && wantsValue(c.Command, os.Args[n-3]) {
-			return
-		}
-		for _, word := range list() {
-			fmt.Fprintln(c.App.Writer, word)
-		}
+		printWords(c, "", list())
 	}
 }
 
-// wantsValue tells whether arg is a flag of the command whose value comes next.
-func wantsValue(command *cli.Command, arg string) bool {
+func printWords(c *cli.Context, before string, words []string) {
+	for _, word := range words {
+		fmt.Fprintln(c.App.Writer, before+word)
+	}
+}
+
+// completeValues makes a completion offer what may stand for the value of a flag, and
+// only that where such a value has to stand.
+func completeValues(other cli.BashCompleteFunc) cli.BashCompleteFunc {
+	return func(c *cli.Context) {
+		n := len(os.Args)
+		if n > 3 {
+			if flag := flagWithValue(c.Command, os.Args[n-3]); flag != nil {
+				printValues(c, flag, "", os.Getenv(completionWord))
+				return
+			}
+		}
+		if n > 2 && strings.HasPrefix(os.Args[n-2], "--") {
+			name, begun, attached := strings.Cut(os.Args[n-2], "=")
+			if flag := flagWithValue(c.Command, name); attached && flag != nil {
+				printValues(c, flag, name+"=", begun)
+				return
+			}
+		}
+		other(c)
+	}
+}
+
+func printValues(c *cli.Context, flag cli.Flag, before, begun string) {
+	if choice, ok := flag.(*ChoiceFlag); ok {
+		printWords(c, before, choice.completing(begun))
+	}
+}
+
+// flagWithValue returns the flag of the command that arg is, if its value comes next
+// or behind an equals sign, and nil if it is none.
+func flagWithValue(command *cli.Command, arg string) cli.Flag {
 	name := strings.TrimLeft(arg, "-")
 	if name == arg {
-		return false
+		return nil
 	}
 	i := slices.IndexFunc(command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 	if i < 0 {
-		return false
+		return nil
 	}
 	flag, ok := command.Flags[i].(cli.DocGenerationFlag)
-	_, optional := flag.(*cli.GenericFlag)
-	return ok && !optional && flag.TakesValue()
+	if _, optional := flag.(*cli.GenericFlag); !ok || optional || !flag.TakesValue() {
+		return nil
+	}
+	return flag
 }

@@ -13,7 +13,10 @@ import (
 // FormatFlags returns the flags that choose an output format.
 func FormatFlags(standard string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: standard, Usage: "`FORMAT` of the output: table plain json ndjson csv markdown html"},
+		&ChoiceFlag{
+			StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: standard, Usage: "`FORMAT` of the output: table plain json ndjson csv markdown html"},
+			Words:      render.FormatNames,
+		},
 		&cli.BoolFlag{Name: "json", Usage: "short for --format json", DisableDefaultText: true},
 	}
 }
