@@ -321,10 +321,19 @@ func TestMatrix(t *testing.T) {
 	if ipctest.Soaking() {
 		step = 1
 	}
+	count := 0
+	for range ipctest.Rounds(t, 1, 0) {
+		count += attemptAll(t, step)
+	}
+	t.Logf("%d attempts", count)
+}
+
+// attemptAll lets each identity make all attempts, on objects of every step-th mode.
+func attemptAll(t *testing.T, step int) (count int) {
+	t.Helper()
 	maker := start(t, identity{uid: creator, gid: creatorGroup})
 	defer maker.end(t)
 	o := makeObjects(t, maker)
-	count := 0
 	for _, i := range identities() {
 		w := start(t, i)
 		for mode := 0; mode < 512; mode += step {
@@ -338,7 +347,7 @@ func TestMatrix(t *testing.T) {
 		o = makeObjects(t, maker)
 	}
 	removeObjects(t, o)
-	t.Attr("rounds", strconv.Itoa(count))
+	return count
 }
 
 // compare holds error numbers against the rules.
