@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
 // TestStreams passes lines and bytes through gshm send and gshm recv.
@@ -212,6 +214,61 @@ func testRandomBytes(t *testing.T, gshm string) {
 	}
 	p.ends(0)
 	receiver.ends(0)
+}
+
+// TestStreamKilled kills one side at a random moment. The other one ends, with status 0
+// only if all has arrived, and the next pair finds nothing in its way.
+func TestStreamKilled(t *testing.T) {
+	gshm := filepath.Join(install(t, "gshm"), "gshm")
+	for name, args := range map[string][]string{
+		"segment, bytes": {"key:7"},
+		"segment, lines": {"key:7", "--messages"},
+		"object, bytes":  {"/killed"},
+		"object, lines":  {"/killed", "--messages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			args = append(args, "--create", "--size=64K")
+			text := linesOf("sender", 20_000)
+			for round := range ipctest.Rounds(t, 6, 1) {
+				killedPair(t, gshm, append(args, "--wait=200ms"), text, round%2 == 0)
+				sender, receiver := start(t, slices.Concat([]string{gshm, "send"}, args)...), start(t, slices.Concat([]string{gshm, "recv"}, args)...)
+				sender.feed(text)
+				if got := receiver.ends(0); got != text {
+					t.Errorf("the next receiver got %d bytes, want those %d that were sent", len(got), len(text))
+				}
+				sender.ends(0)
+			}
+		})
+	}
+}
+
+func killedPair(t *testing.T, gshm string, args []string, text string, killSender bool) {
+	sender, receiver := start(t, slices.Concat([]string{gshm, "send"}, args)...), start(t, slices.Concat([]string{gshm, "recv"}, args)...)
+	sender.feed(text)
+	victim, survivor := receiver, sender
+	if killSender {
+		victim, survivor = sender, receiver
+	}
+	time.AfterFunc(time.Duration(rand.IntN(30))*time.Millisecond, func() {
+		_ = victim.cmd.Process.Kill() // it may be over
+	})
+	got, err := io.ReadAll(receiver.stdout)
+	check(t, err)
+	_ = victim.cmd.Wait() // killed or not
+	_ = survivor.cmd.Wait()
+	if !strings.HasPrefix(text, string(got)) {
+		t.Errorf("received %d bytes that are not the first ones", len(got))
+	}
+	switch status := exitCode(survivor.cmd.ProcessState); {
+	case status == 0 && string(got) != text:
+		t.Errorf("%s ended with status 0, but %d of %d bytes have arrived", survivor.cmd.Args[1], len(got), len(text))
+	case status != 0:
+		if status != 1 {
+			t.Errorf("%s ended with status %d", survivor.cmd.Args[1], status)
+		}
+		survivor.says(`gshm: [^\n]+\n`)
+	}
 }
 
 // BenchmarkSendRecvBesideCat passes 2 GiB of a file in the page cache to /dev/null, by
