@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"slices"
@@ -550,4 +551,32 @@ func TestTryDoAllocatesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestRemovedDuringTheCall removes large sets while they are given values, until the
+// kernel finds one gone between two looks at it, which it tells by EIDRM.
+func TestRemovedDuringTheCall(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "it takes too long to hit the moment")
+	const many = 20000
+	values := make([]uint16, many)
+	seen := map[error]int{}
+	for began := time.Now(); seen[unix.EIDRM] == 0; {
+		if time.Since(began) > 5*time.Second {
+			t.Skipf("the moment was not hit; errors: %v", seen)
+		}
+		set := createSet(t, sysv.Private, many, 0o600)
+		set2 := background(t, func() error { return set.SetValues(values) })
+		for range rand.IntN(20000) { // about as long as the call takes
+			runtime.KeepAlive(set)
+		}
+		check(t, set.Remove())
+		if err := set2(); err != nil {
+			wantError(t, "SetValues", err, fs.ErrNotExist)
+			var failed *sysv.Error
+			if errors.As(err, &failed) {
+				seen[failed.Err]++
+			}
+		}
+	}
+	t.Logf("errors: %v", seen)
 }
