@@ -14,6 +14,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/procfs"
 	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -233,20 +234,9 @@ func (c *collector) readSemaphores() {
 
 // semaphores returns nil if the set may not be read or is gone.
 func semaphores(info *sysv.SetInfo) []Semaphore {
-	set := sysv.Set(info.ID)
-	list := make([]Semaphore, info.NSems)
-	for num := range list {
-		s := &list[num]
-		for _, q := range [...]struct {
-			ask  func(int) (int, error)
-			into *int
-		}{{set.Value, &s.Value}, {set.PID, &s.PID}, {set.NCount, &s.NCount}, {set.ZCount, &s.ZCount}} {
-			v, err := q.ask(num)
-			if err != nil {
-				return nil
-			}
-			*q.into = v
-		}
+	list, err := sysvipc.Semaphores(info.ID, info.NSems)
+	if err != nil {
+		return nil
 	}
 	return list
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/procfs"
 	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -291,11 +292,7 @@ type Opener struct {
 }
 
 // A Semaphore is one of a set.
-type Semaphore struct {
-	Value          int
-	PID            int // last that operated on it; 0 if none did or if it is not visible
-	NCount, ZCount int // threads that wait for it to grow, and to be zero
-}
+type Semaphore = sysvipc.Semaphore
 
 // A Waiter is a thread that sleeps in semop, semtimedop, msgsnd or msgrcv.
 type Waiter struct {

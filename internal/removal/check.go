@@ -186,10 +186,7 @@ func semaphoresChanged(t *Target) (why string) {
 	if err != nil { // the set is another one, is gone, or may not be read any more; the look at it will tell
 		return ""
 	}
-	same := func(a inventory.Semaphore, b sysvipc.Semaphore) bool {
-		return a == inventory.Semaphore{Value: b.Value, PID: b.PID, NCount: b.NCount, ZCount: b.ZCount}
-	}
-	if slices.EqualFunc(then, now, same) {
+	if slices.Equal(then, now) {
 		return ""
 	}
 	for i := range now {

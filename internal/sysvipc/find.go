@@ -60,7 +60,11 @@ func (e notFound) Error() string {
 func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Semaphore is what the kernel tells of one semaphore of a set.
-type Semaphore struct{ Value, NCount, ZCount, PID int }
+type Semaphore struct {
+	Value          int
+	PID            int // last that operated on it; 0 if none did or if it is not visible
+	NCount, ZCount int // threads that wait for it to grow, and to be zero
+}
 
 // Semaphores asks for all n semaphores of a set, one after the other. It needs
 // read permission.

@@ -16,17 +16,7 @@ import (
 func Segments() iter.Seq2[sysv.SegmentInfo, error] {
 	return source[sysv.SegmentInfo]{
 		path:  "/proc/sysvipc/shm",
-		exact: narrow,
-		read: func(r io.Reader) iter.Seq2[sysv.SegmentInfo, error] {
-			return func(yield func(sysv.SegmentInfo, error) bool) {
-				for s, err := range ParseSegments(r) {
-					if !yield(s.SegmentInfo, err) {
-						return
-					}
-				}
-			}
-		},
-		walk: sysv.Segments(),
+		exact: narrow, read: ParseSegments, walk: sysv.Segments(),
 		top: func() (int, abi.Errno) {
 			_, top, e := abi.Shmlimits()
 			return top, e
@@ -79,19 +69,6 @@ func Queues() iter.Seq2[sysv.QueueInfo, error] {
 			return usage.Queues, err
 		},
 	}.all
-}
-
-// ReadSegments returns all segments with what only /proc tells of them.
-func ReadSegments() iter.Seq2[Segment, error] {
-	return func(yield func(Segment, error) bool) {
-		f, err := os.Open("/proc/sysvipc/shm")
-		if err != nil {
-			yield(Segment{}, err)
-			return
-		}
-		defer f.Close()
-		ParseSegments(f)(yield)
-	}
 }
 
 // A source is the two ways to list one kind of objects.

@@ -206,21 +206,6 @@ func TestSemaphores(t *testing.T) {
 	}
 }
 
-func TestReadSegments(t *testing.T) {
-	isolate(t)
-	s, err := sysv.CreateSegment(sysv.Private, 3*4096, sysv.SegmentOptions{Mode: 0o600})
-	must(t, err)
-	a, err := s.Attach(sysv.AttachOptions{})
-	must(t, err)
-	defer func() { must(t, a.Detach()) }()
-	a.Bytes()[0] = 1
-	for _, got := range collect(t, ReadSegments()) {
-		if got.RSS == 0 || got.RSS > 3*4096 || got.NAttch != 1 {
-			t.Errorf("segment %+v, want something in memory", got)
-		}
-	}
-}
-
 func TestBatches(t *testing.T) {
 	broken := errors.New("broken")
 	for _, n := range []int{0, 1, 63, batch - 1, batch, batch + 1, 5*batch + 7} {

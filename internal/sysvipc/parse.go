@@ -13,25 +13,18 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Segment is a row of /proc/sysvipc/shm. Its Seq is 0, since /proc does not tell it.
-type Segment struct {
-	sysv.SegmentInfo
-	// RSS and Swap are the bytes in memory and in swap. They are never more than
-	// Size: for segments of huge pages some kernels (6.18) print an RSS that is a
-	// multiple of what there can be.
-	RSS, Swap uint64
-}
-
 // Modes of /proc beyond the permission bits.
 const (
 	modeDest   = 0o1000
 	modeLocked = 0o2000
 )
 
-// ParseSegments reads /proc/sysvipc/shm. An error ends the sequence.
-func ParseSegments(r io.Reader) iter.Seq2[Segment, error] {
-	return rows(r, "shm", func(row *row) Segment {
-		var s Segment
+// ParseSegments reads /proc/sysvipc/shm, but for what is in memory and in swap, which
+// is read by package procfs. An error ends the sequence. The Seq is 0, since /proc does
+// not tell it.
+func ParseSegments(r io.Reader) iter.Seq2[sysv.SegmentInfo, error] {
+	return rows(r, "shm", func(row *row) sysv.SegmentInfo {
+		var s sysv.SegmentInfo
 		s.Key, s.ID = row.key(), row.id()
 		mode := row.octal()
 		s.Mode = fs.FileMode(mode).Perm()
@@ -41,10 +34,6 @@ func ParseSegments(r io.Reader) iter.Seq2[Segment, error] {
 		s.NAttch = row.unsigned()
 		row.owners(&s.Perm)
 		s.ATime, s.DTime, s.CTime = row.time(), row.time(), row.time()
-		if row.more() { // since Linux 2.6.34
-			s.RSS = min(row.unsigned(), uint64(s.Size))
-			s.Swap = min(row.unsigned(), uint64(s.Size))
-		}
 		return s
 	})
 }
