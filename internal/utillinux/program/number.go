@@ -29,7 +29,10 @@ func ParseID(s string) (int, error) {
 }
 
 func cutInt(s string, base int) (n int64, rest string, err error) {
-	digits := strings.TrimLeft(s, " \t\n\v\f\r")
+	digits := s
+	if s != "" && s[0] <= ' ' { // of 32,000 arguments hardly any
+		digits = strings.TrimLeft(s, " \t\n\v\f\r")
+	}
 	negative := strings.HasPrefix(digits, "-")
 	if negative || strings.HasPrefix(digits, "+") {
 		digits = digits[1:]
