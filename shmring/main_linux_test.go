@@ -126,10 +126,25 @@ func compileC(t testing.TB, name string) string {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("SKIPPED: no gcc to compile the C peer with")
 	}
+	return compileWith(t, name, "gcc")
+}
+
+// compileC32 returns the program of 32 bits, for a processor that has 64. It is
+// static, since there need not be a C library of 32 bits to be found at run time.
+func compileC32(t testing.TB, name string) string {
+	t.Helper()
+	if _, err := exec.LookPath("i686-linux-gnu-gcc"); err != nil {
+		t.Skip("SKIPPED: no gcc to compile the C peer of 32 bits with: install gcc-i686-linux-gnu and libc6-dev-i386-cross")
+	}
+	return compileWith(t, name, "i686-linux-gnu-gcc", "-static")
+}
+
+func compileWith(t testing.TB, name, compiler string, flags ...string) string {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), name)
-	out, err := exec.Command("gcc", "-O2", "-Wall", "-o", program, filepath.Join("testdata", name+".c"), "-lpthread").CombinedOutput()
-	if err != nil {
-		t.Fatalf("gcc: %v\n%s", err, out)
+	flags = append(flags, "-O2", "-Wall", "-o", program, filepath.Join("testdata", name+".c"), "-lpthread")
+	if out, err := exec.Command(compiler, flags...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", compiler, err, out)
 	}
 	return program
 }

@@ -71,46 +71,74 @@ func must(t testing.TB, cmd *exec.Cmd) string {
 	return string(out)
 }
 
+// A maker prepares a peer of one make.
+type maker func(f *os.File, role string, args ...any) *exec.Cmd
+
+func makerOfC(program string) maker {
+	return func(f *os.File, role string, args ...any) *exec.Cmd {
+		return command(program, f, append([]any{role}, args...)...)
+	}
+}
+
+func makerOfGo(t *testing.T, binary string) maker {
+	return func(f *os.File, role string, args ...any) *exec.Cmd { return goPeer(t, binary, f, role, args...) }
+}
+
 // TestPeers lets two processes of different makes exchange messages whose lengths
 // and contents are checked.
 func TestPeers(t *testing.T) {
-	const count = 50_000
-	binaries := map[string]string{"Go": self(t)}
 	c := compileC(t, "ring")
-	binaries["C"] = c
+	makers := map[string]maker{"Go": makerOfGo(t, self(t)), "C": makerOfC(c)}
 	if runtime.GOARCH == "amd64" {
-		binaries["Go on 386"] = build(t, "386")
+		makers["Go on 386"] = makerOfGo(t, build(t, "386"))
 	}
-	peer := func(kind string, f *os.File, role string, args ...any) *exec.Cmd {
-		if kind == "C" {
-			return command(c, f, append([]any{role}, args...)...)
-		}
-		return goPeer(t, binaries[kind], f, role, args...)
-	}
-	for from := range binaries {
-		for to := range binaries {
-			t.Run(from+" to "+to, func(t *testing.T) {
-				_, f := newRing(t, 8192, shmring.One)
-				together(
-					func() { must(t, peer(from, f, "produce", count, 0)) },
-					func() {
-						out := must(t, peer(to, f, "verify"))
-						if got, _, _ := strings.Cut(out, " "); got != fmt.Sprint(count) {
-							t.Errorf("%s messages arrived, want %d", got, count)
-						}
-					})
-			})
+	for from, produce := range makers {
+		for to, verify := range makers {
+			t.Run(from+" to "+to, func(t *testing.T) { testPeers(t, produce, verify) })
 		}
 	}
-	t.Run("made by C", func(t *testing.T) {
-		mem, f := shared(t, shmring.Size(8192))
-		must(t, command(c, f, "create", 8192))
-		ring, err := shmring.Open(mem)
-		if err != nil {
-			t.Fatal(err)
-		}
-		exchange(t, ring, 1000)
-	})
+	t.Run("made by C", func(t *testing.T) { testMadeByC(t, c) })
+}
+
+// TestPeersInC32 is TestPeers for C programs of 32 bits on a machine of 64.
+func TestPeersInC32(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("only amd64 runs programs of 32 bits here")
+	}
+	c := compileC32(t, "ring")
+	c32 := makerOfC(c)
+	t.Run("to itself", func(t *testing.T) { testPeers(t, c32, c32) })
+	for name, other := range map[string]maker{"Go": makerOfGo(t, self(t)), "C": makerOfC(compileC(t, "ring"))} {
+		t.Run("to "+name, func(t *testing.T) { testPeers(t, c32, other) })
+		t.Run("from "+name, func(t *testing.T) { testPeers(t, other, c32) })
+	}
+	t.Run("made by it", func(t *testing.T) { testMadeByC(t, c) })
+}
+
+func testPeers(t *testing.T, produce, verify maker) {
+	count := 50_000
+	if testing.Short() {
+		count /= 10
+	}
+	_, f := newRing(t, 8192, shmring.One)
+	together(
+		func() { must(t, produce(f, "produce", count, 0)) },
+		func() {
+			out := must(t, verify(f, "verify"))
+			if got, _, _ := strings.Cut(out, " "); got != fmt.Sprint(count) {
+				t.Errorf("%s messages arrived, want %d", got, count)
+			}
+		})
+}
+
+func testMadeByC(t *testing.T, program string) {
+	mem, f := shared(t, shmring.Size(8192))
+	must(t, command(program, f, "create", 8192))
+	ring, err := shmring.Open(mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, ring, 1000)
 }
 
 // build compiles this test for another architecture that this machine can run.
