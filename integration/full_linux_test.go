@@ -43,7 +43,7 @@ func TestFullSystem(t *testing.T) {
 		command(gshm, "create", "key:7", "--size", "4097", "--mode", "640"),
 		command(gshm, "create", "key:7", "--size", "4097", "--exclusive"),
 		command(gshm, "create", "private", "--size", "4097", "--populate", "--lock"),
-		command(gshm, "demo", "--size", "8KiB"),
+		command(gshm, "demo", "--size", "8KiB"), // which has made its semaphores by then
 		command(gipcs, "mk", "--shmem", "4097"),
 		command(gipcs, "mk", "--shmem", "4097", "--key", "private", "--uid", "1", "--mode", "666"),
 		command(gipcs, "restore", backups[sysv.Shm]),
@@ -51,7 +51,7 @@ func TestFullSystem(t *testing.T) {
 	sets := []creation{
 		command(gipcs, "mk", "--semaphore", "2"),
 		command(gipcs, "mk", "--values", "1,2", "--key", "key:7"),
-		command(gshm, "demo"), // which makes its segment first
+		command(gshm, "demo"),
 		command(gipcs, "restore", backups[sysv.Sem]),
 	}
 	queues := []creation{
