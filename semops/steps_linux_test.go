@@ -95,6 +95,11 @@ func TestOneCPU(t *testing.T) {
 	if got, want := w.oneCPU.Load(), oneCPU(); got != want {
 		t.Errorf("oneCPU = %v; want %v", got, want)
 	}
+	w.oneCPU.Store(false) // while another goroutine had tried in vain
+	w.skips.Store(skipTries)
+	if !w.triesFirst() {
+		t.Error("no first try on several CPUs")
+	}
 }
 
 // The steps of a Barrier succeed in their states alone.

@@ -70,7 +70,7 @@ func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
 }
 
 // triesFirst tells whether to try before wait.
-func (w *waiter) triesFirst() bool { return w.skips.Load() <= 0 }
+func (w *waiter) triesFirst() bool { return w.skips.Load() <= 0 || !w.oneCPU.Load() }
 
 // wait is do without the first try.
 func (w *waiter) wait(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
@@ -95,7 +95,6 @@ func (w *waiter) waitAlone(ctx context.Context, set sysv.Set, ops []sysv.Op) err
 	}
 	if w.calls.Add(1)%recheckCalls == 0 && !oneCPU() {
 		w.oneCPU.Store(false)
-		w.skips.Store(0)
 	}
 	return set.Wait(ctx, ops...)
 }
