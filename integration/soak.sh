@@ -63,6 +63,7 @@ each=$((seconds / count))
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
+trap 'exit 1' HUP INT TERM # not every sh takes them for an exit
 echo "$suites" | awk 'NF { print $1 }' | sort -u | while read -r package; do
 	go test -c -o "$logs/" "./$package" || exit 1 # so that no time goes into it later
 done || exit 1
