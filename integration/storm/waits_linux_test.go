@@ -126,6 +126,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(err)
 	cond, err := semops.NewCond(condMu, 16)
 	must(err)
+	locked := make(chan struct{}) // what waits for cond has had condMu
 	full, err := semops.NewBuffer(set, 21, 1)
 	must(err)
 	nothing := func(int) error { return nil }
@@ -158,9 +159,16 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 				if err := condMu.Lock(ctx); err != nil {
 					return err
 				}
+				close(locked)
 				return errors.Join(cond.Wait(ctx), condMu.Unlock())
 			},
-			cond.Signal,
+			func() error { // a signal for which nobody waits yet is lost
+				<-locked
+				if err := condMu.Lock(t.Context()); err != nil {
+					return err
+				}
+				return errors.Join(cond.Signal(), condMu.Unlock())
+			},
 		},
 		{
 			"semops Buffer.Put",
