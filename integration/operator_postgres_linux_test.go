@@ -64,7 +64,8 @@ func newPostgres(t *testing.T) *postgres {
 
 func (p *postgres) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(p.bin, name), args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.who}
+	// The server ends with this thread at the latest.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.who, Pdeathsig: unix.SIGQUIT}
 	cmd.Dir = clusters
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	return cmd
