@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
 	"github.com/sysvipc/gipc/sysv"
-	"golang.org/x/sys/unix"
 )
 
 // A memory is shared memory of some kind that was not touched yet.
@@ -50,8 +51,8 @@ func fileMemory(size int64, o posix.MemfdOptions) (memory, error) {
 
 // BenchmarkFirstTouch measures how long it takes to make 1 GiB of shared memory ready
 // (which includes its pages, where they are made present), and to write it for the
-// first time and once more. Huge
-// pages need 512 pages of 2 MiB in their pool: sysctl vm.nr_hugepages.
+// first time and once more. Huge pages need 512 pages of 2 MiB in their pool: sysctl
+// vm.nr_hugepages.
 func BenchmarkFirstTouch(b *testing.B) {
 	const size, rounds = 1 << 30, 3
 	for _, bb := range []struct {
