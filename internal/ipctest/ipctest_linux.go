@@ -32,8 +32,8 @@ const (
 )
 
 // Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
-// fails the run if a test left an object, a process or a goroutine behind. Where no namespace can be made it
-// says so on standard error and runs nothing.
+// fails the run if a test left an object, a process or a goroutine behind. Where no
+// namespace can be made it says so on standard error and runs nothing.
 func Main(m *testing.M) { os.Exit(runAll(m)) }
 
 func runAll(m *testing.M) int {
