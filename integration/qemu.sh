@@ -4,7 +4,8 @@
 #
 #	integration/qemu.sh [ARCHITECTURE]...
 #
-# Architectures are those of Go. Packages are those of $PACKAGES. Debian has qemu in
+# Architectures are those of Go. Packages are those of $PACKAGES, flags of go test those
+# of $GOTESTFLAGS. Debian has qemu in
 # qemu-user-static, and for the layouts of structures the compilers in gcc-*; what
 # is missing is told as SKIPPED.
 #
@@ -45,8 +46,9 @@ for arch; do
 	echo "$arch:"
 	running=
 	for package in $packages; do
+		# shellcheck disable=SC2086 # lists of words
 		GIPC_TEST_NAMESPACE=ipc,mnt GIPC_TEST_QEMU=$arch CGO_ENABLED=0 GOARCH=$arch \
-			$unshare go test -short -timeout 3m -exec "$qemu" "$package" &
+			$unshare go test -short -timeout 3m ${GOTESTFLAGS:-} -exec "$qemu" "$package" &
 		running="$running $!"
 	done
 	for one in $running; do
