@@ -181,9 +181,10 @@ func steps(lines []string) (all []step) {
 // A shell runs the steps, in an IPC namespace and with file systems for POSIX objects
 // of its own.
 type shell struct {
-	t   *testing.T
-	in  *bufio.Writer
-	out *bufio.Reader
+	t    *testing.T
+	in   *bufio.Writer
+	pipe *os.File
+	out  *bufio.Reader // of the pipe
 }
 
 const mounts = `
@@ -215,8 +216,7 @@ func startShell(t *testing.T) *shell {
 			t.Logf("the shell says: %s", &said)
 		}
 	})
-	check(t, reading.SetReadDeadline(time.Now().Add(patience)))
-	sh := &shell{t: t, in: bufio.NewWriter(stdin), out: bufio.NewReader(reading)}
+	sh := &shell{t: t, in: bufio.NewWriter(stdin), pipe: reading, out: bufio.NewReader(reading)}
 	sh.write(mounts)
 	return sh
 }
@@ -241,6 +241,7 @@ func (sh *shell) run(where string, s step, varies string) {
 		text += "echo; echo '" + end + "'\n"
 	}
 	sh.write(text)
+	check(sh.t, sh.pipe.SetReadDeadline(time.Now().Add(patience)))
 	var got []string
 	for !background || len(got) < len(s.output) {
 		line, err := sh.out.ReadString('\n')
