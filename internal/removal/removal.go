@@ -209,8 +209,8 @@ func (r *remover) remove(t *Target) error {
 		return &Skipped{*t, isGone}
 	case t.Kind.POSIX() && errors.Is(err, fs.ErrNotExist):
 		return notFound(t.Ref())
-	case t.Object != nil && errors.Is(err, fs.ErrPermission):
-		return &denied{t}
+	case errors.Is(err, fs.ErrPermission):
+		return t.denied(err)
 	default:
 		return err
 	}
@@ -233,11 +233,28 @@ func (t *Target) destroy() error {
 	}
 }
 
+// denied says whose the object is, if that is known or can be.
+func (t *Target) denied(err error) error {
+	o := t.Object
+	if o == nil && t.Kind.POSIX() {
+		if now, e := look(t.Ref()); e == nil {
+			o = &now
+		}
+	}
+	if o == nil {
+		return err
+	}
+	return &denied{t.Ref(), o.Ownership().UID}
+}
+
 // denied is fs.ErrPermission for an object of which more is known than its number.
-type denied struct{ t *Target }
+type denied struct {
+	object ref.Object
+	owner  uint32
+}
 
 func (d *denied) Error() string {
-	return fmt.Sprintf("permission denied: %v belongs to uid %d, you are uid %d", d.t, d.t.Object.Ownership().UID, os.Geteuid())
+	return fmt.Sprintf("permission denied: %v belongs to uid %d, you are uid %d", d.object, d.owner, os.Geteuid())
 }
 
 func (d *denied) Is(target error) bool { return target == fs.ErrPermission }
