@@ -1,8 +1,9 @@
 #!/bin/sh
 # Ours beside C programs and the system's tools, by turns in the same run, as ratios
 # with median, minimum and maximum; some minutes. The page docs/benchmarks.md is
-# written of them, and beside it a chart of what gshm bench shows. gcc and util-linux have to be there, lsof for one of them. A quiet
-# machine gives a small spread.
+# written of them, and the rows of the README; beside it is a chart of what gshm bench
+# shows. gcc and util-linux have to be there, lsof for one of them. A quiet machine
+# gives a small spread.
 #
 #	integration/bench.sh [PAGE]
 set -u
@@ -10,37 +11,47 @@ cd "$(dirname "$0")/.." || exit 1
 page=${1:-docs/benchmarks.md}
 raw=$(mktemp) || exit 1
 trap 'rm -f "$raw" "$raw".*' EXIT
+trap 'exit 1' HUP INT TERM # not every sh takes them for an exit
 
 bench() { # package, pattern, how often
 	printf '\n== %s %s\n' "$1" "$2"
-	go test -run '^$' -bench "$2" -benchtime "${3:-1x}" "$1" | grep -v '^\(PASS\|ok\|goos\|goarch\)'
+	{
+		go test -run '^$' -bench "$2" -benchtime "${3:-1x}" "$1" || echo "FAILED: go test $1: exit status $?"
+	} | grep -v '^\(PASS\|ok\|goos\|goarch\)'
 }
 
 fact() { printf ':: %s\n' "$*"; }
 
 load() { cut -d ' ' -f 1-3 /proc/loadavg; }
 
-{
-	fact processor "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) of them"
-	fact memory "$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
-	fact system "$(uname -srm)"
-	fact go "$(go env GOVERSION)"
-	fact compiler "$(gcc --version 2>&1 | head -n 1)"
-	fact date "$(date -u +%Y-%m-%d)"
-	fact load-before "$(load)"
-	bench ./semops Peer
-	bench ./semops OwnerDied 100x
-	bench ./integration 'Peers|Idle|Cancel|BesideCat'
-	bench ./integration 'FirstTouch|HugeStream'
-	bench ./posix AgainstC
-	bench ./shmring '(Messages|Producers|Batches)Against|AgainstP'
-	SHMRING_PAIRS=15 bench ./shmring AgainstMemcpy
-	bench ./internal/utillinux 'Listing|RemoveAll'
-	bench ./internal/inventory BesideLsof 5x
-	fact load-after "$(load)"
-} 2>&1 | tee "$raw"
+main() {
+	{
+		fact processor "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) of them"
+		fact memory "$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
+		fact system "$(uname -srm)"
+		fact go "$(go env GOVERSION)"
+		fact compiler "$(gcc --version 2>&1 | head -n 1)"
+		fact date "$(date -u +%Y-%m-%d)"
+		fact load-before "$(load)"
+		bench ./semops Peer
+		bench ./semops OwnerDied 100x
+		bench ./integration 'Peers|Idle|Cancel|BesideCat'
+		bench ./integration 'FirstTouch|HugeStream'
+		bench ./posix AgainstC
+		bench ./shmring '(Messages|Producers|Batches)Against|AgainstP'
+		SHMRING_PAIRS=15 bench ./shmring AgainstMemcpy
+		bench ./internal/utillinux 'Listing|RemoveAll'
+		bench ./internal/inventory BesideLsof 5x
+		fact load-after "$(load)"
+	} 2>&1 | tee "$raw"
 
-go run ./cmd/gshm bench --json >"$raw.json" &&
-	(cd tools/chart && go run .) <"$raw.json" >"$raw.svg" &&
-	cp "$raw.svg" "${page%.md}.svg"
-go run ./integration/report <"$raw" >"$raw.page" && cp "$raw.page" "$page"
+	go run ./cmd/gshm bench --json >"$raw.json" &&
+		(cd tools/chart && go run .) <"$raw.json" >"$raw.svg" &&
+		cp "$raw.svg" "${page%.md}.svg"
+	readme=
+	[ "$page" = docs/benchmarks.md ] && readme=README.md
+	# shellcheck disable=SC2086 # one word or none
+	go run ./integration/report $readme <"$raw" >"$raw.page" && cp "$raw.page" "$page"
+}
+
+main; exit # all of it is read before it runs: it may be edited meanwhile

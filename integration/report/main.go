@@ -1,5 +1,6 @@
 // Report makes docs/benchmarks.md of what integration/bench.sh has measured, read
-// from standard input. What misses its mark is told on standard error too.
+// from standard input. What misses its mark is told on standard error too. With the
+// name of the README it writes the rows of that.
 package main
 
 import (
@@ -13,6 +14,12 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
+	}
+	if len(os.Args) > 1 {
+		if err := updateReadme(os.Args[1], measured); err != nil {
+			fmt.Fprintln(os.Stderr, "report:", err)
+			os.Exit(1)
+		}
 	}
 	out := bufio.NewWriter(os.Stdout)
 	for _, miss := range write(out, measured) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,60 @@ func TestWrite(t *testing.T) {
 	if t.Failed() {
 		t.Log(page.String())
 	}
+}
+
+func TestWithRows(t *testing.T) {
+	r, err := parse(strings.NewReader(printed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := withRows("before\n"+rowsBegin+"old\n"+rowsEnd+"after\n", r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "before\n" + rowsBegin + `
+| work | ratio | median | min | max |
+|---|---|---|---|---|
+| P and V, nobody in the way | Go / C | 1.03 | 1.02 | 1.2 |
+| ping-pong across cores | C / Go | 4.83 | 2.5 | 27.5 |
+| stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 |
+| 32000 objects: ipcs -m | ours / ipcs -m | 0.091 | 0.081 | 0.108 |
+
+` + rowsEnd + "after\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := withRows("before\n"+rowsEnd+rowsBegin, r); err == nil {
+		t.Error("a text without marks is taken")
+	}
+}
+
+// What the README says of speed is what docs/benchmarks.md says.
+func TestReadme(t *testing.T) {
+	readme, page := read(t, "../../README.md"), read(t, "../../docs/benchmarks.md")
+	_, rows, _ := strings.Cut(readme, rowsBegin)
+	rows, _, found := strings.Cut(rows, rowsEnd)
+	if !found {
+		t.Fatal("the README has no rows of benchmarks")
+	}
+	for row := range strings.Lines(rows) {
+		row = strings.TrimSpace(row)
+		if !strings.HasPrefix(row, "| ") || strings.HasPrefix(row, "| work |") {
+			continue
+		}
+		if !strings.Contains(page, "\n"+row) {
+			t.Errorf("docs/benchmarks.md does not have %s", row)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // Each claim has a name of its own, and each section all that a table needs.
