@@ -118,7 +118,7 @@ func gidOf(s string) (uint32, error) {
 }
 
 func accountOf(s, what string, lookup func(name string) (uint32, bool)) (uint32, error) {
-	if _, err := strconv.Atoi(s); err != nil {
+	if _, err := strconv.ParseInt(s, 10, 64); err != nil {
 		id, ok := lookup(s)
 		if !ok {
 			return 0, fmt.Errorf("there is no %s %q", what, s)
