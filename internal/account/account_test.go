@@ -91,7 +91,7 @@ func testDirectory(t *testing.T) (d *Directory, calls func() []string) {
 	write("getent", `#!/bin/sh
 echo "$*" >> `+log+`
 shift
-for id; do case $id in 70|71) echo "slow$id:x:$id:$id::/:";; slow80) echo "$id:x:80:80::/:";; esac; done
+for id; do case $id in 70|71) echo "slow$id:x:$id:$id::/:";; slow80|SLOW80) echo "slow80:x:80:80::/:";; esac; done
 exit 2
 `, 0o755)
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -160,16 +160,18 @@ func TestIDs(t *testing.T) {
 	if got := calls(); got != nil {
 		t.Errorf("getent was called with %q for what the file has", got)
 	}
-	// This one answers to a number only, so it has an entry of another name.
-	for _, name := range []string{"70", "nobody else", "", "-1"} {
+	// The first of these is a number to getent, which it would answer to.
+	for _, name := range []string{"70", " +70", "nobody else", "", "-1"} {
 		if got, ok := d.UserID(name); ok {
 			t.Errorf("UserID(%q) = %d, want none", name, got)
 		}
 	}
-	if got, ok := d.UserID("slow80"); got != 80 || !ok {
-		t.Errorf("UserID(slow80) = %d, %t; want 80", got, ok)
+	for _, name := range []string{"slow80", "SLOW80"} {
+		if got, ok := d.UserID(name); got != 80 || !ok {
+			t.Errorf("UserID(%s) = %d, %t; want 80", name, got, ok)
+		}
 	}
-	if got, want := calls(), []string{"passwd 70", "passwd nobody else", "passwd slow80"}; !slices.Equal(got, want) {
+	if got, want := calls(), []string{"passwd nobody else", "passwd slow80", "passwd SLOW80"}; !slices.Equal(got, want) {
 		t.Errorf("getent was called with %q, want %q", got, want)
 	}
 	d.users.sources = filepath.Join(t.TempDir(), "none")

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 )
 
 // database is passwd or group.
@@ -68,14 +69,21 @@ func (b *database) add(id uint32, name string) {
 
 // idOf returns the number of the first entry that is called name.
 func (b *database) idOf(name string) (id uint32, ok bool) {
-	compare := func(i uint32, n string) {
-		if n == name && !ok {
+	take := func(i uint32, _ string) {
+		if !ok {
 			id, ok = i, true
 		}
 	}
-	b.readFile(compare)
-	if !ok && name != "" && name[0] != '-' && b.hasMoreSources() {
-		b.getent([]string{name}, compare)
+	b.readFile(func(i uint32, n string) {
+		if n == name {
+			take(i, n)
+		}
+	})
+	// What getent takes for a number or an option is no name to it. The entry that it
+	// finds may be spelt otherwise: a directory may not tell cases apart.
+	isName := strings.Trim(strings.TrimSpace(name), "+0123456789") != "" && name[0] != '-'
+	if !ok && isName && b.hasMoreSources() {
+		b.getent([]string{name}, take)
 	}
 	return id, ok
 }
