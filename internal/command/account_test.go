@@ -10,10 +10,10 @@ func TestAccountOf(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"nobody":               `there is no user "nobody"`,
-		"":                     `there is no user ""`,
-		"-1":                   "user id -1 is not between 0 and 4294967294",
-		"4294967295":           "user id 4294967295 is not between 0 and 4294967294",
+		"nobody":              `there is no user "nobody"`,
+		"":                    `there is no user ""`,
+		"-1":                  "user id -1 is not between 0 and 4294967294",
+		"4294967295":          "user id 4294967295 is not between 0 and 4294967294",
 		"9223372036854775807": "user id 9223372036854775807 is not between 0 and 4294967294",
 	} {
 		if got, err := accountOf(s, "user", lookup); err == nil || err.Error() != want {
