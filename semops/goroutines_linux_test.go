@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/semops"
 )
 
@@ -174,6 +175,7 @@ func TestNoAllocation(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
+	ipctest.SkipUnderCheckptr(t)
 	ctx := context.Background()
 	w := newWorld(t, slices.Concat(semops.MutexValues(), semops.RWMutexValues(), semops.EventValues(), semops.BufferValues(4), []uint16{1}, semops.CondValues()))
 	mu := newMutex(t, w.set)

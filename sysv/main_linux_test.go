@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,12 +130,7 @@ func wantValues(t testing.TB, what string, s sysv.Set, want ...uint16) {
 
 func wantNoAllocations(t *testing.T, f func()) {
 	t.Helper()
-	build, _ := debug.ReadBuildInfo()
-	for _, s := range build.Settings {
-		if s.Key == "-gcflags" && strings.Contains(s.Value, "checkptr=2") {
-			t.Skip("checkptr=2 puts on the heap what is converted to an unsafe.Pointer")
-		}
-	}
+	ipctest.SkipUnderCheckptr(t)
 	if n := testing.AllocsPerRun(100, f); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,18 @@ func SkipUnderQEMU(t testing.TB, why string) {
 	t.Helper()
 	if UnderQEMU() {
 		t.Skip("qemu-user: " + why)
+	}
+}
+
+// SkipUnderCheckptr skips a test that counts allocations if the program was built with
+// -d=checkptr=2.
+func SkipUnderCheckptr(t testing.TB) {
+	t.Helper()
+	build, _ := debug.ReadBuildInfo()
+	for _, s := range build.Settings {
+		if s.Key == "-gcflags" && strings.Contains(s.Value, "checkptr=2") {
+			t.Skip("checkptr=2 puts on the heap what is converted to an unsafe.Pointer")
+		}
 	}
 }
 
