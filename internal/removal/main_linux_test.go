@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 		"remove":  playRemove,
 		"open":    playOpen,
 
+		"remove idle": playRemoveIdle,
+
 		"remove named": playRemoveNamed,
 	})
 	ipctest.MainPOSIX(m)

@@ -177,6 +177,69 @@ func TestPOSIXLeftAlone(t *testing.T) {
 	}
 }
 
+// TestPOSIXMoreUsers: what was selected with its users is left alone when there are
+// more, and goes when there are not.
+func TestPOSIXMoreUsers(t *testing.T) {
+	for _, kind := range ref.POSIX() {
+		makeNamed(t, kind, "/x")
+		first := ipctest.Start(t, "open", nil, "/x")
+		first.Line()
+		target := chosen(t, kind, "/x")
+		second := ipctest.Start(t, "open", nil, "/x")
+		second.Line()
+		var s *Skipped
+		if err := now(target, nil); !errors.As(err, &s) || s.Why != "somebody uses it now" {
+			t.Errorf("%v: %v", kind, err)
+		}
+		second.Kill()
+		if err := now(target, nil); err != nil {
+			t.Errorf("%v: %v", kind, err)
+		}
+		first.Kill()
+	}
+}
+
+// playRemoveIdle removes what it takes for unused as far as it sees, and tells how that
+// ended.
+func playRemoveIdle([]string) error {
+	const want = inventory.WantVerdict
+	inv, err := inventory.Collect(inventory.Options{Kinds: ref.POSIX(), Want: want, HiddenIdle: true})
+	if err != nil {
+		return err
+	}
+	targets, _ := Select(inv, want, inv.Objects)
+	for i := range targets {
+		fmt.Println(targets[i].Object.Use.Verdict, now(targets[i], nil))
+	}
+	return nil
+}
+
+// TestPOSIXUsedUnseen: the kernel tells what the eyes of an ordinary user do not.
+func TestPOSIXUsedUnseen(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to be an ordinary user")
+	}
+	want := ""
+	for kind, file := range map[ref.Kind]string{ref.PShm: "/dev/shm/x", ref.PSem: "/dev/shm/sem.x", ref.PMsg: "/dev/mqueue/x"} {
+		makeNamed(t, kind, "/x")
+		if err := os.Chown(file, int(nobody.Uid), int(nobody.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	user := ipctest.Start(t, "open", nil, "/x")
+	user.Line()
+	for _, kind := range ref.POSIX() {
+		want += fmt.Sprintf("orphan %v:/x was left alone: somebody uses it now\n", kind)
+	}
+	if got := ipctest.Start(t, "remove idle", nobody).Wait(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	user.Kill()
+	if got, want := ipctest.Start(t, "remove idle", nobody).Wait(), strings.Repeat("orphan <nil>\n", 3); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestPOSIXForeign: who may remove the objects of whom.
 func TestPOSIXForeign(t *testing.T) {
 	for _, kind := range ref.POSIX() {

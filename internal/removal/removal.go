@@ -8,8 +8,10 @@
 // what it was: its owner, mode, size and times, who used it last, how often it is
 // attached, and, as far as that was looked up, the values of its semaphores and who
 // waits. All of that costs one system call, and four for each semaphore. Who waits on
-// a queue is told by no such call, nor who has a POSIX object mapped or open; all
-// processes are looked at for it, once in a second at the most.
+// a queue is told by no such call; all processes are looked at for it, once in a second
+// at the most. Whether anybody has a POSIX object mapped or open the kernel tells its
+// owner and root, also of processes that they can't see; where it does not, processes
+// are looked at.
 //
 // An object that was named (Find) must still be the same one, whatever happened to
 // it: identifiers are used again. The kernel makes them of an index and a sequence
