@@ -182,7 +182,7 @@ func streamIn(b *testing.B, capacity int, open func() (memory, error)) float64 {
 const streamChunk = 256 << 10
 
 // pour writes a stream of total bytes.
-func pour(p *shmring.Producer, total int) error {
+func pour(p *shmring.Producer, total int64) error {
 	w, chunk := p.Writer(context.Background()), make([]byte, streamChunk)
 	for ; total > 0; total -= streamChunk {
 		if _, err := w.Write(chunk); err != nil {
@@ -193,11 +193,11 @@ func pour(p *shmring.Producer, total int) error {
 }
 
 // drain reads a stream to its end and returns how many bytes there were.
-func drain(c *shmring.Consumer) (n int, err error) {
+func drain(c *shmring.Consumer) (n int64, err error) {
 	r, chunk := c.Reader(context.Background()), make([]byte, streamChunk)
 	for {
 		got, err := r.Read(chunk)
-		n += got
+		n += int64(got)
 		switch {
 		case errors.Is(err, io.EOF):
 			return n, nil
