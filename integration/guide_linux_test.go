@@ -120,7 +120,7 @@ func names(all []chapter) (names []string) {
 // one after the other, and their pieces of Go, each as a program of its own. What they
 // print has to be what the guide says, and nothing may be left at the end of a chapter.
 func TestGuide(t *testing.T) {
-	if testing.Short() || underRace() {
+	if testing.Short() || ipctest.UnderRace() {
 		t.Skip("builds all programs, as a reader does")
 	}
 	ipctest.SkipUnderQEMU(t, "it would run the programs of this machine")

@@ -10,8 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +138,7 @@ func install(t testing.TB, commands ...string) string {
 		t.Fatal(err)
 	}
 	args := []string{"build", "-o", dir + "/"}
-	if underRace() {
+	if ipctest.UnderRace() {
 		args = append(args, "-race")
 	}
 	for _, command := range commands {
@@ -150,11 +148,6 @@ func install(t testing.TB, commands ...string) string {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return dir
-}
-
-func underRace() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // eventually waits until condition holds. It is for what gives no event to wait

@@ -313,10 +313,7 @@ func identities() (all []identity) {
 // a soak, and otherwise of every fifth, in which each class has all of its eight.
 func TestMatrix(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
-	users, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil || os.Getuid() != 0 || !strings.Contains(string(users), "4294967295") {
-		t.Skip("needs root, to start processes of other users")
-	}
+	ipctest.NeedOtherUsers(t)
 	step := 5
 	if ipctest.Soaking() {
 		step = 1

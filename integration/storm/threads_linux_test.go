@@ -144,12 +144,7 @@ func TestFewThreads(t *testing.T) {
 
 // TestFewProcesses is the same under the limit of a user, whom nobody else is.
 func TestFewProcesses(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
-		t.Skip("there is nobody else in this user namespace")
-	}
+	ipctest.NeedOtherUsers(t)
 	set := newSet(t, 0, 0)
 	check(t, set.Set(sysv.Ownership{Mode: 0o666}))
 	user := uint32(60000 + os.Getpid()%5000) // also of a test of somebody else at the same time
