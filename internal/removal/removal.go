@@ -26,7 +26,8 @@
 // begins to use the object, or somebody removes it and makes another one under the
 // very same identifier. The latter takes a privileged program that chooses identifiers
 // (sysctl kernel.sem_next_id and its like, made for checkpoints); otherwise an
-// identifier returns only after tens of thousands of creations.
+// identifier returns only after tens of thousands of creations. A name of a POSIX object
+// any program may use again at once.
 //
 // Both are likely where things are in motion, and the kernel's times, in seconds,
 // would not show it. So an object that was selected is removed only after it was left
