@@ -272,8 +272,9 @@ func (q *Queue) Chown(uid, gid int) error {
 // QueueInfo is what the mqueue file system and the queue itself tell.
 type QueueInfo struct {
 	FileInfo
-	// Known tells whether the queue could be read, which takes read permission. If
-	// it is not set the rest means nothing.
+	// Known tells whether the queue could be read, which takes read permission, and
+	// that the caller is in the IPC namespace of the file system. If it is not set
+	// the rest means nothing.
 	Known bool
 	Attributes
 	Bytes     uint64 // bytes in all messages together

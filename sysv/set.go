@@ -97,7 +97,8 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 }
 
 // Wait is Do for those who know, or expect, that one of ops has to wait, since they
-// have just tried: it asks ctx first, and goes to sleep without a try of its own.
+// have just tried: it asks ctx first, and goes to sleep without a try of its own. If
+// none has to wait after all they are performed at once. Errors: those of Do.
 func (s Set) Wait(ctx context.Context, ops ...Op) error {
 	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
 	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(int(s), sembufs) })
