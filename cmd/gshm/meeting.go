@@ -16,6 +16,7 @@ import (
 	"github.com/sysvipc/gipc/internal/explain"
 	"github.com/sysvipc/gipc/internal/units"
 	"github.com/sysvipc/gipc/shmring"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // ringFlags are the flags that send and recv have in common.
@@ -38,6 +39,7 @@ type ringOptions struct {
 	place    place
 	create   bool
 	creation creation
+	mode     fs.FileMode
 	ring     shmring.Options
 	populate bool
 	wait     time.Duration
@@ -72,10 +74,14 @@ func readRingOptions(c *cli.Context) (o ringOptions, err error) {
 	if o.ring.Capacity, err = capacityFlag(c); err != nil {
 		return o, err
 	}
-	o.creation = creation{size: int64(shmring.Size(o.ring.Capacity)), exclusive: true, reserve: true}
-	if o.creation.mode, err = command.ModeFlag(c, "mode"); err == nil {
-		o.creation.huge, err = command.HugePages(c)
+	o.creation = creation{size: int64(shmring.Size(o.ring.Capacity)), mode: making, exclusive: true, reserve: true}
+	if o.mode, err = command.ModeFlag(c, "mode"); err != nil {
+		return o, err
 	}
+	if o.mode == making {
+		return o, command.Usagef("--mode: %04o marks a ring that is not finished; take another", making)
+	}
+	o.creation.huge, err = command.HugePages(c)
 	return o, err
 }
 
@@ -113,8 +119,18 @@ type meeting struct {
 	mem    mapping
 	ring   *shmring.Ring
 	wait   time.Duration
-	made   bool // by this process, which has not yet removed it
+	made   bool        // by this process, which has not yet removed it
+	mode   fs.FileMode // that it gets when it is ready for others
 }
+
+const (
+	// making is the mode of an object until there is a ring in it and its maker has
+	// joined that: a maker can be killed at any moment, and who comes next has to know
+	// what it is that was left.
+	making fs.FileMode = 0o601
+	// makingTime is more than that takes. (System V tells the time in seconds.)
+	makingTime = 3 * time.Second
+)
 
 // A notYet is a reason to look again later.
 type notYet struct{ error }
@@ -182,12 +198,18 @@ func (o ringOptions) look() (*meeting, error) {
 
 // lay makes the ring in an object that is new.
 func (o ringOptions) lay(made object) (*meeting, error) {
-	mem, err := made.attach(attachOptions{populate: o.populate})
+	mem, err := made.attach(attachOptions{})
 	if err != nil {
 		return nil, errors.Join(command.Explained(err), made.remove())
 	}
-	m := &meeting{object: made, mem: mem, wait: o.wait, made: true}
-	if m.ring, err = shmring.Create(mem.Bytes(), o.ring); err != nil {
+	m := &meeting{object: made, mem: mem, wait: o.wait, made: true, mode: o.mode}
+	if o.populate {
+		err = mem.Prefault()
+	}
+	if err == nil {
+		m.ring, err = shmring.Create(mem.Bytes(), o.ring)
+	}
+	if err != nil {
 		return nil, errors.Join(err, m.leave())
 	}
 	return m, nil
@@ -196,14 +218,24 @@ func (o ringOptions) lay(made object) (*meeting, error) {
 // open opens the ring in an object that somebody else has made. What is no ring is
 // left as it is.
 func (o ringOptions) open(found object) (*meeting, error) {
+	mode, changed, err := found.state()
+	if err == nil && mode == making && (!o.create || time.Since(changed) < makingTime) {
+		err = notYet{fmt.Errorf("somebody has begun to make a ring in %v, and may have died; gshm rm %s removes it", found, found.ref())}
+	}
+	if err != nil {
+		return nil, err
+	}
 	mem, err := found.attach(attachOptions{})
 	if err != nil {
 		return nil, err
 	}
 	m := &meeting{object: found, mem: mem, wait: o.wait}
+	blank := unfinished(mem) // asked first: it may be finished the next moment
 	m.ring, err = shmring.Open(mem.Bytes())
 	switch {
-	case errors.Is(err, shmring.ErrNotRing) && unfinished(mem):
+	case mode == making && (err == nil || blank && sizeOfRing(mem.Len())):
+		err = m.abandoned(true)
+	case errors.Is(err, shmring.ErrNotRing) && blank:
 		err = notYet{fmt.Errorf("%v holds no ring", found)}
 	case errors.Is(err, shmring.ErrNotRing):
 		err = explained{err, fmt.Sprintf("%v holds no ring, but something else; it is left as it is", found)}
@@ -236,6 +268,15 @@ func unfinished(mem mapping) bool {
 	return n == len(magic) && err == nil && magic == [8]byte{} && mem.Len() >= shmring.Size(leastCapacity)
 }
 
+// sizeOfRing tells whether a ring can be so large that it was made by this program.
+func sizeOfRing(size int) bool {
+	capacity := leastCapacity
+	for capacity < mostCapacity && shmring.Size(capacity) < size {
+		capacity *= 2
+	}
+	return shmring.Size(capacity) == size
+}
+
 // abandoned deals with a ring all of whose processes have died: who is to make one
 // may make it anew.
 func (m *meeting) abandoned(remove bool) error {
@@ -254,6 +295,15 @@ func (m *meeting) awaitPeer(ctx context.Context, who string, there func(shmring.
 		return fmt.Errorf("no %s has come to %v (waited %v)", who, m.object, m.wait)
 	}
 	return err
+}
+
+// publish lets others use an object that this process made, when it has joined the
+// ring.
+func (m *meeting) publish() error {
+	if !m.made {
+		return nil
+	}
+	return m.object.set(func(o *sysv.Ownership) { o.Mode = m.mode })
 }
 
 // settle removes an object that this process made as soon as nobody else is to find

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/render"
@@ -149,6 +150,11 @@ func (n named) stat() ([]render.Cell, error) {
 		render.Size(uint64(i.Size)), render.Size(uint64(i.Memory)), render.Uint(i.Dev), render.Uint(i.Ino), render.Uint(i.Links),
 		render.Time(i.ATime), render.Time(i.MTime), render.Time(i.CTime),
 	}, nil
+}
+
+func (n named) state() (fs.FileMode, time.Time, error) {
+	info, err := posix.StatObject(string(n))
+	return info.Mode, info.CTime, n.explain(err)
 }
 
 func (n named) set(change func(*sysv.Ownership)) error {

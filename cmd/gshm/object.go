@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -35,6 +36,8 @@ type object interface {
 	ref() string // a REF that names it
 	attach(attachOptions) (mapping, error)
 	stat() ([]render.Cell, error)
+	// state tells the permission bits, and when they or the owner were changed last.
+	state() (mode fs.FileMode, changed time.Time, err error)
 	set(change func(*sysv.Ownership)) error
 	lock() error
 	unlock() error

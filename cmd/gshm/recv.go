@@ -53,6 +53,9 @@ func recv(c *cli.Context) error {
 // ends: so the senders learn that something is missing.
 func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32) error {
 	consumer, err := m.ring.Consumer()
+	if err == nil {
+		err = m.publish()
+	}
 	if err != nil {
 		return err
 	}

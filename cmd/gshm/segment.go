@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/explain"
@@ -120,6 +121,11 @@ func (s segment) badAddress(err error, addr uintptr) error {
 
 func errAddress(o object, addr uintptr) error {
 	return fmt.Errorf("%v can not be attached at %#x: an address has to be a multiple of the page size (%d), and free", o, addr, os.Getpagesize())
+}
+
+func (s segment) state() (fs.FileMode, time.Time, error) {
+	info, err := statSegment(s.sysv())
+	return info.Mode, info.CTime, err
 }
 
 func (s segment) set(change func(*sysv.Ownership)) error {

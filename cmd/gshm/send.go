@@ -59,6 +59,9 @@ func exchange(c *cli.Context, o ringOptions, who string, work func(context.Conte
 // so the receiver learns that something is missing.
 func sendAll(ctx context.Context, m *meeting, shown *progress) error {
 	producer, err := m.ring.Producer()
+	if err == nil {
+		err = m.publish()
+	}
 	if err != nil {
 		return err
 	}
