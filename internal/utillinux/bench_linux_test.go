@@ -35,9 +35,19 @@ func benchmarkListing(b *testing.B, objects, pairs int) {
 	fill(b, objects)
 	for range b.N {
 		for _, c := range []comparison{
-			{"ipcs -m", ""}, {"ipcs -q", ""}, {"ipcs -s", ""}, {"ipcs", ""}, {"ipcs -m -t", ""}, {"ipcs -m -c", ""},
-			{"lsipc -m", ""}, {"lsipc -q", ""}, {"lsipc -s", ""}, {"lsipc -m -J", ""},
-			{"gipcs ls -m --format plain", "lsipc -m"}, {"gipcs ls -q --format plain", "lsipc -q"}, {"gipcs ls -s --format plain", "lsipc -s"},
+			{"ipcs -m", ""},
+			{"ipcs -q", ""},
+			{"ipcs -s", ""},
+			{"ipcs", ""},
+			{"ipcs -m -t", ""},
+			{"ipcs -m -c", ""},
+			{"lsipc -m", ""},
+			{"lsipc -q", ""},
+			{"lsipc -s", ""},
+			{"lsipc -m -J", ""},
+			{"gipcs ls -m --format plain", "lsipc -m"},
+			{"gipcs ls -q --format plain", "lsipc -q"},
+			{"gipcs ls -s --format plain", "lsipc -s"},
 		} {
 			if c.theirs == "" {
 				c.theirs = c.ours
