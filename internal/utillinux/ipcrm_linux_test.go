@@ -312,7 +312,11 @@ func TestTerminal(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)
 	populate(t)
-	for _, columns := range []int{0, 20, 40, 60, 80, 100, 120, 133, 160, 200, 300} {
+	widths := []int{0, 20, 40, 60, 80, 100, 120, 133, 160, 200, 300}
+	if testing.Short() {
+		widths = []int{40, 80}
+	}
+	for _, columns := range widths {
 		for _, args := range options(
 			"-m", "-m -t", "-q", "-s", "-gm", "-m -o id,status,command", "-m -o command,status", "-m -o command,id,command", "-m --notruncate",
 			"-m -J", "-m -r", "-m -o status", "-m -o id,status,perms", "-ye -m", "-s -ct", "-m -o +status,id", "-m -i 0", "-s -i 0",
