@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"image/color"
 	"io"
 	"math"
@@ -152,7 +153,7 @@ func pointsOf(m measure, place, way string, results []result) (points plotter.XY
 			points = append(points, plotter.XY{X: r.Size, Y: *v})
 		}
 	}
-	slices.SortFunc(points, func(a, b plotter.XY) int { return int(math.Copysign(1, a.X-b.X)) })
+	slices.SortFunc(points, func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) })
 	return points
 }
 
