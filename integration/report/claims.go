@@ -10,6 +10,7 @@ type claim struct {
 	name     string // of the benchmark: package and name
 	mark     mark
 	why      string // what a miss is caused by
+	needs    string // what may be missing where it was not measured
 	modes    bool   // show the ratios of all pairs
 	readme   bool   // the README tells it too
 }
@@ -46,20 +47,20 @@ func sections() []section {
 			claims: []claim{
 				{
 					work: "P and V, nobody in the way", compared: "Go / C", name: "semops Peer/pv", readme: true, mark: mark{most: 1.05},
-					why: "A bare system call from Go takes as long as P does: the difference is one of the processes, not of the package.",
+					why: callWhy,
 				},
 				{
 					work: "the same by `sysv.Set.Do`, processor time", compared: "Go / C", name: "integration Peers/semop", mark: mark{most: 1.05},
-					why: "As above.",
+					why: callWhy,
 				},
-				{work: "ping-pong across cores", compared: "C / Go", name: "semops Peer/pingpong/cross", readme: true, mark: mark{least: 15}},
+				{work: "ping-pong across cores", compared: "C / Go", name: "semops Peer/pingpong/cross", readme: true, mark: mark{least: 15}, why: spinWhy},
 				{
 					work: "ping-pong on one core", compared: "Go / C", name: "semops Peer/pingpong/same", readme: true, mark: mark{most: 1.1},
 					why: "Every P sleeps here. A goroutine that sleeps in the kernel gives its place in Go's scheduler back and takes it again, twice in a round trip; C has nothing to tell anybody.",
 				},
 				{
 					work: "bounded buffer of ten slots, 256 B, across cores", compared: "C, three semaphores / Go", name: "semops Peer/buffer/cross", readme: true, mark: mark{least: 15},
-					why: "Ours stands still while one of its two processes is not running; C's, which sleep most of the time, lose less to whatever else runs.",
+					why: spinWhy,
 				},
 			},
 		},
@@ -80,12 +81,12 @@ func sections() []section {
 			metrics: metrics, headings: headings,
 			claims: []claim{
 				{
-					work: "one producer", compared: "ours / msgsnd and msgrcv in C", name: "shmring MessagesAgainstMsgsnd", readme: true, mark: mark{least: 15},
+					work: "256 B messages, one producer", compared: "ours / msgsnd and msgrcv in C", name: "shmring MessagesAgainstMsgsnd", readme: true, mark: mark{least: 15},
 					why: modeWhy,
 				},
-				{work: "one producer", compared: "ours / C's SPSC ring", name: "shmring MessagesAgainstC", readme: true, mark: mark{least: 0.9}, modes: true, why: modeWhy},
-				{work: "one producer, 32 at a time", compared: "ours / C's SPSC ring, one at a time", name: "shmring BatchesAgainstC"},
-				{work: "four producers", compared: "ours / msgsnd and msgrcv in C with four", name: "shmring FourProducersAgainstMsgsnd", readme: true, mark: mark{least: 20}, why: "Five processes share the processors; messages behind that of a producer which was stopped between claim and commit wait for it."},
+				{work: "256 B messages, one producer", compared: "ours / C's SPSC ring", name: "shmring MessagesAgainstC", readme: true, mark: mark{least: 0.9}, modes: true, why: "How many messages move with each cache line depends on how far the two sides are apart, which settles differently from run to run, in C too."},
+				{work: "256 B messages, one producer, 32 at a time", compared: "ours / C's SPSC ring, one at a time", name: "shmring BatchesAgainstC"},
+				{work: "256 B messages, four producers", compared: "ours / msgsnd and msgrcv in C with four", name: "shmring FourProducersAgainstMsgsnd", readme: true, mark: mark{least: 20}, why: "Five processes share the processors; messages behind that of a producer which was stopped between claim and commit wait for it."},
 			},
 		},
 		{
@@ -96,12 +97,12 @@ func sections() []section {
 				"cache, which it can not see. memcpy, which stays on one, is not. The ratios of all pairs tell the modes apart.",
 			metrics: metrics, headings: headings,
 			claims: []claim{
-				{work: "stream", compared: "ours / pipe, 64 KiB", name: "shmring StreamAgainstPipe", mark: mark{least: 8}, modes: true, why: turnsWhy},
-				{work: "stream", compared: "ours / pipe, 64 KiB, apart", name: "shmring StreamAgainstPipeApart", readme: true, mark: mark{least: 8}, why: modeWhy},
-				{work: "stream", compared: "ours / the textbook pair, 64 KiB", name: "shmring StreamAgainstPair", mark: mark{least: 8}, modes: true, why: turnsWhy},
-				{work: "stream", compared: "ours / the textbook pair, 64 KiB, apart", name: "shmring StreamAgainstPairApart", readme: true, mark: mark{least: 8}, why: modeWhy},
-				{work: "stream, copied in and out", compared: "ours / memcpy", name: "shmring StreamAgainstMemcpy", readme: true, mark: mark{least: 0.5}, modes: true, why: modeWhy},
-				{work: "stream, copied in and read in place", compared: "ours / memcpy", name: "shmring StreamInPlaceAgainstMemcpy", mark: mark{least: 0.5}, modes: true, why: modeWhy},
+				{work: "4 GiB stream", compared: "ours / pipe, 64 KiB", name: "shmring StreamAgainstPipe", mark: mark{least: 8}, modes: true, why: turnsWhy},
+				{work: "4 GiB stream", compared: "ours / pipe, 64 KiB, apart", name: "shmring StreamAgainstPipeApart", readme: true, mark: mark{least: 8}, why: modeWhy},
+				{work: "4 GiB stream", compared: "ours / the textbook pair, 64 KiB", name: "shmring StreamAgainstPair", mark: mark{least: 8}, modes: true, why: turnsWhy},
+				{work: "4 GiB stream", compared: "ours / the textbook pair, 64 KiB, apart", name: "shmring StreamAgainstPairApart", readme: true, mark: mark{least: 8}, why: modeWhy},
+				{work: "4 GiB stream, copied in and out", compared: "ours / memcpy", name: "shmring StreamAgainstMemcpy", readme: true, mark: mark{least: 0.5}, modes: true, why: modeWhy},
+				{work: "4 GiB stream, copied in and read in place", compared: "ours / memcpy", name: "shmring StreamInPlaceAgainstMemcpy", mark: mark{least: 0.5}, modes: true, why: modeWhy},
 			},
 		},
 		{
@@ -139,8 +140,8 @@ func sections() []section {
 			text:    "2 GiB through a ring between two goroutines, all pages present: huge pages beside ordinary ones.",
 			metrics: metrics, headings: headings,
 			claims: []claim{
-				{work: "ring of 4 MiB", compared: "huge / ordinary", name: "integration HugeStream/4MiB", why: poolWhy},
-				{work: "ring of 256 MiB", compared: "huge / ordinary", name: "integration HugeStream/256MiB", why: poolWhy},
+				{work: "ring of 4 MiB", compared: "huge / ordinary", name: "integration HugeStream/4MiB", needs: hugePages},
+				{work: "ring of 256 MiB", compared: "huge / ordinary", name: "integration HugeStream/256MiB", needs: hugePages},
 			},
 		},
 		{
@@ -153,14 +154,17 @@ func sections() []section {
 			title:   "Who is attached",
 			text:    "1,000 segments and 500 processes: `gipcs`'s way of finding who is attached to what, as a process of its own, beside `lsof -n -P -l -w -d DEL`.",
 			metrics: [3]string{"x-wall-median", "x-wall-min", "x-wall-max"}, headings: headings,
-			claims: []claim{{work: "attachments of 500 processes", compared: "lsof / ours", name: "internal/inventory AttachedBesideLsof", readme: true, mark: mark{least: 5}}},
+			claims: []claim{{work: "attachments of 500 processes", compared: "lsof / ours", name: "internal/inventory AttachedBesideLsof", readme: true, mark: mark{least: 5}, why: "Wall time of programs that read thousands of files of /proc, against others who want the processors."}},
 		},
 	}
 }
 
+const hugePages = "It needs huge pages in their pool: sysctl vm.nr_hugepages=700."
+
 // Causes that several claims share.
 const (
-	poolWhy  = "There are not enough huge pages: sysctl vm.nr_hugepages=700."
+	callWhy  = "A bare system call from Go takes as long as P does: the difference is one of the processes, not of the package."
+	spinWhy  = "Ours spins, and needs both processors at the same time: it stands still while one of its two processes is not running. C's, which sleep most of the time, lose less to whatever else runs."
 	modeWhy  = "In the slow mode (see the streams), or while something else runs, ours falls back further than theirs."
 	turnsWhy = "The kernel had both of C's processes on one processor, where the data stay in its cache, and ours was in the slow mode between two."
 )
@@ -190,7 +194,11 @@ func touches() (all []claim) {
 		{"memfd,prefault", "memory file, prefaulted"},
 		{"memfd,huge", "memory file of huge pages"},
 	} {
-		all = append(all, claim{work: t.work, name: "integration FirstTouch/" + t.name, why: poolWhy})
+		c := claim{work: t.work, name: "integration FirstTouch/" + t.name}
+		if strings.Contains(t.name, "huge") {
+			c.needs = hugePages
+		}
+		all = append(all, c)
 	}
 	return all
 }
@@ -225,21 +233,22 @@ func listings() (all []claim) {
 		})
 	}
 	const (
-		start = "What this measures is the start of a process; Go's takes longer than C's, and more so on a busy machine."
-		fewer = "lsipc shows less of queues and sets than of segments, and looks no process up for them; gipcs shows as much of all kinds."
-		check = "Each object is looked up before, and just before it is removed again, so that none is removed that was not meant; a loop in C asks nothing."
+		start  = "What this measures is the start of a process; Go's takes longer than C's, and more so on a busy machine."
+		kernel = "Nearly all of this is the kernel's time, for ours and theirs alike, and whatever else runs falls on one or the other."
+		fewer  = "lsipc shows less of queues and sets than of segments, and looks no process up for them; gipcs shows as much of all kinds."
+		check  = "Each object is looked up before, and just before it is removed again, so that none is removed that was not meant; a loop in C asks nothing."
 	)
 	for _, c := range []string{"ipcs -m", "ipcs -q", "ipcs -s", "lsipc -m"} {
 		add("10", c, 2.5, start)
 	}
 	for _, c := range []string{"ipcs -m", "ipcs -q", "ipcs -s"} {
-		add("32000", c, 0.12, "")
+		add("32000", c, 0.12, kernel)
 	}
 	for _, k := range []string{"-m", "-q", "-s"} {
 		add("32000", "gipcs ls "+k+" --format plain / lsipc "+k, 0.2, fewer)
 	}
 	for _, k := range []string{"shm", "msg", "sem"} {
-		add("32000", "ipcrm --all="+k+" / C", 1.05, "")
+		add("32000", "ipcrm --all="+k+" / C", 1.05, kernel)
 		add("32000", "gipcs rm "+k+":ID... / C", 1.05, check)
 	}
 	return all

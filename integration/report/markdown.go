@@ -16,6 +16,9 @@ Made by %smake bench%s, which runs in some minutes on anyone's machine and write
 |---|---|
 `
 
+// busy is the load from which on a page says that it is one of a busy machine.
+const busy = 1
+
 const method = `
 Ours and theirs run by turns in one run, at least five pairs, each first in every other pair, both compiled on this machine (gcc -O2), each side as processes
 of its own. A ratio is that of a pair; the tables have the median of the ratios and the extremes. Absolute times, in the last column, are medians too, and
@@ -41,6 +44,9 @@ func write(w io.Writer, r run) (missed []string) {
 		fmt.Fprintf(w, "| %s | %s |\n", strings.ReplaceAll(fact, "-", " "), value)
 	}
 	fmt.Fprint(w, method)
+	if load, err := strconv.ParseFloat(strings.SplitN(r.facts["load-before"], " ", 2)[0], 64); err == nil && load >= busy {
+		fmt.Fprintf(w, "\n**The machine was busy with other things meanwhile (load %v before): the spread is large, and whatever needs both processors at once suffers most.**\n", load)
+	}
 	for _, s := range sections() {
 		missed = append(missed, s.write(w, r)...)
 	}
@@ -79,7 +85,11 @@ func (s section) write(w io.Writer, r run) (missed []string) {
 		}
 		if aim := c.mark.missedBy(m, s.metrics[0]); aim != "" {
 			missed = append(missed, about+": "+aim)
-			notes = append(notes, strings.TrimSpace(about+": "+aim+". "+c.why))
+			why := c.why
+			if aim == notMeasured {
+				why = c.needs
+			}
+			notes = append(notes, strings.TrimSpace(about+": "+aim+". "+why))
 		}
 	}
 	for i, note := range notes {
@@ -120,6 +130,8 @@ func absolute(m map[string]float64) string {
 	return ""
 }
 
+const notMeasured = "not measured"
+
 // missedBy returns what was aimed at if that was not reached, otherwise "".
 func (k mark) missedBy(m map[string]float64, median string) string {
 	metric := k.of
@@ -129,7 +141,7 @@ func (k mark) missedBy(m map[string]float64, median string) string {
 	got, ok := m[metric]
 	switch {
 	case !ok:
-		return "not measured"
+		return notMeasured
 	case k.least > 0 && got < k.least:
 		return fmt.Sprintf("%s, where %v at least was aimed at", number(m, metric), k.least)
 	case k.most > 0 && got > k.most:

@@ -65,30 +65,38 @@ func TestWrite(t *testing.T) {
 		"| go | not known |",
 		"| P and V, nobody in the way | Go / C | 1.03 | 1.02 | 1.2 | 916 / 817 ns |",
 		"| ping-pong across cores | C / Go | 4.83 | 2.5 | 27.5 | 1972 / 42722 ns |",
-		"| stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 | 34.9 / 45.3 GB/s |",
-		"- stream, copied in and out, ours / memcpy: the ratios of all pairs are 0.435, 0.799, 0.895.",
+		"| 4 GiB stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 | 34.9 / 45.3 GB/s |",
+		"- 4 GiB stream, copied in and out, ours / memcpy: the ratios of all pairs are 0.435, 0.799, 0.895.",
 		"| 32000 objects: ipcs -m | ours / ipcs -m | 0.091 | 0.081 | 0.108 | memory +1.5 MB |",
 		"| Cond | 55.8 | 2028 | 9147 |",
-		"| four producers | ours / msgsnd and msgrcv in C with four | - | - | - |  |",
+		"| 256 B messages, four producers | ours / msgsnd and msgrcv in C with four | - | - | - |  |",
 	} {
 		if !strings.Contains(page.String(), want+"\n") {
 			t.Errorf("the page lacks %s", want)
 		}
 	}
 	for line, want := range map[string]bool{
-		"P and V, nobody in the way, Go / C":                                                 false,
-		"ping-pong across cores, C / Go: 4.83, where 15 at least was aimed at":               true,
-		"Cond: 2028, where 2000 at most was aimed at":                                        true,
-		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37, where 1.05 at most was aimed at": true,
-		"four producers, ours / msgsnd and msgrcv in C with four: not measured":              true,
-		"stream, copied in and out, ours / memcpy":                                           false,
+		"P and V, nobody in the way, Go / C":                                                    false,
+		"ping-pong across cores, C / Go: 4.83, where 15 at least was aimed at":                  true,
+		"Cond: 2028, where 2000 at most was aimed at":                                           true,
+		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37, where 1.05 at most was aimed at":    true,
+		"256 B messages, four producers, ours / msgsnd and msgrcv in C with four: not measured": true,
+		"4 GiB stream, copied in and out, ours / memcpy":                                        false,
 	} {
 		if got := slices.ContainsFunc(missed, func(m string) bool { return strings.HasPrefix(m, line) }); got != want {
 			t.Errorf("missed has %q: %v, want %v", line, got, want)
 		}
 	}
+	if strings.Contains(page.String(), "**The machine was busy") {
+		t.Error("a load of 0 is called busy")
+	}
 	if t.Failed() {
 		t.Log(page.String())
+	}
+	page.Reset()
+	r.facts["load-before"] = "2.50 1.00 1.00"
+	if write(&page, r); !strings.Contains(page.String(), "busy with other things meanwhile (load 2.5 before)") {
+		t.Error("a load of 2.5 is not told")
 	}
 }
 
@@ -106,7 +114,7 @@ func TestWithRows(t *testing.T) {
 |---|---|---|---|---|
 | P and V, nobody in the way | Go / C | 1.03 | 1.02 | 1.2 |
 | ping-pong across cores | C / Go | 4.83 | 2.5 | 27.5 |
-| stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 |
+| 4 GiB stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 |
 | 32000 objects: ipcs -m | ours / ipcs -m | 0.091 | 0.081 | 0.108 |
 
 ` + rowsEnd + "after\n"

@@ -47,9 +47,10 @@ func (p party) ask(d time.Duration) (h *histogram, err error) {
 	if err := p.turn(); err != nil { // the other side is there
 		return nil, err
 	}
-	began, before, now := time.Now(), time.Duration(0), time.Duration(0)
+	began, now := time.Now(), time.Duration(0)
 	for n := 0; now < d+d/warmUp; n++ {
-		if before = now; n%stayTurns == 0 {
+		before := now
+		if n%stayTurns == 0 {
 			p.stay()
 			before = time.Since(began)
 		}
