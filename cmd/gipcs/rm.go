@@ -33,7 +33,7 @@ func rmCommand() *cli.Command {
 		Description: "Objects are either named, or selected by what they are. Every argument is read before\n" +
 			"anything is removed; one that is wrong stops all. Then one that can't be removed does\n" +
 			"not stop the others.\n\n" + selectHelp + " What is selected is listed with the reasons, and\n" +
-			"removed after a question, or with --yes. An object that is used or changed meanwhile is\nleft alone.\n\n" + fieldHelp(),
+			"removed after a question, or with --yes. An object that is used or changed meanwhile is\nleft alone. POSIX objects are selected only if --where asks for a kind or a name.\n\n" + fieldHelp(),
 		Flags: slices.Concat(selectFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove what is selected without a question", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, and remove nothing", DisableDefaultText: true},
@@ -200,7 +200,7 @@ func (r *removing) targets() ([]removal.Target, error) {
 func (r *removing) selectTargets() ([]removal.Target, error) {
 	// The semaphores are part of what a set was when it was selected.
 	want := r.selected.Want() | inventory.WantSemaphores
-	inv, err := collectAny(r.Context, inventory.Options{Want: want})
+	inv, err := collectAny(r.Context, inventory.Options{Kinds: r.kinds(), Want: want})
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +213,15 @@ func (r *removing) selectTargets() ([]removal.Target, error) {
 		r.say("%d more that are selected belong to others, and only they and root may remove them", n)
 	}
 	return targets, nil
+}
+
+// kinds returns the kinds to select from. Nothing tells a POSIX object from a file that
+// some program keeps in /dev/shm for later, so they have to be asked for.
+func (r *removing) kinds() []ref.Kind {
+	if r.selected.Mentions("kind", "name") {
+		return nil // all that can be seen
+	}
+	return ref.SystemV()
 }
 
 // say writes a line to standard error.

@@ -53,6 +53,13 @@ func (s Selection) Columns() (names []string) {
 	return names
 }
 
+// Mentions tells whether a condition asks for one of the fields.
+func (s Selection) Mentions(names ...string) bool {
+	return slices.ContainsFunc(s, func(c *Condition) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return index(c.fields, name) >= 0 })
+	})
+}
+
 // Filter returns the objects of inv that certainly meet all conditions. What s wants
 // must have been looked up. An error is one of an expression: it divides by zero, for
 // instance.
