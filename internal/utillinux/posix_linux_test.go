@@ -314,6 +314,10 @@ func TestPOSIXDifferences(t *testing.T) {
 			command: "ipcrm -v --all=psem", theirs: "removing POSIX semaphore `lock'\nremoving POSIX semaphore `lock'\n", ours: "removing POSIX semaphore `lock'\nremoving POSIX semaphore `many'\n",
 		},
 		{
+			why:     "names that others have chosen do not drive a terminal",
+			command: "ipcrm -v --all=pshm", theirs: "removing POSIX shared memory `", ours: "removing POSIX shared memory `za\\xc3\\xaf \\xe6\\xbc\\xa2 \"x\"\\x09$y'\n",
+		},
+		{
 			why:     "a command line that is wrong removes nothing",
 			command: "ipcrm --posix-shmem alpha --posix-shmem empty pshm", theirs: "ipcrm: unknown argument: pshm\n", theirsStatus: 1,
 			ours: "ipcrm: unknown argument: pshm\nipcrm: nothing was removed\n", oursStatus: 1,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sysvipc/gipc/internal/utillinux/smartcols"
 	"github.com/sysvipc/gipc/posix"
 )
 
@@ -62,8 +63,10 @@ func namedKindOf(word string) (namedKind, bool) {
 // removeName removes the object with this name. One that nothing can be called is
 // not found.
 func (r *remover) removeName(kind namedKind, name string) {
+	// Somebody else may have chosen it, and must not drive a terminal.
+	shown := string(smartcols.AppendSafe(nil, []byte(name), r.IsUTF8()))
 	if r.verbose {
-		_, _ = r.Out.WriteString("removing " + kind.noun + " `" + name + "'\n")
+		_, _ = r.Out.WriteString("removing " + kind.noun + " `" + shown + "'\n")
 	}
 	err := kind.unlink(name)
 	if err == nil {
@@ -72,13 +75,13 @@ func (r *remover) removeName(kind namedKind, name string) {
 	r.failed = true
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		r.Warn("permission denied for name `" + name + "'")
+		r.Warn("permission denied for name `" + shown + "'")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EINVAL):
-		r.Warn("name `" + name + "' not found")
+		r.Warn("name `" + shown + "' not found")
 	case errors.Is(err, syscall.ENAMETOOLONG):
-		r.Warn("name `" + name + "' too long")
+		r.Warn("name `" + shown + "' too long")
 	default:
-		r.WarnError("name failed (`"+name+"')", err)
+		r.WarnError("name failed (`"+shown+"')", err)
 	}
 }
 
