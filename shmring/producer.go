@@ -10,11 +10,12 @@ import (
 // A Producer puts messages into a ring. It is not for use by several goroutines at
 // once; each takes its own, which a ring for Many allows.
 type Producer struct {
-	ring *Ring
-	slot int
-	tail uint64 // One: where the next record begins
-	head uint64 // what the consumer's head was when it was last looked at
-	wait waiter
+	ring  *Ring
+	slot  int
+	tail  uint64 // One: where the next record begins
+	head  uint64 // what the consumer's head was when it was last looked at
+	wait  waiter
+	vigil vigil // during a long wait
 
 	claim  uint64 // position of the claim under way, 0 if there is none
 	length uint64 // of the claim
@@ -220,6 +221,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 // await waits until reserve succeeds for a record of length bytes.
 func (p *Producer) await(ctx context.Context, length uint64) error {
 	r := p.ring
+	defer p.vigil.end()
 	return p.wait.wait(ctx,
 		func() *atomic.Uint64 { return &r.header.head },
 		func() (bool, error) {
@@ -228,7 +230,22 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 			}
 			return p.reserve(length)
 		},
-		func() (time.Duration, error) { return tick, p.CheckConsumer() })
+		func() (time.Duration, error) {
+			p.vigil.end()
+			// First the vigil, then the look: the process that it keeps is not one that
+			// was given the number later.
+			told := p.watchConsumer()
+			if err := p.CheckConsumer(); err != nil || !told {
+				return tick, err
+			}
+			return longTick, nil
+		})
+}
+
+// watchConsumer tells whether the waiter will be told of the consumer's death.
+func (p *Producer) watchConsumer() bool {
+	id := identity(p.ring.header.consumer.Load())
+	return id.known() && p.ring.self.known() && p.vigil.keep([]identity{id}, p.wait.alarm)
 }
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without

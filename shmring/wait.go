@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/internal/futex"
+	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/internal/spin"
 )
 
@@ -62,10 +63,12 @@ type waiter struct {
 }
 
 // alarm is called by a vigil. The flag is set before the word is looked at, and a
-// sleeper does it the other way round.
+// sleeper does it the other way round. It runs in a goroutine where no caller can
+// guard against memory that was truncated away; if the word is, the sleeper meets the
+// fault after its tick.
 func (w *waiter) alarm() {
 	w.alarmed.Store(true)
-	wake(w.word)
+	_ = memory.Guard(func() error { wake(w.word); return nil })
 }
 
 // start sets a new waiter up.
