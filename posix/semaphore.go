@@ -216,10 +216,10 @@ func (s *Semaphore) block(ctx context.Context) error {
 
 // A process that is killed after it has added one and before it has woken a waiter
 // leaves that asleep, next to a semaphore that it could have. So nobody sleeps for
-// longer than this before looking again.
+// longer than this before looking again; naps double, since each costs processor time.
 const (
 	firstNap   = 20 * time.Millisecond
-	longestNap = time.Second
+	longestNap = 10 * time.Second
 )
 
 // TryP takes one from the semaphore if it is above 0, and tells whether it did
