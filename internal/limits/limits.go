@@ -25,10 +25,11 @@ type Limit struct {
 	Counted bool
 }
 
-// Share returns the part of the limit that is in use, 1 being all of it.
+// Share returns the part of the limit that is in use, 1 being all of it. A limit of
+// zero, which was lowered, is full.
 func (l Limit) Share() float64 {
 	if l.Value == 0 {
-		return 0
+		return 1
 	}
 	return float64(l.Use) / float64(l.Value)
 }
