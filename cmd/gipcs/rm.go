@@ -343,7 +343,7 @@ func (r *removing) prepare() (log *removal.Log, before func(*inventory.Object) e
 	}
 	if r.IsSet("log") {
 		if log, err = removal.OpenLog(r.String("log"), r.conditions()); err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, errors.Join(err, atEnd(ends)())
 		}
 		steps = append(steps, log.Removing)
 		ends = append(ends, log.Close)
@@ -351,12 +351,17 @@ func (r *removing) prepare() (log *removal.Log, before func(*inventory.Object) e
 	if len(steps) > 0 {
 		before = inTurn(steps)
 	}
-	return log, before, func() (err error) {
+	return log, before, atEnd(ends), nil
+}
+
+// atEnd makes one of all ends.
+func atEnd(ends []func() error) func() error {
+	return func() (err error) {
 		for _, end := range ends {
 			err = errors.Join(err, end())
 		}
 		return err
-	}, nil
+	}
 }
 
 // inTurn takes steps until one fails.

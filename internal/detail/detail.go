@@ -73,7 +73,7 @@ func New(s Subject) Record {
 	case ref.Sem:
 		r.add("semaphores", semaphores(use))
 		r.add("waiting", setWaiters(use.Waiting, s.Names))
-		r.add("hidden_waiters", render.Int(int64(use.HiddenWaiters)))
+		r.add("hidden_waiters", hiddenWaiters(use))
 		r.add("deadlocks", deadlocks(s))
 	case ref.Msg:
 		r.add("messages_held", messages(s))
@@ -96,6 +96,14 @@ func (r *Record) kernel(s Subject) {
 			r.add(c.Name, cells[i])
 		}
 	}
+}
+
+// hiddenWaiters counts against those of each semaphore, which not everybody may read.
+func hiddenWaiters(use *inventory.Use) render.Cell {
+	if use.Semaphores == nil {
+		return render.Unknown()
+	}
+	return render.Int(int64(use.HiddenWaiters))
 }
 
 // file adds what is known of a POSIX object beyond a listing.
