@@ -31,12 +31,12 @@
 // and at most 0.1 ms, unless only one processor may run the process; then it sleeps
 // in futex(2). The other side makes a system call only when somebody sleeps. A
 // producer that found the ring full is woken when half of what was in it has been
-// received, or 0.15 s later if there is room by then.
+// received. If the consumer stops before that, the producer finds the room that there is
+// after as long as the consumer has received nothing, 0.15 s at least and 5 s at most.
 //
-// A consumer that sleeps for more than a moment is told by the kernel when a producer
-// ends (pidfd_open(2), one descriptor and one goroutine for each, until the call
-// returns) and wakes only every 5 s. Before Linux 5.10, and as a producer, it wakes
-// every 0.15 s.
+// Who sleeps for more than a moment is told by the kernel when a process of the other
+// side ends (pidfd_open(2), one descriptor and one goroutine for each, until the call
+// returns) and comes to wake only every 5 s. Before Linux 5.10 it wakes every 0.15 s.
 //
 // A waiting goroutine occupies a thread of the operating system. Waiting ends with
 // its context, for which SIGURG is used; see package sysv.

@@ -222,6 +222,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 func (p *Producer) await(ctx context.Context, length uint64) error {
 	r := p.ring
 	defer p.vigil.end()
+	next, seen := tick, r.header.head.Load()
 	return p.wait.wait(ctx,
 		func() *atomic.Uint64 { return &r.header.head },
 		func() (bool, error) {
@@ -235,10 +236,15 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 			// First the vigil, then the look: the process that it keeps is not one that
 			// was given the number later.
 			told := p.watchConsumer()
-			if err := p.CheckConsumer(); err != nil || !told {
-				return tick, err
+			// The consumer does not wake for every message. Only while it receives none
+			// at all is there no hurry to look.
+			head := r.header.head.Load()
+			if told && head == seen {
+				next = min(2*next, longTick)
+			} else {
+				next, seen = tick, head
 			}
-			return longTick, nil
+			return next, p.CheckConsumer()
 		})
 }
 
