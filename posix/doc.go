@@ -61,7 +61,7 @@
 //
 // A semaphore does not know who holds it. A process that is killed between P and V
 // leaves it taken for ever. One that is killed between adding and waking leaves
-// others asleep; those of this package look again by themselves within a second, those
+// others asleep; those of this package look again by themselves within ten seconds, those
 // of C with the next V.
 //
 // A file lives until it is unlinked, and /dev/shm until the machine is restarted.
