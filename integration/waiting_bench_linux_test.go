@@ -154,7 +154,7 @@ const asleepAfter = 2 * time.Millisecond
 func BenchmarkIdle(b *testing.B) {
 	for _, w := range waitings() {
 		b.Run(w.name, func(b *testing.B) {
-			const waiters, windows, window = 100, 5, 500 * time.Millisecond
+			const waiters, windows, window = 100, 11, 500 * time.Millisecond
 			ctx, cancel := context.WithCancel(b.Context())
 			var group sync.WaitGroup
 			shared := w.waiter(b)
