@@ -29,7 +29,7 @@ type wait struct {
 
 // waits returns every call that takes a context, on new objects.
 func waits(t *testing.T) []wait {
-	set := createSetWith(t, 0)
+	set, other := createSetWith(t, 0), createSetWith(t, 0)
 	full, empty := createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)
 	check(t, full.Set(sysv.Ownership{Mode: 0o600}, 1))
 	send(t, full, 1, "x")
@@ -43,10 +43,10 @@ func waits(t *testing.T) []wait {
 		},
 		{
 			"Wait",
-			func(ctx context.Context) error { return set.Wait(ctx, sysv.Op{Add: -1}) },
-			func() { counted(t, set, 1) },
-			func() { check(t, set.Do(t.Context(), sysv.Op{Add: 1})) },
-			func() { wantValues(t, "Wait, cancelled", set, 0); counted(t, set, 0) },
+			func(ctx context.Context) error { return other.Wait(ctx, sysv.Op{Add: -1}) },
+			func() { counted(t, other, 1) },
+			func() { check(t, other.Do(t.Context(), sysv.Op{Add: 1})) },
+			func() { wantValues(t, "Wait, cancelled", other, 0); counted(t, other, 0) },
 		},
 		{
 			"Send",

@@ -103,9 +103,9 @@ func TestCancelsSleepingCall(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	call, _ := sleeper(t)
 	const timeout = 20 * time.Millisecond
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	start := time.Now()
 	err := interrupt.Do(ctx, call)
 	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took < timeout {
 		t.Errorf("error %v after %v, want context.DeadlineExceeded after %v", err, took, timeout)
