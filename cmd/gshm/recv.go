@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -18,9 +19,10 @@ import (
 
 func recvCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "recv",
-		Usage:     "write to standard output what gshm send passes through shared memory",
-		ArgsUsage: "REF",
+		Name:         "recv",
+		Usage:        "write to standard output what gshm send passes through shared memory",
+		ArgsUsage:    "REF",
+		BashComplete: command.CompleteWith(everyRef),
 		Description: "Either side may make the object (--create); the other one waits for it. With\n" +
 			"--messages it ends when all senders have, of whom there must have been N.",
 		Flags: append(ringFlags(),
@@ -62,7 +64,11 @@ func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32
 	out := shown.writer(ctxio.NewWriter(ctx, os.Stdout))
 	lines := lineReceiver{consumer: consumer, out: bufio.NewWriterSize(out, 64<<10)}
 	for joined := uint32(0); joined < senders; joined = m.ring.Members().Joined {
-		err := m.awaitPeer(ctx, "sender", func(m shmring.Members) bool { return m.Joined > joined })
+		who := "sender"
+		if joined > 0 {
+			who = fmt.Sprintf("more than %d of %d senders", joined, senders)
+		}
+		err := m.awaitPeer(ctx, who, func(m shmring.Members) bool { return m.Joined > joined })
 		if err != nil {
 			return err
 		}
