@@ -47,7 +47,10 @@ func completions() []completion {
 		{"gipcs rm pmsg:/", []string{"pmsg:/x"}, []string{"pshm:/x"}},
 		{"gipcs show msg:", []string{"msg:0"}, []string{"shm:0"}},
 		{"gipcs completion ", []string{"bash", "zsh", "fish"}, nil},
+		{"gipcs ls --", []string{"--sort", "--format"}, []string{"shm"}},
 		{"gshm st", []string{"stat"}, []string{"set"}},
+		{"gshm stat ", []string{"0", "/x"}, []string{"--format"}},
+		{"gshm recv /", []string{"/x"}, []string{"0"}},
 		// What stands behind a -- might be run.
 		{"gshm attach 0 -- ./run ", []string{"file"}, []string{"shm:0"}},
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/internal/command"
@@ -54,15 +52,9 @@ func everyRef() (refs []string) {
 		return nil
 	}
 	for i := range inv.Objects {
-		if r := inv.Objects[i].Ref(); isPlain(r.Name) {
+		if r := inv.Objects[i].Ref(); command.IsPlain(r.Name) {
 			refs = append(refs, r.String())
 		}
 	}
 	return refs
-}
-
-func isPlain(name string) bool {
-	return !strings.ContainsFunc(name, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._-+@%", c)
-	})
 }

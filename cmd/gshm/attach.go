@@ -18,9 +18,10 @@ import (
 
 func attachCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "attach",
-		Usage:     "hold an object attached until interrupted, or while a command runs",
-		ArgsUsage: "REF [-- COMMAND ARG...]",
+		Name:         "attach",
+		Usage:        "hold an object attached until interrupted, or while a command runs",
+		ArgsUsage:    "REF [-- COMMAND ARG...]",
+		BashComplete: command.CompleteWith(everyRef),
 		Description: "The command does not inherit the attachment, which no program does across exec(2).\n" +
 			"It finds the identifier, or the name, in the environment variable GSHM_ID.",
 		Flags: []cli.Flag{

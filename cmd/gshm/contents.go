@@ -16,9 +16,10 @@ import (
 
 func writeCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "write",
-		Usage:     "write a file, or standard input, into a segment or a POSIX object",
-		ArgsUsage: "REF [FILE]",
+		Name:         "write",
+		Usage:        "write a file, or standard input, into a segment or a POSIX object",
+		ArgsUsage:    "REF [FILE]",
+		BashComplete: command.CompleteWith(everyRef),
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N`"},
 		},
@@ -73,10 +74,11 @@ func writeAll(o object, mem mapping, offset int64, source io.Reader) error {
 
 func readCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "read",
-		Usage:       "write the contents of a segment or a POSIX object to standard output",
-		ArgsUsage:   "REF",
-		Description: "A terminal gets control characters escaped, and zeros at the end left out.",
+		Name:         "read",
+		Usage:        "write the contents of a segment or a POSIX object to standard output",
+		ArgsUsage:    "REF",
+		BashComplete: command.CompleteWith(everyRef),
+		Description:  "A terminal gets control characters escaped, and zeros at the end left out.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "0", Usage: "begin at the byte `N`"},
 			&cli.StringFlag{Name: "length", Aliases: []string{"n"}, Usage: "read `N` bytes", DefaultText: "up to the end"},

@@ -11,9 +11,10 @@ import (
 
 func setCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "set",
-		Usage:     "change the owner or the permission bits of a segment or a POSIX object",
-		ArgsUsage: "REF",
+		Name:         "set",
+		Usage:        "change the owner or the permission bits of a segment or a POSIX object",
+		ArgsUsage:    "REF",
+		BashComplete: command.CompleteWith(everyRef),
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Usage: "permission bits, `OCTAL`"},
 		}, command.OwnerFlags()...),
@@ -51,28 +52,31 @@ func set(c *cli.Context) error {
 
 func lockCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "lock",
-		Usage:     "keep the pages of a segment out of swap space",
-		ArgsUsage: "REF...",
-		Action:    func(c *cli.Context) error { return eachObject(c, object.lock) },
+		Name:         "lock",
+		Usage:        "keep the pages of a segment out of swap space",
+		ArgsUsage:    "REF...",
+		BashComplete: command.CompleteWith(everyRef),
+		Action:       func(c *cli.Context) error { return eachObject(c, object.lock) },
 	}
 }
 
 func unlockCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "unlock",
-		Usage:     "let the pages of a segment be swapped out again",
-		ArgsUsage: "REF...",
-		Action:    func(c *cli.Context) error { return eachObject(c, object.unlock) },
+		Name:         "unlock",
+		Usage:        "let the pages of a segment be swapped out again",
+		ArgsUsage:    "REF...",
+		BashComplete: command.CompleteWith(everyRef),
+		Action:       func(c *cli.Context) error { return eachObject(c, object.unlock) },
 	}
 }
 
 func rmCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "rm",
-		Usage:       "remove segments and POSIX objects",
-		ArgsUsage:   "REF...",
-		Description: "A segment that is still attached loses its key at once, and its memory with the\nlast attachment. A POSIX object loses its name.",
-		Action:      func(c *cli.Context) error { return eachObject(c, object.remove) },
+		Name:         "rm",
+		Usage:        "remove segments and POSIX objects",
+		ArgsUsage:    "REF...",
+		BashComplete: command.CompleteWith(everyRef),
+		Description:  "A segment that is still attached loses its key at once, and its memory with the\nlast attachment. A POSIX object loses its name.",
+		Action:       func(c *cli.Context) error { return eachObject(c, object.remove) },
 	}
 }

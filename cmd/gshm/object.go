@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -90,11 +92,29 @@ func parseRef(arg string) (place, error) {
 	if err == nil && r.Form == ref.ByName {
 		err = fmt.Errorf("%q is the name of a POSIX object, and a segment has none; write %s", arg, r)
 	}
+	if errors.Is(err, ref.ErrForm) {
+		err = fmt.Errorf("%w; a POSIX object is /NAME", err)
+	}
 	// A REF may be written as it should be, but its file be missing.
 	if file := (*fs.PathError)(nil); errors.As(err, &file) {
 		return nil, err
 	}
 	return segmentPlace{r}, command.Usage(err)
+}
+
+// everyRef returns the objects that there are, for completion.
+func everyRef() (refs []string) {
+	for s, err := range sysv.Segments() {
+		if err == nil {
+			refs = append(refs, strconv.Itoa(s.ID))
+		}
+	}
+	for o, err := range posix.Objects() {
+		if err == nil && command.IsPlain(o.Name) {
+			refs = append(refs, o.Name)
+		}
+	}
+	return refs
 }
 
 // findObject returns the object that a REF names.

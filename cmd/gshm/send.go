@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/ctxio"
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/shmring"
@@ -17,9 +18,10 @@ import (
 
 func sendCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "send",
-		Usage:     "pass standard input through shared memory to gshm recv",
-		ArgsUsage: "REF",
+		Name:         "send",
+		Usage:        "pass standard input through shared memory to gshm recv",
+		ArgsUsage:    "REF",
+		BashComplete: command.CompleteWith(everyRef),
 		Description: "Either side may make the object (--create); the other one waits for it. gshm send\n" +
 			"ends when the receiver has written everything.",
 		Flags:  ringFlags(),

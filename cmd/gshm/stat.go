@@ -12,11 +12,12 @@ import (
 
 func statCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "stat",
-		Usage:     "show all that the kernel knows of segments, or of POSIX objects",
-		ArgsUsage: "REF...",
-		Flags:     command.FormatFlags("plain"),
-		Action:    stat,
+		Name:         "stat",
+		Usage:        "show all that the kernel knows of segments, or of POSIX objects",
+		ArgsUsage:    "REF...",
+		BashComplete: command.CompleteWith(everyRef),
+		Flags:        command.FormatFlags("plain"),
+		Action:       stat,
 	}
 }
 

@@ -77,7 +77,11 @@ func completionScript(shell string) (script string, ok bool) {
 	# To readline what stands in front of a colon or an equals sign is another word.
 	[[ $COMP_WORDBREAKS == *:* ]] && cut=${word%"${word##*:}"}
 	[[ $COMP_WORDBREAKS == *=* && -z $cut ]] && cut=${word%"${word##*=}"}
-	[[ $word == -* ]] && words+=("$word") || words+=("")
+	case $word in
+	--) words+=(-) ;; # to the program -- is the end of the flags
+	-*) words+=("$word") ;;
+	*) words+=("") ;;
+	esac
 	while IFS= read -r found; do
 		[[ $found == "$word"* ]] && COMPREPLY+=("${found#"$cut"}")
 	done < <(GIPC_COMPLETION_WORD=$word "${words[@]}" --generate-bash-completion 2>/dev/null)
@@ -90,7 +94,11 @@ complete -o default -F _PROGRAM_complete PROGRAM
 	local -a before found
 	before=("${(@Q)words[1,CURRENT-1]}")
 	if (( ! $before[(Ie)--] )); then
-		[[ $PREFIX == -* ]] && before+=("$PREFIX") || before+=("")
+		case $PREFIX in
+		--) before+=(-) ;;
+		-*) before+=("$PREFIX") ;;
+		*) before+=("") ;;
+		esac
 		found=(${(f)"$(GIPC_COMPLETION_WORD=$PREFIX "${before[@]}" --generate-bash-completion 2>/dev/null)"})
 	fi
 	(( $#found )) && compadd -a found || _files
@@ -105,6 +113,7 @@ compdef _PROGRAM_complete PROGRAM
 	if not contains -- -- $before
 		set -l begun ''
 		string match -q -- '-*' "$word"; and set begun $word
+		test "$word" = --; and set begun -
 		set found (env GIPC_COMPLETION_WORD="$word" $before "$begun" --generate-bash-completion 2>/dev/null)
 	end
 	if set -q found[1]
@@ -203,4 +212,11 @@ func flagWithValue(command *cli.Command, arg string) cli.Flag {
 		return nil
 	}
 	return flag
+}
+
+// IsPlain tells whether a shell takes a name as it is, so that completion may offer it.
+func IsPlain(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._-+@%", c)
+	})
 }

@@ -41,6 +41,9 @@ type Ref struct {
 // String returns the Ref as it was written.
 func (r Ref) String() string { return r.text }
 
+// ErrForm says that a text has none of the forms of a Ref.
+var ErrForm = errors.New("names no object")
+
 // Parse reads a Ref without a kind. ftok: looks at the file.
 func Parse(s string) (Ref, error) {
 	r, err := parse(s)
@@ -75,7 +78,7 @@ func parse(s string) (Ref, error) {
 		id, err := units.ParseID(s)
 		return Ref{Form: ByID, ID: id}, err
 	default:
-		return Ref{}, fmt.Errorf("%q names no object; write an identifier (65538), a key (0x4d2 or key:1234) or ftok:PATH[:PROJ]", s)
+		return Ref{}, fmt.Errorf("%q %w; write an identifier (65538), a key (0x4d2 or key:1234) or ftok:PATH[:PROJ]", s, ErrForm)
 	}
 }
 
@@ -131,6 +134,9 @@ func ParseKind(s string) (Kind, Ref, error) {
 		if word != kind.String() {
 			continue
 		}
+		if kind.POSIX() && !strings.HasPrefix(rest, "/") {
+			return 0, Ref{}, fmt.Errorf("%q names no %s; write %v:/NAME", rest, kind.Noun(), kind)
+		}
 		r, err := Parse(rest)
 		if err == nil {
 			err = r.fits(kind)
@@ -150,8 +156,6 @@ func (r Ref) fits(kind Kind) error {
 		return fmt.Errorf("%q is the name of a POSIX object, and a %s has none; write p%v:%s", r.text, kind.Noun(), kind, r.text)
 	case !kind.POSIX():
 		return nil
-	case r.Form != ByName:
-		return fmt.Errorf("%q names no %s; write %v:/NAME", r.text, kind.Noun(), kind)
 	}
 	most := 255 // NAME_MAX
 	if kind == PSem {
