@@ -52,6 +52,7 @@ func WriteRecord(c *cli.Context, f render.Format, columns []render.Column, cells
 func forOutput(w io.Writer, o render.Options) render.Options {
 	if IsTerminal(w) {
 		fd := w.(descriptor).Fd()
+		o.Terminal = true
 		o.Colour = term.ColourEnabled(fd)
 		o.MaxWidth = term.Width(fd)
 	}

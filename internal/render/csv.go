@@ -4,13 +4,15 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+
+	"github.com/sysvipc/gipc/internal/term"
 )
 
 func (p *printer) csv(rows iter.Seq[[]Cell]) error {
 	if !p.options.NoHeadings {
 		for i, c := range p.columns {
 			p.csvSeparator(i)
-			p.scratch = appendGuarded(p.scratch[:0], c.Name)
+			p.scratch = p.appendGuarded(p.scratch[:0], c.Name)
 			p.csvField(p.scratch)
 		}
 		p.buf = append(p.buf, "\r\n"...)
@@ -18,7 +20,7 @@ func (p *printer) csv(rows iter.Seq[[]Cell]) error {
 	err := p.each(rows, func(cells []Cell) {
 		for i := range cells {
 			p.csvSeparator(i)
-			p.scratch = appendCSV(p.scratch[:0], &cells[i])
+			p.scratch = p.appendCSV(p.scratch[:0], &cells[i])
 			p.csvField(p.scratch)
 		}
 		p.buf = append(p.buf, "\r\n"...)
@@ -60,12 +62,12 @@ func (p *printer) csvField(field []byte) {
 }
 
 // appendCSV appends the value of c, not yet quoted.
-func appendCSV(dst []byte, c *Cell) []byte {
+func (p *printer) appendCSV(dst []byte, c *Cell) []byte {
 	switch c.kind() {
 	case unknown:
 		return dst
 	case text:
-		return appendGuarded(dst, c.text())
+		return p.appendGuarded(dst, c.text())
 	case float:
 		return strconv.AppendFloat(dst, c.float(), 'f', -1, 64)
 	case boolean:
@@ -76,7 +78,7 @@ func appendCSV(dst []byte, c *Cell) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendCSV(dst, &items[i])
+			dst = p.appendCSV(dst, &items[i])
 		}
 		return dst
 	case object, objects:
@@ -88,7 +90,7 @@ func appendCSV(dst []byte, c *Cell) []byte {
 
 // appendGuarded appends s, after an apostrophe if a spreadsheet would take it
 // for a formula. Excel takes the full-width signs too.
-func appendGuarded(dst []byte, s string) []byte {
+func (p *printer) appendGuarded(dst []byte, s string) []byte {
 	if s == "" {
 		return dst
 	}
@@ -96,6 +98,9 @@ func appendGuarded(dst []byte, s string) []byte {
 		strings.HasPrefix(s, "＝") || strings.HasPrefix(s, "＋") ||
 		strings.HasPrefix(s, "－") || strings.HasPrefix(s, "＠") {
 		dst = append(dst, '\'')
+	}
+	if p.options.Terminal {
+		return term.AppendEscape(dst, s)
 	}
 	return append(dst, s...)
 }

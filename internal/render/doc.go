@@ -18,7 +18,8 @@
 //   - csv follows RFC 4180, its line ends included. A text that a spreadsheet
 //     would take for a formula (it begins with = + - @, a tab or a line end)
 //     is preceded by an apostrophe. A list is its items joined by commas, a
-//     nested object its JSON text.
+//     nested object its JSON text. Texts are escaped where
+//     Options.Terminal says that a terminal would act on them.
 //   - plain is for eyes and for awk: columns aligned by blanks, one row a line,
 //     no blanks at a line's end, and "-" also for an empty text, so that there
 //     is something in every column. It is never shortened.

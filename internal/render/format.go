@@ -82,6 +82,9 @@ type Options struct {
 	TimeLayout string
 	// MaxWidth is how many terminal columns a table may take; 0 is any number.
 	MaxWidth int
+	// Terminal tells that the output is a terminal, where text in csv too is
+	// escaped as by [term.Escape].
+	Terminal bool
 	// Colour sets headings off, and cells that were marked with [Cell.Warn], by
 	// a terminal's control sequences, in table and plain.
 	Colour bool
