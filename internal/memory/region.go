@@ -14,7 +14,7 @@ import (
 var (
 	ErrReadOnly = errors.New("memory is mapped read-only")
 	ErrBounds   = errors.New("access beyond the end of the memory")
-	ErrFault    = errors.New("memory fault: the page can not be provided")
+	ErrFault    = errors.New("memory fault: no page can be had, for the object was cut short, or memory or huge pages ran out")
 )
 
 // A Region is a range of mapped memory with bounds, an access mode and an end of
