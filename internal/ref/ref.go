@@ -123,7 +123,7 @@ func parseProj(s string) (proj byte, ok bool, err error) {
 }
 
 func errProj(s string) error {
-	return fmt.Errorf("project %q is neither a number from 1 to 255 nor one character", s)
+	return fmt.Errorf("project %q is neither a number from 1 to 255 nor another single character", s)
 }
 
 // ParseKind reads a Ref that carries its kind in front. A POSIX object has a name,

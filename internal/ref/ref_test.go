@@ -64,8 +64,8 @@ func TestParse(t *testing.T) {
 		{"key:1x", ref.Ref{}, "is not a number"},
 		{"0x", ref.Ref{}, "is not a number"},
 		{"0x1:2", ref.Ref{}, "is not a number"},
-		{"ftok:/:0", ref.Ref{}, "neither a number from 1 to 255 nor one character"},
-		{"ftok:/:256", ref.Ref{}, "neither a number from 1 to 255 nor one character"},
+		{"ftok:/:0", ref.Ref{}, "neither a number from 1 to 255 nor another single character"},
+		{"ftok:/:256", ref.Ref{}, "neither a number from 1 to 255 nor another single character"},
 	}
 	for _, test := range tests {
 		got, err := ref.Parse(test.in)
