@@ -34,7 +34,7 @@ func ModeFlag(c *cli.Context, name string) (fs.FileMode, error) {
 func HugeFlag() cli.Flag {
 	return &cli.GenericFlag{
 		Name: "huge", Value: &optionalValue{}, DefaultText: "ordinary pages",
-		Usage: "use huge pages, of `SIZE` or the system's default",
+		Usage: "use huge pages, of the system's default size or by --huge=`SIZE`",
 	}
 }
 
