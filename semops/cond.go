@@ -64,7 +64,7 @@ func NewCond(mu *Mutex, first int) (*Cond, error) {
 
 // Wait unlocks the mutex, which the caller must hold, and waits for a signal or
 // until ctx is done; then it locks the mutex again, for which it waits as long as
-// it takes, and returns ctx.Err() if it got no signal. The caller holds the mutex
+// it takes; if it got no signal the error unwraps to ctx.Err(). The caller holds the mutex
 // whatever is returned, but for ErrNotHeld, ErrNotRecoverable and a failed system
 // call. ErrOwnerDied has the meaning it has at Lock.
 //
@@ -145,23 +145,32 @@ func (c *Cond) Signal() error {
 	}
 	waiters, signals := c.waiters[group], c.signals[group]
 	for {
-		// In this order: who leaves in between makes the difference look larger. The
-		// semop finds out.
 		w, err := set.Value(int(waiters))
 		if err != nil || w == 0 {
 			return err
 		}
 		s, err := set.Value(int(signals))
-		if err != nil || s >= w {
+		if err != nil {
 			return err
 		}
-		more := int16(s + 1)
-		ok, err := set.TryDo(add(signals, int16(-s)), isZero(signals), add(signals, more),
-			add(waiters, -more), add(waiters, more))
-		if ok || err != nil {
+		if ok, err := c.signal(group, w, s); ok || err != nil {
 			return err
 		}
 	}
+}
+
+// signal adds a signal to a group that was found with w waiters, one or more, and
+// s signals, unless it has one for each of them already. Both were read at different
+// times, and either may have changed: it tells whether what it did was right.
+func (c *Cond) signal(group, w, s int) (bool, error) {
+	waiters, signals := c.waiters[group], c.signals[group]
+	if s >= w {
+		return c.mu.set.TryDo(add(signals, int16(-s)), isZero(signals), add(signals, int16(s)),
+			add(waiters, int16(-w)), isZero(waiters), add(waiters, int16(w)))
+	}
+	more := int16(s + 1)
+	return c.mu.set.TryDo(add(signals, int16(-s)), isZero(signals), add(signals, more),
+		add(waiters, -more), add(waiters, more))
 }
 
 // Broadcast wakes all who wait. If the ones whom the last Broadcast woke have not

@@ -144,3 +144,42 @@ func TestBarrierSteps(t *testing.T) {
 		}
 	}
 }
+
+// A Signal leaves out its signal only where every waiter has one at this moment,
+// not where others began to wait after it had counted them.
+func TestSignalStep(t *testing.T) {
+	set, err := sysv.CreateSet(sysv.Private, 7, sysv.SetOptions{Mode: 0o600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Remove()
+	c := Cond{mu: &Mutex{set: set}, waiters: [2]uint16{3, 4}, signals: [2]uint16{5, 6}}
+	for _, tt := range []struct {
+		w, s             int // what Signal has read
+		waiters, signals int // what there is
+		want             bool
+		after            int // signals
+	}{
+		{1, 0, 1, 0, true, 1},
+		{2, 1, 2, 1, true, 2},
+		{2, 1, 3, 1, true, 2},  // one more waits
+		{2, 0, 1, 0, true, 1},  // one is gone
+		{2, 1, 1, 1, false, 1}, // and the other has a signal
+		{2, 0, 2, 1, false, 1}, // somebody else has signalled
+		{1, 1, 1, 1, true, 1},  // each has one
+		{1, 2, 1, 2, true, 2},  // one was killed that had one
+		{1, 1, 2, 1, false, 1}, // one more waits, for whom there is none
+		{1, 1, 1, 0, false, 0}, // the one that had it is gone, and another one waits
+	} {
+		if err := set.SetValues([]uint16{1, 0, 0, uint16(tt.waiters), 0, uint16(tt.signals), 0}); err != nil {
+			t.Fatal(err)
+		}
+		ok, err := c.signal(0, tt.w, tt.s)
+		if ok != tt.want || err != nil {
+			t.Errorf("%+v: %v, %v", tt, ok, err)
+		}
+		if signals, err := set.Value(5); signals != tt.after || err != nil {
+			t.Errorf("%+v: %d signals, %v", tt, signals, err)
+		}
+	}
+}
