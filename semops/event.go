@@ -8,7 +8,8 @@ import (
 
 // An Event is set or not, and stays so until somebody changes it. Any number of
 // processes wait until it is set; all of them go on. Who sets it and ends leaves it
-// set. The process that changed it last is the PID of its semaphore.
+// set. The PID of its semaphore is the process that changed it last, or the last one
+// since that waited for it.
 //
 // Who waits asleep goes on even if the event is reset at once after it was set;
 // who is about to wait then finds it reset and waits on.
