@@ -2,6 +2,7 @@ package sysv
 
 import (
 	"io"
+	"math"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/memory"
@@ -53,7 +54,8 @@ var (
 
 // Attach maps the segment. It needs read permission, and write permission unless
 // o is ReadOnly. Errors: fs.ErrPermission, EINVAL (no such segment, or an address
-// that is unaligned or in use), EIDRM, ENOMEM. See shmat(2).
+// that is unaligned or in use), EIDRM, ENOMEM (also: 2 GiB or more on a 32-bit
+// architecture). See shmat(2).
 func (s Segment) Attach(o AttachOptions) (*Attachment, error) {
 	if o.Remap && o.Addr == 0 {
 		return nil, idError("shmat", Shm, int(s), abi.EINVAL)
@@ -68,6 +70,10 @@ func (s Segment) Attach(o AttachOptions) (*Attachment, error) {
 	if e != 0 {
 		abi.Shmdt(addr)
 		return nil, idError("shmctl IPC_STAT", Shm, int(s), e)
+	}
+	if ds.Segsz > math.MaxInt { // 2 GiB and more fit into 32 bits, but not into a slice
+		abi.Shmdt(addr)
+		return nil, idError("shmat", Shm, int(s), abi.ENOMEM)
 	}
 	return &Attachment{memory.New(addr, int(ds.Segsz), o.ReadOnly, ErrDetached), addr, s}, nil
 }

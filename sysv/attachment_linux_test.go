@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -231,6 +232,27 @@ func TestAttachAtAddress(t *testing.T) {
 }
 
 // TestAttachExec looks into /proc/self/maps for the access that was asked for.
+// TestAttachLarge attaches more than fits into a slice of 32-bit architectures.
+func TestAttachLarge(t *testing.T) {
+	const size int64 = 1<<31 + 5
+	seg, err := sysv.CreateSegment(sysv.Private, size, sysv.SegmentOptions{Mode: 0o600, NoReserve: true})
+	check(t, err)
+	defer remove(t, seg)
+	mem, err := seg.Attach(sysv.AttachOptions{})
+	if math.MaxInt == math.MaxInt32 {
+		wantError(t, "Attach of 2 GiB", err, unix.ENOMEM)
+		if info, err := seg.Stat(); err != nil || info.NAttch != 0 {
+			t.Errorf("%d attachments are left, %v", info.NAttch, err)
+		}
+		return
+	}
+	check(t, err)
+	if int64(mem.Len()) != size {
+		t.Errorf("Len = %d, want %d", mem.Len(), size)
+	}
+	check(t, mem.Detach())
+}
+
 func TestAttachExec(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "its maps are not the kernel's")
 	seg := createSegment(t, sysv.Private, 100, 0o700)

@@ -85,8 +85,9 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 //
 // Errors: fs.ErrPermission, EAGAIN (an operation with NoWait would have had to
 // wait), EIDRM (removed meanwhile), EINVAL (no such set, or no operation), EFBIG
-// (no such semaphore), E2BIG (more than SEMOPM operations), ERANGE (a value or an
-// undo adjustment would leave 0..32767), ENOSPC, ENOMEM (undo structures).
+// (no such semaphore), E2BIG (more than SEMOPM operations), ERANGE (a value would
+// exceed 32767, or an undo adjustment leave -32768..32767), ENOSPC, ENOMEM (undo
+// structures).
 func (s Set) Do(ctx context.Context, ops ...Op) error {
 	var buf [stackOps]abi.Sembuf
 	e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait))
