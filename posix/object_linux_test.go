@@ -206,6 +206,7 @@ func TestObjectErrors(t *testing.T) {
 		{"memfd below 0", second(posix.CreateMemfd("m", -1, posix.MemfdOptions{})), unix.EINVAL},
 		{"memfd with a long label", second(posix.CreateMemfd(strings.Repeat("x", 250), 1, posix.MemfdOptions{})), unix.EINVAL},
 		{"memfd with odd pages", second(posix.CreateMemfd("m", 0, posix.MemfdOptions{HugePages: 3})), unix.EINVAL},
+		{"memfd with pages of one byte", second(posix.CreateMemfd("m", 0, posix.MemfdOptions{HugePages: 1})), unix.EINVAL},
 		{"memfd, reserved and empty", second(posix.CreateMemfd("m", 0, posix.MemfdOptions{Reserve: true})), unix.EINVAL},
 		{"inherit nothing", second(posix.Inherit(-1)), unix.EBADF},
 		{"inherit a directory", second(inheritDir(t)), unix.EINVAL},

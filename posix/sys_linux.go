@@ -97,7 +97,7 @@ func hugeShift(size int64) (int, error) {
 	switch {
 	case size == DefaultHugePages:
 		return 0, nil
-	case size > 0 && size&(size-1) == 0:
+	case size > 1 && size&(size-1) == 0:
 		return bits.TrailingZeros64(uint64(size)), nil
 	default:
 		return 0, refused("huge pages of %d bytes", size)

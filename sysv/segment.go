@@ -37,7 +37,7 @@ func (o SegmentOptions) flags() (flags int, ok bool) {
 	case h == 0:
 	case h == DefaultHugePages:
 		flags |= abi.ShmHugeTLB
-	case h > 0 && h&(h-1) == 0:
+	case h > 1 && h&(h-1) == 0: // the exponent of 1, 0, would mean the default
 		flags |= abi.ShmHugeTLB | bits.TrailingZeros64(uint64(h))<<abi.ShmHugeShift
 	default:
 		ok = false

@@ -41,6 +41,7 @@ func TestCreateSegmentErrors(t *testing.T) {
 		{"mode with a setuid bit", 1, 1, sysv.SegmentOptions{Mode: 0o600 | fs.ModeSetuid}, unix.EINVAL},
 		{"mode of a directory", 1, 1, sysv.SegmentOptions{Mode: 0o600 | fs.ModeDir}, unix.EINVAL},
 		{"huge pages of no power of two", 1, 1, sysv.SegmentOptions{HugePages: 3 << 20}, unix.EINVAL},
+		{"huge pages of one byte", 1, 1, sysv.SegmentOptions{HugePages: 1}, unix.EINVAL},
 		{"huge pages of negative size", 1, 1, sysv.SegmentOptions{HugePages: -2}, unix.EINVAL},
 		{"huge pages of a size that there is not", 1, 1, sysv.SegmentOptions{HugePages: 1 << 13}, unix.EINVAL},
 	}
