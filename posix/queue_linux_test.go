@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -71,6 +72,11 @@ func TestQueue(t *testing.T) {
 	must(t, q.SendTimeout(time.Second, []byte("there"), 5))
 	if n, prio, err := q.ReceiveTimeout(time.Second, buf); n != 5 || prio != 5 || err != nil {
 		t.Errorf("ReceiveTimeout = %d, %d, %v", n, prio, err)
+	}
+	// Beyond the year 2262, where nanoseconds no longer fit into 64 bits.
+	must(t, q.SendTimeout(math.MaxInt64, []byte("later"), 0))
+	if n, _, err := q.ReceiveTimeout(math.MaxInt64, buf); n != 5 || err != nil {
+		t.Errorf("ReceiveTimeout = %d, %v", n, err)
 	}
 	if info, err := q.Stat(); err != nil || info.Name != "/q" || info.Mode != 0o600 {
 		t.Errorf("Stat = %+v, %v", info, err)

@@ -16,6 +16,7 @@ const (
 
 // withDeadline calls do with the address of deadline as the kernel wants it.
 func withDeadline(call uintptr, deadline time.Time, do func(call uintptr, deadline unsafe.Pointer) Errno) Errno {
-	ts := unix.NsecToTimespec(deadline.UnixNano())
+	// Not by way of UnixNano, which ends in 2262: the longest Duration leads beyond.
+	ts := unix.Timespec{Sec: deadline.Unix(), Nsec: int64(deadline.Nanosecond())}
 	return do(call, unsafe.Pointer(&ts))
 }
