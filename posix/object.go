@@ -67,9 +67,9 @@ type ObjectOptions struct {
 // it, and leaves its size as it is unless o says Truncate: look at Size.
 //
 // A name is up to 255 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (the name, a size below 0, more
-// than permission bits in Mode), ENAMETOOLONG, ENOSPC (with Reserve), EMFILE,
-// EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
+// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (the name, a size below 0, or below
+// 1 with Reserve, more than permission bits in Mode), ENAMETOOLONG, ENOSPC (with
+// Reserve), EMFILE, EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
 func CreateObject(name string, size int64, o ObjectOptions) (*Object, error) {
 	file, err := createObject(name, size, o)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -148,6 +149,9 @@ func InitSemaphore(m *Mapping, off, value int) (*Semaphore, error) {
 func SemaphoreAt(m *Mapping, off int) (*Semaphore, error) {
 	var head [layoutBytes]byte
 	_, err := m.ReadAt(head[:], int64(off))
+	if errors.Is(err, io.EOF) {
+		err = beyond(layoutBytes, int64(off), int64(m.Len()))
+	}
 	var layout layout
 	if err == nil {
 		layout, err = layoutOf(head[:])
