@@ -133,9 +133,10 @@ func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
 func (r *Reader) fill() error {
 	for len(r.rest) == 0 && r.err == nil {
 		msg, err := r.consumer.Receive(r.ctx)
-		// A context that is done ends a call; everything else ends the stream.
-		if ended := r.ctx.Err(); ended != nil && errors.Is(err, ended) {
-			return err
+		// A context that is done ends a call, also one that gets nothing but empty
+		// messages; everything else ends the stream.
+		if ended := r.ctx.Err(); ended != nil && (errors.Is(err, ended) || err == nil && len(msg) == 0) {
+			return ended
 		}
 		r.rest, r.err = msg, err
 	}

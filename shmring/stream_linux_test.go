@@ -257,6 +257,25 @@ func TestReadCancelled(t *testing.T) {
 	}
 }
 
+// TestReadEmpty ends with its context also where messages never cease, but are empty.
+func TestReadEmpty(t *testing.T) {
+	ring, _ := newRing(t, 4096, shmring.One)
+	p, c := producer(t, ring), consumer(t, ring)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 2 {
+		if err := p.Send(background(t), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := c.Reader(ctx).Read(make([]byte, 1)); n != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("Read = %d, %v, want Canceled", n, err)
+	}
+	if msg, ok, err := c.TryReceive(); len(msg) != 0 || !ok || err != nil {
+		t.Errorf("TryReceive = %q, %v, %v: Read went on in spite of its context", msg, ok, err)
+	}
+}
+
 // TestReadReleases has the writer go on as soon as all was read, before the next Read.
 func TestReadReleases(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)

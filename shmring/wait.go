@@ -125,7 +125,8 @@ func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func
 
 // spinUntil tries whenever the watched word has changed, until the budget is spent.
 func (w *waiter) spinUntil(watch func() *atomic.Uint64, try func() (bool, error)) (bool, error) {
-	for spent := uint32(0); spent < w.budget; {
+	// Each look counts: a mad peer may change the word all the time.
+	for spent := uint32(0); spent < w.budget; spent++ {
 		word := watch()
 		seen := word.Load()
 		if ok, err := try(); ok || err != nil {
