@@ -85,6 +85,7 @@ func (p *Producer) Flush(ctx context.Context) error {
 	if ok, err := received(); ok || err != nil {
 		return err
 	}
+	p.notify() // what follows the last message may be padding that was not worth a wake-up
 	return p.wait.wait(ctx, func() *atomic.Uint64 { return &r.header.head }, received,
 		func() (time.Duration, error) { return tick, p.CheckConsumer() })
 }

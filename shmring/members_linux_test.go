@@ -99,6 +99,11 @@ func TestFlush(t *testing.T) {
 		check(t, claim.Abort())
 
 		check(t, p.Send(t.Context(), []byte("three")))
+		r.header.consumerSleeps.Store(sleeping) // it may have seen all but the padding that follows
+		flush("the consumer sleeps", over, context.Canceled)
+		if anyAsleep(&r.header.consumerSleeps) {
+			t.Error("Flush did not wake the consumer")
+		}
 		r.header.consumer.Store(uint64(deadID()))
 		flush("the consumer has died", t.Context(), ErrPeerDied)
 		head := r.header.head.Load()
