@@ -301,7 +301,8 @@ func (r *removing) remove(targets []removal.Target) (err error) {
 	return nil
 }
 
-// account counts and tells what became of a target.
+// account counts and tells what became of a target. What was selected may have good
+// reasons to be left alone; what was named should have been removed.
 func (r *removing) account(target removal.Target, err error) error {
 	if err == nil {
 		r.removed++
@@ -310,12 +311,12 @@ func (r *removing) account(target removal.Target, err error) error {
 		}
 		return err
 	}
-	if skipped := (*removal.Skipped)(nil); errors.As(err, &skipped) {
-		command.Report(r.App.ErrWriter, r.App.Name, err)
-		r.leftAlone++
-	} else {
+	if skipped := (*removal.Skipped)(nil); r.selected == nil || !errors.As(err, &skipped) {
 		r.fail(err)
+		return nil
 	}
+	command.Report(r.App.ErrWriter, r.App.Name, err)
+	r.leftAlone++
 	return nil
 }
 
