@@ -235,8 +235,8 @@ func listings() (all []claim) {
 	const (
 		start  = "What this measures is the start of a process; Go's takes longer than C's, and more so on a busy machine."
 		kernel = "Nearly all of this is the kernel's time, for ours and theirs alike, and whatever else runs falls on one or the other."
-		fewer  = "lsipc shows less of queues and sets than of segments, and looks no process up for them; gipcs shows as much of all kinds."
-		check  = "Each object is looked up before, and just before it is removed again, so that none is removed that was not meant; a loop in C asks nothing."
+		fewer  = "For segments lsipc reads files of /proc, for queues and sets none, and is quick; of the time of gipcs a third are the 32,000 system calls themselves."
+		check  = "Ours takes some 15 ms more to start and to read 32,000 references: little beside the removing of segments, much beside that of queues and sets, all of which C removes in 30 ms. `ipcrm --all`, which reads none, is faster than the loop."
 	)
 	for _, c := range []string{"ipcs -m", "ipcs -q", "ipcs -s", "lsipc -m"} {
 		add("10", c, 2.5, start)
