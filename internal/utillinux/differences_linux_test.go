@@ -147,6 +147,41 @@ func TestCreatorGroup(t *testing.T) {
 	}
 }
 
+// TestLeapSeconds: the kernel's clock knows none, so a zone that counts them has the
+// times of the one that does not; the original is 27 seconds behind.
+func TestLeapSeconds(t *testing.T) {
+	peer(t, "lsipc")
+	if _, err := os.Stat("/usr/share/zoneinfo/right/UTC"); err != nil {
+		t.Skip("needs zones with leap seconds")
+	}
+	isolate(t)
+	(&population{}).segment(t, 1, 4096, 0o600)
+	args := strings.Fields("-m -o ctime --time-format full")
+	with, without := environment{"LC_ALL": "C", "TZ": "right/UTC"}, environment{"LC_ALL": "C", "TZ": "UTC"}
+	if got := theirs(t, with, "lsipc", args...); got == theirs(t, without, "lsipc", args...) {
+		t.Errorf("util-linux counts no leap seconds: %s", got.stdout)
+	}
+	if got, want := ours(with, "lsipc", args...), ours(without, "lsipc", args...); got != want {
+		t.Errorf("with leap seconds %swithout %s", got.stdout, want.stdout)
+	}
+}
+
+// TestLocaleNotInstalled: text is UTF-8 if the locale's name says so; the original
+// falls back to C if there is no such locale.
+func TestLocaleNotInstalled(t *testing.T) {
+	peer(t, "lsipc")
+	isolate(t)
+	ipctest.Start(t, "create", nil, "na\u00efve").Line()
+	env := environment{"LC_ALL": "tlh_QO.UTF-8"}
+	args := strings.Fields("-m -o command")
+	if got := theirs(t, env, "lsipc", args...); !strings.Contains(got.stdout, `na\xc3\xafve`) {
+		t.Errorf("util-linux: %s", got.stdout)
+	}
+	if got := ours(env, "lsipc", args...); !strings.Contains(got.stdout, "na\u00efve") {
+		t.Errorf("got %s", got.stdout)
+	}
+}
+
 // TestNoLimit: a limit of 0 has no share in use; the original prints -nan%.
 func TestNoLimit(t *testing.T) {
 	peer(t, "lsipc")

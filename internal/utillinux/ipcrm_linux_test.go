@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,6 +140,11 @@ func TestIpcrmDifferences(t *testing.T) {
 			stderr: "ipcrm: invalid id: \n",
 		},
 		{
+			why:  "an empty key is not blamed on the error before it",
+			args: []string{"-q", "77", "-Q", ""}, theirs: 9, ours: 9,
+			stderr: "ipcrm: invalid id (77)\nipcrm: failed to parse argument: ''\n",
+		},
+		{
 			why:     "who asks for help wants nothing removed",
 			command: "-q 0 -h", theirs: 8, ours: 9, succeeds: true,
 		},
@@ -239,25 +245,47 @@ func TestIpcmk(t *testing.T) {
 	}
 }
 
-// TestFraction: the original loses a byte of each decimal.
+// TestFraction: the original loses a byte of some decimals and adds a tenth of the
+// whole for others; .9 is a whole, and .10 is ten tenths.
 func TestFraction(t *testing.T) {
+	peer(t, "ipcmk")
 	isolate(t)
-	for size, want := range map[string]int64{"1.25M": 1310720, "1.75KiB": 1792, "0.001MB": 1000, "1.999K": 2046} {
+	made := func(run func(env environment, name string, args ...string) outcome, size string) int64 {
 		freshNamespace(t)
-		if got := ours(c(), "ipcmk", "-M", size); got.status != 0 {
+		if got := run(c(), "ipcmk", "-M", size); got.status != 0 {
 			t.Errorf("ipcmk -M %s: %s", size, got.stderr)
 		}
 		for s, err := range sysv.Segments() {
-			if err != nil || s.Size != want {
-				t.Errorf("ipcmk -M %s makes %d bytes, want %d", size, s.Size, want)
-			}
+			must(t, err)
+			return s.Size
+		}
+		return -1
+	}
+	theirs := func(env environment, name string, args ...string) outcome { return theirs(t, env, name, args...) }
+	for _, tt := range []struct {
+		size         string
+		theirs, ours int64
+	}{
+		{"1.25M", 1310719, 1310720},
+		{"1.75KiB", 2099, 1792},
+		{"0.001MB", 1000, 1000},
+		{"1.999K", 2150, 2046},
+		{"1.9M", 2097152, 1992294},
+		{"1.10K", 2048, 1126},
+	} {
+		if got := made(theirs, tt.size); got != tt.theirs {
+			t.Errorf("util-linux: ipcmk -M %s makes %d bytes, want %d", tt.size, got, tt.theirs)
+		}
+		if got := made(ours, tt.size); got != tt.ours {
+			t.Errorf("ipcmk -M %s makes %d bytes, want %d", tt.size, got, tt.ours)
 		}
 	}
 }
 
-// TestWriteErrors: a full disk is an error; a pipe that nobody reads is none, and
-// ends the program quietly. Where the output is long the original gives no reason
-// for the former, and where SIGPIPE is ignored it takes the latter for an error.
+// TestWriteErrors: a full disk is an error, and so is what can not be written to; a
+// pipe that nobody reads is none, and ends the program quietly, by SIGPIPE even where
+// that was ignored. Where the output is long the original gives no reason for the
+// former, and where SIGPIPE is ignored it takes the latter for an error.
 func TestWriteErrors(t *testing.T) {
 	isolate(t)
 	p := &population{}
@@ -269,6 +297,8 @@ func TestWriteErrors(t *testing.T) {
 	for _, line := range options("ipcs", "ipcs -m", "ipcs -m -i 0", "ipcs -h", "lsipc -m", "lsipc -m -J", "lsipc", "ipcmk -Q", "ipcrm -V") {
 		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		must(t, err)
+		unwritable, err := os.Open(os.DevNull)
+		must(t, err)
 		r, w, err := os.Pipe()
 		must(t, err)
 		r.Close()
@@ -277,18 +307,22 @@ func TestWriteErrors(t *testing.T) {
 			state, stderr, comment string
 		}{
 			{full, "exit status 1", line[0] + ": write error: No space left on device\n", "full disk"},
+			{unwritable, "exit status 1", line[0] + ": write error: Bad file descriptor\n", "file open for reading"},
 			{w, "signal: broken pipe", "", "closed pipe"},
 		} {
-			cmd := exec.Command(exe, line[1:]...)
-			cmd.Env = []string{runAs + "=" + line[0], "LC_ALL=C"}
-			var stderr strings.Builder
-			cmd.Stdout, cmd.Stderr = sink.to, &stderr
-			_ = cmd.Run()
-			if state := cmd.ProcessState.String(); state != sink.state || stderr.String() != sink.stderr {
-				t.Errorf("%v to a %s: %s, %q; want %s, %q", line, sink.comment, state, stderr.String(), sink.state, sink.stderr)
+			for _, trap := range []string{"", "trap '' PIPE; "} {
+				cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", trap + `exec "$0" "$@"`, exe}, line[1:])...)
+				cmd.Env = []string{runAs + "=" + line[0], "LC_ALL=C"}
+				var stderr strings.Builder
+				cmd.Stdout, cmd.Stderr = sink.to, &stderr
+				_ = cmd.Run()
+				if state := cmd.ProcessState.String(); state != sink.state || stderr.String() != sink.stderr {
+					t.Errorf("%s%v to a %s: %s, %q; want %s, %q", trap, line, sink.comment, state, stderr.String(), sink.state, sink.stderr)
+				}
 			}
 		}
 		full.Close()
+		unwritable.Close()
 		w.Close()
 	}
 }

@@ -269,6 +269,27 @@ func TestPOSIXDifferences(t *testing.T) {
 			command: "lsipc -m -N alpha -l", theirs: "", ours: "lsipc: --name is mutually exclusive with --shmems, --queues and --semaphores\n", oursStatus: 1,
 		},
 		{
+			why:     "a column may be asked for twice; the original frees its text twice",
+			command: "lsipc -M -r --noheadings -o name,name", theirs: "double free", theirsStatus: anyStatus, ours: "alpha alpha\n",
+		},
+		{
+			why:     "-c goes with -t, as in 2.38",
+			command: "lsipc -Q -c -t -r", theirs: "lsipc: options --creator and --time cannot be combined\n", theirsStatus: 1, ours: " CUID CGID\n",
+		},
+		{
+			why:     "and with a list",
+			command: "lsipc -Q -c -o cuid", theirs: "lsipc: options --creator and --output cannot be combined\n", theirsStatus: 1, ours: "CUID\n",
+		},
+		{
+			why:     "no queue has such a name, so it is not a matter of permission",
+			command: "ipcrm --posix-mqueue /a/b", theirs: "ipcrm: permission denied for name `/a/b'\n", theirsStatus: 1,
+			ours: "ipcrm: name `/a/b' not found\n", oursStatus: 1,
+		},
+		{
+			why:     "a name that is too long is called so for all kinds",
+			command: "ipcrm --posix-semaphore /" + strings.Repeat("x", 300), theirs: "x' not found\n", theirsStatus: 1, ours: "x' too long\n", oursStatus: 1,
+		},
+		{
 			why:     "what 2.38 has in the summary stays as it is there",
 			command: "lsipc -r -o resource", theirs: "MQUMNI\n", ours: "RESOURCE\nMSGMNI\nMSGMAX\nMSGMNB\nSHMMNI\nSHMALL\nSHMMAX\nSHMMIN\nSEMMNI\n",
 		},
