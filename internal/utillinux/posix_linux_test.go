@@ -286,6 +286,20 @@ func TestPOSIXDifferences(t *testing.T) {
 			ours: "ipcrm: name `/a/b' not found\n", oursStatus: 1,
 		},
 		{
+			why:     "a name has one slash",
+			command: "ipcmk -q -n /.", theirs: "ipcmk: create POSIX message queue failed: Permission denied\n", theirsStatus: 1,
+			ours: "ipcmk: create POSIX message queue failed: Invalid argument\n", oursStatus: 1,
+		},
+		{
+			why:     "the same",
+			command: "ipcmk -s -n //x", theirs: "POSIX semaphore name: //x\n", ours: "ipcmk: create POSIX semaphore failed: Invalid argument\n", oursStatus: 1,
+		},
+		{
+			why:     "the same",
+			command: "ipcrm --posix-shmem //alpha", theirs: "", ours: "ipcrm: name `//alpha' not found\n", oursStatus: 1,
+			then: objects, theirsLeft: strings.TrimPrefix(all, "alpha\n"), oursLeft: all,
+		},
+		{
 			why:     "a name that is too long is called so for all kinds",
 			command: "ipcrm --posix-semaphore /" + strings.Repeat("x", 300), theirs: "x' not found\n", theirsStatus: 1, ours: "x' too long\n", oursStatus: 1,
 		},
@@ -395,6 +409,30 @@ func unlinkQueues(t *testing.T) {
 // contains tells whether text has part in it; nothing is in nothing only.
 func contains(text, part string) bool {
 	return strings.Contains(text, part) && (part != "" || text == "")
+}
+
+// TestNameOnTerminal: a name can not drive the terminal of whoever looks at it; the
+// original prints it as it is.
+func TestNameOnTerminal(t *testing.T) {
+	isolatePOSIX(t)
+	const raw, safe = "\x1b[31mred", `\x1b[31mred`
+	o, err := posix.CreateObject("/"+raw, 1, posix.ObjectOptions{Mode: 0o600})
+	must(t, err)
+	must(t, o.Close())
+	args := []string{"-M", "-N", raw}
+	if hasNewer(41) {
+		want := onTerminal(t, 80, func(tty *os.File) {
+			cmd := exec.Command(newer("lsipc"), args...)
+			cmd.Stdout = tty
+			must(t, cmd.Run())
+		})
+		if !strings.Contains(want, raw) {
+			t.Errorf("util-linux prints %q", want)
+		}
+	}
+	if got := onTerminal(t, 80, func(tty *os.File) { oursOn(tty, c(), "lsipc", args...) }); strings.Contains(got, raw) || !strings.Contains(got, safe) {
+		t.Errorf("got %q, want %q in it", got, safe)
+	}
 }
 
 // TestPOSIXUnreadable: an ordinary user sees the rows that root sees, without what
