@@ -62,7 +62,7 @@ func (s Segment) Attach(o AttachOptions) (*Attachment, error) {
 	}
 	addr, e := abi.Shmat(int(s), o.Addr, o.flags())
 	if e != 0 {
-		return nil, idError("shmat", Shm, int(s), e)
+		return nil, vagueError("shmat", Shm, int(s), e, statSegment)
 	}
 	// While it is attached the segment can't go, nor its identifier be reused: the
 	// size that is asked for now is the size of what was mapped.

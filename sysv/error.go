@@ -35,8 +35,8 @@ func (k Kind) Noun() string {
 //
 // errors.Is(err, fs.ErrNotExist) holds for a key under which there is nothing,
 // for an object that was removed while the call waited (EIDRM), and for an
-// identifier that does not exist, which the kernel calls EINVAL, where that is
-// the only thing EINVAL can mean.
+// identifier that does not exist, which the kernel calls EINVAL like much else:
+// where that can mean something else IPC_STAT is asked, which needs read permission.
 type Error struct {
 	Op    string // the call and its command, such as "semop" or "shmctl IPC_STAT"
 	Kind  Kind
@@ -109,10 +109,24 @@ func lookupError(op string, kind Kind, id int, e abi.Errno) error {
 	return &Error{Op: op, Kind: kind, ID: id, Err: e, unknownID: e == abi.EINVAL}
 }
 
-// waitError makes an *Error of what interrupt.Do returned, nil if it succeeded.
+// vagueError is idError for the commands whose EINVAL may as well mean something
+// else. If there is an object is asked by stat.
+func vagueError(op string, kind Kind, id int, e abi.Errno, stat func(int) abi.Errno) error {
+	if e == abi.EINVAL && stat(id) == abi.EINVAL {
+		return lookupError(op, kind, id, e)
+	}
+	return idError(op, kind, id, e)
+}
+
+func statSegment(id int) abi.Errno { _, _, e := abi.Shmstat(id, abi.IPCStat); return e }
+func statSet(id int) abi.Errno     { _, _, e := abi.Semstat(id, abi.IPCStat); return e }
+func statQueue(id int) abi.Errno   { _, _, e := abi.Msgstat(id, abi.IPCStat); return e }
+
+// waitError makes an *Error of what interrupt.Do returned for a call that has been
+// tried without waiting, nil if it succeeded: EINVAL means that the object is gone.
 func waitError(op string, kind Kind, id int, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Op: op, Kind: kind, ID: id, Err: err}
+	return &Error{Op: op, Kind: kind, ID: id, Err: err, unknownID: err == error(abi.EINVAL)}
 }

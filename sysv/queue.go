@@ -77,7 +77,7 @@ func (q Queue) TrySend(mtype int, text []byte) (bool, error) {
 	case abi.EAGAIN:
 		return false, nil
 	default:
-		return false, idError("msgsnd", Msg, int(q), e)
+		return false, vagueError("msgsnd", Msg, int(q), e, statQueue)
 	}
 }
 
@@ -110,7 +110,7 @@ func (o ReceiveOptions) flags() (flags int) {
 // was taken. While it waits it occupies a thread of the operating system.
 //
 // Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile),
-// EINVAL (no such queue). See msgrcv(2).
+// EINVAL (no such queue, or Except without a type). See msgrcv(2).
 func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mtype int, err error) {
 	n, mtype, ok, err := q.TryReceive(buf, o)
 	if ok || err != nil {
@@ -130,6 +130,9 @@ func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mt
 
 // TryReceive is Receive without waiting; ok tells whether there was a message.
 func (q Queue) TryReceive(buf []byte, o ReceiveOptions) (n, mtype int, ok bool, err error) {
+	if o.Except && o.Type <= 0 { // the kernel would take it for no exception
+		return 0, 0, false, idError("msgrcv", Msg, int(q), abi.EINVAL)
+	}
 	return q.take(buf, o.Type, o.flags())
 }
 
@@ -166,7 +169,7 @@ func (q Queue) take(buf []byte, selector, flags int) (n, mtype int, ok bool, err
 	case abi.ENOMSG:
 		return 0, 0, false, nil
 	default:
-		return 0, 0, false, idError("msgrcv", Msg, int(q), e)
+		return 0, 0, false, lookupError("msgrcv", Msg, int(q), e)
 	}
 }
 
@@ -214,7 +217,7 @@ func (q Queue) Set(o Ownership, qbytes uint64) error {
 	if !ok || qbytes > math.MaxInt32 {
 		return idError("msgctl IPC_SET", Msg, int(q), abi.EINVAL)
 	}
-	return idError("msgctl IPC_SET", Msg, int(q), abi.Msgset(int(q), o.UID, o.GID, mode, qbytes))
+	return vagueError("msgctl IPC_SET", Msg, int(q), abi.Msgset(int(q), o.UID, o.GID, mode, qbytes), statQueue)
 }
 
 // Remove removes the queue and its messages at once (IPC_RMID); whoever waits on

@@ -120,7 +120,7 @@ func (s Segment) Set(o Ownership) error {
 	if !ok {
 		return idError("shmctl IPC_SET", Shm, int(s), abi.EINVAL)
 	}
-	return idError("shmctl IPC_SET", Shm, int(s), abi.Shmset(int(s), o.UID, o.GID, mode))
+	return vagueError("shmctl IPC_SET", Shm, int(s), abi.Shmset(int(s), o.UID, o.GID, mode), statSegment)
 }
 
 // Remove marks the segment for removal (IPC_RMID): its key is free at once; the

@@ -94,13 +94,16 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 	if e == abi.EAGAIN {
 		return s.Wait(ctx, ops...)
 	}
-	return idError("semop", Sem, int(s), e)
+	return opError("semop", s, ops, e)
 }
 
 // Wait is Do for those who know, or expect, that one of ops has to wait, since they
 // have just tried: it asks ctx first, and goes to sleep without a try of its own. If
 // none has to wait after all they are performed at once. Errors: those of Do.
 func (s Set) Wait(ctx context.Context, ops ...Op) error {
+	if len(ops) == 0 {
+		return opError("semop", s, ops, abi.EINVAL)
+	}
 	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
 	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(int(s), sembufs) })
 	return waitError("semop", Sem, int(s), err)
@@ -116,8 +119,17 @@ func (s Set) TryDo(ops ...Op) (bool, error) {
 	case abi.EAGAIN:
 		return false, nil
 	default:
-		return false, idError("semop", Sem, int(s), e)
+		return false, opError("semop", s, ops, e)
 	}
+}
+
+// opError makes an *Error of a semop, nil if it succeeded. EINVAL means that there is
+// no such set, unless there is no operation.
+func opError(op string, s Set, ops []Op, e abi.Errno) error {
+	if len(ops) == 0 {
+		return idError(op, Sem, int(s), e)
+	}
+	return lookupError(op, Sem, int(s), e)
 }
 
 // DoTimeout is Do, but waits for at most timeout (semtimedop(2)) and can not be
@@ -131,7 +143,7 @@ func (s Set) DoTimeout(timeout time.Duration, ops ...Op) error {
 	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
 	for deadline := time.Now().Add(timeout); ; timeout = time.Until(deadline) {
 		if e := abi.Semtimedop(int(s), sembufs, timeout); e != abi.EINTR {
-			return idError("semtimedop", Sem, int(s), e)
+			return opError("semtimedop", s, ops, e)
 		}
 	}
 }
@@ -170,7 +182,7 @@ func (s Set) Set(o Ownership) error {
 	if !ok {
 		return idError("semctl IPC_SET", Sem, int(s), abi.EINVAL)
 	}
-	return idError("semctl IPC_SET", Sem, int(s), abi.Semset(int(s), o.UID, o.GID, mode))
+	return vagueError("semctl IPC_SET", Sem, int(s), abi.Semset(int(s), o.UID, o.GID, mode), statSet)
 }
 
 // Remove removes the set at once (IPC_RMID); whoever waits on it gets EIDRM. Only
@@ -194,7 +206,7 @@ func (s Set) ZCount(num int) (int, error) { return s.query("semctl GETZCNT", num
 
 func (s Set) query(op string, num, cmd int) (int, error) {
 	v, e := abi.Semquery(int(s), num, cmd)
-	return v, idError(op, Sem, int(s), e)
+	return v, vagueError(op, Sem, int(s), e, statSet)
 }
 
 // SetValue gives semaphore num a value of 0 to 32767 (SETVAL). It clears every
@@ -203,7 +215,7 @@ func (s Set) SetValue(num, value int) error {
 	if value != int(int32(value)) {
 		return idError("semctl SETVAL", Sem, int(s), abi.ERANGE)
 	}
-	return idError("semctl SETVAL", Sem, int(s), abi.Semsetval(int(s), num, value))
+	return vagueError("semctl SETVAL", Sem, int(s), abi.Semsetval(int(s), num, value), statSet)
 }
 
 // Values returns the values of all semaphores at one moment (GETALL).

@@ -74,22 +74,19 @@ func TestUnknownSet(t *testing.T) {
 	for _, s := range []sysv.Set{noID, removed, -1, math.MinInt32, sysv.Set(beyond32(int(existing)))} {
 		_, stat := s.Stat()
 		_, values := s.Values()
-		for call, err := range map[string]error{
-			"Stat": stat, "Values": values, "SetValues": s.SetValues([]uint16{1}), "Remove": s.Remove(),
-		} {
-			wantError(t, call, err, unix.EINVAL)
-			wantError(t, call, err, fs.ErrNotExist)
-		}
 		_, value := s.Value(0)
 		_, pid := s.PID(0)
 		_, ncount := s.NCount(0)
 		_, zcount := s.ZCount(0)
 		_, try := s.TryDo(sysv.Op{Add: 1})
 		for call, err := range map[string]error{
+			"Stat": stat, "Values": values, "SetValues": s.SetValues([]uint16{1}), "Remove": s.Remove(),
 			"Value": value, "PID": pid, "NCount": ncount, "ZCount": zcount, "SetValue": s.SetValue(0, 1), "Set": s.Set(sysv.Ownership{}),
 			"TryDo": try, "Do": s.Do(t.Context(), sysv.Op{Add: 1}), "DoTimeout": s.DoTimeout(time.Second, sysv.Op{Add: 1}),
+			"Wait": s.Wait(t.Context(), sysv.Op{Add: 1}),
 		} {
 			wantError(t, call, err, unix.EINVAL)
+			wantError(t, call, err, fs.ErrNotExist)
 		}
 	}
 	wantValues(t, "the set that nobody named", existing, 5)

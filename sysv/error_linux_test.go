@@ -1,0 +1,41 @@
+package sysv_test
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// TestInvalidIsNotUnknown holds that EINVAL for another reason does not pass for an
+// object that is not there. TestUnknownSegment, TestUnknownSet and TestUnknownQueue
+// hold the reverse.
+func TestInvalidIsNotUnknown(t *testing.T) {
+	segment := createSegment(t, sysv.Private, 1, 0o600)
+	set := createSetWith(t, 0)
+	queue := createQueue(t, sysv.Private, 0o600)
+
+	_, unaligned := segment.Attach(sysv.AttachOptions{Addr: 1})
+	_, nowhere := segment.Attach(sysv.AttachOptions{Remap: true})
+	_, value := set.Value(1)
+	_, nothing := set.TryDo()
+	_, typeless := queue.TrySend(0, nil)
+	_, _, receive := queue.Receive(t.Context(), nil, sysv.ReceiveOptions{Except: true})
+	_, _, _, tryReceive := queue.TryReceive(nil, sysv.ReceiveOptions{Type: -5, Except: true})
+	for call, err := range map[string]error{
+		"Attach at an odd address": unaligned, "Attach over nothing": nowhere,
+		"Value of a semaphore too many": value, "SetValue of a semaphore too many": set.SetValue(1, 1),
+		"TryDo of nothing": nothing, "Do of nothing": set.Do(t.Context()), "Wait for nothing": set.Wait(t.Context()), "DoTimeout of nothing": set.DoTimeout(time.Second),
+		"TrySend without a type": typeless, "Send without a type": queue.Send(t.Context(), 0, nil),
+		"Receive of all but no type": receive, "TryReceive of all but no type": tryReceive,
+	} {
+		wantError(t, call, err, unix.EINVAL)
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v claims that there is no such object", call, err)
+		}
+	}
+}
