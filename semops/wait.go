@@ -139,7 +139,10 @@ func semaphores(set sysv.Set, what string, first, n int) (uint16, error) {
 		return 0, fmt.Errorf("%s: there are no semaphores %d to %d", what, first, last)
 	}
 	if _, err := set.Value(last); err != nil {
-		return 0, fmt.Errorf("%s on semaphores %d to %d: %w", what, first, last, err)
+		if info, e := set.Stat(); e == nil && last >= info.NSems {
+			return 0, fmt.Errorf("%s: sem:%d has %d semaphores, and no number %d: %w", what, int(set), info.NSems, last, err)
+		}
+		return 0, fmt.Errorf("%s: %w", what, err)
 	}
 	return uint16(first), nil
 }
