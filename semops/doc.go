@@ -6,12 +6,15 @@
 //
 //	set, err := sysv.OpenOrCreateSet(key, semops.MutexValues(), sysv.SetOptions{Mode: 0o600})
 //	mu, err := semops.NewMutex(set, 0, 1)
-//	if err := mu.Lock(ctx); errors.Is(err, semops.ErrOwnerDied) {
-//		repair()
-//		mu.MarkConsistent()
+//	err = mu.Lock(ctx)
+//	switch {
+//	case errors.Is(err, semops.ErrOwnerDied):
+//		repair() // we hold the lock
+//		err = mu.MarkConsistent()
+//	case err != nil:
+//		return err
 //	}
-//	...
-//	err = mu.Unlock()
+//	defer mu.Unlock()
 //
 // One set can hold several primitives: concatenate their initial values, and
 // give each its first semaphore.

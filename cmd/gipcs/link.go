@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -25,6 +27,14 @@ func link(c *cli.Context) error {
 	args, err := command.Operands(c, 1, 1, "DIR")
 	if err != nil {
 		return err
+	}
+	switch info, err := os.Stat(args[0]); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the directory %s does not exist; make it first", args[0])
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no directory", args[0])
 	}
 	self, err := os.Executable()
 	if err != nil {
