@@ -97,6 +97,9 @@ func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err 
 // Messages returns all messages, each valid until the next turn of the loop. It
 // ends without an error when Receive returns io.EOF, and with a last turn for any
 // other error. A message with which the loop was left counts as received.
+//
+// Producers that come one after the other make an end between them: who knows how many
+// there will be asks Members().Ended whether that was the last.
 func (c *Consumer) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
@@ -232,7 +235,7 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 
 // CheckProducers looks whether producers have died, and withdraws their claims, so
 // that what others have sent after them can be received. A consumer that waits does
-// that by itself.
+// that by itself. Members().Died counts them.
 func (c *Consumer) CheckProducers() {
 	c.ring.buryAll()
 }

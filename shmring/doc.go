@@ -44,14 +44,15 @@
 // # Roles and their end
 //
 // It is like a named pipe. The consumer sees io.EOF when all messages have been
-// received and every producer that had joined has closed; later another one may
-// join, and Receive goes on. When the consumer has closed, producers get ErrClosed
+// received and every producer that had joined has closed, also if that is one of
+// several that are to come; later another one may join, and Receive goes on. When the consumer has closed, producers get ErrClosed
 // until there is another.
 //
 // A process may end without closing, at any moment. What it had committed will be
 // received; what it had claimed is withdrawn, and holds up the others for 0.2 s at
 // most. A side that waits learns within 0.2 s that there is nobody left to wait for:
-// ErrPeerDied. What a consumer had received but not released is received again by the
+// ErrPeerDied. While other producers go on, Members().Died is where it shows that one
+// of several has died. What a consumer had received but not released is received again by the
 // next, so after a death a message may be seen twice by consumers, never lost.
 //
 // Whether a process lives is told by its number and start time in /proc. Where that

@@ -13,6 +13,8 @@ type Members struct {
 	Producers int    // that have joined and not left
 	Consumer  bool   // tells whether there is one
 	Joined    uint32 // how often a producer has joined since the ring was made
+	Died      uint32 // how many of those were found to have ended without closing
+	Ended     uint32 // how many had joined when the consumer saw the last end
 }
 
 // Members returns who has a role now.
@@ -24,7 +26,7 @@ func (r *Ring) Members() Members {
 			m.Producers++
 		}
 	}
-	m.Joined = r.header.joins.Load()
+	m.Joined, m.Died, m.Ended = r.header.joins.Load(), r.header.deaths.Load(), r.header.seenJoins.Load()
 	return m
 }
 

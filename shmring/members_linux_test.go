@@ -3,6 +3,7 @@ package shmring
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime"
 	"testing"
 )
@@ -39,17 +40,29 @@ func TestMembers(t *testing.T) {
 		check(t, err)
 		want("both", Members{Producers: 1, Consumer: true, Joined: 1}, false)
 		check(t, p.Close())
+		_, err = c.Receive(t.Context())
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		want("an end", Members{Consumer: true, Joined: 1, Ended: 1}, false)
+		p, err = r.Producer()
+		check(t, err)
+		want("another producer, behind the end", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
+		check(t, p.Close())
 		check(t, c.Close())
-		want("all have left", Members{Joined: 1}, false)
+		want("all have left", Members{Joined: 2, Ended: 1}, false)
 
 		r.header.consumer.Store(uint64(deadID()))
-		want("a dead consumer", Members{Consumer: true, Joined: 1}, true)
+		want("a dead consumer", Members{Consumer: true, Joined: 2, Ended: 1}, true)
 		r.header.slots[0].Store(uint64(deadID()))
-		want("both dead", Members{Producers: 1, Consumer: true, Joined: 1}, true)
+		want("both dead", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, true)
 		r.header.slots[0].Store(uint64(r.self))
-		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 1}, false)
+		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
 		r.header.slots[0].Store(1 << pidBits)
-		want("a producer that nobody can see", Members{Producers: 1, Consumer: true, Joined: 1}, false)
+		want("a producer that nobody can see", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
+		r.header.slots[0].Store(uint64(deadID()))
+		r.buryAll()
+		want("a producer that was found dead", Members{Consumer: true, Joined: 2, Ended: 1, Died: 1}, true)
 	})
 }
 

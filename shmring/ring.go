@@ -59,7 +59,8 @@ type Options struct {
 	// Producers is One or Many; 0 is One.
 	Producers Producers
 	// Capacity is the number of bytes for messages, a power of two of at least 4096.
-	// 0 takes the largest for which there is room; see Size.
+	// 0 takes the largest for which there is room: of memory whose length is itself a
+	// power of two that is half, since the ring needs some for its own; see Size.
 	Capacity int
 }
 
@@ -76,7 +77,8 @@ type Ring struct {
 	spin   bool // whether spinning makes sense
 }
 
-// Size returns how many bytes of memory a ring of this capacity takes.
+// Size returns how many bytes of memory a ring of this capacity, a power of two of at
+// least 4096, takes.
 func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(capacity)) }
 
 // Create lays out an empty ring in mem and returns it. Whatever was in mem is lost:

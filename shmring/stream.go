@@ -84,8 +84,13 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// Close closes the producer: after what was written the reader sees io.EOF. The
-// other direction of a conversation, which is another ring, is not affected.
+// Flush waits until the reader has taken everything that was written. Errors are those
+// of Producer.Flush: ErrClosed if it has closed before.
+func (w *Writer) Flush() error { return w.producer.Flush(w.ctx) }
+
+// Close closes the producer: after what was written the reader sees io.EOF. It does not
+// wait until that has been read; Flush does. The other direction of a conversation,
+// which is another ring, is not affected.
 func (w *Writer) Close() error { return w.producer.Close() }
 
 // Read implements io.Reader. It waits while the ring is empty. The end is io.EOF if

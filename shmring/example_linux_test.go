@@ -1,0 +1,185 @@
+package shmring_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// Both sides, here in one process, use a ring in a POSIX object.
+func Example() {
+	ctx := context.Background()
+	obj, err := posix.CreateObject("/example-ring", int64(shmring.Size(1<<20)), posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer posix.UnlinkObject("/example-ring")
+	defer obj.Close()
+	mem, err := obj.Map(posix.MapOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer mem.Unmap()
+	ring, err := shmring.Create(mem.Bytes(), shmring.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	producer, err := ring.Producer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, text := range []string{"one", "two"} {
+		if err := producer.Send(ctx, []byte(text)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := producer.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	// The other process opens the object, maps it, and calls Open.
+	ring, err = shmring.Open(mem.Bytes())
+	if err != nil {
+		log.Fatal(err)
+	}
+	consumer, err := ring.Consumer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer consumer.Close()
+	for msg, err := range consumer.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", msg)
+	}
+	// Output:
+	// one
+	// two
+}
+
+// exampleRing returns a ring in memory that children of the process would share.
+func exampleRing(o shmring.Options) *shmring.Ring {
+	mem, err := posix.MapAnonymous(shmring.Size(1<<16), posix.AnonymousOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ring, err := shmring.Create(mem.Bytes(), o)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return ring
+}
+
+// A message is made in the memory of the ring itself.
+func ExampleProducer_Claim() {
+	ctx := context.Background()
+	ring := exampleRing(shmring.Options{})
+	producer, err := ring.Producer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	claim, err := producer.Claim(ctx, 100)
+	if err != nil {
+		log.Fatal(err)
+	}
+	n := copy(claim.Bytes(), "as long as it turned out to be")
+	if err := claim.CommitN(n); err != nil {
+		log.Fatal(err)
+	}
+
+	consumer, err := ring.Consumer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	msg, err := consumer.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d bytes: %s\n", len(msg), msg)
+	// Output: 30 bytes: as long as it turned out to be
+}
+
+// Three producers come one after the other. The consumer knows that there are three,
+// and takes the end between them for none.
+func ExampleRing_Members() {
+	ctx := context.Background()
+	ring := exampleRing(shmring.Options{Producers: shmring.Many})
+	consumer, err := ring.Consumer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		for i := range 3 {
+			producer, err := ring.Producer()
+			if err == nil {
+				err = producer.Send(ctx, []byte{'a' + byte(i)})
+			}
+			if err == nil {
+				err = producer.Close()
+			}
+			if err != nil {
+				log.Fatal(err)
+			}
+		}
+	}()
+	const producers = 3
+	for {
+		msg, err := consumer.Receive(ctx)
+		switch {
+		case err == nil:
+			fmt.Printf("%s\n", msg)
+		case errors.Is(err, shmring.ErrPeerDied):
+			log.Fatalf("%d of the producers have died", ring.Members().Died)
+		case !errors.Is(err, io.EOF):
+			log.Fatal(err)
+		case ring.Members().Ended == producers:
+			return // the end of the last one
+		}
+	}
+	// Output:
+	// a
+	// b
+	// c
+}
+
+// A byte stream, of which the writer wants to know that it has arrived.
+func ExampleWriter_Flush() {
+	ctx := context.Background()
+	ring := exampleRing(shmring.Options{})
+	producer, err := ring.Producer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		consumer, err := ring.Consumer()
+		if err != nil {
+			log.Fatal(err)
+		}
+		r := consumer.Reader(ctx)
+		if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
+			log.Fatal(err)
+		}
+		r.Close() // though there is more
+	}()
+
+	w := producer.Writer(ctx)
+	defer w.Close()
+	if _, err := io.WriteString(w, "hello"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("arrived:", w.Flush())
+	for err == nil { // until the reader is seen to have closed
+		_, err = io.WriteString(w, "more")
+	}
+	fmt.Println("lost:", errors.Is(err, shmring.ErrClosed))
+	// Output:
+	// arrived: <nil>
+	// lost: true
+}
