@@ -63,12 +63,12 @@ func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32
 	}
 	out := shown.writer(ctxio.NewWriter(ctx, os.Stdout))
 	lines := lineReceiver{consumer: consumer, out: bufio.NewWriterSize(out, 64<<10)}
-	for joined := uint32(0); joined < senders; joined = m.ring.Members().Joined {
+	for ended := uint32(0); ended < senders; ended = m.ring.Members().Ended {
 		who := "sender"
-		if joined > 0 {
-			who = fmt.Sprintf("more than %d of %d senders", joined, senders)
+		if ended > 0 {
+			who = fmt.Sprintf("more than %d of %d senders", ended, senders)
 		}
-		err := m.awaitPeer(ctx, who, func(m shmring.Members) bool { return m.Joined > joined })
+		err := m.awaitPeer(ctx, who, func(m shmring.Members) bool { return m.Joined > ended })
 		if err != nil {
 			return err
 		}
