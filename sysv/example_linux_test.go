@@ -1,0 +1,174 @@
+package sysv_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"sync/atomic"
+	"time"
+
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A writer and a reader, here in one process, find a segment by the key that both make
+// of a file.
+func Example() {
+	key, err := sysv.Ftok("/", 'x')
+	if err != nil {
+		log.Fatal(err)
+	}
+	seg, err := sysv.CreateSegment(key, 4096, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Remove()
+	writer, err := seg.Attach(sysv.AttachOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer writer.Detach()
+	if _, err := writer.WriteAt([]byte("hello"), 0); err != nil {
+		log.Fatal(err)
+	}
+
+	found, err := sysv.OpenSegment(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	reader, err := found.Attach(sysv.AttachOptions{ReadOnly: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer reader.Detach()
+	text := make([]byte, 5)
+	if _, err := reader.ReadAt(text, 0); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", text)
+	// Output: hello
+}
+
+// A structure that every process sees, with a counter that they may count up at once.
+func ExampleView() {
+	type shared struct {
+		Visits atomic.Uint32
+		Name   [28]byte
+	}
+	seg, err := sysv.CreateSegment(sysv.Private, 4096, sysv.SegmentOptions{Mode: 0o600})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer seg.Remove()
+	mem, err := seg.Attach(sysv.AttachOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer mem.Detach()
+	s, err := sysv.View[shared](mem, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	s.Visits.Add(1)
+	fmt.Println(s.Visits.Load())
+	// Output: 1
+}
+
+// Whoever makes the segment fills it; the others find it. Exclusive tells which one
+// this process is.
+func ExampleCreateSegment_exclusive() {
+	const key = sysv.Key(0x4d2)
+	open := func() (seg sysv.Segment, made bool, err error) {
+		seg, err = sysv.CreateSegment(key, 4096, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+		if errors.Is(err, fs.ErrExist) {
+			seg, err = sysv.OpenSegment(key)
+			return seg, false, err
+		}
+		return seg, true, err
+	}
+	for range 2 {
+		seg, made, err := open()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(made)
+		if !made {
+			if err := seg.Remove(); err != nil {
+				log.Fatal(err)
+			}
+		}
+	}
+	// Output:
+	// true
+	// false
+}
+
+// Two semaphores change in one step, or none does.
+func ExampleSet_Do() {
+	set, err := sysv.OpenOrCreateSet(0x4d2, []uint16{3, 0}, sysv.SetOptions{Mode: 0o600})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer set.Remove()
+	move := []sysv.Op{{Num: 0, Add: -2}, {Num: 1, Add: 2}}
+	if err := set.Do(context.Background(), move...); err != nil {
+		log.Fatal(err)
+	}
+	values, err := set.Values()
+	fmt.Println(values, err)
+
+	// There are not two left to move: this waits until somebody adds one.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	err = set.Do(ctx, move...)
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	// Output:
+	// [1 2] <nil>
+	// true
+}
+
+// A worker takes urgent jobs, of type 1, before others.
+func ExampleQueue_Receive() {
+	ctx := context.Background()
+	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer queue.Remove()
+	for _, job := range []struct {
+		kind int
+		text string
+	}{{2, "sweep"}, {1, "extinguish"}} {
+		if err := queue.Send(ctx, job.kind, []byte(job.text)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	text := make([]byte, 100)
+	for range 2 {
+		n, kind, err := queue.Receive(ctx, text, sysv.ReceiveOptions{Type: -2}) // the lowest up to 2
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(kind, string(text[:n]))
+	}
+	// Output:
+	// 1 extinguish
+	// 2 sweep
+}
+
+// Segments of one owner that nobody has attached go. Somebody may attach one between
+// the look and the removal: he keeps the memory, but nobody else finds it any more.
+func ExampleSegments() {
+	const owner = 0
+	for info, err := range sysv.Segments() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if info.UID == owner && info.NAttch == 0 {
+			if err := sysv.Segment(info.ID).Remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				log.Print(err)
+			}
+		}
+	}
+}
