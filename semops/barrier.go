@@ -37,8 +37,9 @@ type Barrier struct {
 func BarrierValues(parties int) []uint16 { return []uint16{uint16(parties), uint16(parties), 0} }
 
 // NewBarrier returns the barrier for parties, 1 to 32767, that is kept in three
-// semaphores of set, from first on, which must have got BarrierValues once. It
-// needs permission to read and to alter the set.
+// semaphores of set, from first on, which must have got BarrierValues once. The set
+// does not tell how many parties there are: all must give the same number, or some wait
+// for ever. It needs permission to read and to alter the set.
 func NewBarrier(set sysv.Set, first, parties int) (*Barrier, error) {
 	if parties < 1 || parties > maxValue {
 		return nil, fmt.Errorf("barrier for %d parties: want 1 to %d", parties, maxValue)

@@ -53,8 +53,8 @@ type side struct {
 func BufferValues(slots int) []uint16 { return []uint16{uint16(slots), 0, 1, 0, 1, 0} }
 
 // NewBuffer returns the books of the buffer of slots, 1 to 32767, that are kept in
-// six semaphores of set, from first on, which must have got BufferValues once. It
-// needs permission to read and to alter the set.
+// six semaphores of set, from first on, which must have got BufferValues once, for the
+// same number of slots. It needs permission to read and to alter the set.
 func NewBuffer(set sysv.Set, first, slots int) (*Buffer, error) {
 	if slots < 1 || slots > maxValue {
 		return nil, fmt.Errorf("buffer of %d slots: want 1 to %d", slots, maxValue)

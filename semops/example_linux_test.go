@@ -117,15 +117,20 @@ func ExampleCond() {
 
 	ctx := context.Background()
 	mem := make([]int, 1) // in real life, memory that processes share
-	done := make(chan error)
-	go func() {
-		err := mu.Lock(ctx)
-		for err == nil && mem[0] == 0 {
-			err = cond.Wait(ctx)
+	wait := func() error {
+		if err := mu.Lock(ctx); err != nil {
+			return err
+		}
+		for mem[0] == 0 {
+			if err := cond.Wait(ctx); err != nil { // and we hold the lock again
+				return errors.Join(err, mu.Unlock())
+			}
 		}
 		fmt.Println("got", mem[0])
-		done <- errors.Join(err, mu.Unlock())
-	}()
+		return mu.Unlock()
+	}
+	done := make(chan error)
+	go func() { done <- wait() }()
 
 	if err := mu.Lock(ctx); err != nil {
 		log.Fatal(err)
