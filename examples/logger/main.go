@@ -92,11 +92,15 @@ func run(path string) (err error) {
 
 	fmt.Println("logging to", path)
 	for {
-		// P takes what is there before it looks at ctx, so nothing is left behind.
-		switch err := waiting.P(ctx); {
-		case errors.Is(err, context.Canceled):
-			return nil
-		case err != nil:
+		err := waiting.P(ctx)
+		if errors.Is(err, context.Canceled) {
+			// What came while P was told to stop is logged too: nothing is left behind.
+			var more bool
+			if more, err = waiting.TryP(); !more {
+				return err
+			}
+		}
+		if err != nil {
 			return err
 		}
 		slot, err := shared.Next(&shared.Logged)
