@@ -228,22 +228,17 @@ func (sh *shell) write(text string) {
 	check(sh.t, sh.in.Flush())
 }
 
-// run runs a step and checks what it prints. What a command in the background prints
-// is all that is expected of it.
+// run runs a step and checks what it prints. The next one comes at once, as when all of
+// them are pasted: it waits for no command in the background, nor for what that prints.
 func (sh *shell) run(where string, s step, varies string) {
 	sh.t.Helper()
 	const end = "--- end of output ---"
 	// About jobs, and where modules come from.
 	aside := regexp.MustCompile(`^bash: line \d+: +\d+ (Killed|Terminated) |^go: downloading `)
-	background := strings.HasSuffix(s.command, "&")
-	text := "{ " + s.command + "\n} </dev/null 2>&1\n"
-	if !background {
-		text += "echo; echo '" + end + "'\n"
-	}
-	sh.write(text)
+	sh.write("{ " + s.command + "\n} </dev/null 2>&1\necho; echo '" + end + "'\n")
 	check(sh.t, sh.pipe.SetReadDeadline(time.Now().Add(patience)))
 	var got []string
-	for !background || len(got) < len(s.output) {
+	for {
 		line, err := sh.out.ReadString('\n')
 		if err != nil {
 			sh.t.Fatalf("%s: $ %s\n%v after %q", where, s.command, err, append(got, line))
