@@ -40,7 +40,7 @@ func slice[T any](mem []byte, off, n int) ([]T, error) {
 		return nil, fmt.Errorf("%v: %w", t, ErrPointers)
 	}
 	if off < 0 || off > len(mem) || n < 0 || size != 0 && uintptr(n) > uintptr(len(mem)-off)/size {
-		return nil, fmt.Errorf("%w: %d of %d bytes at offset %d of %d", ErrBounds, n, size, off, len(mem))
+		return nil, fmt.Errorf("%w: %d times %d bytes at offset %d of %d", ErrBounds, n, size, off, len(mem))
 	}
 	p := unsafe.Add(unsafe.Pointer(unsafe.SliceData(mem)), off)
 	if uintptr(p)%align != 0 {
