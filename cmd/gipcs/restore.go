@@ -42,6 +42,9 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(entries)+len(fragments) == 0 {
+		return fmt.Errorf("%s holds no backup", args[0])
+	}
 	for _, f := range fragments {
 		fmt.Fprintf(c.App.ErrWriter, "%s: %s was not finished; what it is of was not removed\n", c.App.Name, command.OneLine(string(f)))
 	}

@@ -211,6 +211,31 @@ func TestDirectory(t *testing.T) {
 	s, err := Open(dir)
 	check(t, err)
 	check(t, s.Close())
+	// Only an empty one goes, and only with who has made it.
+	made, empty := dir+"/made", dir+"/empty"
+	check(t, os.Mkdir(empty, 0o700))
+	for what, test := range map[string]struct {
+		dir   string
+		holds string
+		want  error
+	}{
+		"made, empty": {made, "", fs.ErrNotExist},
+		"made, full":  {made, "file", nil},
+		"found":       {empty, "", nil},
+	} {
+		s, err := Create(test.dir)
+		check(t, err)
+		if test.holds != "" {
+			check(t, s.commit(test.holds, nil))
+		}
+		check(t, s.Close())
+		if _, err := os.Stat(test.dir); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", what, err, test.want)
+		}
+		if test.dir == made {
+			check(t, os.RemoveAll(made))
+		}
+	}
 	for _, kind := range kinds {
 		s := newStore(t)
 		wantError(t, "Save of none", s.Save(ref.Object{Kind: kind, ID: math.MaxInt32}), "can not be saved")

@@ -18,6 +18,14 @@ func ownedByCaller(info fs.FileInfo) bool {
 // ends, however it ends.
 func lock(dir *os.File) error { return unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
+// removeEmpty removes a directory. If there is something in it that is fs.ErrExist.
+func removeEmpty(dir string) error {
+	if err := unix.Rmdir(dir); err != nil {
+		return &fs.PathError{Op: "rmdir", Path: dir, Err: err}
+	}
+	return nil
+}
+
 // unnamedFile makes a file that goes when it is closed unless it is linked.
 func unnamedFile(dir string) (*os.File, error) {
 	return os.OpenFile(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)

@@ -26,6 +26,7 @@ type Store struct {
 	dir  string
 	root *os.Root // nothing outside the directory is ever touched, whatever links are in it
 	self *os.File // the directory, locked
+	made bool     // by Create
 	// Progress is called now and then while contents are copied, if it is not nil.
 	Progress func(what string, done, total int64)
 }
@@ -34,13 +35,18 @@ type Store struct {
 // that others can look into or write to is refused, and one that is in use.
 func Create(dir string) (*Store, error) {
 	err := os.Mkdir(dir, 0o700)
-	if err == nil {
+	made := err == nil
+	if made {
 		err = syncDirectory(filepath.Dir(filepath.Clean(dir)))
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	return Open(dir)
+	s, err := Open(dir)
+	if err == nil {
+		s.made = made
+	}
+	return s, err
 }
 
 func syncDirectory(dir string) error {
@@ -89,9 +95,15 @@ func (s *Store) take(named fs.FileInfo) (err error) {
 	return nil
 }
 
-// Close ends the use of the directory.
+// Close ends the use of the directory. One that Create has made and that holds
+// nothing is removed.
 func (s *Store) Close() error {
 	err := s.root.Close()
+	if s.made { // while nobody else has the lock
+		if errEmpty := removeEmpty(s.dir); !errors.Is(errEmpty, fs.ErrExist) {
+			err = errors.Join(err, errEmpty)
+		}
+	}
 	if s.self != nil {
 		err = errors.Join(err, s.self.Close())
 	}
