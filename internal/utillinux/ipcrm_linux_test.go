@@ -341,6 +341,39 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
+// TestIpcrmWithoutReader has ipcrm print into a pipe that nobody reads, with a message
+// for each object that it removes. All is removed.
+func TestIpcrmWithoutReader(t *testing.T) {
+	isolate(t)
+	exe, err := os.Executable()
+	must(t, err)
+	peer(t, "ipcrm")
+	for _, program := range []string{exe, "ipcrm"} {
+		p := &population{}
+		args := []string{"-v"}
+		for range 3 {
+			seg := p.segment(t, sysv.Private, 4096, 0o600)
+			args = append(args, "-m", fmt.Sprint(int(seg)), "-m", "2147483647")
+		}
+		r, w, err := os.Pipe()
+		must(t, err)
+		r.Close()
+		cmd := exec.Command(program, args...)
+		cmd.Env = []string{runAs + "=ipcrm", "LC_ALL=C"}
+		var messages strings.Builder
+		cmd.Stdout, cmd.Stderr = w, &messages
+		_ = cmd.Run()
+		if n := strings.Count(messages.String(), "\n"); n != 3 {
+			t.Errorf("%s: %d messages, want 3:\n%s", program, n, &messages)
+		}
+		w.Close()
+		for s, err := range sysv.Segments() {
+			must(t, err)
+			t.Errorf("%s left segment %d", program, s.ID)
+		}
+	}
+}
+
 // TestTerminal compares the tables on terminals of several widths.
 func TestTerminal(t *testing.T) {
 	peer(t, "lsipc")

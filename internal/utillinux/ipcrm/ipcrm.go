@@ -7,6 +7,10 @@
 package ipcrm
 
 import (
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/sysvipc/gipc/internal/getopt"
 	"github.com/sysvipc/gipc/internal/utillinux/program"
 	"github.com/sysvipc/gipc/sysv"
@@ -45,7 +49,11 @@ func Main(args []string, env program.Env) int {
 		return program.Success
 	}
 	p := program.Start(env)
-	return p.Exit(run(&remover{Program: p}, args))
+	// If nobody reads what is printed that must not end it before all is removed.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // Reset does not undo Ignore
+	status := run(&remover{Program: p}, args)
+	signal.Reset(syscall.SIGPIPE)
+	return p.Exit(status)
 }
 
 // remover removes objects and knows whether all could be.
