@@ -21,6 +21,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	if err != nil {
 		return err
 	}
+	reportUnlisted(c, inv)
 	names := account.New()
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {

@@ -87,6 +87,7 @@ func countSelected(c *cli.Context, all []limits.Limit, s selection.Selection) er
 	if err != nil {
 		return err
 	}
+	reportUnlisted(c, inv)
 	objects, err := s.Filter(inv, account.New())
 	if err != nil {
 		return fmt.Errorf("--where: %w", err)

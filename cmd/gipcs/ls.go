@@ -110,6 +110,7 @@ func ls(c *cli.Context) error {
 		if err != nil {
 			return nil, err
 		}
+		reportUnselected(c, inv, selected)
 		expectNames(names, inv)
 		if inv.Objects, err = selected.Filter(inv, names); err != nil {
 			return nil, fmt.Errorf("--where: %w", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/internal/selection"
 	"github.com/sysvipc/gipc/internal/units"
 )
 
@@ -54,21 +55,37 @@ func errOtherNamespace(kind ref.Kind) error {
 	return command.Usagef("%ss of another namespace can not be seen by --namespace or --all-namespaces; run gipcs in it with nsenter --mount --ipc", kind.Noun())
 }
 
-// collectAny collects objects of all kinds unless o chooses some, and says of which
-// there may be some that it can not see.
+// collectAny collects objects of all kinds unless o chooses some.
 func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, error) {
 	if len(o.Kinds) == 0 && otherNamespace(c) {
 		o.Kinds = visibleKinds(c)
 	}
 	o.HiddenIdle = c.Bool("ignore-hidden")
-	inv, err := inventory.Collect(o)
-	if err != nil {
-		return nil, err
+	return inventory.Collect(o)
+}
+
+// reportUnlisted says of which kinds there may be objects that inv does not hold.
+func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
+	for _, u := range inv.Unlisted {
+		command.Report(c.App.ErrWriter, c.App.Name, u.Err)
 	}
-	for _, err := range inv.Unlisted {
-		command.Report(c.App.ErrWriter, c.App.Name, err)
+}
+
+// reportUnselected is reportUnlisted for what s selects. A script, which asks again and
+// again, is not told of kinds that it did not ask for.
+func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) {
+	for _, u := range inv.Unlisted {
+		if command.IsTerminal(c.App.ErrWriter) || asksFor(s, u.Kind) {
+			command.Report(c.App.ErrWriter, c.App.Name, u.Err)
+		}
 	}
-	return inv, nil
+}
+
+// asksFor tells whether s names a kind of POSIX objects, or one of them.
+func asksFor(s selection.Selection, kind ref.Kind) bool {
+	return s.Mentions("name") || slices.ContainsFunc(s, func(c *selection.Condition) bool {
+		return strings.Contains(c.String(), kind.String())
+	})
 }
 
 // maxPID is above every process id (PID_MAX_LIMIT), and below the inode numbers of

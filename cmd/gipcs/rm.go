@@ -204,6 +204,7 @@ func (r *removing) selectTargets() ([]removal.Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	reportUnselected(r.Context, inv, r.selected)
 	objects, err := r.selected.Filter(inv, r.names)
 	if err != nil {
 		return nil, fmt.Errorf("--where: %w", err)

@@ -73,7 +73,7 @@ func (c *collector) list() error {
 		switch err := c.listKind(kind); {
 		case err == nil:
 		case len(c.o.Kinds) == 0 && kind.POSIX():
-			c.inv.Unlisted = append(c.inv.Unlisted, fmt.Errorf("%ss are not listed: %w", kind.Noun(), err))
+			c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{kind, fmt.Errorf("%ss are not listed: %w", kind.Noun(), err)})
 		default:
 			errs = append(errs, err)
 		}

@@ -96,13 +96,19 @@ type Inventory struct {
 	// Objects are in the order of the kernel's tables: segments, sets, queues. POSIX
 	// objects follow, in the order of their names: memory, semaphores, queues.
 	Objects []Object
-	// Unlisted tells why there may be POSIX objects that are not among Objects,
-	// though all kinds were asked for: no file system shows them.
-	Unlisted []error
+	// Unlisted are the kinds of which there may be POSIX objects that are not among
+	// Objects, though all kinds were asked for: no file system shows them.
+	Unlisted []Unlisted
 	// Deadlocks are rings of processes that wait for each other, as far as the last
 	// users of semaphores are their holders.
 	Deadlocks []Deadlock
 	Hidden    Hidden
+}
+
+// Unlisted tells why objects of a kind are not listed.
+type Unlisted struct {
+	Kind ref.Kind
+	Err  error
 }
 
 // Hidden counts what the caller may not look into.

@@ -196,7 +196,7 @@ func TestPOSIXNotMounted(t *testing.T) {
 		}
 	}()
 	inv := collectAll(t, Options{})
-	if len(inv.Objects) != 2 || len(inv.Unlisted) != 1 || !strings.Contains(inv.Unlisted[0].Error(), "POSIX message queues are not listed: ") {
+	if len(inv.Objects) != 2 || len(inv.Unlisted) != 1 || inv.Unlisted[0].Kind != ref.PMsg || !strings.Contains(inv.Unlisted[0].Err.Error(), "POSIX message queues are not listed: ") {
 		t.Error(dump(inv))
 	}
 	if inv, err := Collect(Options{Kinds: ref.POSIX()}); err == nil || len(inv.Objects) != 2 {
