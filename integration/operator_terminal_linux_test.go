@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +20,27 @@ import (
 
 // A terminal is a pseudo-terminal on which a program is run.
 type terminal struct {
-	tty *os.File
-	all chan []byte // all that was written to it
+	tty    *os.File
+	screen *screen
+	over   chan struct{} // closed when all that was written is on the screen
+}
+
+// A screen keeps what is written to it.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // newTerminal opens a terminal of 80 columns.
@@ -37,20 +58,28 @@ func newTerminal(t *testing.T) terminal {
 		t.Skipf("no pseudo-terminals: %v", err)
 	}
 	check(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}))
-	all := make(chan []byte, 1)
+	term := terminal{tty, new(screen), make(chan struct{})}
 	go func() {
-		var text bytes.Buffer
-		_, _ = io.Copy(&text, master) // ends by EIO with the last who has the terminal open
+		_, _ = io.Copy(term.screen, master) // ends by EIO with the last who has the terminal open
 		master.Close()
-		all <- text.Bytes()
+		close(term.over)
 	}()
-	return terminal{tty, all}
+	return term
+}
+
+// shows waits until something on the terminal matches.
+func (term terminal) shows(t *testing.T, pattern string) {
+	t.Helper()
+	if err := eventually(func() bool { return matches(term.screen.String(), pattern) }); err != nil {
+		t.Fatalf("%v: %s on the terminal, which shows %q", err, pattern, term.screen)
+	}
 }
 
 // text returns what was written, when nobody has the terminal open any more.
 func (term terminal) text() string {
 	term.tty.Close()
-	return string(<-term.all)
+	<-term.over
+	return term.screen.String()
 }
 
 func matches(text, pattern string) bool { return regexp.MustCompile(pattern).MatchString(text) }
@@ -127,5 +156,54 @@ func testProgress(t *testing.T, g gipcs) {
 		if !onTerminal {
 			want(t, "elsewhere", said.String()+onScreen, "")
 		}
+	}
+}
+
+// TestWaitingIsTold: who waits on a terminal is told for what, until it comes.
+func TestWaitingIsTold(t *testing.T) {
+	t.Parallel()
+	gshm := filepath.Join(install(t, "gshm"), "gshm")
+	for name, test := range map[string]struct {
+		args []string
+		told string
+		end  []string // what makes an end of the waiting; an interrupt if there is nothing
+		all  string   // that is on the terminal at the end, all of it
+	}{
+		"no ring": {
+			args: []string{"send", "key:7"}, told: "waiting for a receiver at key:7, for up to 1m0s",
+			end: []string{"recv", "key:7", "--create"}, all: `^\r\x1b\[K(told)(\r\x1b\[K0B .*)?\r\x1b\[K0B  0B/s  [\d.]+m?s\r\n$`,
+		},
+		"no sender": {
+			args: []string{"recv", "key:7", "--create"}, told: "waiting for a sender at key:7, for up to 1m0s",
+			end: []string{"send", "key:7"}, all: `^\r\x1b\[K(told)(\r\x1b\[K0B .*)?\r\x1b\[K0B  0B/s  [\d.]+m?s\r\n$`,
+		},
+		"in vain":   {args: []string{"recv", "/r"}, told: "waiting for a sender at /r, for up to 1m0s", all: `^\r\x1b\[K(told)\r\x1b\[Kgshm: interrupted\r\n$`},
+		"no writer": {args: []string{"demo", "reader"}, told: `\(waiting for lines of a writer\)`, all: `^(told)\r\n$`},
+		"held":      {args: []string{"attach", "$id"}, told: `\(held until Ctrl-C\)`, all: `^(told)\r\n$`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNamespace(t)
+			if name == "held" {
+				seg, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+				check(t, err)
+				defer func() { check(t, seg.Remove()) }()
+				test.args[1] = fmt.Sprint(int(seg))
+			}
+			term := newTerminal(t)
+			cmd := exec.Command(gshm, test.args...)
+			cmd.Stderr = term.tty
+			check(t, cmd.Start())
+			term.shows(t, test.told)
+			if test.end == nil {
+				check(t, cmd.Process.Signal(os.Interrupt))
+			} else {
+				check(t, exec.Command(gshm, test.end...).Run())
+			}
+			_ = cmd.Wait() // an interrupt is a failure of some
+			pattern := strings.Replace(test.all, "told", test.told, 1)
+			if got := term.text(); !matches(got, pattern) {
+				t.Errorf("on the terminal: %q, want %s", got, pattern)
+			}
+		})
 	}
 }

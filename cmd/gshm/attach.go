@@ -83,6 +83,9 @@ func hold(c *cli.Context, o object, mem mapping) error {
 	if _, err := fmt.Fprintf(c.App.Writer, "%v attached %s at %#x, %d bytes\n", o, access, mem.Addr(), mem.Len()); err != nil {
 		return err
 	}
+	if command.IsTerminal(c.App.ErrWriter) {
+		fmt.Fprintln(c.App.ErrWriter, "(held until Ctrl-C)")
+	}
 	<-ctx.Done()
 	return nil
 }

@@ -175,8 +175,11 @@ func demoReader(c *cli.Context) error {
 }
 
 func printLines(ctx context.Context, c *cli.Context, r *demo.Reader) error {
+	quiet := sayWhy(c)
+	defer quiet()
 	for {
 		line, err := r.Read(ctx)
+		quiet()
 		if err != nil {
 			return err
 		}
@@ -187,6 +190,16 @@ func printLines(ctx context.Context, c *cli.Context, r *demo.Reader) error {
 			return r.Done()
 		}
 	}
+}
+
+// sayWhy tells a terminal why nothing happens, unless the function that it returns is
+// called within a second.
+func sayWhy(c *cli.Context) (quiet func()) {
+	if !command.IsTerminal(c.App.ErrWriter) {
+		return func() {}
+	}
+	timer := time.AfterFunc(time.Second, func() { fmt.Fprintln(c.App.ErrWriter, "(waiting for lines of a writer)") })
+	return func() { timer.Stop() }
 }
 
 func printLine(c *cli.Context, text []byte) error {

@@ -36,6 +36,7 @@ func ringFlags() []cli.Flag {
 
 // ringOptions are what these flags say.
 type ringOptions struct {
+	ref      string // as it was given
 	place    place
 	create   bool
 	creation creation
@@ -50,7 +51,8 @@ func readRingOptions(c *cli.Context) (o ringOptions, err error) {
 	if err != nil {
 		return o, err
 	}
-	if o.place, err = parseRef(args[0]); err != nil {
+	o.ref = args[0]
+	if o.place, err = parseRef(o.ref); err != nil {
 		return o, err
 	}
 	o.create, o.populate, o.ring.Producers = c.Bool("create"), c.Bool("populate"), shmring.One

@@ -67,11 +67,13 @@ func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32
 		who := "sender"
 		if ended > 0 {
 			who = fmt.Sprintf("more than %d of %d senders", ended, senders)
+			shown.await("waiting for " + who)
 		}
 		err := m.awaitPeer(ctx, who, func(m shmring.Members) bool { return m.Joined > ended })
 		if err != nil {
 			return err
 		}
+		shown.resume()
 		if m.ring.Producers() == shmring.Many {
 			err = lines.receive(ctx)
 		} else if err = m.settle(); err == nil {

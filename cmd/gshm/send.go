@@ -44,11 +44,12 @@ func exchange(c *cli.Context, o ringOptions, who string, work func(context.Conte
 	var m *meeting
 	// Whoever may write to a POSIX object can cut off memory that is in use here.
 	err := memory.Guard(func() (err error) {
+		shown := showProgress(c)
+		defer shown.finish()
+		shown.await(fmt.Sprintf("waiting for a %s at %s, for up to %v", who, command.OneLine(o.ref), o.wait))
 		if m, err = meet(ctx, o); err != nil {
 			return err
 		}
-		shown := showProgress(c)
-		defer shown.finish()
 		return work(ctx, m, shown)
 	})
 	if errors.Is(err, memory.ErrFault) {
@@ -70,6 +71,7 @@ func sendAll(ctx context.Context, m *meeting, shown *progress) error {
 	if err := m.awaitPeer(ctx, "receiver", func(m shmring.Members) bool { return m.Consumer }); err != nil {
 		return err
 	}
+	shown.resume()
 	in := shown.reader(ctxio.NewReader(ctx, os.Stdin, producer.CheckConsumer))
 	if m.ring.Producers() == shmring.Many {
 		err = sendLines(ctx, producer, m.ring.MaxMessage(), in)
