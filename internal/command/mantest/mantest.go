@@ -91,8 +91,14 @@ func lint(t *testing.T, page string) {
 	if err != nil {
 		t.Skip("mandoc is not installed: the page was not linted")
 	}
-	// Which other pages are installed here is not the page's fault.
-	if out, err := exec.Command(mandoc, "-T", "lint", "-W", "warning", page).CombinedOutput(); err != nil {
-		t.Errorf("mandoc -T lint %s: %v\n%s", page, err, out)
+	out, err := exec.Command(mandoc, "-T", "lint", page).CombinedOutput()
+	if len(out) == 0 && err != nil {
+		t.Errorf("mandoc -T lint %s: %v", page, err)
+	}
+	for line := range strings.Lines(string(out)) {
+		// Which other pages are installed here is not the page's fault.
+		if !strings.Contains(line, "outdated mandoc.db") && !strings.Contains(line, "referenced manual not found") {
+			t.Error(strings.TrimSpace(line))
+		}
 	}
 }
