@@ -58,10 +58,10 @@ func newQueue(t testing.TB, bytes uint64) sysv.Queue {
 	return queue
 }
 
-func sysvWaits(t *testing.T) ([]wait, []timed) {
+func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 	set, full, empty := newSet(t, 0, 1, 0), newQueue(t, 1), newQueue(t, 1)
 	check(t, full.Send(t.Context(), 1, []byte("x")))
-	return []wait{
+	waits = []wait{
 		{
 			"sysv Set.Do",
 			func(ctx context.Context) error { return set.Do(ctx, sysv.Op{Add: -1}) },
@@ -88,7 +88,8 @@ func sysvWaits(t *testing.T) ([]wait, []timed) {
 			},
 			func() error { return empty.Send(t.Context(), 1, nil) },
 		},
-	}, []timed{{
+	}
+	return waits, []timed{{
 		"sysv Set.DoTimeout",
 		func(d time.Duration) error { return set.DoTimeout(d, sysv.Op{Num: 2, Add: -1}) },
 		unix.EAGAIN,

@@ -114,17 +114,19 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 }
 
 // head is what a line has beyond the object.
-func (l *Log) head(event, reason string) ([]render.Column, []render.Cell) {
+func (l *Log) head(event, reason string) (columns []render.Column, cells []render.Cell) {
 	why := render.Unknown()
 	if reason != "" {
 		why = render.Text(reason)
 	}
-	return []render.Column{
+	columns = []render.Column{
 		{Name: "time"}, {Name: "event"}, {Name: "error"}, {Name: "by_uid"}, {Name: "by_sudo_uid"}, {Name: "by_pid"}, {Name: "selected_by"},
-	}, []render.Cell{
+	}
+	cells = []render.Cell{
 		render.Time(time.Now()), render.Text(event), why, render.Int(int64(os.Getuid())), sudoUID(), render.Int(int64(os.Getpid())),
 		render.List(l.why...),
 	}
+	return columns, cells
 }
 
 // sudoUID is who called sudo(8), which the environment tells, not the kernel.
