@@ -194,7 +194,7 @@ func newPOSIXQueue(t *testing.T, name string) *posix.Queue {
 	return q
 }
 
-func posixWaits(t *testing.T) ([]wait, []timed) {
+func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 	mem, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
 	check(t, err)
 	t.Cleanup(func() { check(t, mem.Unmap()) })
@@ -210,7 +210,7 @@ func posixWaits(t *testing.T) ([]wait, []timed) {
 		_, _, err := q.Receive(ctx, make([]byte, 1))
 		return err
 	}
-	return []wait{
+	waits = []wait{
 		{"posix Semaphore.P", sem.P, sem.V},
 		{
 			"posix Queue.Send",
@@ -223,7 +223,8 @@ func posixWaits(t *testing.T) ([]wait, []timed) {
 			func() error { return empty.Send(t.Context(), nil, 0) },
 		},
 		{"posix Queue.Wait", polled.Wait, func() error { return polled.Send(t.Context(), nil, 0) }},
-	}, []timed{
+	}
+	timeouts = []timed{
 		{"posix Semaphore.PTimeout", never.PTimeout, unix.ETIMEDOUT},
 		{
 			"posix Queue.SendTimeout",
@@ -234,6 +235,7 @@ func posixWaits(t *testing.T) ([]wait, []timed) {
 			func(d time.Duration) error { _, _, err := neverEmpty.ReceiveTimeout(d, make([]byte, 1)); return err }, unix.ETIMEDOUT,
 		},
 	}
+	return waits, timeouts
 }
 
 // newRing makes a ring in memory of this process.
