@@ -2,9 +2,9 @@
 // by a named semaphore that it is there. Each half understands the C++ program of the
 // document that is the other half.
 //
-//	$ go run ./examples/memmap send &
+//	$ go run ./examples/memmap send   # in one terminal
 //	process:2695 send:yuki...
-//	$ go run ./examples/memmap recv
+//	$ go run ./examples/memmap recv   # in another
 //	process:2788 recv:yuki...
 //
 // Where it differs from the document: the sender stays until the text was taken, or

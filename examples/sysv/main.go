@@ -1,9 +1,9 @@
 // Sysv passes a text between strangers through a System V segment, and says by a
 // semaphore that it is there: the least that does it right.
 //
-//	$ go run ./examples/sysv write 'good morning' &
+//	$ go run ./examples/sysv write 'good morning'   # in one terminal
 //	waiting for a reader
-//	$ go run ./examples/sysv read
+//	$ go run ./examples/sysv read                   # in another
 //	You wrote: good morning
 //
 // The writer stays until the text was read, or until Ctrl-C, and removes both
