@@ -121,7 +121,7 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 	switch {
 	case err == nil:
 		return s, nil
-	case errors.Is(err, abi.EIDRM) || errors.Is(err, abi.EINVAL):
+	case errors.Is(err, fs.ErrNotExist):
 		return -1, errVanished
 	default:
 		return -1, errors.Join(err, s.Remove())

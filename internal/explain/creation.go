@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
@@ -12,6 +13,9 @@ import (
 // creation returns the sentence for an object that could not be made, "" where
 // there is nothing to say but the error itself.
 func creation(c *Creation, e *sysv.Error) string {
+	if !strings.HasSuffix(e.Op, "get") {
+		return "" // it was made, but not finished
+	}
 	switch e.Kind {
 	case sysv.Shm:
 		return segmentCreation(c, e)
