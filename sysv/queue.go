@@ -87,7 +87,7 @@ type ReceiveOptions struct {
 	// below 0 the first of the lowest type that is not above its absolute value.
 	Type int
 	// Except (MSG_EXCEPT) takes the first message that is not of Type, which must
-	// be above 0.
+	// be above 0: the kernel does not heed Except otherwise.
 	Except bool
 	// Truncate (MSG_NOERROR) cuts a text that is longer than the buffer; the rest
 	// is lost. Otherwise such a message stays where it is, and the error is E2BIG.
@@ -110,7 +110,7 @@ func (o ReceiveOptions) flags() (flags int) {
 // was taken. While it waits it occupies a thread of the operating system.
 //
 // Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile),
-// EINVAL (no such queue, or Except without a type). See msgrcv(2).
+// EINVAL (no such queue). See msgrcv(2).
 func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mtype int, err error) {
 	n, mtype, ok, err := q.TryReceive(buf, o)
 	if ok || err != nil {
@@ -130,9 +130,6 @@ func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mt
 
 // TryReceive is Receive without waiting; ok tells whether there was a message.
 func (q Queue) TryReceive(buf []byte, o ReceiveOptions) (n, mtype int, ok bool, err error) {
-	if o.Except && o.Type <= 0 { // the kernel would take it for no exception
-		return 0, 0, false, idError("msgrcv", Msg, int(q), abi.EINVAL)
-	}
 	return q.take(buf, o.Type, o.flags())
 }
 
