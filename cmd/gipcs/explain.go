@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/internal/account"
@@ -22,10 +24,14 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 		return err
 	}
 	reportUnlisted(c, inv)
+	where, err := placeOf(c)
+	if err != nil {
+		return err
+	}
 	names := account.New()
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {
-		row, err := holdingRow(limits.NewHolding(l, inv.Objects, names))
+		row, err := holdingRow(limits.NewHolding(l, inv.Objects, names), where)
 		if err != nil {
 			return err
 		}
@@ -38,6 +44,50 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 			}
 		}
 	}, render.Options{})
+}
+
+// A place is what commands have to say to work in the namespace that was looked at.
+type place struct {
+	flag    string // behind gipcs
+	prefix  string // in front of others
+	noEntry bool   // others can not be brought there
+}
+
+func placeOf(c *cli.Context) (place, error) {
+	if !c.IsSet("namespace") {
+		return place{}, nil
+	}
+	text := c.String("namespace")
+	ns, err := findNamespace(text)
+	if err != nil {
+		return place{}, err
+	}
+	file := fileOf(ns)
+	return place{" -N " + quoted(text), "nsenter --ipc=" + quoted(file) + " ", file == ""}, nil
+}
+
+func (p place) free(h limits.Holding) string {
+	free := h.FreeCommand()
+	if free == "" {
+		return ""
+	}
+	return free + p.flag
+}
+
+func (p place) raise(h limits.Holding) (string, error) {
+	raise, err := h.RaiseCommand()
+	if err != nil || raise == "" || p.noEntry {
+		return "", err
+	}
+	return p.prefix + raise, nil
+}
+
+// quoted returns a word as a shell takes it.
+func quoted(word string) string {
+	if command.IsPlain(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // pressing returns the limits of which at least warnFrom percent are in use, or else
@@ -77,8 +127,8 @@ func holdingColumns() []render.Column {
 	}
 }
 
-func holdingRow(h limits.Holding) ([]render.Cell, error) {
-	raise, err := h.RaiseCommand()
+func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
+	raise, err := where.raise(h)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +138,7 @@ func holdingRow(h limits.Holding) ([]render.Cell, error) {
 	}
 	return []render.Cell{
 		render.Text(h.Name), render.Text(h.About), render.Uint(h.Value), render.Uint(h.Use), percentage(h.Share()), mark,
-		render.Uint(h.Orphaned), textOrNone(h.FreeCommand()), textOrNone(raise),
+		render.Uint(h.Orphaned), textOrNone(where.free(h)), textOrNone(raise),
 		holders(h.Owners, h.Use), holders(h.Programs, h.Use),
 	}, nil
 }

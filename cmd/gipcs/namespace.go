@@ -103,7 +103,7 @@ func findNamespace(text string) (inventory.Namespace, error) {
 		return inventory.Namespace{}, command.Usagef("--namespace: %q is neither a process id nor an inode number nor a path", text)
 	}
 	if n <= maxPID {
-		return inventory.NamespaceAt("/proc/" + strconv.FormatUint(n, 10) + "/ns/ipc")
+		return inventory.NamespaceAt(procIPC(n))
 	}
 	list, _, err := inventory.Namespaces("")
 	if err != nil {
@@ -115,3 +115,17 @@ func findNamespace(text string) (inventory.Namespace, error) {
 	}
 	return list[i], nil
 }
+
+// fileOf returns a file that stands for a namespace, "" if none is known.
+func fileOf(ns inventory.Namespace) string {
+	switch {
+	case len(ns.Mounts) > 0:
+		return ns.Mounts[0]
+	case len(ns.PIDs) > 0:
+		return procIPC(uint64(ns.PIDs[0]))
+	default:
+		return ""
+	}
+}
+
+func procIPC(pid uint64) string { return "/proc/" + strconv.FormatUint(pid, 10) + "/ns/ipc" }
