@@ -66,7 +66,7 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	b.release()
 	defer b.acquire()
 	for {
-		phase, err := b.set.Value(int(b.phase))
+		phase, err := readBit(b.set, "barrier", b.phase)
 		if err != nil {
 			return false, err
 		}

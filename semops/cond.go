@@ -93,7 +93,7 @@ func (c *Cond) join() (group int, err error) {
 		return 0, ErrInconsistent
 	}
 	for {
-		group, err := c.mu.set.Value(int(c.group))
+		group, err := readBit(c.mu.set, "condition", c.group)
 		if err != nil {
 			m.held.Store(1)
 			return 0, err
@@ -139,7 +139,7 @@ func (c *Cond) leave(ctx context.Context, group int) error {
 // Signal wakes one of those who wait, if there are any.
 func (c *Cond) Signal() error {
 	set := c.mu.set
-	group, err := set.Value(int(c.group))
+	group, err := readBit(set, "condition", c.group)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (c *Cond) signal(group, w, s int) (bool, error) {
 func (c *Cond) Broadcast(ctx context.Context) error {
 	set := c.mu.set
 	for {
-		group, err := set.Value(int(c.group))
+		group, err := readBit(set, "condition", c.group)
 		if err != nil {
 			return err
 		}

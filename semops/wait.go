@@ -161,6 +161,15 @@ func initialized(set sysv.Set, what string, num uint16) error {
 	return err
 }
 
+// readBit returns the value of a semaphore that is to be 0 or 1.
+func readBit(set sysv.Set, what string, num uint16) (int, error) {
+	value, err := set.Value(int(num))
+	if err == nil && value > 1 {
+		err = fmt.Errorf("%s in sem:%d: semaphore %d is %d, and should be 0 or 1", what, int(set), num, value)
+	}
+	return value, err
+}
+
 func uninitialized(set sysv.Set, what string) error {
 	return fmt.Errorf("%s in sem:%d: %w", what, int(set), sysv.ErrUninitialized)
 }
