@@ -72,6 +72,8 @@ func sentence(e *sysv.Error) string {
 		return object(e) + " can not be locked: that is more than RLIMIT_MEMLOCK allows (ulimit -l)"
 	case errors.Is(e, fs.ErrPermission):
 		return "permission denied: " + existing(e) + owner(e)
+	case errors.Is(e, abi.EINVAL) && e.Op == "msgctl IPC_SET":
+		return object(e) + " can not have that owner, whom this user namespace does not know, or that size: a queue holds at most 2147483647 bytes"
 	case errors.Is(e, abi.EINVAL) && strings.HasSuffix(e.Op, " IPC_SET"):
 		return object(e) + " can not have that owner: this user namespace knows no such user or group"
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
