@@ -46,24 +46,29 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	}, render.Options{})
 }
 
-// A place is what commands have to say to work in the namespace that was looked at.
+// A place is what commands have to say to work on what was looked at.
 type place struct {
-	flag    string // behind gipcs
+	flags   string // behind gipcs
 	prefix  string // in front of others
 	noEntry bool   // others can not be brought there
 }
 
-func placeOf(c *cli.Context) (place, error) {
+func placeOf(c *cli.Context) (p place, err error) {
+	if c.Bool("ignore-hidden") {
+		p.flags = " --ignore-hidden"
+	}
 	if !c.IsSet("namespace") {
-		return place{}, nil
+		return p, nil
 	}
 	text := c.String("namespace")
 	ns, err := findNamespace(text)
 	if err != nil {
-		return place{}, err
+		return p, err
 	}
 	file := fileOf(ns)
-	return place{" -N " + quoted(text), "nsenter --ipc=" + quoted(file) + " ", file == ""}, nil
+	p.flags += " -N " + quoted(text)
+	p.prefix, p.noEntry = "nsenter --ipc="+quoted(file)+" ", file == ""
+	return p, nil
 }
 
 func (p place) free(h limits.Holding) string {
@@ -71,7 +76,7 @@ func (p place) free(h limits.Holding) string {
 	if free == "" {
 		return ""
 	}
-	return free + p.flag
+	return free + p.flags
 }
 
 func (p place) raise(h limits.Holding) (string, error) {

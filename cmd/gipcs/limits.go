@@ -55,6 +55,9 @@ func showLimits(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if selected != nil && c.Bool("explain") {
+		return command.Usagef("--explain tells of all objects; it and conditions that select some exclude each other")
+	}
 	all, err := limits.Read(visibleKinds(c))
 	if err == nil && selected != nil {
 		err = countSelected(c, all, selected)
