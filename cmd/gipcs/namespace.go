@@ -29,6 +29,9 @@ func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 		if !c.IsSet("namespace") {
 			return action(c)
 		}
+		if c.Bool("all-namespaces") {
+			return command.Usagef("--namespace and --all-namespaces exclude each other")
+		}
 		ns, err := findNamespace(c.String("namespace"))
 		if err != nil {
 			return err
