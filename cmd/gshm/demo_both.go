@@ -65,7 +65,7 @@ func freeKeys() (key, semKey sysv.Key) {
 		key, semKey = sysv.Key(rand.Int32()|1), sysv.Key(rand.Int32()|1)
 		_, errSegment := sysv.OpenSegment(key)
 		_, errSet := sysv.OpenSet(semKey)
-		if !errors.Is(errSegment, nil) && !errors.Is(errSet, nil) {
+		if errSegment != nil && errSet != nil { // any other error comes again when they are made
 			return key, semKey
 		}
 	}

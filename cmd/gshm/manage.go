@@ -56,8 +56,22 @@ func lockCommand() *cli.Command {
 		Usage:        "keep the pages of a segment out of swap space",
 		ArgsUsage:    "REF...",
 		BashComplete: command.CompleteWith(everyRef),
-		Action:       func(c *cli.Context) error { return eachObject(c, object.lock) },
+		Action:       func(c *cli.Context) error { return eachSegment(c, segment.lock) },
 	}
+}
+
+// eachSegment is eachObject for what POSIX objects do not have.
+func eachSegment(c *cli.Context, do func(segment) error) error {
+	all, err := places(c)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if _, ok := p.(segmentPlace); !ok {
+			return command.Usage(errLock)
+		}
+	}
+	return eachIn(c, all, func(o object) error { return do(o.(segment)) })
 }
 
 func unlockCommand() *cli.Command {
@@ -66,7 +80,7 @@ func unlockCommand() *cli.Command {
 		Usage:        "let the pages of a segment be swapped out again",
 		ArgsUsage:    "REF...",
 		BashComplete: command.CompleteWith(everyRef),
-		Action:       func(c *cli.Context) error { return eachObject(c, object.unlock) },
+		Action:       func(c *cli.Context) error { return eachSegment(c, segment.unlock) },
 	}
 }
 

@@ -96,7 +96,11 @@ func errFull(size int64, u posix.Usage) error {
 
 // fits tells whether the object that is there will do for what was to be made.
 func (n named) fits(c creation) error {
-	file, err := posix.OpenObject(string(n), posix.ReadWrite)
+	access := posix.ReadWrite
+	if c.mode&0o222 == 0 && !c.populate {
+		access = posix.ReadOnly
+	}
+	file, err := posix.OpenObject(string(n), access)
 	if err != nil {
 		return err
 	}
@@ -180,9 +184,6 @@ func (n named) set(change func(*sysv.Ownership)) error {
 }
 
 var errLock = errors.New("a POSIX object can not be locked as a segment can (SHM_LOCK): mlock(2) holds for as long as a process has it mapped")
-
-func (named) lock() error   { return command.Usage(errLock) }
-func (named) unlock() error { return command.Usage(errLock) }
 
 func (n named) remove() error { return n.explain(posix.UnlinkObject(string(n))) }
 

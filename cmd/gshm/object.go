@@ -41,8 +41,6 @@ type object interface {
 	// state tells the permission bits, and when they or the owner were changed last.
 	state() (mode fs.FileMode, changed time.Time, err error)
 	set(change func(*sysv.Ownership)) error
-	lock() error
-	unlock() error
 	remove() error
 }
 
