@@ -120,11 +120,11 @@ func ls(c *cli.Context) error {
 	}
 	options := render.Options{NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human")}
 	if c.Bool("all-namespaces") {
-		parts, err := collectAll(c, collect)
+		visits, err := visitAll(c, collect)
 		if err != nil {
 			return err
 		}
-		return command.WriteRows(c, format, allColumns(list), allRows(list, parts, names), options)
+		return command.WriteRows(c, format, allColumns(list), allRows(list, visits, names), options)
 	}
 	inv, err := collect()
 	if err != nil {

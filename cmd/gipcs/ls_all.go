@@ -15,39 +15,40 @@ import (
 	"github.com/sysvipc/gipc/internal/render"
 )
 
-// A part is what a listing of all namespaces shows of one of them.
-type part struct {
+// A visit is what was seen in a namespace: nil if it may not be entered.
+type visit[T any] struct {
 	namespace inventory.Namespace
-	inv       *inventory.Inventory
+	seen      *T
 }
 
-// collectAll calls collect in every IPC namespace. Those that may not be entered are
+// visitAll calls look in every IPC namespace. Those that may not be entered are
 // counted on standard error, and those that went away meanwhile left out.
-func collectAll(c *cli.Context, collect func() (*inventory.Inventory, error)) ([]part, error) {
+func visitAll[T any](c *cli.Context, look func() (*T, error)) ([]visit[T], error) {
 	namespaces, hidden, err := inventory.Namespaces("")
 	if err != nil {
 		return nil, err
 	}
-	var parts []part
+	var visits []visit[T]
 	closed := 0
 	for _, ns := range namespaces {
-		p := part{namespace: ns}
+		v := visit[T]{namespace: ns}
 		err := ns.Do(func() (err error) {
-			p.inv, err = collect()
+			v.seen, err = look()
 			return err
 		})
 		switch {
 		case errors.Is(err, fs.ErrPermission):
+			v.seen = nil
 			closed++
 		case errors.Is(err, fs.ErrNotExist):
+			continue
 		case err != nil:
 			return nil, err
-		default:
-			parts = append(parts, p)
 		}
+		visits = append(visits, v)
 	}
 	reportHidden(c, closed, len(namespaces), hidden)
-	return parts, nil
+	return visits, nil
 }
 
 // reportHidden says what of all namespaces could not be seen.
@@ -68,12 +69,15 @@ func allColumns(list listing.List) []render.Column {
 	}, list.Columns()...)
 }
 
-func allRows(list listing.List, parts []part, names *account.Directory) iter.Seq[[]render.Cell] {
+func allRows(list listing.List, visits []visit[inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		var row []render.Cell
-		for _, p := range parts {
-			where := []render.Cell{render.Uint(p.namespace.Inode), detail.Container(p.namespace.Container)}
-			for cells := range list.Rows(p.inv, names) {
+		for _, v := range visits {
+			if v.seen == nil {
+				continue
+			}
+			where := []render.Cell{render.Uint(v.namespace.Inode), detail.Container(v.namespace.Container)}
+			for cells := range list.Rows(v.seen, names) {
 				row = append(append(row[:0], where...), cells...)
 				if !yield(row) {
 					return

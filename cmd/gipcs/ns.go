@@ -7,7 +7,6 @@ import (
 
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/detail"
-	"github.com/sysvipc/gipc/internal/inventory"
 	"github.com/sysvipc/gipc/internal/render"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -31,42 +30,30 @@ func ns(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	list, hidden, err := inventory.Namespaces("")
+	visits, err := visitAll(c, countObjects)
 	if err != nil {
 		return err
 	}
-	closed := 0
-	counts := make([]*objectCounts, len(list))
-	for i := range list {
-		n := &objectCounts{}
-		if list[i].Do(n.read) == nil {
-			counts[i] = n
-		} else {
-			closed++
-		}
-	}
-	if err := command.WriteRows(c, format, namespaceColumns(), namespaceRows(list, counts), render.Options{}); err != nil {
-		return err
-	}
-	reportHidden(c, closed, len(list), hidden)
-	return nil
+	return command.WriteRows(c, format, namespaceColumns(), namespaceRows(visits), render.Options{})
 }
 
 // objectCounts are the numbers of objects in a namespace.
 type objectCounts struct{ segments, sets, queues int }
 
-func (n *objectCounts) read() error {
+func countObjects() (*objectCounts, error) {
 	shm, err := sysv.ShmUsage()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sem, err := sysv.SemUsage()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	msg, err := sysv.MsgUsage()
-	n.segments, n.sets, n.queues = shm.Segments, sem.Sets, msg.Queues
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &objectCounts{shm.Segments, sem.Sets, msg.Queues}, nil
 }
 
 func namespaceColumns() []render.Column {
@@ -84,13 +71,12 @@ func namespaceColumns() []render.Column {
 	}
 }
 
-// namespaceRows takes nil for the counts of a namespace that could not be entered.
-func namespaceRows(list []inventory.Namespace, counts []*objectCounts) iter.Seq[[]render.Cell] {
+func namespaceRows(visits []visit[objectCounts]) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
-		for i := range list {
-			n := &list[i]
+		for _, v := range visits {
+			n := &v.namespace
 			var segments, sets, queues, pid, comm render.Cell
-			if c := counts[i]; c != nil {
+			if c := v.seen; c != nil {
 				segments, sets, queues = render.Int(int64(c.segments)), render.Int(int64(c.sets)), render.Int(int64(c.queues))
 			}
 			if len(n.PIDs) > 0 {
