@@ -72,11 +72,8 @@ func show(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := false
-	for i, sel := range selected {
-		if i > 0 && !forMachines(format) {
-			fmt.Fprintln(c.App.Writer)
-		}
+	shown, failed := false, false
+	for _, sel := range selected {
 		// What is known of the object is shown even if a part could not be had.
 		record, err := s.record(sel)
 		if err != nil {
@@ -86,6 +83,10 @@ func show(c *cli.Context) error {
 		if record == nil {
 			continue
 		}
+		if shown && !forMachines(format) {
+			fmt.Fprintln(c.App.Writer)
+		}
+		shown = true
 		if err := command.WriteRecord(c, format, record.Columns, record.Cells); err != nil {
 			return err
 		}
