@@ -1,7 +1,6 @@
 package posix
 
 import (
-	"os"
 	"strconv"
 	"strings"
 )
@@ -43,7 +42,7 @@ func MqLimits() (l QueueLimits, err error) {
 		{"msg_default", &l.MsgDefault},
 		{"msgsize_default", &l.MsgSizeDefault},
 	} {
-		text, err := os.ReadFile(dir + limit.name)
+		text, err := readFile(dir + limit.name)
 		if err == nil {
 			*limit.value, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}

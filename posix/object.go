@@ -262,7 +262,7 @@ func Objects() iter.Seq2[FileInfo, error] {
 // files returns the regular files in dir.
 func files(dir string) iter.Seq2[FileInfo, error] {
 	return func(yield func(FileInfo, error) bool) {
-		entries, err := os.ReadDir(dir)
+		entries, err := readDir(dir)
 		if err != nil {
 			yield(FileInfo{}, err)
 			return

@@ -1,7 +1,5 @@
 package posix
 
-import "os"
-
 // StatObject returns what the file system tells of the object called name
 // (stat(2)). It takes no permission for the object. Errors: fs.ErrNotExist, EINVAL
 // (the name, not a regular file), ENAMETOOLONG.
@@ -40,7 +38,7 @@ func statFile(dir, prefix, name string) (FileInfo, error) {
 	if err != nil {
 		return FileInfo{}, err
 	}
-	info, err := os.Lstat(dir + "/" + base)
+	info, err := lstat(dir + "/" + base)
 	switch {
 	case err != nil:
 		return FileInfo{}, err

@@ -238,6 +238,10 @@ func fileInfo(name string, info fs.FileInfo) FileInfo {
 	}
 }
 
+func lstat(path string) (fs.FileInfo, error)    { return os.Lstat(path) }
+func readDir(dir string) ([]fs.DirEntry, error) { return os.ReadDir(dir) }
+func readFile(path string) ([]byte, error)      { return os.ReadFile(path) }
+
 func statfs(path string) (Usage, error) {
 	var st unix.Statfs_t
 	if err := again(func() error { return unix.Statfs(path, &st) }); err != nil {

@@ -28,5 +28,8 @@ func mlock([]byte) error                                   { return errors.ErrUn
 func munlock([]byte) error                                 { return errors.ErrUnsupported }
 func fileInfo(name string, info fs.FileInfo) FileInfo      { return FileInfo{Name: name, Size: info.Size()} }
 
-func statfs(string) (Usage, error) { return Usage{}, errors.ErrUnsupported }
-func checkQueueDir() error         { return errors.ErrUnsupported }
+func lstat(string) (fs.FileInfo, error)     { return nil, errors.ErrUnsupported }
+func readDir(string) ([]fs.DirEntry, error) { return nil, errors.ErrUnsupported }
+func readFile(string) ([]byte, error)       { return nil, errors.ErrUnsupported }
+func statfs(string) (Usage, error)          { return Usage{}, errors.ErrUnsupported }
+func checkQueueDir() error                  { return errors.ErrUnsupported }
