@@ -18,8 +18,8 @@ import (
 	"github.com/sysvipc/gipc/internal/term"
 )
 
-// Version is the version of the module, which both commands print.
-const Version = "0.1.0"
+// Version is what both commands print: that of the module, or of the release to come.
+const Version = "0.1.0-dev"
 
 // Exit statuses.
 const (
