@@ -28,7 +28,7 @@ main() {
 	{
 		fact processor "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) of them"
 		fact memory "$(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
-		fact system "$(uname -srm)"
+		fact system "$(uname -s) $(uname -r | sed 's/-.*//') $(uname -m)"
 		fact go "$(go env GOVERSION)"
 		fact compiler "$(gcc --version 2>&1 | head -n 1)"
 		fact date "$(date -u +%Y-%m-%d)"
