@@ -115,7 +115,7 @@ func (a *Attachment) WriteAt(p []byte, off int64) (int, error) { return a.region
 
 // Prefault makes all pages present (MADV_POPULATE_WRITE, or _READ if the
 // attachment is read-only), so that no later access waits for one. For a GiB of
-// small pages that takes about half a second.
+// small pages that takes half a second or more.
 func (a *Attachment) Prefault() error { return a.region.Prefault() }
 
 // View returns the T at offset off of the segment. All of it has to lie within
