@@ -26,7 +26,7 @@ import (
 // but who takes them.
 func (s *Store) Save(o ref.Object) error {
 	name := fileName(o)
-	if _, err := s.root.Lstat(name + ".json"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.root.Lstat(name + entrySuffix); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, o)
 	}
 	e, err := s.save(o)
@@ -37,7 +37,7 @@ func (s *Store) Save(o ref.Object) error {
 	if err != nil {
 		return err
 	}
-	return s.commit(name+".json", content)
+	return s.commit(name+entrySuffix, content)
 }
 
 func (s *Store) save(o ref.Object) (*Entry, error) {
