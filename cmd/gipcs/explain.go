@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -37,13 +38,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 		}
 		rows = append(rows, row)
 	}
-	return command.WriteRecords(c, format, holdingColumns(), func(yield func([]render.Cell) bool) {
-		for _, row := range rows {
-			if !yield(row) {
-				return
-			}
-		}
-	}, render.Options{})
+	return command.WriteRecords(c, format, holdingColumns(), slices.Values(rows), render.Options{})
 }
 
 // A place is what commands have to say to work on what was looked at.

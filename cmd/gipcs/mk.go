@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,11 +62,11 @@ func mk(c *cli.Context) error {
 	if err != nil {
 		return command.Usage(err)
 	}
-	id, err := r.make()
+	o, err := r.make()
 	if err != nil {
 		return &explain.Creation{Size: r.size, NSems: int(r.nsems), Huge: r.huge != 0, Err: err}
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "%v:%d\n", r.kind, id)
+	_, err = fmt.Fprintf(c.App.Writer, "%v:%d\n", r.kind, o)
 	return err
 }
 
@@ -97,7 +98,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 	}
 	r.exclusive, r.keyGiven = c.Bool("exclusive"), c.IsSet("key")
 	if r.keyGiven {
-		if r.key, err = readNewKey(c.String("key")); err != nil {
+		if r.key, err = readKey(c.String("key")); err != nil {
 			return r, fmt.Errorf("--key: %w", err)
 		}
 	}
@@ -146,20 +147,8 @@ func readValues(text string) ([]uint16, error) {
 	return values, nil
 }
 
-// readNewKey reads the key that an object is to be made with.
-func readNewKey(text string) (sysv.Key, error) {
-	if text == "private" {
-		return sysv.Private, nil
-	}
-	r, err := ref.Parse(text)
-	if err == nil && r.Form != ref.ByKey {
-		err = fmt.Errorf("%q is no key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
-	}
-	return r.Key, err
-}
-
 // make makes the object. What it made and can not finish it removes.
-func (r *recipe) make() (id int, err error) {
+func (r *recipe) make() (object, error) {
 	if r.keyGiven {
 		return r.makeWith(r.key, r.exclusive)
 	}
@@ -168,86 +157,96 @@ func (r *recipe) make() (id int, err error) {
 		if key == sysv.Private {
 			continue
 		}
-		if id, err := r.makeWith(key, true); !errors.Is(err, fs.ErrExist) {
-			return id, err
+		if o, err := r.makeWith(key, true); !errors.Is(err, fs.ErrExist) {
+			return o, err
 		}
 	}
 }
 
-func (r *recipe) makeWith(key sysv.Key, exclusive bool) (int, error) {
-	switch r.kind {
-	case ref.Shm:
-		return r.makeSegment(key, exclusive)
-	case ref.Sem:
-		return r.makeSet(key, exclusive)
-	default:
-		return r.makeQueue(key, exclusive)
-	}
-}
-
-func (r *recipe) makeSegment(key sysv.Key, exclusive bool) (int, error) {
-	options := sysv.SegmentOptions{Mode: r.mode, Exclusive: true, HugePages: r.huge}
-	s, err := sysv.CreateSegment(key, r.size, options)
+// makeWith also returns an object that has the key already, unless exclusive.
+func (r *recipe) makeWith(key sysv.Key, exclusive bool) (object, error) {
+	o, err := r.create(key, true)
 	if errors.Is(err, fs.ErrExist) && !exclusive {
-		options.Exclusive = false
-		s, err = sysv.CreateSegment(key, r.size, options)
-		return int(s), err
-	}
-	if err == nil && r.owner != nil {
-		err = finish(s, r.owner, s.Stat, s.Set)
-	}
-	return int(s), err
-}
-
-func (r *recipe) makeSet(key sysv.Key, exclusive bool) (int, error) {
-	s, err := sysv.OpenOrCreateSet(key, r.values, sysv.SetOptions{Mode: r.mode, Exclusive: true})
-	if errors.Is(err, fs.ErrExist) && !exclusive {
-		s, err = sysv.OpenOrCreateSet(key, r.values, sysv.SetOptions{Mode: r.mode})
-		return int(s), err
-	}
-	if err == nil && r.owner != nil {
-		err = finish(s, r.owner, s.Stat, s.Set)
-	}
-	return int(s), err
-}
-
-func (r *recipe) makeQueue(key sysv.Key, exclusive bool) (int, error) {
-	q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: r.mode, Exclusive: true})
-	if errors.Is(err, fs.ErrExist) && !exclusive {
-		q, err = sysv.CreateQueue(key, sysv.QueueOptions{Mode: r.mode})
-		return int(q), err
-	}
-	if err == nil && (r.owner != nil || r.qbytes != 0) {
-		err = finish(q, r.owner, q.Stat, func(o sysv.Ownership) error {
-			qbytes := r.qbytes
-			if qbytes == 0 {
-				info, err := q.Stat()
-				if err != nil {
-					return err
-				}
-				qbytes = info.QBytes
-			}
-			return q.Set(o, qbytes)
-		})
-	}
-	return int(q), err
-}
-
-// finish gives a new object its owner, or removes it.
-func finish[I interface{ Ownership() sysv.Ownership }](
-	object interface{ Remove() error }, change func(*sysv.Ownership),
-	stat func() (I, error), set func(sysv.Ownership) error,
-) error {
-	info, err := stat()
-	if err == nil {
-		owner := info.Ownership()
-		if change != nil {
-			change(&owner)
-		}
-		err = set(owner)
+		return r.create(key, false)
 	}
 	if err != nil {
-		return errors.Join(err, object.Remove())
+		return nil, err
+	}
+	return o, r.finish(o)
+}
+
+func (r *recipe) create(key sysv.Key, exclusive bool) (object, error) {
+	switch r.kind {
+	case ref.Shm:
+		s, err := sysv.CreateSegment(key, r.size, sysv.SegmentOptions{Mode: r.mode, Exclusive: exclusive, HugePages: r.huge})
+		return segment(s), err
+	case ref.Sem:
+		s, err := sysv.OpenOrCreateSet(key, r.values, sysv.SetOptions{Mode: r.mode, Exclusive: exclusive})
+		return set(s), err
+	default:
+		q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: r.mode, Exclusive: exclusive})
+		return queue(q), err
+	}
+}
+
+// finish sets what can not be given when an object is made, or removes it.
+func (r *recipe) finish(o object) error {
+	if r.owner == nil && r.qbytes == 0 {
+		return nil
+	}
+	s, err := o.state()
+	if err == nil {
+		if r.owner != nil {
+			r.owner(&s.Ownership)
+		}
+		s.qbytes = cmp.Or(r.qbytes, s.qbytes)
+		err = o.change(s)
+	}
+	if err != nil {
+		return errors.Join(err, o.remove())
 	}
 	return nil
 }
+
+// An object is an identifier of any kind.
+type object interface {
+	state() (state, error)
+	change(to state) error
+	remove() error
+}
+
+// A state is what can be set of an object that is there.
+type state struct {
+	sysv.Ownership
+	qbytes uint64 // of a queue
+}
+
+type segment sysv.Segment
+
+func (s segment) state() (state, error) {
+	info, err := sysv.Segment(s).Stat()
+	return state{Ownership: info.Ownership()}, err
+}
+
+func (s segment) change(to state) error { return sysv.Segment(s).Set(to.Ownership) }
+func (s segment) remove() error         { return sysv.Segment(s).Remove() }
+
+type set sysv.Set
+
+func (s set) state() (state, error) {
+	info, err := sysv.Set(s).Stat()
+	return state{Ownership: info.Ownership()}, err
+}
+
+func (s set) change(to state) error { return sysv.Set(s).Set(to.Ownership) }
+func (s set) remove() error         { return sysv.Set(s).Remove() }
+
+type queue sysv.Queue
+
+func (q queue) state() (state, error) {
+	info, err := sysv.Queue(q).Stat()
+	return state{Ownership: info.Ownership(), qbytes: info.QBytes}, err
+}
+
+func (q queue) change(to state) error { return sysv.Queue(q).Set(to.Ownership, to.qbytes) }
+func (q queue) remove() error         { return sysv.Queue(q).Remove() }

@@ -12,6 +12,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/selection"
 	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // selectFlags are the flags that select objects by what they are.
@@ -95,12 +96,21 @@ func ownedBy(user string) (string, error) {
 }
 
 func withKey(text string) (string, error) {
+	key, err := readKey(text)
+	if key == sysv.Private {
+		return "key == 0", err
+	}
+	return fmt.Sprintf("key == key(%q)", key), err
+}
+
+// readKey reads the value of --key.
+func readKey(text string) (sysv.Key, error) {
 	if text == "private" {
-		return "key == 0", nil
+		return sysv.Private, nil
 	}
 	r, err := ref.Parse(text)
 	if err == nil && r.Form != ref.ByKey {
 		err = fmt.Errorf("%q is no key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
 	}
-	return fmt.Sprintf("key == key(%q)", r.Key), err
+	return r.Key, err
 }
