@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -41,17 +42,19 @@ func mkCommand() *cli.Command {
 
 // A recipe is an object to be made: how, and what has to be set afterwards.
 type recipe struct {
-	kind      ref.Kind
-	key       sysv.Key
-	keyGiven  bool
-	exclusive bool
-	mode      fs.FileMode
-	size      int64                 // of a segment
-	huge      int64                 // of its pages
-	nsems     uint64                // of a set
-	values    []uint16              // of its semaphores
-	qbytes    uint64                // of a queue, 0 for the system's default
-	owner     func(*sysv.Ownership) // nil for the caller
+	kind        ref.Kind
+	key         sysv.Key
+	keyGiven    bool
+	exclusive   bool
+	mode        fs.FileMode
+	modeGiven   bool
+	size        int64                 // of a segment
+	huge        int64                 // of its pages
+	nsems       uint64                // of a set
+	values      []uint16              // of its semaphores
+	valuesGiven bool                  // rather than their number
+	qbytes      uint64                // of a queue, 0 for the system's default
+	owner       func(*sysv.Ownership) // nil for the caller
 }
 
 func mk(c *cli.Context) error {
@@ -96,7 +99,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 	if r.owner, err = command.Owner(c); err != nil {
 		return r, err
 	}
-	r.exclusive, r.keyGiven = c.Bool("exclusive"), c.IsSet("key")
+	r.exclusive, r.keyGiven, r.modeGiven = c.Bool("exclusive"), c.IsSet("key"), c.IsSet("mode")
 	if r.keyGiven {
 		if r.key, err = readKey(c.String("key")); err != nil {
 			return r, fmt.Errorf("--key: %w", err)
@@ -128,7 +131,7 @@ func (r *recipe) readKind(c *cli.Context) (err error) {
 	case c.IsSet("values"):
 		r.kind = ref.Sem
 		r.values, err = readValues(c.String("values"))
-		r.nsems = uint64(len(r.values))
+		r.nsems, r.valuesGiven = uint64(len(r.values)), true
 	default:
 		r.kind = ref.Msg
 	}
@@ -167,7 +170,10 @@ func (r *recipe) make() (object, error) {
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (object, error) {
 	o, err := r.create(key, true)
 	if errors.Is(err, fs.ErrExist) && !exclusive {
-		return r.create(key, false)
+		if o, err = r.create(key, false); err == nil {
+			err = r.check(o)
+		}
+		return o, err
 	}
 	if err != nil {
 		return nil, err
@@ -196,16 +202,61 @@ func (r *recipe) finish(o object) error {
 	}
 	s, err := o.state()
 	if err == nil {
-		if r.owner != nil {
-			r.owner(&s.Ownership)
-		}
-		s.qbytes = cmp.Or(r.qbytes, s.qbytes)
-		err = o.change(s)
+		err = o.change(r.wanted(s))
 	}
 	if err != nil {
 		return errors.Join(err, o.remove())
 	}
 	return nil
+}
+
+// wanted returns what the flags that are given make of a state.
+func (r *recipe) wanted(s state) state {
+	if r.owner != nil {
+		r.owner(&s.Ownership)
+	}
+	if r.modeGiven {
+		s.Mode = r.mode
+	}
+	s.qbytes = cmp.Or(r.qbytes, s.qbytes)
+	return s
+}
+
+// check tells whether an object that was there already is as the flags want it.
+func (r *recipe) check(o object) error {
+	if r.owner == nil && r.qbytes == 0 && !r.modeGiven && !r.valuesGiven {
+		return nil // it may not even be readable
+	}
+	is, err := o.state()
+	if err != nil {
+		return err
+	}
+	want := r.wanted(is)
+	for _, f := range []struct {
+		flag     string
+		is, want any
+	}{
+		{"uid", is.UID, want.UID},
+		{"gid", is.GID, want.GID},
+		{"mode", fmt.Sprintf("%04o", is.Mode), fmt.Sprintf("%04o", want.Mode)},
+		{"qbytes", is.qbytes, want.qbytes},
+	} {
+		if f.is != f.want {
+			return r.differs(o, f.flag, f.is, f.want)
+		}
+	}
+	if s, ok := o.(set); ok && r.valuesGiven {
+		values, err := sysv.Set(s).Values()
+		if err == nil && !slices.Equal(values, r.values) {
+			err = r.differs(o, "values", values, r.values)
+		}
+		return err
+	}
+	return nil
+}
+
+func (r *recipe) differs(o object, flag string, is, want any) error {
+	return fmt.Errorf("--%s: %v:%d exists already and has %v, not %v", flag, r.kind, o, is, want)
 }
 
 // An object is an identifier of any kind.
