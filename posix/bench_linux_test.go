@@ -2,6 +2,7 @@ package posix_test
 
 import (
 	"context"
+	"math"
 	"sort"
 	"strconv"
 	"testing"
@@ -24,17 +25,22 @@ func BenchmarkSemaphorePV(b *testing.B) {
 }
 
 // BenchmarkSemaphoreAgainstC measures an uncontended P and V next to sem_wait and
-// sem_post of the C library on the same semaphore, in turns. The median of the
-// ratios is reported; it should stay below 1.2.
+// sem_post of the C library on the same semaphore, in turns, the fastest of three runs
+// each: a P takes some nanoseconds, and whoever else has the processor shows. The
+// median of the ratios is reported; it should stay below 1.2.
 func BenchmarkSemaphoreAgainstC(b *testing.B) {
 	program := compile(b)
 	s := createSemaphore(b, "/bench", 1)
-	const rounds, count = 15, 2_000_000
+	const rounds, count = 31, 500_000
 	var ratios []float64
 	for range rounds {
-		c, err := strconv.ParseFloat(output(b, program, "bench", "/bench", strconv.Itoa(count)), 64)
-		must(b, err)
-		ratios = append(ratios, pv(b, s, count)/c)
+		ours, theirs := math.Inf(1), math.Inf(1)
+		for range 3 {
+			c, err := strconv.ParseFloat(output(b, program, "bench", "/bench", strconv.Itoa(count)), 64)
+			must(b, err)
+			ours, theirs = min(ours, pv(b, s, count)), min(theirs, c)
+		}
+		ratios = append(ratios, ours/theirs)
 	}
 	sort.Float64s(ratios)
 	for b.Loop() { // the framework wants a loop, and forgets what was reported before
