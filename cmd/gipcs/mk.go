@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -42,19 +41,18 @@ func mkCommand() *cli.Command {
 
 // A recipe is an object to be made: how, and what has to be set afterwards.
 type recipe struct {
-	kind        ref.Kind
-	key         sysv.Key
-	keyGiven    bool
-	exclusive   bool
-	mode        fs.FileMode
-	modeGiven   bool
-	size        int64                 // of a segment
-	huge        int64                 // of its pages
-	nsems       uint64                // of a set
-	values      []uint16              // of its semaphores
-	valuesGiven bool                  // rather than their number
-	qbytes      uint64                // of a queue, 0 for the system's default
-	owner       func(*sysv.Ownership) // nil for the caller
+	kind      ref.Kind
+	key       sysv.Key
+	keyGiven  bool
+	exclusive bool
+	mode      fs.FileMode
+	modeGiven bool
+	size      int64                 // of a segment
+	huge      int64                 // of its pages
+	nsems     uint64                // of a set
+	values    []uint16              // of its semaphores
+	qbytes    uint64                // of a queue, 0 for the system's default
+	owner     func(*sysv.Ownership) // nil for the caller
 }
 
 func mk(c *cli.Context) error {
@@ -131,7 +129,7 @@ func (r *recipe) readKind(c *cli.Context) (err error) {
 	case c.IsSet("values"):
 		r.kind = ref.Sem
 		r.values, err = readValues(c.String("values"))
-		r.nsems, r.valuesGiven = uint64(len(r.values)), true
+		r.nsems = uint64(len(r.values))
 	default:
 		r.kind = ref.Msg
 	}
@@ -222,9 +220,10 @@ func (r *recipe) wanted(s state) state {
 	return s
 }
 
-// check tells whether an object that was there already is as the flags want it.
+// check tells whether an object that was there already is as the flags want it. The
+// values of a set are those that it began with: its users have changed them since.
 func (r *recipe) check(o object) error {
-	if r.owner == nil && r.qbytes == 0 && !r.modeGiven && !r.valuesGiven {
+	if r.owner == nil && r.qbytes == 0 && !r.modeGiven {
 		return nil // it may not even be readable
 	}
 	is, err := o.state()
@@ -244,13 +243,6 @@ func (r *recipe) check(o object) error {
 		if f.is != f.want {
 			return r.differs(o, f.flag, f.is, f.want)
 		}
-	}
-	if s, ok := o.(set); ok && r.valuesGiven {
-		values, err := sysv.Set(s).Values()
-		if err == nil && !slices.Equal(values, r.values) {
-			err = r.differs(o, "values", values, r.values)
-		}
-		return err
 	}
 	return nil
 }
