@@ -21,6 +21,7 @@
 #   - on mips (big-endian) the halves of msg_stime, msg_rtime and msg_ctime are
 #     swapped;
 #   - /proc/self/maps, mprotect(2) and resident pages are those of the emulation;
+#   - in 32 bits 2 GiB are a size below zero;
 #   - a SIGBUS comes without its address, so Go takes it for a nil pointer.
 set -u
 cd "$(dirname "$0")/.." || exit 1

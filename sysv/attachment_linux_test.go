@@ -235,6 +235,9 @@ func TestAttachAtAddress(t *testing.T) {
 // TestAttachLarge attaches more than fits into a slice of 32-bit architectures.
 func TestAttachLarge(t *testing.T) {
 	const size int64 = 1<<31 + 5
+	if math.MaxInt == math.MaxInt32 {
+		ipctest.SkipUnderQEMU(t, "it takes 2 GiB for a size below zero")
+	}
 	seg, err := sysv.CreateSegment(sysv.Private, size, sysv.SegmentOptions{Mode: 0o600, NoReserve: true})
 	check(t, err)
 	defer remove(t, seg)
