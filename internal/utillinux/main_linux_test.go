@@ -156,13 +156,26 @@ func oursOn(stdout io.Writer, env environment, name string, args ...string) (mes
 // same compares the two programs.
 func same(t *testing.T, env environment, name string, args ...string) {
 	t.Helper()
-	want := theirs(t, env, name, args...)
-	got := ours(env, name, args...)
+	got, want := settle(
+		func() outcome { return ours(env, name, args...) },
+		func() outcome { return theirs(t, env, name, args...) })
 	if got == want {
 		return
 	}
 	t.Errorf("%s %s %v\n got status %d\n%s%s\nwant status %d\n%s%s", name, strings.Join(args, " "), env,
 		got.status, visible(got.stdout), visible(got.stderr), want.status, visible(want.stdout), visible(want.stderr))
+}
+
+// settle returns what ours and theirs give while what they look at stays as it is.
+// A creator's pid may become that of another process or thread between the two, and
+// the day may change; theirs gives something else then when it is called again.
+func settle[T comparable](ours, theirs func() T) (got, want T) {
+	for {
+		want, got = theirs(), ours()
+		if got == want || theirs() == want {
+			return got, want
+		}
+	}
 }
 
 // visible shows where lines end.
