@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +15,10 @@ type Consumer struct {
 	ring *Ring
 	next uint64 // position of the first record that was not handed out
 	free uint64 // what head is in the ring: everything before is free
-	wait waiter
+
+	wait  waiter
+	taken uint64 // messages since the last wait
+	began uint64 // what next was then
 
 	vigil  vigil  // during a long wait
 	asleep uint64 // what free was when producers were first seen asleep, 0 if none is
@@ -35,8 +37,8 @@ func (r *Ring) Consumer() (*Consumer, error) {
 		r.header.consumer.Store(uint64(gone))
 		return nil, corrupt("head", head)
 	}
-	c := &Consumer{ring: r, next: head, free: head}
-	c.wait.start(&r.header.consumerSleeps, r.spin, consumerPause)
+	c := &Consumer{ring: r, next: head, free: head, began: head}
+	c.wait.start(&r.header.consumerSleeps, r.spin, pauseLeast)
 	return c, nil
 }
 
@@ -136,6 +138,7 @@ func (c *Consumer) take() (msg []byte, ok bool, err error) {
 		}
 		c.next += size
 		if stateOf(w) == committed {
+			c.taken++
 			return r.data[at : at+length : at+length], true, nil
 		}
 	}
@@ -215,8 +218,9 @@ func (c *Consumer) end() error {
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	r := c.ring
 	defer c.vigil.end()
+	c.wait.pace(c.taken, c.next-c.began, r.capacity)
+	c.taken, c.began = 0, c.next
 	return c.wait.wait(ctx,
-		func() *atomic.Uint64 { return r.state(c.next) },
 		func() (bool, error) {
 			if ok, err := take(); ok || err != nil {
 				return ok, err

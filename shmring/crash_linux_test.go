@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"sync/atomic"
 	"testing"
 	"unsafe"
 )
@@ -305,22 +304,5 @@ func TestIdentity(t *testing.T) {
 	}
 	if !(&Ring{self: here.identity(7)}).dead(deadID()) {
 		t.Error("a dead process is not recognised")
-	}
-}
-
-// TestRestlessWord has a mad peer change the watched word between any two looks at it.
-func TestRestlessWord(t *testing.T) {
-	r := crashRing(t, One)
-	p, err := r.Producer()
-	check(t, err)
-	var word atomic.Uint64
-	tries := uint32(0)
-	ok, err := p.wait.spinUntil(func() *atomic.Uint64 { return &word }, func() (bool, error) {
-		word.Add(1)
-		tries++
-		return tries > 2*spinMost, nil
-	})
-	if ok || err != nil {
-		t.Errorf("after %d tries %v, %v: the spin has no bound", tries, ok, err)
 	}
 }

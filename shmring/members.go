@@ -3,7 +3,6 @@ package shmring
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
@@ -88,6 +87,5 @@ func (p *Producer) Flush(ctx context.Context) error {
 		return err
 	}
 	p.notify() // what follows the last message may be padding that was not worth a wake-up
-	return p.wait.wait(ctx, func() *atomic.Uint64 { return &r.header.head }, received,
-		func() (time.Duration, error) { return tick, p.CheckConsumer() })
+	return p.wait.wait(ctx, received, func() (time.Duration, error) { return tick, p.CheckConsumer() })
 }

@@ -3,7 +3,6 @@ package shmring
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
@@ -224,7 +223,6 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 	defer p.vigil.end()
 	next, seen := tick, r.header.head.Load()
 	return p.wait.wait(ctx,
-		func() *atomic.Uint64 { return &r.header.head },
 		func() (bool, error) {
 			if identity(r.header.consumer.Load()) == gone {
 				return false, fmt.Errorf("shmring: %w", ErrClosed)

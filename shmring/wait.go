@@ -42,10 +42,12 @@ func wake(w *atomic.Uint32) {
 const (
 	spinLeast = 16
 	spinMost  = 4096
-	// Pauses between two looks: long enough for the other side to get ahead by more
-	// than one message. The cache lines then move once for several.
-	consumerPause = 32
+	// The pause before a look: long enough for the other side to get ahead by more than
+	// one message. The cache lines then move once for several, and none is fetched that
+	// the other side is about to write. That of a consumer is between two bounds.
 	producerPause = 64
+	pauseLeast    = 32
+	pauseMost     = 512
 	// After a sleep shorter than this, most of which is the way into it and out, the
 	// longest spin would have done.
 	sleepShort = 200 * time.Microsecond
@@ -56,7 +58,7 @@ const (
 type waiter struct {
 	word   *atomic.Uint32 // on which to sleep
 	spin   bool
-	pause  uint32 // between two looks
+	pause  uint32 // before a look
 	budget uint32 // how long to spin
 
 	alarmed atomic.Bool // a process has ended: no sleep before a look at who it was
@@ -79,9 +81,9 @@ func (w *waiter) start(word *atomic.Uint32, spin bool, pause uint32) {
 // wait calls try until it is done or fails. After each tick it calls check, which
 // says how long the next one may be. Its failure ends the waiting if try, called once
 // more, is still not done.
-func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func() (bool, error), check func() (time.Duration, error)) error {
+func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func() (time.Duration, error)) error {
 	if w.spin {
-		if ok, err := w.spinUntil(watch, try); ok || err != nil {
+		if ok, err := w.spinUntil(try); ok || err != nil {
 			return err
 		}
 	}
@@ -123,22 +125,31 @@ func (w *waiter) wait(ctx context.Context, watch func() *atomic.Uint64, try func
 	}
 }
 
-// spinUntil tries whenever the watched word has changed, until the budget is spent.
-func (w *waiter) spinUntil(watch func() *atomic.Uint64, try func() (bool, error)) (bool, error) {
-	// Each look counts: a mad peer may change the word all the time.
-	for spent := uint32(0); spent < w.budget; spent++ {
-		word := watch()
-		seen := word.Load()
+// spinUntil tries after each pause, until the budget is spent.
+func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
+	for spent := uint32(0); spent < w.budget; spent += w.pause {
+		spin.Pause(min(w.pause, w.budget))
 		if ok, err := try(); ok || err != nil {
 			w.budget = min(2*w.budget, spinMost)
 			return ok, err
 		}
-		for spent < w.budget && word.Load() == seen {
-			spin.Pause(w.pause)
-			spent += w.pause
-		}
 	}
 	return false, nil
+}
+
+// pace learns from what a consumer received since it last waited. Producers that send
+// a message for each eight units of the pause don't go by the clock: they are left to
+// get further ahead, but not so far that the ring becomes full. The messages of others
+// wait for no longer than they must.
+func (w *waiter) pace(messages, bytes, capacity uint64) {
+	switch {
+	case messages < uint64(w.pause/8):
+		w.pause = pauseLeast
+	case bytes < capacity/8:
+		w.pause = min(2*w.pause, pauseMost)
+	case bytes > capacity/2:
+		w.pause = max(w.pause/2, pauseLeast)
+	}
 }
 
 // adapt learns from a sleep: the spin before it was too short, or in vain.
