@@ -90,15 +90,14 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// pressing returns the limits of which at least warnFrom percent are in use, or else
-// the one of which the most is.
+// pressing returns the limits that are high, or else the one of which the most is in use.
 func pressing(all []limits.Limit) (list []limits.Limit) {
 	var highest limits.Limit
 	for _, l := range all {
 		if !l.Counted {
 			continue
 		}
-		if 100*l.Share() >= warnFrom {
+		if l.Share() >= limits.High {
 			list = append(list, l)
 		}
 		if highest.Name == "" || l.Share() > highest.Share() {
@@ -133,7 +132,7 @@ func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
 		return nil, err
 	}
 	mark := render.Unknown()
-	if 100*h.Share() >= warnFrom {
+	if h.Share() >= limits.High {
 		mark = render.Text("high").Warn()
 	}
 	return []render.Cell{

@@ -17,9 +17,6 @@ import (
 	"github.com/sysvipc/gipc/internal/units"
 )
 
-// warnFrom is the share of a limit, in percent, from which on it is marked.
-const warnFrom = 80
-
 func limitsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "limits",
@@ -130,7 +127,7 @@ func limitRows(all []limits.Limit) iter.Seq[[]render.Cell] {
 			use, percent, mark, sysctl := render.Unknown(), render.Unknown(), render.Unknown(), render.Unknown()
 			if l.Counted {
 				use, percent = render.Uint(l.Use), percentage(l.Share())
-				if 100*l.Share() >= warnFrom {
+				if l.Share() >= limits.High {
 					percent, mark = percent.Warn(), render.Text("high").Warn()
 				}
 			}

@@ -105,17 +105,17 @@ func ls(c *cli.Context) error {
 		return err
 	}
 	names := account.New()
+	incomplete := false
 	collect := func() (*inventory.Inventory, error) {
 		inv, err := collectAny(c, inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
 		if err != nil {
 			return nil, err
 		}
-		reportUnselected(c, inv, selected)
+		incomplete = reportUnselected(c, inv, selected) || incomplete
 		expectNames(names, inv)
 		if inv.Objects, err = selected.Filter(inv, names); err != nil {
 			return nil, fmt.Errorf("--where: %w", err)
 		}
-		order.Sort(inv, names)
 		return inv, nil
 	}
 	options := render.Options{NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human")}
@@ -124,19 +124,30 @@ func ls(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return command.WriteRows(c, format, allColumns(list), allRows(list, visits, names), options)
+		err = command.WriteRows(c, format, allColumns(list), allRows(list, order, visits, names), options)
+		return failedIf(incomplete, err)
 	}
 	inv, err := collect()
 	if err != nil {
 		return err
 	}
+	order.Sort(inv, names)
 	if len(kinds) == 0 && !forMachines(format) {
 		// The same columns, but for those that none of the objects has.
 		if list, _, err = layout(c, listing.Families(inv.Objects), format); err != nil {
 			return command.Usage(err)
 		}
 	}
-	return command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), options)
+	err = command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), options)
+	return failedIf(incomplete, err)
+}
+
+// failedIf is the status of a command that did all it could.
+func failedIf(incomplete bool, err error) error {
+	if err == nil && incomplete {
+		return command.Exit(command.Failed)
+	}
+	return err
 }
 
 // expectNames lets all names that a listing may show be looked up at once.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -69,19 +70,30 @@ func allColumns(list listing.List) []render.Column {
 	}, list.Columns()...)
 }
 
-func allRows(list listing.List, visits []visit[inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
+// allRows returns the rows of all namespaces, sorted as one list.
+func allRows(list listing.List, order listing.Order, visits []visit[inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
+	type row struct {
+		listing.Row
+		of *inventory.Namespace
+	}
+	var rows []row
+	for i := range visits {
+		v := &visits[i]
+		if v.seen == nil {
+			continue
+		}
+		for j := range v.seen.Objects {
+			rows = append(rows, row{listing.Row{Object: &v.seen.Objects[j], Inventory: v.seen, Names: names}, &v.namespace})
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return order.Compare(&a.Row, &b.Row) })
 	return func(yield func([]render.Cell) bool) {
-		var row []render.Cell
-		for _, v := range visits {
-			if v.seen == nil {
-				continue
-			}
-			where := []render.Cell{render.Uint(v.namespace.Inode), detail.Container(v.namespace.Container)}
-			for cells := range list.Rows(v.seen, names) {
-				row = append(append(row[:0], where...), cells...)
-				if !yield(row) {
-					return
-				}
+		cells := make([]render.Cell, 2+len(list))
+		for i := range rows {
+			r := &rows[i]
+			cells[0], cells[1] = render.Uint(r.of.Inode), detail.Container(r.of.Container)
+			if list.Fill(cells[2:], &r.Row); !yield(cells) {
+				return
 			}
 		}
 	}

@@ -9,6 +9,13 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/internal/account"
+	"github.com/sysvipc/gipc/internal/inventory"
+	"github.com/sysvipc/gipc/internal/listing"
+	"github.com/sysvipc/gipc/internal/ref"
+	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // TestVisitAll looks at the caller's own namespace, which everybody may enter, among
@@ -33,6 +40,41 @@ func TestVisitAll(t *testing.T) {
 		if !errors.Is(err, tt.err) || (i >= 0) != tt.listed || seen != tt.seen || !strings.Contains(said.String(), tt.says) {
 			t.Errorf("%v: error %v, listed %t, seen %t, said %q; want %v, %t, %t, %q",
 				tt.look, err, i >= 0, seen, said.String(), tt.err, tt.listed, tt.seen, tt.says)
+		}
+	}
+}
+
+// TestAllRows sorts the objects of several namespaces as one list.
+func TestAllRows(t *testing.T) {
+	seen := func(inode uint64, sizes ...int64) visit[inventory.Inventory] {
+		inv := &inventory.Inventory{}
+		for _, size := range sizes {
+			inv.Objects = append(inv.Objects, inventory.Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{Size: size}})
+		}
+		return visit[inventory.Inventory]{inventory.Namespace{Inode: inode}, inv}
+	}
+	visits := []visit[inventory.Inventory]{seen(1, 10, 40), {namespace: inventory.Namespace{Inode: 2}}, seen(3, 30, 20, 40)}
+	for _, tt := range []struct{ order, want string }{
+		{"", "1,10 1,40 3,30 3,20 3,40"},
+		{"-size", "1,40 3,40 3,30 3,20 1,10"},
+	} {
+		var order listing.Order
+		if tt.order != "" {
+			var err error
+			if order, err = listing.ParseOrder(tt.order); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := listing.Choose("size", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		columns := allColumns(list)
+		err = render.Write(&out, render.CSV, columns, allRows(list, order, visits, account.New()), render.Options{NoHeadings: true})
+		got := strings.Join(strings.Fields(strings.ReplaceAll(out.String(), ",,", ",")), " ")
+		if err != nil || got != tt.want {
+			t.Errorf("--sort %q: %q, %v; want %q", tt.order, got, err, tt.want)
 		}
 	}
 }

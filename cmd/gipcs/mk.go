@@ -80,8 +80,11 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 		if err != nil {
 			return r, err
 		}
-		if r.kind != ref.Msg {
+		switch {
+		case r.kind != ref.Msg:
 			return r, errors.New("--qbytes is for queues")
+		case n == 0:
+			return r, errors.New("--qbytes: a queue of 0 bytes takes no message; without the flag it gets what the system gives each")
 		}
 		r.qbytes = uint64(n)
 	}
@@ -200,12 +203,21 @@ func (r *recipe) finish(o object) error {
 	}
 	s, err := o.state()
 	if err == nil {
-		err = o.change(r.wanted(s))
+		err = r.change(o, s)
 	}
 	if err != nil {
 		return errors.Join(err, o.remove())
 	}
 	return nil
+}
+
+func (r *recipe) change(o object, is state) error {
+	want := r.wanted(is)
+	err := o.change(want)
+	if errors.Is(err, fs.ErrPermission) && want.qbytes > is.qbytes {
+		return fmt.Errorf("--qbytes: only root (CAP_SYS_RESOURCE) may give a queue more than the %d bytes of kernel.msgmnb", is.qbytes)
+	}
+	return err
 }
 
 // wanted returns what the flags that are given make of a state.

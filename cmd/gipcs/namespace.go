@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ref"
 	"github.com/sysvipc/gipc/internal/selection"
 	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/posix"
 )
 
 // namespaceFlag is the flag of commands that can work in another IPC namespace.
@@ -74,21 +77,23 @@ func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 	}
 }
 
-// reportUnselected is reportUnlisted for what s selects. A script, which asks again and
-// again, is not told of kinds that it did not ask for.
-func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) {
+// reportUnselected is reportUnlisted for what s selects, and tells whether a kind is
+// missing that s names. A script, which asks again and again, is not told of a file system
+// that is not mounted unless it asks for a kind that is there, or for a name.
+func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
-		if command.IsTerminal(c.App.ErrWriter) || asksFor(s, u.Kind) {
+		asked := namesKind(s, u.Kind)
+		absent := errors.Is(u.Err, posix.ErrNotMounted) || errors.Is(u.Err, fs.ErrNotExist)
+		if asked || !absent || s.Mentions("name") || command.IsTerminal(c.App.ErrWriter) {
 			command.Report(c.App.ErrWriter, c.App.Name, u.Err)
 		}
+		missing = missing || asked
 	}
+	return missing
 }
 
-// asksFor tells whether s names a kind of POSIX objects, or one of them.
-func asksFor(s selection.Selection, kind ref.Kind) bool {
-	return s.Mentions("name") || slices.ContainsFunc(s, func(c *selection.Condition) bool {
-		return strings.Contains(c.String(), kind.String())
-	})
+func namesKind(s selection.Selection, kind ref.Kind) bool {
+	return slices.ContainsFunc(s, func(c *selection.Condition) bool { return strings.Contains(c.String(), kind.String()) })
 }
 
 // maxPID is above every process id (PID_MAX_LIMIT), and below the inode numbers of

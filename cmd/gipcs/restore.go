@@ -9,6 +9,7 @@ import (
 	"github.com/sysvipc/gipc/internal/backup"
 	"github.com/sysvipc/gipc/internal/command"
 	"github.com/sysvipc/gipc/internal/explain"
+	"github.com/sysvipc/gipc/internal/term"
 )
 
 func restoreCommand() *cli.Command {
@@ -22,8 +23,9 @@ func restoreCommand() *cli.Command {
 			"restored before, is left as it is, so that a restore that was killed can be run again.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "verify, and say what would be made", DisableDefaultText: true},
+			namespaceFlag(),
 		},
-		Action: restore,
+		Action: inNamespace(restore),
 	}
 }
 
@@ -51,11 +53,25 @@ func restore(c *cli.Context) error {
 	if entries, err = chosen(entries, args[1:]); err != nil {
 		return err
 	}
+	for _, e := range entries {
+		if kind := e.Ref().Kind; kind.POSIX() && otherNamespace(c) {
+			return errOtherNamespace(kind)
+		}
+	}
+	step := restoreEntry
+	if c.Bool("dry-run") {
+		step = foreseeEntry
+	}
 	failed := false
 	for _, e := range entries {
-		if err := restoreEntry(c, store, e); err != nil {
+		said, err := step(store, e)
+		if err != nil {
 			command.Report(c.App.ErrWriter, c.App.Name, fmt.Errorf("%v was not restored: %s", e, explain.Error(err)))
 			failed = true
+			continue
+		}
+		if _, err := fmt.Fprintln(c.App.Writer, term.Escape(said)); err != nil {
+			return err
 		}
 	}
 	if failed {
@@ -80,26 +96,34 @@ func chosen(entries []*backup.Entry, names []string) ([]*backup.Entry, error) {
 	return list, nil
 }
 
-func restoreEntry(c *cli.Context, store *backup.Store, e *backup.Entry) error {
-	if c.Bool("dry-run") {
-		said := "would restore " + e.String()
-		if !e.Ref().Kind.POSIX() {
-			said += fmt.Sprintf(" key %#08x", e.Key)
-		}
-		_, err := fmt.Fprintln(c.App.Writer, command.OneLine(said))
-		return err
-	}
+// restoreEntry restores an object, and returns what became of it.
+func restoreEntry(store *backup.Store, e *backup.Entry) (string, error) {
 	id, made, err := store.Restore(e)
-	if err != nil {
-		return err
-	}
-	said := "restored " + e.String()
 	if !made {
-		said = e.String() + " is there already"
+		return there(e, id), err
 	}
-	if id != e.ID {
-		said += fmt.Sprintf(" as %s:%d", e.Kind, id)
+	return as("restored "+e.String(), e, id), err
+}
+
+// foreseeEntry returns what would become of an object.
+func foreseeEntry(store *backup.Store, e *backup.Entry) (string, error) {
+	id, isThere, err := store.Foresee(e)
+	switch {
+	case isThere:
+		return there(e, id), err
+	case e.Ref().Kind.POSIX():
+		return "would restore " + e.String(), err
+	default:
+		return fmt.Sprintf("would restore %v key %#08x", e, e.Key), err
 	}
-	_, err = fmt.Fprintln(c.App.Writer, command.OneLine(said))
-	return err
+}
+
+func there(e *backup.Entry, id int) string { return as(e.String()+" is there already", e, id) }
+
+// as adds what the object is called, if that is not what it was.
+func as(said string, e *backup.Entry, id int) string {
+	if id == e.ID {
+		return said
+	}
+	return said + fmt.Sprintf(" as %s:%d", e.Kind, id)
 }

@@ -67,6 +67,8 @@ type removing struct {
 	removed   int
 	leftAlone int
 	failed    int
+
+	incomplete bool // kinds that were asked for may not be seen
 }
 
 func rm(c *cli.Context) error {
@@ -91,10 +93,7 @@ func rm(c *cli.Context) error {
 			return err
 		}
 	}
-	if r.failed > 0 {
-		return command.Exit(command.Failed)
-	}
-	return nil
+	return failedIf(r.incomplete || r.failed > 0, nil)
 }
 
 func readRemoving(c *cli.Context) (*removing, error) {
@@ -204,7 +203,7 @@ func (r *removing) selectTargets() ([]removal.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	reportUnselected(r.Context, inv, r.selected)
+	r.incomplete = reportUnselected(r.Context, inv, r.selected)
 	objects, err := r.selected.Filter(inv, r.names)
 	if err != nil {
 		return nil, fmt.Errorf("--where: %w", err)

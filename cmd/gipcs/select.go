@@ -22,6 +22,7 @@ func selectFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "orphans", Usage: "select objects that all who made or used them have left behind", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "unused", Usage: "select objects that nobody is attached to, maps, has open or waits on, and that hold no message", DisableDefaultText: true},
 		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects that were made or changed longer ago than `DURATION` (90m, 1d12h, 2w)"},
+		&cli.StringSliceFlag{Name: "idle", Usage: "select objects that were used or changed longer ago than `DURATION`, as far as the kernel notes that"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
 		&cli.StringSliceFlag{Name: "key", Usage: "select objects with a key, a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for those without"},
 		&cli.BoolFlag{Name: "ignore-hidden", Usage: "take it that processes which may not be looked into wait on no queue and use no POSIX object", DisableDefaultText: true},
@@ -62,7 +63,8 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 		expr func(string) (string, error)
 	}{
 		{"where", func(text string) (string, error) { return text, nil }},
-		{"older-than", olderThan},
+		{"older-than", longerThan("age")},
+		{"idle", longerThan("idle")},
 		{"owner", ownedBy},
 		{"key", withKey},
 	} {
@@ -84,9 +86,11 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 	return s, nil
 }
 
-func olderThan(text string) (string, error) {
-	_, err := units.ParseDuration(text)
-	return fmt.Sprintf("age > duration(%q)", text), err
+func longerThan(field string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		_, err := units.ParseDuration(text)
+		return fmt.Sprintf("%s > duration(%q)", field, text), err
+	}
 }
 
 // ownedBy asks for the name that the number has, which several names may share.

@@ -32,7 +32,7 @@ func showCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of a segment or a POSIX object; that changes its times, and a segment's lpid"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
-			&cli.BoolFlag{Name: "identify", Usage: "attach an orphaned segment, read-only, to see which program it belongs to", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "identify", Usage: "attach the segment, if it is an orphan, read-only, to see which program it belongs to; that changes its times and lpid", DisableDefaultText: true},
 			namespaceFlag(),
 		}, command.FormatFlags("plain")...),
 		Action:       inNamespace(show),
@@ -44,7 +44,7 @@ func showCommand() *cli.Command {
 type showing struct {
 	hex      int64
 	messages int
-	want     inventory.Want
+	identify bool
 	names    *account.Directory
 	limits   []limits.Limit
 }
@@ -109,10 +109,7 @@ func readShowing(c *cli.Context) (*showing, error) {
 	if err != nil {
 		return nil, command.Usagef("--messages: %w", err)
 	}
-	s.messages = int(messages)
-	if c.Bool("identify") {
-		s.want = inventory.WantContents
-	}
+	s.messages, s.identify = int(messages), c.Bool("identify")
 	return s, nil
 }
 
@@ -123,7 +120,11 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 		return nil, err
 	}
 	// A possible deadlock may go through any set, so all of a kind are looked at.
-	inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{sel.kind}, Want: detail.Want(sel.kind) | s.want})
+	options := inventory.Options{Kinds: []ref.Kind{sel.kind}, Want: detail.Want(sel.kind)}
+	if s.identify {
+		options.Contents = func(o *inventory.Object) bool { return o.Ref() == target.Ref() }
+	}
+	inv, err := inventory.Collect(options)
 	if err != nil {
 		return nil, err
 	}

@@ -74,29 +74,41 @@ func (s *Store) lastAttempt(e *Entry) (*attempt, error) {
 // settle looks for an object that is there already, and removes what a Restore that
 // was killed left half made.
 func (s *Store) settle(e *Entry) (id int, there bool, err error) {
-	if o, err := stat(e.kind(), e.ID); err == nil && o.isSaved(e) {
+	o, err := s.find(e)
+	switch {
+	case o == nil || err != nil:
+		return -1, false, err
+	case o.isHalf(e):
+		return -1, false, remove(o.kind, o.id)
+	default:
 		return o.id, true, nil
+	}
+}
+
+// find returns the object that is there already or was left half made, nil if there is
+// none.
+func (s *Store) find(e *Entry) (*object, error) {
+	if o, err := stat(e.kind(), e.ID); err == nil && o.isSaved(e) {
+		return o, nil
 	}
 	a, err := s.lastAttempt(e)
 	if a == nil || err != nil {
-		return -1, false, err
+		return nil, err
 	}
 	for o, err := range objects(e.kind()) {
 		if err != nil {
-			return -1, false, err
+			return nil, err
 		}
-		if !o.isOf(e, a) || a.ID >= 0 && a.ID != o.id {
-			continue
-		}
-		switch {
-		case o.Mode == unready(e):
-			return -1, false, remove(o.kind, o.id)
-		case a.ID >= 0: // before, it was not finished for certain
-			return o.id, true, nil
+		// Without an identifier in the note it was not finished for certain.
+		if o.isOf(e, a) && (a.ID == o.id || a.ID < 0 && o.isHalf(e)) {
+			return o, nil
 		}
 	}
-	return -1, false, nil
+	return nil, nil
 }
+
+// isHalf tells whether the object, if it is of an attempt, was not finished.
+func (o *object) isHalf(e *Entry) bool { return o.Mode == unready(e) }
 
 // isSaved tells whether the object is the one that was saved. One that is half made
 // is not: its mode is another.

@@ -85,25 +85,44 @@ func (s *Store) restoreFile(e *Entry) (made bool, err error) {
 // settleFile looks for an object that is there already, and removes a queue that a
 // Restore which was killed left half made.
 func (s *Store) settleFile(e *Entry) (there bool, err error) {
+	found, err := s.findFile(e)
+	if err == nil && found == halfMade {
+		err = posix.UnlinkQueue(string(e.Name))
+	}
+	return found == restored, err
+}
+
+// What has the name of an object.
+type finding int
+
+const (
+	nothing finding = iota
+	another
+	halfMade
+	restored // or never removed
+)
+
+func (s *Store) findFile(e *Entry) (finding, error) {
 	now, err := statFile(e)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, posix.ErrNotMounted):
-		return false, nil
+		return nothing, nil
 	case err != nil:
-		return false, err
+		return nothing, err
 	}
 	if file := newFile(e.kind(), &now); file.Dev == e.File.Dev && file.Ino == e.File.Ino && file.Time.Equal(e.File.Time) {
-		return true, nil
+		return restored, nil
 	}
 	a, err := s.lastAttempt(e)
 	switch {
 	case a == nil || err != nil:
-		return false, err
+		return another, err
 	case e.MQueue != nil && now.Mode == unreadyQueue(e) && a.began(&now):
-		return false, posix.UnlinkQueue(now.Name)
-	default:
-		return a.Dev == now.Dev && a.Ino == now.Ino, nil
+		return halfMade, nil
+	case a.Dev == now.Dev && a.Ino == now.Ino:
+		return restored, nil
 	}
+	return another, nil
 }
 
 // began tells whether a queue that is not ready can be what an attempt made.

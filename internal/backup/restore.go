@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/sysvipc/gipc/internal/explain"
 	"github.com/sysvipc/gipc/internal/ref"
@@ -84,6 +85,45 @@ func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 	}
 	id, err = s.make(whole)
 	return id, err == nil, err
+}
+
+// Foresee tells what Restore would find, and makes nothing: there if the object is there
+// already, with its identifier, and fs.ErrExist if its key or its name is another's.
+func (s *Store) Foresee(e *Entry) (id int, there bool, err error) {
+	if e.kind().POSIX() {
+		found, err := s.findFile(e)
+		if err == nil && found == another {
+			err = taken(e.Ref())
+		}
+		return 0, found == restored, err
+	}
+	o, err := s.find(e)
+	switch {
+	case err != nil:
+		return -1, false, err
+	case o == nil:
+		return -1, false, foreign(e)
+	case o.isHalf(e):
+		return -1, false, nil
+	default:
+		return o.id, true, nil
+	}
+}
+
+// foreign returns an error if the key is that of some object.
+func foreign(e *Entry) error {
+	if e.key() == sysv.Private {
+		return nil
+	}
+	for o, err := range objects(e.kind()) {
+		if err != nil {
+			return err
+		}
+		if o.Key == e.key() {
+			return &sysv.Error{Op: "restore", Kind: sysv.Kind(o.kind), Key: o.Key, ByKey: true, Err: syscall.EEXIST}
+		}
+	}
+	return nil
 }
 
 func (s *Store) make(e *Entry) (int, error) {

@@ -458,7 +458,7 @@ func TestOrdinaryUser(t *testing.T) {
 	if o.Use.Semaphores != nil {
 		t.Error(dump(o))
 	}
-	wantVerdict(t, o, Unknown, "never-used not-readable age")
+	wantVerdict(t, o, Unknown, "not-readable age")
 	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), InUse, "waiting never-used age")
 }
 

@@ -5,7 +5,7 @@
 // /dev/mqueue show; of them it tells who has them mapped or open.
 //
 // It knows no output format, and changes nothing, with one exception that has to
-// be asked for (WantContents). The kernel makes one of its own: when a process ends
+// be asked for (Options.Contents). The kernel makes one of its own: when a process ends
 // while its memory maps are read, the reader may be the one that detaches its
 // segments, and be noted as their last process.
 //

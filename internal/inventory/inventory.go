@@ -38,18 +38,10 @@ const (
 	WantOpen
 	// WantContainers fills Process.Container and Process.InnerPID.
 	WantContainers
-	// WantContents lets WantProgram attach segments whose verdict is orphan, read-only,
-	// and look at their first bytes. That changes their last process and times, but for
-	// an orphan those name only processes that have ended. A segment that the kernel
-	// would destroy with that attachment (sysctl kernel.shm_rmid_forced) is left alone.
-	WantContents
 )
 
 // needs adds to w what it rests on.
 func (w Want) needs(queues bool) Want {
-	if w&WantContents != 0 {
-		w |= WantProgram | WantVerdict
-	}
 	if w&WantProgram != 0 {
 		w |= WantAttached | WantOpen | WantActors
 	}
@@ -82,6 +74,11 @@ type Options struct {
 	// Hidden), none of these is an orphan: the kernel does not count who uses one.
 	// Segments and sets do not need it.
 	HiddenIdle bool
+	// Contents chooses segments that WantProgram, with WantVerdict, attaches read-only
+	// to look at their first bytes, if their verdict is orphan. That changes their last
+	// process and times; of an orphan the former has ended. A segment that the kernel
+	// would destroy with that attachment (sysctl kernel.shm_rmid_forced) is left alone.
+	Contents func(*Object) bool
 	// DataDirs are directories that may be data directories of PostgreSQL, beyond
 	// the customary ones and those of running servers.
 	DataDirs []string
@@ -359,7 +356,7 @@ const (
 )
 
 func (s State) String() string {
-	return [...]string{"none", "alive", "gone", "reused", "unseen"}[s]
+	return [...]string{"none", "alive", "gone", "reused", "unknown"}[s]
 }
 
 // An Actor is a process that an object names.

@@ -133,7 +133,7 @@ func TestPostgreSQL(t *testing.T) {
 		return o.Use.Verdict == InUse && o.Use.HiddenAttachments == 0 && outline(o.Use.Program) == "PostgreSQL! "+p.dir
 	}
 	// The server makes, and ends, processes while it starts.
-	running := await(t, Options{Want: everything | WantContents}, func(inv *Inventory) bool {
+	running := await(t, Options{Want: everything, Contents: anyObject}, func(inv *Inventory) bool {
 		return !slices.ContainsFunc(segmentsOf(inv), func(o *Object) bool { return o.Segment.NAttch > 0 && !inUse(o) })
 	})
 	main := 0
@@ -193,7 +193,7 @@ func TestPostgreSQL(t *testing.T) {
 	if got := named(collectAll(t, Options{Want: WantProgram})); slices.Contains(got, "PostgreSQL!") {
 		t.Errorf("without a look at contents: %q", got)
 	}
-	inv := collectAll(t, Options{Want: WantContents})
+	inv := collectAll(t, Options{Want: WantProgram | WantVerdict, Contents: anyObject})
 	if got := named(inv); !slices.Contains(got, "PostgreSQL!") {
 		t.Errorf("by its header: %q", got)
 	}
@@ -205,7 +205,7 @@ func TestPostgreSQL(t *testing.T) {
 	if strconv.IntSize != 64 {
 		t.Skip("the rest of the header is that of a 64-bit program")
 	}
-	inv = collectAll(t, Options{Want: WantContents, DataDirs: []string{"/nonexistent", "/tmp", p.dir}})
+	inv = collectAll(t, Options{Want: WantProgram | WantVerdict, Contents: anyObject, DataDirs: []string{"/nonexistent", "/tmp", p.dir}})
 	if got := named(inv); !slices.Contains(got, "PostgreSQL! "+p.dir) {
 		t.Errorf("by its header, with the directory: %q", got)
 	}
@@ -242,6 +242,8 @@ func TestTwoPostgreSQL(t *testing.T) {
 	of(Options{Want: WantVerdict}, Orphan, Orphan)
 }
 
+func anyObject(*Object) bool { return true }
+
 // TestContentsLeftAlone: a segment that the kernel destroys once nobody is attached
 // must not be attached.
 func TestContentsLeftAlone(t *testing.T) {
@@ -250,7 +252,7 @@ func TestContentsLeftAlone(t *testing.T) {
 	ids := numbers(strings.Fields(maker.Line()))
 	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
 	maker.Kill()
-	c := &collector{want: WantContents, inv: &Inventory{Objects: []Object{segment(ids[0], sysv.Perm{}, 4096)}}}
+	c := &collector{o: Options{Contents: anyObject}, inv: &Inventory{Objects: []Object{segment(ids[0], sysv.Perm{}, 4096)}}}
 	c.inv.Objects[0].Use.Verdict = Orphan
 	c.contents(&c.inv.Objects[0], nil) // nothing is known of the sysctl
 	if info, err := sysv.Segment(ids[0]).Stat(); err != nil || !info.ATime.IsZero() {

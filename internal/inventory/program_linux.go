@@ -40,9 +40,9 @@ func (c *collector) identify() {
 	}
 }
 
-// contents looks at the first bytes of an orphan, if that is wanted.
+// contents looks at the first bytes of an orphan, if it was chosen.
 func (c *collector) contents(o *Object, dirs []dataDir) []hint {
-	if c.want&WantContents == 0 || o.Kind != ref.Shm || o.Use.Verdict != Orphan || c.destroysDetached() {
+	if c.o.Contents == nil || o.Kind != ref.Shm || o.Use.Verdict != Orphan || !c.o.Contents(o) || c.destroysDetached() {
 		return nil
 	}
 	mem, err := sysv.Segment(o.ID()).Attach(sysv.AttachOptions{ReadOnly: true})

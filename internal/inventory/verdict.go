@@ -86,8 +86,11 @@ func judge(o *Object, ev evidence) {
 			u.add(Waiting, "%s", counted(len(u.Waiting), "thread waits", "threads wait")+u.waiters())
 		}
 	}
-	judged := u.judgeActors(ev)
+	judged, known := u.judgeActors(ev)
 	readable := o.Kind != ref.Sem || u.Semaphores != nil
+	if !known && readable {
+		u.add(NeverUsed, "nobody has used it, and the kernel does not keep who made it")
+	}
 	switch {
 	case busy:
 		u.Verdict = InUse
@@ -173,11 +176,12 @@ func (u *Use) judgeSet() (busy bool) {
 	return false
 }
 
-// judgeActors says what follows from the processes that the object names.
-func (u *Use) judgeActors(ev evidence) Verdict {
+// judgeActors says what follows from the processes that the object names. It is not ok
+// if there are none.
+func (u *Use) judgeActors(ev evidence) (v Verdict, ok bool) {
 	if ev.proc != nil {
 		u.add(NoProc, "no process can be looked up: %v", ev.proc)
-		return Unknown
+		return Unknown, true
 	}
 	alive, ended, unseen := 0, 0, 0
 	for i := range u.Actors {
@@ -201,14 +205,13 @@ func (u *Use) judgeActors(ev evidence) Verdict {
 	}
 	switch {
 	case alive > 0:
-		return Idle
+		return Idle, true
 	case unseen > 0:
-		return Unknown
+		return Unknown, true
 	case ended > 0:
-		return Orphan
+		return Orphan, true
 	default:
-		u.add(NeverUsed, "nobody has used it, and the kernel does not keep who made it")
-		return Unknown
+		return Unknown, false
 	}
 }
 

@@ -64,7 +64,7 @@ func TestJudge(t *testing.T) {
 		{"set of nobody", set, Use{Semaphores: calm, Actors: []Actor{gone, none}}, partly, Orphan, "not-waiting process-gone age"},
 		{"set of one nobody and one in the dark", set, Use{Semaphores: calm, Actors: []Actor{gone, dark}}, all, Unknown, "not-waiting process-gone process-unseen age"},
 		{"set that was never used", set, Use{Semaphores: calm, Actors: []Actor{none}}, all, Unknown, "not-waiting never-used age"},
-		{"set that may not be read", set, Use{}, all, Unknown, "never-used not-readable age"},
+		{"set that may not be read", set, Use{}, all, Unknown, "not-readable age"},
 
 		{"queue with waiters", queue, Use{Waiting: []Waiter{{Process: alive.Process}}, Actors: []Actor{gone, gone}}, all, InUse, "waiting process-gone process-gone age"},
 		{"queue of a living user", queue, Use{Actors: []Actor{gone, alive}}, all, Idle, "process-gone process-alive age"},
@@ -193,7 +193,7 @@ func wantVerdict(t testing.TB, o *Object, verdict Verdict, reasons string) {
 func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		Unknown.String(): "unknown", InUse.String(): "in use", Idle.String(): "idle", Orphan.String(): "orphan",
-		None.String(): "none", Alive.String(): "alive", Gone.String(): "gone", Reused.String(): "reused", Unseen.String(): "unseen",
+		None.String(): "none", Alive.String(): "alive", Gone.String(): "gone", Reused.String(): "reused", Unseen.String(): "unknown",
 		Creator.String(): "creator", User.String(): "last user", Operator.String(): "last operator",
 		Sender.String(): "last sender", Receiver.String(): "last receiver",
 	} {

@@ -56,18 +56,27 @@ func (l *Limit) Count(objects []inventory.Object) {
 		return
 	}
 	l.Use = 0
-	var fullest Limit
+	if l.Preset > 0 {
+		l.Value, l.Preset = l.Preset, 0
+	}
 	for i := range objects {
-		o := &objects[i]
-		if own, ok := l.own(o); !ok {
-			l.Use += l.Amount(o)
-		} else if fullest.Value == 0 || own.Share() > fullest.Share() {
-			fullest = own
+		if own, ok := l.own(&objects[i]); ok {
+			l.take(own)
+		} else {
+			l.Use += l.Amount(&objects[i])
 		}
 	}
-	if fullest.Value > 0 {
-		l.Value, l.Use = fullest.Value, fullest.Use
+}
+
+// fullest returns the object of which l is, if it is that of the fullest queue.
+func (l Limit) fullest(objects []inventory.Object) (one []inventory.Object, ok bool) {
+	share := -1.0
+	for i := range objects {
+		if own, of := l.own(&objects[i]); of && own.Share() > share {
+			share, one = own.Share(), objects[i:i+1]
+		}
 	}
+	return one, one != nil
 }
 
 // A Holder is who takes how much of a limit.
@@ -88,6 +97,10 @@ type Holding struct {
 // NewHolding adds up what the objects take. They must have been collected with
 // inventory.WantVerdict and inventory.WantProgram.
 func NewHolding(l Limit, objects []inventory.Object, names *account.Directory) Holding {
+	if one, ok := l.fullest(objects); ok {
+		l.Count(one)
+		objects = one
+	}
 	h := Holding{Limit: l}
 	owners, programs := make(tally), make(tally)
 	for i := range objects {
@@ -138,26 +151,34 @@ func (t tally) sorted() []Holder {
 	return list
 }
 
-// FreeCommand returns the command that removes what is orphaned, "" if nothing is.
-// It spares what is younger than an hour: what a program has just made in a process
-// that ended, for another one to use, looks like an orphan until then.
+// FreeCommand returns the command that removes what is orphaned, "" if nothing is. It
+// spares what was made or used within an hour: what a program has just made in a
+// process that ended, for another one to use, looks like an orphan until then.
 func (h Holding) FreeCommand() string {
 	if h.Orphaned == 0 {
 		return ""
 	}
-	where := fmt.Sprintf("kind == %q", h.Kind.String())
+	where, since := fmt.Sprintf("kind == %q", h.Kind.String()), "--idle"
 	if h.Concerns(ref.PSem) {
-		where = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String())
+		// Of their use there is no time.
+		where, since = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String()), "--older-than"
 	}
-	return fmt.Sprintf("gipcs rm --orphans --older-than 1h --where '%s' --yes", where)
+	return fmt.Sprintf("gipcs rm --orphans %s 1h --where '%s' --yes", since, where)
 }
 
-// RaiseCommand returns the command that doubles the limit, "" if none can.
+// RaiseCommand returns the command that makes the limit twice what it is, or what is in
+// use if that is more. That of a queue is made so for queues that are made afterwards.
+// It is "" if there is no such command, or none is needed: more than a queue has is
+// allowed already.
 func (h Holding) RaiseCommand() (string, error) {
+	full := max(h.Value, h.Use, 1)
 	if h.Name == devShmSize || h.Name == devShmFiles {
-		return fmt.Sprintf("mount -o remount,%s=%d /dev/shm", h.Name, 2*min(h.Value, math.MaxInt64/2)), nil
+		return fmt.Sprintf("mount -o remount,%s=%d /dev/shm", h.Name, 2*min(full, math.MaxInt64/2)), nil
 	}
-	double := min(h.Value, 1<<30) * 2
+	if h.Value < h.Preset {
+		return "", nil
+	}
+	double := min(full, 1<<30) * 2
 	name, number, isPart := strings.Cut(strings.TrimSuffix(h.Sysctl, "]"), "[")
 	switch {
 	case h.Sysctl == "":

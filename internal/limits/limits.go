@@ -23,7 +23,22 @@ type Limit struct {
 	// false) there is no such thing.
 	Use     uint64
 	Counted bool
+	// Preset is what Sysctl says, with which queues are made, if Value is that of the
+	// fullest queue; 0 otherwise.
+	Preset uint64
 }
+
+func counted(name string, kind ref.Kind, about, sysctl string, value, use uint64) Limit {
+	return Limit{Name: name, Kind: kind, About: about, Sysctl: sysctl, Value: value, Use: use, Counted: true}
+}
+
+// each makes a limit for each object.
+func each(name string, kind ref.Kind, about, sysctl string, value uint64) Limit {
+	return Limit{Name: name, Kind: kind, About: about, Sysctl: sysctl, Value: value}
+}
+
+// High is the share of a limit from which on it is worth a warning.
+const High = 0.8
 
 // Share returns the part of the limit that is in use, 1 being all of it. A limit of
 // zero, which was lowered, is full.
@@ -32,6 +47,17 @@ func (l Limit) Share() float64 {
 		return 1
 	}
 	return float64(l.Use) / float64(l.Value)
+}
+
+// take puts the limit that a queue has of its own in place of that of one less full.
+func (l *Limit) take(own Limit) {
+	if own.Share() <= l.Share() {
+		return
+	}
+	if l.Preset == 0 {
+		l.Preset = l.Value
+	}
+	l.Value, l.Use = own.Value, own.Use
 }
 
 // Concerns tells whether objects of a kind take of the limit. POSIX semaphores are
@@ -73,9 +99,9 @@ func segments() ([]Limit, error) {
 	}
 	u, err := sysv.ShmUsage()
 	return []Limit{
-		{"SHMMNI", ref.Shm, "segments", "kernel.shmmni", l.MaxSegments, uint64(u.Segments), true},
-		{"SHMALL", ref.Shm, "pages of all segments", "kernel.shmall", l.MaxPages, u.Pages, true},
-		{"SHMMAX", ref.Shm, "bytes of a segment", "kernel.shmmax", l.MaxSize, 0, false},
+		counted("SHMMNI", ref.Shm, "segments", "kernel.shmmni", l.MaxSegments, uint64(u.Segments)),
+		counted("SHMALL", ref.Shm, "pages of all segments", "kernel.shmall", l.MaxPages, u.Pages),
+		each("SHMMAX", ref.Shm, "bytes of a segment", "kernel.shmmax", l.MaxSize),
 	}, err
 }
 
@@ -86,11 +112,11 @@ func sets() ([]Limit, error) {
 	}
 	u, err := sysv.SemUsage()
 	return []Limit{
-		{"SEMMNI", ref.Sem, "semaphore sets", "kernel.sem[4]", uint64(l.MaxSets), uint64(u.Sets), true},
-		{"SEMMNS", ref.Sem, "semaphores of all sets", "kernel.sem[2]", uint64(l.MaxSemaphores), uint64(u.Semaphores), true},
-		{"SEMMSL", ref.Sem, "semaphores of a set", "kernel.sem[1]", uint64(l.MaxPerSet), 0, false},
-		{"SEMOPM", ref.Sem, "operations of a semop", "kernel.sem[3]", uint64(l.MaxOps), 0, false},
-		{"SEMVMX", ref.Sem, "value of a semaphore", "", uint64(l.MaxValue), 0, false},
+		counted("SEMMNI", ref.Sem, "semaphore sets", "kernel.sem[4]", uint64(l.MaxSets), uint64(u.Sets)),
+		counted("SEMMNS", ref.Sem, "semaphores of all sets", "kernel.sem[2]", uint64(l.MaxSemaphores), uint64(u.Semaphores)),
+		each("SEMMSL", ref.Sem, "semaphores of a set", "kernel.sem[1]", uint64(l.MaxPerSet)),
+		each("SEMOPM", ref.Sem, "operations of a semop", "kernel.sem[3]", uint64(l.MaxOps)),
+		each("SEMVMX", ref.Sem, "value of a semaphore", "", uint64(l.MaxValue)),
 	}, err
 }
 
@@ -103,20 +129,18 @@ func queues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	fullest := Limit{"MSGMNB", ref.Msg, "bytes in a queue; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0, true}
+	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0)
 	for q, err := range sysvipc.Queues() {
 		if err != nil {
 			return nil, err
 		}
 		// A queue has a limit of its own, which began as MSGMNB.
-		if own := (Limit{Value: q.QBytes, Use: q.CBytes}); own.Share() > fullest.Share() {
-			fullest.Value, fullest.Use = own.Value, own.Use
-		}
+		fullest.take(Limit{Value: q.QBytes, Use: q.CBytes})
 	}
 	return []Limit{
-		{"MSGMNI", ref.Msg, "message queues", "kernel.msgmni", uint64(l.MaxQueues), uint64(u.Queues), true},
+		counted("MSGMNI", ref.Msg, "message queues", "kernel.msgmni", uint64(l.MaxQueues), uint64(u.Queues)),
 		fullest,
-		{"MSGMAX", ref.Msg, "bytes of a message", "kernel.msgmax", uint64(l.MaxSize), 0, false},
+		each("MSGMAX", ref.Msg, "bytes of a message", "kernel.msgmax", uint64(l.MaxSize)),
 	}, nil
 }
 
@@ -124,10 +148,10 @@ func queues() ([]Limit, error) {
 func devShm() (list []Limit, err error) {
 	u, err := posix.ShmUsage()
 	if u.Size > 0 {
-		list = append(list, Limit{devShmSize, ref.PShm, "bytes of memory in /dev/shm", "", u.Size, u.Used, true})
+		list = append(list, counted(devShmSize, ref.PShm, "bytes of memory in /dev/shm", "", u.Size, u.Used))
 	}
 	if u.Files > 0 {
-		list = append(list, Limit{devShmFiles, ref.PShm, "files in /dev/shm", "", u.Files, u.Files - u.FreeFiles, true})
+		list = append(list, counted(devShmFiles, ref.PShm, "files in /dev/shm", "", u.Files, u.Files-u.FreeFiles))
 	}
 	return list, err
 }
@@ -138,22 +162,28 @@ func mqueues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	number := Limit{"queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0, true}
-	fullest := Limit{"msg_max", ref.PMsg, "messages in a POSIX queue; the use is the fullest one's", "fs.mqueue.msg_max", uint64(l.MsgMax), 0, true}
+	number := counted("queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0)
+	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; the use is the fullest one's", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
+	unknown := false
 	for q, err := range posix.Queues() {
 		if err != nil {
 			number.Use, number.Counted, fullest.Counted = 0, false, false
 			break
 		}
 		number.Use++
-		if own := (Limit{Value: uint64(q.MaxMsgs), Use: uint64(q.CurMsgs)}); q.Known && own.Share() > fullest.Share() {
-			fullest.Value, fullest.Use = own.Value, own.Use
+		if q.Known {
+			fullest.take(Limit{Value: uint64(q.MaxMsgs), Use: uint64(q.CurMsgs)})
 		}
+		unknown = unknown || !q.Known
+	}
+	// One that can't be read may be fuller than those that can.
+	if unknown && fullest.Share() < High {
+		fullest = each(fullest.Name, fullest.Kind, fullest.About, fullest.Sysctl, uint64(l.MsgMax))
 	}
 	return []Limit{
 		number,
 		fullest,
-		{"msgsize_max", ref.PMsg, "bytes of a message in a POSIX queue", "fs.mqueue.msgsize_max", uint64(l.MsgSizeMax), 0, false},
+		each("msgsize_max", ref.PMsg, "bytes of a message in a POSIX queue", "fs.mqueue.msgsize_max", uint64(l.MsgSizeMax)),
 	}, nil
 }
 

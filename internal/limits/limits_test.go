@@ -58,7 +58,7 @@ func TestCommands(t *testing.T) {
 	}{
 		{
 			Limit{Name: "SHMMNI", Kind: ref.Shm, Sysctl: "kernel.shmmni", Value: 7},
-			1, `gipcs rm --orphans --older-than 1h --where 'kind == "shm"' --yes`, "sysctl -w kernel.shmmni=14",
+			1, `gipcs rm --orphans --idle 1h --where 'kind == "shm"' --yes`, "sysctl -w kernel.shmmni=14",
 		},
 		{Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni", Value: 7}, 0, "", "sysctl -w kernel.msgmni=14"},
 		{Limit{Name: "SEMVMX", Kind: ref.Sem, Value: 7}, 0, "", ""},
@@ -72,13 +72,28 @@ func TestCommands(t *testing.T) {
 		},
 		{
 			Limit{Name: "queues_max", Kind: ref.PMsg, Sysctl: "fs.mqueue.queues_max", Value: 7},
-			1, `gipcs rm --orphans --older-than 1h --where 'kind == "pmsg"' --yes`, "sysctl -w fs.mqueue.queues_max=14",
+			1, `gipcs rm --orphans --idle 1h --where 'kind == "pmsg"' --yes`, "sysctl -w fs.mqueue.queues_max=14",
 		},
+		// What is used may be more than a limit that was lowered.
+		{Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni"}, 0, "", "sysctl -w kernel.msgmni=2"},
+		{Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni", Value: 2, Use: 8}, 0, "", "sysctl -w kernel.msgmni=16"},
+		// A queue has 20 bytes for itself, or 5 messages.
+		{Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 20, Counted: true}, 0, "", "sysctl -w kernel.msgmnb=40"},
+		{Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 16384, Counted: true}, 0, "", ""},
+		{Limit{Name: "msg_max", Kind: ref.PMsg, Sysctl: "fs.mqueue.msg_max", Value: 10, Counted: true}, 3, `gipcs rm --orphans --idle 1h --where 'kind == "pmsg"' --yes`, ""},
 	} {
 		h := NewHolding(tt.limit, sample(), account.New())
 		raise, err := h.RaiseCommand()
 		if h.Orphaned != tt.orphaned || h.FreeCommand() != tt.free || raise != tt.raise || err != nil {
 			t.Errorf("%s: %d orphaned, %s, %s, %v; want %d, %s, %s", h.Name, h.Orphaned, h.FreeCommand(), raise, err, tt.orphaned, tt.free, tt.raise)
 		}
+	}
+}
+
+// TestFullestQueue is a limit of each queue: who holds what is in use is told of one.
+func TestFullestQueue(t *testing.T) {
+	h := NewHolding(Limit{Name: "MSGMNB", Kind: ref.Msg, Value: 16384, Counted: true}, sample(), account.New())
+	if len(h.Owners) != 1 || h.Use != 10 || h.Owners[0].Amount != 10 || h.Value != 20 || h.Preset != 16384 {
+		t.Errorf("%+v: want 10 of the 20 bytes of one queue, which was made for 16384", h)
 	}
 }

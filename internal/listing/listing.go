@@ -149,13 +149,17 @@ func (l List) Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[
 		r := Row{nil, inv, names}
 		for i := range inv.Objects {
 			r.Object = &inv.Objects[i]
-			for j := range l {
-				cells[j] = l[j].of(&r).cell
-			}
-			if !yield(cells) {
+			if l.Fill(cells, &r); !yield(cells) {
 				return
 			}
 		}
+	}
+}
+
+// Fill puts the cells of a row, one for each column, into cells.
+func (l List) Fill(cells []render.Cell, r *Row) {
+	for i := range l {
+		cells[i] = l[i].of(r).cell
 	}
 }
 
@@ -198,14 +202,19 @@ func (o Order) Sort(inv *inventory.Inventory, names *account.Directory) {
 		return
 	}
 	slices.SortStableFunc(inv.Objects, func(a, b inventory.Object) int {
-		x, y := Row{&a, inv, names}, Row{&b, inv, names}
-		for i := range o {
-			if n := o[i].compare(&x, &y); n != 0 {
-				return n
-			}
-		}
-		return 0
+		return o.Compare(&Row{&a, inv, names}, &Row{&b, inv, names})
 	})
+}
+
+// Compare tells whether x comes before y (below 0) or after it. They may be of
+// different inventories.
+func (o Order) Compare(x, y *Row) int {
+	for i := range o {
+		if n := o[i].compare(x, y); n != 0 {
+			return n
+		}
+	}
+	return 0
 }
 
 func (c *criterion) compare(x, y *Row) int {

@@ -64,6 +64,7 @@ func newTypeError(text string, err error, fields listing.List) *Error {
 func inWords(s string) string {
 	return strings.NewReplacer(
 		"time.Duration", "duration", "time.Time", "time", "[]string", "list of texts", "[]int64", "list of numbers",
+		"[]interface {}", "list", "[]interface{}", "list", "interface {}", "value", "interface{}", "value", "[]int", "list of numbers",
 		"int64", "number", "int", "number", "float64", "number", "string", "text", "bool", "condition",
 	).Replace(s)
 }

@@ -225,6 +225,7 @@ func TestParseErrors(t *testing.T) {
 		{`orphan && owner`, `invalid operation: && (mismatched types condition and text), at character 8: "&& owner"` + fields},
 		{`!owner`, `invalid operation: ! (mismatched type text), at character 1: "!owner"` + fields},
 		{"id", "it is a number, where true or false is expected"},
+		{"filter([1, 2], true)", "it is a list, where true or false is expected"},
 		{"owner", "it is a text, where true or false is expected"},
 		{"now() - ctime", "it is a duration, where true or false is expected"},
 		{"id ==", "it ends too early"},
