@@ -165,7 +165,8 @@ func (m *Mapping) Name() string { return m.name }
 // Addr returns the address of the first byte.
 func (m *Mapping) Addr() uintptr { return m.addr }
 
-// ReadOnly tells whether no part of the memory may be written.
+// ReadOnly tells whether writing is ErrReadOnly: no part of the memory may be written
+// since it was mapped, or since Protect.
 func (m *Mapping) ReadOnly() bool { return m.region.ReadOnly() }
 
 // Len returns the size of the mapping in bytes, 0 after Unmap. It does not follow
@@ -191,15 +192,16 @@ func (m *Mapping) WriteAt(p []byte, off int64) (int, error) { return m.region.Wr
 func (m *Mapping) Prefault() error { return m.region.Prefault() }
 
 // Protect changes what length bytes from off on may be used for (mprotect(2)); off
-// must be a multiple of the page size, and length 0 means up to the end. Access
-// that is not allowed any more is ErrReadOnly if no part of the mapping may be
-// written, else ErrFault; through Bytes and View it ends the program. Errors:
+// must be a multiple of the page size, and length 0 means up to the end; the kernel
+// rounds length up to whole pages. Writing what may not be written any more is
+// ErrReadOnly if one call has forbidden it for the whole mapping; any other access that
+// is not allowed is ErrFault, and through Bytes and View it ends the program. Errors:
 // ErrBounds, EACCES (writing to an object that was opened ReadOnly), EINVAL, ENOMEM.
 func (m *Mapping) Protect(off, length int, prot Prot) error {
 	if err := prot.check(); err != nil {
 		return failed("mprotect", m.name, err)
 	}
-	whole := off == 0 && (length == 0 || length == m.Len())
+	whole := off == 0 && (length == 0 || roundUp(length) >= m.Len())
 	readOnly := !prot.writable() && (whole || m.ReadOnly())
 	return m.region.Protect(readOnly, func(mem []byte) error {
 		part, err := slicePart(mem, off, length)

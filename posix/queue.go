@@ -148,11 +148,14 @@ func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 // (mq_timedsend(3)). A wait that takes too long is ETIMEDOUT. The kernel measures it
 // by the clock on the wall.
 func (q *Queue) SendTimeout(timeout time.Duration, msg []byte, prio uint) error {
-	deadline := time.Now().Add(timeout)
+	deadline := deadlineIn(timeout)
 	return q.call("mq_timedsend", func(fd uintptr) error {
 		return interrupt.Do(context.Background(), func() abi.Errno { return abi.MqTimedsend(fd, msg, priority(prio), deadline) })
 	})
 }
+
+// deadlineIn returns the time after timeout. The kernel takes none before 1970.
+func deadlineIn(timeout time.Duration) time.Time { return time.Now().Add(max(timeout, 0)) }
 
 // priority passes what the kernel takes as 32 bits; it would cut a larger number.
 func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
@@ -198,7 +201,7 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 // (mq_timedreceive(3)). A wait that takes too long is ETIMEDOUT. The kernel measures
 // it by the clock on the wall.
 func (q *Queue) ReceiveTimeout(timeout time.Duration, buf []byte) (n int, prio uint, err error) {
-	deadline := time.Now().Add(timeout)
+	deadline := deadlineIn(timeout)
 	return q.receive("mq_timedreceive", func(fd uintptr) (n int, prio uint32, err error) {
 		err = interrupt.Do(context.Background(), func() (e abi.Errno) {
 			n, prio, e = abi.MqTimedreceive(fd, buf, deadline)

@@ -49,6 +49,7 @@ func TestQueue(t *testing.T) {
 		t.Errorf("TrySend to a full queue = %v, %v", ok, err)
 	}
 	wantErr(t, q.SendTimeout(10*time.Millisecond, []byte("x"), 0), unix.ETIMEDOUT)
+	wantErr(t, q.SendTimeout(math.MinInt64, []byte("x"), 0), unix.ETIMEDOUT)
 	must(t, q.Wait(ctx))
 	if a, err := q.Attributes(); a.CurMsgs != 3 || err != nil {
 		t.Errorf("Attributes = %+v, %v", a, err)

@@ -199,7 +199,7 @@ func (s *Semaphore) Close() error {
 // ctx.Err() and nothing was taken. If it need not wait ctx is not asked, and the
 // kernel neither. While it waits it occupies a thread of the operating system.
 func (s *Semaphore) P(ctx context.Context) error {
-	if s.take() {
+	if !s.hold.ended() && s.take() {
 		runtime.KeepAlive(s)
 		return nil
 	}
@@ -229,7 +229,7 @@ const (
 // TryP takes one from the semaphore if it is above 0, and tells whether it did
 // (sem_trywait(3)).
 func (s *Semaphore) TryP() (bool, error) {
-	if s.take() {
+	if !s.hold.ended() && s.take() {
 		runtime.KeepAlive(s)
 		return true, nil
 	}
@@ -239,7 +239,7 @@ func (s *Semaphore) TryP() (bool, error) {
 // PTimeout is P, but waits for at most timeout and can not be cancelled
 // (sem_clockwait(3)). A wait that takes too long is ETIMEDOUT.
 func (s *Semaphore) PTimeout(timeout time.Duration) error {
-	if s.take() {
+	if !s.hold.ended() && s.take() {
 		runtime.KeepAlive(s)
 		return nil
 	}

@@ -76,9 +76,11 @@ func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 	if l == d {
 		return nil, fmt.Errorf("mutex: semaphore %d can not be both", l)
 	}
-	// No mutex is ever in this state.
-	never, err := set.TryDo(isZero(l), isZero(d))
-	if never {
+	// No mutex is ever in the state 0, 0. That the operations fail beyond it, for no
+	// semaphore can hold so much, keeps sem_otime at 0 where it says that the set is
+	// still being made.
+	_, err = set.TryDo(isZero(l), isZero(d), add(l, maxValue), add(l, 1))
+	if tooLarge(err) {
 		err = uninitialized(set, "mutex")
 	}
 	if err != nil {

@@ -70,6 +70,10 @@ func TestNewMutexErrors(t *testing.T) {
 	w := newWorld(t, []uint16{0, 0})
 	_, err := semops.NewMutex(w.set, 0, 1)
 	mustBe(t, err, sysv.ErrUninitialized)
+	// The look did not make it seem to have got its values.
+	if info, err := w.set.Stat(); err != nil || !info.OTime.IsZero() {
+		t.Errorf("the last semop was at %v, %v; want none", info.OTime, err)
+	}
 	for _, nums := range [][2]int{{0, 0}, {0, 2}, {2, 0}, {-1, 0}, {0, -1}, {0, 65536}} {
 		if _, err := semops.NewMutex(w.set, nums[0], nums[1]); err == nil {
 			t.Errorf("NewMutex of %v succeeded", nums)

@@ -194,12 +194,14 @@ func (c *Consumer) idle() error {
 
 // end returns io.EOF or ErrPeerDied when there is nobody to wait for: producers have
 // joined since it last did, and all have left. The order of the looks matters. One
-// who joins takes a slot first and is counted then; one who leaves commits first.
+// who joins takes a slot first and is counted then; one who leaves commits first. The
+// slots are looked at one after the other: somebody may have joined in one that was
+// free, before somebody left another, and is counted then.
 func (c *Consumer) end() error {
 	r := c.ring
 	h := r.header
 	joins, deaths := h.joins.Load(), h.deaths.Load()
-	if joins == h.seenJoins.Load() && deaths == h.seenDeath.Load() || !r.noProducers() {
+	if joins == h.seenJoins.Load() && deaths == h.seenDeath.Load() || !r.noProducers() || h.joins.Load() != joins {
 		return nil
 	}
 	if w := r.state(c.next).Load(); r.current(w, c.next) {
@@ -229,8 +231,10 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 		},
 		func() (time.Duration, error) {
 			c.vigil.end()
-			r.buryAll()
-			if c.vigil.keep(r.mortals(), c.wait.alarm) {
+			// First the vigil, then the look: the processes that it keeps are not some
+			// that were given the numbers later.
+			told := c.vigil.keep(r.mortals(), c.wait.alarm)
+			if r.buryAll(); told {
 				return longTick, nil
 			}
 			return tick, nil

@@ -33,6 +33,7 @@ func (r *Ring) Members() Members {
 // role, and everybody who has one is certainly dead. A new ring, and one that all
 // have left in order, is not abandoned.
 func (r *Ring) Abandoned() bool {
+	joins := r.header.joins.Load() // a slot may be taken behind our back: see Consumer.end
 	ids := []identity{identity(r.header.consumer.Load())}
 	for i := range r.header.slots {
 		ids = append(ids, identity(r.header.slots[i].Load()))
@@ -47,7 +48,7 @@ func (r *Ring) Abandoned() bool {
 			return false
 		}
 	}
-	return left
+	return left && r.header.joins.Load() == joins
 }
 
 // Flush waits until all messages that were sent before the call, by this producer

@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"time"
 )
 
 func check(t *testing.T, err error) {
@@ -130,4 +131,56 @@ func TestFlush(t *testing.T) {
 		check(t, p.Close())
 		flush("closed", t.Context(), ErrClosed)
 	})
+}
+
+// TestHandover has producers follow one another with never a moment without one, in the
+// slots at both ends of the table, and a consumer look for the end meanwhile.
+func TestHandover(t *testing.T) {
+	r := crashRing(t, Many)
+	c, err := r.Consumer()
+	check(t, err)
+	first, err := r.Producer()
+	check(t, err)
+	stop, failed := make(chan struct{}), make(chan error, 1)
+	go func() { failed <- handOver(r, first, stop) }()
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		if _, ok, err := c.TryReceive(); ok || err != nil {
+			t.Errorf("%t, %v: there was a producer all the time", ok, err)
+			break
+		}
+	}
+	close(stop)
+	check(t, <-failed)
+}
+
+// handOver fills the table, and leaves it but for the last slot, then that for the first.
+func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
+	for {
+		all := []*Producer{first}
+		for len(all) < len(r.header.slots) {
+			p, err := r.Producer()
+			if err != nil {
+				return err
+			}
+			all = append(all, p)
+		}
+		last := all[len(all)-1]
+		for _, p := range all[:len(all)-1] {
+			if err := p.Close(); err != nil {
+				return err
+			}
+		}
+		var err error
+		if first, err = r.Producer(); err != nil {
+			return err
+		}
+		if err := last.Close(); err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+	}
 }

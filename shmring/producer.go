@@ -267,6 +267,9 @@ func (p *Producer) CheckConsumer() error {
 // Bytes returns the claimed memory. What is in it is left from earlier messages. It
 // must not be used after Commit or Abort.
 func (c Claim) Bytes() []byte {
+	if c.pos == 0 {
+		return nil
+	}
 	at := c.pos & c.producer.ring.mask
 	return c.producer.ring.data[at : at+uint64(c.length) : at+uint64(c.length)]
 }
@@ -281,7 +284,7 @@ func (c Claim) CommitN(n int) error {
 		return fmt.Errorf("shmring: %w: %d bytes of a claim of %d", ErrTooLarge, n, c.length)
 	}
 	p := c.producer
-	if c.pos == 0 || p.claim != c.pos {
+	if !c.current() {
 		return fmt.Errorf("shmring: %w", ErrClaim)
 	}
 	return p.publish(uint64(n))
@@ -289,11 +292,16 @@ func (c Claim) CommitN(n int) error {
 
 // Abort gives the claim back; there will be no message. Errors: ErrClaim; ErrCorrupt.
 func (c Claim) Abort() error {
-	p := c.producer
-	if c.pos == 0 || p.claim != c.pos {
+	if !c.current() {
 		return fmt.Errorf("shmring: %w", ErrClaim)
 	}
-	return p.withdraw()
+	return c.producer.withdraw()
+}
+
+// current tells whether the claim is the one under way. In a ring for One that after an
+// aborted one begins at the same position.
+func (c Claim) current() bool {
+	return c.pos != 0 && c.producer.claim == c.pos && c.producer.length == uint64(c.length)
 }
 
 // publish commits the first n bytes of the claim under way.

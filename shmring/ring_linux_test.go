@@ -231,14 +231,18 @@ func TestClaimMisuse(t *testing.T) {
 		if msg, ok, err := c.TryReceive(); ok || err != nil {
 			t.Errorf("an aborted claim was received: %q, %v", msg, err)
 		}
-		next, err := p.Claim(ctx, 10)
+		next, err := p.Claim(ctx, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kind == shmring.Many {
-			if err := claim.Commit(); !errors.Is(err, shmring.ErrClaim) {
-				t.Errorf("Commit of an old claim: %v, want ErrClaim", err)
+		for name, f := range map[string]func() error{"Commit": claim.Commit, "Abort": claim.Abort} {
+			if err := f(); !errors.Is(err, shmring.ErrClaim) {
+				t.Errorf("%s of an old claim: %v, want ErrClaim", name, err)
 			}
+		}
+		var none shmring.Claim
+		if err := none.Commit(); !errors.Is(err, shmring.ErrClaim) || none.Bytes() != nil {
+			t.Errorf("no claim: %v, %d bytes, want ErrClaim and none", err, len(none.Bytes()))
 		}
 		if err := next.Commit(); err != nil {
 			t.Error(err)

@@ -3,6 +3,7 @@ package shmring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -69,10 +70,13 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 		got, readErr := r.Read(claim.Bytes())
 		if got > 0 {
 			err = claim.CommitN(got)
-			n += int64(got)
 		} else {
 			err = claim.Abort()
 		}
+		if errors.Is(err, ErrTooLarge) { // a reader that says it read more than there is room for
+			return n, errors.Join(err, claim.Abort())
+		}
+		n += int64(got)
 		switch {
 		case err != nil:
 			return n, err
@@ -156,5 +160,11 @@ func (r *Reader) advance(n int) {
 	}
 }
 
-// Close closes the consumer: the writer gets ErrClosed.
-func (r *Reader) Close() error { return r.consumer.Close() }
+// Close closes the consumer: the writer gets ErrClosed. So does who reads on.
+func (r *Reader) Close() error {
+	r.rest = nil // is the producer's again
+	if r.err == nil {
+		r.err = fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	return r.consumer.Close()
+}

@@ -125,6 +125,52 @@ func TestReaderCloses(t *testing.T) {
 	}
 }
 
+// TestReadAfterClose has a part of a message be read, which is the producer's again after
+// the reader has closed.
+func TestReadAfterClose(t *testing.T) {
+	ring, _ := newRing(t, 4096, shmring.One)
+	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
+	if _, err := w.Write([]byte("abcdef")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Read(make([]byte, 2)); n != 2 || err != nil {
+		t.Fatalf("Read = %d, %v", n, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Read(make([]byte, 2)); n != 0 || !errors.Is(err, shmring.ErrClosed) {
+		t.Errorf("Read after Close = %d, %v, want ErrClosed", n, err)
+	}
+	if n, err := r.WriteTo(io.Discard); n != 0 || !errors.Is(err, shmring.ErrClosed) {
+		t.Errorf("WriteTo after Close = %d, %v, want ErrClosed", n, err)
+	}
+	if err := r.Close(); !errors.Is(err, shmring.ErrClosed) {
+		t.Errorf("Close again: %v, want ErrClosed", err)
+	}
+}
+
+// TestReadFromBoaster has a reader say that it read more than there was room for.
+func TestReadFromBoaster(t *testing.T) {
+	ring, _ := newRing(t, 4096, shmring.One)
+	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
+	boast := readerFunc(func(p []byte) (int, error) { return len(p) + 1, nil })
+	if n, err := w.ReadFrom(boast); n != 0 || !errors.Is(err, shmring.ErrTooLarge) {
+		t.Errorf("ReadFrom = %d, %v, want ErrTooLarge", n, err)
+	}
+	if _, err := w.Write([]byte("abc")); err != nil {
+		t.Errorf("Write after that: %v", err)
+	}
+	w.Close()
+	if got, err := io.ReadAll(r); string(got) != "abc" || err != nil {
+		t.Errorf("%q arrived, %v, want abc", got, err)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 func TestReadFromBroken(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))

@@ -51,6 +51,9 @@ const (
 	// After a sleep shorter than this, most of which is the way into it and out, the
 	// longest spin would have done.
 	sleepShort = 200 * time.Microsecond
+	// So many of the longest spins may be in vain; so many waits later they are tried again.
+	vainMost   = 4
+	retryAfter = 64
 )
 
 // A waiter waits for the other side. It spins first, for as long as that has paid
@@ -60,6 +63,7 @@ type waiter struct {
 	spin   bool
 	pause  uint32 // before a look
 	budget uint32 // how long to spin
+	vain   uint32 // longest spins in vain, of waits that were short all the same
 
 	alarmed atomic.Bool // a process has ended: no sleep before a look at who it was
 }
@@ -114,12 +118,17 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 		timeout = tick
 		if now := time.Now(); w.alarmed.Swap(false) || now.Sub(checked) >= tick {
 			checked = now
+			// Who joins when check has looked already is heard: somebody sleeps.
+			seen := w.word.Or(sleeping) | sleeping
 			var err error
 			if timeout, err = check(); err != nil {
 				if ok, tryErr := try(); ok || tryErr != nil {
 					return tryErr
 				}
 				return err
+			}
+			if w.word.Load() != seen {
+				timeout = tick
 			}
 		}
 	}
@@ -130,7 +139,7 @@ func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
 	for spent := uint32(0); spent < w.budget; spent += w.pause {
 		spin.Pause(min(w.pause, w.budget))
 		if ok, err := try(); ok || err != nil {
-			w.budget = min(2*w.budget, spinMost)
+			w.budget, w.vain = min(2*w.budget, spinMost), 0
 			return ok, err
 		}
 	}
@@ -152,11 +161,22 @@ func (w *waiter) pace(messages, bytes, capacity uint64) {
 	}
 }
 
-// adapt learns from a sleep: the spin before it was too short, or in vain.
+// adapt learns from a sleep: the spin before it was too short, or in vain. Where the
+// longest is in vain again and again, though the sleeps are short, the other side gets
+// to run when this one sleeps: they share a processor.
 func (w *waiter) adapt(slept time.Duration) {
-	if slept < sleepShort {
-		w.budget = min(4*w.budget, spinMost)
-	} else {
+	switch {
+	case slept >= sleepShort:
 		w.budget = max(w.budget/2, spinLeast)
+	case w.vain < vainMost:
+		if w.budget == spinMost {
+			w.vain++
+		}
+		w.budget = min(4*w.budget, spinMost)
+	case w.vain < vainMost+retryAfter:
+		w.vain++
+		w.budget = spinLeast
+	default:
+		w.vain = 0
 	}
 }

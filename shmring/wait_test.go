@@ -1,6 +1,11 @@
 package shmring
 
-import "testing"
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 // TestPace has a consumer receive so many messages of 256 bytes between two waits.
 func TestPace(t *testing.T) {
@@ -32,5 +37,52 @@ func TestPace(t *testing.T) {
 		if w.pause != tt.wantAfterward {
 			t.Errorf("%s: a pause of %d after that, want %d", tt.what, w.pause, tt.wantAfterward)
 		}
+	}
+}
+
+// TestSpinInVain has all sleeps be short though no spin helps: the other side runs only
+// while this one sleeps.
+func TestSpinInVain(t *testing.T) {
+	var w waiter
+	w.start(new(atomic.Uint32), true, pauseLeast)
+	long, rounds := 0, 20*retryAfter
+	for range rounds {
+		if w.budget > spinLeast {
+			long++
+		}
+		w.adapt(sleepShort / 2)
+	}
+	if most := rounds / 4; long > most {
+		t.Errorf("%d of %d spins were long, want %d at most", long, rounds, most)
+	}
+	// One that helps is enough for the next to be longer.
+	w.vain, w.budget = vainMost+1, spinLeast
+	if ok, err := w.spinUntil(func() (bool, error) { return true, nil }); !ok || err != nil || w.budget <= spinLeast || w.vain != 0 {
+		t.Errorf("after a spin that helped: budget %d, %d in vain", w.budget, w.vain)
+	}
+}
+
+// TestJoinBehindCheck has somebody come just after check has looked who there is: the
+// sleep that follows is short.
+func TestJoinBehindCheck(t *testing.T) {
+	var w waiter
+	word := new(atomic.Uint32)
+	w.start(word, false, pauseLeast)
+	w.alarmed.Store(true)
+	checks := 0
+	began := time.Now()
+	err := w.wait(context.Background(), func() (bool, error) {
+		if checks == 0 {
+			wake(word) // for another reason
+		}
+		return checks == 2, nil
+	}, func() (time.Duration, error) {
+		if checks++; checks == 1 {
+			wake(word) // as who joins does
+		}
+		return longTick, nil
+	})
+	if took := time.Since(began); err != nil || took > longTick/2 {
+		t.Errorf("the second look came after %v, %v; want %v", took, err, tick)
 	}
 }
