@@ -201,7 +201,8 @@ func (m *Mapping) Protect(off, length int, prot Prot) error {
 	if err := prot.check(); err != nil {
 		return failed("mprotect", m.name, err)
 	}
-	whole := off == 0 && (length == 0 || roundUp(length) >= m.Len())
+	page := os.Getpagesize()
+	whole := off == 0 && (length == 0 || (length-1)/page == (m.Len()-1)/page)
 	readOnly := !prot.writable() && (whole || m.ReadOnly())
 	return m.region.Protect(readOnly, func(mem []byte) error {
 		part, err := slicePart(mem, off, length)

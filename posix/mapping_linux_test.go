@@ -206,6 +206,19 @@ func skipLostAddress(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it loses the address of a fault, at times")
 }
 
+// TestProtectPartOfPage has the kernel round a length up to the only page.
+func TestProtectPartOfPage(t *testing.T) {
+	m, err := posix.MapAnonymous(100, posix.AnonymousOptions{})
+	must(t, err)
+	defer m.Unmap()
+	must(t, m.Protect(0, 50, posix.ProtRead))
+	if !m.ReadOnly() {
+		t.Error("ReadOnly = false of a page that may not be written")
+	}
+	_, err = m.WriteAt([]byte("x"), 99)
+	wantErr(t, err, posix.ErrReadOnly)
+}
+
 func TestProtect(t *testing.T) {
 	skipLostAddress(t)
 	o, m := mapped(t, int64(2*page), posix.MapOptions{})

@@ -3,6 +3,8 @@ package sysv
 import (
 	"context"
 	"io/fs"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
@@ -224,12 +226,17 @@ func (s Set) Values() ([]uint16, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := make([]uint16, info.NSems)
+	values := roomFor(info.NSems)
 	if e := abi.Semall(int(s), abi.GetAll, values); e != 0 {
 		return nil, lookupError("semctl GETALL", Sem, int(s), e)
 	}
-	return values, nil
+	return slices.Clone(values[:info.NSems]), nil
 }
+
+// roomFor returns room for the values of n semaphores, and for those of another set that
+// may have got the identifier since n was asked for: the kernel does not ask how much
+// room there is. No operation can number more.
+func roomFor(n int) []uint16 { return make([]uint16, max(n, math.MaxUint16+1)) }
 
 // SetValues gives all semaphores values at one moment (SETALL). There must be as
 // many as the set has semaphores, or it is EINVAL; since the kernel does not check
@@ -243,5 +250,7 @@ func (s Set) SetValues(values []uint16) error {
 	if len(values) != info.NSems {
 		return idError("semctl SETALL", Sem, int(s), abi.EINVAL)
 	}
-	return lookupError("semctl SETALL", Sem, int(s), abi.Semall(int(s), abi.SetAll, values))
+	room := roomFor(info.NSems)
+	copy(room, values)
+	return lookupError("semctl SETALL", Sem, int(s), abi.Semall(int(s), abi.SetAll, room))
 }
