@@ -130,6 +130,7 @@ func TestMapErrors(t *testing.T) {
 		{"nothing", second(posix.MapAnonymous(0, posix.AnonymousOptions{})), unix.EINVAL, "length 0"},
 		{"anonymous, contradiction", second(posix.MapAnonymous(1, posix.AnonymousOptions{Prot: -1})), unix.EINVAL, "protection"},
 		{"odd huge pages", second(posix.MapAnonymous(page, posix.AnonymousOptions{HugePages: 3})), unix.EINVAL, "huge pages"},
+		{"part of a huge page", second(posix.MapAnonymous(5000, posix.AnonymousOptions{HugePages: posix.DefaultHugePages})), unix.EINVAL, "no multiple"},
 		{"huge pages of one byte", second(posix.MapAnonymous(page, posix.AnonymousOptions{HugePages: 1})), unix.EINVAL, "huge pages"},
 		{"protect: contradiction", busy.Protect(0, 0, 1<<20), unix.EINVAL, "protection"},
 		{"protect: odd offset", busy.Protect(1, 5, posix.ProtRead), unix.EINVAL, ""},

@@ -104,6 +104,17 @@ func hugeShift(size int64) (int, error) {
 	}
 }
 
+// hugePageSize returns the size of huge pages in bytes.
+func hugePageSize(shift int) (int64, error) {
+	fd, err := unix.MemfdCreate("size", unix.MFD_CLOEXEC|unix.MFD_HUGETLB|shift<<unix.MFD_HUGE_SHIFT)
+	if err != nil {
+		return 0, err
+	}
+	var fs unix.Statfs_t
+	err = errors.Join(unix.Fstatfs(fd, &fs), unix.Close(fd))
+	return int64(fs.Bsize), err
+}
+
 func memfdCreate(label string, o MemfdOptions) (*os.File, error) {
 	flags := unix.MFD_CLOEXEC
 	if o.Sealing {
@@ -188,6 +199,14 @@ func mmapAnonymous(length int, o AnonymousOptions) (uintptr, error) {
 	flags := unix.MAP_SHARED | unix.MAP_ANONYMOUS | bit(o.NoReserve, unix.MAP_NORESERVE)
 	if o.HugePages != 0 {
 		shift, err := hugeShift(o.HugePages)
+		if err != nil {
+			return 0, err
+		}
+		// What mmap would round up, munmap refuses.
+		size, err := hugePageSize(shift)
+		if err == nil && int64(length)%size != 0 {
+			err = refused("length %d is no multiple of huge pages of %d bytes", length, size)
+		}
 		if err != nil {
 			return 0, err
 		}
