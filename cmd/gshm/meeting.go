@@ -123,6 +123,8 @@ type meeting struct {
 	wait   time.Duration
 	made   bool        // by this process, which has not yet removed it
 	mode   fs.FileMode // that it gets when it is ready for others
+
+	populate bool // make its pages present
 }
 
 const (
@@ -204,14 +206,8 @@ func (o ringOptions) lay(made object) (*meeting, error) {
 	if err != nil {
 		return nil, errors.Join(command.Explained(err), made.remove())
 	}
-	m := &meeting{object: made, mem: mem, wait: o.wait, made: true, mode: o.mode}
-	if o.populate {
-		err = mem.Prefault()
-	}
-	if err == nil {
-		m.ring, err = shmring.Create(mem.Bytes(), o.ring)
-	}
-	if err != nil {
+	m := &meeting{object: made, mem: mem, wait: o.wait, populate: o.populate, made: true, mode: o.mode}
+	if m.ring, err = shmring.Create(mem.Bytes(), o.ring); err != nil {
 		return nil, errors.Join(err, m.leave())
 	}
 	return m, nil
@@ -231,7 +227,7 @@ func (o ringOptions) open(found object) (*meeting, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &meeting{object: found, mem: mem, wait: o.wait}
+	m := &meeting{object: found, mem: mem, wait: o.wait, populate: o.populate}
 	blank := unfinished(mem) // asked first: it may be finished the next moment
 	m.ring, err = shmring.Open(mem.Bytes())
 	switch {
@@ -247,8 +243,6 @@ func (o ringOptions) open(found object) (*meeting, error) {
 		err = m.abandoned(o.create)
 	case m.ring.Producers() != o.ring.Producers:
 		err = fmt.Errorf("the ring in %v is %s", found, kindMismatch(m.ring.Producers()))
-	case o.populate:
-		err = mem.Prefault()
 	}
 	if err != nil {
 		return nil, errors.Join(err, mem.Detach())
@@ -294,18 +288,24 @@ func (m *meeting) abandoned(remove bool) error {
 func (m *meeting) awaitPeer(ctx context.Context, who string, there func(shmring.Members) bool) error {
 	err := await(ctx, m.wait, func() bool { return there(m.ring.Members()) })
 	if errors.Is(err, errWaited) {
-		return fmt.Errorf("no %s has come to %v (waited %v)", who, m.object, m.wait)
+		return fmt.Errorf("no %s came to %v (waited %v)", who, m.object, m.wait)
 	}
 	return err
 }
 
-// publish lets others use an object that this process made, when it has joined the
-// ring.
-func (m *meeting) publish() error {
-	if !m.made {
-		return nil
+// begin lets others use an object that this process made, when it has joined the ring.
+// Only then are the pages made present, which can take longer than anybody waits for
+// this side.
+func (m *meeting) begin() error {
+	if m.made {
+		if err := m.object.set(func(o *sysv.Ownership) { o.Mode = m.mode }); err != nil {
+			return err
+		}
 	}
-	return m.object.set(func(o *sysv.Ownership) { o.Mode = m.mode })
+	if m.populate {
+		return m.mem.Prefault()
+	}
+	return nil
 }
 
 // settle removes an object that this process made as soon as nobody else is to find
@@ -330,13 +330,21 @@ func (m *meeting) leave() error {
 // was under way is not complete.
 var errInterrupted = errors.New("interrupted")
 
-// explainRing says what an error of the ring means. The other side is called who.
-func explainRing(err error, who string) error {
+// explain says what an error of the ring means. The other side is called who. The
+// meeting may be none.
+func (m *meeting) explain(err error, who string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
 	case errors.Is(err, shmring.ErrBusy):
-		return explained{err, fmt.Sprintf("the ring is in use: it has a %s already", map[string]string{"sender": "receiver", "receiver": "sender"}[who])}
+		is := "a receiver"
+		switch {
+		case who == "receiver" && m.ring.Producers() == shmring.Many:
+			is = "64 senders"
+		case who == "receiver":
+			is = "a sender"
+		}
+		return explained{err, "the ring is in use: it has " + is + " already"}
 	case errors.Is(err, shmring.ErrPeerDied), errors.Is(err, shmring.ErrClosed):
 		return explained{err, "the " + who + " has ended too early: not all has arrived"}
 	}

@@ -195,6 +195,8 @@ func (n named) explain(err error) error {
 		return explained{err, "there is no POSIX " + n.String()}
 	case errors.Is(err, fs.ErrExist):
 		return explained{err, "POSIX " + n.String() + " exists already"}
+	case errors.As(err, &failed) && errors.Is(err, fs.ErrPermission) && failed.Op == "fchown":
+		return explained{err, "only root (CAP_CHOWN) may give POSIX " + n.String() + " to another user, or to a group that is not its owner's"}
 	case errors.As(err, &failed) && errors.Is(err, fs.ErrPermission):
 		return explained{err, "permission denied: POSIX " + n.String() + n.owner()}
 	case errors.Is(err, posix.ErrFault):

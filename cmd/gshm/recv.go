@@ -56,7 +56,7 @@ func recv(c *cli.Context) error {
 func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32) error {
 	consumer, err := m.ring.Consumer()
 	if err == nil {
-		err = m.publish()
+		err = m.begin()
 	}
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func exchange(c *cli.Context, o ringOptions, who string, work func(context.Conte
 	if errors.Is(err, memory.ErrFault) {
 		err = errors.New("somebody has made the object shorter while it was in use")
 	}
-	return errors.Join(explainRing(err, who), m.leave())
+	return errors.Join(m.explain(err, who), m.leave())
 }
 
 // sendAll leaves the ring in order only when all has arrived. Otherwise it just ends:
@@ -63,7 +63,7 @@ func exchange(c *cli.Context, o ringOptions, who string, work func(context.Conte
 func sendAll(ctx context.Context, m *meeting, shown *progress) error {
 	producer, err := m.ring.Producer()
 	if err == nil {
-		err = m.publish()
+		err = m.begin()
 	}
 	if err != nil {
 		return err

@@ -65,8 +65,8 @@ func segmentCreation(c *Creation, e *sysv.Error) string {
 
 func segmentSize(c *Creation, e *sysv.Error, limits sysv.SegmentLimits) string {
 	if f, ok := find(e); ok && e.ByKey {
-		if info, err := sysv.Segment(f.id).Stat(); err == nil && c.Size > info.Size {
-			return fmt.Sprintf("%s has %d bytes, less than the %d asked for", existing(e), info.Size, c.Size)
+		if c.Size > f.size {
+			return fmt.Sprintf("%s has %d bytes, less than the %d asked for", existing(e), f.size, c.Size)
 		}
 	}
 	switch {
@@ -89,8 +89,8 @@ func setCreation(c *Creation, e *sysv.Error) string {
 	switch {
 	case errors.Is(e, abi.EINVAL):
 		if f, ok := find(e); ok && e.ByKey {
-			if info, err := sysv.Set(f.id).Stat(); err == nil && c.NSems != info.NSems {
-				return fmt.Sprintf("%s has %d semaphores, not the %d asked for", existing(e), info.NSems, c.NSems)
+			if int64(c.NSems) != f.size {
+				return fmt.Sprintf("%s has %d semaphores, not the %d asked for", existing(e), f.size, c.NSems)
 			}
 		}
 		return fmt.Sprintf("a set has from 1 to %d semaphores (SEMMSL, the first number of sysctl kernel.sem), not %d", limits.MaxPerSet, c.NSems)

@@ -89,34 +89,35 @@ func sentence(e *sysv.Error) string {
 type facts struct {
 	id   int
 	perm sysv.Perm
+	size int64 // bytes of a segment, semaphores of a set
 }
 
 // find looks for the object of e among all that there are: the caller may not be
 // allowed to ask for it by its identifier.
 func find(e *sysv.Error) (found facts, ok bool) {
-	match := func(id int, p sysv.Perm) bool {
+	match := func(id int, p sysv.Perm, size int64) bool {
 		ok = !e.ByKey && id == e.ID || e.ByKey && e.Key != sysv.Private && p.Key == e.Key
 		if ok {
-			found = facts{id, p}
+			found = facts{id, p, size}
 		}
 		return ok
 	}
 	switch e.Kind {
 	case sysv.Shm:
 		for i, err := range sysv.Segments() {
-			if err != nil || match(i.ID, i.Perm) {
+			if err != nil || match(i.ID, i.Perm, i.Size) {
 				break
 			}
 		}
 	case sysv.Sem:
 		for i, err := range sysv.Sets() {
-			if err != nil || match(i.ID, i.Perm) {
+			if err != nil || match(i.ID, i.Perm, int64(i.NSems)) {
 				break
 			}
 		}
 	case sysv.Msg:
 		for i, err := range sysv.Queues() {
-			if err != nil || match(i.ID, i.Perm) {
+			if err != nil || match(i.ID, i.Perm, 0) {
 				break
 			}
 		}
