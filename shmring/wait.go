@@ -96,6 +96,7 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 
 	began := time.Now()
 	defer func() { w.adapt(time.Since(began)) }()
+	var heeded time.Time // when an alarm last was
 	for checked, timeout := began, tick; ; {
 		v := w.word.Load()
 		if v&sleeping == 0 {
@@ -110,14 +111,22 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !w.alarmed.Load() {
+		// One alarm in a tick is heeded at once. A process that has ended raises it
+		// whenever it is watched, until somebody has waited for it, and may look alive as
+		// long if /proc hides it.
+		if w.alarmed.Load() {
+			timeout = max(0, tick-time.Since(heeded))
+		}
+		if timeout > 0 {
 			if err := futex.Wait(ctx, futexWord(w.word), v, timeout); err != nil && !errors.Is(err, futex.ErrTimeout) {
 				return err
 			}
 		}
 		timeout = tick
-		if now := time.Now(); w.alarmed.Swap(false) || now.Sub(checked) >= tick {
-			checked = now
+		if now := time.Now(); w.alarmed.Load() && now.Sub(heeded) >= tick || now.Sub(checked) >= tick {
+			if checked = now; w.alarmed.Swap(false) {
+				heeded = now
+			}
 			// Who joins when check has looked already is heard: somebody sleeps.
 			seen := w.word.Or(sleeping) | sleeping
 			var err error

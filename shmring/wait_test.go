@@ -86,3 +86,22 @@ func TestJoinBehindCheck(t *testing.T) {
 		t.Errorf("the second look came after %v, %v; want %v", took, err, tick)
 	}
 }
+
+// TestAlarmsInARow has an alarm be raised whenever check has looked, as it is for a
+// process that has ended and can't be told from a living one.
+func TestAlarmsInARow(t *testing.T) {
+	var w waiter
+	w.start(new(atomic.Uint32), false, pauseLeast)
+	checks := 0
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*tick)
+	defer cancel()
+	err := w.wait(ctx, func() (bool, error) { return false, nil }, func() (time.Duration, error) {
+		checks++
+		w.alarm()
+		return longTick, nil
+	})
+	if most := int(time.Since(began)/tick) + 1; checks > most || checks == 0 || err == nil {
+		t.Errorf("%d looks, %v; want from 1 to %d", checks, err, most)
+	}
+}
