@@ -135,7 +135,8 @@ func layOut(size int, o Options) (geometry, error) {
 	return geometry{capacity: c, mask: c - 1}, nil
 }
 
-// Open returns the ring that Create, here or in another process, made in mem.
+// Open returns the ring that Create, here or in another process, made in mem, which must
+// be writable: whoever takes a role in a ring says so in it.
 // Errors: ErrNotRing, ErrVersion, ErrByteOrder, ErrSize, ErrAlignment, ErrStale,
 // ErrCorrupt; errors.ErrUnsupported as for Create.
 func Open(mem []byte) (*Ring, error) {
