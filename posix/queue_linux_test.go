@@ -161,8 +161,8 @@ func TestQueueCancelled(t *testing.T) {
 		"Receive": func(ctx context.Context) error { _, _, err := empty.Receive(ctx, make([]byte, 16)); return err },
 		"Wait":    empty.Wait,
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		err := wait(ctx)
 		cancel()
 		if d := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || d < 20*time.Millisecond || d > patience {
