@@ -82,14 +82,15 @@ func (p party) answer() error {
 	return nil
 }
 
-// flood sends messages as fast as it can, for d, once the other side is there.
+// flood sends messages as fast as it can, for d, once the other side is there. It sends
+// some however short d is: the system may let it do nothing for as long.
 func (p party) flood(d time.Duration) error {
 	if err := p.receive(p.msg); err != nil {
 		return err
 	}
 	p.msg[0] = more
 	began := time.Now()
-	for n := 0; time.Since(began) < d; {
+	for n := 0; n == 0 || time.Since(began) < d; {
 		for range between(len(p.msg)) {
 			if n++; n%stayMessages == 1 {
 				p.stay()

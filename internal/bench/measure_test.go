@@ -87,6 +87,19 @@ func TestFloodCount(t *testing.T) {
 	})
 }
 
+// TestFloodNoTime has the time be over before the first message.
+func TestFloodNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := lanes(10 * time.Microsecond)
+		flooded := make(chan error)
+		go func() { flooded <- a.flood(0) }()
+		rate, err := b.count()
+		if err := errors.Join(err, <-flooded); err != nil || rate < 99_999 || rate > 100_001 {
+			t.Errorf("%v messages a second, %v, want 100000", rate, err)
+		}
+	})
+}
+
 // A link that fails ends the work, with its error.
 func TestFailingLink(t *testing.T) {
 	for _, tt := range []struct {

@@ -38,7 +38,9 @@ func Peer(ctx context.Context, args []string, w io.Writer) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- r.play(w) }()
+	if ctx.Err() == nil {
+		go func() { done <- r.play(w) }()
+	}
 	select {
 	case err := <-done:
 		return err
