@@ -35,7 +35,7 @@ func openOrCreate(t testing.TB, key sysv.Key, values ...uint16) sysv.Set {
 func TestOpenOrCreateSet(t *testing.T) {
 	skipWithoutMode(t)
 	for _, values := range [][]uint16{{0}, {1}, {0, 0, 0}, {1, 0, 7}, {0, 32767}, make([]uint16, 251)} {
-		before := time.Now().Truncate(time.Second)
+		before := kernelSecond(t)
 		set := openOrCreate(t, setKey, values...)
 		wantValues(t, "made", set, values...)
 		info, err := set.Stat()

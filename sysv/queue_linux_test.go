@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
@@ -97,7 +96,7 @@ func TestUnknownQueue(t *testing.T) {
 func TestQueueStat(t *testing.T) {
 	skipWithoutQueueTimes(t)
 	skipWithoutMode(t)
-	before := time.Now().Truncate(time.Second)
+	before := kernelSecond(t)
 	queue := createQueue(t, queueKey, 0o642)
 	limits, err := sysv.MsgLimits()
 	check(t, err)

@@ -120,7 +120,7 @@ func TestUnknownSegment(t *testing.T) {
 
 func TestSegmentStat(t *testing.T) {
 	skipWithoutMode(t)
-	before := time.Now().Truncate(time.Second)
+	before := kernelSecond(t)
 	seg := createSegment(t, segmentKey, 5000, 0o642)
 	info, err := seg.Stat()
 	check(t, err)
@@ -138,6 +138,15 @@ func TestSegmentStat(t *testing.T) {
 	wantRecent(t, "CTime", info.CTime, before)
 }
 
+// kernelSecond returns the second in which the kernel takes us to be. Its clock for that
+// moves with the ticks, some milliseconds behind time.Now.
+func kernelSecond(t testing.TB) time.Time {
+	t.Helper()
+	var now unix.Timespec
+	check(t, unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now))
+	return time.Unix(int64(now.Sec), 0)
+}
+
 func wantRecent(t testing.TB, what string, got, before time.Time) {
 	t.Helper()
 	if got.Before(before) || got.After(time.Now()) {
@@ -147,7 +156,7 @@ func wantRecent(t testing.TB, what string, got, before time.Time) {
 
 // TestSegmentTimesAndPIDs follows ATime, DTime, LPID and NAttch.
 func TestSegmentTimesAndPIDs(t *testing.T) {
-	before := time.Now().Truncate(time.Second)
+	before := kernelSecond(t)
 	seg := createSegment(t, sysv.Private, 1, 0o600)
 	mem := attach(t, seg, sysv.AttachOptions{})
 	info, err := seg.Stat()
@@ -209,7 +218,7 @@ func TestChangeTimes(t *testing.T) {
 	t.Parallel()
 	seg, set, queue := createSegment(t, sysv.Private, 1, 0o600), createSet(t, sysv.Private, 2, 0o600), createQueue(t, sysv.Private, 0o600)
 	touched, all := createSet(t, sysv.Private, 1, 0o600), createSet(t, sysv.Private, 1, 0o600)
-	made := time.Now().Truncate(time.Second)
+	made := kernelSecond(t)
 	eventually(t, "a second has passed", func() bool { return time.Since(made) > 1100*time.Millisecond })
 
 	check(t, seg.Set(sysv.Ownership{Mode: 0o640}))

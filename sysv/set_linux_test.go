@@ -94,7 +94,7 @@ func TestUnknownSet(t *testing.T) {
 
 func TestSetStat(t *testing.T) {
 	skipWithoutMode(t)
-	before := time.Now().Truncate(time.Second)
+	before := kernelSecond(t)
 	set := createSet(t, setKey, 7, 0o642)
 	info, err := set.Stat()
 	check(t, err)
