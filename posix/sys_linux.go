@@ -104,14 +104,16 @@ func hugeShift(size int64) (int, error) {
 	}
 }
 
-// hugePageSize returns the size of huge pages in bytes.
-func hugePageSize(shift int) (int64, error) {
-	fd, err := unix.MemfdCreate("size", unix.MFD_CLOEXEC|unix.MFD_HUGETLB|shift<<unix.MFD_HUGE_SHIFT)
+// hugePageSize returns the size in bytes of huge pages that are asked for as in
+// MemfdOptions.
+func hugePageSize(pages int64) (int64, error) {
+	f, err := memfdCreate("size", MemfdOptions{HugePages: pages})
 	if err != nil {
 		return 0, err
 	}
+	defer f.Close()
 	var fs unix.Statfs_t
-	err = errors.Join(unix.Fstatfs(fd, &fs), unix.Close(fd))
+	err = control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &fs) })
 	return int64(fs.Bsize), err
 }
 
@@ -203,7 +205,7 @@ func mmapAnonymous(length int, o AnonymousOptions) (uintptr, error) {
 			return 0, err
 		}
 		// What mmap would round up, munmap refuses.
-		size, err := hugePageSize(shift)
+		size, err := hugePageSize(o.HugePages)
 		if err == nil && int64(length)%size != 0 {
 			err = refused("length %d is no multiple of huge pages of %d bytes", length, size)
 		}
