@@ -41,8 +41,8 @@ main() {
 		bench ./shmring AgainstP
 		# Many pairs: a machine may have modes that last for seconds.
 		SHMRING_PAIRS=15 bench ./shmring '(Messages|Producers|Batches)Against|AgainstMemcpy'
-		bench ./internal/utillinux 'Listing|RemoveAll'
-		bench ./internal/inventory BesideLsof 5x
+		bench ./cmd/internal/utillinux 'Listing|RemoveAll'
+		bench ./cmd/internal/inventory BesideLsof 5x
 		fact load-after "$(load)"
 	} 2>&1 | tee "$raw"
 

@@ -26,7 +26,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-packages=${PACKAGES:-./sysv ./semops ./posix ./shmring ./internal/abi ./internal/memory ./internal/interrupt ./internal/ctxio}
+packages=${PACKAGES:-./sysv ./semops ./posix ./shmring ./internal/abi ./internal/memory ./internal/interrupt ./cmd/internal/ctxio}
 [ $# -gt 0 ] || set -- arm64 arm riscv64 ppc64le s390x mips mipsle
 unshare='unshare --ipc --mount'
 [ "$(id -u)" = 0 ] || unshare="$unshare --map-root-user"

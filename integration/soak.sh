@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 # A package, a test and, if it has several such cases, one of them.
 suites='
-internal/demo TestKilledInBetween
+cmd/internal/demo TestKilledInBetween
 integration   TestDemoKilled writer
 integration   TestDemoKilled reader
 sysv          TestMakerIsKilled
@@ -33,11 +33,11 @@ posix         TestKilledContender C
 posix         TestKilledContender Go
 posix         TestKilledConsumers
 posix         TestKilledCreator
-internal/removal TestRemoverIsKilled
-internal/removal TestChurn shm
-internal/removal TestChurn sem
-internal/removal TestChurn msg
-internal/backup TestKilled
+cmd/internal/removal TestRemoverIsKilled
+cmd/internal/removal TestChurn shm
+cmd/internal/removal TestChurn sem
+cmd/internal/removal TestChurn msg
+cmd/internal/backup TestKilled
 integration/model TestModel segments
 integration/model TestModel sets
 integration/model TestModel queues

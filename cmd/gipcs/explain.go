@@ -6,11 +6,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/limits"
-	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
 // explainLimits shows of the limits that are high, or else of the one that is

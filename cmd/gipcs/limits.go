@@ -8,13 +8,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/limits"
-	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/internal/selection"
-	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/selection"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
 func limitsCommand() *cli.Command {

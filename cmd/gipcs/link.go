@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/utillinux"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/utillinux"
 )
 
 func linkCommand() *cli.Command {

@@ -7,12 +7,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/listing"
-	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
 func lsCommand() *cli.Command {
@@ -41,7 +41,7 @@ func lsCommand() *cli.Command {
 }
 
 func columnNames() (names []string) {
-	for _, c := range listing.All() {
+	for _, c := range fields.All() {
 		names = append(names, c.Name)
 	}
 	return names
@@ -49,13 +49,13 @@ func columnNames() (names []string) {
 
 func columnHelp() string {
 	var help strings.Builder
-	for _, c := range listing.All() {
+	for _, c := range fields.All() {
 		help.WriteString(helpLine(c))
 	}
 	return strings.TrimSuffix(help.String(), "\n")
 }
 
-func helpLine(c listing.Column) string { return fmt.Sprintf("   %-12s%s\n", c.Name, c.About) }
+func helpLine(c fields.Column) string { return fmt.Sprintf("   %-12s%s\n", c.Name, c.About) }
 
 // kindFlags are the flags that choose kinds of objects, named as in ipcs and lsipc.
 func kindFlags() []cli.Flag {
@@ -134,7 +134,7 @@ func ls(c *cli.Context) error {
 	order.Sort(inv, names)
 	if len(kinds) == 0 && !forMachines(format) {
 		// The same columns, but for those that none of the objects has.
-		if list, _, err = layout(c, listing.Families(inv.Objects), format); err != nil {
+		if list, _, err = layout(c, fields.Families(inv.Objects), format); err != nil {
 			return command.Usage(err)
 		}
 	}
@@ -163,18 +163,18 @@ func expectNames(names *account.Directory, inv *inventory.Inventory) {
 
 // layout reads which columns are wanted for objects of some kinds, or of all, and how
 // they are sorted.
-func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list listing.List, order listing.Order, err error) {
+func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list fields.List, order fields.Order, err error) {
 	if len(kinds) == 0 {
 		kinds = visibleKinds(c)
 	}
-	list = listing.Default(kinds, forMachines(format))
+	list = fields.Default(kinds, forMachines(format))
 	if c.IsSet("output") {
-		if list, err = listing.Choose(c.String("output"), list); err != nil {
+		if list, err = fields.Choose(c.String("output"), list); err != nil {
 			return nil, nil, err
 		}
 	}
 	if c.IsSet("sort") {
-		order, err = listing.ParseOrder(c.String("sort"))
+		order, err = fields.ParseOrder(c.String("sort"))
 	}
 	return list, order, err
 }

@@ -9,11 +9,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/detail"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/listing"
-	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/detail"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
 // A visit is what was seen in a namespace: nil if it may not be entered.
@@ -63,7 +63,7 @@ func reportHidden(c *cli.Context, closed, all, hidden int) {
 }
 
 // allColumns puts in front of a listing's columns to which namespace a row belongs.
-func allColumns(list listing.List) []render.Column {
+func allColumns(list fields.List) []render.Column {
 	return append([]render.Column{
 		{Name: "namespace", Heading: "NAMESPACE", Align: render.Right},
 		{Name: "namespace_container", Heading: "NAMESPACE_CONTAINER"},
@@ -71,9 +71,9 @@ func allColumns(list listing.List) []render.Column {
 }
 
 // allRows returns the rows of all namespaces, sorted as one list.
-func allRows(list listing.List, order listing.Order, visits []visit[inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
+func allRows(list fields.List, order fields.Order, visits []visit[inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
 	type row struct {
-		listing.Row
+		fields.Row
 		of *inventory.Namespace
 	}
 	var rows []row
@@ -83,7 +83,7 @@ func allRows(list listing.List, order listing.Order, visits []visit[inventory.In
 			continue
 		}
 		for j := range v.seen.Objects {
-			rows = append(rows, row{listing.Row{Object: &v.seen.Objects[j], Inventory: v.seen, Names: names}, &v.namespace})
+			rows = append(rows, row{fields.Row{Object: &v.seen.Objects[j], Inventory: v.seen, Names: names}, &v.namespace})
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return order.Compare(&a.Row, &b.Row) })

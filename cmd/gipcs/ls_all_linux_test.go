@@ -10,11 +10,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/listing"
-	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -58,14 +58,14 @@ func TestAllRows(t *testing.T) {
 		{"", "1,10 1,40 3,30 3,20 3,40"},
 		{"-size", "1,40 3,40 3,30 3,20 1,10"},
 	} {
-		var order listing.Order
+		var order fields.Order
 		if tt.order != "" {
 			var err error
-			if order, err = listing.ParseOrder(tt.order); err != nil {
+			if order, err = fields.ParseOrder(tt.order); err != nil {
 				t.Fatal(err)
 			}
 		}
-		list, err := listing.Choose("size", nil)
+		list, err := fields.Choose("size", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

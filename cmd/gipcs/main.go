@@ -10,9 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/utillinux"
-	"github.com/sysvipc/gipc/internal/utillinux/program"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/utillinux"
+	"github.com/sysvipc/gipc/cmd/internal/utillinux/program"
 )
 
 func main() { os.Exit(run(os.Args)) }

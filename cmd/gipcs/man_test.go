@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"github.com/sysvipc/gipc/internal/command/mantest"
+	"github.com/sysvipc/gipc/cmd/internal/command/mantest"
 )
 
 // The man page names every command and flag, and no others.

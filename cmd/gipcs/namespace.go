@@ -10,11 +10,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/internal/selection"
-	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/selection"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/posix"
 )
 

@@ -12,17 +12,17 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/backup"
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/inventory"
-	"github.com/sysvipc/gipc/internal/listing"
-	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/internal/removal"
-	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/internal/selection"
-	"github.com/sysvipc/gipc/internal/term"
-	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/backup"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/removal"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/selection"
+	"github.com/sysvipc/gipc/cmd/internal/term"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
 func rmCommand() *cli.Command {
@@ -244,12 +244,12 @@ func (r *removing) list(targets []removal.Target) error {
 	}
 	kinds := ref.Kinds()
 	if !machine {
-		kinds = listing.Families(inv.Objects)
+		kinds = fields.Families(inv.Objects)
 	}
-	list := listing.Default(kinds, machine)
+	list := fields.Default(kinds, machine)
 	if more := r.selected.Columns(); len(more) > 0 {
 		var err error
-		if list, err = listing.Choose("+"+strings.Join(more, ","), list); err != nil {
+		if list, err = fields.Choose("+"+strings.Join(more, ","), list); err != nil {
 			return err
 		}
 	}

@@ -6,12 +6,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/account"
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/listing"
-	"github.com/sysvipc/gipc/internal/ref"
-	"github.com/sysvipc/gipc/internal/selection"
-	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/selection"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -36,8 +36,8 @@ selects a semaphore set.`
 // fieldHelp names what --where can ask for beyond the columns.
 func fieldHelp() string {
 	help := "EXPR can ask for the columns, and for:\n"
-	all := listing.Fields()
-	for _, f := range all[len(listing.All()):] {
+	all := fields.Fields()
+	for _, f := range all[len(fields.All()):] {
 		help += helpLine(f)
 	}
 	return help + "It knows duration(\"1d12h\"), size(\"1MiB\") and key(\"0x4d2\"), and == nil for what is not known."

@@ -13,11 +13,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/bench"
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/explain"
-	"github.com/sysvipc/gipc/internal/render"
-	"github.com/sysvipc/gipc/internal/units"
+	"github.com/sysvipc/gipc/cmd/internal/bench"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
 // The bounds of --duration.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/hexdump"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/hexdump"
 )
 
 func writeCommand() *cli.Command {

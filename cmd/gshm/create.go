@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/command"
 )
 
 func createCommand() *cli.Command {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/demo"
+	"github.com/sysvipc/gipc/cmd/internal/demo"
 	"github.com/sysvipc/gipc/sysv"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/command"
 )
 
 func main() { os.Exit(command.Run(app(), os.Args)) }

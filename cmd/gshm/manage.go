@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/sysv"
 )
 

@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )

@@ -10,8 +10,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/internal/command"
-	"github.com/sysvipc/gipc/internal/ctxio"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/ctxio"
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/shmring"
 )

@@ -157,7 +157,7 @@ func sections() []section {
 			title:   "Who is attached",
 			text:    "1,000 segments and 500 processes: `gipcs`'s way of finding who is attached to what, as a process of its own, beside `lsof -n -P -l -w -d DEL`.",
 			metrics: [3]string{"x-wall-median", "x-wall-min", "x-wall-max"}, headings: headings,
-			claims: []claim{{work: "attachments of 500 processes", compared: "lsof / ours", name: "internal/inventory AttachedBesideLsof", readme: true, mark: mark{least: 5}, why: "Wall time of programs that read thousands of files of /proc, against others who want the processors."}},
+			claims: []claim{{work: "attachments of 500 processes", compared: "lsof / ours", name: "cmd/internal/inventory AttachedBesideLsof", readme: true, mark: mark{least: 5}, why: "Wall time of programs that read thousands of files of /proc, against others who want the processors."}},
 		},
 	}
 }
@@ -232,7 +232,7 @@ func listings() (all []claim) {
 		}
 		all = append(all, claim{
 			work: objects + " objects: " + ours, compared: "ours / " + theirs,
-			name: "internal/utillinux " + objects + " " + command, readme: objects == "32000" && strings.HasPrefix(ours, "ipcs -m"), mark: mark{most: most}, why: why,
+			name: "cmd/internal/utillinux " + objects + " " + command, readme: objects == "32000" && strings.HasPrefix(ours, "ipcs -m"), mark: mark{most: most}, why: why,
 		})
 	}
 	const (

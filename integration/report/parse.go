@@ -15,7 +15,7 @@ type run struct {
 	ratios  map[string]string             // of all pairs, where they were printed
 }
 
-// listing is a line of the benchmarks of internal/utillinux: whole programs, which
+// listing is a line of the benchmarks of cmd/internal/utillinux: whole programs, which
 // print more results than go test's own lines could name.
 var listing = regexp.MustCompile(`^ *(\d+) objects  (.+?) +median (\S+) +min (\S+) +max (\S+)(?: +memory +(\S+) MB)?`)
 
@@ -41,7 +41,7 @@ func parse(in io.Reader) (run, error) {
 			r.add(pkg+" "+benchmarkName(fields[0]), fields[1:])
 		default:
 			if m := listing.FindStringSubmatch(line); m != nil {
-				r.add("internal/utillinux "+m[1]+" "+m[2], []string{"1", m[3], "ratio", m[4], "ratio-min", m[5], "ratio-max", m[6], "MB-memory"})
+				r.add("cmd/internal/utillinux "+m[1]+" "+m[2], []string{"1", m[3], "ratio", m[4], "ratio-min", m[5], "ratio-max", m[6], "MB-memory"})
 			}
 		}
 	}

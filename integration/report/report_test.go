@@ -21,7 +21,7 @@ pkg: github.com/sysvipc/gipc/shmring
 BenchmarkStreamAgainstMemcpy-2   	       1	        34.9 GB/s-ours	         45.3 GB/s-theirs	        0.799 ratio	        0.895 ratio-max	        0.435 ratio-min
 --- BENCH: BenchmarkStreamAgainstMemcpy-2
     bench_linux_test.go:139: ratios [0.435 0.799 0.895]
-pkg: github.com/sysvipc/gipc/internal/utillinux
+pkg: github.com/sysvipc/gipc/cmd/internal/utillinux
  32000 objects  ipcs -m                                 median 0.091  min 0.081  max 0.108  memory  +1.5 MB
  32000 objects  gipcs rm shm:ID... / C                  median 1.366  min 1.129  max 1.496
 BenchmarkListing32000-2      	       1
@@ -38,13 +38,13 @@ func TestParse(t *testing.T) {
 	want := run{
 		facts: map[string]string{"processor": "some, 2 of them", "load-before": "0.00 0.01 0.02"},
 		metrics: map[string]map[string]float64{
-			"semops Peer/pv":                                  {"ours-ns": 916, "theirs-ns": 817.2, "ratio": 1.034, "ratio-min": 1.019, "ratio-max": 1.2},
-			"semops Peer/pingpong/cross":                      {"ours-ns": 1972, "theirs-ns": 42722, "ratio": 4.83, "ratio-min": 2.5, "ratio-max": 27.5},
-			"shmring StreamAgainstMemcpy":                     {"GB/s-ours": 34.9, "GB/s-theirs": 45.3, "ratio": 0.799, "ratio-min": 0.435, "ratio-max": 0.895},
-			"internal/utillinux 32000 ipcs -m":                {"ratio": 0.091, "ratio-min": 0.081, "ratio-max": 0.108, "MB-memory": 1.5},
-			"internal/utillinux 32000 gipcs rm shm:ID... / C": {"ratio": 1.366, "ratio-min": 1.129, "ratio-max": 1.496},
-			"internal/utillinux Listing32000":                 {},
-			"integration Cancel/Cond":                         {"us-p50": 55.8, "us-p99": 2028, "us-max": 9147},
+			"semops Peer/pv":                                      {"ours-ns": 916, "theirs-ns": 817.2, "ratio": 1.034, "ratio-min": 1.019, "ratio-max": 1.2},
+			"semops Peer/pingpong/cross":                          {"ours-ns": 1972, "theirs-ns": 42722, "ratio": 4.83, "ratio-min": 2.5, "ratio-max": 27.5},
+			"shmring StreamAgainstMemcpy":                         {"GB/s-ours": 34.9, "GB/s-theirs": 45.3, "ratio": 0.799, "ratio-min": 0.435, "ratio-max": 0.895},
+			"cmd/internal/utillinux 32000 ipcs -m":                {"ratio": 0.091, "ratio-min": 0.081, "ratio-max": 0.108, "MB-memory": 1.5},
+			"cmd/internal/utillinux 32000 gipcs rm shm:ID... / C": {"ratio": 1.366, "ratio-min": 1.129, "ratio-max": 1.496},
+			"cmd/internal/utillinux Listing32000":                 {},
+			"integration Cancel/Cond":                             {"us-p50": 55.8, "us-p99": 2028, "us-max": 9147},
 		},
 		ratios: map[string]string{"shmring StreamAgainstMemcpy": "[0.435 0.799 0.895]"},
 	}

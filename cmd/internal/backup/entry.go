@@ -1,0 +1,303 @@
+package backup
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// version is the version of the format.
+const version = 1
+
+// An Entry is an object in a backup.
+type Entry struct {
+	Version int       `json:"version"`
+	Kind    string    `json:"kind"`
+	ID      int       `json:"id"`
+	Name    []byte    `json:"name,omitempty"` // of a POSIX object, whatever bytes it is of
+	Key     uint32    `json:"key"`
+	UID     uint32    `json:"uid"`
+	GID     uint32    `json:"gid"`
+	Mode    uint32    `json:"mode"`
+	CUID    uint32    `json:"cuid"`  // CUID, CGID and CTime are not restored; by
+	CGID    uint32    `json:"cgid"`  // them an object is known that was saved and
+	CTime   int64     `json:"ctime"` // then not removed
+	Saved   time.Time `json:"saved"`
+	File    *File     `json:"file,omitempty"` // of a POSIX object
+	// What it holds: one of these.
+	Segment   *Segment   `json:"segment,omitempty"` // or a POSIX shared-memory object
+	Set       *Set       `json:"set,omitempty"`
+	Queue     *Queue     `json:"queue,omitempty"`
+	Semaphore *Semaphore `json:"semaphore,omitempty"`
+	MQueue    *MQueue    `json:"mqueue,omitempty"`
+
+	sum string // of what it was decoded from
+}
+
+// A File is what a POSIX object is known by that was saved and then not removed.
+type File struct {
+	Dev  uint64    `json:"dev"`
+	Ino  uint64    `json:"ino"`
+	Time time.Time `json:"time"` // of its last change, of a queue its last use
+}
+
+// A Segment is what is saved of memory beside its contents.
+type Segment struct {
+	Size   int64  `json:"size"`
+	Locked bool   `json:"locked"`
+	SHA256 string `json:"sha256"` // of the contents
+}
+
+// A Set is what is saved of a semaphore set.
+type Set struct {
+	Values []uint16 `json:"values"`
+	Ready  bool     `json:"ready"` // sem_otime was not zero
+}
+
+// A Queue is what is saved of a message queue.
+type Queue struct {
+	QBytes   uint64    `json:"qbytes"`
+	Messages []Message `json:"messages"` // in order
+}
+
+// A Message is a message of a queue.
+type Message struct {
+	Type int    `json:"type"`
+	Text []byte `json:"text"`
+}
+
+// A Semaphore is what is saved of a POSIX semaphore.
+type Semaphore struct {
+	Value int `json:"value"`
+}
+
+// An MQueue is what is saved of a POSIX message queue, which is empty.
+type MQueue struct {
+	MaxMsgs int `json:"maxmsgs"`
+	MsgSize int `json:"msgsize"`
+}
+
+func newEntry(o *object) *Entry {
+	return &Entry{
+		Version: version, Kind: o.kind.String(), ID: o.id, Key: uint32(o.Key),
+		UID: o.UID, GID: o.GID, Mode: uint32(o.Mode), CUID: o.CUID, CGID: o.CGID,
+		CTime: o.ctime.Unix(), Saved: time.Now(),
+	}
+}
+
+func newFileEntry(kind ref.Kind, i *posix.FileInfo) *Entry {
+	return &Entry{
+		Version: version, Kind: kind.String(), Name: []byte(i.Name),
+		UID: i.UID, GID: i.GID, Mode: uint32(i.Mode), Saved: time.Now(), File: newFile(kind, i),
+	}
+}
+
+func newFile(kind ref.Kind, i *posix.FileInfo) *File {
+	if kind == ref.PMsg { // whose ctime is that of the last look at it
+		return &File{i.Dev, i.Ino, i.MTime}
+	}
+	return &File{i.Dev, i.Ino, i.CTime}
+}
+
+// Ref returns what the object was known by.
+func (e *Entry) Ref() ref.Object { return ref.Object{Kind: e.kind(), ID: e.ID, Name: string(e.Name)} }
+
+// String returns the object as a REF with its kind.
+func (e *Entry) String() string { return e.Ref().String() }
+
+func (e *Entry) key() sysv.Key { return sysv.Key(e.Key) }
+
+func (e *Entry) kind() ref.Kind {
+	switch {
+	case e.Segment != nil && e.File != nil:
+		return ref.PShm
+	case e.Segment != nil:
+		return ref.Shm
+	case e.Set != nil:
+		return ref.Sem
+	case e.Semaphore != nil:
+		return ref.PSem
+	case e.MQueue != nil:
+		return ref.PMsg
+	default:
+		return ref.Msg
+	}
+}
+
+// size returns bytes of a segment, or semaphores.
+func (e *Entry) size() int64 {
+	switch {
+	case e.Segment != nil:
+		return e.Segment.Size
+	case e.Set != nil:
+		return int64(len(e.Set.Values))
+	default:
+		return 0
+	}
+}
+
+func (e *Entry) ownership() sysv.Ownership {
+	return sysv.Ownership{UID: e.UID, GID: e.GID, Mode: fs.FileMode(e.Mode)}
+}
+
+// name returns the name of the object's files without their ending.
+func (e *Entry) name() string { return fileName(e.Ref()) }
+
+func fileName(o ref.Object) string {
+	if o.Kind.POSIX() {
+		return o.Kind.String() + "-" + escape(o.Name[1:])
+	}
+	return fmt.Sprintf("%v-%d", o.Kind, o.ID)
+}
+
+// escape makes a name of a POSIX object, which is of any bytes, part of a name that is
+// readable and not too long.
+func escape(name string) string {
+	const most = 160
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	if b.Len() > most {
+		return b.String()[:most-2*sha256.Size] + checksum([]byte(name))
+	}
+	return b.String()
+}
+
+// A .json file is JSON, but its frame is compared rather than parsed, since there
+// are many ways to write the same JSON and every changed byte has to be found.
+const (
+	frameHead  = `{"sha256":"`
+	frameEntry = `","entry":`
+	frameTail  = "}\n"
+)
+
+func encode(e *Entry) ([]byte, error) {
+	entry, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	return frame(entry), nil
+}
+
+func frame(entry []byte) []byte {
+	return bytes.Join([][]byte{[]byte(frameHead), []byte(checksum(entry)), []byte(frameEntry), entry, []byte(frameTail)}, nil)
+}
+
+func checksum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+var errDamaged = errors.New("is damaged, or no file of a backup")
+
+// decode reads what encode made. It trusts nothing of it.
+func decode(b []byte) (*Entry, error) {
+	const sumLen = 2 * sha256.Size
+	rest, okHead := bytes.CutPrefix(b, []byte(frameHead))
+	rest, okTail := bytes.CutSuffix(rest, []byte(frameTail))
+	if !okHead || !okTail || len(rest) < sumLen {
+		return nil, errDamaged
+	}
+	sum := string(rest[:sumLen])
+	entry, ok := bytes.CutPrefix(rest[sumLen:], []byte(frameEntry))
+	if !ok || checksum(entry) != sum {
+		return nil, errDamaged
+	}
+	e := &Entry{sum: sum}
+	if err := json.Unmarshal(entry, e); err != nil {
+		return nil, fmt.Errorf("makes no sense: %w", err)
+	}
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// check refuses what can not come from Save.
+func (e *Entry) check() error {
+	if e.Version != version {
+		return fmt.Errorf("has version %d; this program reads version %d", e.Version, version)
+	}
+	kinds := 0
+	for _, is := range []bool{e.Segment != nil, e.Set != nil, e.Queue != nil, e.Semaphore != nil, e.MQueue != nil} {
+		if is {
+			kinds++
+		}
+	}
+	const nobody = math.MaxUint32 // chown's "leave it as it is"
+	switch {
+	case kinds != 1 || e.Kind != e.kind().String() || (e.File != nil) != e.kind().POSIX() || (e.Name != nil) != e.kind().POSIX():
+		return fmt.Errorf("makes no sense: an object of kind %q with what belongs to another", e.Kind)
+	case e.kind().POSIX() && !e.named():
+		return fmt.Errorf("makes no sense: name %q", e.Name)
+	case e.ID < 0 || e.ID > math.MaxInt32:
+		return fmt.Errorf("makes no sense: identifier %d", e.ID)
+	case e.Mode > uint32(fs.ModePerm) || e.UID == nobody || e.GID == nobody:
+		return fmt.Errorf("makes no sense: mode %#o, uid %d, gid %d", e.Mode, e.UID, e.GID)
+	case e.Segment != nil:
+		return e.Segment.check(e.kind())
+	case e.Set != nil:
+		return e.Set.check()
+	case e.Queue != nil:
+		return e.Queue.check()
+	case e.Semaphore != nil && (e.Semaphore.Value < 0 || e.Semaphore.Value > posix.MaxSemaphore):
+		return fmt.Errorf("makes no sense: a semaphore with value %d", e.Semaphore.Value)
+	case e.MQueue != nil && (e.MQueue.MaxMsgs < 1 || e.MQueue.MsgSize < 1):
+		return fmt.Errorf("makes no sense: a queue of %d messages of %d bytes", e.MQueue.MaxMsgs, e.MQueue.MsgSize)
+	default:
+		return nil
+	}
+}
+
+// named tells whether the object has a name that one of its kind can have.
+func (e *Entry) named() bool {
+	_, r, err := ref.ParseKind(e.String())
+	return err == nil && r.Name == string(e.Name) && !strings.Contains(r.Name, "\x00")
+}
+
+func (s *Segment) check(kind ref.Kind) error {
+	if s.Size < 0 || s.Size == 0 && kind == ref.Shm {
+		return fmt.Errorf("makes no sense: a segment of %d bytes", s.Size)
+	}
+	return nil
+}
+
+func (s *Set) check() error {
+	if len(s.Values) == 0 {
+		return errors.New("makes no sense: a set of no semaphores")
+	}
+	for i, v := range s.Values {
+		if v > math.MaxInt16 { // SEMVMX
+			return fmt.Errorf("makes no sense: semaphore %d has value %d", i, v)
+		}
+	}
+	return nil
+}
+
+func (q *Queue) check() error {
+	if q.QBytes > math.MaxInt32 {
+		return fmt.Errorf("makes no sense: a queue of %d bytes", q.QBytes)
+	}
+	for i := range q.Messages {
+		if mtype := q.Messages[i].Type; mtype < 1 {
+			return fmt.Errorf("makes no sense: message %d has type %d", i, mtype)
+		}
+	}
+	return nil
+}

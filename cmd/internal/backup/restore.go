@@ -1,0 +1,297 @@
+package backup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// verifyData holds the contents of a segment against their checksum.
+func (s *Store) verifyData(e *Entry) error {
+	return s.readData(e, func(r io.Reader) error {
+		// One byte more than there should be tells whether there is more.
+		n, err := io.Copy(io.Discard, io.LimitReader(r, e.Segment.Size+1))
+		if err == nil && n != e.Segment.Size {
+			err = errOtherData(e)
+		}
+		return err
+	})
+}
+
+func errOtherData(e *Entry) error {
+	return fmt.Errorf("has contents of another size or checksum in %s%s", e.name(), dataSuffix)
+}
+
+// readData lets read read all contents of a segment, and holds what it read against
+// their checksum.
+func (s *Store) readData(e *Entry, read func(io.Reader) error) error {
+	f, err := s.openFile(e.name() + dataSuffix)
+	if err != nil {
+		return fmt.Errorf("has no contents: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != e.Segment.Size {
+		return errOtherData(e)
+	}
+	hash := sha256.New()
+	if err := read(io.TeeReader(f, hash)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(hash.Sum(nil)) != e.Segment.SHA256 {
+		return errOtherData(e)
+	}
+	return nil
+}
+
+// Restore makes an object of Entries again, with its key, owner, mode and contents,
+// and with its identifier if the kernel allows to choose it (it takes
+// CAP_CHECKPOINT_RESTORE and a free place). It returns the identifier, 0 of a POSIX
+// object. If anything fails nothing is left of what it made. A key or a name that is
+// taken is fs.ErrExist.
+//
+// If the object is there, because it was saved and then not removed or because it was
+// restored before, nothing is made and made is false. What a Restore that was killed
+// left half made is removed first.
+func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
+	whole, err := s.entry(e.name())
+	switch {
+	case err != nil:
+		return -1, false, err
+	case whole.sum != e.sum:
+		return -1, false, errors.New("was replaced since it was verified")
+	}
+	if whole.kind().POSIX() {
+		made, err := s.restoreFile(whole)
+		return 0, made, err
+	}
+	id, there, err := s.settle(whole)
+	if there || err != nil {
+		return id, false, err
+	}
+	id, err = s.make(whole)
+	return id, err == nil, err
+}
+
+// Foresee tells what Restore would find, and makes nothing: there if the object is there
+// already, with its identifier, and fs.ErrExist if its key or its name is another's.
+func (s *Store) Foresee(e *Entry) (id int, there bool, err error) {
+	if e.kind().POSIX() {
+		found, err := s.findFile(e)
+		if err == nil && found == another {
+			err = taken(e.Ref())
+		}
+		return 0, found == restored, err
+	}
+	o, err := s.find(e)
+	switch {
+	case err != nil:
+		return -1, false, err
+	case o == nil:
+		return -1, false, foreign(e)
+	case o.isHalf(e):
+		return -1, false, nil
+	default:
+		return o.id, true, nil
+	}
+}
+
+// foreign returns an error if the key is that of some object.
+func foreign(e *Entry) error {
+	if e.key() == sysv.Private {
+		return nil
+	}
+	for o, err := range objects(e.kind()) {
+		if err != nil {
+			return err
+		}
+		if o.Key == e.key() {
+			return &sysv.Error{Op: "restore", Kind: sysv.Kind(o.kind), Key: o.Key, ByKey: true, Err: syscall.EEXIST}
+		}
+	}
+	return nil
+}
+
+func (s *Store) make(e *Entry) (int, error) {
+	if err := s.note(e, attempt{ID: -1}); err != nil {
+		return -1, err
+	}
+	id, err := create(e)
+	if err != nil {
+		return -1, errors.Join(err, s.forget(e.name()+attemptSuffix))
+	}
+	err = s.note(e, attempt{ID: id})
+	if err == nil {
+		err = s.finish(e, id)
+	}
+	if err == nil {
+		return id, nil
+	}
+	if e := remove(e.kind(), id); e != nil {
+		return -1, errors.Join(err, e) // the note is needed still
+	}
+	return -1, errors.Join(err, s.forget(e.name()+attemptSuffix))
+}
+
+// unready is the mode that an object has until it is finished: none but its owner
+// uses it, and an execute bit marks it.
+func unready(e *Entry) fs.FileMode {
+	const mode = 0o610
+	if e.Mode == mode {
+		return mode | 0o001
+	}
+	return mode
+}
+
+// create makes an object that is not finished.
+func create(e *Entry) (int, error) {
+	defer chooseID(e)()
+	switch {
+	case e.Segment != nil:
+		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, sysv.SegmentOptions{Mode: unready(e), Exclusive: true})
+		return int(segment), creation(err, &explain.Creation{Size: e.Segment.Size})
+	case e.Set != nil:
+		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
+		return int(set), creation(err, &explain.Creation{NSems: len(e.Set.Values)})
+	default:
+		queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: unready(e), Exclusive: true})
+		return int(queue), creation(err, &explain.Creation{})
+	}
+}
+
+func creation(err error, c *explain.Creation) error {
+	if err == nil {
+		return nil
+	}
+	c.Err = err
+	return c
+}
+
+// chooseID asks the kernel to give the next object of the kind this identifier.
+// Without the right to, or where the kernel can't, the object gets another one.
+//
+// A place that is taken is not asked for: the kernel takes the next free one, and
+// behind the last it makes an object that nobody can find.
+//
+// The kernel forgets the choice when it makes an object, and only then: it takes no
+// negative number. So the function that is returned makes one if the choice still
+// stands, be it that making the object failed or that a process was killed before.
+func chooseID(e *Entry) (forget func()) {
+	path := "/proc/sys/kernel/" + e.Kind + "_next_id"
+	next, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return func() {}
+	}
+	id := strconv.Itoa(e.ID)
+	if errors.Is(statPlace(e.kind(), e.ID), fs.ErrNotExist) {
+		_, _ = next.WriteString(id) // if it fails another one will do
+	}
+	_ = next.Close()
+	return func() {
+		if stands, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(stands)) == id {
+			spend(e.kind())
+		}
+	}
+}
+
+// spend makes an object that nobody can use, and removes it.
+func spend(kind ref.Kind) {
+	id, err := createEmpty(kind)
+	if err == nil { // else the namespace is full, and nobody makes an object
+		_ = remove(kind, id)
+	}
+}
+
+// finish gives an object its contents and, last, its owner and mode.
+func (s *Store) finish(e *Entry, id int) error {
+	switch {
+	case e.Segment != nil:
+		return s.finishSegment(e, sysv.Segment(id))
+	case e.Set != nil:
+		return finishSet(e, sysv.Set(id))
+	default:
+		return finishQueue(e, sysv.Queue(id))
+	}
+}
+
+func (s *Store) finishSegment(e *Entry, segment sysv.Segment) error {
+	mem, err := segment.Attach(sysv.AttachOptions{})
+	if err != nil {
+		return err
+	}
+	err = s.readData(e, func(r io.Reader) error { return s.copyData(e.String(), mem, r, e.Segment.Size) })
+	if err := errors.Join(err, mem.Detach()); err != nil {
+		return err
+	}
+	if e.Segment.Locked {
+		if err := segment.Lock(); err != nil {
+			return err
+		}
+	}
+	return segment.Set(e.ownership())
+}
+
+func finishSet(e *Entry, set sysv.Set) error {
+	if err := set.SetValues(e.Set.Values); err != nil {
+		return err
+	}
+	if e.Set.Ready {
+		if err := markReady(set, e.Set.Values[0]); err != nil {
+			return err
+		}
+	}
+	return set.Set(e.ownership())
+}
+
+// markReady sets sem_otime, by which programs see that a set has its values, with a
+// semop that changes nothing.
+func markReady(set sysv.Set, value uint16) error {
+	up, down := sysv.Op{Add: 1}, sysv.Op{Add: -1, NoWait: true}
+	if value > 0 {
+		up, down = down, up
+	}
+	_, err := set.TryDo(up, down)
+	return err
+}
+
+func finishQueue(e *Entry, queue sysv.Queue) error {
+	info, err := queue.Stat()
+	if err != nil {
+		return err
+	}
+	// A queue may hold more than it may hold now.
+	room := max(e.Queue.QBytes, uint64(len(e.Queue.Messages)))
+	bytes := uint64(0)
+	for i := range e.Queue.Messages {
+		bytes += uint64(len(e.Queue.Messages[i].Text))
+	}
+	if room = max(room, bytes); room > info.QBytes {
+		if err := queue.Set(info.Ownership(), room); err != nil {
+			return err
+		}
+	}
+	for i, m := range e.Queue.Messages {
+		room, err := queue.TrySend(m.Type, m.Text)
+		if err == nil && !room {
+			err = errors.New("the queue is full")
+		}
+		if err != nil {
+			return fmt.Errorf("message %d of %d: %w", i+1, len(e.Queue.Messages), err)
+		}
+	}
+	return queue.Set(e.ownership(), e.Queue.QBytes)
+}

@@ -1,0 +1,265 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+)
+
+// What the names of files end in.
+const (
+	entrySuffix   = ".json"
+	dataSuffix    = ".data"
+	attemptSuffix = ".restored"
+	partSuffix    = ".part" // behind one of the others
+)
+
+// A Store is the directory of a backup. Only one process has it at a time.
+type Store struct {
+	dir  string
+	root *os.Root // nothing outside the directory is ever touched, whatever links are in it
+	self *os.File // the directory, locked
+	made bool     // by Create
+	// Progress is called now and then while contents are copied, if it is not nil.
+	Progress func(what string, done, total int64)
+}
+
+// Create opens a directory to save objects to, and makes it if there is none. One
+// that others can look into or write to is refused, and one that is in use.
+func Create(dir string) (*Store, error) {
+	err := os.Mkdir(dir, 0o700)
+	made := err == nil
+	if made {
+		err = syncDirectory(filepath.Dir(filepath.Clean(dir)))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	s, err := Open(dir)
+	if err == nil {
+		s.made = made
+	}
+	return s, err
+}
+
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Open opens the directory of a backup to restore objects from.
+func Open(dir string) (*Store, error) {
+	named, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case !named.IsDir():
+		return nil, fmt.Errorf("%s is no directory", dir)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, root: root}
+	if err := s.take(named); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// take makes sure that the directory is the one that was named and safe, and locks it.
+func (s *Store) take(named fs.FileInfo) (err error) {
+	if s.self, err = s.root.Open("."); err != nil {
+		return err
+	}
+	info, err := s.self.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !os.SameFile(named, info) || info.Mode().Perm()&0o077 != 0 || !ownedByCaller(info):
+		return fmt.Errorf("%s is not safe for a backup: it has to be yours, with mode 0700", s.dir)
+	}
+	if err := lock(s.self); err != nil {
+		return fmt.Errorf("%s is in use by another process: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Close ends the use of the directory. One that Create has made and that holds
+// nothing is removed.
+func (s *Store) Close() error {
+	err := s.root.Close()
+	if s.made { // while nobody else has the lock
+		if errEmpty := removeEmpty(s.dir); !errors.Is(errEmpty, fs.ErrExist) {
+			err = errors.Join(err, errEmpty)
+		}
+	}
+	if s.self != nil {
+		err = errors.Join(err, s.self.Close())
+	}
+	return err
+}
+
+// commit writes a file that is on disk and whole, or not there.
+func (s *Store) commit(name string, content []byte) error {
+	err := s.replace(name, func(f *os.File) error {
+		_, err := f.Write(content)
+		return errors.Join(err, f.Sync())
+	})
+	if err != nil {
+		return err
+	}
+	return s.self.Sync() // of the name, and of that of a .data file before it
+}
+
+// replace writes a file under its name when fill has written it.
+func (s *Store) replace(name string, fill func(*os.File) error) error {
+	if err := s.write(name+partSuffix, fill); err != nil {
+		return err
+	}
+	return s.root.Rename(name+partSuffix, name)
+}
+
+// write makes a new file of what fill writes; nothing is left of it if that fails.
+// A fragment of that name is replaced.
+func (s *Store) write(name string, fill func(*os.File) error) error {
+	if err := s.forget(name); err != nil {
+		return err
+	}
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(fill(f), f.Close()); err != nil {
+		return errors.Join(err, s.forget(name))
+	}
+	return nil
+}
+
+// forget removes a file if it is there.
+func (s *Store) forget(name string) error {
+	if err := s.root.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// openFile opens a plain file for reading; a link, a device or a file that belongs
+// to somebody else is refused.
+func (s *Store) openFile(name string) (*os.File, error) {
+	named, err := s.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !named.Mode().IsRegular() || !ownedByCaller(named) {
+		return nil, fmt.Errorf("%s/%s is no plain file of yours", s.dir, name)
+	}
+	f, err := s.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !os.SameFile(named, info) {
+		return nil, errors.Join(fmt.Errorf("%s/%s was replaced meanwhile", s.dir, name), err, f.Close())
+	}
+	return f, nil
+}
+
+func (s *Store) readFile(name string) ([]byte, error) {
+	f, err := s.openFile(name)
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(f)
+	return content, errors.Join(err, f.Close())
+}
+
+// A Fragment is a file that a process which was killed left behind. The object that
+// it is of was not removed.
+type Fragment string
+
+// Entries returns the objects of the backup, after it has verified all of them, and
+// what is left of others. Damaged ones are the error. The messages of queues are not
+// kept in memory; Restore reads them again.
+func (s *Store) Entries() (entries []*Entry, fragments []Fragment, err error) {
+	files, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return nil, nil, err
+	}
+	whole := make(map[string]bool)
+	for _, file := range files {
+		base, ok := strings.CutSuffix(file.Name(), entrySuffix)
+		if !ok {
+			continue
+		}
+		whole[base] = true
+		e, errEntry := s.verify(base)
+		if errEntry != nil {
+			err = errors.Join(err, fmt.Errorf("%s/%s %w", s.dir, file.Name(), errEntry))
+			continue
+		}
+		entries = append(entries, e)
+	}
+	for _, file := range files {
+		if base, ok := unfinished(file.Name()); ok && !whole[base] {
+			fragments = append(fragments, Fragment(file.Name()))
+		}
+	}
+	return entries, fragments, err
+}
+
+// unfinished tells whether a file is one that Save writes before the .json file.
+func unfinished(file string) (base string, ok bool) {
+	for _, suffix := range []string{dataSuffix, entrySuffix + partSuffix} {
+		base, ok := strings.CutSuffix(file, suffix)
+		if !ok {
+			continue
+		}
+		for _, kind := range ref.Kinds() {
+			if id, ok := strings.CutPrefix(base, kind.String()+"-"); ok {
+				_, err := strconv.ParseUint(id, 10, 31)
+				return base, err == nil || kind.POSIX() && id != ""
+			}
+		}
+	}
+	return "", false
+}
+
+func (s *Store) verify(base string) (*Entry, error) {
+	e, err := s.entry(base)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case e.Segment != nil:
+		return e, s.verifyData(e)
+	case e.Queue != nil:
+		e.Queue.Messages = nil
+	}
+	return e, nil
+}
+
+// entry reads an entry.
+func (s *Store) entry(base string) (*Entry, error) {
+	content, err := s.readFile(base + entrySuffix)
+	if err != nil {
+		return nil, fmt.Errorf("can not be read: %w", err)
+	}
+	e, err := decode(content)
+	if err != nil {
+		return nil, err
+	}
+	if e.name() != base {
+		return nil, fmt.Errorf("holds %v, which is not what its name says", e)
+	}
+	return e, nil
+}

@@ -1,0 +1,69 @@
+package command
+
+import (
+	"io"
+	"iter"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/term"
+)
+
+// FormatFlags returns the flags that choose an output format.
+func FormatFlags(standard string) []cli.Flag {
+	return []cli.Flag{
+		&ChoiceFlag{
+			StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: standard, Usage: "`FORMAT` of the output: table plain json ndjson csv markdown html"},
+			Words:      render.FormatNames,
+		},
+		&cli.BoolFlag{Name: "json", Usage: "short for --format json", DisableDefaultText: true},
+	}
+}
+
+// FormatOf returns the format that the flags of FormatFlags choose.
+func FormatOf(c *cli.Context) (render.Format, error) {
+	if c.Bool("json") {
+		if c.IsSet("format") && c.String("format") != "json" {
+			return 0, Usagef("--json and --format %s exclude each other", c.String("format"))
+		}
+		return render.JSON, nil
+	}
+	f, err := render.ParseFormat(c.String("format"))
+	return f, Usage(err)
+}
+
+// WriteRows writes a listing to the command's output.
+func WriteRows(c *cli.Context, f render.Format, columns []render.Column, rows iter.Seq[[]render.Cell], o render.Options) error {
+	return render.Write(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, o))
+}
+
+// WriteRecords writes objects one by one to the command's output.
+func WriteRecords(c *cli.Context, f render.Format, columns []render.Column, rows iter.Seq[[]render.Cell], o render.Options) error {
+	return render.WriteRecords(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, o))
+}
+
+// WriteRecord writes one object to the command's output.
+func WriteRecord(c *cli.Context, f render.Format, columns []render.Column, cells []render.Cell) error {
+	return render.WriteRecord(c.App.Writer, f, columns, cells, forOutput(c.App.Writer, render.Options{}))
+}
+
+// forOutput adds to o what follows from where the output goes.
+func forOutput(w io.Writer, o render.Options) render.Options {
+	if IsTerminal(w) {
+		fd := w.(descriptor).Fd()
+		o.Terminal = true
+		o.Colour = term.ColourEnabled(fd)
+		o.MaxWidth = term.Width(fd)
+	}
+	return o
+}
+
+// A descriptor is what an *os.File and a command's output have in common.
+type descriptor interface{ Fd() uintptr }
+
+// IsTerminal tells whether w, a file or the command's output, is a terminal.
+func IsTerminal(w any) bool {
+	d, ok := w.(descriptor)
+	return ok && term.IsTerminal(d.Fd())
+}

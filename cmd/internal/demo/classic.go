@@ -1,0 +1,147 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// What the textbook pair uses.
+const (
+	ClassicKey    sysv.Key = 1234
+	ClassicSemKey sysv.Key = 6666
+)
+
+// A Classic is one side of the textbook pair, or both: the segment holds a line
+// with its newline and a NUL, the semaphore counts lines that were written.
+type Classic struct {
+	segment sysv.Segment
+	set     sysv.Set
+	mem     *sysv.Attachment
+}
+
+// OpenClassic opens segment and semaphore, and makes what is missing. As there, a
+// reader lets everybody write and a writer only itself.
+func OpenClassic(config Config, reader bool) (*Classic, error) {
+	mode := fs.FileMode(0o644)
+	if reader {
+		mode = 0o666
+	}
+	segment, made, err := openOrCreate(config.Key, config.Size, mode)
+	if err != nil {
+		return nil, &explain.Creation{Size: config.Size, Err: err}
+	}
+	c := &Classic{segment: segment}
+	if err := c.open(config.SemKey, reader); err != nil {
+		if made {
+			err = errors.Join(err, segment.Remove())
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// openOrCreate also tells whether it was this call that made the segment.
+func openOrCreate(key sysv.Key, size int64, mode fs.FileMode) (segment sysv.Segment, made bool, err error) {
+	segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true})
+	if errors.Is(err, fs.ErrExist) {
+		segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode})
+		return segment, false, err
+	}
+	return segment, err == nil, err
+}
+
+func (c *Classic) open(semKey sysv.Key, reader bool) (err error) {
+	if c.mem, err = c.segment.Attach(sysv.AttachOptions{}); err != nil {
+		return err
+	}
+	c.set, err = sysv.CreateSet(semKey, 1, sysv.SetOptions{Mode: 0o666})
+	if err != nil {
+		return errors.Join(&explain.Creation{NSems: 1, Err: err}, c.mem.Detach())
+	}
+	if reader {
+		err = c.set.SetValue(0, 0)
+	}
+	if err != nil {
+		return errors.Join(err, c.mem.Detach())
+	}
+	return nil
+}
+
+// Segment returns the segment of the pair.
+func (c *Classic) Segment() sysv.Segment { return c.segment }
+
+// Addr returns the address at which the segment is attached.
+func (c *Classic) Addr() uintptr { return c.mem.Addr() }
+
+// Set returns the semaphore set of the pair.
+func (c *Classic) Set() sysv.Set { return c.set }
+
+// Ends tells whether a line ends the pair: it does if it begins with "end".
+func Ends(line []byte) bool { return bytes.HasPrefix(line, []byte(End)) }
+
+// Write puts the line, to which it adds a newline, into the segment, whether the
+// line before has been read or not, and raises the semaphore.
+func (c *Classic) Write(line []byte) error {
+	text := append(bytes.Clone(line), '\n', 0)
+	if size := c.mem.Len(); len(text) > size {
+		return fmt.Errorf("a line of %d bytes does not fit: the classic protocol passes at most %d", len(line), size-2)
+	}
+	if bytes.IndexByte(line, 0) >= 0 {
+		return errors.New("a line with a zero byte can not be passed: the classic protocol ends a line there")
+	}
+	// The rest of the segment is cleared too, as strncpy does.
+	if _, err := c.mem.WriteAt(append(text, make([]byte, c.mem.Len()-len(text))...), 0); err != nil {
+		return err
+	}
+	_, err := c.set.TryDo(up(0))
+	return err
+}
+
+// Read waits for a line and returns it without its newline.
+func (c *Classic) Read(ctx context.Context) ([]byte, error) {
+	if err := c.set.Do(ctx, down(0)); err != nil {
+		return nil, err
+	}
+	text := make([]byte, c.mem.Len())
+	if _, err := c.mem.ReadAt(text, 0); err != nil {
+		return nil, err
+	}
+	text, _, _ = bytes.Cut(text, []byte{0})
+	return bytes.TrimSuffix(text, []byte{'\n'}), nil
+}
+
+// Close detaches. It removes segment and semaphore if remove says so, which is the
+// reader's part, or if nobody else is attached and no line is waiting.
+func (c *Classic) Close(remove bool) error {
+	err := c.mem.Detach()
+	if !remove {
+		remove = c.abandoned()
+	}
+	if !remove {
+		return err
+	}
+	return errors.Join(err, ignoreGone(c.set.Remove()), ignoreGone(c.segment.Remove()))
+}
+
+func (c *Classic) abandoned() bool {
+	info, err := c.segment.Stat()
+	waiting, err2 := c.set.Value(0)
+	return err == nil && err2 == nil && info.NAttch == 0 && waiting == 0
+}
+
+// Interrupted is Close for a side that was told to stop in the middle: it removes
+// both objects unless the other side is still attached.
+func (c *Classic) Interrupted() error {
+	err := c.mem.Detach()
+	info, err2 := c.segment.Stat()
+	if err2 != nil || info.NAttch > 0 {
+		return errors.Join(err, ignoreGone(err2))
+	}
+	return errors.Join(err, ignoreGone(c.set.Remove()), ignoreGone(c.segment.Remove()))
+}

@@ -1,0 +1,330 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync/atomic"
+
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// The keys under which writers and readers meet unless they are told others. They
+// read "GSHM" and "GSEM".
+const (
+	DefaultKey    sysv.Key = 0x4753484d
+	DefaultSemKey sysv.Key = 0x4753454d
+)
+
+// The semaphores of a session.
+const (
+	semFree = iota
+	semFull
+	semWriter
+	semReader
+	semDoor
+	semUsers
+	semSegment
+	semCount
+)
+
+// The values of semSegment. It begins with a number that a set of somebody else
+// hardly has there: it reads "GS".
+const (
+	noSegment = 0x4753 + iota
+	halfMade  // it is being made or removed, or whoever did so was killed
+	made
+)
+
+// initialValues returns the values of a new set.
+func initialValues() []uint16 {
+	values := make([]uint16, semCount)
+	for _, num := range []int{semFree, semWriter, semReader, semDoor} {
+		values[num] = 1
+	}
+	values[semSegment] = noSegment
+	return values
+}
+
+func down(num uint16) sysv.Op     { return sysv.Op{Num: num, Add: -1} }
+func up(num uint16) sysv.Op       { return sysv.Op{Num: num, Add: 1} }
+func downUndo(num uint16) sysv.Op { return sysv.Op{Num: num, Add: -1, Undo: true} }
+func upUndo(num uint16) sysv.Op   { return sysv.Op{Num: num, Add: 1, Undo: true} }
+
+// magic marks the segment of a session.
+const magic uint64 = 0x31_30_6f_6d_65_64_73_67 // "gsdemo01" in memory, if little-endian
+
+// header stands at the beginning of the segment. All but Magic describes the chunk
+// behind it, and belongs to whoever holds free or full.
+type header struct {
+	Magic  atomic.Uint64
+	PID    int32  // of the writer
+	Line   uint32 // the writer's count of its lines
+	Total  uint64 // length of the line
+	Offset uint64 // of the chunk within the line
+	Length uint64 // of the chunk
+}
+
+const headerSize = 64
+
+// MinSize is the size of the smallest segment that a session can do with.
+const MinSize = headerSize + 1
+
+// Config says where a session is.
+type Config struct {
+	Key    sysv.Key // of the segment
+	SemKey sysv.Key // of the semaphore set
+	Size   int64    // of the segment, if it has to be made
+}
+
+// A Session is this process's part in the exchange.
+type Session struct {
+	config  Config
+	set     sysv.Set
+	mem     *sysv.Attachment
+	segment sysv.Segment
+	head    *header
+	chunk   []byte
+}
+
+// Join enters the session at config, and makes it if there is none. It waits while
+// a previous session there is being removed. Objects that belong to another user,
+// or that are no session's, are refused, and left as they are.
+func Join(ctx context.Context, config Config) (*Session, error) {
+	if config.Size < MinSize {
+		return nil, fmt.Errorf("size %d is too small: the demo needs at least %d bytes", config.Size, MinSize)
+	}
+	for {
+		s := &Session{config: config}
+		err := s.join(ctx)
+		if err == nil {
+			return s, nil
+		}
+		if !errors.Is(err, errGone) {
+			return nil, err
+		}
+	}
+}
+
+// errGone says that the session went away before it could be entered.
+var errGone = errors.New("the session is gone")
+
+func (s *Session) join(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	err := s.openSegment()
+	_, errDoor := s.set.TryDo(upUndo(semDoor))
+	if err = errors.Join(err, errDoor); err == nil {
+		return nil
+	}
+	if s.mem != nil {
+		err = errors.Join(err, s.mem.Detach())
+	}
+	return errors.Join(err, s.leave())
+}
+
+// enter makes this process a user and closes the door, which nobody but the last
+// user leaves closed behind him.
+func (s *Session) enter(ctx context.Context) (err error) {
+	s.set, err = sysv.OpenOrCreateSet(s.config.SemKey, initialValues(), sysv.SetOptions{Mode: 0o600})
+	if err != nil {
+		return &explain.Creation{NSems: semCount, Err: err}
+	}
+	info, err := s.set.Stat()
+	if err != nil {
+		return orGone(err)
+	}
+	if err := refuseForeign(info.Perm, "semaphore set", s.config.SemKey, "--sem-key"); err != nil {
+		return err
+	}
+	state, err := s.set.Value(semSegment)
+	if err != nil {
+		return orGone(err)
+	}
+	if state < noSegment || state > made {
+		return fmt.Errorf("the semaphore set with key %v is not one of the demo; choose another key with --sem-key", s.config.SemKey)
+	}
+	return orGone(s.set.Do(ctx, downUndo(semDoor), upUndo(semUsers)))
+}
+
+// orGone returns errGone for the error of a call that found no such set. Some say
+// EINVAL to that, which can mean nothing else here.
+func orGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, abi.EINVAL) {
+		return errGone
+	}
+	return err
+}
+
+func refuseForeign(p sysv.Perm, what string, key sysv.Key, flag string) error {
+	if me := uint32(os.Geteuid()); p.CUID != me {
+		return fmt.Errorf("the %s with key %v was made by uid %d, you are uid %d; choose another key with %s", what, key, p.CUID, me, flag)
+	}
+	return nil
+}
+
+// openSegment maps the segment, and makes it if that was not done yet. The door
+// is closed: nobody else does the same meanwhile.
+func (s *Session) openSegment() error {
+	state, err := s.set.Value(semSegment)
+	if err != nil {
+		return err
+	}
+	if state != made {
+		return s.makeSegment(state)
+	}
+	segment, err := sysv.OpenSegment(s.config.Key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the segment with key %v was removed, but not the semaphore set with key %v; remove that too", s.config.Key, s.config.SemKey)
+	}
+	if err != nil {
+		return err
+	}
+	return s.attach(segment)
+}
+
+// makeSegment makes the segment. One that somebody began to make or to remove, and
+// did not come to an end with, is taken as it is; any other is in the way.
+func (s *Session) makeSegment(state int) error {
+	if err := s.set.SetValue(semSegment, halfMade); err != nil {
+		return err
+	}
+	segment, err := sysv.CreateSegment(s.config.Key, s.config.Size, sysv.SegmentOptions{Mode: 0o600, Exclusive: state == noSegment})
+	if err == nil {
+		err = s.prepare(segment)
+	} else {
+		err = refuseExisting(s.config, err)
+	}
+	if err != nil {
+		return errors.Join(err, s.set.SetValue(semSegment, state))
+	}
+	return s.set.SetValue(semSegment, made)
+}
+
+// refuseExisting says what to do about a segment that is in the way.
+func refuseExisting(config Config, err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", config.Key)
+	}
+	return &explain.Creation{Size: config.Size, Err: err}
+}
+
+// prepare makes a new segment that of a session, or removes it.
+func (s *Session) prepare(segment sysv.Segment) error {
+	mem, err := segment.Attach(sysv.AttachOptions{})
+	if err != nil {
+		return errors.Join(err, segment.Remove())
+	}
+	head, err := sysv.View[header](mem, 0)
+	if err != nil {
+		return errors.Join(err, mem.Detach(), segment.Remove())
+	}
+	head.Magic.Store(magic)
+	s.use(mem, head)
+	return nil
+}
+
+// attach maps the segment of the session, if it is that.
+func (s *Session) attach(segment sysv.Segment) error {
+	info, err := segment.Stat()
+	if err != nil {
+		return err
+	}
+	if err := refuseForeign(info.Perm, "segment", s.config.Key, "--key"); err != nil {
+		return err
+	}
+	mem, err := segment.Attach(sysv.AttachOptions{})
+	if err != nil {
+		return err
+	}
+	head, err := sysv.View[header](mem, 0)
+	if err != nil || mem.Len() < MinSize || head.Magic.Load() != magic {
+		err = fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", s.config.Key)
+		return errors.Join(err, mem.Detach())
+	}
+	s.use(mem, head)
+	return nil
+}
+
+func (s *Session) use(mem *sysv.Attachment, head *header) {
+	s.segment, s.mem, s.head, s.chunk = mem.Segment(), mem, head, mem.Bytes()[headerSize:]
+}
+
+// Segment returns the segment of the session.
+func (s *Session) Segment() sysv.Segment { return s.segment }
+
+// Set returns the semaphore set of the session.
+func (s *Session) Set() sysv.Set { return s.set }
+
+// AwaitReader waits until there is a reader.
+func (s *Session) AwaitReader(ctx context.Context) error {
+	return s.set.Do(ctx, sysv.Op{Num: semReader})
+}
+
+// Leave leaves the session. The last one out removes the segment and the set.
+func (s *Session) Leave() error {
+	return errors.Join(s.mem.Detach(), s.leave())
+}
+
+func (s *Session) leave() error {
+	for {
+		done, err := s.leaveLast()
+		if done {
+			return s.remove()
+		}
+		if err == nil {
+			done, err = s.leaveOthers()
+		}
+		switch {
+		case errors.Is(orGone(err), errGone):
+			return s.removeUnused()
+		case done || err != nil:
+			return err
+		}
+	}
+}
+
+// leaveLast leaves if this is the only user, and closes the door in the same step.
+func (s *Session) leaveLast() (bool, error) {
+	return s.set.TryDo(downUndo(semUsers), sysv.Op{Num: semUsers}, downUndo(semDoor))
+}
+
+// leaveOthers leaves if there are two users at least.
+func (s *Session) leaveOthers() (bool, error) {
+	return s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
+}
+
+// remove removes segment and set; one that somebody else has removed already is
+// as good. The set goes last: whoever stands at the door waits for that.
+func (s *Session) remove() error {
+	var err error
+	if s.mem != nil {
+		err = errors.Join(ignoreGone(s.set.SetValue(semSegment, halfMade)), ignoreGone(s.segment.Remove()))
+	}
+	return errors.Join(err, ignoreGone(s.set.Remove()))
+}
+
+// removeUnused removes the segment if nobody has it attached. Somebody took the set
+// from under the session, and nothing else tells who is the last.
+func (s *Session) removeUnused() error {
+	if s.mem == nil {
+		return nil
+	}
+	info, err := s.segment.Stat()
+	if err == nil && info.NAttch == 0 {
+		err = s.segment.Remove()
+	}
+	return ignoreGone(err)
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(orGone(err), errGone) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,363 @@
+// Package detail is the fields in which gipcs show shows one object: all that the
+// kernel tells of it, who is attached, who waits, what it holds, whether it is
+// needed, to what it belongs, and the limits that concern it.
+package detail
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/hexdump"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/semops"
+)
+
+// Want is what has to be looked up to show an object of a kind.
+func Want(kind ref.Kind) inventory.Want {
+	want := inventory.WantActors | inventory.WantVerdict | inventory.WantProgram | inventory.WantContainers
+	switch {
+	case kind == ref.Shm:
+		return want | inventory.WantMemory | inventory.WantAttached
+	case kind.POSIX():
+		return want | inventory.WantOpen
+	default:
+		return want | inventory.WantWaiting
+	}
+}
+
+// A Subject is an object that is shown, and what is known beyond it.
+type Subject struct {
+	Object    *inventory.Object
+	Inventory *inventory.Inventory
+	Names     *account.Directory
+	Limits    []limits.Limit
+	Messages  []Message // of a queue; nil if they can't be read
+	Contents  []byte    // the first bytes of memory; nil if nobody asked
+}
+
+// A Record is the fields of an object and their values.
+type Record struct {
+	Columns []render.Column
+	Cells   []render.Cell
+}
+
+func (r *Record) add(name string, cell render.Cell) {
+	r.Columns = append(r.Columns, render.Column{Name: name})
+	r.Cells = append(r.Cells, cell)
+}
+
+// New returns the record of an object.
+func New(s Subject) Record {
+	var r Record
+	r.kernel(s)
+	use := s.Object.Use
+	r.add("verdict", render.Text(use.Verdict.String()))
+	r.add("reasons", texts(reasons(use)))
+	r.add("program", program(use.Program))
+	if s.Object.Kind.POSIX() {
+		r.file(s)
+	} else {
+		r.add("processes", actors(use.Actors, s.Names))
+	}
+	switch s.Object.Kind {
+	case ref.Shm:
+		r.add("attached", attached(use.Attached, s.Names))
+		r.add("hidden_attachments", render.Int(int64(use.HiddenAttachments)))
+	case ref.Sem:
+		r.add("semaphores", semaphores(use))
+		r.add("waiting", setWaiters(use.Waiting, s.Names))
+		r.add("hidden_waiters", hiddenWaiters(use))
+		r.add("deadlocks", deadlocks(s))
+	case ref.Msg:
+		r.add("messages_held", messages(s))
+		r.add("waiting", queueWaiters(use.Waiting, s.Names))
+	}
+	if s.Contents != nil {
+		r.add("contents", contents(s.Contents))
+	}
+	r.add("hidden_processes", render.Int(int64(s.Inventory.Hidden.Processes)))
+	r.add("limits", limitsOf(s))
+	return r
+}
+
+// kernel adds all columns of a listing that objects of the kind have.
+func (r *Record) kernel(s Subject) {
+	list := fields.Of(s.Object.Kind)
+	alone := &inventory.Inventory{Taken: s.Inventory.Taken, Objects: []inventory.Object{*s.Object}}
+	for cells := range list.Rows(alone, s.Names) {
+		for i, c := range list.Columns() {
+			r.add(c.Name, cells[i])
+		}
+	}
+}
+
+// hiddenWaiters counts against those of each semaphore, which not everybody may read.
+func hiddenWaiters(use *inventory.Use) render.Cell {
+	if use.Semaphores == nil {
+		return render.Unknown()
+	}
+	return render.Int(int64(use.HiddenWaiters))
+}
+
+// file adds what is known of a POSIX object beyond a listing.
+func (r *Record) file(s Subject) {
+	o := s.Object
+	switch {
+	case o.Kind == ref.PSem && o.PSem.Known:
+		r.add("waiters", render.Int(int64(o.PSem.Waiters)))
+		r.add("bits", render.Int(int64(o.PSem.Bits)))
+	case o.Kind == ref.PSem:
+		r.add("waiters", render.Unknown())
+		r.add("bits", render.Unknown())
+	}
+	if o.Kind != ref.PMsg {
+		r.add("mapped", mapped(o.Use.Mapped, s.Names))
+	}
+	r.add("open", opened(o.Use.Open, s.Names))
+}
+
+func mapped(list []inventory.Mapper, names *account.Directory) render.Cell {
+	rows := make([][]render.Cell, len(list))
+	for i, m := range list {
+		rows[i] = []render.Cell{
+			pid(m.PID), render.Text(m.Comm), render.Text(names.UserOrID(m.UID)),
+			access(true, !m.ReadOnly), render.Bool(!m.Private), render.Int(int64(m.Mappings)), Container(m.Container),
+		}
+	}
+	return render.Objects(columns("pid", "command", "user", "access", "shared", "mappings", "container"), rows)
+}
+
+func opened(list []inventory.Opener, names *account.Directory) render.Cell {
+	rows := make([][]render.Cell, len(list))
+	for i, o := range list {
+		rows[i] = []render.Cell{
+			pid(o.PID), render.Text(o.Comm), render.Text(names.UserOrID(o.UID)),
+			access(o.Read, o.Write), render.Int(int64(o.Descriptors)), Container(o.Container),
+		}
+	}
+	return render.Objects(columns("pid", "command", "user", "access", "descriptors", "container"), rows)
+}
+
+// access says what somebody may do, "-" for one who has the object without either.
+func access(read, write bool) render.Cell {
+	switch {
+	case read && write:
+		return render.Text("rw")
+	case read:
+		return render.Text("ro")
+	case write:
+		return render.Text("wo")
+	default:
+		return render.Unknown()
+	}
+}
+
+// contents shows bytes sixteen a line, as hexdump -C does.
+func contents(b []byte) render.Cell {
+	var rows [][]render.Cell
+	for offset := 0; offset < len(b); offset += hexdump.PerLine {
+		digits, text := hexdump.Line(b[offset:min(offset+hexdump.PerLine, len(b))])
+		rows = append(rows, []render.Cell{render.Hex(uint64(offset), 1), render.Text(digits), render.Text(text)})
+	}
+	return render.Objects(columns("offset", "hex", "text"), rows)
+}
+
+func texts(list []string) render.Cell {
+	cells := make([]render.Cell, len(list))
+	for i, s := range list {
+		cells[i] = render.Text(s)
+	}
+	return render.List(cells...)
+}
+
+func reasons(use *inventory.Use) []string {
+	list := make([]string, len(use.Reasons))
+	for i, r := range use.Reasons {
+		list[i] = r.Text
+	}
+	return list
+}
+
+func columns(names ...string) []render.Column {
+	list := make([]render.Column, len(names))
+	for i, name := range names {
+		list[i] = render.Column{Name: name, Heading: strings.ToUpper(name)}
+	}
+	return list
+}
+
+func program(p *inventory.Program) render.Cell {
+	if p == nil {
+		return render.Unknown()
+	}
+	directory := render.Unknown()
+	if p.DataDir != "" {
+		directory = render.Text(p.DataDir)
+	}
+	return render.Object(columns("name", "sure", "data_directory", "reasons"),
+		[]render.Cell{render.Text(p.Name), render.Bool(p.Sure), directory, texts(p.Reasons)})
+}
+
+// actors lists the processes that the object names.
+func actors(list []inventory.Actor, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for i := range list {
+		a := &list[i]
+		if a.State == inventory.None {
+			continue
+		}
+		command, user := render.Unknown(), render.Unknown()
+		if a.Process != nil && a.State == inventory.Alive {
+			command, user = render.Text(a.Process.Comm), render.Text(names.UserOrID(a.Process.UID))
+		}
+		rows = append(rows, []render.Cell{
+			render.Text(a.Role.String()), pid(a.PID), render.Text(a.State.String()), command, user, render.Time(a.When),
+		})
+	}
+	return render.Objects(columns("role", "pid", "state", "command", "user", "when"), rows)
+}
+
+func pid(n int) render.Cell {
+	if n == 0 {
+		return render.Unknown()
+	}
+	return render.Int(int64(n))
+}
+
+// Container names a container, with its runtime if that is known.
+func Container(c procfs.Container) render.Cell {
+	switch {
+	case c.ID != "" && c.Runtime != "":
+		return render.Text(c.Runtime + ":" + c.ID)
+	case c.ID != "":
+		return render.Text(c.ID)
+	default:
+		return render.Unknown()
+	}
+}
+
+func attached(list []inventory.Attacher, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for _, a := range list {
+		rows = append(rows, []render.Cell{
+			pid(a.PID), render.Text(a.Comm), render.Text(names.UserOrID(a.UID)),
+			access(true, !a.ReadOnly), render.Int(int64(a.Mappings)), Container(a.Container),
+		})
+	}
+	return render.Objects(columns("pid", "command", "user", "access", "mappings", "container"), rows)
+}
+
+func semaphores(use *inventory.Use) render.Cell {
+	if use.Semaphores == nil {
+		return render.Unknown()
+	}
+	commands := make(map[int]string)
+	for _, a := range use.Actors {
+		if a.State == inventory.Alive {
+			commands[a.PID] = a.Process.Comm
+		} else if a.State != inventory.None {
+			commands[a.PID] = a.State.String()
+		}
+	}
+	rows := make([][]render.Cell, len(use.Semaphores))
+	for i, sem := range use.Semaphores {
+		command := render.Unknown()
+		if name := commands[sem.PID]; sem.PID != 0 && name != "" {
+			command = render.Text(name)
+		}
+		rows[i] = []render.Cell{
+			render.Int(int64(i)), render.Int(int64(sem.Value)), render.Int(int64(sem.NCount)), render.Int(int64(sem.ZCount)),
+			pid(sem.PID), command,
+		}
+	}
+	return render.Objects(columns("num", "value", "ncount", "zcount", "pid", "command"), rows)
+}
+
+func setWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for i := range list {
+		w := &list[i]
+		ops, on, undo := render.Unknown(), render.Unknown(), render.Unknown()
+		if w.Ops != nil {
+			ops = render.Text(semops.Format(w.Ops...))
+			if w.Blocked >= 0 && w.Blocked < len(w.Ops) {
+				on, undo = render.Uint(uint64(w.Ops[w.Blocked].Num)), render.Bool(w.Ops[w.Blocked].Undo)
+			}
+		}
+		rows = append(rows, []render.Cell{
+			pid(w.PID), pid(w.TID), render.Text(w.Comm), render.Text(names.UserOrID(w.UID)),
+			on, ops, undo, render.Bool(w.Timed), render.Time(w.Since), likelyHolder(w.Holder), Container(w.Container),
+		})
+	}
+	return render.Objects(columns("pid", "tid", "command", "user", "semaphore", "operations", "undo", "timeout", "since", "likely_holder", "container"), rows)
+}
+
+// likelyHolder names the process that operated last on the semaphore waited for.
+func likelyHolder(a *inventory.Actor) render.Cell {
+	switch {
+	case a == nil || a.PID == 0:
+		return render.Unknown()
+	case a.State == inventory.Alive:
+		return render.Text(fmt.Sprintf("%d (%s)", a.PID, a.Process.Comm))
+	default:
+		return render.Text(fmt.Sprintf("%d (%v)", a.PID, a.State))
+	}
+}
+
+func queueWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
+	var rows [][]render.Cell
+	for i := range list {
+		w := &list[i]
+		call, mtype := "receive", render.Unknown()
+		if w.Sending {
+			call = "send"
+		}
+		if w.TypeKnown {
+			mtype = render.Int(w.Type)
+		}
+		rows = append(rows, []render.Cell{
+			pid(w.PID), pid(w.TID), render.Text(w.Comm), render.Text(names.UserOrID(w.UID)),
+			render.Text(call), mtype, render.Bool(w.Except), render.Int(int64(w.Size)), render.Time(w.Since), Container(w.Container),
+		})
+	}
+	return render.Objects(columns("pid", "tid", "command", "user", "call", "type", "except", "size", "since", "container"), rows)
+}
+
+// deadlocks says which rings of waiting processes go through the set.
+func deadlocks(s Subject) render.Cell {
+	var found []string
+	for _, d := range s.Inventory.Deadlocks {
+		if !slices.ContainsFunc(d.Waits, func(w inventory.Wait) bool { return w.Set == s.Object.ID() }) {
+			continue
+		}
+		steps := make([]string, len(d.Waits))
+		for i, w := range d.Waits {
+			steps[i] = fmt.Sprintf("%d (%s) waits for semaphore %d of sem:%d, which %d used last", w.PID, w.Comm, w.Semaphore, w.Set, w.HolderPID)
+		}
+		found = append(found, "possible deadlock: "+strings.Join(steps, "; "))
+	}
+	return texts(found)
+}
+
+// limitsOf lists the limits for objects of the kind.
+func limitsOf(s Subject) render.Cell {
+	var rows [][]render.Cell
+	for _, l := range s.Limits {
+		if !l.Concerns(s.Object.Kind) {
+			continue
+		}
+		use := render.Unknown()
+		if l.Counted {
+			use = render.Uint(l.Use)
+		}
+		rows = append(rows, []render.Cell{render.Text(l.Name), render.Uint(l.Value), use, render.Text(l.About)})
+	}
+	return render.Objects(columns("limit", "value", "use", "about"), rows)
+}

@@ -1,0 +1,207 @@
+package explain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+func TestMain(m *testing.M) {
+	ipctest.Play(map[string]ipctest.Role{"explain": playExplain})
+	ipctest.Main(m)
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantSentence(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("no error, want one that says %s", want)
+		return
+	}
+	if got := explain.Error(err); !regexp.MustCompile(`^(?:` + want + `)$`).MatchString(got) {
+		t.Errorf("%v:\n got %s\nwant %s", err, got, want)
+	}
+}
+
+// TestSentences provokes errors of the kernel on objects of each kind.
+func TestSentences(t *testing.T) {
+	segment, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o600})
+	check(t, err)
+	t.Cleanup(func() { check(t, segment.Remove()) })
+	set, err := sysv.CreateSet(7, 2, sysv.SetOptions{Mode: 0o600})
+	check(t, err)
+	t.Cleanup(func() { check(t, set.Remove()) })
+	queue, err := sysv.CreateQueue(7, sysv.QueueOptions{Mode: 0o600})
+	check(t, err)
+	t.Cleanup(func() { check(t, queue.Remove()) })
+
+	_, unknownKey := sysv.OpenSegment(1234)
+	_, unknownSetKey := sysv.OpenSet(1234)
+	_, unknownID := sysv.Queue(77777).Stat()
+	_, staleOp := sysv.Set(77777).TryDo(sysv.Op{Add: 1}) // where EINVAL could mean more
+	_, unknownValue := sysv.Set(77777).Value(0)
+	_, staleAttach := sysv.Segment(77777).Attach(sysv.AttachOptions{})
+	_, badAddress := segment.Attach(sysv.AttachOptions{Addr: 1})
+	_, taken := sysv.CreateSegment(7, 1, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	_, takenSet := sysv.CreateSet(7, 1, sysv.SetOptions{Mode: 0o600, Exclusive: true})
+	_, takenQueue := sysv.CreateQueue(7, sysv.QueueOptions{Mode: 0o600, Exclusive: true})
+	_, tooFar := set.TryDo(sysv.Op{Num: 5, Add: 1})
+	_, privateKey := sysv.OpenQueue(sysv.Private)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{unknownKey, `there is no shared memory segment with key 0x000004d2`},
+		{unknownSetKey, `there is no semaphore set with key 0x000004d2`},
+		{unknownID, `there is no message queue 77777`},
+		{staleOp, `there is no semaphore set 77777`},
+		{unknownValue, `there is no semaphore set 77777`},
+		{staleAttach, `there is no shared memory segment 77777`},
+		{sysv.Segment(-1).Remove(), `there is no shared memory segment -1`},
+		{taken, fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) exists already`, segment)},
+		{takenSet, fmt.Sprintf(`semaphore set with key 0x00000007 \(id %d\) exists already`, set)},
+		{takenQueue, fmt.Sprintf(`message queue with key 0x00000007 \(id %d\) exists already`, queue)},
+		{badAddress, fmt.Sprintf(`shared memory segment %d: shmat: invalid argument`, segment)},
+		{tooFar, fmt.Sprintf(`semaphore set %d: semop: file too large`, set)},
+		{set.SetValue(0, 40000), fmt.Sprintf(`semaphore set %d: semctl SETVAL: numerical result out of range`, set)},
+		{set.Do(cancelled, sysv.Op{Add: -1}), fmt.Sprintf(`semaphore set %d: semop: context canceled`, set)},
+		{privateKey, `message queue with key 0x00000000: msgget: key 0 \(IPC_PRIVATE\) names no object`},
+		{&sysv.Error{Op: "semop", Kind: sysv.Sem, ID: 5, Err: unix.EIDRM}, `semaphore set 5 was removed meanwhile`},
+		{&sysv.Error{Op: "shmget", Kind: sysv.Shm, Err: errors.ErrUnsupported}, `shmget: unsupported operation`},
+
+		{errors.New("its own text"), `its own text`},
+		{fmt.Errorf("around it: %w", unknownID), `there is no message queue 77777`},
+		{errors.Join(errors.New("one"), unknownKey, unknownID), `one; there is no shared memory segment with key 0x000004d2; there is no message queue 77777`},
+	}
+	for _, test := range tests {
+		wantSentence(t, test.err, test.want)
+	}
+}
+
+// TestCreations makes what can not be made.
+func TestCreations(t *testing.T) {
+	segment := func(key sysv.Key, size int64, o sysv.SegmentOptions) error {
+		o.Mode = 0o600
+		s, err := sysv.CreateSegment(key, size, o)
+		if err == nil {
+			check(t, s.Remove())
+			t.Fatalf("a segment of %d bytes was made", size)
+		}
+		return &explain.Creation{Size: size, Huge: o.HugePages != 0, Err: err}
+	}
+	set := func(key sysv.Key, nsems int) error {
+		s, err := sysv.CreateSet(key, nsems, sysv.SetOptions{Mode: 0o600})
+		if err == nil {
+			check(t, s.Remove())
+			t.Fatalf("a set of %d was made", nsems)
+		}
+		return &explain.Creation{NSems: nsems, Err: err}
+	}
+	existing, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o600})
+	check(t, err)
+	t.Cleanup(func() { check(t, existing.Remove()) })
+	existingSet, err := sysv.CreateSet(7, 2, sysv.SetOptions{Mode: 0o600})
+	check(t, err)
+	t.Cleanup(func() { check(t, existingSet.Remove()) })
+
+	wantSentence(t, segment(sysv.Private, 0, sysv.SegmentOptions{}), `size 0 is too small: a segment has at least 1 byte`)
+	wantSentence(t, segment(7, 101, sysv.SegmentOptions{}), fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) has 100 bytes, less than the 101 asked for`, existing))
+	wantSentence(t, segment(7, 1, sysv.SegmentOptions{Exclusive: true}), fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) exists already`, existing))
+	wantSentence(t, segment(sysv.Private, 1<<62, sysv.SegmentOptions{}), `not enough memory for a segment of 4611686018427387904 bytes`)
+	wantSentence(t, segment(sysv.Private, 1<<50, sysv.SegmentOptions{HugePages: sysv.DefaultHugePages}), `not enough free huge pages for 1125899906842624 bytes; sysctl vm\.nr_hugepages sets how many there are`)
+	wantSentence(t, segment(sysv.Private, 1, sysv.SegmentOptions{HugePages: 4096}), `this system has no huge pages of that size; see /sys/kernel/mm/hugepages`)
+	wantSentence(t, set(7, 3), fmt.Sprintf(`semaphore set with key 0x00000007 \(id %d\) has 2 semaphores, not the 3 asked for`, existingSet))
+	wantSentence(t, set(sysv.Private, 0), `a set has from 1 to \d+ semaphores \(SEMMSL, the first number of sysctl kernel\.sem\), not 0`)
+
+	limit := func(name, value string) func() {
+		old, err := os.ReadFile("/proc/sys/kernel/" + name)
+		check(t, err)
+		if err := os.WriteFile("/proc/sys/kernel/"+name, []byte(value), 0); err != nil {
+			t.Skip("limits can not be set here: ", err)
+		}
+		return func() { check(t, os.WriteFile("/proc/sys/kernel/"+name, old, 0)) }
+	}
+	for _, full := range []struct {
+		sysctl, value string
+		create        func() error
+		want          string
+	}{
+		{"shmmni", "1", func() error { return segment(sysv.Private, 1, sysv.SegmentOptions{}) }, `the system is full: SHMMNI, the number of segments, is 1 \(sysctl kernel\.shmmni\) and 1 are in use`},
+		{"shmall", "3", func() error { return segment(sysv.Private, 12289, sysv.SegmentOptions{}) }, `the system is full: SHMALL, the pages of all segments, is 3 \(sysctl kernel\.shmall\); 1 are in use and 4 are asked for`},
+		{"shmmax", "50", func() error { return segment(sysv.Private, 51, sysv.SegmentOptions{}) }, `size 51 is above SHMMAX, which is 50 \(sysctl kernel\.shmmax\)`},
+		{"sem", "250 32000 32 1", func() error { return set(sysv.Private, 1) }, `the system is full: SEMMNI, the number of sets, is 1 \(sysctl kernel\.sem, its fourth number\) and 1 are in use`},
+		{"sem", "250 5 32 100", func() error { return set(sysv.Private, 4) }, `the system is full: SEMMNS, the semaphores of all sets, is 5 \(sysctl kernel\.sem, its second number\); 2 are in use and 4 are asked for`},
+		{"sem", "3 32000 32 100", func() error { return set(sysv.Private, 4) }, `a set has from 1 to 3 semaphores \(SEMMSL, the first number of sysctl kernel\.sem\), not 4`},
+		{"msgmni", "0", func() error {
+			_, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+			return &explain.Creation{Err: err}
+		}, `the system is full: MSGMNI, the number of queues, is 0 \(sysctl kernel\.msgmni\) and all are in use`},
+	} {
+		restore := limit(full.sysctl, full.value)
+		wantSentence(t, full.create(), full.want)
+		restore()
+	}
+}
+
+// playExplain prints what a user who owns nothing is told.
+func playExplain([]string) error {
+	segment, err := sysv.OpenSegment(7)
+	if err != nil {
+		return err
+	}
+	fmt.Println(explain.Error(segment.Remove()))
+	fmt.Println(explain.Error(segment.Lock()))
+	_, err = sysv.CreateSegment(7, 1, sysv.SegmentOptions{Mode: 0o600})
+	fmt.Println(explain.Error(err))
+	own, err := sysv.CreateSegment(sysv.Private, 1<<20, sysv.SegmentOptions{Mode: 0o600})
+	if err != nil {
+		return err
+	}
+	for _, limit := range []uint64{0, 4096} {
+		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: limit, Max: 4096}); err != nil {
+			return err
+		}
+		fmt.Println(explain.Error(own.Lock()))
+	}
+	return own.Remove()
+}
+
+func TestNotPermitted(t *testing.T) {
+	segment, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o640})
+	check(t, err)
+	t.Cleanup(func() { check(t, segment.Remove()) })
+	if err := segment.Set(sysv.Ownership{UID: 65534, Mode: 0o640}); err != nil {
+		t.Skip("takes two users, but the user namespace knows one only: ", err)
+	}
+	check(t, segment.Set(sysv.Ownership{Mode: 0o640}))
+	nobody := ipctest.Start(t, "explain", &syscall.Credential{Uid: 65534, Gid: 65534})
+	for _, want := range []string{
+		`permission denied: shared memory segment \d+ belongs to uid 0, its mode is 0640, you are uid 65534`,
+		`permission denied: shared memory segment \d+ belongs to uid 0, its mode is 0640, you are uid 65534`,
+		`permission denied: shared memory segment with key 0x00000007 \(id \d+\) belongs to uid 0, its mode is 0640, you are uid 65534`,
+		`shared memory segment \d+ can not be locked: RLIMIT_MEMLOCK is 0 \(ulimit -l\)`,
+		`shared memory segment \d+ can not be locked: that is more than RLIMIT_MEMLOCK allows \(ulimit -l\)`,
+	} {
+		wantSentence(t, errors.New(nobody.Line()), want)
+	}
+	nobody.Wait()
+}

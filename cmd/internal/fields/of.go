@@ -1,0 +1,15 @@
+package fields
+
+import (
+	"slices"
+
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+)
+
+// Of returns the columns that tell what the kernel knows of objects of a kind.
+func Of(kind ref.Kind) List {
+	return slices.DeleteFunc(All(), func(c Column) bool {
+		return !c.has(kind) || c.Want&^inventory.WantMemory != 0
+	})
+}

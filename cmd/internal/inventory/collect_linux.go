@@ -1,0 +1,414 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// Collect lists the objects of the IPC namespace of the calling thread, and finds
+// out what o asks for. With an error it returns what it found all the same: of a
+// kind that could not be listed nothing, of what could not be read from /proc the
+// zero values, and no verdict but unknown.
+func Collect(o Options) (*Inventory, error) {
+	// The calling thread's namespace is the one that counts; see Namespace.Do.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	c := &collector{o: o, inv: &Inventory{Taken: time.Now()}, known: make(map[int]*known)}
+	err := c.list()
+	c.want = o.Want.needs(slices.ContainsFunc(c.inv.Objects, func(o Object) bool { return o.Kind == ref.Msg }))
+	if o.Want == 0 {
+		return c.inv, err
+	}
+	uses := make([]Use, len(c.inv.Objects))
+	for i := range c.inv.Objects {
+		c.inv.Objects[i].Use = &uses[i]
+	}
+	if c.want&wantProc != 0 {
+		c.openProc()
+		if c.fs != nil {
+			defer c.fs.Close()
+		}
+	}
+	c.explore()
+	return c.inv, errors.Join(err, c.procErr)
+}
+
+// A collector holds what Collect knows so far.
+type collector struct {
+	o    Options
+	want Want
+	inv  *Inventory
+
+	fs      *procfs.FS // nil if /proc is not needed or of no use
+	procErr error      // why fs is of no use
+	clock   clock
+	seesAll bool // no process lacks an id here
+	scanned bool // threads were looked at
+	known   map[int]*known
+}
+
+// list fills Inventory.Objects. The kernel's structures of one kind are kept
+// together, for there may be many.
+func (c *collector) list() error {
+	var errs []error
+	for _, kind := range ref.Kinds() {
+		if len(c.o.Kinds) > 0 && !slices.Contains(c.o.Kinds, kind) {
+			continue
+		}
+		switch err := c.listKind(kind); {
+		case err == nil:
+		case len(c.o.Kinds) == 0 && kind.POSIX():
+			c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{kind, fmt.Errorf("%ss are not listed: %w", kind.Noun(), err)})
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *collector) listKind(kind ref.Kind) error {
+	switch kind {
+	case ref.Shm:
+		return add(c.inv, sysv.Segments(), func(i *sysv.SegmentInfo) Object { return Object{Kind: kind, Segment: i} })
+	case ref.Sem:
+		return add(c.inv, sysv.Sets(), func(i *sysv.SetInfo) Object { return Object{Kind: kind, Set: i} })
+	case ref.Msg:
+		return add(c.inv, sysv.Queues(), func(i *sysv.QueueInfo) Object { return Object{Kind: kind, Queue: i} })
+	case ref.PShm:
+		return add(c.inv, posix.Objects(), func(i *posix.FileInfo) Object { return Object{Kind: kind, PShm: i} })
+	case ref.PSem:
+		return add(c.inv, posix.Semaphores(), func(i *posix.SemaphoreInfo) Object { return Object{Kind: kind, PSem: i} })
+	default:
+		return add(c.inv, posix.Queues(), func(i *posix.QueueInfo) Object { return Object{Kind: kind, PMsg: i} })
+	}
+}
+
+// add adds objects to an inventory.
+func add[T any](inv *Inventory, all iter.Seq2[T, error], object func(*T) Object) error {
+	parts, n, err := collect(all)
+	inv.Objects = slices.Grow(inv.Objects, n)
+	for _, part := range parts {
+		for i := range part {
+			inv.Objects = append(inv.Objects, object(&part[i]))
+		}
+	}
+	return err
+}
+
+// collect returns the elements in parts, which need not be moved as there are more.
+func collect[T any](all iter.Seq2[T, error]) (parts [][]T, n int, err error) {
+	const least, most = 16, 2048
+	var part []T
+	for info, e := range all {
+		if e != nil {
+			err = e
+			break
+		}
+		if len(part) == cap(part) {
+			parts = append(parts, part)
+			part = make([]T, 0, min(max(least, n), most))
+		}
+		part = append(part, info)
+		n++
+	}
+	return append(parts, part), n, err
+}
+
+// openProc gets /proc ready, or says in procErr why it is of no use.
+func (c *collector) openProc() {
+	root := c.o.Proc
+	if root == "" {
+		root = procfs.Root
+	}
+	proc, err := procfs.Open(root)
+	if err != nil {
+		c.procErr = err
+		return
+	}
+	c.fs = proc
+	if proc.Foreign() {
+		c.procErr = fmt.Errorf("%s shows the processes of another pid namespace", root)
+	} else {
+		c.inv.Namespace, c.procErr = proc.OwnIPCNamespace()
+	}
+	if c.procErr == nil {
+		c.clock.boot, c.procErr = proc.BootTime()
+	}
+	if c.procErr != nil {
+		proc.Close()
+		c.fs = nil
+		return
+	}
+	c.seesAll = proc.SeesAllProcesses()
+	if proc.Real() {
+		c.clock.step = clockStep(c.clock.boot)
+	}
+}
+
+// clockStep returns by how much, at least, the wall clock was set forward since the
+// boot. The file system of /dev is made by the kernel moments after it starts, and
+// carries the time of that by the clock of then.
+func clockStep(boot time.Time) time.Duration {
+	var st unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, "/dev", unix.AT_STATX_SYNC_AS_STAT, unix.STATX_BTIME, &st) != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return 0
+	}
+	return max(0, boot.Sub(time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))))
+}
+
+// explore finds out what is wanted, in the order in which one thing rests on
+// another.
+func (c *collector) explore() {
+	if c.want&WantSemaphores != 0 {
+		c.readSemaphores()
+	}
+	if c.fs != nil && c.want&WantMemory != 0 {
+		c.readMemory()
+	}
+	if c.fs != nil && c.want&(WantAttached|WantWaiting|WantOpen) != 0 {
+		if err := c.scan(); err != nil {
+			c.procErr = err
+		}
+	}
+	if c.want&WantActors != 0 {
+		c.findActors()
+	}
+	if c.want&WantWaiting != 0 {
+		c.findHolders()
+		c.inv.Deadlocks = deadlocks(c.inv.Objects)
+	}
+	if c.want&WantVerdict != 0 {
+		server := c.servers()
+		ev := evidence{
+			now: c.inv.Taken, proc: c.procErr, waiters: c.scanned,
+			hidden: c.inv.Hidden, idle: c.o.HiddenIdle, seesAll: c.seesAll, server: server,
+		}
+		for i := range c.inv.Objects {
+			judge(&c.inv.Objects[i], ev)
+		}
+	}
+	if c.want&WantProgram != 0 {
+		c.identify()
+	}
+}
+
+func (c *collector) readMemory() {
+	byID := make(map[uint64]*Use)
+	for i := range c.inv.Objects {
+		if o := &c.inv.Objects[i]; o.Kind == ref.Shm {
+			byID[uint64(o.ID())] = o.Use
+		}
+	}
+	err := c.fs.SegmentMemory(func(m procfs.SegmentMemory) {
+		if u := byID[m.ID]; u != nil {
+			u.Memory = &m
+		}
+	})
+	if err != nil {
+		c.procErr = err
+	}
+}
+
+func (c *collector) readSemaphores() {
+	for i := range c.inv.Objects {
+		if o := &c.inv.Objects[i]; o.Kind == ref.Sem {
+			o.Use.Semaphores = semaphores(o.Set)
+		}
+	}
+}
+
+// semaphores returns nil if the set may not be read or is gone.
+func semaphores(info *sysv.SetInfo) []Semaphore {
+	list, err := sysvipc.Semaphores(info.ID, info.NSems)
+	if err != nil {
+		return nil
+	}
+	return list
+}
+
+// known is what was found out about a process id.
+type known struct {
+	process *Process // nil if there is none that may be looked at
+	hidden  bool     // there is one that may not be looked at
+
+	looked bool // stat and ended are set
+	stat   procfs.Stat
+	ended  bool
+}
+
+func (c *collector) lookUp(pid int) *known {
+	k := c.known[pid]
+	if k == nil {
+		k = inquire(c.fs, pid, c.want)
+		c.known[pid] = k
+	}
+	return k
+}
+
+func inquire(f *procfs.FS, pid int, want Want) *known {
+	comm, err := f.Comm(pid)
+	var uid uint32
+	if err == nil {
+		uid, err = f.UID(pid)
+	}
+	if err != nil {
+		return &known{hidden: !errors.Is(err, fs.ErrNotExist) || f.Exists(pid)}
+	}
+	p := &Process{PID: pid, Comm: comm, UID: uid}
+	if want&WantContainers != 0 {
+		p.Container, _ = f.Container(pid) // unknown is the zero Container
+		if status, err := f.Status(pid); err == nil && len(status.NSPIDs) > 0 {
+			p.InnerPID = status.NSPIDs[len(status.NSPIDs)-1]
+		}
+	}
+	return &known{process: p}
+}
+
+// findActors fills Use.Actors of all objects.
+func (c *collector) findActors() {
+	for i := range c.inv.Objects {
+		o := &c.inv.Objects[i]
+		switch o.Kind {
+		case ref.Shm:
+			s := o.Segment
+			last := Actor{Role: User, PID: s.LPID, When: o.Used()}
+			if s.LPID == os.Getpid() && s.NAttch == 0 {
+				// This program, which has looked at the contents, or at the memory of a
+				// process that was ending: whoever lets go of that last detaches.
+				last.PID = 0
+			}
+			o.Use.Actors = []Actor{
+				c.actor(o, Actor{Role: Creator, PID: s.CPID, When: s.CTime}, false),
+				c.actor(o, last, o.Used().IsZero() || last.PID != s.LPID),
+			}
+		case ref.Msg:
+			q := o.Queue
+			o.Use.Actors = []Actor{
+				c.actor(o, Actor{Role: Sender, PID: q.LSPID, When: q.STime}, q.STime.IsZero()),
+				c.actor(o, Actor{Role: Receiver, PID: q.LRPID, When: q.RTime}, q.RTime.IsZero()),
+			}
+		case ref.Sem:
+			o.Use.Actors = c.operators(o)
+		}
+	}
+}
+
+// operators returns an Actor for each process that is the last one of a semaphore.
+// The kernel has one time for the whole set: SETVAL and SETALL set sem_ctime, all
+// other operations sem_otime.
+func (c *collector) operators(o *Object) (actors []Actor) {
+	sems := make(map[int][]int)
+	var pids []int
+	for num, s := range o.Use.Semaphores {
+		if sems[s.PID] == nil {
+			pids = append(pids, s.PID)
+		}
+		sems[s.PID] = append(sems[s.PID], num)
+	}
+	when := latest(o.Set.OTime, o.Set.CTime)
+	for _, pid := range pids {
+		a := Actor{Role: Operator, PID: pid, When: when, Sems: sems[pid]}
+		// Where each process has an id a semaphore without one was never used.
+		actors = append(actors, c.actor(o, a, c.seesAll))
+	}
+	return actors
+}
+
+// actor finds out what became of a process. never says what a pid of 0 means: that
+// nobody did it, rather than somebody who is not visible.
+func (c *collector) actor(o *Object, a Actor, never bool) Actor {
+	switch {
+	case a.PID == 0 && never:
+		return a
+	case a.PID == 0:
+		return a.unseen("it has no id in this pid namespace, or there was none")
+	case c.fs == nil:
+		return a.unseen("/proc is of no use")
+	}
+	k := c.lookUp(a.PID)
+	if k.hidden {
+		return a.unseen(fmt.Sprintf("there is a process %d, but it may not be looked at", a.PID))
+	}
+	if c.look(a.PID, k); k.ended {
+		a.State = Gone
+		return a
+	}
+	a.Process, a.Started = k.process, c.clock.started(k.stat.Start)
+	after, sure := c.clock.after(k.stat.Start, a.When)
+	switch {
+	case k.stat.KernelThread, after && (sure || !c.mayOwn(a.PID, o.Perm())):
+		a.State = Reused
+	case after:
+		return a.unseen(fmt.Sprintf("%s seems to have started later, but the clock was set since the boot", a.Process.name()))
+	default:
+		a.State = Alive
+	}
+	return a
+}
+
+// look finds out whether a process has ended, and if not when it was started.
+func (c *collector) look(pid int, k *known) {
+	if k.looked {
+		return
+	}
+	k.looked, k.ended = true, true
+	if k.process == nil {
+		return
+	}
+	stat, err := c.fs.Stat(pid)
+	if err == nil && !stat.KernelThread {
+		_, err = c.fs.Reach(stat)
+	}
+	k.stat, k.ended = stat, err != nil
+}
+
+// mayOwn tells whether the user of a process is one of those an object names, or
+// may be.
+func (c *collector) mayOwn(pid int, p *sysv.Perm) bool {
+	status, err := c.fs.Status(pid)
+	for _, uid := range [...]uint32{status.RUID, status.EUID} {
+		if err != nil || uid == p.UID || uid == p.CUID {
+			return true
+		}
+	}
+	return false
+}
+
+func (a Actor) unseen(why string) Actor {
+	a.State, a.Why = Unseen, why
+	return a
+}
+
+// findHolders names the likely holder for each wait on a semaphore.
+func (c *collector) findHolders() {
+	for i := range c.inv.Objects {
+		o := &c.inv.Objects[i]
+		for j := range o.Use.Waiting {
+			w := &o.Use.Waiting[j]
+			if w.Blocked < 0 || w.Blocked >= len(w.Ops) {
+				continue
+			}
+			num := int(w.Ops[w.Blocked].Num)
+			for k := range o.Use.Actors {
+				if a := &o.Use.Actors[k]; a.State != None && slices.Contains(a.Sems, num) {
+					w.Holder = a
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package inventory
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
+
+func namespaces(t testing.TB) []Namespace {
+	t.Helper()
+	list, _, err := Namespaces("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func namespaceOf(t testing.TB, pid int) Namespace {
+	t.Helper()
+	list := namespaces(t)
+	i := slices.IndexFunc(list, func(n Namespace) bool { return slices.Contains(n.PIDs, pid) })
+	if i < 0 {
+		t.Fatalf("process %d is in none of %+v", pid, list)
+	}
+	return list[i]
+}
+
+func TestNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	own := createSegment(t, 0x401, 4096, 0o600)
+	apart := startApart(t, "make", []string{"unshare", "-i"})
+	ids := numbers(strings.Fields(apart.Line()))
+	n := namespaceOf(t, apart.PID())
+	if n.Own || n.Comm == "" || len(n.PIDs) != 1 {
+		t.Errorf("%+v", n)
+	}
+	if n := namespaceOf(t, os.Getpid()); !n.Own {
+		t.Errorf("%+v", n)
+	}
+
+	var inside *Inventory
+	err := n.Do(func() (err error) {
+		inside, err = Collect(Options{Want: everything})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inside.Namespace != n.Inode || len(inside.Objects) != 3 || inside.find(ref.Shm, ids[0]) == nil {
+		t.Errorf("inside: %s", dump(inside))
+	}
+	wantVerdict(t, find(t, inside, ref.Sem, ids[1]), Idle, "not-waiting process-alive age")
+	if len(inside.Objects[0].Use.Actors) == 0 || inside.Objects[0].Use.Memory == nil {
+		t.Errorf("inside: %s", dump(inside.Objects[0]))
+	}
+
+	// This thread, and all others, have stayed where they were.
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			inv, err := Collect(Options{})
+			if err != nil || len(inv.Objects) != 1 || inv.Objects[0].ID() != int(own) || inv.Objects[0].Perm().Key != 0x401 {
+				t.Errorf("here: %v, %s", err, dump(inv))
+			}
+		})
+	}
+	wg.Wait()
+
+	// Nor has the process: what /proc shows for it is its first thread's.
+	for range 200 {
+		if err := n.Do(func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := namespaceOf(t, os.Getpid()); !n.Own {
+		t.Errorf("the first thread was left in %d", n.Inode)
+	}
+
+	// What f returns is what Do returns, and its own namespace needs no right at all.
+	want := errors.New("f")
+	if err := namespaceOf(t, os.Getpid()).Do(func() error { return want }); !errors.Is(err, want) {
+		t.Error(err)
+	}
+	apart.Kill()
+	if err := n.Do(func() error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a namespace that is gone: %v", err)
+	}
+}
+
+func TestNamespaceOfAnotherProcess(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	seg := createSegment(t, 0x402, 4096, 0o600)
+	// A process in a namespace of its own looks back into this one.
+	viewer := startApart(t, "look back", []string{"unshare", "-i"}, os.Getpid())
+	inv := parseView(t, viewer.Wait())
+	if len(inv.Objects) != 1 || inv.Objects[0].ID() != int(seg) || inv.Objects[0].Perm().Key != 0x402 {
+		t.Error(dump(inv))
+	}
+}
+
+func TestNamespaceMounted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	apart := startApart(t, "make", []string{"unshare", "-i"})
+	apart.Line()
+	inode := namespaceOf(t, apart.PID()).Inode
+	file := filepath.Join(t.TempDir(), "kept")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := "/proc/" + words([]any{apart.PID()})[0] + "/ns/ipc"
+	if out, err := exec.Command("mount", "--bind", path, file).CombinedOutput(); err != nil {
+		t.Skipf("can't mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", file).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	apart.Kill()
+
+	list := namespaces(t)
+	i := slices.IndexFunc(list, func(n Namespace) bool { return n.Inode == inode })
+	if i < 0 || !slices.Equal(list[i].Mounts, []string{file}) || len(list[i].PIDs) != 0 {
+		t.Fatalf("%d is not found: %+v", inode, list)
+	}
+	at, err := NamespaceAt(file)
+	if err != nil || at.Inode != inode {
+		t.Fatalf("%+v, %v", at, err)
+	}
+	for _, n := range []Namespace{list[i], at} {
+		if err := n.Do(func() error {
+			inv, err := Collect(Options{Want: WantVerdict, HiddenIdle: true})
+			if err == nil && (len(inv.Objects) != 3 || inv.Objects[0].Use.Verdict != Orphan) {
+				t.Errorf("inside: %s", dump(inv))
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := NamespaceAt("/etc/passwd"); err == nil {
+		t.Error("a file is taken for a namespace")
+	}
+}
+
+func TestNamespacesOfOrdinaryUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	apart := startApart(t, "make", []string{"unshare", "-i"})
+	apart.Line()
+	viewer := ipctest.Start(t, "denied", nobody, words([]any{apart.PID()})...)
+	if got := viewer.Wait(); got != "hidden, denied\n" {
+		t.Errorf("%q", got)
+	}
+}

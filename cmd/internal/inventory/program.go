@@ -1,0 +1,434 @@
+package inventory
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A Program is what an object probably belongs to.
+type Program struct {
+	Name string
+	// Sure is set if a process of that program uses the object, or its contents or
+	// the program's own records name it; otherwise the marks only fit.
+	Sure    bool
+	Reasons []string // for a person; may hold the names of processes as they are
+	// DataDir is the data directory of a PostgreSQL server, "" if it is not known.
+	DataDir string
+}
+
+// A hint is one mark.
+type hint struct {
+	program string
+	sure    bool
+	reason  string
+	dataDir string
+}
+
+// combine makes one Program of the hints: the first sure one's, or the first's.
+func combine(hints []hint) *Program {
+	if len(hints) == 0 {
+		return nil
+	}
+	best := hints[0]
+	for _, h := range hints {
+		if h.sure {
+			best = h
+			break
+		}
+	}
+	p := &Program{Name: best.program}
+	for _, h := range hints {
+		if h.program != p.Name {
+			continue
+		}
+		p.Sure = p.Sure || h.sure
+		p.Reasons = append(p.Reasons, h.reason)
+		if p.DataDir == "" {
+			p.DataDir = h.dataDir
+		}
+	}
+	return p
+}
+
+// product returns the program that a process of this name belongs to; "" for a
+// name that says nothing beyond itself.
+func product(comm string) string {
+	switch comm {
+	case "postgres", "postmaster":
+		return "PostgreSQL"
+	case "faked", "faked-sysv":
+		return "fakeroot"
+	case "apache2", "httpd":
+		return "Apache httpd"
+	case "gpsd", "chronyd", "ntpd":
+		return comm
+	case "db2sysc", "db2wdog":
+		return "Db2"
+	case "oninit":
+		return "Informix"
+	case "orterun", "prterun", "prte", "orted", "prted":
+		return "Open MPI"
+	}
+	for _, p := range [...]struct{ prefix, program string }{
+		{"zabbix_", "Zabbix"},
+		{"php", "PHP"},
+		{"ora_", "Oracle Database"},
+		{"oracle_", "Oracle Database"},
+		{"disp+work", "SAP"},
+	} {
+		if strings.HasPrefix(comm, p.prefix) {
+			return p.program
+		}
+	}
+	return ""
+}
+
+func isXServer(comm string) bool {
+	switch comm {
+	case "X", "Xorg", "Xorg.bin", "Xwayland", "Xvfb", "Xephyr", "Xnest", "Xvnc", "Xtigervnc":
+		return true
+	}
+	return false
+}
+
+// users returns the living processes that use the object or did so last, each
+// once, with what they do.
+func (u *Use) users() (processes []*Process, does []string) {
+	seen := make(map[int]bool)
+	add := func(p *Process, what string) {
+		if p != nil && !seen[p.PID] {
+			seen[p.PID] = true
+			processes, does = append(processes, p), append(does, what)
+		}
+	}
+	for _, a := range u.Attached {
+		add(a.Process, "is attached")
+	}
+	for _, m := range u.Mapped {
+		add(m.Process, "maps it")
+	}
+	for _, o := range u.Open {
+		add(o.Process, "has it open")
+	}
+	for _, w := range u.Waiting {
+		add(w.Process, "waits on it")
+	}
+	for _, a := range u.Actors {
+		if a.State == Alive {
+			add(a.Process, "is "+a.title())
+		}
+	}
+	return processes, does
+}
+
+// processHints goes by the names of the processes that use the object: named has
+// those of programs that are known here, others those of any.
+func processHints(u *Use) (named, others []hint) {
+	processes, does := u.users()
+	for i, p := range processes {
+		if isXServer(p.Comm) && len(u.Attached) > 0 {
+			return []hint{{program: "X11 (MIT-SHM)", sure: true, reason: p.name() + " " + does[i]}}, nil
+		}
+	}
+	uses := make(map[string]int)
+	for i, p := range processes {
+		program := product(p.Comm)
+		list := &named
+		if program == "" {
+			program, list = p.Comm, &others
+		}
+		if uses[program]++; uses[program] == 1 {
+			*list = append(*list, hint{program: program, sure: true, reason: p.name() + " " + does[i]})
+		}
+	}
+	for _, list := range [][]hint{named, others} {
+		for i := range list {
+			if more := uses[list[i].program] - 1; more > 0 {
+				list[i].reason += fmt.Sprintf(", and %d more of its processes use it", more)
+			}
+		}
+	}
+	return named, others
+}
+
+// keyHints goes by keys that programs are known to use.
+func keyHints(o *Object) []hint {
+	perm := o.Perm()
+	if o.Kind != ref.Shm {
+		return nil
+	}
+	const (
+		ntp  = 0x4e545030 // "NTP0"; the last character is the number of the receiver
+		gpsd = 0x47505344 // "GPSD"
+		// struct shmTime has 96 bytes where longs have 64 bits, 80 otherwise.
+		shmTime64, shmTime32 = 96, 80
+	)
+	switch key := uint32(perm.Key); {
+	case key >= ntp && key < ntp+16 && (o.Segment.Size == shmTime64 || o.Segment.Size == shmTime32):
+		return []hint{{
+			program: "NTP reference clock (gpsd, chronyd, ntpd)", sure: true,
+			reason: fmt.Sprintf("key %v is that of receiver %d, and the size is that of its structure", perm.Key, key-ntp),
+		}}
+	case key == gpsd:
+		return []hint{{program: "gpsd", reason: `the key reads "GPSD"`}}
+	}
+	return nil
+}
+
+// apacheHint knows the semaphores with which httpd serialises its children.
+func apacheHint(o *Object) []hint {
+	perm := o.Perm()
+	if o.Kind != ref.Sem || o.Set.NSems != 1 || perm.Key != sysv.Private || perm.Mode != 0o600 || perm.CUID != 0 || perm.UID == 0 {
+		return nil
+	}
+	return []hint{{
+		program: "Apache httpd",
+		reason:  fmt.Sprintf("one semaphore without a key that root made and gave to user %d with mode 0600, as httpd does for its mutexes", perm.UID),
+	}}
+}
+
+// fakerootKeys finds the two queues and the set that faked(1) makes under three keys
+// in a row, and returns the first key of each such group.
+func fakerootKeys(objects []Object) map[sysv.Key]bool {
+	type place struct {
+		kind ref.Kind
+		key  sysv.Key
+	}
+	owners := make(map[place]uint32)
+	for i := range objects {
+		o := &objects[i]
+		if o.Kind.POSIX() {
+			continue
+		}
+		if perm := o.Perm(); perm.Key != sysv.Private && perm.Mode == 0o600 && o.Kind != ref.Shm && (o.Kind == ref.Msg || o.Set.NSems == 1) {
+			owners[place{o.Kind, perm.Key}] = perm.CUID
+		}
+	}
+	first := make(map[sysv.Key]bool)
+	for p, uid := range owners {
+		if p.kind != ref.Msg {
+			continue
+		}
+		second, ok1 := owners[place{ref.Msg, p.key + 1}]
+		set, ok2 := owners[place{ref.Sem, p.key + 2}]
+		if ok1 && ok2 && second == uid && set == uid {
+			first[p.key] = true
+		}
+	}
+	return first
+}
+
+func fakerootHint(o *Object, first map[sysv.Key]bool) []hint {
+	key := o.Perm().Key
+	for offset := sysv.Key(0); offset < 3; offset++ {
+		if first[key-offset] && (o.Kind == ref.Sem) == (offset == 2) && o.Kind != ref.Shm {
+			return []hint{{
+				program: "fakeroot",
+				reason:  fmt.Sprintf("two queues and a set of one owner have the keys %v, %v and %v, as faked makes them", key-offset, key-offset+1, key-offset+2),
+			}}
+		}
+	}
+	return nil
+}
+
+// nameHints goes by names that programs are known to give POSIX objects.
+func nameHints(o *Object) []hint {
+	for _, known := range [...]struct {
+		kind    ref.Kind
+		prefix  string
+		rest    string // of what the rest of the name is made
+		program string
+	}{
+		{ref.PShm, postgresName, digits, "PostgreSQL"},
+		{ref.PShm, "/psm_", "0123456789abcdef", "Python (multiprocessing.shared_memory)"},
+		{ref.PSem, "/mp-", "abcdefghijklmnopqrstuvwxyz0123456789_", "Python (multiprocessing)"},
+		{ref.PShm, "/torch_", digits + "_", "PyTorch"},
+		{ref.PShm, "/pulse-shm-", digits, "PulseAudio"},
+		{ref.PShm, "/.org.chromium.Chromium.", "", "Chromium"},
+		{ref.PShm, "/.com.google.Chrome.", "", "Chrome"},
+		{ref.PShm, "/lttng-ust-", "", "LTTng"},
+		{ref.PShm, "/vader_segment.", "", "Open MPI"},
+		{ref.PShm, "/nccl-", "", "NCCL"},
+	} {
+		rest, ok := strings.CutPrefix(o.File().Name, known.prefix)
+		if ok && o.Kind == known.kind && rest != "" && (known.rest == "" || strings.Trim(rest, known.rest) == "") {
+			return []hint{{program: known.program, reason: "its name begins with " + known.prefix + ", as that program's do"}}
+		}
+	}
+	return nil
+}
+
+const (
+	digits       = "0123456789"
+	postgresName = "/PostgreSQL." // begins the names of what a server allocates on demand
+)
+
+// headerSize is how much of a segment contentHints wants to see.
+const headerSize = 64
+
+// pgHeader is the beginning of PGShmemHeader, whose layout has been the same from
+// PostgreSQL 9.4 to 17.
+type pgHeader struct {
+	creatorPID int
+	dev, inode uint64 // of the data directory
+}
+
+// parsePgHeader reads the header of a segment that a server of this program's word
+// size made:
+//
+//	int32 magic, creator pid; size total; size free offset; uint32 dsm handle;
+//	pointer; dev_t; ino_t
+func parsePgHeader(b []byte, word int) (h pgHeader, ok bool) {
+	const magic = 679834894
+	order := binary.NativeEndian
+	need, dev := 56, 40
+	if word == 4 {
+		need, dev = 40, 24
+	}
+	if len(b) < need || order.Uint32(b) != magic {
+		return h, false
+	}
+	h.creatorPID = int(int32(order.Uint32(b[4:])))
+	h.dev = order.Uint64(b[dev:])
+	h.inode = wordAt(b[dev+8:], word)
+	return h, h.creatorPID > 0
+}
+
+func wordAt(b []byte, word int) uint64 {
+	if word == 4 {
+		return uint64(binary.NativeEndian.Uint32(b))
+	}
+	return binary.NativeEndian.Uint64(b)
+}
+
+// contentHints goes by the first bytes of a segment.
+func contentHints(b []byte, dirs []dataDir) []hint {
+	if bytes.HasPrefix(b, []byte("PHP_SM\x00\x00")) {
+		return []hint{{program: "PHP", sure: true, reason: `it begins with "PHP_SM", the mark of the extension sysvshm`}}
+	}
+	h, ok := parsePgHeader(b, strconv.IntSize/8)
+	if !ok {
+		return nil
+	}
+	found := hint{program: "PostgreSQL", sure: true, reason: fmt.Sprintf(
+		"it begins with PostgreSQL's magic number, creator %d, data directory inode %d on device %d:%d",
+		h.creatorPID, h.inode, major(h.dev), minor(h.dev))}
+	for _, d := range dirs {
+		if d.dev == h.dev && d.inode == h.inode {
+			found.dataDir = d.path
+			found.reason += ", which is " + d.path
+			break
+		}
+	}
+	return []hint{found}
+}
+
+// major and minor split a dev_t as Linux does.
+func major(dev uint64) uint64 { return dev>>8&0xfff | dev>>32&0xfffff000 }
+func minor(dev uint64) uint64 { return dev&0xff | dev>>12&0xffffff00 }
+
+// A dataDir is a directory in which a PostgreSQL server may keep its data.
+type dataDir struct {
+	path       string
+	dev, inode uint64
+	uid        uint32
+	pids       []int // processes whose working directory it is
+	postmaster postmaster
+}
+
+// postmaster is what postmaster.pid tells; the zero postmaster if there is none.
+type postmaster struct {
+	pid int
+	key sysv.Key
+	id  int
+}
+
+// parsePostmaster reads postmaster.pid: the process id on the first line, key and
+// identifier of the segment on the seventh.
+func parsePostmaster(b []byte) (p postmaster, ok bool) {
+	all := strings.Split(string(b), "\n")
+	if len(all) < 7 {
+		return p, false
+	}
+	pid, err := strconv.ParseInt(strings.TrimSpace(all[0]), 10, 32)
+	fields := strings.Fields(all[6])
+	if err != nil || len(fields) != 2 {
+		return p, false
+	}
+	key, err1 := strconv.ParseUint(fields[0], 10, 64)
+	id, err2 := strconv.ParseInt(fields[1], 10, 32)
+	if err1 != nil || err2 != nil || pid == 0 || id < 0 {
+		return p, false
+	}
+	if pid < 0 { // a server in single-user mode
+		pid = -pid
+	}
+	return postmaster{int(pid), sysv.Key(uint32(key)), int(id)}, true
+}
+
+// postgresHints holds a segment against data directories.
+func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
+	if o.Kind != ref.Shm {
+		return nil
+	}
+	perm := o.Perm()
+	for _, d := range dirs {
+		switch {
+		case d.uid != perm.CUID:
+		case d.names(o):
+			hints = append(hints, hint{
+				program: "PostgreSQL", sure: true, dataDir: d.path,
+				reason: fmt.Sprintf("postmaster.pid in %s names its key and identifier", d.path),
+			})
+		case d.postmaster.pid != 0 && o.Use.attachedAny(d.pids):
+			hints = append(hints, hint{
+				program: "PostgreSQL", sure: true, dataDir: d.path,
+				reason: "a process that is attached runs in " + d.path,
+			})
+		case perm.Key != sysv.Private && uint32(perm.Key) == uint32(d.inode) && d.postmaster.pid != 0:
+			hints = append(hints, hint{
+				program: "PostgreSQL", dataDir: d.path,
+				reason: fmt.Sprintf("its key is the inode number of %s", d.path),
+			})
+		}
+	}
+	const interlock = 56 // bytes of the segment that a 64-bit server makes, whatever its shared_memory_type
+	if len(hints) == 0 && o.Segment.Size == interlock && perm.Key != sysv.Private && perm.Mode == 0o600 {
+		hints = append(hints, hint{program: "PostgreSQL", reason: "56 bytes under a key with mode 0600, as every server makes it"})
+	}
+	return hints
+}
+
+// names tells whether postmaster.pid in d names a segment as that of its server.
+func (d *dataDir) names(o *Object) bool {
+	perm := o.Perm()
+	key := d.postmaster.key == perm.Key || perm.Key == sysv.Private && o.Segment.Dest
+	return d.postmaster.pid != 0 && d.uid == perm.CUID && key && d.postmaster.id == o.ID()
+}
+
+func (u *Use) attachedAny(pids []int) bool {
+	return slices.ContainsFunc(u.Attached, func(a Attacher) bool { return slices.Contains(pids, a.PID) })
+}
+
+// An ftokFile is a file of which a program makes its keys by ftok(3).
+type ftokFile struct {
+	program, path string
+	low           uint32 // the 24 bits of its keys that the file determines
+}
+
+func ftokHints(o *Object, files []ftokFile) (hints []hint) {
+	key := uint32(o.Perm().Key)
+	for _, f := range files {
+		if key>>24 != 0 && key&0xffffff == f.low {
+			hints = append(hints, hint{program: f.program, reason: "its key is one that ftok(3) makes of " + f.path})
+		}
+	}
+	return hints
+}

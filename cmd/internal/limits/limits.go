@@ -1,0 +1,194 @@
+// Package limits puts the limits of IPC objects beside what is in use of them.
+package limits
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A Limit is a limit of the caller's IPC namespace, or of its /dev/shm.
+type Limit struct {
+	Name   string // as the manual has it: SHMMNI, queues_max, or nr_inodes of tmpfs(5)
+	Kind   ref.Kind
+	About  string
+	Sysctl string // that changes it, "" if none does
+	Value  uint64
+	// Use is how much of Value is in use. Of a limit for each object (Counted is
+	// false) there is no such thing.
+	Use     uint64
+	Counted bool
+	// Preset is what Sysctl says, with which queues are made, if Value is that of the
+	// fullest queue; 0 otherwise.
+	Preset uint64
+}
+
+func counted(name string, kind ref.Kind, about, sysctl string, value, use uint64) Limit {
+	return Limit{Name: name, Kind: kind, About: about, Sysctl: sysctl, Value: value, Use: use, Counted: true}
+}
+
+// each makes a limit for each object.
+func each(name string, kind ref.Kind, about, sysctl string, value uint64) Limit {
+	return Limit{Name: name, Kind: kind, About: about, Sysctl: sysctl, Value: value}
+}
+
+// High is the share of a limit from which on it is worth a warning.
+const High = 0.8
+
+// Share returns the part of the limit that is in use, 1 being all of it. A limit of
+// zero, which was lowered, is full.
+func (l Limit) Share() float64 {
+	if l.Value == 0 {
+		return 1
+	}
+	return float64(l.Use) / float64(l.Value)
+}
+
+// take puts the limit that a queue has of its own in place of that of one less full.
+func (l *Limit) take(own Limit) {
+	if own.Share() <= l.Share() {
+		return
+	}
+	if l.Preset == 0 {
+		l.Preset = l.Value
+	}
+	l.Value, l.Use = own.Value, own.Use
+}
+
+// Concerns tells whether objects of a kind take of the limit. POSIX semaphores are
+// files in /dev/shm as well.
+func (l Limit) Concerns(kind ref.Kind) bool {
+	return l.Kind == kind || l.Kind == ref.PShm && kind == ref.PSem
+}
+
+// Read returns the limits that concern objects of some kinds. Those of POSIX objects
+// are left out where there is no /dev/shm, or no queues in the kernel.
+func Read(kinds []ref.Kind) ([]Limit, error) {
+	var all []Limit
+	for _, l := range [...]struct {
+		kinds []ref.Kind
+		read  func() ([]Limit, error)
+	}{
+		{[]ref.Kind{ref.Shm}, segments},
+		{[]ref.Kind{ref.Sem}, sets},
+		{[]ref.Kind{ref.Msg}, queues},
+		{[]ref.Kind{ref.PShm, ref.PSem}, devShm},
+		{[]ref.Kind{ref.PMsg}, mqueues},
+	} {
+		if !slices.ContainsFunc(kinds, func(k ref.Kind) bool { return slices.Contains(l.kinds, k) }) {
+			continue
+		}
+		limits, err := l.read()
+		if err != nil && !(l.kinds[0].POSIX() && errors.Is(err, fs.ErrNotExist)) {
+			return nil, err
+		}
+		all = append(all, limits...)
+	}
+	return all, nil
+}
+
+func segments() ([]Limit, error) {
+	l, err := sysvipc.ShmLimits()
+	if err != nil {
+		return nil, err
+	}
+	u, err := sysv.ShmUsage()
+	return []Limit{
+		counted("SHMMNI", ref.Shm, "segments", "kernel.shmmni", l.MaxSegments, uint64(u.Segments)),
+		counted("SHMALL", ref.Shm, "pages of all segments", "kernel.shmall", l.MaxPages, u.Pages),
+		each("SHMMAX", ref.Shm, "bytes of a segment", "kernel.shmmax", l.MaxSize),
+	}, err
+}
+
+func sets() ([]Limit, error) {
+	l, err := sysv.SemLimits()
+	if err != nil {
+		return nil, err
+	}
+	u, err := sysv.SemUsage()
+	return []Limit{
+		counted("SEMMNI", ref.Sem, "semaphore sets", "kernel.sem[4]", uint64(l.MaxSets), uint64(u.Sets)),
+		counted("SEMMNS", ref.Sem, "semaphores of all sets", "kernel.sem[2]", uint64(l.MaxSemaphores), uint64(u.Semaphores)),
+		each("SEMMSL", ref.Sem, "semaphores of a set", "kernel.sem[1]", uint64(l.MaxPerSet)),
+		each("SEMOPM", ref.Sem, "operations of a semop", "kernel.sem[3]", uint64(l.MaxOps)),
+		each("SEMVMX", ref.Sem, "value of a semaphore", "", uint64(l.MaxValue)),
+	}, err
+}
+
+func queues() ([]Limit, error) {
+	l, err := sysv.MsgLimits()
+	if err != nil {
+		return nil, err
+	}
+	u, err := sysv.MsgUsage()
+	if err != nil {
+		return nil, err
+	}
+	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0)
+	for q, err := range sysvipc.Queues() {
+		if err != nil {
+			return nil, err
+		}
+		// A queue has a limit of its own, which began as MSGMNB.
+		fullest.take(Limit{Value: q.QBytes, Use: q.CBytes})
+	}
+	return []Limit{
+		counted("MSGMNI", ref.Msg, "message queues", "kernel.msgmni", uint64(l.MaxQueues), uint64(u.Queues)),
+		fullest,
+		each("MSGMAX", ref.Msg, "bytes of a message", "kernel.msgmax", uint64(l.MaxSize)),
+	}, nil
+}
+
+// devShm returns the limits of /dev/shm, as far as it has any.
+func devShm() (list []Limit, err error) {
+	u, err := posix.ShmUsage()
+	if u.Size > 0 {
+		list = append(list, counted(devShmSize, ref.PShm, "bytes of memory in /dev/shm", "", u.Size, u.Used))
+	}
+	if u.Files > 0 {
+		list = append(list, counted(devShmFiles, ref.PShm, "files in /dev/shm", "", u.Files, u.Files-u.FreeFiles))
+	}
+	return list, err
+}
+
+// mqueues returns the limits of queues also where these can not be counted.
+func mqueues() ([]Limit, error) {
+	l, err := posix.MqLimits()
+	if err != nil {
+		return nil, err
+	}
+	number := counted("queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0)
+	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; the use is the fullest one's", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
+	unknown := false
+	for q, err := range posix.Queues() {
+		if err != nil {
+			number.Use, number.Counted, fullest.Counted = 0, false, false
+			break
+		}
+		number.Use++
+		if q.Known {
+			fullest.take(Limit{Value: uint64(q.MaxMsgs), Use: uint64(q.CurMsgs)})
+		}
+		unknown = unknown || !q.Known
+	}
+	// One that can't be read may be fuller than those that can.
+	if unknown && fullest.Share() < High {
+		fullest = each(fullest.Name, fullest.Kind, fullest.About, fullest.Sysctl, uint64(l.MsgMax))
+	}
+	return []Limit{
+		number,
+		fullest,
+		each("msgsize_max", ref.PMsg, "bytes of a message in a POSIX queue", "fs.mqueue.msgsize_max", uint64(l.MsgSizeMax)),
+	}, nil
+}
+
+// What tmpfs(5) calls its limits.
+const (
+	devShmSize  = "size"
+	devShmFiles = "nr_inodes"
+)

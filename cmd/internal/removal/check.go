@@ -1,0 +1,319 @@
+package removal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// fresh is how old the knowledge may be of who waits on a queue or uses a POSIX object.
+const fresh = time.Second
+
+// settled is for how long a selected object must have been left as it is. The kernel
+// counts times in seconds, so these are one at least.
+const settled = 2 * time.Second
+
+// settle waits, though not for longer than that in all, until the object as it was
+// when it was selected has settled.
+func (r *remover) settle(o *inventory.Object) {
+	last := o.Changed()
+	if o.Used().After(last) {
+		last = o.Used()
+	}
+	time.Sleep(min(time.Until(last.Add(r.settled)), time.Until(r.began.Add(r.settled))))
+}
+
+// check looks at the object and returns a *Skipped if it is not what was chosen. What
+// costs least comes last: the less time passes behind it the better. ours says that
+// this process may have attached a segment in between.
+func (r *remover) check(t *Target, ours bool) error {
+	if t.selected {
+		why, err := r.newUsers(t)
+		if err != nil {
+			return err
+		}
+		if why == "" {
+			why = semaphoresChanged(t)
+		}
+		if why != "" {
+			return &Skipped{*t, why}
+		}
+	}
+	now, err := look(t.Ref())
+	switch {
+	case t.selected && errors.Is(err, fs.ErrNotExist):
+		return &Skipped{*t, isGone}
+	case err != nil:
+		return err
+	}
+	why := replaced(t.Object, &now)
+	if why == "" && t.selected {
+		why = changed(t.Object, &now, ours)
+	}
+	if why != "" {
+		return &Skipped{*t, why}
+	}
+	return nil
+}
+
+// look returns the object that is known so now.
+func look(name ref.Object) (o inventory.Object, err error) {
+	o.Kind = name.Kind
+	switch name.Kind {
+	case ref.Shm:
+		o.Segment, err = pointer(sysvipc.FindSegment(name.ID))
+	case ref.Sem:
+		o.Set, err = pointer(sysvipc.FindSet(name.ID))
+	case ref.Msg:
+		o.Queue, err = pointer(sysvipc.FindQueue(name.ID))
+	case ref.PShm:
+		o.PShm, err = pointer(posix.StatObject(name.Name))
+	case ref.PSem:
+		o.PSem, err = pointer(posix.StatSemaphore(name.Name))
+	case ref.PMsg:
+		o.PMsg, err = pointer(lookAtQueue(name.Name))
+	}
+	if name.Kind.POSIX() && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, posix.ErrNotMounted) {
+		err = notFound(name)
+	}
+	return o, err
+}
+
+func pointer[T any](v T, err error) (*T, error) { return &v, err }
+
+// lookAtQueue makes sure that the file which shows a queue is of this IPC namespace,
+// from which the queue would be removed.
+func lookAtQueue(name string) (posix.QueueInfo, error) {
+	info, err := posix.StatQueue(name)
+	if err != nil {
+		return info, err
+	}
+	q, err := posix.OpenQueue(name, posix.ReadOnly)
+	if errors.Is(err, fs.ErrPermission) { // there is one, of the owner who forbids it
+		return info, nil
+	}
+	if err != nil {
+		return info, err
+	}
+	opened, err := q.Stat()
+	if err == nil && (opened.Dev != info.Dev || opened.Ino != info.Ino) {
+		err = fmt.Errorf("/dev/mqueue shows another IPC namespace, and %s there: %w", name, fs.ErrNotExist)
+	}
+	return info, errors.Join(err, q.Close())
+}
+
+// notFound is fs.ErrNotExist for an object with a name.
+type notFound ref.Object
+
+func (e notFound) Error() string { return fmt.Sprintf("there is no %s %s", e.Kind.Noun(), e.Name) }
+
+func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
+
+// needsScan tells whether it was looked up who uses the target, when it was selected,
+// and takes looking at all processes.
+func (t *Target) needsScan() bool {
+	const files = inventory.WantOpen | inventory.WantVerdict | inventory.WantProgram
+	switch {
+	case !t.selected:
+		return false
+	case t.Kind.POSIX():
+		return t.want&files != 0
+	default:
+		return t.Kind == ref.Msg && t.want&(inventory.WantWaiting|inventory.WantVerdict) != 0
+	}
+}
+
+// newUsers tells whether there are more who use a target than when it was selected,
+// provided that this was looked up then.
+func (r *remover) newUsers(t *Target) (why string, err error) {
+	if !t.needsScan() {
+		return "", nil
+	}
+	if t.Kind.POSIX() && users(t.Object.Use) == 0 {
+		if is, known := opened(path(t.Ref())); is {
+			return "somebody uses it now", nil
+		} else if known {
+			return "", nil
+		}
+	}
+	if r.users == nil || time.Since(r.when) > fresh {
+		if err := r.scan(); err != nil {
+			return "", err
+		}
+	}
+	more := r.users[t.Ref()] > users(t.Object.Use)
+	mayBe := r.hidden != t.hidden && t.hidden == inventory.Hidden{}
+	switch {
+	case more && t.Kind.POSIX():
+		return "somebody uses it now", nil
+	case more:
+		return "somebody waits on it now", nil
+	case mayBe && t.Kind.POSIX():
+		return "somebody may use it now who may not be looked into", nil
+	case mayBe:
+		return "somebody may wait on it now who may not be looked into", nil
+	default:
+		return "", nil
+	}
+}
+
+// path returns the file of a POSIX object.
+func path(o ref.Object) string {
+	switch o.Kind {
+	case ref.PShm:
+		return "/dev/shm" + o.Name
+	case ref.PSem:
+		return "/dev/shm/sem." + o.Name[1:]
+	default:
+		return "/dev/mqueue" + o.Name
+	}
+}
+
+func users(u *inventory.Use) int { return len(u.Waiting) + len(u.Mapped) + len(u.Open) }
+
+// scan finds out who uses what takes looking at all processes.
+func (r *remover) scan() error {
+	inv, err := inventory.Collect(inventory.Options{Kinds: r.scanned, Want: inventory.WantWaiting | inventory.WantOpen})
+	if err != nil {
+		return err
+	}
+	r.when, r.hidden = time.Now(), inv.Hidden
+	r.users = make(map[ref.Object]int)
+	for i := range inv.Objects {
+		o := &inv.Objects[i]
+		r.users[o.Ref()] = users(o.Use)
+	}
+	return nil
+}
+
+// semaphoresChanged compares the semaphores of a set, if they were looked up.
+func semaphoresChanged(t *Target) (why string) {
+	if t.Kind != ref.Sem || t.Object.Use == nil || t.Object.Use.Semaphores == nil {
+		return ""
+	}
+	then := t.Object.Use.Semaphores
+	now, err := sysvipc.Semaphores(t.ID, len(then))
+	if err != nil { // the set is another one, is gone, or may not be read any more; the look at it will tell
+		return ""
+	}
+	if slices.Equal(then, now) {
+		return ""
+	}
+	for i := range now {
+		if now[i].NCount > then[i].NCount || now[i].ZCount > then[i].ZCount {
+			return "somebody waits on it now"
+		}
+	}
+	return wasUsed
+}
+
+const (
+	isGone     = "it is gone already"
+	wasUsed    = "it was used since it was selected"
+	wasChanged = "it was changed, or made anew, since it was selected"
+)
+
+// replaced tells whether another object has the identifier now, as far as what
+// never changes of an object tells. The key goes when a segment is marked for removal.
+func replaced(then, now *inventory.Object) (why string) {
+	if then.Kind.POSIX() {
+		a, b := then.File(), now.File()
+		if a.Dev == b.Dev && a.Ino == b.Ino {
+			return ""
+		}
+		return fmt.Sprintf("another %s has its name now", then.Kind.Noun())
+	}
+	p, q := then.Perm(), now.Perm()
+	same := p.CUID == q.CUID && p.CGID == q.CGID && (p.Key == q.Key || q.Key == sysv.Private)
+	switch then.Kind {
+	case ref.Shm:
+		same = same && then.Segment.CPID == now.Segment.CPID && then.Segment.Size == now.Segment.Size
+	case ref.Sem:
+		same = same && then.Set.NSems == now.Set.NSems
+	}
+	if same {
+		return ""
+	}
+	return fmt.Sprintf("another %s has its identifier now", then.Kind.Noun())
+}
+
+// changed tells whether anything at all has changed of an object. ours says that this
+// process may have attached or read the memory.
+func changed(then, now *inventory.Object, ours bool) (why string) {
+	switch then.Kind {
+	case ref.Shm:
+		return segmentChanged(*then.Segment, *now.Segment, ours)
+	case ref.Sem:
+		a, b := *then.Set, *now.Set
+		return inWords(a == b, a.OTime.Equal(b.OTime))
+	case ref.Msg:
+		a, b := *then.Queue, *now.Queue
+		use := func(q sysv.QueueInfo) sysv.QueueInfo {
+			return sysv.QueueInfo{CBytes: q.CBytes, QNum: q.QNum, LSPID: q.LSPID, LRPID: q.LRPID, STime: q.STime, RTime: q.RTime}
+		}
+		return inWords(a == b, use(a) == use(b))
+	default:
+		return fileChanged(then, now, ours)
+	}
+}
+
+// fileChanged leaves out the times that looking at an object sets.
+func fileChanged(then, now *inventory.Object, ours bool) (why string) {
+	switch then.Kind {
+	case ref.PShm:
+		a, b := *then.PShm, *now.PShm
+		if ours {
+			a.ATime = b.ATime
+		}
+		return inWords(a == b, a.ATime.Equal(b.ATime) && a.MTime.Equal(b.MTime) && a.Memory == b.Memory)
+	case ref.PSem:
+		a, b := *then.PSem, *now.PSem
+		a.ATime = b.ATime
+		return inWords(a == b, a.Value == b.Value && a.Waiters == b.Waiters)
+	default:
+		a, b := *then.PMsg, *now.PMsg
+		a.ATime, a.CTime = b.ATime, b.CTime
+		// The times are whole seconds.
+		return inWords(a == b, a.MTime.Equal(b.MTime) && a.CurMsgs == b.CurMsgs && a.NotifyPID == b.NotifyPID)
+	}
+}
+
+func segmentChanged(then, now sysv.SegmentInfo, ours bool) (why string) {
+	// It is part of the identifier, and not known of what was read from /proc, as on
+	// 32-bit architectures.
+	then.Seq = now.Seq
+	if ours && now.LPID == os.Getpid() {
+		then.LPID, then.ATime, then.DTime = now.LPID, now.ATime, now.DTime
+	}
+	switch {
+	case now.Dest && !then.Dest:
+		return "it is marked for removal already"
+	case now.NAttch > then.NAttch:
+		return "somebody has attached it"
+	}
+	use := func(s sysv.SegmentInfo) sysv.SegmentInfo {
+		return sysv.SegmentInfo{NAttch: s.NAttch, LPID: s.LPID, ATime: s.ATime, DTime: s.DTime}
+	}
+	return inWords(then == now, use(then) == use(now))
+}
+
+// inWords says how an object is not the same.
+func inWords(same, sameUse bool) (why string) {
+	switch {
+	case same:
+		return ""
+	case sameUse:
+		return wasChanged
+	default:
+		return wasUsed
+	}
+}

@@ -1,0 +1,164 @@
+package removal
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
+
+// playRemoveNamed removes all objects of selectedMode as if they had been named, with
+// a log.
+func playRemoveNamed(args []string) error {
+	log, err := OpenLog(args[0], nil)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	ipctest.Told()
+	targets, err := named(kinds)
+	if err != nil {
+		return err
+	}
+	for _, err := range Remove(targets, log.Removing) {
+		if err != nil {
+			return err
+		}
+	}
+	return log.Close()
+}
+
+// named returns all objects of selectedMode.
+func named(kinds []ref.Kind) (targets []Target, err error) {
+	inv, err := inventory.Collect(inventory.Options{Kinds: kinds})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range inv.Objects {
+		if o.Perm().Mode == selectedMode {
+			targets = append(targets, Target{Kind: o.Kind, ID: o.ID(), Object: &o})
+		}
+	}
+	return targets, nil
+}
+
+// TestRemoverIsKilled kills a process that removes objects, at random moments. It has
+// removed nothing that was not chosen, nothing without a whole line in its log, and
+// another process can remove the rest.
+func TestRemoverIsKilled(t *testing.T) {
+	const each = 10
+	for _, kind := range kinds {
+		create(t, kind, otherMode)
+	}
+	within, halfWay := 10*time.Millisecond, 0
+	path := filepath.Join(t.TempDir(), "log")
+	for range ipctest.Rounds(t, 100, 1) {
+		made := make(map[string]bool)
+		for _, kind := range kinds {
+			for range each {
+				id, err := makeOne(kind, selectedMode)
+				if err != nil {
+					t.Fatal(err)
+				}
+				made[fmt.Sprintf("%v:%d", kind, id)] = true
+			}
+		}
+		p := ipctest.Start(t, "remove named", nil, path)
+		p.Line()
+		p.Tell("go")
+		time.Sleep(rand.N(within))
+		p.Kill()
+
+		logged := logged(t, path)
+		left, err := named(kinds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range left {
+			delete(made, target.String())
+		}
+		for gone := range made {
+			if !logged[gone] {
+				t.Errorf("%s was removed, but there is no line of it", gone)
+			}
+		}
+		if n := len(logged); n > len(made)+1 {
+			t.Errorf("%d removals are logged, %d objects are gone", n, len(made))
+		}
+		switch len(left) {
+		case 0:
+			within = max(within*7/8, time.Millisecond)
+		case 3 * each:
+			within = min(within*8/7, time.Second)
+		default:
+			halfWay++
+		}
+		for target, err := range Remove(left, nil) {
+			if err != nil {
+				t.Errorf("%v: %v", target, err)
+			}
+		}
+		for _, kind := range kinds {
+			inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}})
+			if err != nil || len(inv.Objects) != 1 || inv.Objects[0].Perm().Mode != otherMode {
+				t.Fatalf("%v: what was not chosen is not there any more, or not alone: %v, %v", kind, inv, err)
+			}
+		}
+	}
+	t.Logf("killed half-way %d times", halfWay)
+	if halfWay == 0 && !testing.Short() {
+		t.Error("no kill hit anything")
+	}
+}
+
+// TestHalfALine goes on with a log that somebody left in the middle of a line.
+func TestHalfALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("{\"time\":"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		log, err := OpenLog(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, err := os.ReadFile(path); string(text) != "{\"time\":\n" || err != nil {
+		t.Errorf("%q, %v; want the line ended, once", text, err)
+	}
+}
+
+// logged returns the objects that have a whole line in the log, and removes it.
+func logged(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]bool)
+	for l := range strings.Lines(string(text)) {
+		var entry line
+		if !strings.HasSuffix(l, "\n") {
+			break // it was killed while it wrote
+		}
+		if err := json.Unmarshal([]byte(l), &entry); err != nil {
+			t.Fatalf("%q: %v", l, err)
+		}
+		all[fmt.Sprintf("%s:%d", entry.Kind, entry.ID)] = true
+	}
+	return all
+}

@@ -1,0 +1,143 @@
+package removal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+)
+
+// ErrLog is behind an error of writing the log. Nothing should be removed any more
+// that could not be logged.
+var ErrLog = errors.New("the log can not be written")
+
+// A Log is a file to which a line of JSON is appended for each removal: when, by
+// whom, why, and what the object was. The line is written first, so that nothing is
+// removed without one; if the removal fails then, a second line says so. Half a line
+// is what a process leaves that is killed while it writes; it has removed nothing then.
+type Log struct {
+	file  *os.File
+	why   []render.Cell
+	names *account.Directory
+	last  *inventory.Object // of which there is a line
+}
+
+// OpenLog opens or makes a log. why is the conditions that selected the objects, or
+// none if they were named. A new file can be read by its owner alone.
+func OpenLog(path string, why []string) (*Log, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLog, err)
+	}
+	if err := endLine(file); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%w: %w", ErrLog, err)
+	}
+	l := &Log{file: file, names: account.New()}
+	for _, text := range why {
+		l.why = append(l.why, render.Text(text))
+	}
+	return l, nil
+}
+
+// endLine ends the line that somebody was killed in the middle of, if there is one and
+// the caller may read it.
+func endLine(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return err
+	}
+	old, err := os.Open(file.Name())
+	if err != nil {
+		return nil
+	}
+	defer old.Close()
+	var last [1]byte
+	if _, err := old.ReadAt(last[:], info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = file.WriteString("\n")
+	return err
+}
+
+// Close closes the file.
+func (l *Log) Close() error { return l.file.Close() }
+
+// Removing writes the line of an object that is about to be removed.
+func (l *Log) Removing(o *inventory.Object) error {
+	if err := l.write(o, "removing", ""); err != nil {
+		return err
+	}
+	l.last = o
+	return nil
+}
+
+// Failed writes that an object was not removed, if there is a line that says it was
+// about to be.
+func (l *Log) Failed(o *inventory.Object, reason error) error {
+	if o == nil || o != l.last {
+		return nil
+	}
+	return l.write(o, "not removed", reason.Error())
+}
+
+func (l *Log) write(o *inventory.Object, event, reason string) error {
+	columns, cells := l.head(event, reason)
+	list := fields.Default([]ref.Kind{o.Kind}, true)
+	if o.Use != nil && len(o.Use.Reasons) > 0 {
+		list, _ = fields.Choose("+verdict,reasons", list) // there are columns of these names
+	}
+	inv := &inventory.Inventory{Taken: time.Now(), Objects: []inventory.Object{*o}}
+	columns = append(columns, list.Columns()...)
+	for row := range list.Rows(inv, l.names) {
+		cells = append(cells, row...)
+	}
+	// In one piece: it is whole, unless a process is killed in the middle of writing it.
+	var line bytes.Buffer
+	err := render.Write(&line, render.NDJSON, columns, one(cells), render.Options{})
+	if err == nil {
+		_, err = l.file.Write(line.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLog, err)
+	}
+	return nil
+}
+
+// head is what a line has beyond the object.
+func (l *Log) head(event, reason string) (columns []render.Column, cells []render.Cell) {
+	why := render.Unknown()
+	if reason != "" {
+		why = render.Text(reason)
+	}
+	columns = []render.Column{
+		{Name: "time"}, {Name: "event"}, {Name: "error"}, {Name: "by_uid"}, {Name: "by_sudo_uid"}, {Name: "by_pid"}, {Name: "selected_by"},
+	}
+	cells = []render.Cell{
+		render.Time(time.Now()), render.Text(event), why, render.Int(int64(os.Getuid())), sudoUID(), render.Int(int64(os.Getpid())),
+		render.List(l.why...),
+	}
+	return columns, cells
+}
+
+// sudoUID is who called sudo(8), which the environment tells, not the kernel.
+func sudoUID() render.Cell {
+	n, err := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 32)
+	if err != nil {
+		return render.Unknown()
+	}
+	return render.Uint(n)
+}
+
+func one(cells []render.Cell) iter.Seq[[]render.Cell] {
+	return func(yield func([]render.Cell) bool) { yield(cells) }
+}

@@ -1,0 +1,308 @@
+package removal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// now removes a target without waiting for it to settle.
+func now(target Target, before func(*inventory.Object) error) error {
+	r := remover{before: before, began: time.Now()}
+	return r.remove(&target)
+}
+
+// selected returns the target for an object that was selected.
+func selected(t *testing.T, kind ref.Kind, id int, want inventory.Want) Target {
+	t.Helper()
+	inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}, Want: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, foreign := Select(inv, want, inv.Objects)
+	for _, target := range targets {
+		if target.ID == id {
+			return target
+		}
+	}
+	t.Fatalf("%v:%d is not among %v (and not %v)", kind, id, targets, foreign)
+	return Target{}
+}
+
+func found(t *testing.T, find func(ref.Kind, ref.Ref) (Target, error), kind ref.Kind, id int) Target {
+	t.Helper()
+	r, err := ref.Parse(strconv.Itoa(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := find(kind, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
+func TestRemove(t *testing.T) {
+	for _, kind := range kinds {
+		for name, choose := range map[string]func(id int) Target{
+			"selected": func(id int) Target { return selected(t, kind, id, inventory.WantSemaphores) },
+			"found":    func(id int) Target { return found(t, Find, kind, id) },
+			"named":    func(id int) Target { return found(t, Name, kind, id) },
+		} {
+			id, other := create(t, kind, 0o600), create(t, kind, 0o600)
+			if err := now(choose(id), nil); err != nil || exists(kind, id) || !exists(kind, other) {
+				t.Errorf("%s %v: %v; the object exists: %v, another one: %v", name, kind, err, exists(kind, id), exists(kind, other))
+			}
+		}
+	}
+}
+
+// A change is something that happens to an object between its choice and its removal.
+type change struct {
+	name  string
+	kind  ref.Kind
+	do    func(t *testing.T, id int)
+	why   string // of what was selected
+	found string // of what was named; "" if it does not matter
+}
+
+func changes() []change {
+	again := func(kind ref.Kind, mode fs.FileMode, size int) func(*testing.T, int) {
+		return func(t *testing.T, id int) { replace(t, kind, id, mode, size) }
+	}
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []change{
+		{"attached", ref.Shm, func(t *testing.T, id int) {
+			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{})
+			check(t, err)
+			t.Cleanup(func() { mem.Detach() })
+		}, "somebody has attached it", ""},
+		{"attached for a moment", ref.Shm, func(t *testing.T, id int) {
+			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: true})
+			check(t, err)
+			check(t, mem.Detach())
+		}, "it was used since it was selected", ""},
+		{"mode of a segment", ref.Shm, func(t *testing.T, id int) {
+			check(t, sysv.Segment(id).Set(sysv.Ownership{Mode: 0o640}))
+		}, "it was changed, or made anew, since it was selected", ""},
+		{"locked", ref.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed, or made anew, since it was selected", ""},
+		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is gone already", "no shared memory segment has the identifier"},
+		{"segment made anew, as big", ref.Shm, again(ref.Shm, 0o644, 4096), "since it was selected", ""},
+		{"segment made anew, bigger", ref.Shm, again(ref.Shm, 0o600, 8192), "another shared memory segment has its identifier now", "another shared memory segment has its identifier now"},
+		{"operated on", ref.Sem, func(t *testing.T, id int) {
+			check(t, sysv.Set(id).DoTimeout(0, sysv.Op{Num: 2, Add: 1}))
+		}, "it was used since it was selected", ""},
+		{"values", ref.Sem, func(t *testing.T, id int) { check(t, sysv.Set(id).SetValue(1, 7)) }, "it was used since it was selected", ""},
+		{"waited on", ref.Sem, func(t *testing.T, id int) {
+			ipctest.Start(t, "wait", nil, strconv.Itoa(id))
+			await(t, func() bool { n, err := sysv.Set(id).NCount(0); return err == nil && n == 1 })
+		}, "somebody waits on it now", ""},
+		{"owner of a set", ref.Sem, func(t *testing.T, id int) {
+			check(t, sysv.Set(id).Set(sysv.Ownership{UID: 1, Mode: 0o600}))
+		}, "it was changed, or made anew, since it was selected", ""},
+		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is gone already", "no semaphore set has the identifier"},
+		{"set made anew", ref.Sem, again(ref.Sem, 0o644, 3), "since it was selected", ""},
+		{"set made anew, smaller", ref.Sem, again(ref.Sem, 0o600, 2), "another semaphore set has its identifier now", "another semaphore set has its identifier now"},
+		{"sent to", ref.Msg, func(t *testing.T, id int) {
+			_, err := sysv.Queue(id).TrySend(1, []byte("x"))
+			check(t, err)
+		}, "it was used since it was selected", ""},
+		{"waited for", ref.Msg, func(t *testing.T, id int) {
+			ipctest.Start(t, "receive", nil, strconv.Itoa(id))
+			await(t, func() bool { return receivers(t, id) == 1 })
+		}, "somebody waits on it now", ""},
+		{"gone queue", ref.Msg, func(t *testing.T, id int) { check(t, destroy(ref.Msg, id)) }, "it is gone already", "no message queue has the identifier"},
+		{"queue made anew", ref.Msg, again(ref.Msg, 0o644, 0), "since it was selected", ""},
+	}
+}
+
+func TestLeftAlone(t *testing.T) {
+	for _, c := range changes() {
+		t.Run(c.name, func(t *testing.T) {
+			id := create(t, c.kind, 0o600)
+			bySelection := selected(t, c.kind, id, inventory.WantSemaphores|inventory.WantWaiting)
+			byName := found(t, Find, c.kind, id)
+			c.do(t, id)
+			there := exists(c.kind, id)
+
+			err := now(bySelection, nil)
+			var s *Skipped
+			if !errors.As(err, &s) || !strings.Contains(s.Why, c.why) || exists(c.kind, id) != there {
+				t.Errorf("selected: %v; exists: %v", err, exists(c.kind, id))
+			}
+			err = now(byName, nil)
+			switch {
+			case c.found == "" && (err != nil || exists(c.kind, id) && c.name != "attached"):
+				t.Errorf("named: %v; exists: %v", err, exists(c.kind, id))
+			case c.found != "" && (err == nil || !strings.Contains(err.Error(), c.found) || exists(c.kind, id) != there):
+				t.Errorf("named: %v, want %q; exists: %v", err, c.found, exists(c.kind, id))
+			}
+		})
+	}
+}
+
+// replace puts another object under an identifier.
+func replace(t *testing.T, kind ref.Kind, id int, mode fs.FileMode, size int) {
+	t.Helper()
+	if err := destroy(kind, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := chooseID(kind, id); err != nil {
+		t.Skipf("no identifier can be chosen here: %v", err)
+	}
+	var (
+		got int
+		err error
+	)
+	switch kind {
+	case ref.Shm:
+		var s sysv.Segment
+		s, err = sysv.CreateSegment(sysv.Private, int64(size), sysv.SegmentOptions{Mode: mode})
+		got = int(s)
+	case ref.Sem:
+		var s sysv.Set
+		s, err = sysv.CreateSet(sysv.Private, size, sysv.SetOptions{Mode: mode})
+		got = int(s)
+	default:
+		var q sysv.Queue
+		q, err = sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: mode})
+		got = int(q)
+	}
+	if err != nil || got != id {
+		t.Fatalf("made %d, %v; want %d", got, err, id)
+	}
+}
+
+// await waits for what the kernel offers no event for.
+func await(t *testing.T, condition func() bool) {
+	t.Helper()
+	const patience = 30 * time.Second
+	for began := time.Now(); !condition(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			t.Fatal("it did not happen in time")
+		}
+	}
+}
+
+func receivers(t *testing.T, id int) (n int) {
+	r := remover{scanned: []ref.Kind{ref.Msg}}
+	if err := r.scan(); err != nil {
+		t.Fatal(err)
+	}
+	return r.users[ref.Object{Kind: ref.Msg, ID: id}]
+}
+
+// TestBefore has a segment attached and detached just before it is removed, as a
+// backup does, by this process or by another one.
+func TestBefore(t *testing.T) {
+	for _, kind := range kinds {
+		id := create(t, kind, 0o600)
+		target := selected(t, kind, id, inventory.WantSemaphores)
+		saying := errors.New("no")
+		if err := now(target, func(*inventory.Object) error { return saying }); !errors.Is(err, saying) || !exists(kind, id) {
+			t.Errorf("%v: %v, exists: %v; want it kept for the reason given", kind, err, exists(kind, id))
+		}
+		calls := 0
+		err := now(target, func(o *inventory.Object) error {
+			calls++
+			if o != target.Object || !exists(kind, id) {
+				t.Errorf("%v: called for %v:%d, which exists: %v", kind, o.Kind, o.ID(), exists(kind, id))
+			}
+			if kind == ref.Shm {
+				return view(id)
+			}
+			return nil
+		})
+		if err != nil || calls != 1 || exists(kind, id) {
+			t.Errorf("%v: %v after %d calls, exists: %v", kind, err, calls, exists(kind, id))
+		}
+	}
+
+	id := create(t, ref.Shm, 0o600)
+	err := now(selected(t, ref.Shm, id, 0), func(*inventory.Object) error {
+		p := ipctest.Start(t, "attach", nil, strconv.Itoa(id))
+		p.Line()
+		defer p.End()
+		return view(id)
+	})
+	var s *Skipped
+	if !errors.As(err, &s) || !exists(ref.Shm, id) {
+		t.Errorf("attached by another process meanwhile: %v, exists: %v", err, exists(ref.Shm, id))
+	}
+}
+
+// view attaches a segment for a moment.
+func view(id int) error {
+	mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return mem.Detach()
+}
+
+// TestSettle has Remove wait until what was selected has been left alone long enough.
+func TestSettle(t *testing.T) {
+	id := create(t, ref.Sem, 0o600)
+	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
+	for _, err := range Remove([]Target{target}, nil) {
+		if age := time.Since(target.Object.Set.CTime); err != nil || age < settled || age > 2*settled {
+			t.Errorf("%v after %v, want it removed after %v", err, age, settled)
+		}
+	}
+	named := found(t, Find, ref.Sem, create(t, ref.Sem, 0o600))
+	began := time.Now()
+	for _, err := range Remove([]Target{named}, nil) {
+		if err != nil || time.Since(began) > settled {
+			t.Errorf("%v after %v, want what is named removed at once", err, time.Since(began))
+		}
+	}
+}
+
+// TestForeign has an ordinary user select everything.
+func TestForeign(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to have objects of two users")
+	}
+	theirs, roots := create(t, ref.Sem, 0o666), create(t, ref.Sem, 0o666)
+	if err := sysv.Set(theirs).Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	p := ipctest.Start(t, "remove", nobody)
+	want := fmt.Sprintf("1 1\n<nil> false\npermission denied: sem:%d belongs to uid 0, you are uid %d true\n", roots, nobody.Uid)
+	if got := p.Wait(); got != want || exists(ref.Sem, theirs) || !exists(ref.Sem, roots) {
+		t.Errorf("got %q, want %q; left: %v %v", got, want, exists(ref.Sem, theirs), exists(ref.Sem, roots))
+	}
+}
+
+func TestFindNothing(t *testing.T) {
+	for _, kind := range kinds {
+		for _, text := range []string{"2147483647", "0x7fffff01"} {
+			r, err := ref.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Find(kind, r); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Find(%v, %s): %v", kind, text, err)
+			}
+		}
+		gone := Target{Kind: kind, ID: 1<<31 - 1}
+		if err := now(gone, nil); err == nil {
+			t.Errorf("%v was removed, and does not exist", gone)
+		}
+	}
+}

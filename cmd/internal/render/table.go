@@ -1,0 +1,183 @@
+package render
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/sysvipc/gipc/cmd/internal/term"
+)
+
+// Grid is a table ready to be drawn: its texts are safe for a terminal and
+// short enough, and may hold the control sequences of colours.
+type Grid struct {
+	Headings []string // nil for a table without
+	Align    []Align  // of each column
+	Rows     [][]string
+}
+
+const (
+	// minShortened is what a shortened column keeps at least.
+	minShortened = 8
+
+	ellipsis = "…"
+)
+
+// boxWidth is how many terminal columns the box takes of a table of so many
+// columns: a line and two blanks for each, and the last line.
+func boxWidth(columns int) int { return 3*columns + 1 }
+
+func (p *printer) table(rows iter.Seq[[]Cell]) error {
+	t := newTable(p.columns)
+	for cells := range rows {
+		if err := p.check(cells); err != nil {
+			return err
+		}
+		t.addRow(cells, &p.options)
+	}
+	var headings []string
+	if !p.options.NoHeadings {
+		headings = t.headings
+	}
+	return p.draw(t, headings)
+}
+
+// draw hands a table to whoever draws it.
+func (p *printer) draw(t *table, headings []string) error {
+	for i, h := range headings {
+		t.widths[i] = max(t.widths[i], term.StringWidth(h))
+	}
+	t.shorten(p.options.MaxWidth)
+	headings = slices.Clone(headings)
+	for i, h := range headings {
+		headings[i] = t.fit(i, h)
+		if p.options.Colour {
+			headings[i] = sgrHeading + headings[i] + sgrReset
+		}
+	}
+	for r, row := range t.rows {
+		for i, s := range row {
+			row[i] = t.fit(i, s)
+			if p.options.Colour && t.warned[[2]int{r, i}] {
+				row[i] = sgrWarning + row[i] + sgrReset
+			}
+		}
+	}
+	draw := p.options.DrawTable
+	if draw == nil {
+		draw = DrawBox
+	}
+	return draw(p.w, Grid{Headings: headings, Align: t.align, Rows: t.rows})
+}
+
+// table is a Grid in the making.
+type table struct {
+	headings []string
+	align    []Align
+	rows     [][]string
+	warned   map[[2]int]bool
+	widths   []int  // of the columns
+	texts    []bool // the columns that hold texts, which may be shortened
+}
+
+func newTable(columns []Column) *table {
+	t := &table{
+		align:  make([]Align, len(columns)),
+		warned: make(map[[2]int]bool),
+		widths: make([]int, len(columns)),
+		texts:  make([]bool, len(columns)),
+	}
+	for i, c := range columns {
+		t.headings = append(t.headings, term.Escape(c.heading()))
+		t.align[i] = c.Align
+	}
+	return t
+}
+
+func (t *table) addRow(cells []Cell, o *Options) {
+	row := make([]string, len(cells))
+	for i := range cells {
+		t.set(row, i, &cells[i], o)
+	}
+	t.rows = append(t.rows, row)
+}
+
+// set puts c into column i of a row that is not yet in rows.
+func (t *table) set(row []string, i int, c *Cell, o *Options) {
+	row[i] = string(appendPeople(nil, c, o))
+	t.widths[i] = max(t.widths[i], term.StringWidth(row[i]))
+	switch c.kind() {
+	case text, list, object, objects:
+		t.texts[i] = true
+	}
+	if c.warn() {
+		t.warned[[2]int{len(t.rows), i}] = true
+	}
+}
+
+// shorten takes from the widest columns of text, one terminal column at a time,
+// until the table is no wider than limit or nothing more can be taken.
+func (t *table) shorten(limit int) {
+	if limit <= 0 {
+		return
+	}
+	total := boxWidth(len(t.widths))
+	for _, w := range t.widths {
+		total += w
+	}
+	for ; total > limit; total-- {
+		widest := -1
+		for i, w := range t.widths {
+			if t.texts[i] && w > minShortened && (widest < 0 || w > t.widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		t.widths[widest]--
+	}
+}
+
+// fit returns s, shortened if it is wider than column i.
+func (t *table) fit(i int, s string) string {
+	if term.StringWidth(s) <= t.widths[i] {
+		return s
+	}
+	head, _ := term.Truncate(s, t.widths[i]-1)
+	return head + ellipsis
+}
+
+// tableRecord draws the fields with their values, and each nested listing as a
+// table below its heading.
+func (p *printer) tableRecord(cells []Cell) error {
+	fields := newTable([]Column{{Name: "field"}, {Name: "value"}})
+	for i := range cells {
+		c := &cells[i]
+		if c.isNested() {
+			continue
+		}
+		row := []string{term.Escape(p.columns[i].heading()), ""}
+		fields.widths[0] = max(fields.widths[0], term.StringWidth(row[0]))
+		fields.set(row, 1, c, &p.options)
+		fields.rows = append(fields.rows, row)
+	}
+	if err := p.draw(fields, nil); err != nil {
+		return err
+	}
+	for i := range cells {
+		if !cells[i].isNested() {
+			continue
+		}
+		p.plainHeading(p.columns[i])
+		p.buf = append(p.buf, '\n')
+		if err := p.flush(); err != nil {
+			return err
+		}
+		n := cells[i].nested()
+		inner := printer{w: p.w, columns: n.columns, options: p.options}
+		if err := inner.table(n.all); err != nil {
+			return err
+		}
+	}
+	return nil
+}

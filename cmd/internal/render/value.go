@@ -1,0 +1,82 @@
+package render
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/term"
+	"github.com/sysvipc/gipc/cmd/internal/units"
+)
+
+// appendScalar appends c as every format has it. It takes the kinds that are
+// written alike everywhere.
+func appendScalar(dst []byte, c *Cell) []byte {
+	switch c.kind() {
+	case signed:
+		return strconv.AppendInt(dst, int64(c.num), 10)
+	case hexadecimal:
+		return appendDigits(append(dst, "0x"...), c.num, 4, c.digits())
+	case octal:
+		return appendDigits(dst, c.num, 3, c.digits())
+	case moment:
+		return c.time().AppendFormat(dst, time.RFC3339Nano)
+	default:
+		return strconv.AppendUint(dst, c.num, 10)
+	}
+}
+
+// appendDigits appends n in base 2^shift with at least the given number of
+// digits.
+func appendDigits(dst []byte, n uint64, shift, digits int) []byte {
+	needed := 1
+	for rest := n >> shift; rest != 0; rest >>= shift {
+		needed++
+	}
+	for i := max(needed, digits) - 1; i >= 0; i-- {
+		dst = append(dst, "0123456789abcdef"[n>>(i*shift)&(1<<shift-1)])
+	}
+	return dst
+}
+
+// appendPeople appends c as people see it, safe for a terminal. An empty text
+// or list stays empty.
+func appendPeople(dst []byte, c *Cell, o *Options) []byte {
+	switch c.kind() {
+	case unknown:
+		return append(dst, '-')
+	case text:
+		return term.AppendEscape(dst, c.text())
+	case size:
+		if o.HumanSizes {
+			return units.AppendSize(dst, c.num)
+		}
+		return appendScalar(dst, c)
+	case float:
+		return strconv.AppendFloat(dst, c.float(), 'f', c.digits(), 64)
+	case boolean:
+		if c.num != 0 {
+			return append(dst, "yes"...)
+		}
+		return append(dst, "no"...)
+	case moment:
+		if o.TimeLayout != "" {
+			return c.time().AppendFormat(dst, o.TimeLayout)
+		}
+		return appendScalar(dst, c)
+	case span:
+		return units.AppendDuration(dst, time.Duration(c.num)*time.Second)
+	case list:
+		items := c.items()
+		for i := range items {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendPeople(dst, &items[i], o)
+		}
+		return dst
+	case object, objects:
+		return appendJSON(dst, c)
+	default:
+		return appendScalar(dst, c)
+	}
+}

@@ -1,0 +1,335 @@
+package selection
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+	"github.com/expr-lang/expr/types"
+
+	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/units"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// Parse reads an expression. One that is wrong, or that mentions no field, is an
+// *Error.
+func Parse(text string) (*Condition, error) {
+	all := fields.Fields()
+	config := conf.New(environment(all))
+	tree, err := parser.ParseWithConfig(text, config)
+	if err != nil {
+		return nil, newError(text, err)
+	}
+	r := reader{fields: all, text: []rune(text)}
+	ast.Walk(&tree.Node, (*literals)(&r))
+	ast.Walk(&tree.Node, &r)
+	if r.err != nil {
+		return nil, newError(text, r.err)
+	}
+	t, err := checker.Check(tree, config)
+	if err != nil {
+		return nil, newTypeError(text, err, all)
+	}
+	if t.Kind() != reflect.Bool {
+		return nil, &Error{Message: fmt.Sprintf("it is a %s, where true or false is expected", inWords(t.String()))}
+	}
+	if len(r.mentioned) == 0 {
+		return nil, &Error{Message: "it mentions no field, and so would take all objects or none"}
+	}
+	tree.Node = r.certainly(tree.Node, true)
+	// What was added has types, too.
+	if _, err := checker.Check(tree, config); err != nil {
+		return nil, newError(text, err)
+	}
+	program, err := compiler.Compile(tree, config)
+	if err != nil {
+		return nil, newError(text, err)
+	}
+	return &Condition{text, r.mentioned, program}, nil
+}
+
+// known is the name under which the machine finds whether a field is known. It is
+// none that an expression can write.
+func known(field string) string { return field + " is known" }
+
+// environment gives every field its type, and tells whether it is known.
+func environment(all fields.List) types.Map {
+	env := make(types.Map)
+	for _, f := range all {
+		env[f.Name], env[known(f.Name)] = typeOf(f.Type), types.Bool
+	}
+	return env
+}
+
+func typeOf(t fields.Type) types.Type {
+	switch t {
+	case fields.Text:
+		return types.String
+	case fields.Number:
+		return types.TypeOf(number(0))
+	case fields.Time:
+		return types.TypeOf(time.Time{})
+	case fields.Duration:
+		return types.TypeOf(time.Duration(0))
+	case fields.Condition:
+		return types.Bool
+	case fields.Texts:
+		return types.TypeOf([]string(nil))
+	default:
+		return types.TypeOf([]int64(nil))
+	}
+}
+
+// number returns n in the type in which it can be compared. The machine cuts integers
+// to the size of an int, which is wrong where that has 32 bits.
+func number(n int64) any {
+	if strconv.IntSize < 64 {
+		return float64(n)
+	}
+	return n
+}
+
+// A reader finds out what an expression mentions.
+type reader struct {
+	text      []rune
+	fields    fields.List
+	mentioned fields.List
+	err       *file.Error // the first one
+}
+
+func (r *reader) fail(node ast.Node, format string, args ...any) {
+	if r.err == nil {
+		r.err = &file.Error{Location: node.Location(), Message: fmt.Sprintf(format, args...)}
+	}
+}
+
+func index(list fields.List, name string) int {
+	return slices.IndexFunc(list, func(f fields.Column) bool { return f.Name == name })
+}
+
+// literals is the pass that replaces duration("1h"), size("1M") and key("0x4d2") by
+// what they stand for.
+type literals reader
+
+func (l *literals) Visit(node *ast.Node) {
+	name, arguments := "", []ast.Node(nil)
+	switch n := (*node).(type) {
+	case *ast.IntegerNode:
+		(*reader)(l).checkOctal(n)
+		return
+	case *ast.BuiltinNode:
+		name, arguments = n.Name, n.Arguments
+	case *ast.CallNode:
+		if callee, ok := n.Callee.(*ast.IdentifierNode); ok {
+			name, arguments = callee.Value, n.Arguments
+		}
+	}
+	parse := literal(name)
+	if parse == nil {
+		return
+	}
+	r := (*reader)(l)
+	if len(arguments) != 1 {
+		r.fail(*node, "%s takes one text in quotes", name)
+		return
+	}
+	text, ok := arguments[0].(*ast.StringNode)
+	if !ok {
+		r.fail(arguments[0], "%s takes a text in quotes", name)
+		return
+	}
+	v, err := parse(text.Value)
+	if err != nil {
+		r.fail(text, "%v", err)
+		return
+	}
+	ast.Patch(node, &ast.ConstantNode{Value: v})
+}
+
+// checkOctal refuses 0644, which package expr would take for a decimal number, and
+// everybody else for the mode that a listing prints so.
+func (r *reader) checkOctal(n *ast.IntegerNode) {
+	at := n.Location().From
+	if at+1 >= len(r.text) || r.text[at] != '0' || r.text[at+1] < '0' || r.text[at+1] > '9' {
+		return
+	}
+	digits := at
+	for digits < len(r.text) && '0' <= r.text[digits] && r.text[digits] <= '9' {
+		digits++
+	}
+	octal := strings.TrimLeft(string(r.text[at:digits]), "0")
+	r.fail(n, "write 0o%s for an octal number", octal)
+}
+
+// literal returns what reads the argument of a function, nil if it is not one of
+// ours.
+func literal(name string) func(string) (any, error) {
+	switch name {
+	case "duration":
+		return func(s string) (any, error) { return units.ParseDuration(s) }
+	case "size":
+		return func(s string) (any, error) {
+			n, err := units.ParseSize(s)
+			return number(n), err
+		}
+	case "key":
+		return func(s string) (any, error) {
+			key, err := sysv.ParseKey(s)
+			return number(int64(uint32(key))), err
+		}
+	}
+	return nil
+}
+
+// Visit gathers the fields, and finds what is wrong beyond types.
+func (r *reader) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.IdentifierNode:
+		if n.Value == "$env" { // would reach fields unseen
+			r.fail(n, "unknown name $env")
+		}
+		if i := index(r.fields, n.Value); i >= 0 && index(r.mentioned, n.Value) < 0 {
+			r.mentioned = append(r.mentioned, r.fields[i])
+		}
+	case *ast.BinaryNode:
+		switch n.Operator {
+		case "==", "!=", "in":
+			r.checkWord(n.Left, n.Right)
+			r.checkWord(n.Right, n.Left)
+		case "??":
+			r.fail(n, "a field is never nil for ??; ask whether it is known by == nil")
+		}
+	}
+}
+
+// checkWord refuses words that a field never has: kind != "segment" would select
+// everything.
+func (r *reader) checkWord(node, other ast.Node) {
+	field, ok := node.(*ast.IdentifierNode)
+	if !ok {
+		return
+	}
+	words := vocabulary(field.Value)
+	if words == nil {
+		return
+	}
+	list := []ast.Node{other}
+	if array, ok := other.(*ast.ArrayNode); ok {
+		list = array.Nodes
+	}
+	for _, n := range list {
+		if word, ok := n.(*ast.StringNode); ok && !slices.Contains(words, word.Value) {
+			r.fail(word, "%s is never %q, but one of %s", field.Value, word.Value, strings.Join(words, ", "))
+		}
+	}
+}
+
+// vocabulary returns the only words that a field can have, nil if it can have any.
+func vocabulary(field string) []string {
+	switch field {
+	case "kind":
+		return words(ref.Kinds())
+	case "verdict":
+		return words([]inventory.Verdict{inventory.InUse, inventory.Idle, inventory.Orphan, inventory.Unknown})
+	}
+	return nil
+}
+
+func words[T fmt.Stringer](list []T) []string {
+	texts := make([]string, len(list))
+	for i, v := range list {
+		texts[i] = v.String()
+	}
+	return texts
+}
+
+// certainly returns an expression that is true where n is certainly true (if want)
+// or certainly false (if not want), and false where n is not known. Negations are
+// moved inwards until they meet what is a single question.
+func (r *reader) certainly(n ast.Node, want bool) ast.Node {
+	switch n := n.(type) {
+	case *ast.UnaryNode:
+		if n.Operator == "!" || n.Operator == "not" {
+			return r.certainly(n.Node, !want)
+		}
+	case *ast.BinaryNode:
+		switch n.Operator {
+		case "&&", "and":
+			return r.both(n, want, want)
+		case "||", "or":
+			return r.both(n, want, !want)
+		case "==", "!=":
+			if field, ok := nilTest(n); ok {
+				return not(knows(field), (n.Operator == "!=") == want)
+			}
+		}
+	}
+	return r.guarded(n, want)
+}
+
+// both joins the two operands of n, by "and" or by "or".
+func (r *reader) both(n *ast.BinaryNode, want, and bool) ast.Node {
+	operator := "||"
+	if and {
+		operator = "&&"
+	}
+	return binary(n, operator, r.certainly(n.Left, want), r.certainly(n.Right, want))
+}
+
+// guarded asks a question only if all fields in it are known.
+func (r *reader) guarded(n ast.Node, want bool) ast.Node {
+	inside := reader{fields: r.fields}
+	ast.Walk(&n, &inside)
+	question := not(n, want)
+	for _, f := range slices.Backward(inside.mentioned) {
+		question = binary(n, "&&", knows(&ast.IdentifierNode{Value: f.Name}), question)
+	}
+	return question
+}
+
+// nilTest returns the field of field == nil.
+func nilTest(n *ast.BinaryNode) (field *ast.IdentifierNode, ok bool) {
+	left, right := n.Left, n.Right
+	if _, ok := left.(*ast.NilNode); ok {
+		left, right = right, left
+	}
+	if _, ok := right.(*ast.NilNode); !ok {
+		return nil, false
+	}
+	field, ok = left.(*ast.IdentifierNode)
+	return field, ok
+}
+
+func knows(field *ast.IdentifierNode) ast.Node {
+	n := &ast.IdentifierNode{Value: known(field.Value)}
+	n.SetLocation(field.Location())
+	return n
+}
+
+// not returns n, negated unless want.
+func not(n ast.Node, want bool) ast.Node {
+	if want {
+		return n
+	}
+	negated := &ast.UnaryNode{Operator: "!", Node: n}
+	negated.SetLocation(n.Location())
+	return negated
+}
+
+func binary(at ast.Node, operator string, left, right ast.Node) ast.Node {
+	n := &ast.BinaryNode{Operator: operator, Left: left, Right: right}
+	n.SetLocation(at.Location())
+	return n
+}

@@ -1,0 +1,387 @@
+package selection
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// taken is when the sample was.
+var taken = time.Unix(1_800_000_000, 0)
+
+func ago(d time.Duration) time.Time { return taken.Add(-d) }
+
+// sample is an inventory with an object for each case that the tests need. Their
+// identifiers are 1, 2, 3 ...
+func sample() *inventory.Inventory {
+	use := func(v inventory.Verdict) *inventory.Use { return &inventory.Use{Verdict: v} }
+	free, held := use(inventory.Orphan), use(inventory.InUse)
+	free.Semaphores = []inventory.Semaphore{{Value: 1}}
+	held.Semaphores = []inventory.Semaphore{{NCount: 2}}
+	held.Waiting = []inventory.Waiter{{Process: &inventory.Process{PID: 77}}}
+	program := use(inventory.Idle)
+	program.Program = &inventory.Program{Name: "PostgreSQL"}
+	program.Attached = []inventory.Attacher{{Process: &inventory.Process{PID: 50}}, {Process: &inventory.Process{PID: 51}}}
+	return &inventory.Inventory{Taken: taken, Objects: []inventory.Object{
+		{Kind: ref.Shm, Use: use(inventory.Orphan), Segment: &sysv.SegmentInfo{
+			ID: 1, Perm: sysv.Perm{Key: 0x4d2, UID: 0, Mode: 0o600}, Size: 4096, CPID: 10, CTime: ago(2 * time.Hour),
+		}},
+		{Kind: ref.Shm, Use: program, Segment: &sysv.SegmentInfo{
+			ID: 2, Perm: sysv.Perm{Key: -1, UID: 12345, Mode: 0o644}, Size: 1 << 32, NAttch: 2, LPID: 5, ATime: ago(time.Minute), CTime: ago(time.Hour), Dest: true,
+		}},
+		{Kind: ref.Sem, Use: free, Set: &sysv.SetInfo{ID: 3, Perm: sysv.Perm{CUID: 1<<32 - 2}, NSems: 1, CTime: ago(time.Hour), OTime: ago(time.Minute)}},
+		{Kind: ref.Sem, Use: held, Set: &sysv.SetInfo{ID: 4, NSems: 1, CTime: ago(time.Second)}},
+		{Kind: ref.Msg, Use: use(inventory.Unknown), Queue: &sysv.QueueInfo{ID: 5, QBytes: 16384, CTime: ago(48 * time.Hour)}},
+		{Kind: ref.Msg, Use: use(inventory.Unknown), Queue: &sysv.QueueInfo{ID: 6, QBytes: 16384, QNum: 1, CBytes: 4096, CTime: ago(time.Second), STime: taken, LSPID: 9}},
+	}}
+}
+
+// identifiers returns those of what a selection selects of an inventory.
+func identifiers(inv *inventory.Inventory, s Selection) (string, error) {
+	objects, err := s.Filter(inv, account.New())
+	ids := make([]int, len(objects))
+	for i := range objects {
+		ids[i] = objects[i].ID()
+	}
+	return strings.Trim(fmt.Sprint(ids), "[]"), err
+}
+
+func parse(t *testing.T, texts ...string) (s Selection) {
+	t.Helper()
+	for _, text := range texts {
+		c, err := Parse(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		s = append(s, c)
+	}
+	return s
+}
+
+func TestFilter(t *testing.T) {
+	for _, tt := range []struct{ expr, want string }{
+		{`kind == "sem"`, "3 4"},
+		{`kind != "sem"`, "1 2 5 6"},
+		{`kind in ["sem", "msg"]`, "3 4 5 6"},
+		{`id > 2 and id <= 4`, "3 4"},
+		{`key == 0x4d2`, "1"},
+		{`key == key("1234")`, "1"},
+		{`key == key("-1")`, "2"},
+		{`key == key("0xffffffff")`, "2"},
+		{`owner == "12345"`, "2"},
+		{`uid == 12345`, "2"},
+		{`cuid > 1000`, "3"},
+		{`cuid == 4294967294.0`, "3"},
+		{`mode == 0o600`, "1"},
+		{`perms startsWith "rw-r"`, "2"},
+		{`size == size("4K")`, "1 6"},
+		{`size > size("4GB") && kind == "shm"`, "2"},
+		{`age > duration("1h")`, "1 5"},
+		{`age >= duration("1h") && age < duration("1d")`, "1 2 3"},
+		{`age > duration("1d12h")`, "5"},
+		{`ctime < date("2020-01-01")`, ""},
+		{`idle < duration("2m")`, "2 3 4 6"},
+		{`"dest" in status`, "2"},
+		{`dest`, "2"},
+		{`not dest`, "1"},
+		{`10 == cpid`, "1"},
+		{`50 in pids`, "2"},
+		{`any(pids, # > 50)`, "2 4"},
+		{`len(pids) == 0`, "1 3 5 6"},
+		{`attached == 2`, "2"},
+		{`waiting == 2`, "4"},
+		{`verdict == "unknown"`, "5 6"},
+		{`orphan`, "1 3"},
+		{`in_use`, "4"},
+		{`unused`, "1 3 5"},
+		{`program == "PostgreSQL"`, "2"},
+		{`program contains "Post" or orphan`, "1 2 3"},
+
+		// What an object lacks, or what is not known, selects nothing.
+		{`nattch == 0`, "1"},
+		{`nattch != 0`, "2"},
+		{`not (nattch == 0)`, "2"},
+		{`!(nattch != 0)`, "1"},
+		{`!orphan`, "2 4"},
+		{`!in_use`, "1 2 3"},
+		{`!unused`, "2 4 6"},
+		{`orphan == false`, "2 4"},
+		{`cpid != 10`, ""},
+		{`program != "PostgreSQL"`, ""},
+		{`kind == "sem" || nattch == 0`, "1 3 4"},
+		{`nattch == 0 || kind == "sem"`, "1 3 4"},
+		{`!(kind != "sem" && nattch != 0)`, "1 3 4"},
+		{`nattch == 0 ? true : true`, "1 2"},
+		{`let n = nattch; n == 0 || true`, "1 2"},
+		{`(orphan || !orphan) && kind == "msg"`, ""},
+		{`nattch == nil`, "3 4 5 6"},
+		{`nattch != nil`, "1 2"},
+		{`nil != nattch`, "1 2"},
+		{`!(nattch == nil)`, "1 2"},
+		{`otime == nil && kind == "sem"`, "4"},
+		{`otime == nil || nsems == 1`, "1 2 3 4 5 6"},
+	} {
+		s := parse(t, tt.expr)
+		if got, err := identifiers(sample(), s); err != nil || got != tt.want {
+			t.Errorf("%s selects %q, %v; want %q", tt.expr, got, err, tt.want)
+		}
+	}
+}
+
+func TestFilterAll(t *testing.T) {
+	s := parse(t, "orphan", `kind == "sem"`)
+	if got, err := identifiers(sample(), s); err != nil || got != "3" {
+		t.Errorf("two conditions select %q, %v", got, err)
+	}
+	if got, err := identifiers(sample(), nil); err != nil || got != "1 2 3 4 5 6" {
+		t.Errorf("no condition selects %q, %v", got, err)
+	}
+}
+
+// Who waits on a queue is not known while there are processes that can't be looked
+// into.
+func TestHidden(t *testing.T) {
+	for _, tt := range []struct{ expr, want, hidden string }{
+		{"waiting == 0", "3 5 6", "3"},
+		{"waiting > 0", "4", "4"},
+		{"unused", "1 3 5", "1 3"},
+	} {
+		for _, h := range []struct {
+			hidden inventory.Hidden
+			want   string
+		}{{inventory.Hidden{}, tt.want}, {inventory.Hidden{Processes: 1}, tt.hidden}, {inventory.Hidden{Threads: 1}, tt.hidden}} {
+			inv := sample()
+			inv.Hidden = h.hidden
+			if got, err := identifiers(inv, parse(t, tt.expr)); err != nil || got != h.want {
+				t.Errorf("%s selects %q, %v with %+v; want %q", tt.expr, got, err, h.hidden, h.want)
+			}
+		}
+	}
+	inv := sample()
+	inv.Objects[0].Use.HiddenAttachments = 1
+	if got, err := identifiers(inv, parse(t, "attached >= 0")); err != nil || got != "2" {
+		t.Errorf("attached >= 0 selects %q, %v with an attachment hidden; want 2", got, err)
+	}
+}
+
+func TestWant(t *testing.T) {
+	for _, tt := range []struct {
+		expr string
+		want inventory.Want
+	}{
+		{`kind == "sem" && age > duration("1h")`, 0},
+		{`nattch == nil || idle > duration("1h")`, 0},
+		{`orphan`, inventory.WantVerdict},
+		{`orphan == nil`, inventory.WantVerdict},
+		{`false && rss > 0`, inventory.WantMemory},
+		{`any(pids, # == lpid)`, inventory.WantAttached | inventory.WantWaiting | inventory.WantOpen},
+		{`let p = program; p == "X"`, inventory.WantProgram},
+	} {
+		if got := parse(t, tt.expr).Want(); got != tt.want {
+			t.Errorf("%s wants %b, want %b", tt.expr, got, tt.want)
+		}
+	}
+	if got := parse(t, "orphan", "rss > 0").Want(); got != inventory.WantVerdict|inventory.WantMemory {
+		t.Errorf("two conditions want %b", got)
+	}
+}
+
+func TestColumns(t *testing.T) {
+	for _, tt := range []struct{ exprs, want string }{
+		{"id > 0", "id"},
+		{"orphan", "verdict reasons"},
+		{"dest && idle > duration(\"1h\")|idle < duration(\"2h\")", "idle"},
+		{"program == nil|reasons == nil && in_use", "program reasons verdict"},
+	} {
+		if got := strings.Join(parse(t, strings.Split(tt.exprs, "|")...).Columns(), " "); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.exprs, got, tt.want)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	const fields = "; the fields are text: kind keytext name owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes value maxmsgs msgsize notify memory inode cpid lpid lspid lrpid uid gid cuid cgid rss swap attached open waiting; time: atime dtime otime stime rtime mtime ctime; duration: age idle; condition: dest locked orphan in_use unused; list of texts: status reasons; list of numbers: pids"
+	for _, tt := range []struct{ expr, want string }{
+		{"", "it is empty"},
+		{" \n", "it is empty"},
+		{"true", "it mentions no field, and so would take all objects or none"},
+		{`1 == 1 || "kind" == "shm"`, "it mentions no field, and so would take all objects or none"},
+		{`duration("1h") > duration("1m")`, "it mentions no field, and so would take all objects or none"},
+		{`ownr == "x"`, `unknown name ownr, at character 1: "ownr == \"x\""` + fields},
+		{"owner == \"ä\" &&\n  ownr == \"x\"", `unknown name ownr, at character 19: "ownr == \"x\""` + fields},
+		{`orphan && foo(1)`, `unknown name foo, at character 11: "foo(1)"` + fields},
+		{`id == "5"`, `invalid operation: == (mismatched types number and text), at character 4: "== \"5\""` + fields},
+		{`age > 3600`, `invalid operation: > (mismatched types duration and number), at character 5: "> 3600"` + fields},
+		{`key == "0x4d2"`, `invalid operation: == (mismatched types number and text), at character 5: "== \"0x4d2\""` + fields},
+		{`orphan && owner`, `invalid operation: && (mismatched types condition and text), at character 8: "&& owner"` + fields},
+		{`!owner`, `invalid operation: ! (mismatched type text), at character 1: "!owner"` + fields},
+		{"id", "it is a number, where true or false is expected"},
+		{"filter([1, 2], true)", "it is a list, where true or false is expected"},
+		{"owner", "it is a text, where true or false is expected"},
+		{"now() - ctime", "it is a duration, where true or false is expected"},
+		{"id ==", "it ends too early"},
+		{"(orphan", "it ends too early"},
+		{`owner == "x`, `literal not terminated, at character 12: ""`},
+		{`id = 5`, `write == to compare, at character 4: "= 5"`},
+		{`age > 1h`, `a number with a unit is written duration("1h") or size("4K"), at character 8: "h"`},
+		{`mode != 0644`, `write 0o644 for an octal number, at character 9: "0644"`},
+		{`orphan orphan`, `unexpected token Identifier("orphan"), at character 8: "orphan"`},
+		{`kind == "segment"`, `kind is never "segment", but one of shm, sem, msg, pshm, psem, pmsg, at character 9: "\"segment\""`},
+		{`"Sem" != kind`, `kind is never "Sem", but one of shm, sem, msg, pshm, psem, pmsg, at character 1: "\"Sem\" != kind"`},
+		{`kind in ["shm", "queue"]`, `kind is never "queue", but one of shm, sem, msg, pshm, psem, pmsg, at character 17: "\"queue\"]"`},
+		{`kind not in ["set"]`, `kind is never "set", but one of shm, sem, msg, pshm, psem, pmsg, at character 14: "\"set\"]"`},
+		{`verdict == "inuse"`, `verdict is never "inuse", but one of in use, idle, orphan, unknown, at character 12: "\"inuse\""`},
+		{`age > duration("1y")`, `invalid duration "1y": want numbers*, at character 16: "\"1y\")"`},
+		{`age > duration(60)`, `duration takes a text in quotes, at character 16: "60)"`},
+		{`age > duration(owner)`, `duration takes a text in quotes, at character 16: "owner)"`},
+		{`age > duration()`, `duration takes one text in quotes, at character 7: "duration()"`},
+		{`size > size("1Q")`, `invalid size "1Q": *, at character 13: "\"1Q\")"`},
+		{`size > size("1K", "2K")`, `size takes one text in quotes, at character 8: "size(\"1K\", \"2K\")"`},
+		{`key == key("x")`, `key "x" is not a number; *, at character 12: "\"x\")"`},
+		{`key == key("0x1ffffffff")`, `key "0x1ffffffff" does not fit into 32 bits, at character 12: "\"0x1ffffffff\")"`},
+		{`nattch ?? 0`, `a field is never nil for ??; ask whether it is known by == nil, at character 8: "?? 0"`},
+		{`$env["id"] == 1`, `unknown name $env, at character 1: "$env[\"id\"] == 1"`},
+		{`owner matches "["`, `error parsing regexp: missing closing ]: ` + "`[`" + `, at character 7: "matches \"[\""` + fields},
+		{`let id = 5; id == 5`, `cannot redeclare id, at character 5: "id = 5; id == 5"` + fields},
+		{"id == 1 # comment", `*, at character *: "*"`},
+	} {
+		_, err := Parse(tt.expr)
+		var e *Error
+		switch {
+		case !errors.As(err, &e):
+			t.Errorf("%q: %v", tt.expr, err)
+		case !matches(tt.want, err.Error()), strings.ContainsAny(err.Error(), "\n"):
+			t.Errorf("%q:\n got %s\nwant %s", tt.expr, err, tt.want)
+		}
+	}
+}
+
+// matches tells whether text is pattern, in which a star stands for anything.
+func matches(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(text, parts[0]) {
+		return false
+	}
+	text = text[len(parts[0]):]
+	for _, part := range parts[1:] {
+		_, rest, ok := strings.Cut(text, part)
+		if !ok {
+			return false
+		}
+		text = rest
+	}
+	return len(parts) > 1 || text == ""
+}
+
+func TestFilterErrors(t *testing.T) {
+	tests := []struct{ expr, want string }{
+		{"pids[0] == 1", "shm:1: *, at character *"},
+	}
+	if strconv.IntSize == 64 { // elsewhere % is refused
+		tests = append(tests, struct{ expr, want string }{"id % (id - 3) == 0", `sem:3: runtime error: integer divide by zero, at character 4: "% (id - 3) == 0"`})
+	}
+	for _, tt := range tests {
+		if got, err := identifiers(sample(), parse(t, tt.expr)); got != "" || err == nil || !matches(tt.want, err.Error()) {
+			t.Errorf("%s: %q, %v; want %s", tt.expr, got, err, tt.want)
+		}
+	}
+}
+
+// A truth is certainly false, not known, or certainly true.
+type truth int
+
+const (
+	no truth = iota
+	maybe
+	yes
+)
+
+// question returns a random expression over three questions, and what it comes to
+// when these come to answers, by the tables of Kleene's logic.
+func question(r *rand.Rand, depth int, answers [3]truth) (string, truth) {
+	if depth == 0 {
+		i := r.IntN(3)
+		return []string{"orphan", "cpid == 5", "lpid > 5"}[i], answers[i]
+	}
+	a, x := question(r, r.IntN(depth), answers)
+	b, y := question(r, r.IntN(depth), answers)
+	switch r.IntN(3) {
+	case 0:
+		return "!(" + a + ")", yes - x
+	case 1:
+		return "(" + a + " && " + b + ")", min(x, y)
+	default:
+		return "(" + a + " or " + b + ")", max(x, y)
+	}
+}
+
+func TestKleene(t *testing.T) {
+	const seed = 1
+	for n := range uint64(300) {
+		for i := range 27 {
+			answers := [3]truth{truth(i % 3), truth(i / 3 % 3), truth(i / 9)}
+			expr, want := question(rand.New(rand.NewPCG(seed, n)), 5, answers)
+			inv := &inventory.Inventory{Taken: taken, Objects: []inventory.Object{{
+				Kind:    ref.Shm,
+				Use:     &inventory.Use{Verdict: []inventory.Verdict{inventory.InUse, inventory.Unknown, inventory.Orphan}[answers[0]]},
+				Segment: &sysv.SegmentInfo{ID: 1, CPID: []int{6, 0, 5}[answers[1]], LPID: []int{5, 0, 6}[answers[2]]},
+			}}}
+			got, err := identifiers(inv, parse(t, expr))
+			if err != nil || (got == "1") != (want == yes) {
+				t.Fatalf("%s with %v selects %q, %v; want %v", expr, answers, got, err, want == yes)
+			}
+		}
+	}
+}
+
+// FuzzParse has no expression, however odd, select an object together with its
+// negation, or one of which nothing that it mentions is known.
+func FuzzParse(f *testing.F) {
+	for _, expr := range []string{
+		`kind == "sem" && owner == "www-data" && age > duration("1h") && orphan`, `key == key("0x4d2")`,
+		`any(pids, # > 5)`, `nattch == nil`, `let x = nattch; x == 0`, `orphan ? in_use : unused`, `"x" in status`,
+		`size > size("1MiB") or not dest`, `$env.id == 1`, `owner matches "^x"`, `{"a": id}.a == 1`, `pids[0:1] == [1]`,
+		`if orphan { true } else { false }`, `orphan; true`, `sortBy(pids, -#)[0] == 1`, `ctime.Year() == 2020`, `id..5 == [1]`,
+	} {
+		f.Add(expr)
+	}
+	nothing := &inventory.Inventory{Taken: taken, Objects: []inventory.Object{{Kind: ref.Msg, Queue: &sysv.QueueInfo{}}}}
+	f.Fuzz(func(t *testing.T, expr string) {
+		c, err := Parse(expr)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") && !strings.Contains(expr, "\n") {
+				t.Errorf("%q: an error of several lines: %v", expr, err)
+			}
+			return
+		}
+		selected, err := identifiers(sample(), Selection{c})
+		if err != nil {
+			return
+		}
+		if negated, err := Parse("!(" + expr + "\n)"); err == nil {
+			others, err := identifiers(sample(), Selection{negated})
+			for id := range strings.FieldsSeq(others) {
+				if err == nil && strings.Contains(" "+selected+" ", " "+id+" ") {
+					t.Errorf("%q and its negation select %s", expr, id)
+				}
+			}
+		}
+		for _, field := range c.fields {
+			if field.Name != "nattch" && field.Name != "orphan" && field.Name != "dest" {
+				return
+			}
+		}
+		if got, err := identifiers(nothing, Selection{c}); err == nil && got != "" && !strings.Contains(expr, "nil") {
+			t.Errorf("%q selects an object of which nothing of that is known", expr)
+		}
+	})
+}

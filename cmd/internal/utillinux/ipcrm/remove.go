@@ -1,0 +1,185 @@
+package ipcrm
+
+import (
+	"errors"
+	"io/fs"
+	"iter"
+	"math"
+	"strconv"
+	"syscall"
+
+	"github.com/sysvipc/gipc/cmd/internal/getopt"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
+	"github.com/sysvipc/gipc/cmd/internal/utillinux/program"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// legacy is ipcrm KIND ID...
+func (r *remover) legacy(kind sysv.Kind, ids []string) int {
+	if len(ids) == 0 {
+		r.Warn("not enough arguments")
+		return r.Misuse()
+	}
+	for _, s := range ids {
+		id, err := program.ParseID(s)
+		if err != nil {
+			r.failed = true
+			r.Warn("invalid id: " + s)
+			continue
+		}
+		r.remove(kind, id, false)
+	}
+	if !r.failed {
+		_, _ = r.Out.WriteString("resource(s) deleted\n")
+	}
+	return r.status()
+}
+
+// carryOut does what one option says.
+func (r *remover) carryOut(m getopt.Match) {
+	switch m.Name {
+	case "v":
+		r.verbose = true
+	case "m":
+		r.removeID(sysv.Shm, m.Value)
+	case "q":
+		r.removeID(sysv.Msg, m.Value)
+	case "s":
+		r.removeID(sysv.Sem, m.Value)
+	case "M":
+		r.removeKey(sysv.Shm, m.Value)
+	case "Q":
+		r.removeKey(sysv.Msg, m.Value)
+	case "S":
+		r.removeKey(sysv.Sem, m.Value)
+	case "posix-shmem":
+		r.removeName(objects(), m.Value)
+	case "posix-mqueue":
+		r.removeName(mqueues(), m.Value)
+	case "posix-semaphore":
+		r.removeName(semaphores(), m.Value)
+	}
+}
+
+func (r *remover) removeID(kind sysv.Kind, s string) {
+	id, err := program.ParseID(s)
+	if err != nil {
+		r.failed = true
+		r.WarnNumber("failed to parse argument", s, err)
+		return
+	}
+	r.remove(kind, id, false)
+}
+
+// removeKey takes the signed and the unsigned form of a key.
+func (r *remover) removeKey(kind sysv.Kind, s string) {
+	key, err := program.ParseInt(s, 0, math.MinInt32, math.MaxUint32)
+	if err != nil {
+		r.failed = true
+		r.WarnNumber("failed to parse argument", s, err)
+		return
+	}
+	id, err := open(kind, sysv.Key(uint32(key)))
+	switch {
+	case err == nil:
+		r.remove(kind, id, true)
+		return
+	case errors.Is(err, sysv.ErrPrivateKey):
+		r.Warn("illegal key (" + s + ")")
+	case errors.Is(err, syscall.EACCES):
+		r.Warn("permission denied for key (" + s + ")")
+	case errors.Is(err, syscall.EIDRM):
+		r.Warn("already removed key (" + s + ")")
+	case errors.Is(err, syscall.ENOENT):
+		r.Warn("invalid key (" + s + ")")
+	default:
+		r.WarnError("key failed ("+s+")", err)
+	}
+	r.failed = true
+}
+
+func open(kind sysv.Kind, key sysv.Key) (int, error) {
+	switch kind {
+	case sysv.Shm:
+		s, err := sysv.OpenSegment(key)
+		return int(s), err
+	case sysv.Sem:
+		s, err := sysv.OpenSet(key)
+		return int(s), err
+	default:
+		q, err := sysv.OpenQueue(key)
+		return int(q), err
+	}
+}
+
+// remove removes one object. Messages name it by its identifier, also where it was
+// found by key.
+func (r *remover) remove(kind sysv.Kind, id int, byKey bool) {
+	if r.verbose {
+		_, _ = r.Out.WriteString("removing " + noun(kind) + " id `" + strconv.Itoa(id) + "'\n")
+	}
+	err := removeObject(kind, id)
+	if err == nil {
+		return
+	}
+	r.failed = true
+	what := "id"
+	if byKey {
+		what = "key"
+	}
+	number := " (" + strconv.Itoa(id) + ")"
+	switch {
+	case errors.Is(err, fs.ErrPermission): // EPERM or EACCES
+		r.Warn("permission denied for " + what + number)
+	case errors.Is(err, syscall.EINVAL):
+		r.Warn("invalid " + what + number)
+	case errors.Is(err, syscall.EIDRM):
+		r.Warn("already removed " + what + number)
+	default:
+		r.WarnError(what+" failed"+number, err)
+	}
+}
+
+func removeObject(kind sysv.Kind, id int) error {
+	switch kind {
+	case sysv.Shm:
+		return sysv.Segment(id).Remove()
+	case sysv.Sem:
+		return sysv.Set(id).Remove()
+	default:
+		return sysv.Queue(id).Remove()
+	}
+}
+
+func noun(kind sysv.Kind) string {
+	if kind == sysv.Sem {
+		return "semaphore"
+	}
+	return kind.Noun()
+}
+
+// removeAll removes objects while others are looked for. What is removed was found a
+// little earlier: it is the sequence number in the identifier that keeps the kernel
+// from taking another object for it.
+func (r *remover) removeAll(kind sysv.Kind) {
+	switch kind {
+	case sysv.Shm:
+		removeEach(r, kind, sysvipc.Segments(), func(s *sysv.SegmentInfo) int { return s.ID })
+	case sysv.Sem:
+		removeEach(r, kind, sysvipc.Sets(), func(s *sysv.SetInfo) int { return s.ID })
+	default:
+		removeEach(r, kind, sysvipc.Queues(), func(q *sysv.QueueInfo) int { return q.ID })
+	}
+}
+
+func removeEach[T any](r *remover, kind sysv.Kind, objects iter.Seq2[T, error], idOf func(*T) int) {
+	err := sysvipc.Batches(objects, func(many []T) {
+		for i := range many {
+			r.remove(kind, idOf(&many[i]), false)
+		}
+	})
+	if err != nil {
+		r.failed = true
+		r.WarnError("listing "+noun(kind)+"s failed", err)
+	}
+}
