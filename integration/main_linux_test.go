@@ -35,11 +35,7 @@ func enterNamespace() error {
 	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNS); err != nil {
 		return err
 	}
-	return errors.Join(
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777,size=64m"),
-		unix.Mount("mqueue", "/dev/mqueue", "mqueue", 0, ""),
-	)
+	return ipctest.MountDev()
 }
 
 // inNamespace makes t a parallel test in an IPC namespace of its own. It fails if

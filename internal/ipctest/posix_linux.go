@@ -31,26 +31,27 @@ func runAllPOSIX(m *testing.M) int {
 		return runInside(ownIPCAndDev, unix.CLONE_NEWIPC|unix.CLONE_NEWNS)
 	case ownIPCAndDev:
 		if err := MountDev(); err != nil {
-			fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: no /dev of their own: %v\n", err)
-			return 0
+			return untested(fmt.Sprintf("no /dev of their own: %v", err))
 		}
 		return checked(checkedFiles(m.Run()))
 	default:
-		fmt.Fprintln(os.Stderr, "SKIPPED: all tests of this package: no mount namespace of their own")
-		return 0
+		return untested("no mount namespace of their own")
 	}
 }
 
 // MountDev puts a new file system on /dev, and into it the devices that programs
 // need, an empty /dev/shm and the /dev/mqueue of the IPC namespace. The caller must be
 // in a mount namespace of its own. MainPOSIX does it for a whole package.
+//
+// Whatever the machine has mounted below /dev is out of sight afterwards, so that a
+// test may unmount what it finds there.
 func MountDev() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	// The devices are held open, since the new file system hides them.
 	var devices []*os.File
-	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty", "pts"} {
 		f, err := os.OpenFile(filepath.Join("/dev", name), unix.O_PATH, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -65,18 +66,33 @@ func MountDev() error {
 		return err
 	}
 	for _, f := range devices {
-		if err := os.WriteFile(f.Name(), nil, 0o600); err != nil {
-			return err
-		}
-		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), f.Name(), "", unix.MS_BIND, ""); err != nil {
+		if err := bind(f); err != nil {
 			return fmt.Errorf("bind %s: %w", f.Name(), err)
 		}
 	}
 	return errors.Join(
 		os.Symlink("/proc/self/fd", "/dev/fd"),
+		os.Symlink("pts/ptmx", "/dev/ptmx"),
 		mount("tmpfs", shmDir, "mode=1777,size=256m"),
 		mount("mqueue", queueDir, ""),
 	)
+}
+
+// bind mounts an open device, or the directory of the pseudoterminals, on its own name.
+func bind(f *os.File) error {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		err = os.Mkdir(f.Name(), 0o755)
+	default:
+		err = os.WriteFile(f.Name(), nil, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	return unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), f.Name(), "", unix.MS_BIND, "")
 }
 
 // mount makes the directory target if it is missing, and mounts on it.
