@@ -124,25 +124,90 @@ func wantNothingLeft(t *testing.T) {
 	}
 }
 
-// compile compiles a program of the documents, with replacements (old, new, ...).
-func compile(t *testing.T, name string, replace ...string) string {
+// peers are the other halves in C: those of testdata, or those that the documents print.
+type peers struct{ printed bool }
+
+// withPeers runs a test with either.
+func withPeers(t *testing.T, test func(*testing.T, peers)) {
+	t.Run("ours", func(t *testing.T) { test(t, peers{}) })
+	t.Run("as printed", func(t *testing.T) { test(t, peers{printed: true}) })
+}
+
+// compile compiles a program, with definitions (name, value, ...) in place of its own.
+func (p peers) compile(t *testing.T, name string, definitions ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
+	if p.printed {
+		return compilePrinted(t, name, definitions)
+	}
+	flags := []string{"-pthread", "-lrt"}
+	for i := 0; i < len(definitions); i += 2 {
+		flags = append(flags, fmt.Sprintf("-D%s=%q", definitions[i], definitions[i+1]))
+	}
+	return ipctest.Compile(t, filepath.Join("testdata", name+".c"), flags...)
+}
+
+// A printing is where a document has a program, and what it leaves out or gives only once.
+type printing struct {
+	before            string
+	first, mark, last string
+	replace           []string // old, new, ...; @NAME@ is what ours have as a macro
+}
+
+func printings() map[string]printing {
+	const includes = `#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <iostream>
+#include <semaphore.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+using namespace std;
+`
+	const number = "#define PATH_NAME \"@NUMBER@\"\n"
+	const names = "#define SHM_NAME \"/memmap\"\n#define SHM_NAME_SEM \"/memmap_sem\"\n"
+	return map[string]printing{
+		"client":          {first: "/*", mark: "client.c: Write strings", last: "```"},
+		"logger":          {first: "/*", mark: "logger.c: Write strings", last: "```", replace: []string{"/tmp/example.log", "@LOG@"}},
+		"anonymous":       {before: includes, first: "int main", mark: "MAP_ANON, 0, 0", last: "}"},
+		"mapfile_send":    {before: includes + number, first: "int main", mark: `" send:"<<*memPtr`, last: "}"},
+		"mapfile_receive": {before: includes + number, first: "int main", mark: `" receive:"<<*memPtr`, last: "}"},
+		"memmap_send":     {before: includes, first: "#define SHM_NAME ", mark: `" send:"<<memPtr`, last: "}"},
+		"memmap_recv":     {before: includes + names, first: "int main", mark: `" recv:"<<memPtr`, last: "}"},
+		"race_sender":     {first: "#include <stdio.h>", mark: `printf("input: ")`, last: "}"},
+		// What it prints would stay in its buffer.
+		"race_receiver": {first: "#include <stdio.h>", mark: `printf("%s ", p)`, last: "}", replace: []string{"sleep(1)", "fflush(stdout); sleep(1)"}},
+	}
+}
+
+func compilePrinted(t *testing.T, name string, definitions []string) string {
+	t.Helper()
+	p := printings()[name]
+	text := p.before + ipctest.Document(t, p.first, p.mark, p.last)
+	text = strings.NewReplacer(p.replace...).Replace(text)
+	for i := 0; i < len(definitions); i += 2 {
+		text = strings.ReplaceAll(text, "@"+definitions[i]+"@", definitions[i+1])
+	}
+	language := ".c"
+	if p.before != "" {
+		language = ".cc"
+	}
+	source := filepath.Join(t.TempDir(), name+language)
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	source := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(source, []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	// The documents' programs are no models of care.
+	// They are no models of care.
 	return ipctest.Compile(t, source, "-w", "-pthread", "-lrt", "-lstdc++")
 }
 
 func testLogger(t *testing.T, bin programs) {
 	t.Run("Go client", func(t *testing.T) { testLoggerServes(t, bin, bin.path("client")) })
-	t.Run("C client", func(t *testing.T) { testLoggerServes(t, bin, compile(t, "client.c")) })
-	t.Run("C logger", func(t *testing.T) { testClientFeedsC(t, bin) })
+	withPeers(t, func(t *testing.T, c peers) {
+		t.Run("C client", func(t *testing.T) { testLoggerServes(t, bin, c.compile(t, "client")) })
+		t.Run("C logger", func(t *testing.T) { testClientFeedsC(t, bin, c) })
+	})
 	t.Run("many clients", func(t *testing.T) { testManyClients(t, bin) })
 	t.Run("refusals", func(t *testing.T) { testLoggerRefuses(t, bin) })
 	t.Run("client interrupted", func(t *testing.T) { testClientInterrupted(t, bin) })
@@ -189,10 +254,10 @@ func testLoggerServes(t *testing.T, bin programs, client string) {
 	wantMessages(t, lines[1:], r.pid, sent)
 }
 
-// testClientFeedsC lets Go clients feed the logger of the document.
-func testClientFeedsC(t *testing.T, bin programs) {
+// testClientFeedsC lets Go clients feed a logger in C.
+func testClientFeedsC(t *testing.T, bin programs, c peers) {
 	log := filepath.Join(t.TempDir(), "log")
-	logger := ipctest.Run(t, compile(t, "logger.c", "/tmp/example.log", log))
+	logger := ipctest.Run(t, c.compile(t, "logger", "LOG", log))
 	defer removeLogger(t)
 	waitForC(t)
 	sent := messages()
@@ -208,7 +273,7 @@ func testClientFeedsC(t *testing.T, bin programs) {
 	wantMessages(t, logLines(t, log), r.pid, sent)
 }
 
-// waitForC waits until the logger of the document is ready: then the mutex is 1.
+// waitForC waits until a logger in C is ready: then the mutex is 1.
 func waitForC(t *testing.T) {
 	t.Helper()
 	deadline := time.Now().Add(timeout)
@@ -228,7 +293,7 @@ func waitForC(t *testing.T) {
 	}
 }
 
-// removeLogger removes what the logger of the document leaves for ever.
+// removeLogger removes what a logger in C leaves for ever.
 func removeLogger(t *testing.T) {
 	t.Helper()
 	err := posix.UnlinkObject(spool.Memory)
@@ -430,33 +495,12 @@ func testStrategies(t *testing.T, bin programs) {
 func testAnonymous(t *testing.T, bin programs) {
 	const want = "child:set memory 1\nparent:memory value 1\n"
 	wantOutput(t, run(t, "", bin.path("anonymous")), want)
-	wantOutput(t, run(t, "", compile(t, "anonymous.cc")), want)
+	withPeers(t, func(t *testing.T, c peers) { wantOutput(t, run(t, "", c.compile(t, "anonymous")), want) })
 }
 
 func testMapfile(t *testing.T, bin programs) {
 	path := filepath.Join(t.TempDir(), "number")
-	sendC := compile(t, "mapfile_send.cc", "/tmp/gipc-number", path)
-	receiveC := compile(t, "mapfile_receive.cc", "/tmp/gipc-number", path)
-	send := func() result { return run(t, "", bin.path("mapfile"), "send", path) }
-	receive := func() result { return run(t, "", bin.path("mapfile"), "receive", path) }
-	for _, test := range []struct {
-		name          string
-		send, receive func() result
-	}{
-		{"Go to Go", send, receive},
-		{"C++ to Go", func() result { return run(t, "", sendC) }, receive},
-		{"Go to C++", send, func() result { return run(t, "", receiveC) }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := test.send()
-			wantOutput(t, r, fmt.Sprintf("process:%d send:111\n", r.pid))
-			r = test.receive()
-			wantOutput(t, r, fmt.Sprintf("process:%d receive:111\n", r.pid))
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
+	withPeers(t, func(t *testing.T, c peers) { testMapfilePairs(t, bin, c, path) })
 
 	refuses(t, "no such file", bin.path("mapfile"), "receive", path)
 	if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
@@ -469,17 +513,53 @@ func testMapfile(t *testing.T, bin programs) {
 	}
 }
 
+func testMapfilePairs(t *testing.T, bin programs, c peers, path string) {
+	sendC := c.compile(t, "mapfile_send", "NUMBER", path)
+	receiveC := c.compile(t, "mapfile_receive", "NUMBER", path)
+	send := func() result { return run(t, "", bin.path("mapfile"), "send", path) }
+	receive := func() result { return run(t, "", bin.path("mapfile"), "receive", path) }
+	for _, test := range []struct {
+		name          string
+		send, receive func() result
+	}{
+		{"Go to Go", send, receive},
+		{"C to Go", func() result { return run(t, "", sendC) }, receive},
+		{"Go to C", send, func() result { return run(t, "", receiveC) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := test.send()
+			wantOutput(t, r, fmt.Sprintf("process:%d send:111\n", r.pid))
+			r = test.receive()
+			wantOutput(t, r, fmt.Sprintf("process:%d receive:111\n", r.pid))
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func testMemmap(t *testing.T, bin programs) {
+	withPeers(t, func(t *testing.T, c peers) { testMemmapPairs(t, bin, c) })
+	t.Run("interrupt", func(t *testing.T) {
+		p := ipctest.Run(t, bin.path("memmap"), "send")
+		p.Line()
+		interrupt(t, p)
+		wantNothingLeft(t)
+	})
+	refuses(t, "start the sender first", bin.path("memmap"), "recv")
+}
+
+func testMemmapPairs(t *testing.T, bin programs, c peers) {
 	const object, semaphore = "/memmap", "/memmap_sem"
-	recvC := compile(t, "memmap_recv.cc")
-	sendC := compile(t, "memmap_send.cc")
+	recvC := c.compile(t, "memmap_recv")
+	sendC := c.compile(t, "memmap_send")
 	wantRecv := func(t *testing.T, r result) {
 		t.Helper()
 		wantOutput(t, r, fmt.Sprintf("process:%d recv:yuki...\n", r.pid))
 	}
 	for name, recv := range map[string]func() result{
-		"Go to Go":  func() result { return run(t, "", bin.path("memmap"), "recv") },
-		"Go to C++": func() result { return run(t, "", recvC) },
+		"Go to Go": func() result { return run(t, "", bin.path("memmap"), "recv") },
+		"Go to C":  func() result { return run(t, "", recvC) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := ipctest.Run(t, bin.path("memmap"), "send")
@@ -491,7 +571,7 @@ func testMemmap(t *testing.T, bin programs) {
 			wantNothingLeft(t)
 		})
 	}
-	t.Run("C++ to Go", func(t *testing.T) {
+	t.Run("C to Go", func(t *testing.T) {
 		r := run(t, "", sendC)
 		wantOutput(t, r, fmt.Sprintf("process:%d send:yuki...\n", r.pid))
 		refuses(t, "file exists", bin.path("memmap"), "send")
@@ -501,13 +581,6 @@ func testMemmap(t *testing.T, bin programs) {
 			t.Error(err)
 		}
 	})
-	t.Run("interrupt", func(t *testing.T) {
-		p := ipctest.Run(t, bin.path("memmap"), "send")
-		p.Line()
-		interrupt(t, p)
-		wantNothingLeft(t)
-	})
-	refuses(t, "start the sender first", bin.path("memmap"), "recv")
 }
 
 func testSysv(t *testing.T, bin programs) {
@@ -563,17 +636,16 @@ func testRace(t *testing.T, bin programs) {
 	if written == 0 || read != written || torn != 0 {
 		t.Errorf("got %q, want all read and none torn", r.stdout)
 	}
-	testRaceAsPrinted(t)
+	withPeers(t, testRaceInC)
 	p := ipctest.Run(t, bin.path("race"), "-for", "1h", "-mended")
 	waitForAttached(t, p.PID())
 	interrupt(t, p) // that nothing is left TestMain makes sure of
 }
 
-// testRaceAsPrinted runs the programs of the document themselves.
-func testRaceAsPrinted(t *testing.T) {
-	sender := ipctest.Run(t, compile(t, "race_sender.c"))
-	// What it prints would stay in its buffer.
-	receiverC := compile(t, "race_receiver.c", "sleep(1)", "fflush(stdout); sleep(1)")
+// testRaceInC: the receiver in C finds what the sender in C has written.
+func testRaceInC(t *testing.T, c peers) {
+	sender := ipctest.Run(t, c.compile(t, "race_sender"))
+	receiverC := c.compile(t, "race_receiver")
 	sender.Tell("hello")
 	seg := waitForText(t, 123, "hello")
 	receiver := ipctest.Run(t, receiverC)

@@ -1,6 +1,8 @@
 package integration_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,14 +12,38 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// cReader and cWriter compile the programs of the textbook as they are printed
-// there, with semaphore functions that use SEM_UNDO or not.
-func cReader(t *testing.T, undo string) []string { return compileClassic(t, "reader", undo) }
-func cWriter(t *testing.T, undo string) []string { return compileClassic(t, "writer", undo) }
+// cReader and cWriter compile the C programs of testdata, with semaphore functions that
+// use SEM_UNDO or not.
+func cReader(t *testing.T, undo string) []string {
+	return compileClassic(t, "testdata/classic/reader.c", undo)
+}
 
-func compileClassic(t *testing.T, name, undo string) []string {
+func cWriter(t *testing.T, undo string) []string {
+	return compileClassic(t, "testdata/classic/writer.c", undo)
+}
+
+func compileClassic(t *testing.T, source, undo string) []string {
 	t.Helper()
-	return []string{ipctest.Compile(t, "testdata/classic/"+name+".c", "testdata/classic/sem.c", "-w", "-DUNDO="+undo)}
+	return []string{ipctest.Compile(t, source, "testdata/classic/sem.c", "-w", "-Itestdata/classic", "-DUNDO="+undo)}
+}
+
+// printedReader and printedWriter compile the programs as the document prints them.
+func printedReader(t *testing.T, undo string) []string {
+	return compilePrinted(t, "reader.c", `printf("\nMemory attached`, undo)
+}
+
+func printedWriter(t *testing.T, undo string) []string {
+	return compilePrinted(t, "writer.c", `printf("Enter some text: ")`, undo)
+}
+
+func compilePrinted(t *testing.T, name, mark, undo string) []string {
+	t.Helper()
+	source := filepath.Join(t.TempDir(), name)
+	program := ipctest.Document(t, "#include <sys/types.h>", mark, "}")
+	if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return compileClassic(t, source, undo)
 }
 
 // testClassicPair has a writer and a reader exchange two lines and the end, after

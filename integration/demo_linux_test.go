@@ -66,6 +66,12 @@ func TestDemo(t *testing.T) {
 		"classic: C to Go, undo": func(t *testing.T, gshm string) {
 			testClassicPair(t, cWriter(t, "SEM_UNDO"), []string{gshm, "demo", "reader", "--classic"})
 		},
+		"classic: Go to C as printed": func(t *testing.T, gshm string) {
+			testClassicPair(t, []string{gshm, "demo", "writer", "--classic"}, printedReader(t, "0"))
+		},
+		"classic: C as printed to Go": func(t *testing.T, gshm string) {
+			testClassicPair(t, printedWriter(t, "0"), []string{gshm, "demo", "reader", "--classic"})
+		},
 		"classic: lines that can not be passed": testClassicRefuses,
 		"classic: interrupted":                  testClassicInterrupted,
 	} {

@@ -1,5 +1,5 @@
 // Memmap passes a text between strangers through a shared-memory object, and says
-// by a named semaphore that it is there. Each half understands the C++ program of the
+// by a named semaphore that it is there. Each half understands the C program of the
 // document that is the other half.
 //
 //	$ go run ./examples/memmap send   # in one terminal
@@ -9,7 +9,7 @@
 //
 // Where it differs from the document: the sender stays until the text was taken, or
 // until Ctrl-C, and removes the objects, which the document's leaves behind for ever;
-// and it refuses to overwrite what is there. What a sender in C++ has left goes with
+// and it refuses to overwrite what is there. What a sender in C has left goes with
 //
 //	$ rm /dev/shm/memmap /dev/shm/sem.memmap_sem
 package main
@@ -115,7 +115,7 @@ func recv(ctx context.Context) (err error) {
 	if err := ready.P(ctx); err != nil {
 		return err
 	}
-	// Not before: the sender in C++ makes the object first and gives it its size later.
+	// Not before: the sender in C makes the object first and gives it its size later.
 	mem, err := obj.Map(posix.MapOptions{Prot: posix.ProtRead})
 	if err != nil {
 		return err

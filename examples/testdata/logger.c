@@ -1,107 +1,41 @@
-/* As printed in the first document. */
-/*
- *
- *       logger.c: Write strings in POSIX shared memory to file
- *                 (Server process)
- */
+// Logger appends to a file what its clients put into shared memory. It never ends by
+// itself, and leaves its objects when it is killed.
+#include "spool.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/types.h>
-#include <sys/stat.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-#include <semaphore.h>
-#include <sys/mman.h>
+#ifndef LOG
+#define LOG "/tmp/example.log"
+#endif
 
-// Buffer data structures
-#define MAX_BUFFERS 10
-
-#define LOGFILE "/tmp/example.log"
-
-#define SEM_MUTEX_NAME "/sem-mutex"
-#define SEM_BUFFER_COUNT_NAME "/sem-buffer-count"
-#define SEM_SPOOL_SIGNAL_NAME "/sem-spool-signal"
-#define SHARED_MEM_NAME "/posix-shared-mem-example"
-
-struct shared_memory {
-    char buf [MAX_BUFFERS] [256];
-    int buffer_index;
-    int buffer_print_index;
-};
-
-void error (char *msg);
-
-int main (int argc, char **argv)
+static sem_t *make(const char *name, unsigned value)
 {
-    struct shared_memory *shared_mem_ptr;
-    sem_t *mutex_sem, *buffer_count_sem, *spool_signal_sem;
-    int fd_shm, fd_log;
-    char mybuf [256];
-    
-    // Open log file
-    if ((fd_log = open (LOGFILE, O_CREAT | O_WRONLY | O_APPEND | O_SYNC, 0666)) == -1)
-        error ("fopen");
-
-    //  mutual exclusion semaphore, mutex_sem with an initial value 0.
-    if ((mutex_sem = sem_open (SEM_MUTEX_NAME, O_CREAT, 0660, 0)) == SEM_FAILED)
-        error ("sem_open");
-    
-    // Get shared memory 
-    if ((fd_shm = shm_open (SHARED_MEM_NAME, O_RDWR | O_CREAT, 0660)) == -1)
-        error ("shm_open");
-
-    if (ftruncate (fd_shm, sizeof (struct shared_memory)) == -1)
-       error ("ftruncate");
-    
-    if ((shared_mem_ptr = mmap (NULL, sizeof (struct shared_memory), PROT_READ | PROT_WRITE, MAP_SHARED,
-            fd_shm, 0)) == MAP_FAILED)
-       error ("mmap");
-    // Initialize the shared memory
-    shared_mem_ptr -> buffer_index = shared_mem_ptr -> buffer_print_index = 0;
-
-    // counting semaphore, indicating the number of available buffers. Initial value = MAX_BUFFERS
-    if ((buffer_count_sem = sem_open (SEM_BUFFER_COUNT_NAME, O_CREAT, 0660, MAX_BUFFERS)) == SEM_FAILED)
-        error ("sem_open");
-
-    // counting semaphore, indicating the number of strings to be printed. Initial value = 0
-    if ((spool_signal_sem = sem_open (SEM_SPOOL_SIGNAL_NAME, O_CREAT, 0660, 0)) == SEM_FAILED)
-        error ("sem_open");
-
-    // Initialization complete; now we can set mutex semaphore as 1 to 
-    // indicate shared memory segment is available
-    if (sem_post (mutex_sem) == -1)
-        error ("sem_post: mutex_sem");
-    
-    while (1) {  // forever
-        // Is there a string to print? P (spool_signal_sem);
-        if (sem_wait (spool_signal_sem) == -1)
-            error ("sem_wait: spool_signal_sem");
-    
-        strcpy (mybuf, shared_mem_ptr -> buf [shared_mem_ptr -> buffer_print_index]);
-
-        /* Since there is only one process (the logger) using the 
-           buffer_print_index, mutex semaphore is not necessary */
-        (shared_mem_ptr -> buffer_print_index)++;
-        if (shared_mem_ptr -> buffer_print_index == MAX_BUFFERS)
-           shared_mem_ptr -> buffer_print_index = 0;
-
-        /* Contents of one buffer has been printed.
-           One more buffer is available for use by producers.
-           Release buffer: V (buffer_count_sem);  */
-        if (sem_post (buffer_count_sem) == -1)
-            error ("sem_post: buffer_count_sem");
-        
-        // write the string to file
-        if (write (fd_log, mybuf, strlen (mybuf)) != strlen (mybuf))
-            error ("write: logfile");
-    }
+	sem_t *sem = sem_open(name, O_CREAT, 0660, value);
+	must(sem != SEM_FAILED, name);
+	return sem;
 }
 
-// Print system error and exit
-void error (char *msg)
+int main(void)
 {
-    perror (msg);
-    exit (1);
+	int log = open(LOG, O_WRONLY | O_CREAT | O_APPEND | O_SYNC, 0666);
+	must(log >= 0, LOG);
+	sem_t *mutex = make(mutex_name, 0); // no client may begin yet
+
+	int fd = shm_open(spool_name, O_RDWR | O_CREAT, 0660);
+	must(fd >= 0, spool_name);
+	must(ftruncate(fd, sizeof(struct spool)) == 0, "ftruncate");
+	struct spool *spool = map_spool(fd);
+	spool->fill = spool->log = 0;
+
+	sem_t *free_slots = make(free_name, SLOTS);
+	sem_t *waiting = make(waiting_name, 0);
+	must(sem_post(mutex) == 0, mutex_name); // all is there: clients may begin
+
+	for (;;) {
+		char text[SLOT_SIZE];
+		must(sem_wait(waiting) == 0, waiting_name);
+		memcpy(text, spool->slot[spool->log], SLOT_SIZE);
+		spool->log = (spool->log + 1) % SLOTS;
+		must(sem_post(free_slots) == 0, free_name);
+		ssize_t size = strnlen(text, SLOT_SIZE);
+		must(write(log, text, size) == size, "write");
+	}
 }
