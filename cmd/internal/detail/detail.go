@@ -82,7 +82,7 @@ func New(s Subject) Record {
 	if s.Contents != nil {
 		r.add("contents", contents(s.Contents))
 	}
-	r.add("hidden_processes", render.Int(int64(s.Inventory.Hidden.Processes)))
+	r.add("hidden_processes", render.Int(int64(s.Inventory.Hidden.Count())))
 	r.add("limits", limitsOf(s))
 	return r
 }

@@ -129,7 +129,7 @@ func TestPOSIXColumns(t *testing.T) {
 		}
 	}
 	unseen := samplePOSIX()
-	unseen.Hidden.Processes = 1
+	unseen.Hidden.Unlisted = true
 	for _, column := range []string{"attached", "open"} {
 		if got := show(t, unseen, column); got != "- - - - -" {
 			t.Errorf("%s, where processes are hidden: %s", column, got)
@@ -186,7 +186,7 @@ func TestValues(t *testing.T) {
 
 func TestFieldValues(t *testing.T) {
 	inv := sample()
-	inv.Hidden.Threads = 1
+	inv.Hidden.Processes = []inventory.HiddenProcess{{Process: &inventory.Process{PID: 9}, Threads: 1}}
 	for _, tt := range []struct {
 		field string
 		want  string // for each object
@@ -217,7 +217,7 @@ func TestFieldValues(t *testing.T) {
 		wantValues(t, samplePOSIX(), tt.field, tt.want)
 	}
 	inv = samplePOSIX()
-	inv.Hidden.Processes = 1
+	inv.Hidden.Unlisted = true
 	wantValues(t, inv, "unused", "false <nil> false <nil> <nil>")
 }
 

@@ -72,7 +72,7 @@ func opened(r *Row) value {
 
 // users is how many use a POSIX object, unless there may be more.
 func users(r *Row, n int) value {
-	if r.Inventory.Hidden.Processes > 0 {
+	if r.Inventory.Hidden.Whole() {
 		return value{}
 	}
 	return number(uint64(n))
@@ -96,7 +96,7 @@ func waiting(r *Row) value {
 			n += s.NCount + s.ZCount
 		}
 		return number(uint64(n))
-	case r.Inventory.Hidden != inventory.Hidden{}:
+	case r.Inventory.Hidden.Any():
 		return value{}
 	default:
 		return number(uint64(len(r.Use.Waiting)))
@@ -134,7 +134,7 @@ func unusedFile(r *Row) value {
 	switch {
 	case held || r.Use != nil && len(r.Use.Mapped)+len(r.Use.Open) > 0:
 		return condition(false)
-	case r.Use == nil || r.Inventory.Hidden.Processes > 0 || r.Kind == ref.PMsg && !r.PMsg.Known:
+	case r.Use == nil || r.Inventory.Hidden.Whole() || r.Kind == ref.PMsg && !r.PMsg.Known:
 		return value{}
 	default:
 		return condition(true)

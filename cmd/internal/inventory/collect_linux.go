@@ -381,7 +381,7 @@ func (c *collector) look(pid int, k *known) {
 // may be.
 func (c *collector) mayOwn(pid int, p *sysv.Perm) bool {
 	status, err := c.fs.Status(pid)
-	for _, uid := range [...]uint32{status.RUID, status.EUID} {
+	for _, uid := range [...]uint32{status.RUID(), status.EUID()} {
 		if err != nil || uid == p.UID || uid == p.CUID {
 			return true
 		}

@@ -58,7 +58,7 @@ func (f fakeProc) process(pid int, comm string, uid, flags int, start time.Durat
 	at := fmt.Sprintf("%d/", pid)
 	f.write(at+"stat", fmt.Sprintf("%d (%s) S 1 1 1 0 -1 %d 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", pid, comm, flags, start/(10*time.Millisecond)))
 	f.write(at+"comm", comm+"\n")
-	f.write(at+"status", fmt.Sprintf("Name:\t%s\nUid:\t%d\t%d\t%d\t%d\nNSpid:\t%d\t1\n", "x", uid, uid, uid, uid, pid))
+	f.write(at+"status", fmt.Sprintf("Name:\tx\nUid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\nGid:\t%[1]d\t%[1]d\t%[1]d\t%[1]d\nGroups:\t \nNSpid:\t%[2]d\t1\nCapEff:\t0\n", uid, pid))
 	f.write(at+"cgroup", "0::/system.slice/docker-"+strings.Repeat("ab", 32)+".scope\n")
 	f.write(at+"maps", maps)
 	if os.Geteuid() == 0 {
@@ -90,7 +90,7 @@ func TestFakeProc(t *testing.T) {
 	f.write("50/nothing", "") // a process that ends this moment
 
 	inv := collectAll(t, Options{Want: WantAttached | WantVerdict | WantContainers, Proc: f.root})
-	if inv.Namespace != fakeNamespace || inv.Hidden != (Hidden{}) {
+	if inv.Namespace != fakeNamespace || inv.Hidden.Any() {
 		t.Errorf("namespace %d, hidden %+v", inv.Namespace, inv.Hidden)
 	}
 	o := find(t, inv, ref.Shm, int(seg))

@@ -108,14 +108,6 @@ type Unlisted struct {
 	Err  error
 }
 
-// Hidden counts what the caller may not look into.
-type Hidden struct {
-	// Processes may or may not be in this namespace, be attached, or wait.
-	Processes int
-	// Threads are in this namespace and may or may not wait.
-	Threads int
-}
-
 // An Object is an object of one of the kinds. Exactly one of the pointers to what
 // the kernel tells is set.
 type Object struct {

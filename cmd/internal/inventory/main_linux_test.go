@@ -143,6 +143,9 @@ func view(inv *Inventory, err error) error {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+	for i := range inv.Hidden.Processes {
+		inv.Hidden.Processes[i].Why = nil // JSON has no errors
+	}
 	return json.NewEncoder(os.Stdout).Encode(inv)
 }
 

@@ -78,7 +78,7 @@ func (c *collector) scan() error {
 			return err
 		}
 		if round == 0 && c.fs.Real() && !slices.Contains(pids, 1) {
-			c.inv.Hidden.Processes++ // proc does not show all (hidepid)
+			c.inv.Hidden.Unlisted = true
 		}
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return seen[pid] })
 		for _, pid := range pids {
@@ -120,12 +120,12 @@ func (c *collector) inspectAll(pids []int, x index, want Want) {
 		slices.SortFunc(u.Mapped, func(a, b Mapper) int { return a.PID - b.PID })
 		slices.SortFunc(u.Open, func(a, b Opener) int { return a.PID - b.PID })
 	}
+	slices.SortFunc(c.inv.Hidden.Processes, func(a, b HiddenProcess) int { return a.PID - b.PID })
 }
 
 // merge takes over what a scanner has found.
 func (c *collector) merge(s *scanner) {
-	c.inv.Hidden.Processes += s.hidden.Processes
-	c.inv.Hidden.Threads += s.hidden.Threads
+	c.inv.Hidden.Processes = append(c.inv.Hidden.Processes, s.hidden...)
 	maps.Copy(c.known, s.known)
 	for _, f := range s.attached {
 		f.object.Use.Attached = append(f.object.Use.Attached, f.use)
@@ -149,7 +149,7 @@ type scanner struct {
 	namespace uint64
 	hits      []hit // of the process at hand
 
-	hidden   Hidden
+	hidden   []HiddenProcess
 	known    map[int]*known
 	attached []found[Attacher]
 	waiting  []found[Waiter]
@@ -180,13 +180,26 @@ func (s *scanner) process(pid int) *Process {
 	return k.process
 }
 
+// hide notes that a process could not be looked at, or only so many of its threads if
+// that is not 0. Name and credentials of a process are no secret.
+func (s *scanner) hide(pid, threads int, why error) {
+	h := HiddenProcess{Process: &Process{PID: pid}, Threads: threads, Why: why}
+	if comm, err := s.fs.Comm(pid); err == nil {
+		h.Comm = comm
+	}
+	if status, err := s.fs.Status(pid); err == nil {
+		h.Credentials, h.UID = &status.Credentials, status.EUID()
+	}
+	s.hidden = append(s.hidden, h)
+}
+
 // inspect looks at one process. A file may be open in any IPC namespace.
 func (s *scanner) inspect(pid int) {
 	via, namespace, err := reach(s.fs, pid)
 	own := namespace == s.namespace
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		s.hidden.Processes++
+		s.hide(pid, 0, err)
 		return
 	case err != nil || !own && s.want&WantOpen == 0:
 		return
@@ -202,7 +215,7 @@ func (s *scanner) inspect(pid int) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a kernel thread, or it has just ended
 	case err != nil:
-		s.hidden.Processes++
+		s.hide(pid, 0, err)
 	case own && s.want&WantWaiting != 0:
 		s.waits(pid, via)
 	}
@@ -337,23 +350,29 @@ func (s *scanner) waits(pid, via int) {
 	tids, err := s.fs.Threads(pid)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			s.hidden.Processes++
+			s.hide(pid, 0, err)
 		}
 		return
 	}
+	hidden, why := 0, error(nil)
+	defer func() {
+		if hidden > 0 {
+			s.hide(pid, hidden, why)
+		}
+	}()
 	bits := 0
 	for _, tid := range tids {
 		call, err := s.fs.Call(pid, tid)
 		switch {
 		case errors.Is(err, fs.ErrPermission):
-			s.hidden.Threads++
+			hidden, why = hidden+1, err
 			continue
 		case err != nil || call.Running || !mayWait(&call):
 			continue
 		}
 		if bits == 0 {
 			if bits, err = s.fs.Bits(via); err != nil {
-				s.hidden.Threads++
+				hidden, why = hidden+1, err
 				return
 			}
 		}

@@ -46,7 +46,7 @@ const (
 	ActorUnseen   Code = "process-unseen"  // can't be told
 	NeverUsed     Code = "never-used"      // nobody used it since it was made
 	NotReadable   Code = "not-readable"    // the caller may not read the object
-	HiddenProcess Code = "process-hidden"  // somebody might use it who may not be looked into
+	ProcessHidden Code = "process-hidden"  // somebody might use it who may not be looked into
 	ServerAlive   Code = "server-alive"    // a server runs whose processes may attach it again
 	NoProc        Code = "proc-unreadable" // /proc is of no use
 	Age           Code = "age"             // when it was changed and used
@@ -152,7 +152,12 @@ func list(names []string, hidden int) string {
 	return ": " + strings.Join(names, ", ")
 }
 
-func (p *Process) name() string { return fmt.Sprintf("%s[%d]", p.Comm, p.PID) }
+func (p *Process) name() string {
+	if p.Comm == "" {
+		return fmt.Sprintf("process %d", p.PID)
+	}
+	return fmt.Sprintf("%s[%d]", p.Comm, p.PID)
+}
 
 func counted(n int, one, many string) string {
 	if n == 1 {
@@ -236,10 +241,9 @@ func (a *Actor) title() string {
 func (u *Use) judgeQueue(ev evidence) Verdict {
 	switch {
 	case !ev.waiters:
-		u.add(HiddenProcess, "it was not looked up whether anybody waits")
-	case ev.hidden != Hidden{} && !ev.idle:
-		u.add(HiddenProcess, "somebody may wait: %s and %s may not be looked into",
-			counted(ev.hidden.Processes, "process", "processes"), counted(ev.hidden.Threads, "thread", "threads"))
+		u.add(ProcessHidden, "it was not looked up whether anybody waits")
+	case ev.hidden.Any() && !ev.idle:
+		u.add(ProcessHidden, "somebody may wait: %s", &ev.hidden)
 	default:
 		u.add(NotWaiting, "nobody waits")
 		return Orphan
@@ -262,11 +266,11 @@ func (u *Use) judgeFile(o *Object, ev evidence) Verdict {
 	case ev.proc != nil:
 		u.add(NoProc, "no process can be looked up: %v", ev.proc)
 		return Unknown
-	case ev.hidden.Processes > 0 && !ev.idle:
-		u.add(HiddenProcess, "somebody may use it: %s may not be looked into", counted(ev.hidden.Processes, "process", "processes"))
+	case ev.hidden.Whole() && !ev.idle:
+		u.add(ProcessHidden, "somebody may use it: %s", &ev.hidden)
 		return Unknown
 	case !ev.seesAll && !ev.idle:
-		u.add(HiddenProcess, "somebody may use it: processes outside of this pid namespace are not seen")
+		u.add(ProcessHidden, "somebody may use it: processes outside of this pid namespace are not seen")
 		return Unknown
 	}
 	u.add(NotOpen, "nobody maps it or has it open")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,11 +22,17 @@ var (
 	none  = Actor{Role: Receiver}
 )
 
+// twoHidden are two processes that may not be looked into.
+var twoHidden = Hidden{Processes: []HiddenProcess{
+	{Process: &Process{PID: 8, Comm: "systemd"}, Why: syscall.EACCES},
+	{Process: &Process{PID: 9}, Why: syscall.EACCES},
+}}
+
 func TestJudge(t *testing.T) {
 	nobody := func(*Object) *Process { return nil }
 	all := evidence{now: now, waiters: true, seesAll: true, server: nobody}
 	outside := evidence{now: now, server: nobody}
-	partly := evidence{now: now, waiters: true, server: nobody, seesAll: true, hidden: Hidden{Processes: 2}}
+	partly := evidence{now: now, waiters: true, server: nobody, seesAll: true, hidden: twoHidden}
 	served := all
 	served.server = func(*Object) *Process { return alive.Process }
 	segment := func(nattch uint64, dest bool) Object {
@@ -70,7 +77,7 @@ func TestJudge(t *testing.T) {
 		{"queue of a living user", queue, Use{Actors: []Actor{gone, alive}}, all, Idle, "process-gone process-alive age"},
 		{"queue of nobody", queue, Use{Actors: []Actor{gone, none}}, all, Orphan, "process-gone not-waiting age"},
 		{"queue of nobody, as far as one sees", queue, Use{Actors: []Actor{gone, gone}}, partly, Unknown, "process-gone process-gone process-hidden age"},
-		{"queue of nobody, if those count for none", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now, waiters: true, hidden: Hidden{Processes: 2}, idle: true}, Orphan, "process-gone process-gone not-waiting age"},
+		{"queue of nobody, if those count for none", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now, waiters: true, hidden: twoHidden, idle: true}, Orphan, "process-gone process-gone not-waiting age"},
 		{"queue whose waiters were not looked up", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now}, Unknown, "process-gone process-gone process-hidden age"},
 		{"object that is mapped", object, Use{Mapped: []Mapper{{Process: alive.Process}}, Open: []Opener{{Process: alive.Process}}}, partly, InUse, "mapped open age"},
 		{"semaphore that is mapped", lock, Use{Mapped: []Mapper{{Process: alive.Process}}}, outside, InUse, "mapped age"},
@@ -80,7 +87,7 @@ func TestJudge(t *testing.T) {
 		{"POSIX queue of nobody", mqueue, Use{}, all, Orphan, "not-open age"},
 		{"object of nobody, as far as one sees", object, Use{}, partly, Unknown, "process-hidden age"},
 		{"object in a pid namespace", object, Use{}, outside, Unknown, "process-hidden age"},
-		{"object of nobody, if those count for none", object, Use{}, evidence{now: now, hidden: Hidden{Processes: 2}, idle: true, server: nobody}, Orphan, "not-open age"},
+		{"object of nobody, if those count for none", object, Use{}, evidence{now: now, hidden: twoHidden, idle: true, server: nobody}, Orphan, "not-open age"},
 		{"object of a server", object, Use{}, served, Unknown, "not-open server-alive age"},
 		{"object without /proc", object, Use{}, evidence{now: now, proc: errors.New("no /proc"), server: nobody}, Unknown, "proc-unreadable age"},
 		{"queue that was never used", queue, Use{Actors: []Actor{none, none}}, all, Unknown, "never-used age"},

@@ -202,13 +202,13 @@ func TestProcess(t *testing.T) {
 		t.Errorf("started %v by the boot time, but it is %v", start, before)
 	}
 	status := must[Status](t)(f.Status(pid))
-	if uid := must[uint32](t)(f.UID(pid)); uid != status.EUID {
+	if uid := must[uint32](t)(f.UID(pid)); uid != status.EUID() {
 		t.Errorf("user %d, but %+v", uid, status)
 	}
 	if got := must[string](t)(f.Comm(pid)); got != "sleep" {
 		t.Errorf("name %q", got)
 	}
-	if status.EUID != uint32(os.Geteuid()) || len(status.NSPIDs) == 0 || status.NSPIDs[0] != pid {
+	if status.EUID() != uint32(os.Geteuid()) || len(status.NSPIDs) == 0 || status.NSPIDs[0] != pid {
 		t.Errorf("%+v", status)
 	}
 	if got := must[[]string](t)(f.Cmdline(pid)); !slices.Equal(got, cmd.Args) {
@@ -329,7 +329,7 @@ func TestUIDOfNobodysBusiness(t *testing.T) {
 	f := open(t, Root)
 	uid, err := f.UID(cmd.Process.Pid)
 	status := must[Status](t)(f.Status(cmd.Process.Pid))
-	if err != nil || uid != 65534 || status.EUID != 65534 || status.RUID != 65533 {
+	if err != nil || uid != 65534 || status.EUID() != 65534 || status.RUID() != 65533 {
 		t.Errorf("%d, %v, %+v", uid, err, status)
 	}
 }

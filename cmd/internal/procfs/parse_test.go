@@ -52,18 +52,28 @@ func TestParseStat(t *testing.T) {
 }
 
 func TestParseStatus(t *testing.T) {
-	text := "Name:\tbash\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\nUid:\t1000\t1001\t1002\t1003\nGid:\t7\t7\t7\t7\nNSpid:\t4242\t17\t1\nThreads:\t1\n"
-	want := Status{RUID: 1000, EUID: 1001, NSPIDs: []int{4242, 17, 1}}
+	ids := "Uid:\t1000\t1001\t1002\t1003\nGid:\t7\t8\t9\t4294967295\nFDSize:\t64\nGroups:\t4 24 1000 \n"
+	text := "Name:\tbash\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\n" + ids + "NSpid:\t4242\t17\t1\nThreads:\t1\nCapPrm:\t0\nCapEff:\t0000000000008000\n"
+	want := Status{Credentials{[4]uint32{1000, 1001, 1002, 1003}, [4]uint32{7, 8, 9, 1<<32 - 1}, []uint32{4, 24, 1000}, 1 << 15}, []int{4242, 17, 1}}
 	if got, err := ParseStatus([]byte(text)); err != nil || !cmp.Equal(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
 	// Linux 4.0 has no NSpid.
-	if got, err := ParseStatus([]byte("Uid:\t0\t4294967295\t0\t0\n")); err != nil || got.EUID != 1<<32-1 || got.NSPIDs != nil {
+	old := "Uid:\t0\t4294967295\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nCapEff:\t0\n"
+	if got, err := ParseStatus([]byte(old)); err != nil || got.EUID() != 1<<32-1 || got.NSPIDs != nil || got.Groups != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range []string{"", "Name:\tUid:\n", "Uid:\t0\n", "Uid:\t0 4294967296\n", "Uid:\tx\ty\n"} {
-		if got, err := ParseStatus([]byte(bad)); !errors.Is(err, ErrFormat) {
-			t.Errorf("ParseStatus(%q) = %+v, %v", bad, got, err)
+	// What is cut off, or not what it should be, tells nothing.
+	for i := range len(text) - len("0000000000008000\n") {
+		if got, err := ParseStatus([]byte(text[:i])); !errors.Is(err, ErrFormat) {
+			t.Errorf("ParseStatus(%q) = %+v, %v", text[:i], got, err)
+		}
+	}
+	for _, bad := range []string{"", "Name:\tUid:\n", "Uid:\t0\n", "Uid:\t0 4294967296\n", "Uid:\tx\ty\n", "Uid:\t1\nUid:\t1\nUid:\t1\nUid:\t1\n"} {
+		for _, bad := range []string{bad, bad + old[strings.Index(old, "Gid"):], strings.Replace(old, "Groups:\t", "Groups:\tx", 1)} {
+			if got, err := ParseStatus([]byte(bad)); !errors.Is(err, ErrFormat) {
+				t.Errorf("ParseStatus(%q) = %+v, %v", bad, got, err)
+			}
 		}
 	}
 }

@@ -69,9 +69,25 @@ func ParseStat(b []byte) (Stat, error) {
 	return s, nil
 }
 
+// Credentials are the users and groups that a thread acts as.
+type Credentials struct {
+	// UIDs and GIDs are the real, the effective, the saved and the file system one.
+	UIDs, GIDs [4]uint32
+	Groups     []uint32 // supplementary
+	// Caps are the effective capabilities. They count in the thread's own user
+	// namespace.
+	Caps uint64
+}
+
+// RUID returns the real user id.
+func (c *Credentials) RUID() uint32 { return c.UIDs[0] }
+
+// EUID returns the effective user id.
+func (c *Credentials) EUID() uint32 { return c.UIDs[1] }
+
 // Status is what /proc/PID/status tells that is of use here.
 type Status struct {
-	RUID, EUID uint32
+	Credentials
 	// NSPIDs are the ids of the process in its pid namespaces, that of the reader
 	// first, its own last; nil before Linux 4.1.
 	NSPIDs []int
@@ -79,27 +95,62 @@ type Status struct {
 
 // ParseStatus reads /proc/PID/status.
 func ParseStatus(b []byte) (Status, error) {
+	const all = 4 // Uid, Gid, Groups, CapEff
 	var s Status
-	ok := false
+	found := 0
 	lines(b, func(line []byte) bool {
 		name, value, _ := bytes.Cut(line, []byte{':'})
 		p := parser{rest: value}
+		ok := true
 		switch string(name) {
 		case "Uid":
-			ruid, ok1 := number(p.field())
-			euid, ok2 := number(p.field())
-			s.RUID, s.EUID = uint32(ruid), uint32(euid)
-			ok = ok1 && ok2 && ruid|euid <= 1<<32-1
+			s.UIDs, ok = fourIDs(&p)
+		case "Gid":
+			s.GIDs, ok = fourIDs(&p)
+		case "Groups":
+			s.Groups, ok = groups(&p)
+		case "CapEff":
+			s.Caps, ok = hexNumber(p.field())
 		case "NSpid":
 			s.NSPIDs = parsePIDs(&p)
-			return false
+			return true
+		default:
+			return true
 		}
-		return true
+		if ok {
+			found++
+		}
+		return ok && found < all
 	})
-	if !ok {
+	if found < all {
 		return Status{}, badFormat("status")
 	}
 	return s, nil
+}
+
+func fourIDs(p *parser) (ids [4]uint32, ok bool) {
+	for i := range ids {
+		n, ok := number(p.field())
+		if !ok || n > 1<<32-1 {
+			return ids, false
+		}
+		ids[i] = uint32(n)
+	}
+	return ids, true
+}
+
+func groups(p *parser) (ids []uint32, ok bool) {
+	for {
+		field := p.field()
+		if len(field) == 0 {
+			return ids, true
+		}
+		n, ok := number(field)
+		if !ok || n > 1<<32-1 {
+			return nil, false
+		}
+		ids = append(ids, uint32(n))
+	}
 }
 
 func parsePIDs(p *parser) (pids []int) {

@@ -151,7 +151,7 @@ func (r *remover) newUsers(t *Target) (why string, err error) {
 		}
 	}
 	more := r.users[t.Ref()] > users(t.Object.Use)
-	mayBe := r.hidden != t.hidden && t.hidden == inventory.Hidden{}
+	mayBe := r.hidden.Any() && !t.hidden.Any()
 	switch {
 	case more && t.Kind.POSIX():
 		return "somebody uses it now", nil

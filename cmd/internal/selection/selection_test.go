@@ -158,7 +158,7 @@ func TestHidden(t *testing.T) {
 		for _, h := range []struct {
 			hidden inventory.Hidden
 			want   string
-		}{{inventory.Hidden{}, tt.want}, {inventory.Hidden{Processes: 1}, tt.hidden}, {inventory.Hidden{Threads: 1}, tt.hidden}} {
+		}{{inventory.Hidden{}, tt.want}, {hidden(0), tt.hidden}, {hidden(1), tt.hidden}, {inventory.Hidden{Unlisted: true}, tt.hidden}} {
 			inv := sample()
 			inv.Hidden = h.hidden
 			if got, err := identifiers(inv, parse(t, tt.expr)); err != nil || got != h.want {
@@ -171,6 +171,11 @@ func TestHidden(t *testing.T) {
 	if got, err := identifiers(inv, parse(t, "attached >= 0")); err != nil || got != "2" {
 		t.Errorf("attached >= 0 selects %q, %v with an attachment hidden; want 2", got, err)
 	}
+}
+
+// hidden returns a process of which so many threads are hidden, with 0 all of it.
+func hidden(threads int) inventory.Hidden {
+	return inventory.Hidden{Processes: []inventory.HiddenProcess{{Process: &inventory.Process{PID: 9}, Threads: threads}}}
 }
 
 func TestWant(t *testing.T) {

@@ -1,0 +1,89 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+)
+
+// Hidden is who could not be looked at. What is not seen is not absent: each of them
+// may use any object that its credentials let it use.
+type Hidden struct {
+	Processes []HiddenProcess // by pid
+	// Unlisted tells that proc does not show every process (its mount option
+	// hidepid). How many it leaves out is not known.
+	Unlisted bool
+}
+
+// A HiddenProcess is a living process that could not be looked at, or not wholly.
+type HiddenProcess struct {
+	*Process // Comm is "" and UID is 0 if they are not known
+	// Credentials are nil if they are not known.
+	Credentials *procfs.Credentials
+	// Threads is 0 if the process as a whole is hidden: it may be in any IPC namespace,
+	// be attached, have files open and wait. Otherwise all of that is known but for so
+	// many of its threads, which are in this namespace and may wait.
+	Threads int
+	Why     error
+}
+
+// Any reports whether anybody is hidden, if only a thread.
+func (h *Hidden) Any() bool { return h.Unlisted || len(h.Processes) > 0 }
+
+// Whole reports whether a process as a whole is hidden, which may have anything
+// attached, mapped or open.
+func (h *Hidden) Whole() bool {
+	for i := range h.Processes {
+		if h.Processes[i].Threads == 0 {
+			return true
+		}
+	}
+	return h.Unlisted
+}
+
+// Count returns how many processes are hidden, in part or as a whole; those that proc
+// does not list count as one.
+func (h *Hidden) Count() int {
+	if h.Unlisted {
+		return len(h.Processes) + 1
+	}
+	return len(h.Processes)
+}
+
+// String says who could not be looked at and why, and names the first few.
+func (h *Hidden) String() string {
+	const most = 3
+	var parts []string
+	if n := len(h.Processes); n > 0 {
+		var names []string
+		for i := range h.Processes[:min(n, most)] {
+			names = append(names, h.Processes[i].String())
+		}
+		if n > most {
+			names = append(names, fmt.Sprintf("%d more", n-most))
+		}
+		parts = append(parts, counted(n, "process", "processes")+" could not be inspected: "+strings.Join(names, ", "))
+	}
+	if h.Unlisted {
+		parts = append(parts, "/proc does not list all processes (mount option hidepid)")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// String names the process and says why it is hidden.
+func (p *HiddenProcess) String() string {
+	why := "for an unknown reason"
+	if p.Why != nil {
+		why = p.Why.Error()
+	}
+	if errno := syscall.Errno(0); errors.As(p.Why, &errno) { // without the path, which the id tells
+		why = errno.Error()
+	}
+	if p.Threads > 0 {
+		why = counted(p.Threads, "thread", "threads") + ": " + why
+	}
+	return fmt.Sprintf("%s (%s)", p.Process.name(), why)
+}
