@@ -68,7 +68,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	if want := `"own":true,"segments":2,"sets":2,"queues":2,`; status != 0 || !strings.Contains(out, want) {
 		t.Errorf("ns: exit status %d: %s, want %s", status, out, want)
 	}
-	if !strings.Contains(said, "gipcs: processes whose namespace may not be known: ") {
+	if !strings.Contains(said, " could not be inspected: ") {
 		t.Errorf("ns says %q", said)
 	}
 

@@ -33,6 +33,7 @@ posix         TestKilledContender C
 posix         TestKilledContender Go
 posix         TestKilledConsumers
 posix         TestKilledCreator
+cmd/internal/inventory TestBusyPrograms
 cmd/internal/removal TestRemoverIsKilled
 cmd/internal/removal TestChurn shm
 cmd/internal/removal TestChurn sem

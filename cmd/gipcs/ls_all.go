@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
@@ -48,17 +49,17 @@ func visitAll[T any](c *cli.Context, look func() (*T, error)) ([]visit[T], error
 		}
 		visits = append(visits, v)
 	}
-	reportHidden(c, closed, len(namespaces), hidden)
+	reportHidden(c, closed, len(namespaces), &hidden)
 	return visits, nil
 }
 
 // reportHidden says what of all namespaces could not be seen.
-func reportHidden(c *cli.Context, closed, all, hidden int) {
+func reportHidden(c *cli.Context, closed, all int, hidden *inventory.Hidden) {
 	if closed > 0 {
 		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces may not be entered; it takes CAP_SYS_ADMIN\n", c.App.Name, closed, all)
 	}
-	if hidden > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: processes whose namespace may not be known: %d\n", c.App.Name, hidden)
+	if hidden.Any() {
+		command.Report(c.App.ErrWriter, c.App.Name, errors.New(hidden.String()))
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
-	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -141,6 +140,9 @@ func (c *collector) openProc() {
 		return
 	}
 	c.fs = proc
+	if c.o.interpose != nil {
+		c.o.interpose(proc)
+	}
 	if proc.Foreign() {
 		c.procErr = fmt.Errorf("%s shows the processes of another pid namespace", root)
 	} else {
@@ -201,6 +203,7 @@ func (c *collector) explore() {
 		for i := range c.inv.Objects {
 			judge(&c.inv.Objects[i], ev)
 		}
+		c.confirm()
 	}
 	if c.want&WantProgram != 0 {
 		c.identify()
@@ -222,23 +225,6 @@ func (c *collector) readMemory() {
 	if err != nil {
 		c.procErr = err
 	}
-}
-
-func (c *collector) readSemaphores() {
-	for i := range c.inv.Objects {
-		if o := &c.inv.Objects[i]; o.Kind == ref.Sem {
-			o.Use.Semaphores = semaphores(o.Set)
-		}
-	}
-}
-
-// semaphores returns nil if the set may not be read or is gone.
-func semaphores(info *sysv.SetInfo) []Semaphore {
-	list, err := sysvipc.Semaphores(info.ID, info.NSems)
-	if err != nil {
-		return nil
-	}
-	return list
 }
 
 // known is what was found out about a process id.
@@ -341,10 +327,11 @@ func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 		return a.unseen("/proc is of no use")
 	}
 	k := c.lookUp(a.PID)
-	if k.hidden {
-		return a.unseen(fmt.Sprintf("there is a process %d, but it may not be looked at", a.PID))
-	}
-	if c.look(a.PID, k); k.ended {
+	c.look(a.PID, k)
+	switch {
+	case k.hidden:
+		return a.unseen(fmt.Sprintf("there is a process %d, but it could not be looked at", a.PID))
+	case k.ended:
 		a.State = Gone
 		return a
 	}
@@ -374,7 +361,8 @@ func (c *collector) look(pid int, k *known) {
 	if err == nil && !stat.KernelThread {
 		_, err = c.fs.Reach(stat)
 	}
-	k.stat, k.ended = stat, err != nil
+	k.stat, k.ended = stat, err != nil && absent(c.fs, pid)
+	k.hidden = err != nil && !k.ended
 }
 
 // mayOwn tells whether the user of a process is one of those an object names, or

@@ -87,10 +87,17 @@ func TestFakeProc(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.process(40, "wrong key", 0, 0, time.Minute, fakeNamespace, mapsLine(int(seg), 0x302, "r--s")+mapsLine(12345, 0, "r--s"))
-	f.write("50/nothing", "") // a process that ends this moment
+	f.write("50/nothing", "")                                  // one that can't be read, though it is there
+	for _, s := range []sysv.Segment{seg, seg, other, other} { // nobody is looked for whom the kernel does not count
+		mem, err := s.Attach(sysv.AttachOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mem.Detach()
+	}
 
 	inv := collectAll(t, Options{Want: WantAttached | WantVerdict | WantContainers, Proc: f.root})
-	if inv.Namespace != fakeNamespace || inv.Hidden.Any() {
+	if h := inv.Hidden; inv.Namespace != fakeNamespace || h.Unlisted || len(h.Processes) != 1 || h.Processes[0].PID != 50 {
 		t.Errorf("namespace %d, hidden %+v", inv.Namespace, inv.Hidden)
 	}
 	o := find(t, inv, ref.Shm, int(seg))

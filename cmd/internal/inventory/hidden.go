@@ -16,6 +16,8 @@ type Hidden struct {
 	// Unlisted tells that proc does not show every process (its mount option
 	// hidepid). How many it leaves out is not known.
 	Unlisted bool
+	// Fleeting tells that new processes were started whenever all had been looked at.
+	Fleeting bool
 }
 
 // A HiddenProcess is a living process that could not be looked at, or not wholly.
@@ -31,7 +33,7 @@ type HiddenProcess struct {
 }
 
 // Any reports whether anybody is hidden, if only a thread.
-func (h *Hidden) Any() bool { return h.Unlisted || len(h.Processes) > 0 }
+func (h *Hidden) Any() bool { return h.Unlisted || h.Fleeting || len(h.Processes) > 0 }
 
 // Whole reports whether a process as a whole is hidden, which may have anything
 // attached, mapped or open.
@@ -41,13 +43,13 @@ func (h *Hidden) Whole() bool {
 			return true
 		}
 	}
-	return h.Unlisted
+	return h.Unlisted || h.Fleeting
 }
 
 // Count returns how many processes are hidden, in part or as a whole; those that proc
-// does not list count as one.
+// does not list, or not for long enough, count as one.
 func (h *Hidden) Count() int {
-	if h.Unlisted {
+	if h.Unlisted || h.Fleeting {
 		return len(h.Processes) + 1
 	}
 	return len(h.Processes)
@@ -69,6 +71,9 @@ func (h *Hidden) String() string {
 	}
 	if h.Unlisted {
 		parts = append(parts, "/proc does not list all processes (mount option hidepid)")
+	}
+	if h.Fleeting {
+		parts = append(parts, "new processes are started faster than they can be inspected")
 	}
 	return strings.Join(parts, "; ")
 }

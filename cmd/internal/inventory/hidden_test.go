@@ -26,6 +26,11 @@ func TestHiddenString(t *testing.T) {
 			"/proc does not list all processes (mount option hidepid)",
 		},
 		{
+			Hidden{Fleeting: true},
+			true, true, 1,
+			"new processes are started faster than they can be inspected",
+		},
+		{
 			Hidden{Processes: []HiddenProcess{process(1, "systemd", 0, fmt.Errorf("it: %w", denied))}},
 			true, true, 1,
 			"1 process could not be inspected: systemd[1] (permission denied)",

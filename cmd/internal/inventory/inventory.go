@@ -82,6 +82,9 @@ type Options struct {
 	// DataDirs are directories that may be data directories of PostgreSQL, beyond
 	// the customary ones and those of running servers.
 	DataDirs []string
+
+	// interpose, unless it is nil, gets /proc before it is read. It is there for tests.
+	interpose func(*procfs.FS)
 }
 
 // An Inventory is what Collect found.
@@ -239,7 +242,8 @@ type Use struct {
 	Mapped []Mapper
 	Open   []Opener
 
-	Semaphores []Semaphore // of a set; nil if the caller may not read it
+	Semaphores []Semaphore // of a set; nil if they were not read
+	Unread     error       // why they were not; the caller may not, or they are too many
 	Waiting    []Waiter    // by pid and tid
 	// HiddenWaiters is how many threads wait on a set beyond those that were found.
 	// The kernel does not count those that wait on a queue.
@@ -293,6 +297,9 @@ type Semaphore = sysvipc.Semaphore
 type Waiter struct {
 	*Process
 	TID int
+	// Credentials are the thread's own. Capabilities that do not count in this IPC
+	// namespace are left out.
+	Credentials *procfs.Credentials
 	// Since is about when it fell asleep, zero if that is not known. A wait that is
 	// interrupted and begun again, by a signal for instance, counts as a new one.
 	Since time.Time

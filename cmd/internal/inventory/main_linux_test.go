@@ -22,18 +22,19 @@ import (
 
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{
-		"attach":    playAttach,
-		"attached":  playAttached,
-		"make":      playMake,
-		"operate":   playOperate,
-		"receive":   playReceive,
-		"send":      playSend,
-		"lock two":  playLockTwo,
-		"view":      playView,
-		"look back": playLookBack,
-		"denied":    playDenied,
-		"use":       playUse,
-		"map":       playMap,
+		"attach":      playAttach,
+		"attached":    playAttached,
+		"make":        playMake,
+		"make giants": playMakeGiants,
+		"operate":     playOperate,
+		"receive":     playReceive,
+		"send":        playSend,
+		"lock two":    playLockTwo,
+		"view":        playView,
+		"look back":   playLookBack,
+		"denied":      playDenied,
+		"use":         playUse,
+		"map":         playMap,
 	})
 	ipctest.MainPOSIX(m)
 }
@@ -146,6 +147,9 @@ func view(inv *Inventory, err error) error {
 	for i := range inv.Hidden.Processes {
 		inv.Hidden.Processes[i].Why = nil // JSON has no errors
 	}
+	for i := range inv.Objects {
+		inv.Objects[i].Use.Unread = nil
+	}
 	return json.NewEncoder(os.Stdout).Encode(inv)
 }
 
@@ -178,7 +182,7 @@ func playDenied(args []string) error {
 			return fmt.Errorf("process %d is seen in %+v", pid, n)
 		}
 	}
-	if hidden > 0 {
+	if hidden.Any() {
 		fmt.Print("hidden, ")
 	}
 	err = Namespace{Inode: 1, PIDs: []int{pid}}.Do(func() error { return nil })

@@ -16,21 +16,20 @@ import (
 )
 
 // Namespaces returns the IPC namespaces that visible processes are in, or that are
-// bind-mounted, by inode number, and how many processes there are whose namespace
-// may not be known. A namespace that only an open file holds is not found. proc is
+// bind-mounted, by inode number, and the processes whose namespace is not known. A namespace that only an open file holds is not found. proc is
 // where the proc file system is mounted; "" means /proc.
-func Namespaces(proc string) (list []Namespace, hidden int, err error) {
+func Namespaces(proc string) (list []Namespace, hidden Hidden, err error) {
 	f, err := procfs.Open(cmp.Or(proc, procfs.Root))
 	if err != nil {
-		return nil, 0, err
+		return nil, hidden, err
 	}
 	defer f.Close()
 	own, err := f.OwnIPCNamespace()
 	if err != nil {
-		return nil, 0, err
+		return nil, hidden, err
 	}
 	found := map[uint64]*Namespace{own: {Inode: own, Own: true}}
-	hidden, err = findProcesses(f, found)
+	hidden.Processes, err = findProcesses(f, found)
 	if err != nil {
 		return nil, hidden, err
 	}
@@ -51,18 +50,18 @@ func Namespaces(proc string) (list []Namespace, hidden int, err error) {
 	return list, hidden, err
 }
 
-func findProcesses(f *procfs.FS, found map[uint64]*Namespace) (hidden int, err error) {
+func findProcesses(f *procfs.FS, found map[uint64]*Namespace) (hidden []HiddenProcess, err error) {
 	pids, err := f.PIDs()
 	for _, pid := range pids {
 		via, inode, err := reach(f, pid)
+		has := false
 		if err == nil {
-			err = withMemory(f, via)
+			has, err = f.HasMemory(via)
 		}
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			hidden++
-			continue
-		case err != nil:
+		if err != nil || !has {
+			if !absent(f, pid) {
+				hidden = append(hidden, newHidden(f, pid, 0, cmp.Or(err, error(fs.ErrNotExist))))
+			}
 			continue
 		}
 		n := found[inode]

@@ -8,7 +8,7 @@ import "errors"
 func Collect(Options) (*Inventory, error) { return nil, errors.ErrUnsupported }
 
 // Namespaces is not supported outside Linux.
-func Namespaces(string) ([]Namespace, int, error) { return nil, 0, errors.ErrUnsupported }
+func Namespaces(string) ([]Namespace, Hidden, error) { return nil, Hidden{}, errors.ErrUnsupported }
 
 // NamespaceAt is not supported outside Linux.
 func NamespaceAt(string) (Namespace, error) { return Namespace{}, errors.ErrUnsupported }

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
-	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -67,10 +66,11 @@ func (c *collector) scan() error {
 		return nil
 	}
 	want |= c.want & WantContainers
-	// A process may be started, and attach, after the list of all was made; if
-	// somebody is missing, or nobody can tell, those that have come since are looked
-	// at, too.
-	const rounds = 3
+	shared := newShared(c.fs, x, want)
+	// A process may be started, and attach, after the list of all was made. If
+	// somebody is missing, or nobody can tell, the look is complete only when a new list
+	// has nobody new: a program may wait in one worker after the other.
+	const rounds = 8
 	seen := make(map[int]bool)
 	for round := range rounds {
 		pids, err := c.fs.PIDs()
@@ -78,30 +78,62 @@ func (c *collector) scan() error {
 			return err
 		}
 		if round == 0 && c.fs.Real() && !slices.Contains(pids, 1) {
-			c.inv.Hidden.Unlisted = true
+			c.inv.Hidden.Unlisted = true // hidepid
 		}
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return seen[pid] })
+		if len(pids) == 0 {
+			return nil
+		}
 		for _, pid := range pids {
 			seen[pid] = true
 		}
-		c.inspectAll(pids, x, want)
-		if !c.countHidden() && want&WantOpen == 0 {
-			break
+		c.inspectAll(inOrder(pids, x, want), shared)
+		if !c.countHidden(shared) && want&WantOpen == 0 && !c.unwaited() {
+			return nil
 		}
 	}
+	c.inv.Hidden.Fleeting = true
 	return nil
+}
+
+// unwaited reports whether there is a queue of which it has to be known whether anybody
+// waits on it, and nobody was found who does.
+func (c *collector) unwaited() bool {
+	return c.want&WantWaiting != 0 && slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
+		return o.Kind == ref.Msg && len(o.Use.Waiting) == 0
+	})
+}
+
+// inOrder puts those in front who made a segment or used it last, if only attachments
+// are wanted: once all are found nobody else is looked at.
+func inOrder(pids []int, x index, want Want) []int {
+	if want&(WantAttached|WantOpen) != WantAttached {
+		return pids
+	}
+	likely := make(map[int]bool)
+	for _, o := range x.segments {
+		likely[o.Segment.CPID], likely[o.Segment.LPID] = true, true
+	}
+	weight := func(pid int) int {
+		if likely[pid] {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(pids, func(a, b int) int { return weight(a) - weight(b) })
+	return pids
 }
 
 // inspectAll has several scanners look at the processes: nearly all of the time is
 // spent in the kernel. No scanner asks for objects, which only the calling thread
 // may (see Namespace.Do).
-func (c *collector) inspectAll(pids []int, x index, want Want) {
+func (c *collector) inspectAll(pids []int, shared *shared) {
 	const processesEach = 50 // below that another one does not pay
 	scanners := make([]*scanner, min(runtime.GOMAXPROCS(0), len(pids)/processesEach+1))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for i := range scanners {
-		s := &scanner{index: x, want: want, fs: c.fs.Clone(), namespace: c.inv.Namespace, known: make(map[int]*known)}
+		s := &scanner{shared: shared, fs: c.fs.Clone(), namespace: c.inv.Namespace, known: make(map[int]*known)}
 		scanners[i] = s
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(len(pids)); n = next.Add(1) {
@@ -110,6 +142,11 @@ func (c *collector) inspectAll(pids []int, x index, want Want) {
 		})
 	}
 	wg.Wait()
+	first := scanners[0]
+	for _, s := range scanners[1:] {
+		first.restless = append(first.restless, s.restless...)
+	}
+	first.settle()
 	for _, s := range scanners {
 		c.merge(s)
 	}
@@ -141,13 +178,35 @@ func (c *collector) merge(s *scanner) {
 	}
 }
 
+// shared is what all scanners of one look have in common.
+type shared struct {
+	index
+	want   Want
+	budget *budget
+	owed   *owed
+	// Address spaces and tables of descriptors that cost much, or in which something was
+	// found, and which other processes may share.
+	memories, tables *sharing
+	owners           []uint64 // user namespaces in which capabilities count
+	allOwners        bool     // owners are all of them
+}
+
+func newShared(f *procfs.FS, x index, want Want) *shared {
+	s := &shared{
+		index: x, want: want, budget: newBudget(), owed: newOwed(x.segments),
+		memories: &sharing{what: procfs.Memory}, tables: &sharing{what: procfs.Descriptors},
+	}
+	if want&WantWaiting != 0 {
+		s.owners, s.allOwners = f.Owners()
+	}
+	return s
+}
+
 // A scanner looks at processes, each of which only one scanner looks at.
 type scanner struct {
-	index
-	want      Want
+	*shared
 	fs        *procfs.FS
 	namespace uint64
-	hits      []hit // of the process at hand
 
 	hidden   []HiddenProcess
 	known    map[int]*known
@@ -155,19 +214,13 @@ type scanner struct {
 	waiting  []found[Waiter]
 	mapped   []found[Mapper]
 	open     []found[Opener]
+	restless []*restless
 }
 
 // found is a use of an object.
 type found[T any] struct {
 	object *Object
 	use    T
-}
-
-// A hit is a mapping of an object.
-type hit struct {
-	object                  *Object
-	number                  uint64 // identifier or inode number
-	writable, private, huge bool
 }
 
 // process returns a process that was seen a moment ago, nil if it is gone.
@@ -181,53 +234,80 @@ func (s *scanner) process(pid int) *Process {
 }
 
 // hide notes that a process could not be looked at, or only so many of its threads if
-// that is not 0. Name and credentials of a process are no secret.
+// that is not 0.
 func (s *scanner) hide(pid, threads int, why error) {
+	s.hidden = append(s.hidden, newHidden(s.fs, pid, threads, why))
+}
+
+// newHidden finds out who a hidden process is. Name and credentials are no secret.
+func newHidden(f *procfs.FS, pid, threads int, why error) HiddenProcess {
 	h := HiddenProcess{Process: &Process{PID: pid}, Threads: threads, Why: why}
-	if comm, err := s.fs.Comm(pid); err == nil {
+	if comm, err := f.Comm(pid); err == nil {
 		h.Comm = comm
 	}
-	if status, err := s.fs.Status(pid); err == nil {
+	if status, err := f.Status(pid); err == nil {
 		h.Credentials, h.UID = &status.Credentials, status.EUID()
 	}
-	s.hidden = append(s.hidden, h)
+	return h
 }
 
-// inspect looks at one process. A file may be open in any IPC namespace.
+// inspect looks at one process. What fails hides it, unless it has ended. A thread by
+// way of which it was reached may end, and leave others behind, so that is tried again.
 func (s *scanner) inspect(pid int) {
+	const tries = 3
+	for try := 1; ; try++ {
+		err := s.uses(pid)
+		if err == nil {
+			return
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			if absent(s.fs, pid) {
+				return
+			}
+			if try < tries {
+				continue
+			}
+		}
+		s.hide(pid, 0, err)
+		return
+	}
+}
+
+// uses finds what a process uses. A file may be open in any IPC namespace.
+func (s *scanner) uses(pid int) error {
 	via, namespace, err := reach(s.fs, pid)
 	own := namespace == s.namespace
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		s.hide(pid, 0, err)
-		return
-	case err != nil || !own && s.want&WantOpen == 0:
-		return
+	if err != nil || !own && s.want&WantOpen == 0 {
+		return err
 	}
-	if s.want&(WantAttached|WantOpen) != 0 {
-		err = s.attachments(pid, via, own)
-	} else {
-		err = withMemory(s.fs, via)
+	c := s.costs(pid)
+	u := new(uses)
+	if s.want&WantOpen != 0 || s.want&WantAttached != 0 && s.owed.any() {
+		err = s.mappings(u, via, own, c)
+	} else if has, e := s.fs.HasMemory(via); e != nil || !has {
+		err = cmp.Or(e, error(fs.ErrNotExist))
 	}
 	if err == nil && s.want&WantOpen != 0 {
-		err = s.descriptors(pid, via)
+		err = s.descriptors(u, via, c)
 	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // a kernel thread, or it has just ended
-	case err != nil:
-		s.hide(pid, 0, err)
-	case own && s.want&WantWaiting != 0:
-		s.waits(pid, via)
+	if err == nil && own && s.want&WantWaiting != 0 {
+		err = s.waits(u, pid, via, c)
 	}
+	if err != nil {
+		return err
+	}
+	return s.record(pid, u)
 }
 
-// withMemory returns fs.ErrNotExist for a kernel thread.
-func withMemory(f *procfs.FS, pid int) error {
-	has, err := f.HasMemory(pid)
-	if err == nil && !has {
-		err = fs.ErrNotExist
+// absent reports whether a process is known to have ended, or to be one of the kernel's:
+// a file of it that is not there proves neither.
+func absent(f *procfs.FS, pid int) bool {
+	stat, err := f.Stat(pid)
+	if err == nil {
+		_, err = f.Reach(stat)
+		return errors.Is(err, fs.ErrNotExist)
 	}
-	return err
+	return errors.Is(err, fs.ErrNotExist) && !f.Exists(pid)
 }
 
 // reach returns the IPC namespace of a process, and the id under which its files
@@ -250,263 +330,21 @@ func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 	return via, namespace, err
 }
 
-// attachments finds what a process has mapped: segments, if the process is in their
-// namespace, and POSIX objects.
-func (s *scanner) attachments(pid, via int, own bool) error {
-	s.hits = s.hits[:0]
-	segment := func(m procfs.Mapping) {
-		if own && s.belongs(&m) {
-			s.hits = append(s.hits, hit{s.segments[m.ID], uint64(m.ID), m.Writable, false, m.HugePages})
-		}
-	}
-	var ofFile func(procfs.FileMapping)
-	if s.want&WantOpen != 0 {
-		ofFile = func(m procfs.FileMapping) {
-			if o := s.files[file{m.Device, m.Inode}]; o != nil {
-				s.hits = append(s.hits, hit{o, m.Inode, m.Writable, !m.Shared, false})
-			}
-		}
-	}
-	err := s.fs.AllMappings(via, segment, ofFile)
-	if len(s.hits) == 0 {
-		return err
-	}
-	p := s.process(pid)
-	if p == nil {
-		return fs.ErrNotExist
-	}
-	slices.SortFunc(s.hits, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(a.object.Kind, b.object.Kind), cmp.Compare(a.number, b.number))
-	})
-	for rest := s.hits; len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(h hit) bool { return h.object != rest[0].object })
-		if n < 0 {
-			n = len(rest)
-		}
-		s.attachment(p, rest[:n])
-		rest = rest[n:]
-	}
-	return err
-}
-
-// attachment adds the mappings of one object.
-func (s *scanner) attachment(p *Process, hits []hit) {
-	o, m, huge := hits[0].object, Mapper{Process: p, ReadOnly: true, Private: true, Mappings: len(hits)}, false
-	for _, h := range hits {
-		m.ReadOnly, m.Private = m.ReadOnly && !h.writable, m.Private && h.private
-		huge = huge || h.huge
-	}
-	if o.Kind == ref.Shm {
-		a := Attacher{Process: p, ReadOnly: m.ReadOnly, Mappings: m.Mappings, HugePages: huge}
-		s.attached = append(s.attached, found[Attacher]{o, a})
-		return
-	}
-	s.mapped = append(s.mapped, found[Mapper]{o, m})
-}
-
-// descriptors finds the POSIX objects that a process has open.
-func (s *scanner) descriptors(pid, via int) error {
-	openers := make(map[*Object]*Opener)
-	err := s.fs.Descriptors(via, func(d procfs.Descriptor) {
-		o := s.files[file{d.Device, d.Inode}]
-		if o == nil {
-			return
-		}
-		u := openers[o]
-		if u == nil {
-			u = &Opener{}
-			openers[o] = u
-		}
-		u.Descriptors++
-		if read, write, err := s.fs.Access(via, d.FD); err == nil {
-			u.Read, u.Write = u.Read || read, u.Write || write
-		}
-	})
-	if len(openers) == 0 {
-		return err
-	}
-	p := s.process(pid)
-	if p == nil {
-		return fs.ErrNotExist
-	}
-	for o, u := range openers {
-		u.Process = p
-		s.open = append(s.open, found[Opener]{o, *u})
-	}
-	return err
-}
-
-// belongs tells whether a mapping is one of a segment that was listed. A process
-// keeps what it has mapped when it moves to another namespace, where the same
-// identifier may be that of another segment, so key and size must fit, too.
-func (s *scanner) belongs(m *procfs.Mapping) bool {
-	o := s.segments[m.ID]
-	return o != nil && (o.Segment.Key == sysv.Private || o.Segment.Key == sysv.Key(m.Key)) &&
-		m.Offset < uint64(o.Segment.Size)
-}
-
-// waits looks at the threads of a process.
-func (s *scanner) waits(pid, via int) {
-	tids, err := s.fs.Threads(pid)
-	if err != nil {
-		if errors.Is(err, fs.ErrPermission) {
-			s.hide(pid, 0, err)
-		}
-		return
-	}
-	hidden, why := 0, error(nil)
-	defer func() {
-		if hidden > 0 {
-			s.hide(pid, hidden, why)
-		}
-	}()
-	bits := 0
-	for _, tid := range tids {
-		call, err := s.fs.Call(pid, tid)
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			hidden, why = hidden+1, err
-			continue
-		case err != nil || call.Running || !mayWait(&call):
-			continue
-		}
-		if bits == 0 {
-			if bits, err = s.fs.Bits(via); err != nil {
-				hidden, why = hidden+1, err
-				return
-			}
-		}
-		if w, ok := abi.ClassifyWait(call.Number, &call.Args, bits); ok {
-			s.waiter(pid, tid, &call, &w)
-		}
-	}
-}
-
-// mayWait tells whether a call is one of those in question, in either class of
-// programs. Finding out the class takes much longer.
-func mayWait(call *procfs.Call) bool {
-	_, wide := abi.ClassifyWait(call.Number, &call.Args, 64)
-	_, narrow := abi.ClassifyWait(call.Number, &call.Args, 32)
-	return wide || narrow
-}
-
-func (s *scanner) waiter(pid, tid int, call *procfs.Call, w *abi.Wait) {
-	objects := s.queues
-	if w.Call == abi.WaitSemop {
-		objects = s.sets
-	}
-	o := objects[w.ID]
-	if o == nil {
-		return
-	}
-	wait := Waiter{TID: tid, Blocked: -1}
-	if w.Call == abi.WaitSemop {
-		wait.Timed = w.Timeout != 0
-		wait.Ops = s.readOps(tid, w)
-		wait.Blocked = blockedOp(wait.Ops, o)
-	} else {
-		wait.Sending, wait.Size = w.Call == abi.WaitMsgsnd, w.Count
-		wait.Type, wait.TypeKnown = s.messageType(tid, w)
-		wait.Except = !wait.Sending && w.Flags&abi.MsgExcept != 0
-	}
-	wait.Since = s.asleepSince(pid, tid)
-	// What was read of its memory belongs to the call only if it is still in it.
-	if again, err := s.fs.Call(pid, tid); err != nil || again != *call {
-		return
-	}
-	if wait.Process = s.process(pid); wait.Process != nil {
-		s.waiting = append(s.waiting, found[Waiter]{o, wait})
-	}
-}
-
-// readOps returns the operations of a semop, nil if they can't be read.
-func (s *scanner) readOps(tid int, w *abi.Wait) []sysv.Op {
-	const most = 1 << 15 // the kernel refuses more than SEMOPM, which is 500 unless it was raised
-	if w.Count < 1 || w.Count > most {
-		return nil
-	}
-	mem := make([]byte, w.Count*abi.SembufSize)
-	if s.fs.ReadMemory(tid, w.Data, mem) != nil {
-		return nil
-	}
-	ops := make([]sysv.Op, 0, w.Count)
-	for _, b := range abi.DecodeSembufs(nil, mem) {
-		ops = append(ops, sysv.Op{
-			Num: b.Num, Add: b.Op, Undo: b.Flg&abi.SemUndo != 0, NoWait: b.Flg&abi.IPCNoWait != 0,
-		})
-	}
-	return ops
-}
-
-// blockedOp returns the index of the operation that has to wait, -1 if that can't
-// be told: the first that can't go on with the values as they are.
-func blockedOp(ops []sysv.Op, o *Object) int {
-	for _, op := range ops {
-		if int(op.Num) >= o.Set.NSems { // not what the kernel was given
-			return -1
-		}
-	}
-	if len(ops) == 1 {
-		return 0
-	}
-	if o.Use.Semaphores == nil {
-		return -1
-	}
-	values := make(map[uint16]int)
-	for i, op := range ops {
-		if _, ok := values[op.Num]; !ok {
-			values[op.Num] = o.Use.Semaphores[op.Num].Value
-		}
-		if op.Add == 0 && values[op.Num] != 0 || values[op.Num]+int(op.Add) < 0 {
-			return i
-		}
-		values[op.Num] += int(op.Add)
-	}
-	return -1
-}
-
-// messageType returns the type of the message to send, or the receiver's selector.
-func (s *scanner) messageType(tid int, w *abi.Wait) (int64, bool) {
-	at := w.TypeAt
-	switch {
-	case w.Call == abi.WaitMsgsnd:
-		at = w.Data
-	case at == 0:
-		return w.Type, true
-	}
-	mem := make([]byte, w.Long)
-	if s.fs.ReadMemory(tid, at, mem) != nil {
-		return 0, false
-	}
-	return abi.DecodeLong(mem), true
-}
-
-// asleepSince returns about when a thread fell asleep, zero if that is not known.
-func (s *scanner) asleepSince(pid, tid int) time.Time {
-	then, err1 := s.fs.ExecStart(pid, tid)
-	now, err2 := s.fs.OwnExecStart()
-	if err1 != nil || err2 != nil {
-		return time.Time{}
-	}
-	return time.Now().Add(-max(0, now-then))
-}
+// self reports whether a process is this one, whose own threads are busy looking.
+func (s *scanner) self(pid int) bool { return s.fs.Real() && pid == os.Getpid() }
 
 // countHidden counts the attachments and waiters that were not found. An object
 // may have lost some while processes were looked at, so it is asked once more. It
-// tells whether there are any.
-func (c *collector) countHidden() (any bool) {
+// reports whether there are any.
+func (c *collector) countHidden(shared *shared) (any bool) {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]
 		switch {
 		case o.Kind == ref.Shm && c.want&WantAttached != 0:
-			seen := 0
-			for _, a := range o.Use.Attached {
-				seen += a.Mappings
-			}
-			hidden := int(o.Segment.NAttch) - seen
+			hidden := shared.owed.of(o)
 			if hidden > 0 {
 				if info, err := sysv.Segment(o.ID()).Stat(); err == nil {
-					hidden = min(hidden, int(info.NAttch)-seen)
+					hidden -= max(0, int(o.Segment.NAttch)-int(info.NAttch))
 				}
 			}
 			o.Use.HiddenAttachments = max(0, hidden)

@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -49,6 +51,7 @@ const (
 	ProcessHidden Code = "process-hidden"  // somebody might use it who may not be looked into
 	ServerAlive   Code = "server-alive"    // a server runs whose processes may attach it again
 	NoProc        Code = "proc-unreadable" // /proc is of no use
+	UsedMeanwhile Code = "used-meanwhile"  // it was used or changed while processes were looked at
 	Age           Code = "age"             // when it was changed and used
 )
 
@@ -95,7 +98,7 @@ func judge(o *Object, ev evidence) {
 	case busy:
 		u.Verdict = InUse
 	case !readable:
-		u.add(NotReadable, "it may not be read, so its last users are not known")
+		u.add(NotReadable, "its last users are not known: %s", u.unread())
 	case o.Kind == ref.Msg && judged == Orphan:
 		u.Verdict = u.judgeQueue(ev)
 	case o.Kind == ref.Shm && judged == Orphan:
@@ -164,6 +167,14 @@ func counted(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// unread says why the semaphores of a set were not read.
+func (u *Use) unread() string {
+	if u.Unread == nil || errors.Is(u.Unread, fs.ErrPermission) {
+		return "it may not be read"
+	}
+	return u.Unread.Error()
 }
 
 func (u *Use) judgeSet() (busy bool) {

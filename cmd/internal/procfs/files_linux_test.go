@@ -38,11 +38,11 @@ func TestFiles(t *testing.T) {
 		f := open(t, Root)
 		f.textOnly = textOnly
 		var got []FileMapping
-		err := f.AllMappings(os.Getpid(), func(m Mapping) { t.Errorf("a segment: %+v", m) }, func(m FileMapping) {
+		err := f.AllMappings(os.Getpid(), MapVisitor{Segment: func(m Mapping) { t.Errorf("a segment: %+v", m) }, File: func(m FileMapping) {
 			if m.Device == device && m.Inode == st.Ino {
 				got = append(got, m)
 			}
-		})
+		}})
 		slices.SortFunc(got, byAccess)
 		slices.SortFunc(want, byAccess)
 		if err != nil || !slices.Equal(got, want) {
@@ -61,7 +61,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("Access of %d = %v, %v", d.FD, read, err)
 		}
 		found[d.FD] = write
-	}); err != nil {
+	}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(found) != 2 || !found[fd] || found[readOnly] {

@@ -2,18 +2,13 @@ package procfs
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/sysvipc/gipc/internal/abi"
 )
 
 // Root is where proc is mounted.
@@ -30,6 +25,8 @@ type FS struct {
 
 	devices  devices
 	textOnly bool // the kernel has no PROCMAP_QUERY
+
+	fault Fault // nil but in tests
 }
 
 // Open opens the proc file system that is mounted at root, or a tree of files that
@@ -73,115 +70,13 @@ func (f *FS) taskName(pid, tid int, file string) string {
 	return string(f.path)
 }
 
-// failure turns an error number into what is documented: a process that ends
-// while it is looked at is gone.
-func (f *FS) failure(op, name string, err error) error {
-	if err == unix.ESRCH {
-		err = unix.ENOENT
-	}
-	return &fs.PathError{Op: op, Path: f.root + "/" + name, Err: err}
-}
-
-func (f *FS) open(name string) (int, error) {
-	for {
-		fd, err := unix.Openat(int(f.dir.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return fd, nil
-		}
-		if err != unix.EINTR {
-			return -1, f.failure("open", name, err)
-		}
-	}
-}
-
-// A reader reads from a file descriptor. os.File would register each one with the
-// poller, which is a good part of the cost of a file so small.
-type reader int
-
-func (r reader) Read(p []byte) (int, error) {
-	for {
-		switch n, err := unix.Read(int(r), p); {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, err
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
-}
-
-// read returns the contents of a file, at most limit bytes. They are valid until
-// the next call.
-func (f *FS) read(name string, limit int) ([]byte, error) {
-	fd, err := f.open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	have := 0
-	for have < limit {
-		if have == len(f.buf) {
-			f.buf = append(f.buf, make([]byte, len(f.buf))...)
-		}
-		n, err := reader(fd).Read(f.buf[have:min(len(f.buf), limit)])
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, f.failure("read", name, err)
-		}
-		have += n
-	}
-	return f.buf[:have], nil
-}
-
-// Limits of what is read into memory. Lists of arguments may be large, and the
-// kernel's tables grow with the number of objects.
-const (
-	smallFile = 64 << 10
-	largeFile = 64 << 20
-)
-
-func (f *FS) readLink(name string) (string, error) {
-	for {
-		n, err := unix.Readlinkat(int(f.dir.Fd()), name, f.buf)
-		if err == nil {
-			return string(f.buf[:n]), nil
-		}
-		if err != unix.EINTR {
-			return "", f.failure("readlink", name, err)
-		}
-	}
-}
-
 // PIDs returns the processes that are visible, in ascending order.
-func (f *FS) PIDs() ([]int, error) { return f.numbers(".") }
+func (f *FS) PIDs() ([]int, error) { return f.numbers(".", nil) }
 
-// Threads returns the threads of a process, in ascending order.
-func (f *FS) Threads(pid int) ([]int, error) { return f.numbers(f.name(pid, "task")) }
-
-// numbers lists the entries of a directory that are numbers.
-func (f *FS) numbers(name string) ([]int, error) {
-	fd, err := unix.Openat(int(f.dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, f.failure("open", name, err)
-	}
-	dir := os.NewFile(uintptr(fd), f.root+"/"+name)
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	var list []int
-	for _, name := range names {
-		if n, ok := number([]byte(name)); ok && n <= 1<<31-1 {
-			list = append(list, int(n))
-		}
-	}
-	slices.Sort(list)
-	if errors.Is(err, unix.ESRCH) {
-		err = fs.ErrNotExist
-	}
-	return list, err
+// Threads returns the threads of a process, in ascending order. It calls spend, unless
+// that is nil, whenever it has read SpendEvery more; an error of it ends the look.
+func (f *FS) Threads(pid int, spend func() error) ([]int, error) {
+	return f.numbers(f.name(pid, "task"), spend)
 }
 
 // IPCNamespace returns the inode number of the IPC namespace of a process. It
@@ -205,6 +100,36 @@ func (f *FS) namespace(name, kind string) (uint64, error) {
 	return ParseNamespace(kind, link)
 }
 
+// initialUserNamespace is the inode number that every kernel since 3.8 gives the user
+// namespace it starts with.
+const initialUserNamespace = 0xEFFFFFFD
+
+// Owners returns the user namespaces in which a capability counts for the IPC namespace
+// of the calling thread: the one that owns it and those above. Where they can't all be
+// seen from here the list is not complete.
+func (f *FS) Owners() (inodes []uint64, complete bool) {
+	name := "thread-self/ns/ipc"
+	fd, err := f.open(name)
+	for err == nil {
+		var owner int
+		owner, err = f.call("ioctl", name, func() (int, error) { return unix.IoctlRetInt(fd, unix.NS_GET_USERNS) })
+		unix.Close(fd)
+		if err != nil {
+			break
+		}
+		fd = owner
+		var st unix.Stat_t
+		if err = unix.Fstat(fd, &st); err == nil {
+			inodes = append(inodes, st.Ino)
+		}
+		if err != nil || st.Ino == initialUserNamespace {
+			unix.Close(fd)
+			return inodes, err == nil
+		}
+	}
+	return inodes, false
+}
+
 // initialPIDNamespace is the inode number that every kernel since 3.8 gives the
 // pid namespace it starts with.
 const initialPIDNamespace = 0xEFFFFFFC
@@ -226,16 +151,6 @@ func (f *FS) Foreign() bool {
 	return err != nil || self != strconv.Itoa(os.Getpid())
 }
 
-// Exists tells whether there is a process of this id, also one that f does not
-// show because proc is mounted with hidepid.
-func (f *FS) Exists(pid int) bool {
-	var st unix.Stat_t
-	if unix.Fstatat(int(f.dir.Fd()), strconv.Itoa(pid), &st, 0) == nil {
-		return true
-	}
-	return f.real && unix.Kill(pid, 0) != unix.ESRCH
-}
-
 // HasMemory tells whether a process has memory of its own: a kernel thread and a
 // zombie have not. It needs the right to trace it.
 func (f *FS) HasMemory(pid int) (bool, error) {
@@ -244,167 +159,6 @@ func (f *FS) HasMemory(pid int) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// Mappings calls visit for each segment mapping of a process. It needs the right
-// to trace it. One without memory of its own (see HasMemory) is fs.ErrNotExist.
-func (f *FS) Mappings(pid int, visit func(Mapping)) error { return f.AllMappings(pid, visit, nil) }
-
-// AllMappings is Mappings and calls file, if it is not nil, for each mapping of a
-// file, segments included, in the same pass.
-func (f *FS) AllMappings(pid int, segment func(Mapping), file func(FileMapping)) error {
-	if f.real && !f.devices.known {
-		devices, err := f.segmentDevices()
-		if err != nil {
-			return err
-		}
-		f.devices = devices
-	}
-	segment = f.onDevices(segment)
-	if f.real && !f.textOnly {
-		err := f.readMaps(pid, func(fd int) error { return f.queryMaps(fd, segment, file) })
-		if !errors.Is(err, unix.ENOTTY) {
-			return err
-		}
-		f.textOnly = true // Linux before 6.11
-	}
-	// The text of a kernel thread's maps is empty, and costs as much as any.
-	if has, err := f.HasMemory(pid); err != nil || !has {
-		return cmp.Or(err, f.failure("read", f.name(pid, "maps"), unix.ENOENT))
-	}
-	return f.readMaps(pid, func(fd int) error {
-		return scanText(reader(fd), f.buf, func(lines []byte) {
-			scanLines(lines, segment)
-			if file != nil {
-				scanFiles(lines, file)
-			}
-		})
-	})
-}
-
-// readMaps calls read with an open /proc/PID/maps.
-func (f *FS) readMaps(pid int, read func(fd int) error) error {
-	name := f.name(pid, "maps")
-	fd, err := f.open(name)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := read(fd); err != nil {
-		return f.failure("read", name, err)
-	}
-	return nil
-}
-
-// onDevices returns a visit that leaves out mappings of other devices.
-func (f *FS) onDevices(visit func(Mapping)) func(Mapping) {
-	return func(m Mapping) {
-		var ok bool
-		if ok, m.HugePages = f.devices.holds(m.Device); ok {
-			visit(m)
-		}
-	}
-}
-
-// queryMaps asks the kernel for the mappings of files alone, and of shared ones if
-// none but segments are wanted, which is much faster than reading the text of all.
-func (f *FS) queryMaps(fd int, segment func(Mapping), file func(FileMapping)) error {
-	for addr := uint64(0); ; {
-		q, n, e := f.nextFile(fd, addr, file == nil)
-		switch e {
-		case 0:
-		case unix.ENOENT:
-			return nil
-		default:
-			return e
-		}
-		addr = q.End
-		device := Device{q.Major, q.Minor}
-		if file != nil {
-			file(FileMapping{device, q.Inode, q.Writable, q.Shared})
-		}
-		if key, ok := segmentName(f.buf[:n]); ok && q.Shared && q.Inode <= 1<<31-1 {
-			segment(Mapping{
-				Start: q.Start, End: q.End, Offset: q.Offset, Writable: q.Writable,
-				Device: device, ID: int(q.Inode), Key: key,
-			})
-		}
-	}
-}
-
-// nextFile returns the next mapping of a file, and the length of its name, which is
-// in f.buf, if it may be that of a segment.
-func (f *FS) nextFile(fd int, addr uint64, shared bool) (q abi.Procmap, n int, e abi.Errno) {
-	if !shared { // few are, and names cost
-		q, _, e = abi.NextFile(fd, addr, false, nil)
-		if ok, _ := f.devices.holds(Device{q.Major, q.Minor}); e != 0 || !q.Shared || !ok {
-			return q, 0, e
-		}
-		addr = q.Start
-	}
-	q, n, e = abi.NextFile(fd, addr, shared, f.buf[:64])
-	if e == unix.ENAMETOOLONG { // no segment's
-		q, n, e = abi.NextFile(fd, addr, shared, nil)
-	}
-	return q, n, e
-}
-
-// A Descriptor is an open file of a process.
-type Descriptor struct {
-	FD     int
-	Device Device
-	Inode  uint64
-}
-
-// Descriptors calls visit for each open file of a process. It needs the right to
-// trace it.
-func (f *FS) Descriptors(pid int, visit func(Descriptor)) error {
-	name := f.name(pid, "fd")
-	fd, err := unix.Openat(int(f.dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return f.failure("open", name, err)
-	}
-	dir := os.NewFile(uintptr(fd), f.root+"/"+name)
-	defer dir.Close()
-	numbers, err := dir.Readdirnames(-1)
-	for _, digits := range numbers {
-		n, ok := number([]byte(digits))
-		device, inode, err := fileBehind(fd, digits)
-		if ok && err == nil { // else it was closed meanwhile
-			visit(Descriptor{int(n), device, inode})
-		}
-	}
-	if errors.Is(err, unix.ESRCH) {
-		err = fs.ErrNotExist
-	}
-	return err
-}
-
-// fileBehind returns which file a link leads to. It asks for what the kernel has in
-// memory, rather than a server that might never answer.
-func fileBehind(dir int, link string) (Device, uint64, error) {
-	var x unix.Statx_t
-	err := unix.Statx(dir, link, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &x)
-	if err == unix.ENOSYS || err == unix.EPERM { // Linux before 4.11, or a filter of that time
-		var st unix.Stat_t
-		err = unix.Fstatat(dir, link, &st, 0)
-		return DeviceOf(uint64(st.Dev)), st.Ino, err
-	}
-	return Device{x.Dev_major, x.Dev_minor}, x.Ino, err
-}
-
-// DeviceOf returns the device of a number as stat(2) has it.
-func DeviceOf(dev uint64) Device { return Device{unix.Major(dev), unix.Minor(dev)} }
-
-// Access tells for what a process has opened a descriptor.
-func (f *FS) Access(pid, fd int) (read, write bool, err error) {
-	const mayRead, mayWrite = 0o400, 0o200
-	name := f.name(pid, "fd/"+strconv.Itoa(fd))
-	var st unix.Stat_t
-	if err := unix.Fstatat(int(f.dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return false, false, f.failure("stat", name, err)
-	}
-	return st.Mode&mayRead != 0, st.Mode&mayWrite != 0, nil
 }
 
 // Comm returns the name of a process. Everybody may read it.
@@ -417,12 +171,8 @@ func (f *FS) Comm(pid int) (string, error) {
 // directory, which is never anything else, and much faster to find out than Status.
 // Everybody may know.
 func (f *FS) UID(pid int) (uint32, error) {
-	var st unix.Stat_t
-	name := strconv.Itoa(pid)
-	if err := unix.Fstatat(int(f.dir.Fd()), name, &st, 0); err != nil {
-		return 0, f.failure("stat", name, err)
-	}
-	return st.Uid, nil
+	st, err := f.stat(strconv.Itoa(pid), 0)
+	return st.Uid, err
 }
 
 // Stat returns what /proc/PID/stat tells. Everybody may read it.
@@ -445,7 +195,7 @@ func (f *FS) Reach(stat Stat) (int, error) {
 	case !stat.Exiting:
 		return stat.PID, nil
 	}
-	tids, err := f.Threads(stat.PID)
+	tids, err := f.Threads(stat.PID, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -465,6 +215,33 @@ func (f *FS) Status(pid int) (Status, error) {
 		return Status{}, err
 	}
 	return ParseStatus(b)
+}
+
+// ThreadStat is Stat for a thread.
+func (f *FS) ThreadStat(pid, tid int) (Stat, error) {
+	b, err := f.read(f.taskName(pid, tid, "stat"), smallFile)
+	if err != nil {
+		return Stat{}, err
+	}
+	return ParseStat(b)
+}
+
+// ThreadStatus is Status for a thread, which may act as other users than its process.
+func (f *FS) ThreadStatus(pid, tid int) (Status, error) {
+	b, err := f.read(f.taskName(pid, tid, "status"), smallFile)
+	if err != nil {
+		return Status{}, err
+	}
+	return ParseStatus(b)
+}
+
+// RunTime returns for how long a thread has run on a processor. Everybody may know.
+func (f *FS) RunTime(pid, tid int) (time.Duration, error) {
+	b, err := f.read(f.taskName(pid, tid, "schedstat"), smallFile)
+	if err != nil {
+		return 0, err
+	}
+	return ParseRunTime(b)
 }
 
 // Container returns where a process runs. Everybody may know.
@@ -487,6 +264,12 @@ func (f *FS) Cmdline(pid int) ([]string, error) {
 func (f *FS) Environ(pid int) ([]string, error) {
 	b, err := f.read(f.name(pid, "environ"), 1<<20)
 	return ParseList(b), err
+}
+
+// UserNamespace returns the inode number of the user namespace of a thread. It needs
+// the right to trace it.
+func (f *FS) UserNamespace(pid, tid int) (uint64, error) {
+	return f.namespace(f.taskName(pid, tid, "ns/user"), "user")
 }
 
 // CWD returns the working directory of a process. It needs the right to trace it.
@@ -519,51 +302,6 @@ func (f *FS) OwnExecStart() (time.Duration, error) {
 		return 0, err
 	}
 	return ParseExecStart(b)
-}
-
-// Bits returns whether the executable of a process is a 32-bit or a 64-bit one. It
-// needs the right to trace it.
-func (f *FS) Bits(pid int) (int, error) {
-	const header = 5 // "\x7fELF" and the class
-	name := f.name(pid, "exe")
-	b, err := f.read(name, header)
-	switch {
-	case err != nil:
-		return 0, err
-	case bytes.Equal(b, []byte("\x7fELF\x01")):
-		return 32, nil
-	case bytes.Equal(b, []byte("\x7fELF\x02")):
-		return 64, nil
-	}
-	return 0, badFormat(name)
-}
-
-// ReadMemory fills p from an address in the memory of a process. It needs the
-// right to trace it.
-func (f *FS) ReadMemory(pid int, addr uint64, p []byte) error {
-	name := f.name(pid, "mem")
-	fd, err := f.open(name)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if addr > 1<<63-1 {
-		return f.failure("read", name, unix.EIO)
-	}
-	for len(p) > 0 {
-		n, err := unix.Pread(fd, p, int64(addr))
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == nil && n == 0: // the process has no memory any more
-			err = unix.ESRCH
-		}
-		if err != nil {
-			return f.failure("read", name, err)
-		}
-		p, addr = p[n:], addr+uint64(n)
-	}
-	return nil
 }
 
 // BootTime returns when the system was started, by the clock as it is set now.

@@ -223,7 +223,7 @@ func TestProcess(t *testing.T) {
 	if got := must[uint64](t)(f.IPCNamespace(pid)); got != must[uint64](t)(f.OwnIPCNamespace()) {
 		t.Errorf("namespace %d", got)
 	}
-	if got := must[[]int](t)(f.Threads(pid)); !slices.Equal(got, []int{pid}) {
+	if got := must[[]int](t)(f.Threads(pid, nil)); !slices.Equal(got, []int{pid}) {
 		t.Errorf("threads %v", got)
 	}
 	if got := must[[]int](t)(f.PIDs()); !slices.Contains(got, pid) || !slices.IsSorted(got) {
@@ -262,7 +262,7 @@ func TestProcess(t *testing.T) {
 		"Status":       func() error { _, err := f.Status(pid); return err },
 		"Container":    func() error { _, err := f.Container(pid); return err },
 		"Mappings":     func() error { return f.Mappings(pid, func(Mapping) {}) },
-		"Threads":      func() error { _, err := f.Threads(pid); return err },
+		"Threads":      func() error { _, err := f.Threads(pid, nil); return err },
 		"Call":         func() error { _, err := f.Call(pid, pid); return err },
 		"IPCNamespace": func() error { _, err := f.IPCNamespace(pid); return err },
 		"ReadMemory":   func() error { return f.ReadMemory(pid, 4096, make([]byte, 1)) },
@@ -393,7 +393,7 @@ func TestTree(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"7/stat": "7 (a\nb)" + statTail, "x7/stat": "", "9999999999/stat": "", "stat": "btime 5\n",
-		"7/maps": mapsText, "7/comm": "a\nb\n", "7/task/7/syscall": "running\n", "script": "#!/bin/sh\n", "8/exe": "\x7fELF\x01",
+		"7/maps": mapsText, "7/comm": "a\nb\n", "7/task/7/syscall": "running\n", "7/auxv": "#!/bin/sh\n", "8/auxv": vector(32, 33, 0xf7fc1000, 6, 4096, 25, 7, 0, 0),
 	} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -403,7 +403,7 @@ func TestTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink("../script", filepath.Join(root, "7/exe")); err != nil {
+	if err := os.Symlink("/bin/sh", filepath.Join(root, "7/exe")); err != nil {
 		t.Fatal(err)
 	}
 	f := open(t, root)

@@ -53,18 +53,22 @@ func TestParseStat(t *testing.T) {
 
 func TestParseStatus(t *testing.T) {
 	ids := "Uid:\t1000\t1001\t1002\t1003\nGid:\t7\t8\t9\t4294967295\nFDSize:\t64\nGroups:\t4 24 1000 \n"
-	text := "Name:\tbash\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\n" + ids + "NSpid:\t4242\t17\t1\nThreads:\t1\nCapPrm:\t0\nCapEff:\t0000000000008000\n"
-	want := Status{Credentials{[4]uint32{1000, 1001, 1002, 1003}, [4]uint32{7, 8, 9, 1<<32 - 1}, []uint32{4, 24, 1000}, 1 << 15}, []int{4242, 17, 1}}
-	if got, err := ParseStatus([]byte(text)); err != nil || !cmp.Equal(got, want) {
+	text := "Name:\tbash\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\n" + ids + "NSpid:\t4242\t17\t1\nThreads:\t1\n" +
+		"SigBlk:\t0000000000000400\nSigCgt:\t0000000180000440\nCapPrm:\t0\nCapEff:\t0000000000008000\n"
+	want := Status{
+		Credentials: Credentials{[4]uint32{1000, 1001, 1002, 1003}, [4]uint32{7, 8, 9, 1<<32 - 1}, []uint32{4, 24, 1000}, 1 << 15},
+		NSPIDs:      []int{4242, 17, 1}, Blocked: 0x400, Caught: 0x180000440, Sleeps: 12,
+	}
+	if got, err := ParseStatus([]byte(text + "voluntary_ctxt_switches:\t12\n")); err != nil || !cmp.Equal(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
 	// Linux 4.0 has no NSpid.
 	old := "Uid:\t0\t4294967295\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \nCapEff:\t0\n"
-	if got, err := ParseStatus([]byte(old)); err != nil || got.EUID() != 1<<32-1 || got.NSPIDs != nil || got.Groups != nil {
+	if got, err := ParseStatus([]byte(old)); err != nil || got.EUID() != 1<<32-1 || got.NSPIDs != nil || got.Groups != nil || ^got.Caught != 0 || got.Sleeps != -1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	// What is cut off, or not what it should be, tells nothing.
-	for i := range len(text) - len("0000000000008000\n") {
+	for i := range text {
 		if got, err := ParseStatus([]byte(text[:i])); !errors.Is(err, ErrFormat) {
 			t.Errorf("ParseStatus(%q) = %+v, %v", text[:i], got, err)
 		}
@@ -86,7 +90,7 @@ func TestParseCall(t *testing.T) {
 	}{
 		{
 			"220 0x0 0x7ffc017b1354 0x2 0x7ffc017b1340 0x0 0x7f4bfe052740 0x7ffc017b1248 0x7f4bfe1605da\n",
-			Call{Number: 220, Args: [6]uint64{0, 0x7ffc017b1354, 2, 0x7ffc017b1340, 0, 0x7f4bfe052740}},
+			Call{Number: 220, Args: [6]uint64{0, 0x7ffc017b1354, 2, 0x7ffc017b1340, 0, 0x7f4bfe052740}, Stack: 0x7ffc017b1248, Program: 0x7f4bfe1605da},
 			true,
 		},
 		{"70 0x0 0x1 0x64 0xfffffffffffffffb 0x0 0x0 0x0 0x0\n", Call{Number: 70, Args: [6]uint64{0, 1, 100, 1<<64 - 5}}, true},
@@ -95,6 +99,9 @@ func TestParseCall(t *testing.T) {
 		{"", Call{}, false},
 		{"-2 0x0", Call{}, false},
 		{"220 0x0 0x1 0x2\n", Call{}, false},
+		{"70 0x0 0x1 0x64 0x0 0x0 0x0 0x0\n", Call{}, false},
+		{"70 0x0 0x1 0x64 0x0 0x0 0x0 0x0 0x0", Call{}, false},
+		{"running", Call{}, false},
 		{"220 0 1 2 3 4 5\n", Call{}, false},
 		{"220 0x0 0x10000000000000000 0x2 0x3 0x4 0x5\n", Call{}, false},
 	}

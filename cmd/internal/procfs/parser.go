@@ -103,3 +103,7 @@ func lines(b []byte, visit func(line []byte) bool) {
 		b = rest
 	}
 }
+
+// wholeLines leaves out what follows the last newline: a line that was cut off may look
+// like one with another number.
+func wholeLines(b []byte) []byte { return b[:bytes.LastIndexByte(b, '\n')+1] }

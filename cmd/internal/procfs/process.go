@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 	"time"
 )
@@ -28,10 +29,11 @@ const (
 )
 
 // ParseStat reads /proc/PID/stat. The name stands in parentheses and may hold
-// parentheses, blanks and newlines itself: it ends with the last of them.
+// parentheses, blanks and newlines itself: it ends with the last of them. A line that
+// was cut off tells nothing.
 func ParseStat(b []byte) (Stat, error) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
-	if open < 0 || end < open {
+	if open < 0 || end < open || b[len(b)-1] != '\n' {
 		return Stat{}, badFormat("stat")
 	}
 	pid, ok := number(bytes.TrimRight(b[:open], " "))
@@ -91,38 +93,48 @@ type Status struct {
 	// NSPIDs are the ids of the process in its pid namespaces, that of the reader
 	// first, its own last; nil before Linux 4.1.
 	NSPIDs []int
+	// Caught are the signals that have a handler, Blocked those that are blocked: signal
+	// n is bit n-1. Where it is not told, all are.
+	Caught, Blocked uint64
+	// Sleeps is how often the thread gave its processor up, which it does each time it
+	// waits for anything; -1 where that is not told.
+	Sleeps int64
 }
 
 // ParseStatus reads /proc/PID/status.
 func ParseStatus(b []byte) (Status, error) {
 	const all = 4 // Uid, Gid, Groups, CapEff
-	var s Status
-	found := 0
-	lines(b, func(line []byte) bool {
+	s := Status{Caught: 1<<64 - 1, Blocked: 1<<64 - 1, Sleeps: -1}
+	found, good := 0, true
+	lines(wholeLines(b), func(line []byte) bool {
 		name, value, _ := bytes.Cut(line, []byte{':'})
 		p := parser{rest: value}
-		ok := true
 		switch string(name) {
 		case "Uid":
-			s.UIDs, ok = fourIDs(&p)
+			found++
+			s.UIDs, good = fourIDs(&p)
 		case "Gid":
-			s.GIDs, ok = fourIDs(&p)
+			found++
+			s.GIDs, good = fourIDs(&p)
 		case "Groups":
-			s.Groups, ok = groups(&p)
+			found++
+			s.Groups, good = groups(&p)
 		case "CapEff":
-			s.Caps, ok = hexNumber(p.field())
+			found++
+			s.Caps, good = hexNumber(p.field())
 		case "NSpid":
 			s.NSPIDs = parsePIDs(&p)
-			return true
-		default:
-			return true
+		case "SigBlk":
+			s.Blocked, good = hexNumber(p.field())
+		case "SigCgt":
+			s.Caught, good = hexNumber(p.field())
+		case "voluntary_ctxt_switches":
+			n, ok := number(p.field())
+			s.Sleeps, good = int64(n), ok && n < 1<<63
 		}
-		if ok {
-			found++
-		}
-		return ok && found < all
+		return good
 	})
-	if found < all {
+	if found != all || !good {
 		return Status{}, badFormat("status")
 	}
 	return s, nil
@@ -184,11 +196,17 @@ type Call struct {
 	Running bool
 	Number  int64 // -1: the thread sleeps outside of a system call
 	Args    [6]uint64
+	Stack   uint64 // stack pointer
+	Program uint64 // program counter
 }
 
 // ParseCall reads /proc/PID/task/TID/syscall: "running", or a number followed, if
-// it is not -1, by six arguments, and the stack and program counters.
+// it is not -1, by six arguments, and the stack and program counters. A line that was
+// cut off tells nothing.
 func ParseCall(b []byte) (Call, error) {
+	if len(b) == 0 || b[len(b)-1] != '\n' {
+		return Call{}, badFormat("syscall")
+	}
 	p := parser{rest: b}
 	first := p.field()
 	if string(first) == "running" {
@@ -202,16 +220,28 @@ func ParseCall(b []byte) (Call, error) {
 	if nr == -1 {
 		return c, nil
 	}
-	for i := range c.Args {
+	values := [...]*uint64{&c.Args[0], &c.Args[1], &c.Args[2], &c.Args[3], &c.Args[4], &c.Args[5], &c.Stack, &c.Program}
+	for _, value := range values {
 		digits, ok := bytes.CutPrefix(p.field(), []byte("0x"))
 		if ok {
-			c.Args[i], ok = hexNumber(digits)
+			*value, ok = hexNumber(digits)
 		}
 		if !ok {
 			return Call{}, badFormat("syscall")
 		}
 	}
 	return c, nil
+}
+
+// ParseRunTime reads /proc/PID/task/TID/schedstat and returns for how long the thread
+// has run on a processor.
+func ParseRunTime(b []byte) (time.Duration, error) {
+	p := parser{rest: wholeLines(b)}
+	n, ok := number(p.field())
+	if !ok || n > 1<<63-1 {
+		return 0, badFormat("schedstat")
+	}
+	return time.Duration(n), nil
 }
 
 // ParseExecStart reads /proc/PID/task/TID/sched and returns when, on the
@@ -237,4 +267,37 @@ func ParseExecStart(b []byte) (time.Duration, error) {
 		return 0, badFormat("sched")
 	}
 	return at, nil
+}
+
+// ParseBits returns whether /proc/PID/auxv is that of a 32-bit or of a 64-bit program.
+func ParseBits(b []byte) (int, error) {
+	order := binary.NativeEndian
+	wide := isVector(b, 8, func(b []byte) uint64 { return order.Uint64(b) })
+	narrow := isVector(b, 4, func(b []byte) uint64 { return uint64(order.Uint32(b)) })
+	switch {
+	case wide && !narrow:
+		return 64, nil
+	case narrow && !wide:
+		return 32, nil
+	}
+	return 0, badFormat("auxv")
+}
+
+// isVector reports whether b holds pairs of words of a size: types and values, the size
+// of a page among them, up to a type of 0.
+func isVector(b []byte, size int, word func([]byte) uint64) bool {
+	const null, pageSize, most = 0, 6, 1024 // types are below 64 so far
+	paged := false
+	for ; len(b) >= 2*size; b = b[2*size:] {
+		kind, value := word(b), word(b[size:])
+		switch {
+		case kind == null:
+			return paged
+		case kind > most:
+			return false
+		case kind == pageSize:
+			paged = value >= 4096 && value&(value-1) == 0
+		}
+	}
+	return false
 }

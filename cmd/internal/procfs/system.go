@@ -21,7 +21,7 @@ func ParseNamespace(kind, link string) (uint64, error) {
 // second, by the clock as it is set now.
 func ParseBootTime(b []byte) (time.Time, error) {
 	var boot time.Time
-	lines(b, func(line []byte) bool {
+	lines(wholeLines(b), func(line []byte) bool {
 		digits, ok := bytes.CutPrefix(line, []byte("btime "))
 		if !ok {
 			return true

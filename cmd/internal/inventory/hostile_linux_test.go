@@ -1,0 +1,257 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// countingCalls collects, and returns how many calls on /proc it took.
+func countingCalls(t *testing.T, o Options) (inv *Inventory, calls int) {
+	t.Helper()
+	var n atomic.Int64
+	o.interpose = func(f *procfs.FS) {
+		f.Interpose(func(string, string) ([]byte, error) {
+			n.Add(1)
+			return nil, nil
+		})
+	}
+	inv = collectAll(t, o)
+	return inv, int(n.Load())
+}
+
+// newCrowd starts processes of testdata/crowd.c as a user. The file is a POSIX object.
+func newCrowd(t *testing.T, program string, credential *syscall.Credential, args ...any) *ipctest.Process {
+	t.Helper()
+	argv := append([]string{program}, words(args)...)
+	if credential != nil {
+		argv = append([]string{"setpriv", "--reuid", strconv.Itoa(int(credential.Uid)), "--regid", strconv.Itoa(int(credential.Gid)), "--clear-groups"}, argv...)
+	}
+	p := ipctest.Run(t, argv[0], argv[1:]...)
+	p.Line()
+	return p
+}
+
+// shown makes a POSIX object that everybody may read, and returns its file.
+func shown(t *testing.T, name string) string {
+	t.Helper()
+	o, err := posix.CreateObject(name, 4096, posix.ObjectOptions{Mode: 0o644, Exclusive: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Close()
+	t.Cleanup(func() { _ = posix.UnlinkObject(name) })
+	return filepath.Join("/dev/shm", name)
+}
+
+// compileForAll compiles a program where every user may run it.
+func compileForAll(t *testing.T, source string) string {
+	t.Helper()
+	program := ipctest.Compile(t, source, "-pthread")
+	for dir := filepath.Dir(program); strings.HasPrefix(dir, os.TempDir()) && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return program
+}
+
+// TestSharedIsReadOnce: an address space and a table of descriptors are read once,
+// however many processes share them, and what is in them is known of each.
+func TestSharedIsReadOnce(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	program := compileForAll(t, "testdata/crowd.c")
+	file := shown(t, "/gipc-crowd")
+	o := Options{Kinds: []ref.Kind{ref.PShm}, Want: WantOpen}
+	_, alone := countingCalls(t, o)
+	const processes, mappings, descriptors = 60, 3000, 2000
+	crowd := newCrowd(t, program, nil, processes, mappings, descriptors, 0, file, "shared")
+	inv, calls := countingCalls(t, o)
+	// Two scanners may each begin before the other has read it.
+	const each, scanners = 2*procfs.SpendEvery + 100, 2
+	if most := alone + 500 + processes*each + scanners*(mappings+3*descriptors); calls > most {
+		t.Errorf("%d calls, and %d without the crowd; want at most %d", calls, alone, most)
+	}
+	object := findPOSIX(t, inv, ref.PShm, "/gipc-crowd")
+	if n := len(object.Use.Mapped); n != processes+1 || len(object.Use.Open) != n {
+		t.Errorf("%d processes map it, and %d have it open; want %d", n, len(object.Use.Open), processes+1)
+	}
+	for i, m := range object.Use.Mapped {
+		if m.Mappings != mappings || object.Use.Open[i].Descriptors != descriptors+1 {
+			t.Fatalf("%+v, %+v", m, object.Use.Open[i])
+		}
+	}
+	crowd.Kill()
+}
+
+// TestCostlyUser: what a user without rights can make gipcs do is bounded, and what was
+// not looked at counts as hidden. Who may look at everything is not kept from it.
+func TestCostlyUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	ipctest.NeedOtherUsers(t)
+	program := compileForAll(t, "testdata/crowd.c")
+	file := shown(t, "/gipc-crowd")
+	createQueue(t, sysv.Private, 0o600)
+	o := Options{Kinds: []ref.Kind{ref.PShm, ref.Msg}, Want: WantOpen | WantWaiting}
+	_, alone := countingCalls(t, o)
+	const processes = 40
+	for _, tt := range []struct {
+		what                           string
+		mappings, descriptors, threads int
+		each, most                     int // calls for each process, and for what the user may cost
+	}{
+		{"mappings", 8_000, 0, 0, 2 * procfs.SpendEvery, userShare},
+		{"descriptors", 0, 3_000, 0, 2 * procfs.SpendEvery, userShare},
+		{"threads", 0, 0, 200, 2 * procfs.SpendEvery, userShare},
+	} {
+		for _, user := range []*syscall.Credential{nobody, nil} {
+			p := newCrowd(t, program, user, processes, tt.mappings, tt.descriptors, tt.threads, file)
+			inv, calls := countingCalls(t, o)
+			hidden := 0
+			for _, h := range inv.Hidden.Processes {
+				if errors.Is(h.Why, errTooCostly) && h.Comm == "crowd" {
+					hidden++
+				}
+			}
+			switch {
+			case user == nil && hidden > 0:
+				t.Errorf("%s: %d processes of root are hidden", tt.what, hidden)
+			case user != nil && hidden < processes/2:
+				t.Errorf("%s: %d of %d processes are hidden: %v", tt.what, hidden, processes, &inv.Hidden)
+			case user != nil && calls > alone+1000+processes*(tt.each+processShare+100)+tt.most:
+				t.Errorf("%s: %d calls, and %d without the crowd", tt.what, calls, alone)
+			}
+			t.Logf("%s: %d calls, %d alone, %d hidden", tt.what, calls, alone, hidden)
+			p.Kill()
+		}
+	}
+}
+
+// TestOnlyAsManyAsNeeded: nobody is looked at once all attachments are found, whoever
+// made a segment or used it last first.
+func TestOnlyAsManyAsNeeded(t *testing.T) {
+	program := ipctest.Compile(t, "testdata/crowd.c", "-pthread")
+	segment := createSegment(t, sysv.Private, 4096, 0o600)
+	for range 2 {
+		newCrowd(t, program, nil, 10, 0, 0, 0, "/dev/null")
+	}
+	attacher := start(t, "attach", nil, "rw", int(segment))
+	for range 2 {
+		newCrowd(t, program, nil, 10, 0, 0, 0, "/dev/null")
+	}
+	var mu sync.Mutex
+	opened := make(map[string]bool)
+	inv := collectAll(t, Options{Kinds: []ref.Kind{ref.Shm}, Want: WantAttached, interpose: func(f *procfs.FS) {
+		f.Interpose(func(call, name string) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if pid, ok := strings.CutSuffix(name, "/maps"); ok && call == "openat" && pid != "self" {
+				opened[pid] = true
+			}
+			return nil, nil
+		})
+	}})
+	o := find(t, inv, ref.Shm, int(segment))
+	if len(o.Use.Attached) != 1 || o.Use.Attached[0].PID != attacher.PID() || o.Use.HiddenAttachments != 0 {
+		t.Error(dump(o))
+	}
+	if len(opened) > 5 {
+		t.Errorf("%d processes were looked at for one attachment", len(opened))
+	}
+}
+
+// TestGiantSets: the semaphores of one user are looked at up to a number.
+func TestGiantSets(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	giants := ipctest.Start(t, "make giants", nobody, "3", "20000")
+	var ids []int
+	for range 3 {
+		ids = append(ids, numbers([]string{giants.Line()})...)
+	}
+	for _, id := range ids {
+		t.Cleanup(func() { remove(t, sysv.Set(id)) })
+	}
+	inv := collectAll(t, Options{Kinds: []ref.Kind{ref.Sem}, Want: WantVerdict})
+	read := 0
+	for _, id := range ids {
+		o := find(t, inv, ref.Sem, id)
+		switch {
+		case len(o.Use.Semaphores) == 20_000 && o.Use.Unread == nil:
+			read++
+		case o.Use.Semaphores != nil || !errors.Is(o.Use.Unread, errTooManySemaphores) || o.Use.Verdict != Unknown ||
+			!strings.Contains(o.Use.Reasons[0].Text, errTooManySemaphores.Error()):
+			t.Errorf("%v, %+v", o.Use.Unread, o.Use.Reasons)
+		}
+	}
+	if read != 1 {
+		t.Errorf("%d of 3 sets were read", read)
+	}
+	giants.Tell("go")
+}
+
+// playMakeGiants makes sets of many semaphores.
+func playMakeGiants(args []string) error {
+	n := numbers(args)
+	for range n[0] {
+		set, err := sysv.CreateSet(sysv.Private, n[1], sysv.SetOptions{Mode: 0o600})
+		if err != nil {
+			return err
+		}
+		fmt.Println(int(set))
+	}
+	ipctest.Told()
+	return nil
+}
+
+// TestWhoMayWait: a waiter comes with its own credentials, in which capabilities of a
+// user namespace without a say here do not count; who is stopped by a tracer is no waiter.
+func TestWhoMayWait(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	ipctest.NeedOtherUsers(t)
+	queue := createQueue(t, sysv.Private, 0o666)
+	root := start(t, "receive", nil, int(queue), 8, 0, 0)
+	other := start(t, "receive", nobody, int(queue), 8, 0, 0)
+	apart := startApart(t, "receive", []string{"unshare", "--user", "--map-root-user"}, int(queue), 8, 0, 0)
+	apart.Line()
+	traced := ipctest.Run(t, ipctest.Compile(t, "testdata/traced.c"), strconv.Itoa(int(queue)))
+	child := numbers([]string{traced.Line()})[0]
+	inv := await(t, Options{Kinds: []ref.Kind{ref.Msg}, Want: WantWaiting}, waiting(ref.Msg, int(queue), 3))
+	for _, w := range find(t, inv, ref.Msg, int(queue)).Use.Waiting {
+		c := w.Credentials
+		switch {
+		case c == nil:
+			t.Errorf("%d has no credentials", w.PID)
+		case w.PID == root.PID() && (c.EUID() != 0 || c.Caps == 0),
+			w.PID == other.PID() && (c.EUID() != nobody.Uid || c.GIDs[1] != nobody.Gid || c.Caps != 0 || len(c.Groups) != 0),
+			w.PID == apart.PID() && (c.EUID() != 0 || c.Caps != 0),
+			w.PID == child:
+			t.Errorf("%s", dump(w))
+		}
+	}
+	i := slices.IndexFunc(inv.Hidden.Processes, func(h HiddenProcess) bool { return h.PID == child })
+	if i < 0 || inv.Hidden.Processes[i].Threads != 1 || !errors.Is(inv.Hidden.Processes[i].Why, errTraced) {
+		t.Errorf("the one that is stopped, %d: %v", child, &inv.Hidden)
+	}
+	apart.Kill()
+	traced.Kill()
+}

@@ -1,0 +1,348 @@
+package inventory
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/internal/abi"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A task is a thread of a process.
+type task struct {
+	tid int
+	*crew
+}
+
+// A crew is what the threads of a process have in common.
+type crew struct {
+	pid, via int  // its id, and that under which it is reached
+	bits     int  // of its program; 0 if not known yet
+	carefree bool // no signal has a handler that could interrupt a wait
+}
+
+// A restless thread was on the move whenever it was looked at. It may have left a wait
+// for a moment, to handle a signal, and be about to go on waiting.
+type restless struct {
+	task
+	costs *costs
+	moment
+}
+
+var (
+	errRestless = errors.New("never seen at rest")
+	errTraced   = errors.New("stopped by its tracer in a call on an object")
+)
+
+// waits looks at the threads of a process.
+func (s *scanner) waits(u *uses, pid, via int, c *costs) error {
+	tids, err := s.fs.Threads(pid, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
+	if err != nil {
+		return err
+	}
+	all := &crew{pid: pid, via: via}
+	for i, tid := range tids {
+		t := task{tid, all}
+		if err := c.spend(threadCost); err != nil {
+			u.unknown, u.why = u.unknown+len(tids)-i, err
+			break
+		}
+		w, settled, err := s.look(t)
+		switch {
+		case err != nil:
+			u.unknown, u.why = u.unknown+1, err
+		case w != nil:
+			u.waiting = append(u.waiting, *w)
+		case !s.self(pid) && !settled:
+			u.restless = append(u.restless, &restless{t, c, s.moment(t)})
+		}
+	}
+	return nil
+}
+
+// look looks at a thread, and returns its wait on an object if it is in one. It is not
+// settled whether there is one if the thread moves.
+func (s *scanner) look(t task) (w *found[Waiter], settled bool, err error) {
+	call, err := s.fs.Call(t.pid, t.tid)
+	switch {
+	case err != nil:
+		if s.ended(t) {
+			return nil, true, nil
+		}
+		return nil, false, err
+	case call.Running, call.Number < 0, call.Number == unix.SYS_RT_SIGRETURN:
+		return nil, s.ended(t), nil
+	case !mayWait(&call):
+		return nil, !s.mayHandle(t, &call), nil
+	}
+	if t.bits == 0 {
+		if t.bits, err = s.fs.Bits(t.via); err != nil {
+			return nil, false, err
+		}
+	}
+	wait, ok := abi.ClassifyWait(call.Number, &call.Args, t.bits)
+	if !ok {
+		return nil, true, nil
+	}
+	return s.waiter(t, &call, &wait)
+}
+
+// mayHandle reports whether a thread that sleeps elsewhere may do so in the handler of a
+// signal that interrupted a wait on a queue. Waits on sets the kernel counts.
+func (s *scanner) mayHandle(t task, call *procfs.Call) bool {
+	if len(s.queues) == 0 || t.carefree || s.self(t.pid) {
+		return false
+	}
+	status, err := s.fs.ThreadStatus(t.pid, t.tid)
+	if err == nil && !status.Handling() {
+		if t.carefree = !status.Interruptible(); t.carefree {
+			return false
+		}
+		var again procfs.Call // what the status tells may be of another moment
+		if again, err = s.fs.Call(t.pid, t.tid); err == nil && again == *call {
+			return false
+		}
+	}
+	return !s.ended(t)
+}
+
+// mayWait reports whether a call is one of those in question, in either class of
+// programs. Finding out the class takes much longer.
+func mayWait(call *procfs.Call) bool {
+	_, wide := abi.ClassifyWait(call.Number, &call.Args, 64)
+	_, narrow := abi.ClassifyWait(call.Number, &call.Args, 32)
+	return wide || narrow
+}
+
+// ended reports whether a thread has ended, or is about to without going back to its
+// program.
+func (s *scanner) ended(t task) bool {
+	stat, err := s.fs.ThreadStat(t.pid, t.tid)
+	if err == nil {
+		return stat.Exiting
+	}
+	return errors.Is(err, fs.ErrNotExist) && !s.fs.Exists(t.tid)
+}
+
+// waiter returns the wait of a thread in a call on an object; none if the object is not
+// looked at.
+func (s *scanner) waiter(t task, call *procfs.Call, w *abi.Wait) (f *found[Waiter], settled bool, err error) {
+	objects := s.queues
+	if w.Call == abi.WaitSemop {
+		objects = s.sets
+	}
+	o := objects[w.ID]
+	if o == nil {
+		return nil, true, nil
+	}
+	stat, err := s.fs.ThreadStat(t.pid, t.tid)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case stat.State == 't':
+		// Its tracer may have stopped it at the entry of a call that the kernel would refuse,
+		// or in the middle of a wait.
+		return nil, false, errTraced
+	case stat.State == 'R':
+		return nil, false, nil
+	}
+	wait := Waiter{TID: t.tid, Blocked: -1}
+	if wait.Credentials, err = s.credentials(t); err != nil {
+		return nil, false, err
+	}
+	if w.Call == abi.WaitSemop {
+		wait.Timed = w.Timeout != 0
+		wait.Ops = s.readOps(t.tid, w)
+		wait.Blocked = blockedOp(wait.Ops, o)
+	} else {
+		wait.Sending, wait.Size = w.Call == abi.WaitMsgsnd, w.Count
+		wait.Type, wait.TypeKnown = s.messageType(t.tid, w)
+		wait.Except = !wait.Sending && w.Flags&abi.MsgExcept != 0
+	}
+	wait.Since = s.asleepSince(t)
+	// What was read of its memory belongs to the call only if it is still in it.
+	again, err := s.fs.Call(t.pid, t.tid)
+	if err != nil || again != *call {
+		return nil, err == nil && s.ended(t), err
+	}
+	return &found[Waiter]{o, wait}, true, nil
+}
+
+// credentials returns what a thread may do here: capabilities do not count in a user
+// namespace that has no say in this IPC namespace, and that anybody can make.
+func (s *scanner) credentials(t task) (*procfs.Credentials, error) {
+	status, err := s.fs.ThreadStatus(t.pid, t.tid)
+	if err != nil {
+		return nil, err
+	}
+	if status.Caps != 0 && s.allOwners {
+		inode, err := s.fs.UserNamespace(t.pid, t.tid)
+		if err == nil && !slices.Contains(s.owners, inode) {
+			status.Caps = 0
+		}
+	}
+	return &status.Credentials, nil
+}
+
+// settle looks again at the threads that were on the move, at all of them together, and
+// hides those that never come to rest.
+func (s *scanner) settle() {
+	const first, last = 200 * time.Microsecond, 3200 * time.Microsecond
+	moving := s.restless
+	for pause := first; len(moving) > 0 && pause <= last; pause *= 2 {
+		time.Sleep(pause)
+		moving = slices.DeleteFunc(moving, s.settled)
+	}
+	for _, r := range moving {
+		s.unsettled(r.pid, 1, errRestless)
+	}
+	s.restless = nil
+}
+
+// settled looks at a thread once more, and reports whether it need not be looked at
+// again.
+func (s *scanner) settled(r *restless) bool {
+	err := r.costs.spend(threadCost)
+	var w *found[Waiter]
+	settled := false
+	if err == nil {
+		w, settled, err = s.look(r.task)
+	}
+	if err == nil && w != nil {
+		if w.use.Process = s.process(r.pid); w.use.Process == nil {
+			err = errUnnamed
+		}
+	}
+	switch {
+	case err != nil:
+		s.unsettled(r.pid, 1, err)
+		return true
+	case w != nil:
+		s.waiting = append(s.waiting, *w)
+		return true
+	case settled:
+		return true
+	}
+	before := r.moment
+	r.moment = s.moment(r.task)
+	return r.moment.restsSince(before)
+}
+
+// A moment is what a thread that is on the move was doing.
+type moment struct {
+	call   procfs.Call
+	status *procfs.Status // nil if any of this is not known
+	ran    time.Duration  // for how long it had run on a processor
+}
+
+func (s *scanner) moment(t task) (m moment) {
+	call, err1 := s.fs.Call(t.pid, t.tid)
+	ran, err2 := s.fs.RunTime(t.pid, t.tid)
+	status, err3 := s.fs.ThreadStatus(t.pid, t.tid)
+	if err1 == nil && err2 == nil && err3 == nil {
+		m = moment{call, &status, ran}
+	}
+	return m
+}
+
+// restsSince reports whether the thread has done the same since an earlier moment: either
+// it slept where it sleeps, for too long for the handler of a signal, or it was on the
+// processor and nothing can have called it away from a wait.
+func (m *moment) restsSince(before moment) bool {
+	switch {
+	case m.status == nil || before.status == nil || m.status.Sleeps < 0 || m.status.Sleeps != before.status.Sleeps:
+		return false
+	case m.call.Running:
+		return !m.status.Interruptible() && m.ran > before.ran
+	default:
+		return m.call == before.call && m.call.Number >= 0 && !mayWait(&m.call)
+	}
+}
+
+// unsettled hides n threads of a process.
+func (s *scanner) unsettled(pid, n int, why error) {
+	i := slices.IndexFunc(s.hidden, func(h HiddenProcess) bool { return h.PID == pid })
+	switch {
+	case i < 0:
+		s.hide(pid, n, why)
+	case s.hidden[i].Threads > 0:
+		s.hidden[i].Threads += n
+	}
+}
+
+// readOps returns the operations of a semop, nil if they can't be read.
+func (s *scanner) readOps(tid int, w *abi.Wait) []sysv.Op {
+	const most = 1 << 15 // the kernel refuses more than SEMOPM, which is 500 unless it was raised
+	if w.Count < 1 || w.Count > most {
+		return nil
+	}
+	mem := make([]byte, w.Count*abi.SembufSize)
+	if s.fs.ReadMemory(tid, w.Data, mem) != nil {
+		return nil
+	}
+	ops := make([]sysv.Op, 0, w.Count)
+	for _, b := range abi.DecodeSembufs(nil, mem) {
+		ops = append(ops, sysv.Op{
+			Num: b.Num, Add: b.Op, Undo: b.Flg&abi.SemUndo != 0, NoWait: b.Flg&abi.IPCNoWait != 0,
+		})
+	}
+	return ops
+}
+
+// blockedOp returns the index of the operation that has to wait, -1 if that can't
+// be told: the first that can't go on with the values as they are.
+func blockedOp(ops []sysv.Op, o *Object) int {
+	for _, op := range ops {
+		if int(op.Num) >= o.Set.NSems { // not what the kernel was given
+			return -1
+		}
+	}
+	if len(ops) == 1 {
+		return 0
+	}
+	if o.Use.Semaphores == nil {
+		return -1
+	}
+	values := make(map[uint16]int)
+	for i, op := range ops {
+		if _, ok := values[op.Num]; !ok {
+			values[op.Num] = o.Use.Semaphores[op.Num].Value
+		}
+		if op.Add == 0 && values[op.Num] != 0 || values[op.Num]+int(op.Add) < 0 {
+			return i
+		}
+		values[op.Num] += int(op.Add)
+	}
+	return -1
+}
+
+// messageType returns the type of the message to send, or the receiver's selector.
+func (s *scanner) messageType(tid int, w *abi.Wait) (int64, bool) {
+	at := w.TypeAt
+	switch {
+	case w.Call == abi.WaitMsgsnd:
+		at = w.Data
+	case at == 0:
+		return w.Type, true
+	}
+	mem := make([]byte, w.Long)
+	if s.fs.ReadMemory(tid, at, mem) != nil {
+		return 0, false
+	}
+	return abi.DecodeLong(mem), true
+}
+
+// asleepSince returns about when a thread fell asleep, zero if that is not known.
+func (s *scanner) asleepSince(t task) time.Time {
+	then, err1 := s.fs.ExecStart(t.pid, t.tid)
+	now, err2 := s.fs.OwnExecStart()
+	if err1 != nil || err2 != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(-max(0, now-then))
+}
