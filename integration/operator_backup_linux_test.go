@@ -20,7 +20,7 @@ import (
 func volatile() []string {
 	return []string{
 		"cpid", "lpid", "lspid", "lrpid", "atime", "dtime", "otime", "stime", "rtime", "ctime", "age", "idle",
-		"creator", "lastuser", "processes", "rss", "swap", "verdict", "reasons", "program", "limits", "hidden_processes",
+		"creator", "lastuser", "processes", "rss", "swap", "verdict", "reasons", "program", "limits", "hidden_processes", "not_inspected",
 	}
 }
 

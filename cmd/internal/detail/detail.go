@@ -83,6 +83,7 @@ func New(s Subject) Record {
 		r.add("contents", contents(s.Contents))
 	}
 	r.add("hidden_processes", render.Int(int64(s.Inventory.Hidden.Count())))
+	r.add("not_inspected", texts(notInspected(&s.Inventory.Hidden)))
 	r.add("limits", limitsOf(s))
 	return r
 }
@@ -175,6 +176,15 @@ func texts(list []string) render.Cell {
 		cells[i] = render.Text(s)
 	}
 	return render.List(cells...)
+}
+
+// notInspected names the first processes that could not be inspected, and why not.
+func notInspected(hidden *inventory.Hidden) (list []string) {
+	const most = 10
+	for i := range hidden.Processes[:min(len(hidden.Processes), most)] {
+		list = append(list, hidden.Processes[i].String())
+	}
+	return list
 }
 
 func reasons(use *inventory.Use) []string {
