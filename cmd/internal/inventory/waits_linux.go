@@ -30,8 +30,8 @@ type crew struct {
 // for a moment, to handle a signal, and be about to go on waiting.
 type restless struct {
 	task
-	costs *costs
-	moment
+	costs       *costs
+	first, last moment
 }
 
 var (
@@ -59,7 +59,8 @@ func (s *scanner) waits(u *uses, pid, via int, c *costs) error {
 		case w != nil:
 			u.waiting = append(u.waiting, *w)
 		case !s.self(pid) && !settled:
-			u.restless = append(u.restless, &restless{t, c, s.moment(t)})
+			now := s.moment(t)
+			u.restless = append(u.restless, &restless{t, c, now, now})
 		}
 	}
 	return nil
@@ -99,12 +100,16 @@ func (s *scanner) mayHandle(t task, call *procfs.Call) bool {
 		return false
 	}
 	status, err := s.fs.ThreadStatus(t.pid, t.tid)
+	if err == nil && !status.Interruptible() {
+		t.carefree = true
+		return false
+	}
 	if err == nil && !status.Handling() {
-		if t.carefree = !status.Interruptible(); t.carefree {
-			return false
-		}
-		var again procfs.Call // what the status tells may be of another moment
-		if again, err = s.fs.Call(t.pid, t.tid); err == nil && again == *call {
+		// The call and the signals that are blocked may be of different moments, unless it
+		// has not fallen asleep again since.
+		again, err1 := s.fs.Call(t.pid, t.tid)
+		later, err2 := s.fs.ThreadStatus(t.pid, t.tid)
+		if err1 == nil && err2 == nil && again == *call && status.Sleeps >= 0 && later.Sleeps == status.Sleeps {
 			return false
 		}
 	}
@@ -199,7 +204,9 @@ func (s *scanner) settle() {
 		moving = slices.DeleteFunc(moving, s.settled)
 	}
 	for _, r := range moving {
-		s.unsettled(r.pid, 1, errRestless)
+		if !r.last.sleptSince(r.first) {
+			s.unsettled(r.pid, 1, errRestless)
+		}
 	}
 	s.restless = nil
 }
@@ -228,9 +235,9 @@ func (s *scanner) settled(r *restless) bool {
 	case settled:
 		return true
 	}
-	before := r.moment
-	r.moment = s.moment(r.task)
-	return r.moment.restsSince(before)
+	before := r.last
+	r.last = s.moment(r.task)
+	return r.last.computesSince(before)
 }
 
 // A moment is what a thread that is on the move was doing.
@@ -250,18 +257,21 @@ func (s *scanner) moment(t task) (m moment) {
 	return m
 }
 
-// restsSince reports whether the thread has done the same since an earlier moment: either
-// it slept where it sleeps, for too long for the handler of a signal, or it was on the
-// processor and nothing can have called it away from a wait.
-func (m *moment) restsSince(before moment) bool {
-	switch {
-	case m.status == nil || before.status == nil || m.status.Sleeps < 0 || m.status.Sleeps != before.status.Sleeps:
-		return false
-	case m.call.Running:
-		return !m.status.Interruptible() && m.ran > before.ran
-	default:
-		return m.call == before.call && m.call.Number >= 0 && !mayWait(&m.call)
-	}
+// computesSince reports whether the thread was on the processor ever since an earlier
+// moment, and nothing can have called it away from a wait.
+func (m *moment) computesSince(before moment) bool {
+	return m.sleepsAs(before) && m.call.Running && !m.status.Interruptible() && m.ran > before.ran
+}
+
+// sleptSince reports whether the thread has slept where it sleeps ever since an earlier
+// moment. A handler does not sleep for as long as all looks take.
+func (m *moment) sleptSince(before moment) bool {
+	return m.sleepsAs(before) && m.call == before.call && !m.call.Running && m.call.Number >= 0 && !mayWait(&m.call)
+}
+
+// sleepsAs reports whether the thread has not fallen asleep since an earlier moment.
+func (m *moment) sleepsAs(before moment) bool {
+	return m.status != nil && before.status != nil && m.status.Sleeps >= 0 && m.status.Sleeps == before.status.Sleeps
 }
 
 // unsettled hides n threads of a process.
