@@ -40,7 +40,7 @@ func TestBusyPrograms(t *testing.T) {
 		b.pid = p.PID()
 		p.Line()
 	}
-	const rounds = 2000 // of a look at each of them
+	const rounds = 1700 // of a look at each of them
 	for round := range ipctest.Rounds(t, rounds, 0) {
 		inv := collectAll(t, Options{Kinds: []ref.Kind{ref.Msg}, Want: WantWaiting})
 		for i := range programs {

@@ -140,9 +140,7 @@ func (c *collector) openProc() {
 		return
 	}
 	c.fs = proc
-	if c.o.interpose != nil {
-		c.o.interpose(proc)
-	}
+	proc.Interpose(c.o.fault)
 	if proc.Foreign() {
 		c.procErr = fmt.Errorf("%s shows the processes of another pid namespace", root)
 	} else {

@@ -71,7 +71,7 @@ func (g *gremlin) placeOf(call, name string) place {
 // collect collects with the gremlin at work.
 func (g *gremlin) collect(o Options) (*Inventory, error) {
 	g.met, g.done = make(map[place]int), 0
-	o.interpose = func(f *procfs.FS) { f.Interpose(g.fault) }
+	o.fault = g.fault
 	return Collect(o)
 }
 

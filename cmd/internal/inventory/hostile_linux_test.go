@@ -24,11 +24,9 @@ import (
 func countingCalls(t *testing.T, o Options) (inv *Inventory, calls int) {
 	t.Helper()
 	var n atomic.Int64
-	o.interpose = func(f *procfs.FS) {
-		f.Interpose(func(string, string) ([]byte, error) {
-			n.Add(1)
-			return nil, nil
-		})
+	o.fault = func(string, string) ([]byte, error) {
+		n.Add(1)
+		return nil, nil
 	}
 	inv = collectAll(t, o)
 	return inv, int(n.Load())
@@ -159,15 +157,13 @@ func TestOnlyAsManyAsNeeded(t *testing.T) {
 	}
 	var mu sync.Mutex
 	opened := make(map[string]bool)
-	inv := collectAll(t, Options{Kinds: []ref.Kind{ref.Shm}, Want: WantAttached, interpose: func(f *procfs.FS) {
-		f.Interpose(func(call, name string) ([]byte, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if pid, ok := strings.CutSuffix(name, "/maps"); ok && call == "openat" && pid != "self" {
-				opened[pid] = true
-			}
-			return nil, nil
-		})
+	inv := collectAll(t, Options{Kinds: []ref.Kind{ref.Shm}, Want: WantAttached, fault: func(call, name string) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if pid, ok := strings.CutSuffix(name, "/maps"); ok && call == "openat" && pid != "self" {
+			opened[pid] = true
+		}
+		return nil, nil
 	}})
 	o := find(t, inv, ref.Shm, int(segment))
 	if len(o.Use.Attached) != 1 || o.Use.Attached[0].PID != attacher.PID() || o.Use.HiddenAttachments != 0 {

@@ -83,8 +83,9 @@ type Options struct {
 	// the customary ones and those of running servers.
 	DataDirs []string
 
-	// interpose, unless it is nil, gets /proc before it is read. It is there for tests.
-	interpose func(*procfs.FS)
+	// fault, unless it is nil, stands before each call on /proc (procfs.Fault). It is there
+	// for tests.
+	fault func(call, name string) ([]byte, error)
 }
 
 // An Inventory is what Collect found.
