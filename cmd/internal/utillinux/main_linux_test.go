@@ -416,12 +416,15 @@ func (p *population) addHighIDs(t *testing.T) {
 	}
 }
 
+// nobody is a user who owns nothing.
+const nobody = 65534
+
 // asUser is our program run by somebody without rights.
 func asUser(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = []string{runAs + "=" + name, "LC_ALL=C", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, NoSetGroups: true}}
 	try := exec.Command("/bin/true")
 	try.SysProcAttr = cmd.SysProcAttr
 	if err := try.Run(); err != nil {

@@ -1,14 +1,15 @@
 // Package ipcrm is ipcrm(1) of util-linux 2.38.1 with the POSIX options of 2.41, made
 // safe where that is dangerous; docs/compat.md lists the differences.
 //
-// The whole command line is read before anything is removed: one that is wrong
-// removes nothing. An argument that names no object is reported and the others are
-// removed.
+// Objects are removed in the order in which the command line names them. What stands
+// before an error is removed, as util-linux does, which scripts rely on; -a removes
+// nothing unless the whole command line is right.
 package ipcrm
 
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/sysvipc/gipc/cmd/internal/getopt"
@@ -89,15 +90,38 @@ func run(r *remover, args []string) int {
 		{Names: []string{"V", "version"}},
 		{Names: []string{"h", "help"}},
 	}, args)
-	all, status, done := r.check(parsed, wrong)
-	if done {
-		return status
-	}
+	// With -a, an operand may be meant for its argument: "-a shm" must not remove all.
+	leftOver := wrong == nil && len(parsed.Operands) > 0
+	refused := leftOver && slices.ContainsFunc(parsed.Matches, func(m getopt.Match) bool { return m.Name == "a" })
+	var all []func(*remover)
 	for _, m := range parsed.Matches {
-		r.carryOut(m)
+		switch m.Name {
+		case "h":
+			return r.PrintHelp(help)
+		case "V":
+			return r.PrintVersion()
+		case "a": // the last one counts
+			if all = allOf(m); all == nil {
+				return r.Fail("unknown argument: " + m.Value)
+			}
+		default:
+			if !refused {
+				r.carryOut(m)
+			}
+		}
+	}
+	switch {
+	case wrong != nil:
+		return r.BadOption(wrong)
+	case refused:
+		return r.refuse(parsed.Operands[0])
 	}
 	for _, removeAll := range all {
 		removeAll(r)
+	}
+	if leftOver {
+		r.Warn("unknown argument: " + parsed.Operands[0])
+		return r.Misuse()
 	}
 	return r.status()
 }
@@ -112,38 +136,21 @@ func kindOf(word string) (sysv.Kind, bool) {
 	return 0, false
 }
 
-// check looks through the whole command line. It returns what removes all of the
-// kinds that are to go, or that there is nothing to be done any more.
-func (r *remover) check(parsed getopt.Result, wrong error) (all []func(*remover), status int, done bool) {
-	for _, m := range parsed.Matches {
-		switch m.Name {
-		case "h":
-			return nil, r.PrintHelp(help), true
-		case "V":
-			return nil, r.PrintVersion(), true
-		case "a": // the last one counts
-			switch {
-			case !m.HasValue:
-				all = []func(*remover){allOf("shm"), allOf("sem"), allOf("msg")}
-			case allOf(m.Value) != nil:
-				all = []func(*remover){allOf(m.Value)}
-			default:
-				return nil, r.Fail("unknown argument: " + m.Value), true
-			}
-		}
+// allOf returns what removes the objects that -a asks for, nil if its argument names
+// no kind.
+func allOf(m getopt.Match) []func(*remover) {
+	if !m.HasValue {
+		return []func(*remover){allOfKind("shm"), allOfKind("sem"), allOfKind("msg")}
 	}
-	switch {
-	case wrong != nil:
-		return nil, r.BadOption(wrong), true
-	case len(parsed.Operands) > 0:
-		return nil, r.leftOver(parsed.Operands[0], len(parsed.Matches) > 0, all != nil), true
+	if removeAll := allOfKind(m.Value); removeAll != nil {
+		return []func(*remover){removeAll}
 	}
-	return all, 0, false
+	return nil
 }
 
-// allOf returns what removes all objects of the kind that an argument of -a names,
-// nil if it names none.
-func allOf(word string) func(*remover) {
+// allOfKind returns what removes all objects of the kind that a word names, nil if it
+// names none.
+func allOfKind(word string) func(*remover) {
 	if kind, ok := kindOf(word); ok {
 		return func(r *remover) { r.removeAll(kind) }
 	}
@@ -153,15 +160,12 @@ func allOf(word string) func(*remover) {
 	return nil
 }
 
-// leftOver refuses a command line with an operand, whose options are not carried out.
-// Removing everything where only all of one kind was meant is what it must not
-// come to.
-func (r *remover) leftOver(operand string, options, all bool) int {
+// refuse reports a command line that has -a and an operand.
+func (r *remover) refuse(operand string) int {
 	r.Warn("unknown argument: " + operand)
-	switch {
-	case all && allOf(operand) != nil:
+	if allOfKind(operand) != nil {
 		r.Warn("nothing was removed; to remove all of one kind write --all=" + operand)
-	case options:
+	} else {
 		r.Warn("nothing was removed")
 	}
 	return r.Misuse()

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"iter"
 	"math"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -151,6 +152,22 @@ func removeObject(kind sysv.Kind, id int) error {
 	}
 }
 
+// mayRead reports whether the kernel shows an object to the caller. util-linux lists
+// objects in a way that leaves out the others, so -a passes over them silently; make
+// clean of an ordinary user relies on that.
+func mayRead(kind sysv.Kind, id int) bool {
+	var err error
+	switch kind {
+	case sysv.Shm:
+		_, err = sysv.Segment(id).Stat()
+	case sysv.Sem:
+		_, err = sysv.Set(id).Stat()
+	default:
+		_, err = sysv.Queue(id).Stat()
+	}
+	return !errors.Is(err, syscall.EACCES)
+}
+
 func noun(kind sysv.Kind) string {
 	if kind == sysv.Sem {
 		return "semaphore"
@@ -164,18 +181,22 @@ func noun(kind sysv.Kind) string {
 func (r *remover) removeAll(kind sysv.Kind) {
 	switch kind {
 	case sysv.Shm:
-		removeEach(r, kind, sysvipc.Segments(), func(s *sysv.SegmentInfo) int { return s.ID })
+		removeEach(r, kind, sysvipc.Segments(), func(s *sysv.SegmentInfo) (int, *sysv.Perm) { return s.ID, &s.Perm })
 	case sysv.Sem:
-		removeEach(r, kind, sysvipc.Sets(), func(s *sysv.SetInfo) int { return s.ID })
+		removeEach(r, kind, sysvipc.Sets(), func(s *sysv.SetInfo) (int, *sysv.Perm) { return s.ID, &s.Perm })
 	default:
-		removeEach(r, kind, sysvipc.Queues(), func(q *sysv.QueueInfo) int { return q.ID })
+		removeEach(r, kind, sysvipc.Queues(), func(q *sysv.QueueInfo) (int, *sysv.Perm) { return q.ID, &q.Perm })
 	}
 }
 
-func removeEach[T any](r *remover, kind sysv.Kind, objects iter.Seq2[T, error], idOf func(*T) int) {
+func removeEach[T any](r *remover, kind sysv.Kind, objects iter.Seq2[T, error], of func(*T) (id int, perm *sysv.Perm)) {
+	user := uint32(os.Geteuid())
 	err := sysvipc.Batches(objects, func(many []T) {
 		for i := range many {
-			r.remove(kind, idOf(&many[i]), false)
+			id, perm := of(&many[i])
+			if mine := user == 0 || user == perm.UID || user == perm.CUID; mine || mayRead(kind, id) {
+				r.remove(kind, id, false)
+			}
 		}
 	})
 	if err != nil {
