@@ -88,12 +88,12 @@ func countSelected(c *cli.Context, all []limits.Limit, s selection.Selection) er
 		return err
 	}
 	reportUnlisted(c, inv)
-	objects, err := s.Filter(inv, account.New())
-	if err != nil {
+	choice := s.Choose(inv, account.New())
+	if err := choice.Err(); err != nil {
 		return fmt.Errorf("--where: %w", err)
 	}
 	for i := range all {
-		all[i].Count(objects)
+		all[i].Count(choice.Selected)
 	}
 	return nil
 }

@@ -13,27 +13,32 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
+
+const lsHelp = `All kinds of objects, unless some are chosen. POSIX objects are those in the
+caller's /dev/shm and /dev/mqueue; with -N and -A only System V is listed.
+`
 
 func lsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "ls",
 		Usage:       "list objects",
-		Description: "All kinds of objects, unless some are chosen. POSIX objects are those in the caller's\n/dev/shm and /dev/mqueue; of other namespaces (-N, -A) only System V objects are listed.\n" + selectHelp + "\n\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
+		Description: lsHelp + "\n" + selectHelp + "\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
 		Flags: slices.Concat(kindFlags(), selectFlags(), []cli.Flag{
 			&command.ChoiceFlag{
-				StringFlag: &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show the columns `LIST`; with a + in front, in addition to those shown anyway"},
+				StringFlag: &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show these columns; +`LIST` adds to the usual ones"},
 				Words:      columnNames, List: true,
 			},
 			&command.ChoiceFlag{
-				StringFlag: &cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; a - in front of a name turns its order round", DefaultText: "the kernel's order"},
+				StringFlag: &cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; -NAME reverses one"},
 				Words:      columnNames, List: true,
 			},
 			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
 			namespaceFlag(), &cli.BoolFlag{
 				Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
-				Usage: "list what is in every IPC namespace, each row with its namespace",
+				Usage: "list every IPC namespace, with a column for it",
 			},
 		}, command.FormatFlags("plain")),
 		Action: inNamespace(ls),
@@ -69,17 +74,29 @@ func kindFlags() []cli.Flag {
 	}
 }
 
-// kindsOf returns the kinds that are chosen, none if none is.
-func kindsOf(c *cli.Context) (kinds []ref.Kind, err error) {
-	for i, flag := range []string{"shmems", "semaphores", "queues", "posix-shmems", "posix-semaphores", "posix-mqueues"} {
-		if !c.Bool(flag) {
-			continue
-		}
-		kind := ref.Kinds()[i]
+func kindFlagNames() []string {
+	return []string{"shmems", "semaphores", "queues", "posix-shmems", "posix-semaphores", "posix-mqueues"}
+}
+
+// kindsOf returns the kinds that flags choose, none if no flag does.
+func kindsOf(c *cli.Context) ([]ref.Kind, error) {
+	words := chosenKinds(c)
+	if len(words) == 0 {
+		return nil, nil
+	}
+	expr, err := kindCondition(words)
+	if err != nil {
+		return nil, command.Usagef("--kind: %w", err)
+	}
+	condition, err := selection.Parse(expr)
+	if err != nil {
+		return nil, err
+	}
+	kinds := selection.Selection{condition}.Kinds()
+	for _, kind := range kinds {
 		if kind.POSIX() && otherNamespace(c) {
 			return nil, errOtherNamespace(kind)
 		}
-		kinds = append(kinds, kind)
 	}
 	return kinds, nil
 }
@@ -107,15 +124,15 @@ func ls(c *cli.Context) error {
 	names := account.New()
 	incomplete := false
 	collect := func() (*inventory.Inventory, error) {
-		inv, err := collectAny(c, inventory.Options{Kinds: kinds, Want: list.Want() | order.Want() | selected.Want()})
+		inv, err := collectSelected(c, selected, list.Want()|order.Want())
 		if err != nil {
 			return nil, err
 		}
 		incomplete = reportUnselected(c, inv, selected) || incomplete
 		expectNames(names, inv)
-		if inv.Objects, err = selected.Filter(inv, names); err != nil {
-			return nil, fmt.Errorf("--where: %w", err)
-		}
+		choice := selected.Choose(inv, names)
+		inv.Objects = choice.Selected
+		incomplete = reportFailed(c, choice) || incomplete
 		return inv, nil
 	}
 	options := render.Options{NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human")}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -66,8 +67,34 @@ func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, erro
 	if len(o.Kinds) == 0 && otherNamespace(c) {
 		o.Kinds = visibleKinds(c)
 	}
-	o.HiddenIdle = c.Bool("ignore-hidden")
+	o.HiddenIdle, o.WithMessages = c.Bool("ignore-hidden"), c.Bool("with-messages")
 	return inventory.Collect(o)
+}
+
+// collectSelected collects the objects that s can select, and what it wants to decide.
+func collectSelected(c *cli.Context, s selection.Selection, want inventory.Want) (*inventory.Inventory, error) {
+	want |= s.Want()
+	visible := visibleKinds(c)
+	kinds := slices.DeleteFunc(s.Kinds(), func(k ref.Kind) bool { return !slices.Contains(visible, k) })
+	if len(kinds) == 0 {
+		return &inventory.Inventory{Taken: time.Now()}, nil
+	}
+	if want&(inventory.WantVerdict|inventory.WantOwner) != 0 {
+		// A verdict rests on objects of other kinds that belong together with the object.
+		kinds = families(kinds)
+	}
+	return collectAny(c, inventory.Options{Kinds: kinds, Partial: true, Want: want})
+}
+
+// families returns all kinds of System V if one of kinds is, and so for POSIX.
+func families(kinds []ref.Kind) (all []ref.Kind) {
+	if slices.ContainsFunc(kinds, func(k ref.Kind) bool { return !k.POSIX() }) {
+		all = ref.SystemV()
+	}
+	if slices.ContainsFunc(kinds, ref.Kind.POSIX) {
+		all = append(slices.Clone(all), ref.POSIX()...)
+	}
+	return all
 }
 
 // reportUnlisted says of which kinds there may be objects that inv does not hold.
@@ -77,23 +104,28 @@ func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 	}
 }
 
-// reportUnselected is reportUnlisted for what s selects, and tells whether a kind is
+// reportUnselected is reportUnlisted for what s selects, and reports whether a kind is
 // missing that s names. A script, which asks again and again, is not told of a file system
 // that is not mounted unless it asks for a kind that is there, or for a name.
 func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
-		asked := namesKind(s, u.Kind)
 		absent := errors.Is(u.Err, posix.ErrNotMounted) || errors.Is(u.Err, fs.ErrNotExist)
-		if asked || !absent || s.Mentions("name") || command.IsTerminal(c.App.ErrWriter) {
+		if s.Names(u.Kind) || !absent || s.Mentions("name") || command.IsTerminal(c.App.ErrWriter) {
 			command.Report(c.App.ErrWriter, c.App.Name, u.Err)
 		}
-		missing = missing || asked
+		missing = missing || s.Names(u.Kind)
 	}
 	return missing
 }
 
-func namesKind(s selection.Selection, kind ref.Kind) bool {
-	return slices.ContainsFunc(s, func(c *selection.Condition) bool { return strings.Contains(c.String(), kind.String()) })
+// reportFailed says for how many objects an expression has no value, and reports whether
+// there are any.
+func reportFailed(c *cli.Context, choice selection.Choice) bool {
+	err := choice.Err()
+	if err != nil {
+		command.Report(c.App.ErrWriter, c.App.Name, fmt.Errorf("--where: %w", err))
+	}
+	return err != nil
 }
 
 // maxPID is above every process id (PID_MAX_LIMIT), and below the inode numbers of

@@ -25,21 +25,28 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
+const rmHelp = `Objects are either named, or selected by what they are. Selected objects are
+listed with the reasons, and removed after a question, or with --yes. One that
+is used or changed meanwhile is left alone.
+
+POSIX objects are selected only if --kind names them, or if --where asks for
+kind, name or another field that only they have. rm says what else matches but
+is passed over. A wrong argument stops everything; an object that can't be
+removed does not.
+`
+
 func rmCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "rm",
-		Usage:     "remove objects",
-		ArgsUsage: "[KIND:REF...]",
-		Description: "Objects are either named, or selected by what they are. Every argument is read before\n" +
-			"anything is removed; one that is wrong stops all. Then one that can't be removed does\n" +
-			"not stop the others.\n\n" + selectHelp + " What is selected is listed with the reasons, and\n" +
-			"removed after a question, or with --yes. An object that is used or changed meanwhile is\nleft alone. POSIX objects are selected only if --where asks for a kind or a name.\n\n" + fieldHelp(),
+		Name:        "rm",
+		Usage:       "remove objects",
+		ArgsUsage:   "[KIND:REF...]",
+		Description: rmHelp + "\n" + selectHelp + "\n" + fieldHelp(),
 		Flags: slices.Concat(selectFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove what is selected without a question", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, and remove nothing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is removed", DisableDefaultText: true},
 			&cli.StringFlag{Name: "log", Usage: "append a line of JSON for each removal to `FILE`"},
-			&cli.StringFlag{Name: "backup", Usage: "save each object in `DIR` before it is removed, for gipcs restore; a POSIX queue must be empty"},
+			&cli.StringFlag{Name: "backup", Usage: "save each object in `DIR` first, for gipcs restore"},
 			&cli.StringSliceFlag{Name: "shmem-id", Aliases: []string{"m"}, Usage: "remove the segment `ID`"},
 			&cli.StringSliceFlag{Name: "shmem-key", Aliases: []string{"M"}, Usage: "remove the segment with `KEY`"},
 			&cli.StringSliceFlag{Name: "semaphore-id", Aliases: []string{"s"}, Usage: "remove the semaphore set `ID`"},
@@ -194,34 +201,6 @@ func (r *removing) targets() ([]removal.Target, error) {
 		targets = append(targets, t)
 	}
 	return targets, nil
-}
-
-func (r *removing) selectTargets() ([]removal.Target, error) {
-	// The semaphores are part of what a set was when it was selected.
-	want := r.selected.Want() | inventory.WantSemaphores
-	inv, err := collectAny(r.Context, inventory.Options{Kinds: r.kinds(), Want: want})
-	if err != nil {
-		return nil, err
-	}
-	r.incomplete = reportUnselected(r.Context, inv, r.selected)
-	objects, err := r.selected.Filter(inv, r.names)
-	if err != nil {
-		return nil, fmt.Errorf("--where: %w", err)
-	}
-	targets, foreign := removal.Select(inv, want, objects)
-	if n := len(foreign); n > 0 {
-		r.say("%d more that are selected belong to others, and only they and root may remove them", n)
-	}
-	return targets, nil
-}
-
-// kinds returns the kinds to select from. Nothing tells a POSIX object from a file that
-// some program keeps in /dev/shm for later, so they have to be asked for.
-func (r *removing) kinds() []ref.Kind {
-	if r.selected.Mentions("kind", "name") {
-		return nil // all that can be seen
-	}
-	return ref.SystemV()
 }
 
 // say writes a line to standard error.

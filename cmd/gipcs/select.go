@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,20 +20,29 @@ import (
 // selectFlags are the flags that select objects by what they are.
 func selectFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "where", Aliases: []string{"w"}, Usage: "select objects by an `EXPR` over their fields, such as 'kind == \"sem\" && age > duration(\"1h\")'"},
-		&cli.BoolFlag{Name: "orphans", Usage: "select objects that all who made or used them have left behind", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "unused", Usage: "select objects that nobody is attached to, maps, has open or waits on, and that hold no message", DisableDefaultText: true},
-		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects that were made or changed longer ago than `DURATION` (90m, 1d12h, 2w)"},
-		&cli.StringSliceFlag{Name: "idle", Usage: "select objects that were used or changed longer ago than `DURATION`, as far as the kernel notes that"},
+		&cli.StringSliceFlag{Name: "where", Aliases: []string{"w"}, Usage: "select objects for which `EXPR` is true"},
+		&cli.BoolFlag{Name: "orphans", Usage: "select objects that no living process can need", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "owner-gone", Usage: "select objects whose owner has no process left", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "unused", Usage: "select objects that no process uses or may hold", DisableDefaultText: true},
+		&cli.StringSliceFlag{Name: "kind", Usage: "`KIND`: " + strings.Join(kindWords(), " ") + ", or a list"},
+		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects made or changed `DURATION` ago"},
+		&cli.StringSliceFlag{Name: "idle", Usage: "select objects not used or changed for `DURATION`"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
-		&cli.StringSliceFlag{Name: "key", Usage: "select objects with a key, a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for those without"},
-		&cli.BoolFlag{Name: "ignore-hidden", Usage: "take it that processes which may not be looked into wait on no queue and use no POSIX object", DisableDefaultText: true},
+		&cli.StringSliceFlag{Name: "key", Usage: "select by key: a `REF` (0x4d2, ftok:PATH), private"},
+		&cli.BoolFlag{Name: "with-messages", Usage: "select queues that hold unread messages, too", DisableDefaultText: true},
+		ignoreHiddenFlag(),
 	}
 }
 
-const selectHelp = `Objects that are selected meet all of the conditions that are given. A field that an object
-does not have, or that is not known, selects nothing: neither nattch == 0 nor nattch != 0
-selects a semaphore set.`
+func ignoreHiddenFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "ignore-hidden", Usage: "assume that hidden processes use none of these", DisableDefaultText: true}
+}
+
+const selectHelp = `Selected objects meet all conditions that are given, such as
+   --orphans --idle 1d --where 'kind == "sem" && owner == "www-data"'
+A field that an object lacks, or that is not known, selects nothing: neither
+nattch == 0 nor nattch != 0 selects a semaphore set. A DURATION is 90m, 1d12h.
+`
 
 // fieldHelp names what --where can ask for beyond the columns.
 func fieldHelp() string {
@@ -40,7 +51,49 @@ func fieldHelp() string {
 	for _, f := range all[len(fields.All()):] {
 		help += helpLine(f)
 	}
-	return help + "It knows duration(\"1d12h\"), size(\"1MiB\") and key(\"0x4d2\"), and == nil for what is not known."
+	return help + "It knows duration(\"1d12h\"), size(\"1MiB\"), key(\"0x4d2\"), == nil: unknown."
+}
+
+// kindWords are the words that --kind knows.
+func kindWords() (words []string) {
+	for _, kind := range ref.Kinds() {
+		words = append(words, kind.String())
+	}
+	return append(words, "sysv", "posix")
+}
+
+// chosenKinds returns the words of --kind, and those that the flags of ls stand for.
+func chosenKinds(c *cli.Context) (words []string) {
+	for i, flag := range kindFlagNames() {
+		if c.Bool(flag) {
+			words = append(words, ref.Kinds()[i].String())
+		}
+	}
+	for _, list := range c.StringSlice("kind") {
+		words = append(words, strings.Split(list, ",")...)
+	}
+	return words
+}
+
+// kindCondition is the condition that the kind is one of words. A group does not name
+// its kinds: that one of them can't be listed is no failure then.
+func kindCondition(words []string) (string, error) {
+	var terms []string
+	for _, word := range words {
+		term := fmt.Sprintf("kind == %q", word)
+		switch {
+		case word == "sysv":
+			term = `!(kind startsWith "p")`
+		case word == "posix":
+			term = `kind startsWith "p"`
+		case !slices.Contains(kindWords(), word):
+			return "", fmt.Errorf("there is no kind %q; the kinds are %s", word, strings.Join(kindWords(), " "))
+		}
+		if !slices.Contains(terms, term) {
+			terms = append(terms, term)
+		}
+	}
+	return strings.Join(terms, " || "), nil
 }
 
 // selectionOf reads the flags of selectFlags, each of which adds conditions. It is nil
@@ -75,7 +128,13 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 			}
 		}
 	}
-	for _, f := range []struct{ flag, expr string }{{"orphans", "orphan"}, {"unused", "unused"}} {
+	if words := chosenKinds(c); len(words) > 0 {
+		expr, err := kindCondition(words)
+		if err := add("kind", expr, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range []struct{ flag, expr string }{{"orphans", "orphan"}, {"owner-gone", "owner_gone"}, {"unused", "unused"}} {
 		if !c.Bool(f.flag) {
 			continue
 		}

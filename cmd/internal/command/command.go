@@ -93,6 +93,7 @@ func (o *output) Write(p []byte) (int, error) {
 // prepare makes cli leave messages and exit statuses to Run.
 func prepare(app *cli.App) {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version", DisableDefaultText: true}
+	cli.FlagStringer = flagLine
 	app.Version = Version
 	app.ErrWriter = os.Stderr
 	app.HideHelpCommand = true

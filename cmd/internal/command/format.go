@@ -3,6 +3,7 @@ package command
 import (
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -12,9 +13,15 @@ import (
 
 // FormatFlags returns the flags that choose an output format.
 func FormatFlags(standard string) []cli.Flag {
+	words := []string{standard} // first, as in the help
+	for _, name := range render.FormatNames() {
+		if name != standard {
+			words = append(words, name)
+		}
+	}
 	return []cli.Flag{
 		&ChoiceFlag{
-			StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: standard, Usage: "`FORMAT` of the output: table plain json ndjson csv markdown html"},
+			StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: standard, Usage: "`FORMAT`: " + strings.Join(words, " ")},
 			Words:      render.FormatNames,
 		},
 		&cli.BoolFlag{Name: "json", Usage: "short for --format json", DisableDefaultText: true},

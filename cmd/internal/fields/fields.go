@@ -26,11 +26,12 @@ type Column struct {
 	value func(*Row) value
 }
 
-func (c *Column) has(kind ref.Kind) bool { return c.kinds == nil || slices.Contains(c.kinds, kind) }
+// Has reports whether objects of the kind have the column.
+func (c *Column) Has(kind ref.Kind) bool { return c.kinds == nil || slices.Contains(c.kinds, kind) }
 
 // of returns the value of the column for an object, the zero value if there is none.
 func (c *Column) of(r *Row) value {
-	if !c.has(r.Kind) {
+	if !c.Has(r.Kind) {
 		return value{}
 	}
 	return c.value(r)
@@ -45,7 +46,7 @@ func Default(kinds []ref.Kind, machine bool) List {
 	chosen := forPeople(kinds)
 	return slices.DeleteFunc(All(), func(c Column) bool {
 		if machine {
-			return c.Want != 0 || !slices.ContainsFunc(kinds, c.has)
+			return c.Want != 0 || !slices.ContainsFunc(kinds, c.Has)
 		}
 		return !slices.Contains(chosen, c.Name)
 	})

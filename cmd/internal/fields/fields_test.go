@@ -35,7 +35,7 @@ func sample() *inventory.Inventory {
 			Verdict:  inventory.InUse, Reasons: []inventory.Reason{{Text: "one"}, {Text: "two"}}, Program: &inventory.Program{Name: "PostgreSQL"},
 		}},
 		{Kind: ref.Sem, Set: &sysv.SetInfo{ID: 2, NSems: 2, CTime: taken.Add(-2 * time.Hour), OTime: taken.Add(-time.Hour)}, Use: &inventory.Use{
-			Semaphores: []inventory.Semaphore{{NCount: 1}, {ZCount: 2}}, Verdict: inventory.Orphan,
+			Semaphores: []inventory.Semaphore{{NCount: 1}, {ZCount: 2}}, Verdict: inventory.Orphan, OwnerGone: inventory.Yes,
 			Waiting: []inventory.Waiter{{Process: process(7, "c"), TID: 7}, {Process: process(7, "c"), TID: 8}},
 		}},
 		{Kind: ref.Msg, Queue: &sysv.QueueInfo{
@@ -201,6 +201,7 @@ func TestFieldValues(t *testing.T) {
 		{"in_use", "true false <nil> <nil>"},
 		{"orphan", "false true <nil> <nil>"},
 		{"unused", "false false <nil> <nil>"},
+		{"owner_gone", "<nil> true <nil> <nil>"},
 		{"waiting", "<nil> 3 <nil> <nil>"},
 		{"lpid", "5 <nil> <nil> <nil>"},
 		{"lastuser", "gone <nil> <nil> <nil>"},
@@ -218,7 +219,72 @@ func TestFieldValues(t *testing.T) {
 	}
 	inv = samplePOSIX()
 	inv.Hidden.Unlisted = true
-	wantValues(t, inv, "unused", "false <nil> false <nil> <nil>")
+	wantValues(t, inv, "unused", "false false false <nil> <nil>") // the semaphore has waiters
+}
+
+// TestUnused is that what a process may hold is not unused, and that this is not known
+// where it could be hidden.
+func TestUnused(t *testing.T) {
+	actor := func(states ...inventory.State) *inventory.Use {
+		u := &inventory.Use{Semaphores: []inventory.Semaphore{{}}}
+		for _, s := range states {
+			u.Actors = append(u.Actors, inventory.Actor{State: s, Process: &inventory.Process{PID: 9}})
+		}
+		return u
+	}
+	waiter := actor()
+	waiter.Waiting = []inventory.Waiter{{Process: &inventory.Process{PID: 9}}}
+	segment := func(nattch uint64, u *inventory.Use) inventory.Object {
+		return inventory.Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{NAttch: nattch}, Use: u}
+	}
+	set := func(u *inventory.Use) inventory.Object {
+		return inventory.Object{Kind: ref.Sem, Set: &sysv.SetInfo{NSems: 1}, Use: u}
+	}
+	queue := func(messages uint64, u *inventory.Use) inventory.Object {
+		return inventory.Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{QNum: messages}, Use: u}
+	}
+	pmsg := func(known bool, messages int) inventory.Object {
+		return inventory.Object{Kind: ref.PMsg, PMsg: &posix.QueueInfo{Known: known, Attributes: posix.Attributes{CurMsgs: messages}}, Use: actor()}
+	}
+	const yes, no, unknown = "true", "false", "<nil>"
+	gone, alive, unseen := inventory.Gone, inventory.Alive, inventory.Unseen
+	for _, tt := range []struct {
+		object  inventory.Object
+		want    string
+		hidden  string // where a process is hidden
+		ignored string // where it does not count
+	}{
+		{segment(0, actor(gone, inventory.None)), yes, yes, yes},
+		{segment(1, actor(gone, gone)), no, no, no},
+		{segment(0, actor(gone, alive)), no, no, no},
+		{segment(0, actor(alive, inventory.Reused)), no, no, no},
+		{segment(0, actor(unseen, gone)), unknown, unknown, yes},
+		{set(actor(gone)), yes, yes, yes},
+		{set(actor()), yes, yes, yes},
+		{set(actor(gone, alive)), no, no, no},
+		{set(actor(unseen, alive)), no, no, no},
+		{set(actor(unseen)), unknown, unknown, yes},
+		{set(&inventory.Use{Semaphores: []inventory.Semaphore{{NCount: 1}}}), no, no, no},
+		{set(&inventory.Use{}), unknown, unknown, unknown}, // which may not be read
+		{queue(0, actor(gone, gone)), yes, unknown, yes},
+		{queue(1, actor(gone, gone)), no, no, no},
+		{queue(0, actor(alive, gone)), no, no, no},
+		{queue(0, waiter), no, no, no},
+		{pmsg(true, 0), yes, unknown, yes},
+		{pmsg(true, 1), no, no, no},
+		{pmsg(false, 0), unknown, unknown, unknown},
+	} {
+		inv := &inventory.Inventory{Objects: []inventory.Object{tt.object}}
+		wantValues(t, inv, "unused", tt.want)
+		inv.Hidden.Processes = []inventory.HiddenProcess{{Process: &inventory.Process{PID: 9}}}
+		wantValues(t, inv, "unused", tt.hidden)
+		inv.HiddenIdle = true
+		wantValues(t, inv, "unused", tt.ignored)
+		inv.Hidden, inv.HiddenIdle, inv.Outside = inventory.Hidden{}, false, true
+		wantValues(t, inv, "unused", tt.hidden)
+	}
+	full := &inventory.Inventory{Objects: []inventory.Object{queue(1, actor(gone)), pmsg(true, 1)}, WithMessages: true}
+	wantValues(t, full, "unused", "true true")
 }
 
 // wantValues checks a field of each object.

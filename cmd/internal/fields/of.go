@@ -10,6 +10,6 @@ import (
 // Of returns the columns that tell what the kernel knows of objects of a kind.
 func Of(kind ref.Kind) List {
 	return slices.DeleteFunc(All(), func(c Column) bool {
-		return !c.has(kind) || c.Want&^inventory.WantMemory != 0
+		return !c.Has(kind) || c.Want&^inventory.WantMemory != 0
 	})
 }

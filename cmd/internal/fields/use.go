@@ -19,7 +19,8 @@ func Fields() List {
 		Column{Name: "locked", About: "not swapped out", Type: Condition, kinds: shm, value: func(r *Row) value { return condition(r.Segment.Locked) }},
 		Column{Name: "orphan", About: "the verdict is orphan", Type: Condition, Want: inventory.WantVerdict, value: func(r *Row) value { return r.judged(inventory.Orphan) }},
 		Column{Name: "in_use", About: "the verdict is in use", Type: Condition, Want: inventory.WantVerdict, value: func(r *Row) value { return r.judged(inventory.InUse) }},
-		Column{Name: "unused", About: "nobody is attached, maps it, has it open or waits, and no message is held", Type: Condition, Want: inventory.WantWaiting | inventory.WantOpen, value: unused},
+		Column{Name: "owner_gone", About: "its owner has no process left, and it holds no message", Type: Condition, Want: inventory.WantOwner, value: ownerGone},
+		Column{Name: "unused", About: "no process uses it or is known to hold it; no message", Type: Condition, Want: inventory.WantWaiting | inventory.WantOpen | inventory.WantActors, value: unused},
 	)
 }
 
@@ -33,11 +34,14 @@ func (r *Row) verdict() inventory.Verdict {
 // judged tells whether the verdict is v. That is not known where the verdict is
 // Unknown: neither it nor its contrary may select an object.
 func (r *Row) judged(v inventory.Verdict) value {
-	if r.verdict() == inventory.Unknown {
+	if r.verdict() == inventory.Unknown || v == inventory.Orphan && r.keepsMessages() {
 		return value{}
 	}
 	return condition(r.verdict() == v)
 }
+
+// keepsMessages reports whether the object is a queue with messages that count.
+func (r *Row) keepsMessages() bool { return r.HoldsMessages() && !r.Inventory.WithMessages }
 
 func reasons(r *Row) value {
 	if r.Use == nil {
@@ -70,9 +74,10 @@ func opened(r *Row) value {
 	return users(r, len(r.Use.Open))
 }
 
-// users is how many use a POSIX object, unless there may be more.
+// users is how many use an object where the kernel does not count them, unless there
+// may be more.
 func users(r *Row, n int) value {
-	if r.Inventory.Hidden.Whole() {
+	if r.Inventory.MayMiss(r.Object) {
 		return value{}
 	}
 	return number(uint64(n))
@@ -96,48 +101,59 @@ func waiting(r *Row) value {
 			n += s.NCount + s.ZCount
 		}
 		return number(uint64(n))
-	case r.Inventory.Hidden.Any():
-		return value{}
 	default:
-		return number(uint64(len(r.Use.Waiting)))
+		return users(r, len(r.Use.Waiting))
 	}
 }
 
+// unused is false for what a process may hold between two uses: the one that made it or
+// used it last, if it is alive. A semaphore may be a lock that it has taken.
 func unused(r *Row) value {
-	switch r.Kind {
-	case ref.Shm:
-		return condition(r.Segment.NAttch == 0)
-	case ref.Sem:
-		return nobodyWaits(r)
-	case ref.Msg:
-		if r.Queue.QNum > 0 || r.Use != nil && len(r.Use.Waiting) > 0 {
-			return condition(false)
-		}
-		return nobodyWaits(r)
-	default:
-		return unusedFile(r)
-	}
-}
-
-func nobodyWaits(r *Row) value {
-	w := waiting(r)
-	if !w.known {
-		return value{}
-	}
-	return condition(w.num == 0)
-}
-
-// unusedFile goes by what was found: that nobody uses a POSIX object is known only if
-// nobody could be missed.
-func unusedFile(r *Row) value {
-	held := r.Kind == ref.PMsg && r.PMsg.Known && r.PMsg.CurMsgs > 0
+	free := r.free()
 	switch {
-	case held || r.Use != nil && len(r.Use.Mapped)+len(r.Use.Open) > 0:
+	case r.keepsMessages() || free.known && free.num == 0 || r.hasActor(inventory.Alive):
 		return condition(false)
-	case r.Use == nil || r.Inventory.Hidden.Whole() || r.Kind == ref.PMsg && !r.PMsg.Known:
+	case !free.known || r.hasActor(inventory.Unseen) && !r.Inventory.HiddenIdle:
 		return value{}
 	default:
 		return condition(true)
+	}
+}
+
+// free is the condition that nobody is attached, waits, maps the object or has it open.
+func (r *Row) free() value {
+	switch {
+	case r.Kind == ref.Shm:
+		return condition(r.Segment.NAttch == 0)
+	case r.Use == nil:
+		return value{}
+	case len(r.Use.Waiting)+len(r.Use.Mapped)+len(r.Use.Open) > 0:
+		return condition(false)
+	case r.Kind == ref.PMsg && !r.PMsg.Known:
+		return value{}
+	case r.Kind == ref.PSem && r.PSem.Waiters > 0 && !r.Inventory.SawAll(r.Object):
+		return condition(false) // all waiters map it: with nobody hidden they were killed
+	case r.Kind.POSIX():
+		return condition(true).unless(r.Inventory.MayMiss(r.Object))
+	default:
+		n := waiting(r)
+		return condition(n.num == 0).unless(!n.known)
+	}
+}
+
+// hasActor reports whether a process that made the object or used it last is in a state.
+func (r *Row) hasActor(state inventory.State) bool {
+	return r.Use != nil && slices.ContainsFunc(r.Use.Actors, func(a inventory.Actor) bool { return a.State == state })
+}
+
+func ownerGone(r *Row) value {
+	switch {
+	case r.Use == nil || r.Use.OwnerGone == inventory.NotKnown:
+		return value{}
+	case r.keepsMessages():
+		return condition(false)
+	default:
+		return condition(r.Use.OwnerGone == inventory.Yes)
 	}
 }
 
@@ -167,6 +183,7 @@ func unique(list []*inventory.Process) []*inventory.Process {
 	return slices.CompactFunc(list, func(a, b *inventory.Process) bool { return a.PID == b.PID })
 }
 
+// pids shows those that were found, but is known only if there can be no others.
 func pids(r *Row) value {
 	if r.Use == nil {
 		return value{}
@@ -175,7 +192,10 @@ func pids(r *Row) value {
 	for _, p := range processes(r) {
 		list = append(list, int64(p.PID))
 	}
-	return numbers(list)
+	missed := r.Use.HiddenAttachments > 0 || r.Use.HiddenWaiters > 0 || r.Inventory.MayMiss(r.Object) ||
+		r.Kind == ref.Sem && r.Use.Semaphores == nil
+	found := numbers(list)
+	return value{cell: found.cell, num: found.num, items: found.items, known: !missed}
 }
 
 func program(r *Row) value {

@@ -108,6 +108,14 @@ func condition(b bool) value {
 	return v
 }
 
+// unless returns v, which is not known if hidden.
+func (v value) unless(hidden bool) value {
+	if hidden {
+		return value{}
+	}
+	return v
+}
+
 func texts(list []string) value {
 	cells := make([]render.Cell, len(list))
 	for i, s := range list {

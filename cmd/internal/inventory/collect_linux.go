@@ -27,7 +27,7 @@ func Collect(o Options) (*Inventory, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	c := &collector{o: o, inv: &Inventory{Taken: time.Now()}, known: make(map[int]*known)}
+	c := &collector{o: o, inv: &Inventory{Taken: time.Now(), HiddenIdle: o.HiddenIdle, WithMessages: o.WithMessages}, known: make(map[int]*known)}
 	err := c.list()
 	c.want = o.Want.needs(slices.ContainsFunc(c.inv.Objects, func(o Object) bool { return o.Kind == ref.Msg }))
 	if o.Want == 0 {
@@ -71,7 +71,7 @@ func (c *collector) list() error {
 		}
 		switch err := c.listKind(kind); {
 		case err == nil:
-		case len(c.o.Kinds) == 0 && kind.POSIX():
+		case (len(c.o.Kinds) == 0 || c.o.Partial) && kind.POSIX():
 			c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{kind, fmt.Errorf("%ss are not listed: %w", kind.Noun(), err)})
 		default:
 			errs = append(errs, err)
@@ -155,6 +155,7 @@ func (c *collector) openProc() {
 		return
 	}
 	c.seesAll = proc.SeesAllProcesses()
+	c.inv.Outside = !c.seesAll
 	if proc.Real() {
 		c.clock.step = clockStep(c.clock.boot)
 	}

@@ -38,6 +38,8 @@ const (
 	WantOpen
 	// WantContainers fills Process.Container and Process.InnerPID.
 	WantContainers
+	// WantOwner fills Use.OwnerGone, and for that what WantVerdict fills.
+	WantOwner
 )
 
 // needs adds to w what it rests on.
@@ -66,7 +68,10 @@ type Options struct {
 	// Kinds are the kinds of objects to list; none means all that can be listed (see
 	// Inventory.Unlisted).
 	Kinds []ref.Kind
-	Want  Want
+	// Partial makes a kind of Kinds that can't be listed no error, but one of
+	// Inventory.Unlisted.
+	Partial bool
+	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
 	// HiddenIdle takes it that processes which may not be seen or looked into wait on
@@ -74,6 +79,9 @@ type Options struct {
 	// Hidden), none of these is an orphan: the kernel does not count who uses one.
 	// Segments and sets do not need it.
 	HiddenIdle bool
+	// WithMessages takes a queue that holds messages for one that holds none. Otherwise
+	// it is needed by whoever is to receive them.
+	WithMessages bool
 	// Contents chooses segments that WantProgram, with WantVerdict, attaches read-only
 	// to look at their first bytes, if their verdict is orphan. That changes their last
 	// process and times; of an orphan the former has ended. A segment that the kernel
@@ -100,6 +108,9 @@ type Inventory struct {
 	// Unlisted are the kinds of which there may be POSIX objects that are not among
 	// Objects, though all kinds were asked for: no file system shows them.
 	Unlisted []Unlisted
+	// HiddenIdle and WithMessages are those of Options. Outside says that there may be
+	// processes that have no id in this pid namespace, and so are in no /proc.
+	HiddenIdle, WithMessages, Outside bool
 	// Deadlocks are rings of processes that wait for each other, as far as the last
 	// users of semaphores are their holders.
 	Deadlocks []Deadlock
@@ -253,7 +264,10 @@ type Use struct {
 	Actors  []Actor
 	Verdict Verdict
 	Reasons []Reason
-	Program *Program // nil if nothing points to one
+	// OwnerGone is Yes if no process of the object's owner and creator is left and
+	// nobody uses it. It is never Yes of what root owns or made.
+	OwnerGone Answer
+	Program   *Program // nil if nothing points to one
 }
 
 // A Process is a living process.

@@ -24,6 +24,17 @@ const (
 
 func (v Verdict) String() string { return [...]string{"unknown", "in use", "idle", "orphan"}[v] }
 
+// An Answer is yes or no, or not known.
+type Answer int
+
+const (
+	NotKnown Answer = iota
+	No
+	Yes
+)
+
+func (a Answer) String() string { return [...]string{"unknown", "no", "yes"}[a] }
+
 // A Reason is a fact that a verdict rests on.
 type Reason struct {
 	Code Code

@@ -40,7 +40,7 @@ func newError(text string, err error) *Error {
 	case at.Message == "unexpected token EOF":
 		return &Error{Message: "it ends too early"}
 	}
-	message := at.Message
+	message := strings.TrimPrefix(at.Message, "runtime error: ")
 	switch {
 	case strings.HasPrefix(message, "bad number syntax"):
 		return &Error{Message: `a number with a unit is written duration("1h") or size("4K")`, At: at.From + 1, Near: near(text, at.From)}

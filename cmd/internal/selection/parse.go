@@ -10,7 +10,6 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/checker"
-	"github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
@@ -48,27 +47,30 @@ func Parse(text string) (*Condition, error) {
 	if len(r.mentioned) == 0 {
 		return nil, &Error{Message: "it mentions no field, and so would take all objects or none"}
 	}
-	tree.Node = r.certainly(tree.Node, true)
-	// What was added has types, too.
-	if _, err := checker.Check(tree, config); err != nil {
+	l := logic{all, config}
+	c := &Condition{text: text, fields: r.mentioned, named: r.named, kinds: l.kinds(tree.Node, true)}
+	if c.certain, err = l.compile(l.certainly(tree.Node, true)); err != nil {
 		return nil, newError(text, err)
 	}
-	program, err := compiler.Compile(tree, config)
-	if err != nil {
+	if c.possible, err = l.compile(l.possibly(tree.Node, true)); err != nil {
 		return nil, newError(text, err)
 	}
-	return &Condition{text, r.mentioned, program}, nil
+	if len(c.fields) == 1 && c.fields[0].Name == "kind" {
+		c.kinds, c.kindOnly = l.askKinds(c.certain)
+	}
+	return c, nil
 }
 
-// known is the name under which the machine finds whether a field is known. It is
-// none that an expression can write.
+// known and has are the names under which the machine finds whether a field is known,
+// and whether objects of the kind have it. No expression can write them.
 func known(field string) string { return field + " is known" }
+func has(field string) string   { return field + " is there" }
 
-// environment gives every field its type, and tells whether it is known.
+// environment returns the types of all that the machine finds.
 func environment(all fields.List) types.Map {
 	env := make(types.Map)
 	for _, f := range all {
-		env[f.Name], env[known(f.Name)] = typeOf(f.Type), types.Bool
+		env[f.Name], env[known(f.Name)], env[has(f.Name)] = typeOf(f.Type), types.Bool, types.Bool
 	}
 	return env
 }
@@ -106,6 +108,7 @@ type reader struct {
 	text      []rune
 	fields    fields.List
 	mentioned fields.List
+	named     []string    // words that kind is compared with
 	err       *file.Error // the first one
 }
 
@@ -203,6 +206,8 @@ func (r *reader) Visit(node *ast.Node) {
 		if i := index(r.fields, n.Value); i >= 0 && index(r.mentioned, n.Value) < 0 {
 			r.mentioned = append(r.mentioned, r.fields[i])
 		}
+	case *ast.PredicateNode:
+		r.checkNested(n)
 	case *ast.BinaryNode:
 		switch n.Operator {
 		case "==", "!=", "in":
@@ -213,6 +218,21 @@ func (r *reader) Visit(node *ast.Node) {
 		}
 	}
 }
+
+// checkNested refuses a condition on each element of a list inside another such
+// condition, so that the time an expression takes is bounded.
+func (r *reader) checkNested(outer *ast.PredicateNode) {
+	ast.Walk(&outer.Node, visit(func(n ast.Node) {
+		if inner, ok := n.(*ast.PredicateNode); ok {
+			r.fail(inner, "a function of a list can not be used for each element of another list")
+		}
+	}))
+}
+
+// A visit is called for each node.
+type visit func(ast.Node)
+
+func (v visit) Visit(node *ast.Node) { v(*node) }
 
 // checkWord refuses words that a field never has: kind != "segment" would select
 // everything.
@@ -230,8 +250,13 @@ func (r *reader) checkWord(node, other ast.Node) {
 		list = array.Nodes
 	}
 	for _, n := range list {
-		if word, ok := n.(*ast.StringNode); ok && !slices.Contains(words, word.Value) {
+		word, ok := n.(*ast.StringNode)
+		switch {
+		case !ok:
+		case !slices.Contains(words, word.Value):
 			r.fail(word, "%s is never %q, but one of %s", field.Value, word.Value, strings.Join(words, ", "))
+		case field.Value == "kind":
+			r.named = append(r.named, word.Value)
 		}
 	}
 }
@@ -253,83 +278,4 @@ func words[T fmt.Stringer](list []T) []string {
 		texts[i] = v.String()
 	}
 	return texts
-}
-
-// certainly returns an expression that is true where n is certainly true (if want)
-// or certainly false (if not want), and false where n is not known. Negations are
-// moved inwards until they meet what is a single question.
-func (r *reader) certainly(n ast.Node, want bool) ast.Node {
-	switch n := n.(type) {
-	case *ast.UnaryNode:
-		if n.Operator == "!" || n.Operator == "not" {
-			return r.certainly(n.Node, !want)
-		}
-	case *ast.BinaryNode:
-		switch n.Operator {
-		case "&&", "and":
-			return r.both(n, want, want)
-		case "||", "or":
-			return r.both(n, want, !want)
-		case "==", "!=":
-			if field, ok := nilTest(n); ok {
-				return not(knows(field), (n.Operator == "!=") == want)
-			}
-		}
-	}
-	return r.guarded(n, want)
-}
-
-// both joins the two operands of n, by "and" or by "or".
-func (r *reader) both(n *ast.BinaryNode, want, and bool) ast.Node {
-	operator := "||"
-	if and {
-		operator = "&&"
-	}
-	return binary(n, operator, r.certainly(n.Left, want), r.certainly(n.Right, want))
-}
-
-// guarded asks a question only if all fields in it are known.
-func (r *reader) guarded(n ast.Node, want bool) ast.Node {
-	inside := reader{fields: r.fields}
-	ast.Walk(&n, &inside)
-	question := not(n, want)
-	for _, f := range slices.Backward(inside.mentioned) {
-		question = binary(n, "&&", knows(&ast.IdentifierNode{Value: f.Name}), question)
-	}
-	return question
-}
-
-// nilTest returns the field of field == nil.
-func nilTest(n *ast.BinaryNode) (field *ast.IdentifierNode, ok bool) {
-	left, right := n.Left, n.Right
-	if _, ok := left.(*ast.NilNode); ok {
-		left, right = right, left
-	}
-	if _, ok := right.(*ast.NilNode); !ok {
-		return nil, false
-	}
-	field, ok = left.(*ast.IdentifierNode)
-	return field, ok
-}
-
-func knows(field *ast.IdentifierNode) ast.Node {
-	n := &ast.IdentifierNode{Value: known(field.Value)}
-	n.SetLocation(field.Location())
-	return n
-}
-
-// not returns n, negated unless want.
-func not(n ast.Node, want bool) ast.Node {
-	if want {
-		return n
-	}
-	negated := &ast.UnaryNode{Operator: "!", Node: n}
-	negated.SetLocation(n.Location())
-	return negated
-}
-
-func binary(at ast.Node, operator string, left, right ast.Node) ast.Node {
-	n := &ast.BinaryNode{Operator: operator, Left: left, Right: right}
-	n.SetLocation(at.Location())
-	return n
 }

@@ -9,13 +9,18 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
 // A Condition is an expression that was read and checked.
 type Condition struct {
-	text    string
-	fields  fields.List // that it mentions
-	program *vm.Program
+	text     string
+	fields   fields.List // that it mentions
+	named    []string    // words that it compares kind with
+	kinds    kindSet     // that can meet it
+	kindOnly bool        // all objects of kinds meet it
+	certain  *vm.Program // whether an object certainly meets it
+	possible *vm.Program // whether an object may meet it
 }
 
 // String returns the expression as it was written.
@@ -53,53 +58,152 @@ func (s Selection) Columns() (names []string) {
 	return names
 }
 
-// Mentions tells whether a condition asks for one of the fields.
+// Mentions reports whether a condition asks for one of the fields.
 func (s Selection) Mentions(names ...string) bool {
 	return slices.ContainsFunc(s, func(c *Condition) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return index(c.fields, name) >= 0 })
 	})
 }
 
-// Filter returns the objects of inv that certainly meet all conditions. What s wants
-// must have been looked up. An error is one of an expression: it divides by zero, for
-// instance.
-func (s Selection) Filter(inv *inventory.Inventory, names *account.Directory) ([]inventory.Object, error) {
-	if len(s) == 0 {
-		return inv.Objects, nil
+// Kinds returns the kinds of which objects can meet all conditions. Objects of other
+// kinds need not be looked at.
+func (s Selection) Kinds() (kinds []ref.Kind) {
+	set := allKinds
+	for _, c := range s {
+		set &= c.kinds
 	}
-	var selected []inventory.Object
-	var machine vm.VM
-	env := make(map[string]any)
-	for i := range inv.Objects {
-		row := fields.Row{Object: &inv.Objects[i], Inventory: inv, Names: names}
-		ok, err := s.holds(&machine, env, &row)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			selected = append(selected, inv.Objects[i])
+	for _, k := range ref.Kinds() {
+		if set.has(k) {
+			kinds = append(kinds, k)
 		}
 	}
-	return selected, nil
+	return kinds
 }
 
-func (s Selection) holds(machine *vm.VM, env map[string]any, row *fields.Row) (bool, error) {
-	for _, c := range s {
-		for i := range c.fields {
-			f := &c.fields[i]
-			v := f.Value(row)
-			if n, ok := v.(int64); ok {
-				v = number(n)
+// Names reports whether a condition names the kind, and objects of it can meet all
+// conditions.
+func (s Selection) Names(kind ref.Kind) bool {
+	return slices.Contains(s.Kinds(), kind) &&
+		slices.ContainsFunc(s, func(c *Condition) bool { return slices.Contains(c.named, kind.String()) })
+}
+
+// AsksForPOSIX reports whether a condition asks for the kind, or for a field that only
+// POSIX objects have.
+func (s Selection) AsksForPOSIX() bool {
+	return slices.ContainsFunc(s, func(c *Condition) bool {
+		return slices.ContainsFunc(c.fields, func(f fields.Column) bool {
+			return f.Name == "kind" || !slices.ContainsFunc(ref.SystemV(), f.Has)
+		})
+	})
+}
+
+// A Choice is what a Selection makes of an inventory.
+type Choice struct {
+	Selected []inventory.Object // certainly meet all conditions
+	// Undecided may meet all conditions: a field that decides it is not known.
+	Undecided []inventory.Object
+	// Failed is for how many objects an expression has no value, for instance because
+	// it divides by zero; they are in neither list. First is the error for the first.
+	Failed int
+	First  error
+}
+
+// Err returns an error that tells of the failed objects, nil if there are none.
+func (c *Choice) Err() error {
+	switch c.Failed {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("1 object is left out, for which the expression has no value: %w", c.First)
+	default:
+		return fmt.Errorf("%d objects are left out, for which the expression has no value; the first is %w", c.Failed, c.First)
+	}
+}
+
+// Choose decides for each object of inv. What s wants must have been looked up.
+func (s Selection) Choose(inv *inventory.Inventory, names *account.Directory) (c Choice) {
+	if len(s) == 0 {
+		c.Selected = inv.Objects
+		return c
+	}
+	m := machine{env: make(map[string]any)}
+	m.vm.MemoryBudget = memoryBudget
+	for i := range inv.Objects {
+		object := &inv.Objects[i]
+		switch answer, err := m.ask(s, &fields.Row{Object: object, Inventory: inv, Names: names}); {
+		case err != nil:
+			if c.Failed++; c.First == nil {
+				c.First = fmt.Errorf("%v: %w", object.Ref(), err)
 			}
-			env[f.Name], env[known(f.Name)] = v, v != nil
-		}
-		result, err := machine.Run(c.program, env)
-		if err != nil {
-			return false, fmt.Errorf("%v: %w", row.Ref(), newError(c.text, err))
-		}
-		if !result.(bool) { // the expression was checked to be one
-			return false, nil
+		case answer == yes:
+			c.Selected = append(c.Selected, *object)
+		case answer == maybe:
+			c.Undecided = append(c.Undecided, *object)
 		}
 	}
-	return true, nil
+	return c
+}
+
+// memoryBudget is how many elements the lists that an expression makes may have.
+const memoryBudget = 100_000
+
+// A truth is certainly false, not known, or certainly true.
+type truth int
+
+const (
+	no truth = iota
+	maybe
+	yes
+)
+
+// A machine runs expressions.
+type machine struct {
+	vm  vm.VM
+	env map[string]any
+}
+
+// ask returns whether a row meets all conditions. An error of one does not matter if
+// another is certainly not met.
+func (m *machine) ask(s Selection, row *fields.Row) (answer truth, failure error) {
+	answer = yes
+	for _, c := range s {
+		if c.kindOnly {
+			if !c.kinds.has(row.Kind) {
+				return no, nil
+			}
+			continue
+		}
+		m.load(c, row)
+		met, err := m.run(c, c.certain)
+		if err == nil && !met {
+			answer = maybe
+			if met, err = m.run(c, c.possible); err == nil && !met {
+				return no, nil
+			}
+		}
+		if failure == nil {
+			failure = err
+		}
+	}
+	return answer, failure
+}
+
+// load puts what is known of a row where the machine finds it.
+func (m *machine) load(c *Condition, row *fields.Row) {
+	for i := range c.fields {
+		f := &c.fields[i]
+		v := f.Value(row)
+		if n, ok := v.(int64); ok {
+			v = number(n)
+		}
+		m.env[f.Name], m.env[known(f.Name)], m.env[has(f.Name)] = v, v != nil, f.Has(row.Kind)
+	}
+}
+
+func (m *machine) run(c *Condition, program *vm.Program) (bool, error) {
+	result, err := m.vm.Run(program, m.env)
+	if err != nil {
+		return false, newError(c.text, err)
+	}
+	return result.(bool), nil // the expression was checked to be one
 }

@@ -45,14 +45,18 @@ func sample() *inventory.Inventory {
 	}}
 }
 
-// identifiers returns those of what a selection selects of an inventory.
+// identifiers returns those of the objects that a selection selects.
 func identifiers(inv *inventory.Inventory, s Selection) (string, error) {
-	objects, err := s.Filter(inv, account.New())
+	c := s.Choose(inv, account.New())
+	return list(c.Selected), c.Err()
+}
+
+func list(objects []inventory.Object) string {
 	ids := make([]int, len(objects))
 	for i := range objects {
 		ids[i] = objects[i].ID()
 	}
-	return strings.Trim(fmt.Sprint(ids), "[]"), err
+	return strings.Trim(fmt.Sprint(ids), "[]")
 }
 
 func parse(t *testing.T, texts ...string) (s Selection) {
@@ -214,7 +218,7 @@ func TestColumns(t *testing.T) {
 }
 
 func TestParseErrors(t *testing.T) {
-	const fields = "; the fields are text: kind keytext name owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes value maxmsgs msgsize notify memory inode cpid lpid lspid lrpid uid gid cuid cgid rss swap attached open waiting; time: atime dtime otime stime rtime mtime ctime; duration: age idle; condition: dest locked orphan in_use unused; list of texts: status reasons; list of numbers: pids"
+	const fields = "; the fields are text: kind keytext name owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes value maxmsgs msgsize notify memory inode cpid lpid lspid lrpid uid gid cuid cgid rss swap attached open waiting; time: atime dtime otime stime rtime mtime ctime; duration: age idle; condition: dest locked orphan in_use owner_gone unused; list of texts: status reasons; list of numbers: pids"
 	for _, tt := range []struct{ expr, want string }{
 		{"", "it is empty"},
 		{" \n", "it is empty"},
@@ -256,6 +260,7 @@ func TestParseErrors(t *testing.T) {
 		{`nattch ?? 0`, `a field is never nil for ??; ask whether it is known by == nil, at character 8: "?? 0"`},
 		{`$env["id"] == 1`, `unknown name $env, at character 1: "$env[\"id\"] == 1"`},
 		{`owner matches "["`, `error parsing regexp: missing closing ]: ` + "`[`" + `, at character 7: "matches \"[\""` + fields},
+		{`any(pids, any(status, true))`, `a function of a list can not be used for each element of another list, at character 23: "true))"`},
 		{`let id = 5; id == 5`, `cannot redeclare id, at character 5: "id = 5; id == 5"` + fields},
 		{"id == 1 # comment", `*, at character *: "*"`},
 	} {
@@ -287,28 +292,111 @@ func matches(pattern, text string) bool {
 	return len(parts) > 1 || text == ""
 }
 
-func TestFilterErrors(t *testing.T) {
-	tests := []struct{ expr, want string }{
-		{"pids[0] == 1", "shm:1: *, at character *"},
+// An object for which an expression has no value is left out, and no other.
+func TestFailed(t *testing.T) {
+	tests := []struct{ exprs, want, failed string }{
+		{"pids[0] == 50", "2", "4 objects are left out, for which the expression has no value; the first is shm:1: *, at character *"},
+		{"pids[0] == 50\nid <= 2", "2", "1 object is left out, for which the expression has no value: shm:1: *, at character *"},
+		{"id <= 2\npids[0] == 50", "2", "1 object is left out, *"},
+		{"pids[0] == 50\nid == 2", "2", ""},
+		{`kind == "msg" || pids[0] == 77`, "4 5 6", "2 objects are left out, *"},
+		{"len(1..id * 100000) > 0 && id > 0", "", "6 objects are left out, *; the first is shm:1: memory budget exceeded, at *"},
 	}
 	if strconv.IntSize == 64 { // elsewhere % is refused
-		tests = append(tests, struct{ expr, want string }{"id % (id - 3) == 0", `sem:3: runtime error: integer divide by zero, at character 4: "% (id - 3) == 0"`})
+		tests = append(tests, struct{ exprs, want, failed string }{
+			"1 % (id - 3) == 1", "1 5 6",
+			`1 object is left out, for which the expression has no value: sem:3: integer divide by zero, at character 3: "% (id - 3) == 1"`,
+		})
 	}
 	for _, tt := range tests {
-		if got, err := identifiers(sample(), parse(t, tt.expr)); got != "" || err == nil || !matches(tt.want, err.Error()) {
-			t.Errorf("%s: %q, %v; want %s", tt.expr, got, err, tt.want)
+		got, err := identifiers(sample(), parse(t, strings.Split(tt.exprs, "\n")...))
+		said := ""
+		if err != nil {
+			said = err.Error()
+		}
+		if got != tt.want || !matches(tt.failed, said) {
+			t.Errorf("%s: %q, %q; want %q, %q", tt.exprs, got, said, tt.want, tt.failed)
 		}
 	}
 }
 
-// A truth is certainly false, not known, or certainly true.
-type truth int
+func TestUndecided(t *testing.T) {
+	for _, tt := range []struct{ exprs, want string }{
+		{"orphan", "5 6"},
+		{"!orphan", "5 6"},
+		{"orphan\nkind == \"msg\"\nmessages > 0", "6"},
+		{"orphan || id > 0", ""},
+		{"orphan && id > 5", "6"},
+		{"orphan && nattch == 0", ""}, // queues have no attachments
+		{"!(orphan || nattch == 0)", ""},
+		{"lpid == 7", "1"},
+		{"lpid != 7 && orphan", "1"},
+		{"otime == nil && orphan", "5 6"},
+		{"cpid == lpid", "1 2"},
+		{"program == \"PostgreSQL\"", "1 3 4 5 6"},
+	} {
+		c := parse(t, strings.Split(tt.exprs, "\n")...).Choose(sample(), account.New())
+		if got := list(c.Undecided); got != tt.want {
+			t.Errorf("%s leaves %q undecided, want %q", tt.exprs, got, tt.want)
+		}
+	}
+}
 
-const (
-	no truth = iota
-	maybe
-	yes
-)
+func TestKinds(t *testing.T) {
+	const all, posix = "shm sem msg pshm psem pmsg", "pshm psem pmsg"
+	for _, tt := range []struct {
+		exprs, kinds, named string
+		asksForPOSIX        bool
+	}{
+		{"orphan", all, "", false},
+		{`owner == "shm"`, all, "", false},
+		{`owner contains "pmsg" && age > duration("1s")`, all, "", false},
+		{`kind == "shm"`, "shm", "shm", true},
+		{`"pshm" == kind`, "pshm", "pshm", true},
+		{`kind != "sem"`, "shm msg pshm psem pmsg", "", true},
+		{`!(kind == "sem")`, "shm msg pshm psem pmsg", "", true},
+		{`kind in ["pshm", "pmsg"]`, "pshm pmsg", "pshm pmsg", true},
+		{`kind not in ["pshm", "pmsg"]`, "shm sem msg psem", "", true},
+		{`kind startsWith "p"`, posix, "", true},
+		{`kind == "shm" || kind == "sem" && orphan`, "shm sem", "shm sem", true},
+		{`kind == "shm" && kind == "sem"`, "", "", true},
+		{`!(kind == "shm" && orphan)`, all, "shm", true},
+		{`!(kind == "shm" || orphan)`, "sem msg pshm psem pmsg", "", true},
+		{"kind == \"shm\"\nkind != \"pmsg\"", "shm", "shm", true},
+		{`name == "/x"`, posix, "", true},
+		{`name startsWith "/sem.pshm"`, posix, "", true},
+		{`value > 1`, "psem", "", true},
+		{`value > 1 || nattch == 0`, "shm psem", "", true},
+		{"nattch == 0", "shm", "", false},
+		{"nattch == nil", all, "", false},
+		{"nattch != nil", "shm", "", false},
+		{"nattch == 0 && nsems > 0", "", "", false},
+		{"messages > 0", "msg pmsg", "", false},
+		{`kind == (orphan ? "shm" : "sem")`, all, "", true},
+		{`let k = kind; k == "sem"`, "sem", "", true},
+		{`split(kind, "")[3] == "m"`, "shm sem msg pshm psem", "", true}, // an error leaves a kind in
+	} {
+		s := parse(t, strings.Split(tt.exprs, "\n")...)
+		var kinds, named []string
+		for _, k := range s.Kinds() {
+			kinds = append(kinds, k.String())
+		}
+		for _, k := range ref.Kinds() {
+			if s.Names(k) {
+				named = append(named, k.String())
+			}
+		}
+		if got := strings.Join(kinds, " "); got != tt.kinds {
+			t.Errorf("%s can select %q, want %q", tt.exprs, got, tt.kinds)
+		}
+		if got := strings.Join(named, " "); got != tt.named {
+			t.Errorf("%s names %q, want %q", tt.exprs, got, tt.named)
+		}
+		if got := s.AsksForPOSIX(); got != tt.asksForPOSIX {
+			t.Errorf("%s asks for POSIX objects: %t", tt.exprs, got)
+		}
+	}
+}
 
 // question returns a random expression over three questions, and what it comes to
 // when these come to answers, by the tables of Kleene's logic.
@@ -343,6 +431,10 @@ func TestKleene(t *testing.T) {
 			got, err := identifiers(inv, parse(t, expr))
 			if err != nil || (got == "1") != (want == yes) {
 				t.Fatalf("%s with %v selects %q, %v; want %v", expr, answers, got, err, want == yes)
+			}
+			undecided := list(parse(t, expr).Choose(inv, account.New()).Undecided)
+			if (undecided == "1") != (want == maybe) {
+				t.Fatalf("%s with %v leaves %q undecided; want %v", expr, answers, undecided, want == maybe)
 			}
 		}
 	}

@@ -1,0 +1,45 @@
+package command
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// flagLine is a flag's line in a help text, such as "-w, --where EXPR": each name once,
+// so that the line fits a terminal of 80 columns.
+func flagLine(f cli.Flag) string {
+	doc, ok := f.(cli.DocGenerationFlag)
+	if !ok {
+		return ""
+	}
+	before, value, after := quoted(doc.GetUsage())
+	usage := before + value + after
+	if rest, ok := strings.CutPrefix(after, ": "); ok && before == "" {
+		usage = rest // it tells what the value may be
+	}
+	names := f.Names()
+	line := "    --" + names[0]
+	if len(names) > 1 {
+		line = "-" + names[1] + ", --" + names[0]
+	}
+	if doc.TakesValue() && value != "" {
+		line += " " + value
+	}
+	text := strings.Trim(doc.GetDefaultText(), `"`)
+	if doc.TakesValue() && text != "" && !strings.HasPrefix(usage, text+" ") {
+		usage += " (default: " + text + ")"
+	}
+	return line + "\t" + usage
+}
+
+// quoted cuts a usage around the word between back quotes, which stands for the flag's
+// value.
+func quoted(usage string) (before, value, after string) {
+	before, rest, ok := strings.Cut(usage, "`")
+	if !ok {
+		return usage, "", ""
+	}
+	value, after, _ = strings.Cut(rest, "`")
+	return before, value, after
+}
