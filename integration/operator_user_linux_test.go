@@ -83,7 +83,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	}
 	want(t, "all objects", objects(t.Fatal), before)
 	_, said, status = user.run(t, "rm", "--yes", "--where", `id >= 0`)
-	want(t, "removing all", fmt.Sprint(status, " ", said), "0 gipcs: 3 more that are selected belong to others, and only they and root may remove them\n")
+	want(t, "removing all", fmt.Sprint(status, " ", said), "0 gipcs: 3 matching objects belong to other users; only their owners or root can remove them\n")
 	want(t, "what is left", user.rows(t, "ls", "-o", "uid"), fmt.Sprint([]row{{"uid": 0}, {"uid": 0}, {"uid": 0}}))
 	check(t, attached.Detach())
 	g.prints(t, append([]string{"rm"}, foreign[:]...)...)
