@@ -22,8 +22,8 @@ import (
 // namespaceFlag is the flag of commands that can work in another IPC namespace.
 func namespaceFlag() cli.Flag {
 	return &cli.StringFlag{
-		Name: "namespace", Aliases: []string{"N"}, DefaultText: "that of gipcs",
-		Usage: "work in the IPC namespace `NS`: of a process, by its id, by its inode number, or a file it is bound to",
+		Name: "namespace", Aliases: []string{"N"},
+		Usage: "work in the IPC namespace `NS`: pid, inode or file",
 	}
 }
 

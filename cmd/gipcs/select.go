@@ -29,9 +29,12 @@ func selectFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "idle", Usage: "select objects not used or changed for `DURATION`"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
 		&cli.StringSliceFlag{Name: "key", Usage: "select by key: a `REF` (0x4d2, ftok:PATH), private"},
-		&cli.BoolFlag{Name: "with-messages", Usage: "select queues that hold unread messages, too", DisableDefaultText: true},
-		ignoreHiddenFlag(),
+		withMessagesFlag(), ignoreHiddenFlag(),
 	}
+}
+
+func withMessagesFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "with-messages", Usage: "count a queue with unread messages as empty", DisableDefaultText: true}
 }
 
 func ignoreHiddenFlag() cli.Flag {

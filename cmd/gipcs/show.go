@@ -21,19 +21,22 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
+const showHelp = `The verdict and its reasons come first, then what the kernel tells, who uses
+the object, who waits, and what it holds. Processes that can't be inspected
+are counted as hidden, never guessed. A likely holder is the process that used
+the semaphore last. The messages of a POSIX queue are only counted.`
+
 func showCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "show",
-		Usage:     "show everything about objects: who is attached, maps them or has them open, who waits, what they hold, whether they are needed",
-		ArgsUsage: "KIND:REF...",
-		Description: "What the caller may not look into is counted as hidden, never guessed. A likely holder is\n" +
-			"the process that used the semaphore last. The messages of a POSIX queue are counted; the\n" +
-			"kernel gives them only to who takes them.",
+		Name:        "show",
+		Usage:       "show everything about objects, and whether they are needed",
+		ArgsUsage:   "KIND:REF...",
+		Description: showHelp,
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of a segment or a POSIX object; that changes its times, and a segment's lpid"},
+			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of memory; sets its times"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
-			&cli.BoolFlag{Name: "identify", Usage: "attach the segment, if it is an orphan, read-only, to see which program it belongs to; that changes its times and lpid", DisableDefaultText: true},
-			namespaceFlag(),
+			&cli.BoolFlag{Name: "identify", Usage: "attach an orphan to see whose it is; sets its times", DisableDefaultText: true},
+			withMessagesFlag(), ignoreHiddenFlag(), namespaceFlag(),
 		}, command.FormatFlags("plain")...),
 		Action:       inNamespace(show),
 		BashComplete: command.CompleteWith(everyRef),
@@ -45,6 +48,7 @@ type showing struct {
 	hex      int64
 	messages int
 	identify bool
+	evidence inventory.Options // what counts for the verdict
 	names    *account.Directory
 	limits   []limits.Limit
 }
@@ -110,6 +114,7 @@ func readShowing(c *cli.Context) (*showing, error) {
 		return nil, command.Usagef("--messages: %w", err)
 	}
 	s.messages, s.identify = int(messages), c.Bool("identify")
+	s.evidence = inventory.Options{HiddenIdle: c.Bool("ignore-hidden"), WithMessages: c.Bool("with-messages")}
 	return s, nil
 }
 
@@ -119,8 +124,11 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A possible deadlock may go through any set, so all of a kind are looked at.
-	options := inventory.Options{Kinds: []ref.Kind{sel.kind}, Want: detail.Want(sel.kind)}
+	// A possible deadlock may go through any set, and the verdict may rest on objects of
+	// other kinds.
+	options := s.evidence
+	options.Kinds, options.Want = families([]ref.Kind{sel.kind}), detail.Want(sel.kind)
+	options.Partial = true
 	if s.identify {
 		options.Contents = func(o *inventory.Object) bool { return o.Ref() == target.Ref() }
 	}

@@ -56,11 +56,13 @@ func (r *Record) add(name string, cell render.Cell) {
 // New returns the record of an object.
 func New(s Subject) Record {
 	var r Record
-	r.kernel(s)
 	use := s.Object.Use
+	names := []string{"kind", "id", "key", "name"}
+	r.kernel(s, func(column string) bool { return slices.Contains(names, column) })
 	r.add("verdict", render.Text(use.Verdict.String()))
 	r.add("reasons", texts(reasons(use)))
 	r.add("program", program(use.Program))
+	r.kernel(s, func(column string) bool { return !slices.Contains(names, column) })
 	if s.Object.Kind.POSIX() {
 		r.file(s)
 	} else {
@@ -88,13 +90,15 @@ func New(s Subject) Record {
 	return r
 }
 
-// kernel adds all columns of a listing that objects of the kind have.
-func (r *Record) kernel(s Subject) {
+// kernel adds those of the columns of a listing that objects of the kind have.
+func (r *Record) kernel(s Subject, wanted func(column string) bool) {
 	list := fields.Of(s.Object.Kind)
 	alone := &inventory.Inventory{Taken: s.Inventory.Taken, Objects: []inventory.Object{*s.Object}}
 	for cells := range list.Rows(alone, s.Names) {
 		for i, c := range list.Columns() {
-			r.add(c.Name, cells[i])
+			if wanted(c.Name) {
+				r.add(c.Name, cells[i])
+			}
 		}
 	}
 }

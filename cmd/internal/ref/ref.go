@@ -129,10 +129,13 @@ func errProj(s string) error {
 // ParseKind reads a Ref that carries its kind in front. A POSIX object has a name,
 // and a System V object has none.
 func ParseKind(s string) (Kind, Ref, error) {
-	word, rest, _ := strings.Cut(s, ":")
+	word, rest, ok := strings.Cut(s, ":")
 	for _, kind := range Kinds() {
 		if word != kind.String() {
 			continue
+		}
+		if !ok {
+			return 0, Ref{}, fmt.Errorf("%q does not say which %s it means; write %s", s, kind.Noun(), kind.example())
 		}
 		if kind.POSIX() && !strings.HasPrefix(rest, "/") {
 			return 0, Ref{}, fmt.Errorf("%q names no %s; write %v:/NAME", rest, kind.Noun(), kind)
@@ -147,6 +150,14 @@ func ParseKind(s string) (Kind, Ref, error) {
 		return kind, r, nil
 	}
 	return 0, Ref{}, fmt.Errorf("%q does not say which kind of object it means; write shm:REF, sem:REF or msg:REF, such as shm:65538, or pshm:/NAME, psem:/NAME or pmsg:/NAME", s)
+}
+
+// example returns how an object of the kind is named.
+func (k Kind) example() string {
+	if k.POSIX() {
+		return k.String() + ":/NAME"
+	}
+	return fmt.Sprintf("%v:REF, such as %[1]v:65538 or %[1]v:0x4d2", k)
 }
 
 // fits tells why r can not name an object of a kind.

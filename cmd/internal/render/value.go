@@ -2,6 +2,7 @@ package render
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/term"
@@ -69,7 +70,7 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 		items := c.items()
 		for i := range items {
 			if i > 0 {
-				dst = append(dst, ',')
+				dst = append(dst, separator(items)...)
 			}
 			dst = appendPeople(dst, &items[i], o)
 		}
@@ -79,4 +80,15 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 	default:
 		return appendScalar(dst, c)
 	}
+}
+
+// separator is what people see between the items of a list: a comma, with a blank if the
+// items are sentences, which have blanks themselves.
+func separator(items []Cell) string {
+	for i := range items {
+		if items[i].kind() == text && strings.Contains(items[i].text(), " ") {
+			return ", "
+		}
+	}
+	return ","
 }
