@@ -26,13 +26,13 @@ import (
 )
 
 const rmHelp = `Objects are either named, or selected by what they are. Selected objects are
-listed with the reasons, and removed after a question, or with --yes. One that
-is used or changed meanwhile is left alone.
+listed with the reasons, and removed after a question, or with --yes. One
+that is used or changed meanwhile is left alone.
 
 POSIX objects are selected only if --kind names them, or if --where asks for
-kind, name or another field that only they have. rm says what else matches but
-is passed over. A wrong argument stops everything; an object that can't be
-removed does not.
+kind, name or another field that only they have. rm says what else matches
+but is passed over. A wrong argument stops everything; an object that can't
+be removed does not.
 `
 
 func rmCommand() *cli.Command {

@@ -44,7 +44,7 @@ func ignoreHiddenFlag() cli.Flag {
 const selectHelp = `Selected objects meet all conditions that are given, such as
    --orphans --idle 1d --where 'kind == "sem" && owner == "www-data"'
 A field that an object lacks, or that is not known, selects nothing: neither
-nattch == 0 nor nattch != 0 selects a semaphore set. A DURATION is 90m, 1d12h.
+nattch == 0 nor nattch != 0 selects a semaphore set. A DURATION is 90m or 2d.
 `
 
 // fieldHelp names what --where can ask for beyond the columns.

@@ -23,8 +23,8 @@ import (
 
 const showHelp = `The verdict and its reasons come first, then what the kernel tells, who uses
 the object, who waits, and what it holds. Processes that can't be inspected
-are counted as hidden, never guessed. A likely holder is the process that used
-the semaphore last. The messages of a POSIX queue are only counted.`
+are counted as hidden, never guessed. A likely holder is the process that
+used the semaphore last. The messages of a POSIX queue are only counted.`
 
 func showCommand() *cli.Command {
 	return &cli.Command{

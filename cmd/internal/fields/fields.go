@@ -48,7 +48,7 @@ func Default(kinds []ref.Kind, machine bool) List {
 		if machine {
 			return c.Want != 0 || !slices.ContainsFunc(kinds, c.Has)
 		}
-		return !slices.Contains(chosen, c.Name)
+		return !slices.Contains(chosen, c.Name) || !slices.ContainsFunc(kinds, c.Has)
 	})
 }
 

@@ -32,6 +32,14 @@
 // What is more than a comparison (the operator ?:, let, functions of lists) is known if
 // all fields inside it are.
 //
+// An expression may have no value for an object: it divides by zero, or reads beyond the
+// end of a list. The object is left out then, and counted (Choice).
+//
+// # Bounds
+//
+// The lists that an expression makes for an object have 100,000 elements at the most in
+// all, and no function of a list is called for each element of another.
+//
 // # Numbers
 //
 // Numbers are integers; where a program has ints of 32 bits they are floating-point
