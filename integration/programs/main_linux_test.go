@@ -1,0 +1,118 @@
+// Package programs_test starts real programs of Debian that use System V or POSIX IPC,
+// as their packages start them, and holds what gipcs says of their objects against what
+// the programs do: no object that a live program can use is an orphan, and what a killed
+// one leaves is found.
+//
+//	go test ./integration/programs -programs light|all [-table FILE]
+//
+// Each file describes one program or a few that are alike. A program is added by a
+// function that starts it (see program) and a line in all.
+package programs_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
+
+var (
+	which    = flag.String("programs", "", "which `programs` to start: light, all, or names with commas between them")
+	table    = flag.String("table", "", "write the page of results to `file`")
+	packages = flag.Bool("packages", false, "print the Debian packages that are missing for -programs, and exit")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *packages {
+		fmt.Println(strings.Join(missingPackages(selected()), " "))
+		return
+	}
+	ipctest.Main(m)
+}
+
+// all is every program, in the order of the page. The light ones run in .ci/run.
+func all() []program {
+	return []program{
+		{name: "Apache, prefork", packages: "apache2", start: apachePrefork, light: true},
+		{name: "PHP-FPM, ondemand", packages: "php-fpm libfcgi-bin", start: phpFPM, light: true},
+		{name: "fakeroot", packages: "fakeroot", start: fakeroot, light: true},
+		{name: "PostgreSQL", packages: "postgresql", start: postgreSQL("mmap", "posix"), light: true},
+		{name: "Python, multiprocessing", packages: "python3", start: pythonPool, light: true},
+		{name: "Perl, IPC::SysV", packages: "perl", start: perlPrefork, light: true},
+		{name: "x11vnc on Xvfb", packages: "x11vnc xvfb", start: x11vnc, light: true},
+		{name: "chrony", packages: "chrony", start: chrony, light: true},
+	}
+}
+
+// selected returns the programs that -programs asks for.
+func selected() (list []program) {
+	names := strings.Split(*which, ",")
+	for _, p := range all() {
+		if *which == "all" || *which == "light" && p.light || slices.Contains(names, p.id()) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// missingPackages returns the packages of the programs that are not installed.
+func missingPackages(programs []program) (missing []string) {
+	for _, p := range programs {
+		for name := range strings.FieldsSeq(p.packages) {
+			status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
+			if (err != nil || string(status) != "installed") && !slices.Contains(missing, name) {
+				missing = append(missing, name)
+			}
+		}
+	}
+	return missing
+}
+
+func TestPrograms(t *testing.T) {
+	if *which == "" {
+		t.Skip("starts servers: give -programs, or use make programs")
+	}
+	ipctest.NeedOtherUsers(t)
+	programs := selected()
+	if len(programs) == 0 {
+		t.Fatalf("-programs %s: there is none of that name", *which)
+	}
+	gipcs := buildCommand(t)
+	results := make([]*result, len(programs))
+	t.Run("each", func(t *testing.T) {
+		for i, p := range programs {
+			t.Run(p.id(), func(t *testing.T) {
+				t.Parallel()
+				if missing := missingPackages([]program{p}); len(missing) > 0 {
+					t.Skip("not installed: apt-get install " + strings.Join(missing, " "))
+				}
+				results[i] = observe(t, p, gipcs)
+			})
+		}
+	})
+	judge(t, results)
+	if *table != "" {
+		writeTable(t, *table, programs, results)
+	}
+}
+
+// buildCommand builds gipcs where every user may run it.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	gipcs := filepath.Join(dir, "gipcs")
+	if out, err := exec.Command("go", "build", "-o", gipcs, "../../cmd/gipcs").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return gipcs
+}

@@ -1,0 +1,45 @@
+package programs_test
+
+// prefork has two workers that take jobs from a queue, count them in a segment under a
+// semaphore, answer by the queue, and end after ten jobs.
+const prefork = `
+use strict;
+use IPC::SysV qw(IPC_PRIVATE IPC_CREAT SEM_UNDO);
+$| = 1;
+my $set = semget(IPC_PRIVATE, 1, IPC_CREAT | 0600) // die $!;
+semctl($set, 0, IPC::SysV::SETVAL, 1) // die $!;
+my $segment = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600) // die $!;
+my $queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600) // die $!;
+sub sem { semop($set, pack('s!3', 0, $_[0], SEM_UNDO)) or die $! }
+sub worker {
+	for (1 .. 10) {
+		msgrcv($queue, my $job, 100, 1, 0) or exit;
+		sem(-1);
+		shmread($segment, my $n, 0, 8) or die $!;
+		shmwrite($segment, pack('q', 1 + unpack('q', $n)), 0, 8) or die $!;
+		sem(1);
+		msgsnd($queue, pack('l!', 2) . substr($job, length pack('l!', 0)), 0) or die $!;
+	}
+	exit;
+}
+my %workers;
+sub spawn { my $pid = fork // die $!; $pid ? $workers{$pid} = 1 : worker() }
+$SIG{CHLD} = sub { while ((my $pid = waitpid(-1, 1)) > 0) { delete $workers{$pid}; spawn() } };
+spawn() for 1 .. 2;
+for (;;) {
+	my $line = <STDIN> // (next if $!{EINTR}) // last;
+	msgsnd($queue, pack('l! a*', 1, $line), 0) or die $!;
+	my $answer;
+	until (msgrcv($queue, $answer, 100, 2, 0)) { die $! unless $!{EINTR} }
+	print substr $answer, length pack('l!', 0);
+}
+`
+
+// perlPrefork is a server in Perl with objects of each kind.
+func perlPrefork(r *room) service {
+	d := r.startDialogue(r.command("games", "perl", r.write("prefork.pl", prefork)))
+	return service{
+		request: func() error { return d.ask("job", "job") },
+		recycle: func() { r.killChildren(d.pid) },
+	}
+}

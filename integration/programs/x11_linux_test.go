@@ -1,0 +1,76 @@
+package programs_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+const display = ":77"
+
+// xServer starts Xvfb, unless it runs, and keeps it through the death of its clients.
+func xServer(r *room) {
+	there := func() bool {
+		c, err := r.dial("unix", "@/tmp/.X11-unix/X77")
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	if there() {
+		return
+	}
+	server := r.start(builder, "Xvfb", display, "-screen", "0", "640x480x24", "-nolock", "-nolisten", "unix")
+	r.spares(server.pid)
+	r.until("the X server listens", there)
+}
+
+// x11vnc is x11vnc beside an X server that outlives it, which detaches last.
+func x11vnc(r *room) service {
+	xServer(r)
+	r.start(builder, "x11vnc", "-display", display, "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
+	return service{request: func() error { return picture(r, "127.0.0.1:5977") }}
+}
+
+// picture gets one picture of the screen from a VNC server, as RFC 6143 has it.
+func picture(r *room, address string) error {
+	c, err := r.dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	read := func(n int) []byte {
+		b := make([]byte, n)
+		if err == nil {
+			_, err = io.ReadFull(c, b)
+		}
+		return b
+	}
+	write := func(b ...byte) {
+		if err == nil {
+			_, err = c.Write(b)
+		}
+	}
+	version := read(12)
+	if err == nil && !strings.HasPrefix(string(version), "RFB 003.") {
+		return fmt.Errorf("it is not a VNC server: %q", version)
+	}
+	write([]byte("RFB 003.008\n")...)
+	read(int(read(1)[0])) // ways to say who one is
+	write(1)              // nobody
+	read(4)
+	write(1) // others may stay
+	screen := read(24)
+	read(int(binary.BigEndian.Uint32(screen[20:]))) // the name of the desktop
+	write(append([]byte{3, 0, 0, 0, 0, 0}, screen[:4]...)...)
+	answer := read(4)
+	if err == nil && (answer[0] != 0 || answer[3] == 0) {
+		err = fmt.Errorf("it sent no picture: %x", answer)
+	}
+	return err
+}
