@@ -15,7 +15,6 @@ type program struct {
 	name     string // in the table
 	packages string // Debian packages that it needs
 	light    bool   // .ci/run starts it
-	about    string // how it is started, where the page should say more than its name
 
 	// start starts it in the room, where it may have run and been killed before, and
 	// returns when it serves.
@@ -50,23 +49,12 @@ const (
 
 // A result is what was seen of a program.
 type result struct {
-	objects  counts             // alive, the most of each kind
-	verdicts [states][]string   // of objects alive; nil: it has no such state
-	alive    [states]complaints // what went wrong meanwhile
-	left     []object           // by kill -9
-	found    int                // of these by rm --orphans
-	owner    int                // of the rest by rm --owner-gone
-	missed   []object           // found by neither
-	again    bool               // it started after the removal, and served
-	strays   []string           // objects of others that were removed
-	looks    int
-}
-
-// complaints are what an object, or the program, suffered in a state.
-type complaints struct {
-	orphans []string // objects that were called orphans
-	broken  error    // what the program answered after rm --orphans
-	unused  error    // and after rm --unused
+	objects  counts           // alive, the most of each kind
+	verdicts [states][]string // of objects alive; nil: it has no such state
+	orphans  [states][]string // objects that were called orphans though it lived
+	left     []object         // by SIGKILL
+	found    int              // of these by rm --orphans
+	missed   []object
 }
 
 // counts is how many objects there are of each kind.
@@ -96,12 +84,10 @@ const watched = 2500 * time.Millisecond
 // An observation is the work on one program.
 type observation struct {
 	*room
-	gipcs    string
-	others   []string // objects of the bystander
-	service  service
-	serving  bool // requests are made while it is looked at
-	result   result
-	released chan struct{}
+	gipcs   string
+	others  []string // objects of the bystander
+	service service
+	result  result
 }
 
 // observe looks at a program from its start to its start after kill -9.
@@ -126,25 +112,22 @@ func observe(t *testing.T, p program, gipcs string) *result {
 	o.afterDeath()
 	o.service = p.start(r)
 	r.serves(o.service.request)
-	o.result.again = true
-	t.Logf("%d looks", o.result.looks)
 	return &o.result
 }
 
-// state looks at the program by watch, removes orphans and what is unused, and sees
-// whether the program bears that.
+// state looks at the program by watch, removes orphans, and sees whether the program
+// bears that.
 func (o *observation) state(which int, watch func(which int)) {
 	o.t.Helper()
 	watch(which)
-	seen := &o.result.alive[which]
 	o.must("root", o.gipcs, "rm", "--orphans", "--where", anyKind, "--yes")
-	if seen.broken = o.service.request(); seen.broken != nil {
-		o.t.Fatalf("after rm --orphans it does not serve: %v", seen.broken)
+	if err := o.service.request(); err != nil {
+		o.t.Fatalf("after rm --orphans it does not serve: %v", err)
 	}
 }
 
 // anyKind makes a selection choose POSIX objects too.
-const anyKind = `kind != ""`
+const anyKind = `kind in ["shm", "sem", "msg", "pshm", "psem", "pmsg"]`
 
 // watch looks at the program for some time.
 func (o *observation) watch(which int) {
@@ -182,7 +165,6 @@ func (o *observation) whileAsked(which int) {
 // look returns the objects of the program, as gipcs lists them.
 func (o *observation) look() []object {
 	o.t.Helper()
-	o.result.looks++
 	return slices.DeleteFunc(o.all(), func(x object) bool { return slices.Contains(o.others, x.String()) })
 }
 
@@ -204,10 +186,10 @@ func (o *observation) note(which int, objects []object) {
 		if !slices.Contains(o.result.verdicts[which], x.Verdict) {
 			o.result.verdicts[which] = append(o.result.verdicts[which], x.Verdict)
 		}
-		seen := &o.result.alive[which].orphans
+		seen := &o.result.orphans[which]
 		if name := x.String(); x.Verdict == "orphan" && !slices.Contains(*seen, name) {
 			*seen = append(*seen, name)
-			o.t.Logf("alive, but %s is an orphan: %q", x, x.Reasons)
+			o.t.Errorf("alive, but %s is an orphan: %q", x, x.Reasons)
 		}
 	}
 	for kind, n := range now {
@@ -227,7 +209,9 @@ func (o *observation) afterDeath() {
 	for _, x := range rest {
 		o.t.Logf("missed %s: %s: %q", x, x.Verdict, x.Reasons)
 	}
-	o.result.strays = o.missingOthers()
+	if missing := o.missingOthers(); len(missing) > 0 {
+		o.t.Errorf("objects of another program were removed: %q", missing)
+	}
 }
 
 // judge fails for what must not be.
@@ -238,7 +222,7 @@ func judge(t *testing.T, results []*result) {
 			continue
 		}
 		left += len(r.left)
-		found += r.found + r.owner
+		found += r.found
 	}
 	if left > 0 && found*100 < left*90 {
 		t.Errorf("of %d objects that killed programs left %d were found, less than 90 %%", left, found)

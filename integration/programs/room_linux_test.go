@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a program may take for what it does at once on a quiet machine.
-const patience = 60 * time.Second
+const patience = 20 * time.Second
 
 // A room has IPC, mount and network namespaces of its own, with an empty /dev/shm, /run
 // and /dev/mqueue, and the loopback interface. The test itself is never in its IPC

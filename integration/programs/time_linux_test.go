@@ -2,6 +2,8 @@ package programs_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -11,6 +13,7 @@ func chrony(r *room) service {
 	pid, socket := r.path("chrony.pid"), r.owned("chrony", "_chrony")+"/socket"
 	r.discard(pid)
 	r.discard(socket)
+	r.check(os.Chmod(filepath.Dir(socket), 0o750)) // chronyd wants that
 	r.must("root", "chronyd", "-x", "-f", r.write("chrony.conf", fmt.Sprintf(`
 refclock SHM 0 refid CLCK
 port 0
