@@ -8,7 +8,7 @@ TAGS := urfave_cli_no_docs
 # How long `make soak` takes in all.
 DURATION ?= 20m
 
-.PHONY: build install test bench chart fuzz soak ci clean
+.PHONY: build install test programs bench chart fuzz soak ci clean
 
 build:
 	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
@@ -20,6 +20,10 @@ install: build
 
 test:
 	go test ./...
+
+# Real programs, started and killed: docs/programs.md. As root; it installs them.
+programs:
+	integration/programs.sh
 
 # Ours beside C and the system's programs, as ratios: docs/benchmarks.md.
 bench: build

@@ -4,10 +4,11 @@ package programs_test
 // semaphore, answer by the queue, and end after ten jobs.
 const prefork = `
 use strict;
-use IPC::SysV qw(IPC_PRIVATE IPC_CREAT SEM_UNDO);
+use Errno;
+use IPC::SysV qw(IPC_PRIVATE IPC_CREAT SEM_UNDO SETVAL);
 $| = 1;
 my $set = semget(IPC_PRIVATE, 1, IPC_CREAT | 0600) // die $!;
-semctl($set, 0, IPC::SysV::SETVAL, 1) // die $!;
+semctl($set, 0, SETVAL, 1) // die $!;
 my $segment = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600) // die $!;
 my $queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600) // die $!;
 sub sem { semop($set, pack('s!3', 0, $_[0], SEM_UNDO)) or die $! }
@@ -27,7 +28,8 @@ sub spawn { my $pid = fork // die $!; $pid ? $workers{$pid} = 1 : worker() }
 $SIG{CHLD} = sub { while ((my $pid = waitpid(-1, 1)) > 0) { delete $workers{$pid}; spawn() } };
 spawn() for 1 .. 2;
 for (;;) {
-	my $line = <STDIN> // (next if $!{EINTR}) // last;
+	my $line = <STDIN>;
+	unless (defined $line) { next if $!{EINTR}; last }
 	msgsnd($queue, pack('l! a*', 1, $line), 0) or die $!;
 	my $answer;
 	until (msgrcv($queue, $answer, 100, 2, 0)) { die $! unless $!{EINTR} }

@@ -15,7 +15,7 @@ func postgreSQL(shared, dynamic string) func(*room) service {
 		found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 		r.check(err)
 		bin := func(name string) string { return filepath.Join(found[len(found)-1], name) }
-		data := home + "/15/main"
+		data := home + "/programs/main" // not that of the machine's own server
 		if _, err := r.run("postgres", "test", "-e", data); err != nil {
 			c := credential(r.t, "postgres")
 			r.check(r.inside(unix.CLONE_NEWNS, func() error {

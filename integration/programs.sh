@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs the Debian packages of integration/programs, as root, starts the programs, and
+# writes what was seen to docs/programs.md. It is for a machine where the packages may be
+# installed; the programs run in namespaces of their own.
+set -eu
+cd "$(dirname "$0")/.."
+page=$PWD/docs/programs.md
+mkdir -p dist
+go test -c -o dist/programs.test ./integration/programs
+missing=$(dist/programs.test -programs all -packages)
+if [ -n "$missing" ]; then
+	apt-get update -qq
+	# shellcheck disable=SC2086 # a list of words
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+fi
+go test -count=1 -timeout 20m ./integration/programs -programs all -table "$page"
