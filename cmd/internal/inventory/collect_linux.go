@@ -93,7 +93,7 @@ func (c *collector) listKind(kind ref.Kind) error {
 	case ref.PSem:
 		return add(c.inv, posix.Semaphores(), func(i *posix.SemaphoreInfo) Object { return Object{Kind: kind, PSem: i} })
 	default:
-		return add(c.inv, posix.Queues(), func(i *posix.QueueInfo) Object { return Object{Kind: kind, PMsg: i} })
+		return add(c.inv, Queues(), func(i *posix.QueueInfo) Object { return Object{Kind: kind, PMsg: i} })
 	}
 }
 
