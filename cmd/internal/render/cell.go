@@ -13,6 +13,7 @@ const (
 	text
 	signed
 	unsigned
+	unlimited
 	size
 	float
 	hexadecimal
@@ -96,6 +97,10 @@ func Int(n int64) Cell { return newCell(signed, 0, uint64(n)) }
 
 // Uint is an unsigned number.
 func Uint(n uint64) Cell { return newCell(unsigned, 0, n) }
+
+// Unlimited is a number so large that it limits nothing, which people see as that
+// word.
+func Unlimited(n uint64) Cell { return newCell(unlimited, 0, n) }
 
 // Size is a number of bytes. People may see it as 4K (Options.HumanSizes).
 func Size(n uint64) Cell { return newCell(size, 0, n) }

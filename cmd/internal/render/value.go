@@ -47,6 +47,8 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 		return append(dst, '-')
 	case text:
 		return term.AppendEscape(dst, c.text())
+	case unlimited:
+		return append(dst, "unlimited"...)
 	case size:
 		if o.HumanSizes {
 			return units.AppendSize(dst, c.num)
