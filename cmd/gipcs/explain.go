@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -8,9 +11,12 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // explainLimits shows of the limits that are high, or else of the one that is
@@ -43,9 +49,9 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 
 // A place is what commands have to say to work on what was looked at.
 type place struct {
-	flags   string // behind gipcs
-	prefix  string // in front of others
-	noEntry bool   // others can not be brought there
+	flags   string // after gipcs
+	prefix  string // before other commands
+	noEntry bool   // other commands can't be brought there
 }
 
 func placeOf(c *cli.Context) (p place, err error) {
@@ -66,20 +72,54 @@ func placeOf(c *cli.Context) (p place, err error) {
 	return p, nil
 }
 
-func (p place) free(h limits.Holding) string {
-	free := h.FreeCommand()
-	if free == "" {
+// freeCommand returns the command that removes what is orphaned, "" if nothing is. It
+// spares what was made or used within an hour: what a program has just made in a
+// process that ended, for another one to use, looks like an orphan until then.
+func (p place) freeCommand(h limits.Holding) string {
+	if h.Orphaned == 0 {
 		return ""
 	}
-	return free + p.flags
+	where, since := fmt.Sprintf("kind == %q", h.Kind.String()), "--idle"
+	if h.Concerns(ref.PSem) {
+		// Of their use there is no time.
+		where, since = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String()), "--older-than"
+	}
+	return fmt.Sprintf("gipcs rm --orphans %s 1h --where '%s' --yes%s", since, where, p.flags)
 }
 
-func (p place) raise(h limits.Holding) (string, error) {
-	raise, err := h.RaiseCommand()
-	if err != nil || raise == "" || p.noEntry {
+// raiseCommand returns the command that makes the limit twice what it is, or what is in
+// use if that is more. That of a queue is made so for queues that are made afterwards.
+// It is "" if there is no such command, or none is needed: more than a queue has is
+// allowed already.
+func (p place) raiseCommand(h limits.Holding) (string, error) {
+	full := max(h.Value, h.Use, 1)
+	switch {
+	case h.Unlimited() || p.noEntry:
+		return "", nil
+	case h.Kind == ref.PShm:
+		enter := strings.Replace(p.prefix, "nsenter --ipc=", "nsenter --mount=", 1)
+		enter = strings.Replace(enter, "/ns/ipc", "/ns/mnt", 1)
+		return fmt.Sprintf("%smount -o remount,%s=%d /dev/shm", enter, h.Name, 2*min(full, math.MaxInt64/2)), nil
+	case h.PerProcess():
+		return fmt.Sprintf("ulimit -q %d", 2*min(full, math.MaxInt64/2)), nil
+	case h.Value < h.Preset:
+		return "", nil
+	}
+	double := min(full, 1<<30) * 2
+	name, number, isPart := strings.Cut(strings.TrimSuffix(h.Sysctl, "]"), "[")
+	switch {
+	case h.Sysctl == "":
+		return "", nil
+	case !isPart:
+		return fmt.Sprintf("%ssysctl -w %s=%d", p.prefix, name, double), nil
+	}
+	l, err := sysv.SemLimits()
+	if err != nil {
 		return "", err
 	}
-	return p.prefix + raise, nil
+	numbers := []uint64{uint64(l.MaxPerSet), uint64(l.MaxSemaphores), uint64(l.MaxOps), uint64(l.MaxSets)}
+	numbers[number[0]-'1'] = min(double, 1<<31-1)
+	return fmt.Sprintf("%ssysctl -w %s='%d %d %d %d'", p.prefix, name, numbers[0], numbers[1], numbers[2], numbers[3]), nil
 }
 
 // quoted returns a word as a shell takes it.
@@ -90,24 +130,30 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// pressing returns the limits that are high, or else the one of which the most is in use.
+// pressing returns the limits that are high, or else the one of which the most is in
+// use. It is empty only if there is no limit at all.
 func pressing(all []limits.Limit) (list []limits.Limit) {
-	var highest limits.Limit
 	for _, l := range all {
-		if !l.Counted {
-			continue
-		}
-		if l.Share() >= limits.High {
+		if l.Counted && l.Share() >= limits.High {
 			list = append(list, l)
 		}
-		if highest.Name == "" || l.Share() > highest.Share() {
-			highest = l
-		}
 	}
-	if len(list) == 0 {
-		list = append(list, highest)
+	if len(list) == 0 && len(all) > 0 {
+		list = append(list, slices.MaxFunc(all, compareShares))
 	}
 	return list
+}
+
+// compareShares puts the limit of which more is in use after the other, and one of which
+// that is not known first.
+func compareShares(a, b limits.Limit) int {
+	share := func(l limits.Limit) float64 {
+		if !l.Counted {
+			return -1
+		}
+		return l.Share()
+	}
+	return cmp.Compare(share(a), share(b))
 }
 
 func holdingColumns() []render.Column {
@@ -127,7 +173,7 @@ func holdingColumns() []render.Column {
 }
 
 func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
-	raise, err := where.raise(h)
+	raise, err := where.raiseCommand(h)
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +182,8 @@ func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
 		mark = render.Text("high").Warn()
 	}
 	return []render.Cell{
-		render.Text(h.Name), render.Text(h.About), render.Uint(h.Value), render.Uint(h.Use), percentage(h.Share()), mark,
-		render.Uint(h.Orphaned), textOrNone(where.free(h)), textOrNone(raise),
+		render.Text(h.Name), render.Text(h.About), detail.Value(h.Limit), render.Uint(h.Use), percentage(h.Share()), mark,
+		render.Uint(h.Orphaned), textOrNone(where.freeCommand(h)), textOrNone(raise),
 		holders(h.Owners, h.Use), holders(h.Programs, h.Use),
 	}, nil
 }

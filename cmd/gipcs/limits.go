@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
 	"github.com/sysvipc/gipc/cmd/internal/render"
@@ -19,66 +21,140 @@ import (
 
 func limitsCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "limits",
-		Usage:       "show the limits of the system and what is in use of them",
-		Description: "A limit of which 80 % are in use is marked with \"high\". kernel.sem[N] is the N-th number\nof that sysctl; size and nr_inodes are those of the file system on /dev/shm. If objects are selected, only what they use is counted.",
+		Name:  "limits",
+		Usage: "show the limits of the system and what is in use of them",
+		Description: "A limit of which 80 % are in use is marked \"high\". kernel.sem[N] is the N-th\n" +
+			"number of that sysctl; size and nr_inodes are those of the file system on\n" +
+			"/dev/shm. With conditions only what the selected objects use is counted.\n\n" +
+			"--warn and --critical print a line for monitoring plugins; the status is 0\n" +
+			"ok, 1 warning, 2 critical, 3 unknown. With --check it is 1 if a limit is\n" +
+			"above PERCENT, 3 if one could not be read. FORMAT can also be prometheus.",
 		Flags: slices.Concat([]cli.Flag{
-			&cli.StringFlag{Name: "check", Usage: "show only limits of which more than `PERCENT` are in use; exit 1 if there are any"},
-			&cli.BoolFlag{Name: "explain", Usage: "of the limits that are high, or the highest, show who holds what is in use and how to get more", DisableDefaultText: true},
-		}, selectFlags(), []cli.Flag{namespaceFlag()}, command.FormatFlags("plain")),
-		Action: inNamespace(showLimits),
+			&cli.StringSliceFlag{Name: "warn", Usage: "warn if more than `PERCENT` of a limit is in use"},
+			&cli.StringSliceFlag{Name: "critical", Usage: "be critical if more than `PERCENT` is in use"},
+			&cli.StringSliceFlag{Name: "check", Usage: "show only limits above `PERCENT`"},
+			&cli.BoolFlag{Name: "explain", Usage: "show who holds what is in use, and how to get more", DisableDefaultText: true},
+		}, selectFlags(), []cli.Flag{namespaceFlag()}, limitsFormatFlags()),
+		Action: watched(inNamespace(showLimits)),
+	}
+}
+
+// limitsFormatFlags are those of all listings, with prometheus for --format.
+func limitsFormatFlags() []cli.Flag {
+	flags := command.FormatFlags("plain")
+	format := flags[0].(*command.ChoiceFlag)
+	format.Words = func() []string { return append(render.FormatNames(), prometheus) }
+	return flags
+}
+
+// A limitsOptions holds what the flags of gipcs limits say.
+type limitsOptions struct {
+	format     render.Format
+	metrics    bool // for Prometheus
+	explain    bool
+	check      *uint64
+	thresholds *thresholds
+	selected   selection.Selection
+}
+
+func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+		return o, err
+	}
+	o.explain = c.Bool("explain")
+	if o.metrics = c.String("format") == prometheus && !c.Bool("json"); !o.metrics {
+		if o.format, err = command.FormatOf(c); err != nil {
+			return o, err
+		}
+	}
+	if o.check, err = percentFlag(c, "check"); err != nil {
+		return o, err
+	}
+	if o.thresholds, err = readThresholds(c); err != nil {
+		return o, err
+	}
+	if o.selected, err = selectionOf(c); err != nil {
+		return o, err
+	}
+	switch {
+	case o.check != nil && o.explain:
+		err = command.Usagef("--explain and --check exclude each other")
+	case o.thresholds != nil && (o.check != nil || o.explain):
+		err = command.Usagef("--warn and --critical exclude --check and --explain")
+	case o.thresholds != nil && (c.IsSet("format") || c.Bool("json")):
+		err = command.Usagef("--warn and --critical print one line for a monitor, and exclude --format and --json")
+	case o.metrics && (o.check != nil || o.explain):
+		err = command.Usagef("--format prometheus prints all limits, and excludes --check and --explain")
+	case o.selected != nil && o.explain:
+		err = command.Usagef("--explain tells of all objects; it and conditions that select some exclude each other")
+	}
+	return o, err
+}
+
+// percentFlag returns the value of a flag that may be given once, nil if it is not.
+func percentFlag(c *cli.Context, name string) (*uint64, error) {
+	texts := c.StringSlice(name)
+	switch len(texts) {
+	case 0:
+		return nil, nil
+	case 1:
+		percent, err := units.ParseUint("percentage", texts[0], 100)
+		if err != nil {
+			return nil, command.Usagef("--%s: %w", name, err)
+		}
+		return &percent, nil
+	default:
+		return nil, command.Usagef("--%s is given twice; for two thresholds use --warn and --critical", name)
 	}
 }
 
 func showLimits(c *cli.Context) error {
-	if _, err := command.Operands(c, 0, 0, ""); err != nil {
-		return err
-	}
-	format, err := command.FormatOf(c)
+	o, err := readLimitsOptions(c)
 	if err != nil {
 		return err
 	}
-	checked := c.IsSet("check")
-	if checked && c.Bool("explain") {
-		return command.Usagef("--explain and --check exclude each other")
-	}
-	var bound uint64
-	if checked {
-		if bound, err = units.ParseUint("percentage", c.String("check"), 100); err != nil {
-			return command.Usagef("--check: %w", err)
+	// One kind that can't be read does not hide the others.
+	all, unread := limits.Read(visibleKinds(c))
+	if o.selected != nil {
+		if err := countSelected(c, all, o.selected); err != nil {
+			return errors.Join(unread, err)
 		}
 	}
-	selected, err := selectionOf(c)
-	if err != nil {
-		return err
+	switch {
+	case o.thresholds != nil:
+		return o.thresholds.report(c, all, unread)
+	case o.metrics:
+		return errors.Join(writeMetrics(c.App.Writer, all), unread)
+	case o.explain:
+		return errors.Join(explainLimits(c, all), unread)
+	case o.check != nil:
+		return checkLimits(c, o, all, unread)
 	}
-	if selected != nil && c.Bool("explain") {
-		return command.Usagef("--explain tells of all objects; it and conditions that select some exclude each other")
-	}
-	all, err := limits.Read(visibleKinds(c))
-	if err == nil && selected != nil {
-		err = countSelected(c, all, selected)
-	}
-	if err != nil {
-		return err
-	}
-	if c.Bool("explain") {
-		return explainLimits(c, all)
-	}
-	shown := all
-	if checked {
-		shown = above(all, float64(bound))
-		if len(shown) == 0 && !forMachines(format) {
-			return nil
+	if !forMachines(o.format) {
+		for _, why := range limits.Absent(visibleKinds(c)) {
+			command.Report(c.App.ErrWriter, c.App.Name, why)
 		}
 	}
-	if err := command.WriteRows(c, format, limitColumns(), limitRows(shown), render.Options{}); err != nil {
-		return err
+	return errors.Join(writeLimits(c, o.format, all), unread)
+}
+
+func writeLimits(c *cli.Context, format render.Format, all []limits.Limit) error {
+	return command.WriteRows(c, format, limitColumns(), limitRows(all), render.Options{})
+}
+
+// checkLimits shows the limits that are above the percentage. That some are is no alarm
+// but an error if others could not be read.
+func checkLimits(c *cli.Context, o limitsOptions, all []limits.Limit, unread error) error {
+	high := above(all, *o.check)
+	if len(high) > 0 || forMachines(o.format) {
+		if err := writeLimits(c, o.format, high); err != nil {
+			return err
+		}
 	}
-	if checked && len(shown) > 0 {
+	if len(high) > 0 && unread == nil {
 		return command.Exit(command.Failed)
 	}
-	return nil
+	return unread
 }
 
 // countSelected puts what selected objects use in place of what all do.
@@ -98,14 +174,19 @@ func countSelected(c *cli.Context, all []limits.Limit, s selection.Selection) er
 	return nil
 }
 
-func above(all []limits.Limit, percent float64) (high []limits.Limit) {
+func above(all []limits.Limit, percent uint64) (high []limits.Limit) {
 	for _, l := range all {
-		// What is full is above everything, 100 too.
-		if l.Counted && (100*l.Share() > percent || l.Use >= l.Value) {
+		if exceeds(l, percent) {
 			high = append(high, l)
 		}
 	}
 	return high
+}
+
+// exceeds reports whether more of a limit is in use than a percentage. What is full is
+// above every percentage, 100 too.
+func exceeds(l limits.Limit, percent uint64) bool {
+	return l.Counted && (100*l.Share() > float64(percent) || l.Use >= l.Value)
 }
 
 func limitColumns() []render.Column {
@@ -135,7 +216,7 @@ func limitRows(all []limits.Limit) iter.Seq[[]render.Cell] {
 				sysctl = render.Text(l.Sysctl)
 			}
 			if !yield([]render.Cell{
-				render.Text(l.Name), render.Text(l.Kind.String()), render.Uint(l.Value),
+				render.Text(l.Name), render.Text(l.Kind.String()), detail.Value(l),
 				use, percent, mark, sysctl, render.Text(l.About),
 			}) {
 				return

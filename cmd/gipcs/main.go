@@ -27,7 +27,12 @@ func run(argv []string) int {
 	if listsAsIpcs(argv[1:]) {
 		return utillinux.Lookup("ipcs")(argv[1:], environment(argv[0]))
 	}
-	return command.Run(app(), argv)
+	a := app()
+	status := command.Run(a, argv)
+	if a.Metadata[wasRead] == nil && status == command.Misuse && asksForMonitor(argv) {
+		return stateUnknown
+	}
+	return status
 }
 
 // listsAsIpcs tells whether these are the arguments of ipcs: none, or flags first.

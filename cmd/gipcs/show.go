@@ -70,13 +70,14 @@ func show(c *cli.Context) error {
 	if err == nil {
 		err = checkNamespace(c, selected)
 	}
-	if err == nil {
-		s.limits, err = limits.Read(kindsIn(selected))
-	}
 	if err != nil {
 		return err
 	}
 	shown, failed := false, false
+	if s.limits, err = limits.Read(kindsIn(selected)); err != nil {
+		command.Report(c.App.ErrWriter, c.App.Name, err)
+		failed = true
+	}
 	for _, sel := range selected {
 		// What is known of the object is shown even if a part could not be had.
 		record, err := s.record(sel)

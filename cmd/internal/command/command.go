@@ -50,6 +50,9 @@ func Usage(err error) error {
 	return usageError{err}
 }
 
+// IsUsage reports whether err is one of the command line.
+func IsUsage(err error) bool { return errors.As(err, &usageError{}) }
+
 // Run runs app and returns the exit status. Errors go to app.ErrWriter, a line
 // each.
 func Run(app *cli.App, argv []string) int {

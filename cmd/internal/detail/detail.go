@@ -371,7 +371,15 @@ func limitsOf(s Subject) render.Cell {
 		if l.Counted {
 			use = render.Uint(l.Use)
 		}
-		rows = append(rows, []render.Cell{render.Text(l.Name), render.Uint(l.Value), use, render.Text(l.About)})
+		rows = append(rows, []render.Cell{render.Text(l.Name), Value(l), use, render.Text(l.About)})
 	}
 	return render.Objects(columns("limit", "value", "use", "about"), rows)
+}
+
+// Value shows how much a limit allows.
+func Value(l limits.Limit) render.Cell {
+	if l.Unlimited() {
+		return render.Unlimited(l.Value)
+	}
+	return render.Uint(l.Value)
 }

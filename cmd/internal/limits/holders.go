@@ -2,11 +2,8 @@ package limits
 
 import (
 	"cmp"
-	"fmt"
-	"math"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
@@ -28,11 +25,13 @@ func (l Limit) Amount(o *inventory.Object) uint64 {
 	case "SEMMNS":
 		return uint64(o.Set.NSems)
 	case "MSGMNB":
-		return o.Queue.CBytes
+		return max(o.Queue.CBytes, o.Queue.QNum)
 	case devShmSize:
 		return uint64(o.File().Memory)
 	case "msg_max":
 		return uint64(o.PMsg.CurMsgs)
+	case rlimitMsgQueue:
+		return queueBytes(o.PMsg)
 	default:
 		return 0
 	}
@@ -42,12 +41,19 @@ func (l Limit) Amount(o *inventory.Object) uint64 {
 func (l Limit) own(o *inventory.Object) (own Limit, ok bool) {
 	switch {
 	case l.Name == "MSGMNB" && o.Kind == ref.Msg:
-		return Limit{Value: o.Queue.QBytes, Use: o.Queue.CBytes}, true
+		return ownOfQueue(o.Queue)
 	case l.Name == "msg_max" && o.Kind == ref.PMsg && o.PMsg.Known:
 		return Limit{Value: uint64(o.PMsg.MaxMsgs), Use: uint64(o.PMsg.CurMsgs)}, true
 	default:
 		return Limit{}, false
 	}
+}
+
+// ownOfQueue returns the limit that a queue has of its own, which began as MSGMNB. It is
+// not ok if the limit is not known, or if it is 0, which closes a queue on purpose. The
+// kernel lets a queue hold as many messages as bytes, so messages without text fill it.
+func ownOfQueue(q *sysv.QueueInfo) (own Limit, ok bool) {
+	return Limit{Value: q.QBytes, Use: max(q.CBytes, q.QNum)}, q.QBytes > 0
 }
 
 // Count puts what objects use in place of what all do.
@@ -59,11 +65,17 @@ func (l *Limit) Count(objects []inventory.Object) {
 	if l.Preset > 0 {
 		l.Value, l.Preset = l.Preset, 0
 	}
+	users := make(map[uint32]uint64)
 	for i := range objects {
-		if own, ok := l.own(&objects[i]); ok {
+		o := &objects[i]
+		switch own, ok := l.own(o); {
+		case ok:
 			l.take(own)
-		} else {
-			l.Use += l.Amount(&objects[i])
+		case l.Name == rlimitMsgQueue: // each user has one
+			users[o.Ownership().UID] += l.Amount(o)
+			l.Use = max(l.Use, users[o.Ownership().UID])
+		default:
+			l.Use += l.Amount(o)
 		}
 	}
 }
@@ -149,48 +161,4 @@ func (t tally) sorted() []Holder {
 		return cmp.Or(cmp.Compare(b.Amount, a.Amount), cmp.Compare(a.Name, b.Name))
 	})
 	return list
-}
-
-// FreeCommand returns the command that removes what is orphaned, "" if nothing is. It
-// spares what was made or used within an hour: what a program has just made in a
-// process that ended, for another one to use, looks like an orphan until then.
-func (h Holding) FreeCommand() string {
-	if h.Orphaned == 0 {
-		return ""
-	}
-	where, since := fmt.Sprintf("kind == %q", h.Kind.String()), "--idle"
-	if h.Concerns(ref.PSem) {
-		// Of their use there is no time.
-		where, since = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String()), "--older-than"
-	}
-	return fmt.Sprintf("gipcs rm --orphans %s 1h --where '%s' --yes", since, where)
-}
-
-// RaiseCommand returns the command that makes the limit twice what it is, or what is in
-// use if that is more. That of a queue is made so for queues that are made afterwards.
-// It is "" if there is no such command, or none is needed: more than a queue has is
-// allowed already.
-func (h Holding) RaiseCommand() (string, error) {
-	full := max(h.Value, h.Use, 1)
-	if h.Name == devShmSize || h.Name == devShmFiles {
-		return fmt.Sprintf("mount -o remount,%s=%d /dev/shm", h.Name, 2*min(full, math.MaxInt64/2)), nil
-	}
-	if h.Value < h.Preset {
-		return "", nil
-	}
-	double := min(full, 1<<30) * 2
-	name, number, isPart := strings.Cut(strings.TrimSuffix(h.Sysctl, "]"), "[")
-	switch {
-	case h.Sysctl == "":
-		return "", nil
-	case !isPart:
-		return fmt.Sprintf("sysctl -w %s=%d", name, double), nil
-	}
-	l, err := sysv.SemLimits()
-	if err != nil {
-		return "", err
-	}
-	numbers := []uint64{uint64(l.MaxPerSet), uint64(l.MaxSemaphores), uint64(l.MaxOps), uint64(l.MaxSets)}
-	numbers[number[0]-'1'] = min(double, 1<<31-1)
-	return fmt.Sprintf("sysctl -w %s='%d %d %d %d'", name, numbers[0], numbers[1], numbers[2], numbers[3]), nil
 }

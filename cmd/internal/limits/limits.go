@@ -3,9 +3,13 @@ package limits
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"math"
+	"os"
 	"slices"
 
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
@@ -19,8 +23,9 @@ type Limit struct {
 	About  string
 	Sysctl string // that changes it, "" if none does
 	Value  uint64
-	// Use is how much of Value is in use. Of a limit for each object (Counted is
-	// false) there is no such thing.
+	// Use is how much of Value is in use. It means nothing unless Counted is set:
+	// a limit for each object has no use, and one that can't be counted is not
+	// known to be used at all.
 	Use     uint64
 	Counted bool
 	// Preset is what Sysctl says, with which queues are made, if Value is that of the
@@ -49,6 +54,13 @@ func (l Limit) Share() float64 {
 	return float64(l.Use) / float64(l.Value)
 }
 
+// Unlimited reports whether the value limits nothing: the kernel's defaults of SHMMAX
+// and SHMALL are ULONG_MAX - (1 << 24), and RLIM_INFINITY is the largest number.
+func (l Limit) Unlimited() bool { return l.Value >= math.MaxUint-1<<24 }
+
+// PerProcess reports whether each process has the limit of its own, which it inherits.
+func (l Limit) PerProcess() bool { return l.Name == rlimitMsgQueue }
+
 // take puts the limit that a queue has of its own in place of that of one less full.
 func (l *Limit) take(own Limit) {
 	if own.Share() <= l.Share() {
@@ -67,9 +79,11 @@ func (l Limit) Concerns(kind ref.Kind) bool {
 }
 
 // Read returns the limits that concern objects of some kinds. Those of POSIX objects
-// are left out where there is no /dev/shm, or no queues in the kernel.
+// are left out where there are none (see Absent). With an error it returns the limits
+// that could be read all the same.
 func Read(kinds []ref.Kind) ([]Limit, error) {
 	var all []Limit
+	var errs []error
 	for _, l := range [...]struct {
 		kinds []ref.Kind
 		read  func() ([]Limit, error)
@@ -84,12 +98,38 @@ func Read(kinds []ref.Kind) ([]Limit, error) {
 			continue
 		}
 		limits, err := l.read()
-		if err != nil && !(l.kinds[0].POSIX() && errors.Is(err, fs.ErrNotExist)) {
-			return nil, err
+		if err != nil && !isAbsent(l.kinds[0], err) {
+			errs = append(errs, fmt.Errorf("the limits of %ss can't be read: %w", l.kinds[0].Noun(), err))
+			continue
 		}
 		all = append(all, limits...)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
+}
+
+// isAbsent reports whether the system has no objects of a kind, rather than no /proc to
+// tell of them.
+func isAbsent(kind ref.Kind, err error) bool {
+	if !kind.POSIX() || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Stat("/proc/sys/kernel")
+	return kind != ref.PMsg || err == nil
+}
+
+// Absent says which limits Read leaves out because the system has no such objects.
+func Absent(kinds []ref.Kind) (why []error) {
+	if slices.Contains(kinds, ref.PShm) {
+		if _, err := posix.ShmUsage(); errors.Is(err, fs.ErrNotExist) {
+			why = append(why, errors.New("there is no /dev/shm, and so no POSIX shared memory and no named semaphore"))
+		}
+	}
+	if slices.Contains(kinds, ref.PMsg) {
+		if _, err := posix.MqLimits(); isAbsent(ref.PMsg, err) {
+			why = append(why, errors.New("this kernel has no POSIX message queues: there is no /proc/sys/fs/mqueue"))
+		}
+	}
+	return why
 }
 
 func segments() ([]Limit, error) {
@@ -129,13 +169,20 @@ func queues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0)
+	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0)
+	unknown := false
 	for q, err := range sysvipc.Queues() {
 		if err != nil {
 			return nil, err
 		}
-		// A queue has a limit of its own, which began as MSGMNB.
-		fullest.take(Limit{Value: q.QBytes, Use: q.CBytes})
+		own, ok := ownOfQueue(&q)
+		if ok {
+			fullest.take(own)
+		}
+		unknown = unknown || !ok && q.QNum > 0
+	}
+	if unknown && fullest.Share() < High {
+		fullest = each(fullest.Name, fullest.Kind, fullest.About, fullest.Sysctl, uint64(l.MaxBytes))
 	}
 	return []Limit{
 		counted("MSGMNI", ref.Msg, "message queues", "kernel.msgmni", uint64(l.MaxQueues), uint64(u.Queues)),
@@ -156,7 +203,7 @@ func devShm() (list []Limit, err error) {
 	return list, err
 }
 
-// mqueues returns the limits of queues also where these can not be counted.
+// mqueues returns the limits of queues also where these can't be counted.
 func mqueues() ([]Limit, error) {
 	l, err := posix.MqLimits()
 	if err != nil {
@@ -164,15 +211,23 @@ func mqueues() ([]Limit, error) {
 	}
 	number := counted("queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0)
 	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; the use is the fullest one's", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
+	users := counted(rlimitMsgQueue, ref.PMsg, "bytes of one user's POSIX queues; the limit is that of gipcs", "", 0, 0)
+	if users.Value, err = rlimit(); err != nil {
+		return nil, err
+	}
 	unknown := false
-	for q, err := range posix.Queues() {
+	bytes := make(map[uint32]uint64)
+	for q, err := range inventory.Queues() {
 		if err != nil {
-			number.Use, number.Counted, fullest.Counted = 0, false, false
+			number.Use, number.Counted, fullest.Counted, users.Counted = 0, false, false, false
+			clear(bytes)
 			break
 		}
 		number.Use++
 		if q.Known {
 			fullest.take(Limit{Value: uint64(q.MaxMsgs), Use: uint64(q.CurMsgs)})
+			bytes[q.UID] += queueBytes(&q)
+			users.Use = max(users.Use, bytes[q.UID])
 		}
 		unknown = unknown || !q.Known
 	}
@@ -180,9 +235,13 @@ func mqueues() ([]Limit, error) {
 	if unknown && fullest.Share() < High {
 		fullest = each(fullest.Name, fullest.Kind, fullest.About, fullest.Sysctl, uint64(l.MsgMax))
 	}
+	if unknown && users.Share() < High {
+		users = each(users.Name, users.Kind, users.About, users.Sysctl, users.Value)
+	}
 	return []Limit{
 		number,
 		fullest,
+		users,
 		each("msgsize_max", ref.PMsg, "bytes of a message in a POSIX queue", "fs.mqueue.msgsize_max", uint64(l.MsgSizeMax)),
 	}, nil
 }
@@ -192,3 +251,20 @@ const (
 	devShmSize  = "size"
 	devShmFiles = "nr_inodes"
 )
+
+// rlimitMsgQueue is what getrlimit(2) calls the limit for all queues that a user has
+// made, in whatever IPC namespace. It is reached long before queues_max.
+const rlimitMsgQueue = "RLIMIT_MSGQUEUE"
+
+// queueBytes returns what a queue takes of RLIMIT_MSGQUEUE, from its creation on and
+// however few messages it holds: the formula is in getrlimit(2).
+func queueBytes(q *posix.QueueInfo) uint64 {
+	const (
+		word       = 4 << (^uint(0) >> 63)
+		sizeOfMsg  = 6 * word // struct msg_msg
+		sizeOfNode = 6 * word // struct posix_msg_tree_node
+		priorities = 32768    // MQ_PRIO_MAX
+	)
+	messages := uint64(q.MaxMsgs)
+	return messages*sizeOfMsg + min(messages, priorities)*sizeOfNode + messages*uint64(q.MsgSize)
+}

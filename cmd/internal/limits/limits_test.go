@@ -22,6 +22,7 @@ func sample() []inventory.Object {
 		{Kind: ref.PMsg, PMsg: &posix.QueueInfo{Known: true, Attributes: posix.Attributes{MaxMsgs: 10, CurMsgs: 2}}, Use: use(inventory.InUse)},
 		{Kind: ref.PMsg, PMsg: &posix.QueueInfo{Known: true, Attributes: posix.Attributes{MaxMsgs: 5, CurMsgs: 3}}, Use: use(inventory.Orphan)},
 		{Kind: ref.PMsg, PMsg: &posix.QueueInfo{}, Use: use(inventory.Unknown)},
+		{Kind: ref.PMsg, PMsg: &posix.QueueInfo{FileInfo: posix.FileInfo{UID: 7}, Known: true, Attributes: posix.Attributes{MaxMsgs: 5, MsgSize: 704}}, Use: use(inventory.Unknown)},
 	}
 }
 
@@ -38,9 +39,10 @@ func TestCount(t *testing.T) {
 		{Limit{Name: "MSGMNB", Kind: ref.Msg, Value: 7, Counted: true}, 20, 10},
 		{Limit{Name: "size", Kind: ref.PShm, Value: 7, Counted: true}, 7, 12288},
 		{Limit{Name: "nr_inodes", Kind: ref.PShm, Value: 7, Counted: true}, 7, 2},
-		{Limit{Name: "queues_max", Kind: ref.PMsg, Value: 7, Counted: true}, 7, 3},
+		{Limit{Name: "queues_max", Kind: ref.PMsg, Value: 7, Counted: true}, 7, 4},
 		{Limit{Name: "msg_max", Kind: ref.PMsg, Value: 7, Counted: true}, 5, 3},
 		{Limit{Name: "queues_max", Kind: ref.PMsg, Value: 7}, 7, 99},
+		{Limit{Name: "RLIMIT_MSGQUEUE", Kind: ref.PMsg, Value: 819200, Counted: true}, 819200, 4000},
 	} {
 		l := tt.limit
 		l.Use = 99
@@ -50,50 +52,37 @@ func TestCount(t *testing.T) {
 	}
 }
 
-func TestCommands(t *testing.T) {
-	for _, tt := range []struct {
-		limit       Limit
-		orphaned    uint64
-		free, raise string
-	}{
-		{
-			Limit{Name: "SHMMNI", Kind: ref.Shm, Sysctl: "kernel.shmmni", Value: 7},
-			1, `gipcs rm --orphans --idle 1h --where 'kind == "shm"' --yes`, "sysctl -w kernel.shmmni=14",
-		},
-		{Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni", Value: 7}, 0, "", "sysctl -w kernel.msgmni=14"},
-		{Limit{Name: "SEMVMX", Kind: ref.Sem, Value: 7}, 0, "", ""},
-		{
-			Limit{Name: "size", Kind: ref.PShm, Value: 1 << 40},
-			8192, `gipcs rm --orphans --older-than 1h --where 'kind in ["pshm", "psem"]' --yes`, "mount -o remount,size=2199023255552 /dev/shm",
-		},
-		{
-			Limit{Name: "nr_inodes", Kind: ref.PShm, Value: 7},
-			1, `gipcs rm --orphans --older-than 1h --where 'kind in ["pshm", "psem"]' --yes`, "mount -o remount,nr_inodes=14 /dev/shm",
-		},
-		{
-			Limit{Name: "queues_max", Kind: ref.PMsg, Sysctl: "fs.mqueue.queues_max", Value: 7},
-			1, `gipcs rm --orphans --idle 1h --where 'kind == "pmsg"' --yes`, "sysctl -w fs.mqueue.queues_max=14",
-		},
-		// What is used may be more than a limit that was lowered.
-		{Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni"}, 0, "", "sysctl -w kernel.msgmni=2"},
-		{Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni", Value: 2, Use: 8}, 0, "", "sysctl -w kernel.msgmni=16"},
-		// A queue has 20 bytes for itself, or 5 messages.
-		{Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 20, Counted: true}, 0, "", "sysctl -w kernel.msgmnb=40"},
-		{Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 16384, Counted: true}, 0, "", ""},
-		{Limit{Name: "msg_max", Kind: ref.PMsg, Sysctl: "fs.mqueue.msg_max", Value: 10, Counted: true}, 3, `gipcs rm --orphans --idle 1h --where 'kind == "pmsg"' --yes`, ""},
-	} {
-		h := NewHolding(tt.limit, sample(), account.New())
-		raise, err := h.RaiseCommand()
-		if h.Orphaned != tt.orphaned || h.FreeCommand() != tt.free || raise != tt.raise || err != nil {
-			t.Errorf("%s: %d orphaned, %s, %s, %v; want %d, %s, %s", h.Name, h.Orphaned, h.FreeCommand(), raise, err, tt.orphaned, tt.free, tt.raise)
-		}
-	}
-}
-
 // TestFullestQueue is a limit of each queue: who holds what is in use is told of one.
 func TestFullestQueue(t *testing.T) {
 	h := NewHolding(Limit{Name: "MSGMNB", Kind: ref.Msg, Value: 16384, Counted: true}, sample(), account.New())
 	if len(h.Owners) != 1 || h.Use != 10 || h.Owners[0].Amount != 10 || h.Value != 20 || h.Preset != 16384 {
 		t.Errorf("%+v: want 10 of the 20 bytes of one queue, which was made for 16384", h)
+	}
+}
+
+// TestFullByNumber is a queue of empty messages: the kernel lets a queue hold as many
+// messages as bytes, and one that may hold none is closed, not full.
+func TestFullByNumber(t *testing.T) {
+	for _, tt := range []struct {
+		queue sysv.QueueInfo
+		own   Limit
+		ok    bool
+	}{
+		{sysv.QueueInfo{QBytes: 100, QNum: 100}, Limit{Value: 100, Use: 100}, true},
+		{sysv.QueueInfo{QBytes: 100, QNum: 2, CBytes: 50}, Limit{Value: 100, Use: 50}, true},
+		{sysv.QueueInfo{QNum: 2, CBytes: 50}, Limit{}, false},
+	} {
+		if own, ok := ownOfQueue(&tt.queue); ok != tt.ok || ok && own != tt.own {
+			t.Errorf("%+v: %+v, %v, want %+v, %v", tt.queue, own, ok, tt.own, tt.ok)
+		}
+	}
+}
+
+// TestUnlimited holds what the kernel means by no limit.
+func TestUnlimited(t *testing.T) {
+	for value, want := range map[uint64]bool{18446744073692774399: true, 18446744073709551615: true, 1 << 40: false, 0: false} {
+		if got := (Limit{Value: value}).Unlimited(); got != want {
+			t.Errorf("%d: unlimited is %v, want %v", value, got, want)
+		}
 	}
 }

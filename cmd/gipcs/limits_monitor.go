@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/limits"
+)
+
+// Exit statuses of monitoring plugins.
+const (
+	stateOK = iota
+	stateWarning
+	stateCritical
+	stateUnknown
+)
+
+// thresholds are the percentages from which on a monitor is told; nil if not given.
+type thresholds struct{ warn, critical *uint64 }
+
+// readThresholds returns nil if neither --warn nor --critical is given.
+func readThresholds(c *cli.Context) (*thresholds, error) {
+	var t thresholds
+	var err error
+	if t.warn, err = percentFlag(c, "warn"); err != nil {
+		return nil, err
+	}
+	if t.critical, err = percentFlag(c, "critical"); err != nil {
+		return nil, err
+	}
+	switch {
+	case t.warn == nil && t.critical == nil:
+		return nil, nil
+	case t.warn != nil && t.critical != nil && *t.warn > *t.critical:
+		return nil, command.Usagef("--warn %d is above --critical %d", *t.warn, *t.critical)
+	}
+	return &t, nil
+}
+
+// monitors reports whether the command is asked by a monitoring plugin's caller.
+func monitors(c *cli.Context) bool { return c.IsSet("warn") || c.IsSet("critical") }
+
+// wasRead is what the metadata of the application hold once the command line of gipcs
+// limits was read, and the status is that of its action.
+const wasRead = "limits was read"
+
+// asksForMonitor reports whether a command line that could not be read was meant for a
+// monitor, to which the status of a wrong command line would be a critical state.
+func asksForMonitor(argv []string) bool {
+	return slices.Contains(argv, "limits") && slices.ContainsFunc(argv, func(arg string) bool {
+		return strings.HasPrefix(arg, "--warn") || strings.HasPrefix(arg, "--critical")
+	})
+}
+
+// watched makes an action that is asked by a monitor tell an error from an alarm: with
+// status 3, and for a plugin's caller with the line that it expects.
+func watched(action cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		c.App.Metadata[wasRead] = true
+		err := action(c)
+		var exit command.Exit
+		switch {
+		case err == nil, errors.As(err, &exit):
+			return err
+		case monitors(c):
+			fmt.Fprintf(c.App.Writer, "GIPCS UNKNOWN - %s\n", plain(err))
+			return command.Exit(stateUnknown)
+		case len(c.StringSlice("check")) > 0 && !command.IsUsage(err):
+			command.Report(c.App.ErrWriter, c.App.Name, err)
+			return command.Exit(stateUnknown)
+		default:
+			return err
+		}
+	}
+}
+
+// plain returns an error as a line of a plugin, in which a bar begins the figures.
+func plain(err error) string {
+	return strings.ReplaceAll(command.OneLine(explain.Error(err)), "|", "/")
+}
+
+// report prints the line of a monitoring plugin: the state, the limits that are above a
+// threshold or else the fullest, and the use of all as performance data.
+func (t *thresholds) report(c *cli.Context, all []limits.Limit, unread error) error {
+	state := stateOK
+	var high []limits.Limit
+	for _, l := range all {
+		if s := t.stateOf(l); s != stateOK {
+			state = max(state, s)
+			high = append(high, l)
+		}
+	}
+	if len(high) == 0 && len(all) > 0 {
+		high = pressing(all)[:1]
+	}
+	slices.SortStableFunc(high, func(a, b limits.Limit) int { return compareShares(b, a) })
+	var facts []string
+	for _, l := range high {
+		facts = append(facts, inUse(l))
+	}
+	if unread != nil { // whatever is above a threshold, there may be worse
+		state = stateUnknown
+		facts = append(facts, plain(unread))
+	}
+	_, err := fmt.Fprintf(c.App.Writer, "GIPCS %s - %s%s\n",
+		[...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[state], strings.Join(facts, ", "), t.performance(all))
+	if err != nil || state == stateOK {
+		return err
+	}
+	return command.Exit(state)
+}
+
+func (t *thresholds) stateOf(l limits.Limit) int {
+	switch {
+	case t.critical != nil && exceeds(l, *t.critical):
+		return stateCritical
+	case t.warn != nil && exceeds(l, *t.warn):
+		return stateWarning
+	default:
+		return stateOK
+	}
+}
+
+// inUse says how much of a limit is in use.
+func inUse(l limits.Limit) string {
+	if !l.Counted {
+		return "no use of a limit is known"
+	}
+	return fmt.Sprintf("%s %.0f %% (%d of %d)", label(l), 100*l.Share(), l.Use, l.Value)
+}
+
+// label is what monitors call a limit.
+func label(l limits.Limit) string { return strings.ToLower(l.Name) }
+
+// performance returns the use of all limits as monitoring plugins print it:
+// label=value[unit];warn;critical;min;max. A threshold is a number that may not be
+// exceeded.
+func (t *thresholds) performance(all []limits.Limit) string {
+	var b strings.Builder
+	for _, l := range all {
+		if !l.Counted {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString(" |")
+		}
+		unit, most := "", ""
+		if isBytes(l) {
+			unit = "B"
+		}
+		if !l.Unlimited() {
+			most = fmt.Sprint(l.Value)
+		}
+		fmt.Fprintf(&b, " %s=%d%s;%s;%s;0;%s", label(l), l.Use, unit, bound(l, t.warn), bound(l, t.critical), most)
+	}
+	return b.String()
+}
+
+func isBytes(l limits.Limit) bool {
+	switch label(l) {
+	case "msgmnb", "size", "rlimit_msgqueue":
+		return true
+	}
+	return false
+}
+
+// bound returns a percentage of a limit, "" if it is not given.
+func bound(l limits.Limit, percent *uint64) string {
+	if percent == nil || l.Unlimited() {
+		return ""
+	}
+	return fmt.Sprint(l.Value/100**percent + l.Value%100**percent/100)
+}
+
+// prometheus is the format of the Prometheus text exposition.
+const prometheus = "prometheus"
+
+// writeMetrics writes the limits as Prometheus reads them. There are few labels, and
+// none that objects could multiply.
+func writeMetrics(w io.Writer, all []limits.Limit) error {
+	var b strings.Builder
+	for _, family := range []struct {
+		name, help string
+		value      func(limits.Limit) (n uint64, known bool)
+	}{
+		{"gipc_limit", "Limit of IPC objects, in the unit of the limit.", func(l limits.Limit) (uint64, bool) { return l.Value, true }},
+		{"gipc_limit_used", "How much of a limit of IPC objects is in use.", func(l limits.Limit) (uint64, bool) { return l.Use, l.Counted }},
+	} {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", family.name, family.help, family.name)
+		for _, l := range all {
+			if n, known := family.value(l); known {
+				fmt.Fprintf(&b, "%s{limit=\"%s\",kind=\"%s\"} %d\n", family.name, labelValue(label(l)), labelValue(l.Kind.String()), n)
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// labelValue escapes what can't stand in the value of a label.
+func labelValue(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package limits
+
+import "errors"
+
+func rlimit() (uint64, error) { return 0, errors.ErrUnsupported }

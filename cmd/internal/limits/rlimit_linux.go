@@ -1,0 +1,11 @@
+package limits
+
+import "golang.org/x/sys/unix"
+
+// rlimit returns the soft limit RLIMIT_MSGQUEUE of this process.
+func rlimit() (uint64, error) {
+	const msgQueue = 12 // on every architecture
+	var r unix.Rlimit
+	err := unix.Getrlimit(msgQueue, &r)
+	return r.Cur, err
+}
