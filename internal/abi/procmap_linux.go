@@ -30,10 +30,11 @@ type procmapQuery struct {
 const (
 	procmapIoctl = 0xc0686611 // _IOWR('f', 17, struct procmap_query), the same everywhere
 
-	procmapWritable = 0x02
-	procmapShared   = 0x08
-	procmapNext     = 0x10 // the mapping at the address, or the next one
-	procmapFile     = 0x20
+	procmapWritable   = 0x02
+	procmapExecutable = 0x04
+	procmapShared     = 0x08
+	procmapNext       = 0x10 // the mapping at the address, or the next one
+	procmapFile       = 0x20
 )
 
 // NextFile returns the first mapping of a file at or above addr (PROCMAP_QUERY,
@@ -44,10 +45,20 @@ const (
 // ENOENT tells that there is none, ENAMETOOLONG that name is too short, ENOTTY that
 // the kernel does not know the call, ESRCH that the process has no memory any more.
 func NextFile(fd int, addr uint64, shared bool, name []byte) (m Procmap, length int, e Errno) {
-	q := procmapQuery{flags: procmapNext | procmapFile, addr: addr}
+	flags := uint64(procmapNext | procmapFile)
 	if shared {
-		q.flags |= procmapShared
+		flags |= procmapShared
 	}
+	return nextMapping(fd, addr, flags, name)
+}
+
+// NextExecutable is NextFile for mappings of files that may be executed.
+func NextExecutable(fd int, addr uint64, name []byte) (m Procmap, length int, e Errno) {
+	return nextMapping(fd, addr, procmapNext|procmapFile|procmapExecutable, name)
+}
+
+func nextMapping(fd int, addr, flags uint64, name []byte) (m Procmap, length int, e Errno) {
+	q := procmapQuery{flags: flags, addr: addr}
 	q.size = uint64(unsafe.Sizeof(q))
 	if len(name) > 0 {
 		// The structure holds the address as a number, behind Go's back.

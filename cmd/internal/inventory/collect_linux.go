@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/cmd/internal/imports"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/posix"
@@ -59,6 +60,15 @@ type collector struct {
 	seesAll bool // no process lacks an id here
 	scanned bool // threads were looked at
 	known   map[int]*known
+	running map[uint32]*Process // a process of a PostgreSQL server of each user
+	// dirs are where PostgreSQL servers may keep their data, if dirsRead.
+	dirs     []dataDir
+	dirsRead bool
+
+	people   *census // see there
+	files    map[fileID]imports.File
+	local    map[procfs.Device]bool // devices of local file systems
+	xServers map[fileID]bool
 }
 
 // list fills Inventory.Objects. The kernel's structures of one kind are kept
@@ -185,6 +195,7 @@ func (c *collector) explore() {
 		if err := c.scan(); err != nil {
 			c.procErr = err
 		}
+		c.confirmWaiters()
 	}
 	if c.want&WantActors != 0 {
 		c.findActors()
@@ -194,15 +205,14 @@ func (c *collector) explore() {
 		c.inv.Deadlocks = deadlocks(c.inv.Objects)
 	}
 	if c.want&WantVerdict != 0 {
-		server := c.servers()
-		ev := evidence{
-			now: c.inv.Taken, proc: c.procErr, waiters: c.scanned,
-			hidden: c.inv.Hidden, idle: c.o.HiddenIdle, seesAll: c.seesAll, server: server,
-		}
-		for i := range c.inv.Objects {
-			judge(&c.inv.Objects[i], ev)
-		}
+		judge(c.inv.Objects, evidence{
+			now: c.inv.Taken, proc: c.procErr, waiters: c.scanned, hidden: &c.inv.Hidden,
+			idle: c.o.HiddenIdle, seesAll: c.seesAll, messages: c.o.WithMessages, witness: c,
+		})
 		c.confirm()
+	}
+	if c.want&WantOwner != 0 {
+		c.answerOwners()
 	}
 	if c.want&WantProgram != 0 {
 		c.identify()
@@ -229,7 +239,7 @@ func (c *collector) readMemory() {
 // known is what was found out about a process id.
 type known struct {
 	process *Process // nil if there is none that may be looked at
-	hidden  bool     // there is one that may not be looked at
+	hidden  bool     // there is one that may not be, or could not be, looked at
 
 	looked bool // stat and ended are set
 	stat   procfs.Stat
@@ -343,17 +353,20 @@ func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 		return a.unseen(fmt.Sprintf("%s seems to have started later, but the clock was set since the boot", a.Process.name()))
 	default:
 		a.State = Alive
+		a.XServer = a.Role == User && isXServer(a.Process.Comm) && c.isXServer(a.PID)
 	}
 	return a
 }
 
-// look finds out whether a process has ended, and if not when it was started.
+// look finds out whether a process has ended, and if not when it was started. Only
+// the kernel's word that there is no such process is taken for its end.
 func (c *collector) look(pid int, k *known) {
 	if k.looked {
 		return
 	}
-	k.looked, k.ended = true, true
+	k.looked = true
 	if k.process == nil {
+		k.ended = !k.hidden
 		return
 	}
 	stat, err := c.fs.Stat(pid)
@@ -364,16 +377,11 @@ func (c *collector) look(pid int, k *known) {
 	k.hidden = err != nil && !k.ended
 }
 
-// mayOwn tells whether the user of a process is one of those an object names, or
+// mayOwn reports whether the user of a process is one of those an object names, or
 // may be.
 func (c *collector) mayOwn(pid int, p *sysv.Perm) bool {
 	status, err := c.fs.Status(pid)
-	for _, uid := range [...]uint32{status.RUID(), status.EUID()} {
-		if err != nil || uid == p.UID || uid == p.CUID {
-			return true
-		}
-	}
-	return false
+	return err != nil || slices.ContainsFunc(status.UIDs[:], func(uid uint32) bool { return uid == p.UID || uid == p.CUID })
 }
 
 func (a Actor) unseen(why string) Actor {

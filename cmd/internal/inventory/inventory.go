@@ -47,6 +47,9 @@ func (w Want) needs(queues bool) Want {
 	if w&WantProgram != 0 {
 		w |= WantAttached | WantOpen | WantActors
 	}
+	if w&WantOwner != 0 {
+		w |= WantVerdict
+	}
 	if w&WantVerdict != 0 {
 		w |= WantSemaphores | WantOpen | WantActors
 		if queues {
@@ -74,10 +77,8 @@ type Options struct {
 	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
-	// HiddenIdle takes it that processes which may not be seen or looked into wait on
-	// no queue and use no POSIX object. Otherwise, as long as there are any (see
-	// Hidden), none of these is an orphan: the kernel does not count who uses one.
-	// Segments and sets do not need it.
+	// HiddenIdle takes processes that may not be seen or looked into (see Hidden) for
+	// users of no object. Otherwise what they might use is no orphan.
 	HiddenIdle bool
 	// WithMessages takes a queue that holds messages for one that holds none. Otherwise
 	// it is needed by whoever is to receive them.
@@ -384,5 +385,6 @@ type Actor struct {
 	Started time.Time // of Process, by the clock as it is set now; zero if it was not looked up
 	When    time.Time // when it acted last, at the latest; zero if not known
 	Sems    []int     // the semaphores that an Operator operated on last
+	XServer bool      // it is an X server whose client made the segment
 	Why     string    // for Unseen
 }

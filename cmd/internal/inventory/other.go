@@ -2,7 +2,11 @@
 
 package inventory
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+)
 
 // Collect is not supported outside Linux.
 func Collect(Options) (*Inventory, error) { return nil, errors.ErrUnsupported }
@@ -15,3 +19,6 @@ func NamespaceAt(string) (Namespace, error) { return Namespace{}, errors.ErrUnsu
 
 // Do is not supported outside Linux.
 func (n Namespace) Do(func() error) error { return errors.ErrUnsupported }
+
+// Opened is not supported outside Linux.
+func Opened(ref.Object) (is, known bool) { return false, false }

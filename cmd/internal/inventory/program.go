@@ -15,8 +15,8 @@ import (
 // A Program is what an object probably belongs to.
 type Program struct {
 	Name string
-	// Sure is set if a process of that program uses the object, or its contents or
-	// the program's own records name it; otherwise the marks only fit.
+	// Sure is set if its contents or the program's own records name it; otherwise the
+	// marks only fit. The name of a process is such a mark.
 	Sure    bool
 	Reasons []string // for a person; may hold the names of processes as they are
 	// DataDir is the data directory of a PostgreSQL server, "" if it is not known.
@@ -57,37 +57,57 @@ func combine(hints []hint) *Program {
 	return p
 }
 
-// product returns the program that a process of this name belongs to; "" for a
+const postgresProgram = "PostgreSQL"
+
+// product returns the program that a process of this name seems to belong to; "" for a
 // name that says nothing beyond itself.
 func product(comm string) string {
-	switch comm {
-	case "postgres", "postmaster":
-		return "PostgreSQL"
-	case "faked", "faked-sysv":
-		return "fakeroot"
-	case "apache2", "httpd":
-		return "Apache httpd"
-	case "gpsd", "chronyd", "ntpd":
-		return comm
-	case "db2sysc", "db2wdog":
-		return "Db2"
-	case "oninit":
-		return "Informix"
-	case "orterun", "prterun", "prte", "orted", "prted":
-		return "Open MPI"
+	if p, ok := products[comm]; ok {
+		return p
 	}
 	for _, p := range [...]struct{ prefix, program string }{
 		{"zabbix_", "Zabbix"},
 		{"php", "PHP"},
+		{"uwsgi", "uWSGI"},
 		{"ora_", "Oracle Database"},
 		{"oracle_", "Oracle Database"},
 		{"disp+work", "SAP"},
+		{"squid", "Squid"},
+		{"vllm", "vLLM"},
+		{"VLLM", "vLLM"},
+		{"sglang", "SGLang"},
+		{"iox-", "iceoryx"},
+		{"aeronmd", "Aeron"},
 	} {
 		if strings.HasPrefix(comm, p.prefix) {
 			return p.program
 		}
 	}
 	return ""
+}
+
+var products = map[string]string{
+	"postgres": postgresProgram, "postmaster": postgresProgram,
+	"faked": "fakeroot", "faked-sysv": "fakeroot",
+	"apache2": "Apache httpd", "httpd": "Apache httpd",
+	"gpsd": "gpsd", "chronyd": "chronyd", "ntpd": "ntpd",
+	"db2sysc": "Db2", "db2wdog": "Db2",
+	"oninit":  "Informix",
+	"orterun": "Open MPI", "prterun": "Open MPI", "prte": "Open MPI", "orted": "Open MPI", "prted": "Open MPI",
+	"jackd": "JACK", "jackdbus": "JACK",
+	"corosync": "Corosync", "pacemakerd": "Pacemaker",
+	"memcached": "memcached", "asterisk": "Asterisk", "atopacctd": "atop", "firebird": "Firebird",
+}
+
+// isServer reports whether a process has the name of a server whose workers come and
+// go, and that may make or use objects of any kind meanwhile. Anybody can call a process
+// so: the name may keep an object, but prove nothing.
+func isServer(comm string) bool {
+	switch product(comm) {
+	case postgresProgram, "fakeroot", "Apache httpd", "PHP", "uWSGI", "Zabbix", "Oracle Database", "SAP", "Squid", "Db2", "Informix", "Firebird":
+		return true
+	}
+	return false
 }
 
 func isXServer(comm string) bool {
@@ -129,12 +149,13 @@ func (u *Use) users() (processes []*Process, does []string) {
 }
 
 // processHints goes by the names of the processes that use the object: named has
-// those of programs that are known here, others those of any.
+// those of programs that are known here, others those of any. Anybody can call a process
+// what they like, so none of them is sure.
 func processHints(u *Use) (named, others []hint) {
 	processes, does := u.users()
 	for i, p := range processes {
 		if isXServer(p.Comm) && len(u.Attached) > 0 {
-			return []hint{{program: "X11 (MIT-SHM)", sure: true, reason: p.name() + " " + does[i]}}, nil
+			return []hint{{program: "X11 (MIT-SHM)", reason: p.name() + " " + does[i]}}, nil
 		}
 	}
 	uses := make(map[string]int)
@@ -145,7 +166,7 @@ func processHints(u *Use) (named, others []hint) {
 			program, list = p.Comm, &others
 		}
 		if uses[program]++; uses[program] == 1 {
-			*list = append(*list, hint{program: program, sure: true, reason: p.name() + " " + does[i]})
+			*list = append(*list, hint{program: program, reason: p.name() + " " + does[i]})
 		}
 	}
 	for _, list := range [][]hint{named, others} {
@@ -246,7 +267,7 @@ func nameHints(o *Object) []hint {
 		rest    string // of what the rest of the name is made
 		program string
 	}{
-		{ref.PShm, postgresName, digits, "PostgreSQL"},
+		{ref.PShm, postgresName, digits, postgresProgram},
 		{ref.PShm, "/psm_", "0123456789abcdef", "Python (multiprocessing.shared_memory)"},
 		{ref.PSem, "/mp-", "abcdefghijklmnopqrstuvwxyz0123456789_", "Python (multiprocessing)"},
 		{ref.PShm, "/torch_", digits + "_", "PyTorch"},
@@ -317,7 +338,7 @@ func contentHints(b []byte, dirs []dataDir) []hint {
 	if !ok {
 		return nil
 	}
-	found := hint{program: "PostgreSQL", sure: true, reason: fmt.Sprintf(
+	found := hint{program: postgresProgram, sure: true, reason: fmt.Sprintf(
 		"it begins with PostgreSQL's magic number, creator %d, data directory inode %d on device %d:%d",
 		h.creatorPID, h.inode, major(h.dev), minor(h.dev))}
 	for _, d := range dirs {
@@ -384,24 +405,24 @@ func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 		case d.uid != perm.CUID:
 		case d.names(o):
 			hints = append(hints, hint{
-				program: "PostgreSQL", sure: true, dataDir: d.path,
+				program: postgresProgram, sure: true, dataDir: d.path,
 				reason: fmt.Sprintf("postmaster.pid in %s names its key and identifier", d.path),
 			})
 		case d.postmaster.pid != 0 && o.Use.attachedAny(d.pids):
 			hints = append(hints, hint{
-				program: "PostgreSQL", sure: true, dataDir: d.path,
+				program: postgresProgram, dataDir: d.path,
 				reason: "a process that is attached runs in " + d.path,
 			})
 		case perm.Key != sysv.Private && uint32(perm.Key) == uint32(d.inode) && d.postmaster.pid != 0:
 			hints = append(hints, hint{
-				program: "PostgreSQL", dataDir: d.path,
+				program: postgresProgram, dataDir: d.path,
 				reason: fmt.Sprintf("its key is the inode number of %s", d.path),
 			})
 		}
 	}
 	const interlock = 56 // bytes of the segment that a 64-bit server makes, whatever its shared_memory_type
 	if len(hints) == 0 && o.Segment.Size == interlock && perm.Key != sysv.Private && perm.Mode == 0o600 {
-		hints = append(hints, hint{program: "PostgreSQL", reason: "56 bytes under a key with mode 0600, as every server makes it"})
+		hints = append(hints, hint{program: postgresProgram, reason: "56 bytes under a key with mode 0600, as every server makes it"})
 	}
 	return hints
 }

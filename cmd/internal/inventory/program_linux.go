@@ -1,9 +1,7 @@
 package inventory
 
 import (
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -19,7 +18,7 @@ import (
 // identify names the programs of all objects.
 func (c *collector) identify() {
 	objects := c.inv.Objects
-	dirs := c.dataDirs()
+	dirs := append(c.dataDirs(), c.runningDirs()...)
 	files := ftokFiles()
 	fakeroot := fakerootKeys(objects)
 	for i := range objects {
@@ -40,7 +39,8 @@ func (c *collector) identify() {
 	}
 }
 
-// contents looks at the first bytes of an orphan, if it was chosen.
+// contents looks at the first bytes of an orphan, if it was chosen. Of all others the
+// last user may be needed as evidence, and this process would take its place.
 func (c *collector) contents(o *Object, dirs []dataDir) []hint {
 	if c.o.Contents == nil || o.Kind != ref.Shm || o.Use.Verdict != Orphan || !c.o.Contents(o) || c.destroysDetached() {
 		return nil
@@ -80,7 +80,7 @@ func (c *collector) environmentHint(o *Object) []hint {
 		}
 		for _, e := range environment {
 			if strings.HasPrefix(e, "OMPI_COMM_WORLD_RANK=") {
-				return []hint{{program: "Open MPI", sure: true, reason: a.name() + ", which is attached, was started by it: " + e}}
+				return []hint{{program: "Open MPI", reason: a.name() + ", which is attached, seems to have been started by it: " + e}}
 			}
 		}
 	}
@@ -98,38 +98,34 @@ func ftokFiles() (files []ftokFile) {
 	return files
 }
 
-// servers returns evidence.server: who may attach memory again although its maker
-// and its last user have ended. The processes of a PostgreSQL server make segments,
-// or POSIX objects, that others of them attach on demand (dynamic_shared_memory_type).
-// It never runs as root, so only what others made has to be looked at.
-func (c *collector) servers() func(*Object) *Process {
-	nobody := func(*Object) *Process { return nil }
-	loose := slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
-		return o.Kind == ref.Shm && o.Segment.NAttch == 0 && o.Segment.CUID != 0 || ofPostgres(&o)
+// server implements witness. The processes of a PostgreSQL server make segments, or
+// POSIX objects, that others of them attach on demand (dynamic_shared_memory_type),
+// also after the maker and the last user have ended. It never runs as root, so only
+// what others made has to be looked at.
+func (c *collector) server(o *Object) *Process {
+	switch {
+	case c.fs == nil:
+		return nil
+	case ofPostgres(o):
+		return c.servers()[o.PShm.UID]
+	case o.Kind != ref.Shm || o.Perm().CUID == 0 || c.recordEnded(o):
+		return nil
+	}
+	return c.servers()[o.Perm().CUID]
+}
+
+// recordEnded reports whether a segment is that of a PostgreSQL server which has ended,
+// by the record that it left. Only its own user can have written that.
+func (c *collector) recordEnded(o *Object) bool {
+	if o.Kind != ref.Shm || c.fs == nil || !c.seesAll {
+		return false
+	}
+	if !c.dirsRead {
+		c.dirs, c.dirsRead = c.dataDirs(), true
+	}
+	return slices.ContainsFunc(c.dirs, func(d dataDir) bool {
+		return d.names(o) && !c.fs.Exists(d.postmaster.pid)
 	})
-	if c.fs == nil || !loose {
-		return nobody
-	}
-	running := c.runningServers()
-	if len(running) == 0 {
-		return nobody
-	}
-	dirs := c.dataDirs()
-	return func(o *Object) *Process {
-		switch {
-		case ofPostgres(o):
-			return running[o.PShm.UID]
-		case o.Kind.POSIX():
-			return nil
-		}
-		ended := slices.ContainsFunc(dirs, func(d dataDir) bool {
-			return d.names(o) && !c.fs.Exists(d.postmaster.pid)
-		})
-		if ended {
-			return nil
-		}
-		return running[o.Perm().CUID]
-	}
 }
 
 // ofPostgres tells whether a POSIX object has the name of one of PostgreSQL's.
@@ -137,59 +133,63 @@ func ofPostgres(o *Object) bool {
 	return o.Kind == ref.PShm && strings.HasPrefix(o.PShm.Name, postgresName)
 }
 
-// runningServers returns a process of a PostgreSQL server for each user that has
-// one in this namespace, or in one that is not known.
-func (c *collector) runningServers() map[uint32]*Process {
-	running := make(map[uint32]*Process)
-	pids, err := c.fs.PIDs()
-	if err != nil {
-		c.procErr = err
+// servers returns a process of a PostgreSQL server for each user that has one in this
+// namespace, or in one that is not known.
+func (c *collector) servers() map[uint32]*Process {
+	if c.running != nil {
+		return c.running
 	}
-	for _, pid := range pids {
-		k := c.lookUp(pid)
-		if k.process == nil || product(k.process.Comm) != "PostgreSQL" || running[k.process.UID] != nil {
-			continue
-		}
-		if _, namespace, err := reach(c.fs, pid); err == nil && namespace == c.inv.Namespace || errors.Is(err, fs.ErrPermission) {
-			running[k.process.UID] = k.process
+	c.running = make(map[uint32]*Process)
+	for _, p := range c.census().people {
+		if p.inside && product(p.Comm) == postgresProgram && p.credentials != nil && c.running[p.UID] == nil {
+			c.running[p.UID] = p.Process
 		}
 	}
-	return running
+	return c.running
 }
 
 // dataDirs returns the directories in which PostgreSQL servers may keep their data:
-// those that were named, the customary ones of the distributions, and the working
-// directories of running servers.
+// those that were named, and the customary ones of the distributions.
 func (c *collector) dataDirs() (dirs []dataDir) {
-	paths := c.o.DataDirs
+	add := func(path string, flags int) {
+		if d, ok := openDataDir(path, flags); ok {
+			d.path = path
+			dirs = append(dirs, d)
+		}
+	}
+	for _, path := range c.o.DataDirs {
+		add(path, 0)
+	}
 	for _, pattern := range [...]string{
 		"/var/lib/postgresql/*/*", "/var/lib/postgresql/data", "/var/lib/pgsql/data",
 		"/var/lib/pgsql/*/data", "/var/lib/postgres/data", "/usr/local/pgsql/data",
 	} {
 		found, _ := filepath.Glob(pattern) // the patterns are well-formed
-		paths = append(paths[:len(paths):len(paths)], found...)
-	}
-	for _, path := range paths {
-		if d, ok := openDataDir(path); ok {
-			d.path = path
-			dirs = append(dirs, d)
+		for _, path := range found {
+			add(path, unix.O_NOFOLLOW)
 		}
 	}
-	return append(dirs, c.runningDirs()...)
+	return dirs
 }
 
-// runningDirs returns the working directories of the servers that were met.
+// runningDirs returns the working directories of the servers that were met, as far as
+// this mount namespace has them. Anybody can run a program in any directory, so they
+// may name a program, and prove nothing.
 func (c *collector) runningDirs() (dirs []dataDir) {
 	for pid, k := range c.known {
-		if k.process == nil || product(k.process.Comm) != "PostgreSQL" {
+		if k.process == nil || product(k.process.Comm) != postgresProgram {
 			continue
 		}
 		path, err := c.fs.CWD(pid)
 		if err != nil {
 			continue
 		}
-		d, ok := openDataDir(c.fs.Path(pid, "cwd"))
-		if !ok {
+		device, inode, err := c.fs.WorkingDirectory(pid)
+		if err != nil || !c.isLocal(device) {
+			continue
+		}
+		d, ok := openDataDir(path, unix.O_NOFOLLOW)
+		if !ok || d.inode != inode || procfs.DeviceOf(d.dev) != device {
 			continue
 		}
 		same := slices.IndexFunc(dirs, func(e dataDir) bool { return e.dev == d.dev && e.inode == d.inode })
@@ -204,9 +204,10 @@ func (c *collector) runningDirs() (dirs []dataDir) {
 }
 
 // openDataDir looks into a directory that others may have made, so it opens no
-// link or pipe and reads no more than a postmaster.pid may have.
-func openDataDir(path string) (d dataDir, ok bool) {
-	dir, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_PATH, 0)
+// link or pipe in it and reads no more than a postmaster.pid may have. With O_NOFOLLOW
+// among the flags the directory may be no link either.
+func openDataDir(path string, flags int) (d dataDir, ok bool) {
+	dir, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_PATH|flags, 0)
 	if err != nil {
 		return d, false
 	}
@@ -220,18 +221,20 @@ func openDataDir(path string) (d dataDir, ok bool) {
 		return d, false
 	}
 	d.dev, d.inode, d.uid = uint64(st.Dev), st.Ino, st.Uid
-	d.postmaster, _ = readPostmaster(int(dir.Fd()))
+	d.postmaster, _ = readPostmaster(int(dir.Fd()), st.Uid)
 	return d, true
 }
 
-func readPostmaster(dir int) (p postmaster, ok bool) {
+// readPostmaster believes no record but that of the directory's owner.
+func readPostmaster(dir int, owner uint32) (p postmaster, ok bool) {
 	fd, err := unix.Openat(dir, "postmaster.pid", unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return p, false
 	}
 	file := os.NewFile(uintptr(fd), "postmaster.pid")
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != owner {
 		return p, false
 	}
 	const most = 4096

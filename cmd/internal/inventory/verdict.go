@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -45,49 +48,85 @@ type Reason struct {
 type Code string
 
 const (
-	Attached      Code = "attached"        // somebody is attached
-	Mapped        Code = "mapped"          // somebody has it mapped
-	Open          Code = "open"            // somebody has it open
-	NotOpen       Code = "not-open"        // nobody has it mapped or open
-	NotAttached   Code = "not-attached"    // nobody is
-	Waiting       Code = "waiting"         // somebody waits
-	NotWaiting    Code = "not-waiting"     // nobody does
-	Marked        Code = "marked"          // removed already, lives until its last detach
-	ActorAlive    Code = "process-alive"   // a process that made or used it is alive
-	ActorGone     Code = "process-gone"    // has ended
-	ActorReused   Code = "process-reused"  // has ended, and its id was given away
-	ActorUnseen   Code = "process-unseen"  // can't be told
-	NeverUsed     Code = "never-used"      // nobody used it since it was made
-	NotReadable   Code = "not-readable"    // the caller may not read the object
-	ProcessHidden Code = "process-hidden"  // somebody might use it who may not be looked into
+	Attached    Code = "attached"       // somebody is attached
+	Mapped      Code = "mapped"         // somebody has it mapped
+	Open        Code = "open"           // somebody has it open
+	NotOpen     Code = "not-open"       // nobody has it mapped or open
+	NotAttached Code = "not-attached"   // nobody is
+	Waiting     Code = "waiting"        // somebody waits
+	NotWaiting  Code = "not-waiting"    // nobody does
+	Marked      Code = "marked"         // removed already, lives until its last detach
+	ActorAlive  Code = "process-alive"  // a process that made or used it is alive
+	ActorGone   Code = "process-gone"   // has ended
+	ActorReused Code = "process-reused" // has ended, and its id was given away
+	ActorUnseen Code = "process-unseen" // can't be told
+	XServer     Code = "x-server"       // its last user is an X server, which has no need of it
+	NeverUsed   Code = "never-used"     // nobody used it since it was made
+	NotReadable Code = "not-readable"   // the caller may not read the object
+	OwnerGone   Code = "owner-gone"     // no process of its owner and creator is left
+	Age         Code = "age"            // when it was changed and used
+
+	// What keeps an object from being an orphan.
+	Messages      Code = "messages"        // it holds messages
+	OwnerAlive    Code = "owner-alive"     // an older process of its owner or creator may know it
+	RootAlive     Code = "root-alive"      // an older process of root may be the parent of its users
+	FamilyAlive   Code = "family-alive"    // it belongs together with one that is needed
+	NamedAfter    Code = "named-after"     // its name holds the id of a living process
 	ServerAlive   Code = "server-alive"    // a server runs whose processes may attach it again
+	ProcessHidden Code = "process-hidden"  // somebody might use it who may not be looked into
 	NoProc        Code = "proc-unreadable" // /proc is of no use
 	UsedMeanwhile Code = "used-meanwhile"  // it was used or changed while processes were looked at
-	Age           Code = "age"             // when it was changed and used
 )
 
-// evidence is what judge has to know beyond the object.
+// evidence is what judge has to know beyond the objects. What its functions answer
+// costs something, so they are asked only about what would be an orphan otherwise.
 type evidence struct {
-	now     time.Time
-	proc    error // why /proc could not be used
-	waiters bool  // the threads of processes were looked at
-	hidden  Hidden
-	idle    bool // those do not count
-	seesAll bool // there are no processes without an id here
-	// server returns a running server that may attach the memory again although
-	// nobody does now, nil if there is none.
-	server func(*Object) *Process
+	now      time.Time
+	proc     error // why /proc could not be used
+	waiters  bool  // the threads of processes were looked at
+	hidden   *Hidden
+	idle     bool // what is hidden or not seen does not count
+	seesAll  bool // there are no processes without an id here
+	messages bool // those do not count
+	witness
 }
 
-// judge gives an object its verdict.
-func judge(o *Object, ev evidence) {
-	u := o.Use
-	u.Verdict, u.Reasons = Unknown, nil
-	if o.Kind.POSIX() {
-		u.Verdict = u.judgeFile(o, ev)
-		u.add(Age, "%s", age(o, ev.now))
-		return
+// A witness knows the processes of the machine.
+type witness interface {
+	// server returns a running server that may attach the memory again although nobody
+	// does now, nil if there is none.
+	server(*Object) *Process
+	// holder returns why a living process may have the identifier of a System V object
+	// although the object does not name it; no code if there is none.
+	holder(*Object) Reason
+	// named returns a living process after which a POSIX object is named.
+	named(*Object) *Process
+	// ownerLeft returns No if no process of its owner and creator is left.
+	ownerLeft(*Object) Answer
+	// opened is Opened.
+	opened(*Object) (is, known bool)
+}
+
+// judge gives objects their verdicts.
+func judge(objects []Object, ev evidence) {
+	for i := range objects {
+		o := &objects[i]
+		o.Use.Verdict, o.Use.Reasons = Unknown, nil
+		if o.Kind.POSIX() {
+			o.Use.Verdict = o.Use.judgeFile(o, ev)
+		} else {
+			o.Use.Verdict = o.Use.judgeObject(o, ev)
+		}
 	}
+	keepFamilies(objects)
+	for i := range objects {
+		o := &objects[i]
+		o.Use.add(Age, "%s", age(o, ev.now))
+	}
+}
+
+// judgeObject decides about a System V object.
+func (u *Use) judgeObject(o *Object, ev evidence) Verdict {
 	busy := false
 	switch o.Kind {
 	case ref.Shm:
@@ -107,21 +146,57 @@ func judge(o *Object, ev evidence) {
 	}
 	switch {
 	case busy:
-		u.Verdict = InUse
+		return InUse
 	case !readable:
 		u.add(NotReadable, "its last users are not known: %s", u.unread())
-	case o.Kind == ref.Msg && judged == Orphan:
-		u.Verdict = u.judgeQueue(ev)
-	case o.Kind == ref.Shm && judged == Orphan:
-		u.Verdict = u.judgeMemory(o, ev)
-	default:
-		u.Verdict = judged
+		return Unknown
+	case judged == Idle || ev.proc != nil:
+		return judged
 	}
-	u.add(Age, "%s", age(o, ev.now))
+	return u.judgeRest(o, ev, judged == Orphan)
+}
+
+// judgeRest decides about a System V object that nobody uses now. ended says that all
+// who are known to have used it have ended; otherwise it is an orphan only if nobody
+// is left who would want it.
+func (u *Use) judgeRest(o *Object, ev evidence, ended bool) Verdict {
+	if !ended {
+		if ev.ownerLeft(o) != No {
+			return Unknown
+		}
+		u.add(OwnerGone, "no process of its owner and creator is left")
+	}
+	before := len(u.Reasons)
+	if !ev.seesAll && !ev.idle {
+		u.add(ProcessHidden, "somebody may use it: processes outside of this pid namespace are not seen")
+	}
+	if ev.hidden.Unlisted && !ev.idle {
+		u.add(ProcessHidden, "somebody may use it: /proc does not list all processes (mount option hidepid)")
+	}
+	if o.Kind == ref.Msg {
+		u.judgeQueue(o, ev)
+	}
+	if server := ev.server(o); server != nil {
+		u.add(ServerAlive, "%s of the same user runs, and its processes attach segments of others that have ended", server.name())
+	}
+	if r := ev.holder(o); r.Code != "" {
+		u.Reasons = append(u.Reasons, r)
+	}
+	if len(u.Reasons) > before {
+		return Unknown
+	}
+	if o.Kind == ref.Msg {
+		u.add(NotWaiting, "nobody waits")
+	}
+	return Orphan
 }
 
 func (u *Use) add(code Code, format string, args ...any) {
-	u.Reasons = append(u.Reasons, Reason{code, fmt.Sprintf(format, args...)})
+	u.Reasons = append(u.Reasons, reason(code, format, args...))
+}
+
+func reason(code Code, format string, args ...any) Reason {
+	return Reason{code, fmt.Sprintf(format, args...)}
 }
 
 func (u *Use) judgeAttached(s *sysv.SegmentInfo) (busy bool) {
@@ -217,6 +292,11 @@ func (u *Use) judgeActors(ev evidence) (v Verdict, ok bool) {
 		case None:
 			continue
 		case Alive:
+			if a.XServer {
+				ended++
+				u.add(XServer, "%s %s is an X server, which detaches after its clients", a.title(), a.Process.name())
+				continue
+			}
 			alive++
 			u.add(ActorAlive, "%s %s is alive", a.title(), a.Process.name())
 		case Gone:
@@ -258,19 +338,49 @@ func (a *Actor) title() string {
 	return title
 }
 
-// judgeQueue decides about a queue whose last users have ended. Only a look at all
+// judgeQueue says what speaks against a queue being an orphan. Only a look at all
 // processes tells that nobody waits: the kernel does not count waiters.
-func (u *Use) judgeQueue(ev evidence) Verdict {
-	switch {
-	case !ev.waiters:
-		u.add(ProcessHidden, "it was not looked up whether anybody waits")
-	case ev.hidden.Any() && !ev.idle:
-		u.add(ProcessHidden, "somebody may wait: %s", &ev.hidden)
-	default:
-		u.add(NotWaiting, "nobody waits")
-		return Orphan
+func (u *Use) judgeQueue(o *Object, ev evidence) {
+	if n := o.Queue.QNum; n > 0 && !ev.messages {
+		u.add(Messages, "%s unread", counted(int(n), "message is", "messages are"))
 	}
-	return Unknown
+	if !ev.waiters {
+		u.add(ProcessHidden, "it was not looked up whether anybody waits")
+	}
+	if ev.idle {
+		return
+	}
+	var may Hidden
+	for _, p := range ev.hidden.Processes {
+		if p.Credentials == nil || mayEverUse(o.Perm(), p.Credentials) {
+			may.Processes = append(may.Processes, p)
+		}
+	}
+	if may.Any() {
+		u.add(ProcessHidden, "somebody may wait: %s", &may)
+	}
+}
+
+const capIPCOwner = 1 << 15 // CAP_IPC_OWNER
+
+// mayEverUse reports whether a process can have become a user of a queue or a set by
+// any of its ids.
+func mayEverUse(perm *sysv.Perm, c *procfs.Credentials) bool {
+	granted := perm.Mode & 7
+	for _, uid := range c.UIDs {
+		if uid == 0 {
+			return true
+		}
+		if uid == perm.UID || uid == perm.CUID {
+			granted |= perm.Mode >> 6 & 7
+		}
+	}
+	for _, gid := range slices.Concat(c.GIDs[:], c.Groups) {
+		if gid == perm.GID || gid == perm.CGID {
+			granted |= perm.Mode >> 3 & 7
+		}
+	}
+	return granted != 0 || c.Caps&capIPCOwner != 0
 }
 
 // judgeFile decides about a POSIX object. The kernel keeps neither who made it nor how
@@ -282,30 +392,59 @@ func (u *Use) judgeFile(o *Object, ev evidence) Verdict {
 	if n := len(u.Open); n > 0 {
 		u.add(Open, "%s", counted(n, "process has it open", "processes have it open")+list(names(u.Open, func(p *Opener) *Process { return p.Process }), 0))
 	}
-	switch {
-	case len(u.Mapped)+len(u.Open) > 0:
+	if len(u.Mapped)+len(u.Open) > 0 {
 		return InUse
-	case ev.proc != nil:
+	}
+	if ev.proc != nil {
 		u.add(NoProc, "no process can be looked up: %v", ev.proc)
 		return Unknown
-	case ev.hidden.Whole() && !ev.idle:
-		u.add(ProcessHidden, "somebody may use it: %s", &ev.hidden)
-		return Unknown
-	case !ev.seesAll && !ev.idle:
-		u.add(ProcessHidden, "somebody may use it: processes outside of this pid namespace are not seen")
+	}
+	before := len(u.Reasons)
+	if o.Kind == ref.PMsg {
+		u.judgeContent(o.PMsg, ev)
+	}
+	if server := ev.server(o); server != nil {
+		u.add(ServerAlive, "%s of the same user runs, and its processes map objects of others that have ended", server.name())
+	}
+	if p := ev.named(o); p != nil {
+		u.add(NamedAfter, "its name holds the number of a living process: %s", p.name())
+	}
+	if len(u.Reasons) > before {
 		return Unknown
 	}
-	u.add(NotOpen, "nobody maps it or has it open")
-	return u.judgeMemory(o, ev)
+	return u.judgeUnseen(o, ev)
 }
 
-// judgeMemory decides about an object that nobody uses who lives.
-func (u *Use) judgeMemory(o *Object, ev evidence) Verdict {
-	if server := ev.server(o); server != nil {
-		u.add(ServerAlive, "%s of the same user runs, and its processes attach segments of others that have ended", server.name())
-		return Unknown
+func (u *Use) judgeContent(q *posix.QueueInfo, ev evidence) {
+	switch {
+	case ev.messages:
+	case !q.Known:
+		u.add(NotReadable, "it may not be read, so it is not known whether it holds messages")
+	case q.CurMsgs > 0:
+		u.add(Messages, "%s unread", counted(int(q.CurMsgs), "message is", "messages are"))
 	}
-	return Orphan
+}
+
+// judgeUnseen decides about a POSIX object that nobody uses who was seen. If there are
+// others the kernel is asked, which knows them.
+func (u *Use) judgeUnseen(o *Object, ev evidence) Verdict {
+	if ev.seesAll && !ev.hidden.Whole() || ev.idle {
+		u.add(NotOpen, "nobody maps it or has it open")
+		return Orphan
+	}
+	switch is, known := ev.opened(o); {
+	case is:
+		u.add(Open, "a process that is not seen has it open")
+		return InUse
+	case known:
+		u.add(NotOpen, "nobody maps it or has it open, says the kernel")
+		return Orphan
+	case ev.hidden.Whole():
+		u.add(ProcessHidden, "somebody may use it: %s", ev.hidden)
+	default:
+		u.add(ProcessHidden, "somebody may use it: processes outside of this pid namespace are not seen")
+	}
+	return Unknown
 }
 
 func age(o *Object, now time.Time) string {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
@@ -28,21 +29,62 @@ var twoHidden = Hidden{Processes: []HiddenProcess{
 	{Process: &Process{PID: 9}, Why: syscall.EACCES},
 }}
 
+// testimony is a witness who says the same of every object.
+type testimony struct {
+	serverIs *Process
+	holds    Reason
+	isNamed  *Process
+	left     Answer
+	open     string // "no", "yes", "" for not known
+}
+
+func (w testimony) server(*Object) *Process         { return w.serverIs }
+func (w testimony) holder(*Object) Reason           { return w.holds }
+func (w testimony) named(*Object) *Process          { return w.isNamed }
+func (w testimony) ownerLeft(*Object) Answer        { return w.left }
+func (w testimony) opened(*Object) (is, known bool) { return w.open == "yes", w.open != "" }
+
 func TestJudge(t *testing.T) {
-	nobody := func(*Object) *Process { return nil }
-	all := evidence{now: now, waiters: true, seesAll: true, server: nobody}
-	outside := evidence{now: now, server: nobody}
-	partly := evidence{now: now, waiters: true, server: nobody, seesAll: true, hidden: twoHidden}
-	served := all
-	served.server = func(*Object) *Process { return alive.Process }
+	with := func(w testimony, change func(*evidence)) evidence {
+		ev := evidence{now: now, waiters: true, seesAll: true, hidden: &Hidden{}, witness: w}
+		if change != nil {
+			change(&ev)
+		}
+		return ev
+	}
+	all := with(testimony{}, nil)
+	outside := with(testimony{}, func(ev *evidence) { ev.seesAll = false })
+	partly := with(testimony{}, func(ev *evidence) { ev.hidden = &twoHidden })
+	partlyIdle := with(testimony{}, func(ev *evidence) { ev.hidden, ev.idle, ev.seesAll = &twoHidden, true, false })
+	unlisted := with(testimony{}, func(ev *evidence) { ev.hidden = &Hidden{Unlisted: true} })
+	blind := with(testimony{}, func(ev *evidence) { ev.proc = errors.New("no /proc") })
+	unlooked := with(testimony{}, func(ev *evidence) { ev.waiters = false })
+	messages := with(testimony{}, func(ev *evidence) { ev.messages = true })
+	served := with(testimony{serverIs: alive.Process}, nil)
+	held := with(testimony{holds: Reason{Code: OwnerAlive}}, nil)
+	ownerless := with(testimony{left: No}, nil)
+	ownerlessHeld := with(testimony{left: No, holds: Reason{Code: RootAlive}}, nil)
+	ownerLeft := with(testimony{left: Yes}, nil)
+	named := with(testimony{isNamed: alive.Process}, nil)
+	leased := with(testimony{open: "no"}, func(ev *evidence) { ev.hidden, ev.seesAll = &twoHidden, false })
+	refused := with(testimony{open: "yes"}, func(ev *evidence) { ev.hidden = &twoHidden })
+	xServer := Actor{Role: User, PID: 7, State: Alive, XServer: true, Process: &Process{PID: 7, Comm: "Xvfb"}}
 	segment := func(nattch uint64, dest bool) Object {
 		return Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{NAttch: nattch, Dest: dest, CTime: now.Add(-time.Hour)}}
 	}
 	set := Object{Kind: ref.Sem, Set: &sysv.SetInfo{NSems: 1}}
 	queue := Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{}}
+	full := Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{QNum: 2}}
+	public := Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{Perm: sysv.Perm{Mode: 0o622}}}
+	private := Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{Perm: sysv.Perm{Mode: 0o600, UID: 5, CUID: 5}}}
 	object := Object{Kind: ref.PShm, PShm: &posix.FileInfo{}}
 	lock := Object{Kind: ref.PSem, PSem: &posix.SemaphoreInfo{}}
-	mqueue := Object{Kind: ref.PMsg, PMsg: &posix.QueueInfo{}}
+	mqueue := Object{Kind: ref.PMsg, PMsg: &posix.QueueInfo{Known: true}}
+	fullMQ := Object{Kind: ref.PMsg, PMsg: &posix.QueueInfo{Known: true, Attributes: posix.Attributes{CurMsgs: 1}}}
+	darkMQ := Object{Kind: ref.PMsg, PMsg: &posix.QueueInfo{}}
+	stranger := with(testimony{}, func(ev *evidence) {
+		ev.hidden = &Hidden{Processes: []HiddenProcess{{Process: &Process{PID: 8}, Credentials: &procfs.Credentials{UIDs: [4]uint32{9, 9, 9, 9}}}}}
+	})
 	calm, waited := []Semaphore{{}}, []Semaphore{{NCount: 1}, {ZCount: 1}}
 	tests := []struct {
 		name    string
@@ -62,8 +104,8 @@ func TestJudge(t *testing.T) {
 		{"segment of a reused id", segment(0, false), Use{Actors: []Actor{taken, gone}}, all, Orphan, "not-attached process-reused process-gone age"},
 		{"segment of a server's child", segment(0, false), Use{Actors: []Actor{gone, gone}}, served, Unknown, "not-attached process-gone process-gone server-alive age"},
 		{"segment of another pid namespace", segment(0, false), Use{Actors: []Actor{dark, gone}}, all, Unknown, "not-attached process-unseen process-gone age"},
-		{"segment without /proc", segment(0, false), Use{Actors: []Actor{gone}}, evidence{now: now, proc: errors.New("no /proc")}, Unknown, "not-attached proc-unreadable age"},
-		{"attached without /proc", segment(1, false), Use{}, evidence{now: now, proc: errors.New("no /proc")}, InUse, "attached proc-unreadable age"},
+		{"segment without /proc", segment(0, false), Use{Actors: []Actor{gone}}, blind, Unknown, "not-attached proc-unreadable age"},
+		{"attached without /proc", segment(1, false), Use{}, blind, InUse, "attached proc-unreadable age"},
 
 		{"set with waiters", set, Use{Semaphores: waited, Actors: []Actor{gone}}, all, InUse, "waiting process-gone age"},
 		{"set with a waiter that came later", set, Use{Semaphores: calm, Waiting: []Waiter{{Process: alive.Process}}}, all, InUse, "waiting never-used age"},
@@ -77,8 +119,8 @@ func TestJudge(t *testing.T) {
 		{"queue of a living user", queue, Use{Actors: []Actor{gone, alive}}, all, Idle, "process-gone process-alive age"},
 		{"queue of nobody", queue, Use{Actors: []Actor{gone, none}}, all, Orphan, "process-gone not-waiting age"},
 		{"queue of nobody, as far as one sees", queue, Use{Actors: []Actor{gone, gone}}, partly, Unknown, "process-gone process-gone process-hidden age"},
-		{"queue of nobody, if those count for none", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now, waiters: true, hidden: twoHidden, idle: true}, Orphan, "process-gone process-gone not-waiting age"},
-		{"queue whose waiters were not looked up", queue, Use{Actors: []Actor{gone, gone}}, evidence{now: now}, Unknown, "process-gone process-gone process-hidden age"},
+		{"queue of nobody, if those count for none", queue, Use{Actors: []Actor{gone, gone}}, partlyIdle, Orphan, "process-gone process-gone not-waiting age"},
+		{"queue whose waiters were not looked up", queue, Use{Actors: []Actor{gone, gone}}, unlooked, Unknown, "process-gone process-gone process-hidden age"},
 		{"object that is mapped", object, Use{Mapped: []Mapper{{Process: alive.Process}}, Open: []Opener{{Process: alive.Process}}}, partly, InUse, "mapped open age"},
 		{"semaphore that is mapped", lock, Use{Mapped: []Mapper{{Process: alive.Process}}}, outside, InUse, "mapped age"},
 		{"POSIX queue that is open", mqueue, Use{Open: []Opener{{Process: alive.Process}}}, all, InUse, "open age"},
@@ -87,16 +129,38 @@ func TestJudge(t *testing.T) {
 		{"POSIX queue of nobody", mqueue, Use{}, all, Orphan, "not-open age"},
 		{"object of nobody, as far as one sees", object, Use{}, partly, Unknown, "process-hidden age"},
 		{"object in a pid namespace", object, Use{}, outside, Unknown, "process-hidden age"},
-		{"object of nobody, if those count for none", object, Use{}, evidence{now: now, hidden: twoHidden, idle: true, server: nobody}, Orphan, "not-open age"},
-		{"object of a server", object, Use{}, served, Unknown, "not-open server-alive age"},
-		{"object without /proc", object, Use{}, evidence{now: now, proc: errors.New("no /proc"), server: nobody}, Unknown, "proc-unreadable age"},
+		{"object of nobody, if those count for none", object, Use{}, partlyIdle, Orphan, "not-open age"},
+		{"object of a server", object, Use{}, served, Unknown, "server-alive age"},
+		{"object without /proc", object, Use{}, blind, Unknown, "proc-unreadable age"},
 		{"queue that was never used", queue, Use{Actors: []Actor{none, none}}, all, Unknown, "never-used age"},
+
+		{"segment that its X client left", segment(0, false), Use{Actors: []Actor{gone, xServer}}, all, Orphan, "not-attached process-gone x-server age"},
+		{"segment of a living X client", segment(0, false), Use{Actors: []Actor{alive, xServer}}, all, Idle, "not-attached process-alive x-server age"},
+		{"segment that others may know", segment(0, false), Use{Actors: []Actor{gone, gone}}, held, Unknown, "not-attached process-gone process-gone owner-alive age"},
+		{"set that others may know", set, Use{Semaphores: calm, Actors: []Actor{gone}}, held, Unknown, "not-waiting process-gone owner-alive age"},
+		{"segment in a pid namespace", segment(0, false), Use{Actors: []Actor{gone, gone}}, outside, Unknown, "not-attached process-gone process-gone process-hidden age"},
+		{"set where processes are not listed", set, Use{Semaphores: calm, Actors: []Actor{gone}}, unlisted, Unknown, "not-waiting process-gone process-hidden age"},
+		{"set, if those count for none", set, Use{Semaphores: calm, Actors: []Actor{gone}}, partlyIdle, Orphan, "not-waiting process-gone age"},
+		{"queue with messages", full, Use{Actors: []Actor{gone, none}}, all, Unknown, "process-gone messages age"},
+		{"queue with messages that do not count", full, Use{Actors: []Actor{gone, none}}, messages, Orphan, "process-gone not-waiting age"},
+		{"queue with messages of nobody", full, Use{Actors: []Actor{none, none}}, ownerless, Unknown, "never-used owner-gone messages age"},
+		{"queue for which a stranger can't wait", private, Use{Actors: []Actor{gone, gone}}, stranger, Orphan, "process-gone process-gone not-waiting age"},
+		{"queue for which a stranger may wait", public, Use{Actors: []Actor{gone, gone}}, stranger, Unknown, "process-gone process-gone process-hidden age"},
+		{"set never used, of an owner who is gone", set, Use{Semaphores: calm, Actors: []Actor{none}}, ownerless, Orphan, "not-waiting never-used owner-gone age"},
+		{"set never used, of an owner who is left", set, Use{Semaphores: calm, Actors: []Actor{none}}, ownerLeft, Unknown, "not-waiting never-used age"},
+		{"set never used, of an owner who is gone, beside root", set, Use{Semaphores: calm, Actors: []Actor{none}}, ownerlessHeld, Unknown, "not-waiting never-used owner-gone root-alive age"},
+		{"object named after a process", object, Use{}, named, Unknown, "named-after age"},
+		{"object that the kernel says nobody has open", object, Use{}, leased, Orphan, "not-open age"},
+		{"object that the kernel says somebody has open", object, Use{}, refused, InUse, "open age"},
+		{"POSIX queue with messages", fullMQ, Use{}, all, Unknown, "messages age"},
+		{"POSIX queue with messages that do not count", fullMQ, Use{}, messages, Orphan, "not-open age"},
+		{"POSIX queue that may not be read", darkMQ, Use{}, all, Unknown, "not-readable age"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			o := tt.object
 			o.Use = &tt.use
-			judge(&o, tt.ev)
+			judge([]Object{o}, tt.ev)
 			wantVerdict(t, &o, tt.want, tt.reasons)
 		})
 	}
@@ -116,7 +180,7 @@ func TestReasonTexts(t *testing.T) {
 			Actors:            []Actor{alive, gone, taken, dark, {Role: Operator, PID: 3, State: Gone, Sems: []int{1, 2}}, {Role: Operator, PID: 3, State: Gone, Sems: []int{0, 1, 2, 3, 4}}},
 		},
 	}
-	judge(o, evidence{now: now})
+	judge([]Object{*o}, evidence{now: now, hidden: &Hidden{}, witness: testimony{}})
 	want := `it is marked for removal and goes with its last attachment
 9 attachments: app[1], app[2], app[3], app[4], 1 more, 4 not visible
 the creator app[7] is alive

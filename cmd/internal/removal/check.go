@@ -139,7 +139,7 @@ func (r *remover) newUsers(t *Target) (why string, err error) {
 		return "", nil
 	}
 	if t.Kind.POSIX() && users(t.Object.Use) == 0 {
-		if is, known := opened(path(t.Ref())); is {
+		if is, known := inventory.Opened(t.Ref()); is {
 			return "somebody uses it now", nil
 		} else if known {
 			return "", nil
@@ -163,18 +163,6 @@ func (r *remover) newUsers(t *Target) (why string, err error) {
 		return "somebody may wait on it now who may not be looked into", nil
 	default:
 		return "", nil
-	}
-}
-
-// path returns the file of a POSIX object.
-func path(o ref.Object) string {
-	switch o.Kind {
-	case ref.PShm:
-		return "/dev/shm" + o.Name
-	case ref.PSem:
-		return "/dev/shm/sem." + o.Name[1:]
-	default:
-		return "/dev/mqueue" + o.Name
 	}
 }
 

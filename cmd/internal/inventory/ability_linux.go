@@ -1,0 +1,153 @@
+package inventory
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/sysvipc/gipc/cmd/internal/imports"
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+)
+
+// calls returns what kinds of objects a process can use by the files that it has mapped
+// to execute them, and what kinds children can use that go on in the same program:
+// what Go makes can't fork. What can't be read can do anything.
+func (c *collector) calls(p *person) (direct, inherited imports.Calls) {
+	if !p.asked {
+		p.direct, p.inherited = c.readCalls(p)
+		p.asked = true
+	}
+	return p.direct, p.inherited
+}
+
+func (c *collector) readCalls(p *person) (direct, inherited imports.Calls) {
+	switch {
+	case isServer(p.Comm):
+		return imports.All, imports.All
+	case p.hidden != nil: // the children of root's servers alone are looked for
+		return imports.All, imports.None
+	case isXServer(p.Comm) && c.isXServer(p.via):
+		return imports.None, imports.None
+	}
+	list, err := c.fs.Executables(p.via)
+	if err != nil && absent(c.fs, p.PID) {
+		return imports.None, imports.None
+	}
+	if err != nil {
+		return imports.All, imports.All
+	}
+	program, made := false, false
+	for _, x := range list {
+		file := c.ability(p.via, x)
+		direct |= file.Calls
+		inherited |= file.Calls
+		program, made = program || file.Program, made || file.Go
+	}
+	if made || !program {
+		direct = imports.All
+	}
+	if !made && !program { // it is linked statically
+		inherited = imports.All
+	}
+	return direct, inherited
+}
+
+// A fileID is what the kernel calls a file.
+type fileID struct {
+	device procfs.Device
+	inode  uint64
+}
+
+// ability returns what a file imports that a process has mapped.
+func (c *collector) ability(pid int, x procfs.Executable) imports.File {
+	id := fileID{x.Device, x.Inode}
+	if file, ok := c.files[id]; ok {
+		return file
+	}
+	file := imports.File{Calls: imports.All}
+	if c.isLocal(x.Device) {
+		if opened, err := c.fs.OpenExecutable(pid, x); err == nil {
+			file = readImports(opened)
+			opened.Close()
+		}
+	}
+	if c.files == nil {
+		c.files = make(map[fileID]imports.File)
+	}
+	c.files[id] = file
+	return file
+}
+
+// readImports believes libcrypto of the system, which imports shmget and shmat, that it
+// shares nothing by them.
+func readImports(opened *os.File) imports.File {
+	file, err := imports.Read(opened)
+	if err != nil && !file.Go {
+		return imports.File{Calls: imports.All}
+	}
+	if strings.HasPrefix(file.Name, "libcrypto.so.") && ofSystem(opened) {
+		file.Calls &^= imports.Segments
+	}
+	return file
+}
+
+// ofSystem reports whether nobody but root may write to a file.
+func ofSystem(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0 && st.Mode&0o022 == 0
+}
+
+// isLocal reports whether a file may be opened without waiting for anybody.
+func (c *collector) isLocal(device procfs.Device) bool {
+	if c.local == nil {
+		local, err := c.fs.LocalDevices()
+		if err != nil {
+			local = make(map[procfs.Device]bool)
+		}
+		c.local = local
+	}
+	return c.local[device]
+}
+
+// xServers are where distributions have their X servers.
+var xServers = [...]string{
+	"/usr/lib/xorg/Xorg", "/usr/lib/Xorg", "/usr/libexec/Xorg", "/usr/bin/Xorg", "/usr/bin/X",
+	"/usr/bin/Xvfb", "/usr/bin/Xwayland", "/usr/bin/Xephyr", "/usr/bin/Xnest", "/usr/bin/Xvnc", "/usr/bin/Xtigervnc",
+}
+
+// isXServer reports whether a process runs one of the system's X servers. Its name
+// would be no proof.
+func (c *collector) isXServer(pid int) bool {
+	device, inode, err := c.fs.Executable(pid)
+	if err != nil {
+		return false
+	}
+	if c.xServers == nil {
+		c.xServers = make(map[fileID]bool)
+		for _, path := range xServers {
+			if id, ok := systemFile(path); ok {
+				c.xServers[id] = true
+			}
+		}
+	}
+	return c.xServers[fileID{device, inode}]
+}
+
+// systemFile returns which file has a path, if only root may write to it.
+func systemFile(path string) (id fileID, ok bool) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err != nil {
+		return fileID{}, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid != 0 || st.Mode&0o022 != 0 {
+		return fileID{}, false
+	}
+	return fileID{procfs.DeviceOf(uint64(st.Dev)), st.Ino}, true
+}

@@ -1,0 +1,291 @@
+package inventory
+
+import (
+	"cmp"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/imports"
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+)
+
+// A census is who lives: all processes that are seen but for this one, kernel threads
+// and those that have ended. It is taken once, and only if a verdict depends on it.
+type census struct {
+	people   []*person            // by start
+	byUser   map[uint32][]*person // those that may hold identifiers, by all of their user ids, by start
+	byNumber map[int]*person      // by pid, and by the number in its own pid namespace
+	left     map[uint32]bool      // users who have a process in any namespace
+	unknown  bool                 // there is a process whose user is not known
+	holders  map[holding]*person
+}
+
+// A person is a living process.
+type person struct {
+	*Process
+	via         int                 // the thread under whose id its files are reached
+	credentials *procfs.Credentials // nil if they are not known
+	numbers     []int               // its ids in its pid namespaces
+	start       time.Duration
+	inside      bool  // in this IPC namespace, or in one that is not known
+	hidden      error // why it could not be looked into
+
+	asked             bool // direct and inherited are set
+	direct, inherited imports.Calls
+}
+
+// holding is a kind of objects that somebody who runs as a user can use.
+type holding struct {
+	user   uint32
+	calls  imports.Calls
+	parent bool // or that its children can use
+}
+
+// anybody is the user of processes whose user is not known; nobody has this number.
+const anybody = 1<<32 - 1
+
+// census returns who lives.
+func (c *collector) census() *census {
+	if c.people != nil {
+		return c.people
+	}
+	s := &census{
+		byUser: make(map[uint32][]*person), byNumber: make(map[int]*person),
+		left: make(map[uint32]bool), holders: make(map[holding]*person),
+	}
+	c.people = s
+	pids, err := c.fs.PIDs()
+	if err != nil { // what is not known is not said to be gone
+		s.unknown = true
+		s.add(&person{Process: &Process{}, inside: true, hidden: err}, false)
+		return s
+	}
+	for _, p := range c.interview(pids) {
+		isInit := p.PID == 1 && c.seesAll
+		s.add(p, isInit)
+	}
+	byStart := func(a, b *person) int { return cmp.Or(cmp.Compare(a.start, b.start), a.PID-b.PID) }
+	for _, list := range s.byUser {
+		slices.SortFunc(list, byStart)
+	}
+	return s
+}
+
+// add counts a process in. The system's init holds nothing that others made.
+func (s *census) add(p *person, isInit bool) {
+	s.people = append(s.people, p)
+	users := []uint32{anybody}
+	if p.credentials != nil {
+		users = p.credentials.UIDs[:]
+	} else {
+		s.unknown = true
+	}
+	for i, user := range users {
+		s.left[user] = true
+		if p.inside && !isInit && !slices.Contains(users[:i], user) {
+			s.byUser[user] = append(s.byUser[user], p)
+		}
+	}
+	if isInit {
+		return
+	}
+	for _, n := range append(p.numbers, p.PID) {
+		if s.byNumber[n] == nil || n == p.PID {
+			s.byNumber[n] = p
+		}
+	}
+}
+
+// interview looks at processes, several at a time as scan does.
+func (c *collector) interview(pids []int) (people []*person) {
+	const each = 50 // below that another goroutine does not pay
+	found := make([]*person, len(pids))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(pids)/each+1) {
+		f := c.fs.Clone()
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(len(pids)); n = next.Add(1) {
+				if pid := pids[n-1]; pid != os.Getpid() {
+					found[n-1] = meet(f, pid, c.inv.Namespace)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(found, func(p *person) bool { return p == nil })
+}
+
+// meet returns nil for a process that is none, or is no more.
+func meet(f *procfs.FS, pid int, namespace uint64) *person {
+	p := &person{Process: &Process{PID: pid}, inside: true}
+	stat, err := f.Stat(pid)
+	if err == nil {
+		p.Comm, p.start = stat.Comm, stat.Start
+		p.via, err = f.Reach(stat)
+	}
+	if err == nil {
+		err = p.identify(f)
+	}
+	var own uint64
+	if err == nil {
+		own, err = f.IPCNamespace(p.via)
+		p.inside = err != nil || own == namespace
+	}
+	if err != nil && absent(f, pid) { // of one that is about to end the kernel says that it is forbidden
+		return nil
+	}
+	p.hidden = err
+	return p
+}
+
+func (p *person) identify(f *procfs.FS) error {
+	status, err := f.Status(p.PID)
+	if err != nil {
+		return err
+	}
+	p.credentials, p.numbers, p.UID = &status.Credentials, status.NSPIDs, status.EUID()
+	return nil
+}
+
+// callsFor are those that a use of an object takes.
+func callsFor(kind ref.Kind) imports.Calls {
+	switch kind {
+	case ref.Shm:
+		return imports.Segments
+	case ref.Sem:
+		return imports.Sets
+	default:
+		return imports.Queues
+	}
+}
+
+// oldest returns the process that has run for the longest time of those that can hold
+// objects of a kind, nil if there is none. Whoever uses an object is either older than
+// that use, or has learned of the object from one that is.
+func (c *collector) oldest(h holding) *person {
+	s := c.census()
+	if p, ok := s.holders[h]; ok {
+		return p
+	}
+	var oldest *person
+	for _, p := range s.byUser[h.user] {
+		if p.hidden != nil && c.o.HiddenIdle {
+			continue
+		}
+		direct, inherited := c.calls(p)
+		if h.parent {
+			direct = inherited
+		}
+		if direct&h.calls != 0 {
+			oldest = p
+			break
+		}
+	}
+	s.holders[h] = oldest
+	return oldest
+}
+
+// holder implements witness.
+func (c *collector) holder(o *Object) Reason {
+	perm, calls := o.Perm(), callsFor(o.Kind)
+	last := latest(o.Changed(), o.Used())
+	older := func(p *person) bool {
+		if p == nil {
+			return false
+		}
+		after, sure := c.clock.after(p.start, last)
+		return !after || !sure
+	}
+	if c.recordEnded(o) {
+		return Reason{}
+	}
+	for _, user := range [...]uint32{perm.UID, perm.CUID, anybody} {
+		p := c.oldest(holding{user, calls, false})
+		switch {
+		case !older(p):
+		case p.hidden != nil:
+			return reason(ProcessHidden, "%s may know it: it runs as its owner or creator, and could not be inspected", p.name())
+		default:
+			return reason(OwnerAlive, "%s may know it: it runs as its owner or creator, and was started before it was last used", p.name())
+		}
+	}
+	if p := c.oldest(holding{0, calls, true}); older(p) {
+		return reason(RootAlive, "%s may be the parent of its users: it runs as root, and was started before it was last used", p.name())
+	}
+	return Reason{}
+}
+
+// named implements witness.
+func (c *collector) named(o *Object) *Process {
+	numbers := numbersIn(o.File().Name)
+	if len(numbers) == 0 || c.fs == nil {
+		return nil
+	}
+	s := c.census()
+	for _, n := range numbers {
+		p := s.byNumber[n]
+		if p == nil || p.hidden != nil && c.o.HiddenIdle && p.credentials == nil {
+			continue
+		}
+		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
+			continue
+		}
+		if p.PID == n || c.seesFiles(p, o) {
+			return p.Process
+		}
+	}
+	return nil
+}
+
+// seesFiles reports whether a process of another pid namespace may know a POSIX object:
+// the file system that holds it is mounted there, or that is not known.
+func (c *collector) seesFiles(p *person, o *Object) bool {
+	shows, err := c.fs.ShowsDevice(p.via, procfs.DeviceOf(o.File().Dev))
+	return shows || err != nil
+}
+
+// ownerLeft implements witness.
+func (c *collector) ownerLeft(o *Object) Answer {
+	users := []uint32{o.Ownership().UID}
+	if perm := o.Perm(); perm != nil {
+		users = append(users, perm.CUID)
+	}
+	if slices.Contains(users, 0) {
+		return Yes
+	}
+	if c.fs == nil {
+		return NotKnown
+	}
+	s := c.census()
+	for _, user := range users {
+		if s.left[user] {
+			return Yes
+		}
+	}
+	if (s.unknown || !c.seesAll || c.inv.Hidden.Unlisted) && !c.o.HiddenIdle {
+		return NotKnown
+	}
+	return No
+}
+
+// opened implements witness.
+func (c *collector) opened(o *Object) (is, known bool) { return Opened(o.Ref()) }
+
+// answerOwners fills Use.OwnerGone.
+func (c *collector) answerOwners() {
+	for i := range c.inv.Objects {
+		o := &c.inv.Objects[i]
+		switch left := c.ownerLeft(o); {
+		case o.Use.Verdict == InUse || left == Yes:
+			o.Use.OwnerGone = No
+		case left == No:
+			o.Use.OwnerGone = Yes
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package procfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/abi"
+)
+
+// An Executable is a mapping of a file that a process may execute.
+type Executable struct {
+	Device Device
+	Inode  uint64
+	// Path is the name that the file had when it was mapped, "" where that was not
+	// asked for.
+	Path string
+
+	start, end uint64
+}
+
+// Executables returns the files that a process has mapped to execute them, each at
+// least once. It needs the right to trace it.
+func (f *FS) Executables(pid int) (list []Executable, err error) {
+	if f.real && !f.textOnly {
+		err := f.readMaps(pid, func(fd int) (err error) {
+			list, err = f.queryExecutables(fd, f.name(pid, "maps"))
+			return err
+		})
+		if !errors.Is(err, unix.ENOTTY) {
+			return list, err
+		}
+		f.textOnly = true // Linux before 6.11
+	}
+	b, err := f.read(f.name(pid, "maps"), largeFile)
+	if err != nil {
+		return nil, err
+	}
+	lines(b, func(line []byte) bool {
+		if x, ok := parseExecutable(line); ok {
+			list = append(list, x)
+		}
+		return true
+	})
+	return list, nil
+}
+
+// mostExecutables is how many files a process may have mapped so; anybody can map
+// thousands.
+const mostExecutables = 4096
+
+var errManyExecutables = errors.New("too many mappings that may be executed")
+
+func (f *FS) queryExecutables(fd int, name string) (list []Executable, err error) {
+	for addr := uint64(0); len(list) < mostExecutables; {
+		var q abi.Procmap
+		_, err := f.call("ioctl", name, func() (int, error) {
+			var e abi.Errno
+			if q, _, e = abi.NextExecutable(fd, addr, nil); e != 0 {
+				return 0, e
+			}
+			return 0, nil
+		})
+		switch {
+		case err == unix.ENOENT:
+			return list, nil
+		case err != nil:
+			return nil, f.failure("ioctl", name, err)
+		}
+		list = append(list, Executable{Device: Device{q.Major, q.Minor}, Inode: q.Inode, start: q.Start, end: q.End})
+		addr = q.End
+	}
+	return nil, errManyExecutables
+}
+
+// parseExecutable reads a line of /proc/PID/maps:
+//
+//	start-end perms offset major:minor inode path
+func parseExecutable(line []byte) (x Executable, ok bool) {
+	p := parser{rest: line}
+	x.start, x.end = p.hex('-'), p.hex(' ')
+	perms := p.until(' ')
+	p.hex(' ')
+	x.Device.Major, x.Device.Minor = p.hex32(':'), p.hex32(' ')
+	inode, ok := number(p.field())
+	p.blanks()
+	x.Inode, x.Path = inode, string(p.rest)
+	return x, ok && !p.failed && inode != 0 && len(perms) == 4 && perms[2] == 'x'
+}
+
+// OpenExecutable opens a file that a process has mapped: the very file for the
+// superuser, else the one that has its name now, if that is the same. The caller must
+// have made sure that the file system answers (LocalDevices).
+func (f *FS) OpenExecutable(pid int, x Executable) (*os.File, error) {
+	if !f.real {
+		return nil, unix.ENOSYS
+	}
+	name := f.name(pid, fmt.Sprintf("map_files/%x-%x", x.start, x.end))
+	fd, err := f.openAs(name, unix.O_NONBLOCK)
+	same := err == nil // what map_files has is the file, whatever stat(2) calls its device
+	if err != nil {
+		fd, err = f.openByPath(pid, x)
+	}
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), name)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || !same && (DeviceOf(uint64(st.Dev)) != x.Device || st.Ino != x.Inode)) {
+		err = unix.ESTALE
+	}
+	if err != nil {
+		file.Close()
+		return nil, f.failure("open", name, err)
+	}
+	return file, nil
+}
+
+// openByPath opens what has the path of a mapping in this mount namespace.
+func (f *FS) openByPath(pid int, x Executable) (int, error) {
+	if x.Path == "" {
+		err := f.readMaps(pid, func(fd int) error {
+			name := make([]byte, unix.PathMax)
+			q, n, e := abi.NextExecutable(fd, x.start, name)
+			if e == 0 && q.Start == x.start {
+				x.Path = string(name[:n])
+			}
+			return nil
+		})
+		if err != nil {
+			return -1, err
+		}
+	}
+	if !strings.HasPrefix(x.Path, "/") {
+		return -1, unix.ENOENT
+	}
+	return unix.Open(x.Path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+// localFileSystems are those that need no server, and no program that could keep who
+// opens a file waiting for ever.
+var localFileSystems = [...]string{
+	"bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "ntfs3", "overlay",
+	"ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "vfat", "xfs", "zfs",
+}
+
+// LocalDevices returns the devices of the local file systems that the caller's mount
+// namespace shows. What an unprivileged user mounts in a namespace of its own is not
+// among them.
+func (f *FS) LocalDevices() (map[Device]bool, error) {
+	b, err := f.read("self/mountinfo", largeFile)
+	if err != nil {
+		return nil, err
+	}
+	return parseLocalDevices(b), nil
+}
+
+// parseLocalDevices reads /proc/PID/mountinfo:
+//
+//	id parent major:minor root point options [optional...] - type source options
+func parseLocalDevices(b []byte) map[Device]bool {
+	local := make(map[Device]bool)
+	lines(b, func(line []byte) bool {
+		before, after, found := bytes.Cut(line, []byte(" - "))
+		p := parser{rest: before}
+		p.field()
+		p.field()
+		device, ok := parseDevice(p.field())
+		kind, _, _ := bytes.Cut(after, []byte{' '})
+		if !found || !ok {
+			return true
+		}
+		is := false
+		for _, name := range localFileSystems {
+			is = is || name == string(kind)
+		}
+		if was, seen := local[device]; seen {
+			is = is && was
+		}
+		local[device] = is
+		return true
+	})
+	return local
+}
+
+// parseDevice reads two decimal numbers with a colon between them.
+func parseDevice(text []byte) (d Device, ok bool) {
+	left, right, _ := bytes.Cut(text, []byte{':'})
+	major, ok1 := number(left)
+	minor, ok2 := number(right)
+	return Device{uint32(major), uint32(minor)}, ok1 && ok2 && major|minor < 1<<32
+}
+
+// Executable returns device and inode number of the program that a process runs. It
+// needs the right to trace it.
+func (f *FS) Executable(pid int) (device Device, inode uint64, err error) {
+	return f.identity(f.name(pid, "exe"))
+}
+
+// ShowsDevice reports whether a process has a file system mounted.
+func (f *FS) ShowsDevice(pid int, device Device) (bool, error) {
+	b, err := f.read(f.name(pid, "mountinfo"), largeFile)
+	if err != nil {
+		return false, err
+	}
+	shows := false
+	lines(b, func(line []byte) bool {
+		p := parser{rest: line}
+		p.field()
+		p.field()
+		d, ok := parseDevice(p.field())
+		shows = shows || ok && d == device
+		return !shows
+	})
+	return shows, nil
+}
+
+// WorkingDirectory returns device and inode number of the directory that CWD names.
+func (f *FS) WorkingDirectory(pid int) (device Device, inode uint64, err error) {
+	return f.identity(f.name(pid, "cwd"))
+}
+
+// identity returns which file a link of a process leads to.
+func (f *FS) identity(name string) (device Device, inode uint64, err error) {
+	_, err = f.call("statx", name, func() (_ int, err error) {
+		device, inode, err = fileBehind(int(f.dir.Fd()), name)
+		return 0, err
+	})
+	if err != nil {
+		err = f.failure("stat", name, err)
+	}
+	return device, inode, err
+}
