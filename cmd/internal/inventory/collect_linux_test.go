@@ -362,6 +362,9 @@ func TestVerdicts(t *testing.T) {
 	inv = collectAll(t, o)
 	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone age")
 	wantVerdict(t, find(t, inv, ref.Sem, int(set)), Orphan, "not-waiting process-gone age")
+	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Unknown, "process-gone messages age")
+	o.WithMessages = true
+	inv = collectAll(t, o)
 	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Orphan, "process-gone not-waiting age")
 
 	// Somebody else uses them: attached, later not any more.
@@ -378,7 +381,7 @@ func TestVerdicts(t *testing.T) {
 	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Idle, "process-gone process-alive age")
 	user.Kill()
 	inv = collectAll(t, o)
-	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone process-gone age")
+	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Unknown, "not-attached process-gone process-gone family-alive age")
 
 	// A queue that nobody ever used names nobody.
 	unused := createQueue(t, sysv.Private, 0o600)
@@ -478,7 +481,7 @@ func TestQueueWithHiddenProcesses(t *testing.T) {
 	inv := parseView(t, viewer.Wait())
 	wantVerdict(t, find(t, inv, ref.Shm, ids[0]), Orphan, "not-attached process-gone age")
 	wantVerdict(t, find(t, inv, ref.Sem, ids[1]), Orphan, "not-waiting process-gone age")
-	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Unknown, "process-gone process-hidden age")
+	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Unknown, "process-gone messages process-hidden age")
 }
 
 // TestOtherPIDNamespace: from a pid namespace in which the processes of the objects

@@ -360,7 +360,7 @@ type dataDir struct {
 	path       string
 	dev, inode uint64
 	uid        uint32
-	pids       []int // processes whose working directory it is
+	pids       []int // processes whose working directory it is, if it is known from them alone
 	postmaster postmaster
 }
 
@@ -405,7 +405,7 @@ func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 		case d.uid != perm.CUID:
 		case d.names(o):
 			hints = append(hints, hint{
-				program: postgresProgram, sure: true, dataDir: d.path,
+				program: postgresProgram, sure: len(d.pids) == 0, dataDir: d.path,
 				reason: fmt.Sprintf("postmaster.pid in %s names its key and identifier", d.path),
 			})
 		case d.postmaster.pid != 0 && o.Use.attachedAny(d.pids):

@@ -45,19 +45,19 @@ func TestProcessHints(t *testing.T) {
 		says string
 	}{
 		{"nobody", Use{}, "", ""},
-		{"attached", Use{Attached: []Attacher{{Process: p(5, "postgres")}}}, "PostgreSQL!", "postgres[5] is attached"},
-		{"many", Use{Attached: []Attacher{{Process: p(5, "postgres")}, {Process: p(6, "postgres")}, {Process: p(7, "postmaster")}}}, "PostgreSQL!", "postgres[5] is attached, and 2 more of its processes use it"},
+		{"attached", Use{Attached: []Attacher{{Process: p(5, "postgres")}}}, "PostgreSQL?", "postgres[5] is attached"},
+		{"many", Use{Attached: []Attacher{{Process: p(5, "postgres")}, {Process: p(6, "postgres")}, {Process: p(7, "postmaster")}}}, "PostgreSQL?", "postgres[5] is attached, and 2 more of its processes use it"},
 		{"once, though it does several things", Use{
 			Attached: []Attacher{{Process: p(5, "app")}},
 			Actors:   []Actor{{Role: Creator, PID: 5, State: Alive, Process: p(5, "app")}},
-		}, "app!", "app[5] is attached"},
-		{"waiting", Use{Waiting: []Waiter{{Process: p(5, "httpd")}}}, "Apache httpd!", "httpd[5] waits on it"},
-		{"last receiver", Use{Actors: []Actor{{Role: Receiver, PID: 5, State: Alive, Process: p(5, "faked-sysv")}}}, "fakeroot!", "faked-sysv[5] is the last receiver"},
+		}, "app?", "app[5] is attached"},
+		{"waiting", Use{Waiting: []Waiter{{Process: p(5, "httpd")}}}, "Apache httpd?", "httpd[5] waits on it"},
+		{"last receiver", Use{Actors: []Actor{{Role: Receiver, PID: 5, State: Alive, Process: p(5, "faked-sysv")}}}, "fakeroot?", "faked-sysv[5] is the last receiver"},
 		{"who got the id of a dead one", Use{Actors: []Actor{{Role: Creator, PID: 5, State: Reused, Process: p(5, "postgres")}}}, "", ""},
-		{"X11", Use{Attached: []Attacher{{Process: p(5, "firefox")}, {Process: p(6, "Xorg")}}}, "X11 (MIT-SHM)!", "Xorg[6] is attached"},
-		{"Zabbix", Use{Attached: []Attacher{{Process: p(5, "zabbix_agentd")}}}, "Zabbix!", "zabbix_agentd[5] is attached"},
-		{"Oracle", Use{Attached: []Attacher{{Process: p(5, "ora_pmon_ORCL")}}}, "Oracle Database!", "ora_pmon_ORCL[5] is attached"},
-		{"PHP", Use{Attached: []Attacher{{Process: p(5, "php-fpm8.2")}}}, "PHP!", "php-fpm8.2[5] is attached"},
+		{"X11", Use{Attached: []Attacher{{Process: p(5, "firefox")}, {Process: p(6, "Xorg")}}}, "X11 (MIT-SHM)?", "Xorg[6] is attached"},
+		{"Zabbix", Use{Attached: []Attacher{{Process: p(5, "zabbix_agentd")}}}, "Zabbix?", "zabbix_agentd[5] is attached"},
+		{"Oracle", Use{Attached: []Attacher{{Process: p(5, "ora_pmon_ORCL")}}}, "Oracle Database?", "ora_pmon_ORCL[5] is attached"},
+		{"PHP", Use{Attached: []Attacher{{Process: p(5, "php-fpm8.2")}}}, "PHP?", "php-fpm8.2[5] is attached"},
 	}
 	for _, tt := range tests {
 		named, others := processHints(&tt.use)
@@ -240,7 +240,7 @@ func TestPostgresHints(t *testing.T) {
 		{"another user's", segment(7, foreign, 1<<20), dir, ""},
 		{"no server", segment(7, perm, 1<<20), stopped, ""},
 		{"the inode for a key", segment(8, byInode, 1<<20), dir, "PostgreSQL? /pg"},
-		{"attached by a server there", attached, running, "PostgreSQL! /pg"},
+		{"attached by a server there", attached, running, "PostgreSQL? /pg"},
 		{"attached by a server elsewhere", attached, dir, ""},
 		{"the size of the interlock", segment(8, perm, 56), stopped, "PostgreSQL?"},
 		{"that size without a key", segment(8, private, 56), stopped, ""},
