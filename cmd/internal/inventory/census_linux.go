@@ -12,6 +12,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/imports"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // A census is who lives: all processes that are seen but for this one, kernel threads
@@ -208,6 +209,9 @@ func (c *collector) holder(o *Object) Reason {
 	for _, user := range [...]uint32{perm.UID, perm.CUID, anybody} {
 		p := c.oldest(holding{user, calls, false})
 		switch {
+		case p == nil:
+		case perm.Key != sysv.Private: // a younger one may have found it by its key, which leaves no trace
+			return reason(OwnerAlive, "%s may know it by its key: it runs as its owner or creator", p.name())
 		case !older(p):
 		case p.hidden != nil:
 			return reason(ProcessHidden, "%s may know it: it runs as its owner or creator, and could not be inspected", p.name())
