@@ -35,7 +35,10 @@ func enterNamespace() error {
 	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNS); err != nil {
 		return err
 	}
-	return ipctest.MountDev()
+	if err := ipctest.MountDev(); err != nil {
+		return err
+	}
+	return unix.Mount("", "/dev/shm", "", unix.MS_REMOUNT, "size=64m")
 }
 
 // inNamespace makes t a parallel test in an IPC namespace of its own. It fails if

@@ -39,7 +39,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	// All rows are there. What the user may not look into is null.
 	const columns = "kind,key,uid,attached,waiting,verdict"
 	want(t, "own objects", user.rows(t, "ls", "--key", mine, "-o", columns), fmt.Sprint([]row{
-		{"kind": "shm", "key": "0x00000011", "uid": 65534, "attached": 0, "waiting": nil, "verdict": "orphan"},
+		{"kind": "shm", "key": "0x00000011", "uid": 65534, "attached": 0, "waiting": nil, "verdict": "unknown"},
 		{"kind": "sem", "key": "0x00000011", "uid": 65534, "attached": nil, "waiting": 1, "verdict": "in use"},
 		{"kind": "msg", "key": "0x00000011", "uid": 65534, "attached": nil, "waiting": nil, "verdict": "unknown"},
 	}))
