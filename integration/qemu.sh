@@ -35,6 +35,7 @@ failed=
 for arch; do
 	case $arch in
 	arm64) qemu=aarch64 ;;
+	386) qemu=i386 ;;
 	mipsle) qemu=mipsel ;;
 	mips64le) qemu=mips64el ;;
 	loong64) qemu=loongarch64 ;;

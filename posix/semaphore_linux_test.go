@@ -367,8 +367,9 @@ func TestManyWaiters(t *testing.T) {
 
 // peers are the C programs that share semaphores with this process.
 func peers(t *testing.T) map[string][]string {
+	t.Helper()
 	peers := map[string][]string{strconv.Itoa(strconv.IntSize) + " bits": nil}
-	if strconv.IntSize == 64 && runtime.GOARCH == "amd64" {
+	if ipctest.Runs32(t) {
 		peers["32 bits"] = compilers["386"]
 	}
 	return peers

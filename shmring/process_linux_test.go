@@ -89,7 +89,7 @@ func makerOfGo(t *testing.T, binary string) maker {
 func TestPeers(t *testing.T) {
 	c := compileC(t, "ring")
 	makers := map[string]maker{"Go": makerOfGo(t, self(t)), "C": makerOfC(c)}
-	if runtime.GOARCH == "amd64" {
+	if ipctest.Runs32(t) {
 		makers["Go on 386"] = makerOfGo(t, build(t, "386"))
 	}
 	for from, produce := range makers {
@@ -102,9 +102,7 @@ func TestPeers(t *testing.T) {
 
 // TestPeersInC32 is TestPeers for C programs of 32 bits on a machine of 64.
 func TestPeersInC32(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("only amd64 runs programs of 32 bits here")
-	}
+	ipctest.Need32(t)
 	c := compileC32(t, "ring")
 	c32 := makerOfC(c)
 	t.Run("to itself", func(t *testing.T) { testPeers(t, c32, c32) })

@@ -231,15 +231,6 @@ type process struct {
 	over chan struct{}
 }
 
-func (p *process) alive() bool {
-	select {
-	case <-p.over:
-		return false
-	default:
-		return true
-	}
-}
-
 // start starts a program that goes on running, in a session of its own.
 func (r *room) start(who string, args ...string) *process {
 	r.t.Helper()

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -265,9 +264,7 @@ func TestWaitingOnQueue(t *testing.T) {
 // TestWaiting32 looks at the waits of 32-bit programs, whose system calls have
 // other numbers and other ways to pass arguments.
 func TestWaiting32(t *testing.T) {
-	if runtime.GOARCH != "amd64" {
-		t.Skip("needs amd64, which runs programs of 386")
-	}
+	ipctest.Need32(t)
 	program := filepath.Join(t.TempDir(), "wait32")
 	build := exec.Command("go", "build", "-o", program, "./testdata/wait32")
 	build.Env = append(os.Environ(), "GOARCH=386", "CGO_ENABLED=0", "GOFLAGS=")

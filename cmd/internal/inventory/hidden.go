@@ -90,5 +90,5 @@ func (p *HiddenProcess) String() string {
 	if p.Threads > 0 {
 		why = counted(p.Threads, "thread", "threads") + ": " + why
 	}
-	return fmt.Sprintf("%s (%s)", p.Process.name(), why)
+	return fmt.Sprintf("%s (%s)", p.name(), why)
 }

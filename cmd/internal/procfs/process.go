@@ -272,7 +272,7 @@ func ParseExecStart(b []byte) (time.Duration, error) {
 // ParseBits returns whether /proc/PID/auxv is that of a 32-bit or of a 64-bit program.
 func ParseBits(b []byte) (int, error) {
 	order := binary.NativeEndian
-	wide := isVector(b, 8, func(b []byte) uint64 { return order.Uint64(b) })
+	wide := isVector(b, 8, order.Uint64)
 	narrow := isVector(b, 4, func(b []byte) uint64 { return uint64(order.Uint32(b)) })
 	switch {
 	case wide && !narrow:
