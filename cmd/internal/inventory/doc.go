@@ -26,24 +26,32 @@
 //
 // # Verdicts
 //
-// An object is in use while somebody is attached to it or waits on it. It is idle
-// while nobody does, but a process that made it or used it last is alive: programs
-// that attach only now and then are like that. It is an orphan if all those
-// processes are known and have ended. In all other cases the verdict is unknown.
+// An object is in use while somebody is attached to it, waits on it, maps it or has it
+// open. It is idle while nobody does, but a process that made it or used it last is
+// alive. It is an orphan if no living process can have a use for it. In all other cases
+// the verdict is unknown, and the reasons name what stands in the way.
 //
-// A POSIX object is in use while somebody has it mapped or open, and an orphan if
-// nobody does. Who made it is not known, so it is never idle. It is unknown as long as
-// there are processes that the caller may not look into, or that its pid namespace
-// does not show.
+// For an orphan all processes that the object names must have ended, or no process of
+// its owner and creator may be left. Any of these makes it unknown all the same:
 //
-// The children of a PostgreSQL server make segments for the others and end before
-// them (dynamic_shared_memory_type=sysv): while a server of the same user runs, a
-// segment of such a child is unknown, not an orphan, unless a postmaster.pid tells
-// that it is that of a server which has ended.
+//   - it holds messages;
+//   - a process runs as its owner or creator, is older than its last use (or the object
+//     has a key, by which younger ones may have found it), and can use that kind;
+//   - such a process runs as root: it may be the parent of workers of any user;
+//   - an object that belongs together with it is needed (see keepFamilies);
+//   - the name of a POSIX object holds the number of a living process;
+//   - a process that may use it is hidden, or not seen from this pid namespace.
 //
-// For semaphore sets and message queues the kernel does not keep who made them.
-// What follows from who used them last is less: a program that made a set in one
-// process, which ended, and has not used it yet from another is not seen.
+// A process can't use a kind if the files that it has mapped to execute import none of
+// the functions for it. What can't be read can do anything. A POSIX object that the
+// kernel gives a write lease on (fcntl(2)) is open nowhere, whoever is hidden.
+//
+// Evidence for removal comes only from what an attacker can't write. A process's name,
+// directory, environment or mount namespace may make a verdict more careful, never less.
+//
+// What is not seen: a program that makes the calls by number (syscall(2)) and is linked
+// dynamically, a process of another user that is let in by the mode alone while it
+// neither waits nor is attached, and one that has changed all of its user ids.
 //
 // A process id may have been given to another process since. That is so if the
 // process was started after the time that belongs to the id, provided that the
