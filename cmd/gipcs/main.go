@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	_ "github.com/sysvipc/gipc/cmd/internal/addrspace" // starts under ulimit -v
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/utillinux"
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/program"
