@@ -1,0 +1,138 @@
+package inventory
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// stranger is a user of whom there is no other process on the machine.
+const stranger = 64321
+
+// prefork starts a server whose worker has made a set and ended.
+func prefork(t *testing.T, program string, master, worker int) (*ipctest.Process, sysv.Set) {
+	t.Helper()
+	p := ipctest.Run(t, program, fmt.Sprint(master), fmt.Sprint(worker))
+	set := sysv.Set(numbers([]string{p.Line()})[0])
+	t.Cleanup(func() { remove(t, set) })
+	p.Line()
+	return p, set
+}
+
+func wantSet(t *testing.T, set sysv.Set, verdict Verdict, reasons string) {
+	t.Helper()
+	wantVerdict(t, find(t, collectAll(t, Options{Want: WantVerdict}), ref.Sem, int(set)), verdict, reasons)
+}
+
+// TestServerRests: a set is no orphan while a process lives that may know it, though the
+// one that used it last has ended. A process without the calls is none, a program linked
+// statically may be one.
+func TestServerRests(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	program, idler := ipctest.Compile(t, "testdata/prefork.c"), ipctest.Compile(t, "testdata/idler.c")
+	for _, tt := range []struct {
+		name           string
+		master, worker int
+		alive          string
+	}{
+		{"of the same user", stranger, stranger, "not-waiting process-gone owner-alive age"},
+		{"of root", 0, stranger, "not-waiting process-gone root-alive age"},
+		{"all of root", 0, 0, "not-waiting process-gone owner-alive age"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ipctest.Run(t, idler, fmt.Sprint(tt.worker)).Line()
+			server, set := prefork(t, program, tt.master, tt.worker)
+			wantSet(t, set, Unknown, tt.alive)
+			server.Kill()
+			wantSet(t, set, Orphan, "not-waiting process-gone age")
+		})
+	}
+	t.Run("linked statically", func(t *testing.T) {
+		ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c", "-static"), fmt.Sprint(stranger)).Line()
+		server, set := prefork(t, program, stranger, stranger)
+		server.Kill()
+		wantSet(t, set, Unknown, "not-waiting process-gone owner-alive age")
+	})
+}
+
+// TestOwnerGone: of an object that nobody used it is known only by its owner that nobody
+// needs it.
+func TestOwnerGone(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: stranger, Gid: stranger})
+	ids := numbers(strings.Fields(maker.Line()))
+	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	want := func(what string, want Answer) {
+		t.Helper()
+		inv := collectAll(t, Options{Want: WantOwner})
+		for i, kind := range ref.SystemV() {
+			if o := find(t, inv, kind, ids[i]); o.Use.OwnerGone != want {
+				t.Errorf("%s: %v, want %v: %s", what, o.Use.OwnerGone, want, dump(o))
+			}
+		}
+	}
+	want("while its maker lives", No)
+	maker.Kill()
+	want("when its maker has ended", Yes)
+	other := ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c"), fmt.Sprint(stranger))
+	other.Line()
+	want("while another process of the user lives", No)
+	other.Kill()
+	want("when that has ended", Yes)
+
+	mine := createSet(t, sysv.Private, 0o600, 0)
+	if o := find(t, collectAll(t, Options{Want: WantOwner}), ref.Sem, int(mine)); o.Use.OwnerGone != No {
+		t.Errorf("of root: %s", dump(o))
+	}
+}
+
+// TestNamedAfter: the number of a living process in a name speaks against an orphan.
+func TestNamedAfter(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	p := ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c"), fmt.Sprint(stranger))
+	p.Line()
+	for _, name := range []string{"cache_%d", "sem.loky-%d-abc123", "pid%d.lock"} {
+		name = fmt.Sprintf(name, p.PID())
+		path := filepath.Join("/dev/shm", name)
+		if err := os.WriteFile(path, make([]byte, 32), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Remove(path) })
+	}
+	verdicts := func(want Verdict, reasons string) {
+		t.Helper()
+		inv := collectAll(t, Options{Want: WantVerdict, Kinds: []ref.Kind{ref.PShm, ref.PSem}})
+		if len(inv.Objects) != 3 {
+			t.Fatalf("%d objects, want 3", len(inv.Objects))
+		}
+		for i := range inv.Objects {
+			wantVerdict(t, &inv.Objects[i], want, reasons)
+		}
+	}
+	verdicts(Unknown, "named-after age")
+	p.Kill()
+	verdicts(Orphan, "not-open age")
+}
+
+// TestStoppedWaiters: who may not use an object does not wait on it, wherever its tracer
+// has stopped it.
+func TestStoppedWaiters(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	maker := ipctest.Start(t, "make", nil)
+	ids := numbers(strings.Fields(maker.Line()))
+	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	maker.Kill()
+	stopped := ipctest.Run(t, ipctest.Compile(t, "testdata/stopped.c"), fmt.Sprint(stranger), fmt.Sprint(ids[2]), fmt.Sprint(ids[1]))
+	defer stopped.Kill()
+	stopped.Line()
+	inv := collectAll(t, Options{Want: WantVerdict, HiddenIdle: true, WithMessages: true})
+	wantVerdict(t, find(t, inv, ref.Sem, ids[1]), Orphan, "not-waiting process-gone age")
+	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Orphan, "process-gone not-waiting age")
+}

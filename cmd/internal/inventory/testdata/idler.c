@@ -1,0 +1,13 @@
+// idler UID: a process of a user that uses nothing, and has no calls to use it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || setgid(atoi(argv[1])) || setuid(atoi(argv[1])))
+		return 1;
+	puts("idle");
+	fflush(stdout);
+	getchar();
+}
