@@ -14,6 +14,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/removal"
 	"github.com/sysvipc/gipc/cmd/internal/units"
@@ -36,6 +37,7 @@ func showCommand() *cli.Command {
 			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of memory; sets its times"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
 			&cli.BoolFlag{Name: "identify", Usage: "attach an orphan to see whose it is; sets its times", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "force", Usage: "with --hex: also if the look would change the verdict", DisableDefaultText: true},
 			withMessagesFlag(), ignoreHiddenFlag(), namespaceFlag(),
 		}, command.FormatFlags("plain")...),
 		Action:       inNamespace(show),
@@ -46,6 +48,7 @@ func showCommand() *cli.Command {
 // A showing is what gipcs show was asked for.
 type showing struct {
 	hex      int64
+	force    bool // look at contents even if that changes the verdict
 	messages int
 	identify bool
 	evidence inventory.Options // what counts for the verdict
@@ -114,7 +117,7 @@ func readShowing(c *cli.Context) (*showing, error) {
 	if err != nil {
 		return nil, command.Usagef("--messages: %w", err)
 	}
-	s.messages, s.identify = int(messages), c.Bool("identify")
+	s.messages, s.identify, s.force = int(messages), c.Bool("identify"), c.Bool("force")
 	s.evidence = inventory.Options{HiddenIdle: c.Bool("ignore-hidden"), WithMessages: c.Bool("with-messages")}
 	return s, nil
 }
@@ -144,7 +147,7 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 	subject := detail.Subject{Object: &inv.Objects[i], Inventory: inv, Names: s.names, Limits: s.limits}
 	switch {
 	case sel.kind == ref.Shm && s.hex > 0:
-		subject.Contents, err = firstBytes(sysv.Segment(target.ID), s.hex)
+		subject.Contents, err = s.segmentBytes(subject.Object)
 	case sel.kind == ref.PShm && s.hex > 0:
 		subject.Contents, err = firstBytesOf(target.Name, s.hex)
 	case sel.kind == ref.Msg:
@@ -152,6 +155,29 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 	}
 	record := detail.New(subject)
 	return &record, err
+}
+
+// segmentBytes returns the first bytes of a segment, unless reading them would destroy
+// it, or take away the evidence that it is needed.
+func (s *showing) segmentBytes(o *inventory.Object) ([]byte, error) {
+	if last := o.LosesEvidence(); last != nil && !s.force {
+		return nil, fmt.Errorf("%v: its contents are not shown: reading them would make gipcs its last user, "+
+			"and its verdict rests on the last one, %s[%d]; --force shows them", o.Ref(), last.Comm, last.PID)
+	}
+	if forced, err := destroysDetached(); o.Segment.NAttch == 0 && (forced || err != nil) {
+		return nil, errors.Join(err, fmt.Errorf("%v: its contents are not shown: with the sysctl kernel.shm_rmid_forced "+
+			"the kernel would destroy it when gipcs detaches it", o.Ref()))
+	}
+	return firstBytes(sysv.Segment(o.ID()), s.hex)
+}
+
+func destroysDetached() (bool, error) {
+	proc, err := procfs.Open(procfs.Root)
+	if err != nil {
+		return false, err
+	}
+	defer proc.Close()
+	return proc.DestroysDetached()
 }
 
 func firstBytes(segment sysv.Segment, n int64) ([]byte, error) {
