@@ -1,10 +1,13 @@
 package posix
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
 
+	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
@@ -152,12 +155,21 @@ func newMapping(name string, addr uintptr, length int, prot Prot, err error) (*M
 // Unmap unmaps the memory (munmap(2)). Slices from Bytes and pointers from View must
 // not be used any more: that would be a fault which ends the program. Methods that
 // are called after it return ErrUnmapped, those of semaphores in the memory too.
-// While a goroutine waits for one of these it is EBUSY.
+// While a goroutine waits for one of these, or the memory is pinned, it is EBUSY.
 func (m *Mapping) Unmap() error {
-	return m.region.Unmap(func(mem []byte) error {
+	err := m.region.Unmap(func(mem []byte) error {
 		return failed("munmap", m.name, m.hold.release(mem))
 	})
+	if errors.Is(err, memory.ErrPinned) {
+		err = failed("munmap", m.name, fmt.Errorf("%w: %w", abi.EBUSY, err))
+	}
+	return err
 }
+
+// Pin keeps the memory mapped until release is called: Unmap is EBUSY meanwhile.
+// Package shmring pins the memory of a ring that is in use. After Unmap it is
+// ErrUnmapped.
+func (m *Mapping) Pin() (release func(), err error) { return m.region.Pin() }
 
 // Name returns the name of the object or the file that is mapped.
 func (m *Mapping) Name() string { return m.name }

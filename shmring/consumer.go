@@ -16,7 +16,9 @@ type Consumer struct {
 	next uint64 // position of the first record that was not handed out
 	free uint64 // what head is in the ring: everything before is free
 
+	unpin func()
 	wait  waiter
+	look  look
 	taken uint64 // messages since the last wait
 	began uint64 // what next was then
 
@@ -29,6 +31,20 @@ type Consumer struct {
 // consumer before, whose process has died, is received again. Errors: ErrBusy;
 // ErrCorrupt.
 func (r *Ring) Consumer() (*Consumer, error) {
+	unpin, err := r.pin()
+	if err != nil {
+		return nil, err
+	}
+	c, err := r.newConsumer()
+	if err != nil {
+		unpin()
+		return nil, err
+	}
+	c.unpin = unpin
+	return c, nil
+}
+
+func (r *Ring) newConsumer() (*Consumer, error) {
 	if err := r.attend(); err != nil {
 		return nil, err
 	}
@@ -46,30 +62,43 @@ func (r *Ring) Consumer() (*Consumer, error) {
 // until the next call of any method of c, which releases it. A peer that is not
 // trusted may change it at any time: copy what is to be checked.
 //
-// It waits while the ring is empty, or until ctx is done; then the error unwraps to
-// ctx.Err(). The wait spins for up to 0.1 ms if more than one processor may run this
-// process, then sleeps, occupying a thread of the operating system.
+// It waits while the ring is empty. A done ctx ends the call, also where there is a
+// message; the error unwraps to ctx.Err(). The wait spins for up to 0.1 ms if more than
+// one processor may run this process, then sleeps, occupying a thread of the operating
+// system.
 //
 // When all producers that had joined have closed and there is no message left the
 // error is io.EOF, or ErrPeerDied if the process of at least one of them ended
 // without closing, which is noticed within 0.2 s. Receive may be called again after
 // either: it waits for another producer. Other errors: ErrClosed; ErrCorrupt.
 func (c *Consumer) Receive(ctx context.Context) ([]byte, error) {
-	if msg, ok, err := c.TryReceive(); ok || err != nil {
+	c.Release()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	msg, ok, err := c.tryReceive()
+	if ok || err != nil {
 		return msg, err
 	}
-	var msg []byte
-	err := c.await(ctx, func() (ok bool, err error) {
+	err = c.await(ctx, func() (ok bool, err error) {
 		msg, ok, err = c.take()
 		return ok, err
 	})
 	return msg, err
 }
 
-// TryReceive is Receive without waiting; ok tells whether there was a message. It
-// does not look whether producers are alive; see CheckProducers.
+// TryReceive is Receive without waiting; ok reports whether there was a message. Where
+// there is none it looks, several times a second, whether producers have died.
 func (c *Consumer) TryReceive() (msg []byte, ok bool, err error) {
 	c.Release()
+	if msg, ok, err = c.tryReceive(); ok || err != nil || !c.look.due() {
+		return msg, ok, err
+	}
+	c.ring.buryAll()
+	return c.tryReceive()
+}
+
+func (c *Consumer) tryReceive() (msg []byte, ok bool, err error) {
 	if msg, ok, err = c.take(); ok || err != nil {
 		return msg, ok, err
 	}
@@ -81,7 +110,7 @@ func (c *Consumer) TryReceive() (msg []byte, ok bool, err error) {
 // of c.
 func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err error) {
 	if len(msgs) == 0 {
-		return 0, nil
+		return 0, ctx.Err()
 	}
 	if msgs[0], err = c.Receive(ctx); err != nil {
 		return 0, err
@@ -125,7 +154,7 @@ func (c *Consumer) take() (msg []byte, ok bool, err error) {
 	if c.closed {
 		return nil, false, fmt.Errorf("shmring: %w", ErrClosed)
 	}
-	for limit := c.next + r.capacity; c.next < limit; {
+	for first := c.next; c.next-first < r.capacity; {
 		at := c.next & r.mask
 		w := r.state(c.next).Load()
 		if !r.current(w, c.next) || stateOf(w) < committed {
@@ -152,11 +181,29 @@ func (c *Consumer) Release() {
 	if c.free == c.next {
 		return
 	}
+	first := c.free
 	c.free = c.next
 	header := c.ring.header
 	header.head.Store(c.free)
+	if c.free%sweepPeriod < 2*c.ring.capacity {
+		c.sweep(first)
+	}
 	if anyAsleep(&header.producersSleep) {
 		c.wakeAtHalf()
+	}
+}
+
+// sweep makes the state words of all units from first to head free, in the first lap of
+// each sweepPeriod. Of a unit where no record has begun for long the state word is as
+// old, and its lap would mean one to come once 2^55 bytes have passed. A word that a
+// producer has written since head was moved stays.
+func (c *Consumer) sweep(first uint64) {
+	r := c.ring
+	for pos := first; pos != c.free; pos += unit {
+		word := r.state(pos)
+		if w := word.Load(); !r.current(w, pos+r.capacity) {
+			word.CompareAndSwap(w, r.word(pos, 0, 0, free))
+		}
 	}
 }
 
@@ -242,10 +289,12 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 }
 
 // CheckProducers looks whether producers have died, and withdraws their claims, so
-// that what others have sent after them can be received. A consumer that waits does
-// that by itself. Members().Died counts them.
+// that what others have sent after them can be received. Receive and TryReceive do that
+// while there is no message. Members().Died counts them.
 func (c *Consumer) CheckProducers() {
-	c.ring.buryAll()
+	if !c.closed {
+		c.ring.buryAll()
+	}
 }
 
 // Close releases what was received and gives up the role; producers get ErrClosed
@@ -258,5 +307,6 @@ func (c *Consumer) Close() error {
 	c.closed = true
 	c.ring.header.consumer.Store(uint64(gone))
 	wake(&c.ring.header.producersSleep)
+	c.unpin()
 	return nil
 }

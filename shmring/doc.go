@@ -1,11 +1,11 @@
 // Package shmring moves messages and byte streams between processes through memory
 // that they share, without locks and, while nobody has to sleep, without system
-// calls. It takes the memory as a byte slice: an attached System V segment, a mapped
-// POSIX object or file, an anonymous mapping that was inherited.
+// calls. The memory is a *posix.Mapping or a *sysv.Attachment, which stays mapped while
+// somebody uses the ring, or (Create and Open) a slice of memory of any origin.
 //
-//	ring, err := shmring.Create(mem, shmring.Options{Producers: shmring.Many})
+//	ring, err := shmring.CreateIn(mem, shmring.Options{Producers: shmring.Many})
 //	...
-//	ring, err := shmring.Open(mem) // in another process
+//	ring, err := shmring.OpenIn(mem) // in another process
 //
 //	p, err := ring.Producer()
 //	defer p.Close()

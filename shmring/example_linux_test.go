@@ -14,7 +14,7 @@ import (
 // Both sides, here in one process, use a ring in a POSIX object.
 func Example() {
 	ctx := context.Background()
-	obj, err := posix.CreateObject("/example-ring", int64(shmring.Size(1<<20)), posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	obj, err := posix.CreateObject("/example-ring", int64(shmring.Size(1<<20)), posix.ObjectOptions{Mode: 0o600, Exclusive: true, Reserve: true})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer mem.Unmap()
-	ring, err := shmring.Create(mem.Bytes(), shmring.Options{})
+	ring, err := shmring.CreateIn(mem, shmring.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -43,8 +43,8 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// The other process opens the object, maps it, and calls Open.
-	ring, err = shmring.Open(mem.Bytes())
+	// The other process opens the object, maps it, and calls OpenIn.
+	ring, err = shmring.OpenIn(mem)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func exampleRing(o shmring.Options) *shmring.Ring {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ring, err := shmring.Create(mem.Bytes(), o)
+	ring, err := shmring.CreateIn(mem, o)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -73,6 +73,7 @@ var _ [headerSize]byte = [unsafe.Sizeof(header{})]byte{}
 //
 // A word of another lap than the one expected says that there is no record yet.
 const (
+	free      = 0 // nothing: a word that was never written, or was swept
 	claimed   = 1 // its owner is writing it
 	committed = 2 // a message
 	skipped   = 3 // no message: padding, or an aborted claim
@@ -94,16 +95,21 @@ func (g geometry) word(pos, length uint64, owner int, state uint64) uint64 {
 	return (pos&^g.mask|length)<<lapShift | uint64(owner)<<ownerShift | state
 }
 
-// current tells whether w belongs to the record that begins at pos.
+// current reports whether w belongs to the record that begins at pos.
 func (g geometry) current(w, pos uint64) bool {
-	return (w>>lapShift^pos)&^g.mask<<lapShift == 0
+	return stateOf(w) != free && (w>>lapShift^pos)&^g.mask<<lapShift == 0
 }
 
-// ahead tells whether w belongs to a lap after that of pos, which no sane producer
-// can have written before the consumer has passed pos.
+// ahead reports whether w belongs to a lap after that of pos, which no sane producer
+// can have written before the consumer has passed pos. The laps in words repeat after
+// 2^56 bytes: a word that is older than half of that would seem to be ahead. See
+// Consumer.sweep.
 func (g geometry) ahead(w, pos uint64) bool {
-	return int64((w>>lapShift&^g.mask-pos&^g.mask)<<lapShift) > 0
+	return stateOf(w) != free && int64((w>>lapShift&^g.mask-pos&^g.mask)<<lapShift) > 0
 }
+
+// sweepPeriod is how many bytes of records lie between two sweeps of all state words.
+const sweepPeriod = 1 << 54
 
 func (g geometry) length(w uint64) uint64 { return w >> lapShift & g.mask }
 

@@ -16,8 +16,14 @@ type Members struct {
 	Ended     uint32 // how many had joined when the consumer saw the last end
 }
 
-// Members returns who has a role now.
+// Members returns who has a role now. Of memory that is not mapped any more there is
+// nobody.
 func (r *Ring) Members() Members {
+	unpin, err := r.pin()
+	if err != nil {
+		return Members{}
+	}
+	defer unpin()
 	id := identity(r.header.consumer.Load())
 	m := Members{Consumer: id != nobody && id != gone}
 	for i := range r.header.slots {
@@ -33,6 +39,11 @@ func (r *Ring) Members() Members {
 // role, and everybody who has one is certainly dead. A new ring, and one that all
 // have left in order, is not abandoned.
 func (r *Ring) Abandoned() bool {
+	unpin, err := r.pin()
+	if err != nil {
+		return false
+	}
+	defer unpin()
 	joins := r.header.joins.Load() // a slot may be taken behind our back: see Consumer.end
 	ids := []identity{identity(r.header.consumer.Load())}
 	for i := range r.header.slots {
@@ -53,8 +64,8 @@ func (r *Ring) Abandoned() bool {
 
 // Flush waits until all messages that were sent before the call, by this producer
 // and by others, have been received and released, or until ctx is done; then the error
-// unwraps to ctx.Err(). Who makes the memory go away calls it first. Without a
-// consumer it waits for one.
+// unwraps to ctx.Err(). If nothing is left to be received ctx is not asked. Call Flush before unmapping the memory. Without a consumer it
+// waits for one.
 //
 // Errors: ErrClosed (the consumer has closed before, or this producer), ErrPeerDied
 // (the consumer's process has ended before), ErrClaim; ErrCorrupt.

@@ -11,18 +11,36 @@ import (
 type Producer struct {
 	ring  *Ring
 	slot  int
+	unpin func()
 	tail  uint64 // One: where the next record begins
+	stale uint64 // One: before this position another producer may have left state words
 	head  uint64 // what the consumer's head was when it was last looked at
 	wait  waiter
 	vigil vigil // during a long wait
+	look  look
 
 	claim  uint64 // position of the claim under way, 0 if there is none
 	length uint64 // of the claim
+	claims uint64 // how many there have been: tells the claim under way from an earlier one
 	closed bool
 }
 
 // Producer joins the ring as a producer. Errors: ErrBusy; ErrCorrupt.
 func (r *Ring) Producer() (*Producer, error) {
+	unpin, err := r.pin()
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.producer()
+	if err != nil {
+		unpin()
+		return nil, err
+	}
+	p.unpin = unpin
+	return p, nil
+}
+
+func (r *Ring) producer() (*Producer, error) {
 	slot, err := r.join()
 	if err != nil {
 		return nil, err
@@ -34,15 +52,17 @@ func (r *Ring) Producer() (*Producer, error) {
 			r.leave(slot)
 			return nil, err
 		}
+		p.stale = p.head + r.capacity
+		p.clear(p.tail)
 	}
 	r.header.joins.Add(1)
 	p.notify() // a sleeping consumer now has somebody whose death it must notice
 	return p, nil
 }
 
-// findTail follows the records from head to where the previous producer ended, and
-// makes everything beyond free: of a batch that was never committed, the states of
-// all messages but the first may be there already.
+// findTail follows the records from head to where the previous producer ended. It
+// reads the state words of records only: those of an empty ring stay without memory,
+// however large the ring is.
 func (r *Ring) findTail(head uint64) (uint64, error) {
 	if head%unit != 0 {
 		return 0, corrupt("head", head)
@@ -60,10 +80,16 @@ func (r *Ring) findTail(head uint64) (uint64, error) {
 		}
 		tail += size
 	}
-	for pos := tail; pos-head < r.capacity; pos += unit {
-		r.state(pos).Store(0)
-	}
 	return tail, nil
+}
+
+// clear makes pos, where a record is about to end, free. A producer that died may have
+// written the state words of a batch, all but the first: the consumer must not find one
+// of them where our next record will begin. They end where that producer's room did.
+func (p *Producer) clear(pos uint64) {
+	if int64(p.stale-pos) > 0 {
+		p.ring.state(pos).Store(0)
+	}
 }
 
 // A Claim is room in the ring for a message, to be filled and then committed or
@@ -71,14 +97,14 @@ func (r *Ring) findTail(head uint64) (uint64, error) {
 type Claim struct {
 	// Three words, which the compiler keeps in registers.
 	producer *Producer
-	pos      uint64
+	number   uint64 // producer.claims when it was made
 	length   int
 }
 
 // Claim takes room for a message of n bytes, from 0 to MaxMessage. It waits while
-// the ring is full, or until ctx is done; then the error unwraps to ctx.Err(). The
-// wait spins for up to 0.1 ms if more than one processor may run this process, then
-// sleeps, occupying a thread of the operating system.
+// the ring is full. A done ctx ends the call, also where it need not wait; the error
+// unwraps to ctx.Err(). The wait spins for up to 0.1 ms if more than one processor may
+// run this process, then sleeps, occupying a thread of the operating system.
 //
 // A producer can have one claim at a time. In a ring for Many the messages of others
 // are received only after an earlier claim is over, so it should be short.
@@ -86,27 +112,48 @@ type Claim struct {
 // Errors: ErrTooLarge; ErrClaim; ErrClosed (the consumer has closed, or this producer);
 // ErrPeerDied (the consumer's process has ended, learnt within 0.2 s of waiting); ErrCorrupt.
 func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
-	if c, ok, err := p.TryClaim(n); ok || err != nil {
+	if err := ctx.Err(); err != nil {
+		return Claim{}, err
+	}
+	if c, ok, err := p.tryClaim(n); ok || err != nil {
 		return c, err
 	}
 	if err := p.await(ctx, uint64(n)); err != nil {
 		return Claim{}, err
 	}
-	return Claim{p, p.claim, n}, nil
+	return p.claimed(n), nil
 }
 
-// TryClaim is Claim without waiting; ok tells whether there was room.
+// TryClaim is Claim without waiting; ok reports whether there was room. If there is
+// none because the consumer has died the error is ErrPeerDied, as for Claim.
 func (p *Producer) TryClaim(n int) (c Claim, ok bool, err error) {
+	if c, ok, err = p.tryClaim(n); ok || err != nil || !p.look.due() {
+		return c, ok, err
+	}
+	if err := p.CheckConsumer(); err != nil {
+		p.look = look{} // the next call says so too
+		return Claim{}, false, err
+	}
+	return Claim{}, false, nil
+}
+
+func (p *Producer) tryClaim(n int) (c Claim, ok bool, err error) {
 	if !p.ready(n) {
 		return Claim{}, false, p.refuse(n)
 	}
 	if ok, err := p.reserve(uint64(n)); !ok {
 		return Claim{}, false, err
 	}
-	return Claim{p, p.claim, n}, true, nil
+	return p.claimed(n), true, nil
 }
 
-// ready tells whether a claim of n bytes can be made, but for room.
+// claimed returns the claim of n bytes that reserve has just made.
+func (p *Producer) claimed(n int) Claim {
+	p.claims++
+	return Claim{p, p.claims, n}
+}
+
+// ready reports whether a claim of n bytes can be made, but for room.
 func (p *Producer) ready(n int) bool {
 	return p.claim == 0 && !p.closed && uint64(n) <= p.ring.capacity/2 && identity(p.ring.header.consumer.Load()) != gone
 }
@@ -136,6 +183,7 @@ func (p *Producer) reserve(length uint64) (bool, error) {
 		if ok, err := p.room(p.tail, rest); !ok {
 			return false, err
 		}
+		p.clear(p.tail + rest)
 		r.state(p.tail).Store(r.word(p.tail, rest, 0, skipped))
 		p.tail += rest
 	}
@@ -253,8 +301,12 @@ func (p *Producer) watchConsumer() bool {
 }
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without
-// closing, and ErrClosed if it has closed. A producer that waits looks by itself.
+// closing, and ErrClosed if it has closed or this producer has. Claim, TryClaim and
+// Send look by themselves while the ring is full.
 func (p *Producer) CheckConsumer() error {
+	if p.closed {
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	}
 	switch id := identity(p.ring.header.consumer.Load()); {
 	case id == gone:
 		return fmt.Errorf("shmring: %w", ErrClosed)
@@ -265,13 +317,14 @@ func (p *Producer) CheckConsumer() error {
 }
 
 // Bytes returns the claimed memory. What is in it is left from earlier messages. It
-// must not be used after Commit or Abort.
+// must not be used after Commit or Abort, after which Bytes returns nil.
 func (c Claim) Bytes() []byte {
-	if c.pos == 0 {
+	if !c.current() {
 		return nil
 	}
-	at := c.pos & c.producer.ring.mask
-	return c.producer.ring.data[at : at+uint64(c.length) : at+uint64(c.length)]
+	r := c.producer.ring
+	at := c.producer.claim & r.mask
+	return r.data[at : at+uint64(c.length) : at+uint64(c.length)]
 }
 
 // Commit makes the message visible to the consumer, and wakes it if it sleeps.
@@ -298,10 +351,9 @@ func (c Claim) Abort() error {
 	return c.producer.withdraw()
 }
 
-// current tells whether the claim is the one under way. In a ring for One that after an
-// aborted one begins at the same position.
+// current reports whether the claim is the one under way.
 func (c Claim) current() bool {
-	return c.pos != 0 && c.producer.claim == c.pos && c.producer.length == uint64(c.length)
+	return c.producer != nil && c.producer.claim != 0 && c.producer.claims == c.number
 }
 
 // publish commits the first n bytes of the claim under way.
@@ -311,6 +363,7 @@ func (p *Producer) publish(n uint64) error {
 	size := extent(n)
 	if !r.many {
 		p.tail = pos + size
+		p.clear(p.tail)
 	} else if rest := extent(length) - size; rest > 0 {
 		// The unused rest becomes a record of its own. Nobody looks there before the
 		// commit has made this one shorter.
@@ -359,11 +412,10 @@ func (p *Producer) notify() {
 
 // Send claims, copies and commits a message, waiting like Claim.
 func (p *Producer) Send(ctx context.Context, msg []byte) error {
-	c, err := p.Claim(ctx, len(msg))
-	if err != nil {
+	if _, err := p.Claim(ctx, len(msg)); err != nil {
 		return err
 	}
-	copy(c.Bytes(), msg)
+	copy(p.ring.data[p.claim&p.ring.mask:], msg)
 	return p.publish(uint64(len(msg)))
 }
 
@@ -372,6 +424,9 @@ func (p *Producer) Send(ctx context.Context, msg []byte) error {
 // were sent: fewer than all only with an error. Of those that were claimed together
 // the consumer sees all or none.
 func (p *Producer) SendBatch(ctx context.Context, msgs [][]byte) (sent int, err error) {
+	if len(msgs) == 0 {
+		return 0, ctx.Err()
+	}
 	for sent < len(msgs) {
 		n, total, err := p.fit(msgs[sent:])
 		if err != nil {
@@ -417,7 +472,9 @@ func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
 		}
 		pos += extent(uint64(len(msg)))
 	}
-	p.tail = first + total
+	if p.tail = first + total; !r.many {
+		p.clear(p.tail)
+	}
 	return p.commit(first, total, uint64(len(msgs[0])))
 }
 
@@ -435,5 +492,6 @@ func (p *Producer) Close() error {
 	p.closed = true
 	p.ring.leave(p.slot)
 	wake(&p.ring.header.consumerSleeps) // it may be the end that it waits for
+	p.unpin()
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/internal/spin"
 )
 
@@ -24,6 +25,9 @@ var (
 	ErrAlignment = errors.New("memory is not aligned")
 	// ErrStale says that the ring is left from before the system was started.
 	ErrStale = errors.New("ring is from before the last start of the system")
+	// ErrFault says that there is no page behind the memory: /dev/shm is full, or
+	// somebody has made the object shorter.
+	ErrFault = memory.ErrFault
 )
 
 // Errors of the handles.
@@ -64,11 +68,12 @@ type Options struct {
 	Capacity int
 }
 
-// A Ring is memory with a ring in it. It holds nothing that would have to be
-// released, and the memory must stay mapped while the Ring or a handle made from
-// it is used.
+// A Ring is memory with a ring in it. It holds nothing that must be released. A Ring
+// of CreateIn or OpenIn keeps its memory mapped while a handle made from it is open.
+// The memory of any other Ring must stay mapped while the Ring or a handle is used.
 type Ring struct {
 	geometry
+	memory Memory // nil if the caller keeps it mapped
 	header *header
 	states []atomic.Uint64
 	data   []byte
@@ -77,15 +82,61 @@ type Ring struct {
 	spin   bool // whether spinning makes sense
 }
 
+// Memory is mapped memory that can be kept mapped: a *posix.Mapping or a
+// *sysv.Attachment.
+type Memory interface {
+	// Bytes returns the memory, nil once it is unmapped.
+	Bytes() []byte
+	// Pin keeps the memory mapped until release is called. It fails if the memory is
+	// unmapped already.
+	Pin() (release func(), err error)
+}
+
+// CreateIn is Create in memory that knows of the ring: as long as a Producer or a
+// Consumer of it is open, unmapping the memory fails with EBUSY.
+func CreateIn(mem Memory, o Options) (*Ring, error) {
+	return within(mem, func(b []byte) (*Ring, error) { return Create(b, o) })
+}
+
+// OpenIn is Open in memory that knows of the ring, like that of CreateIn.
+func OpenIn(mem Memory) (*Ring, error) { return within(mem, Open) }
+
+func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
+	release, err := mem.Pin()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	r, err := ring(mem.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	r.memory = mem
+	return r, nil
+}
+
+// pin keeps the memory mapped until release is called.
+func (r *Ring) pin() (release func(), err error) {
+	if r.memory == nil {
+		return func() {}, nil
+	}
+	return r.memory.Pin()
+}
+
 // Size returns how many bytes of memory a ring of this capacity, a power of two of at
 // least 4096, takes.
 func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(capacity)) }
 
 // Create lays out an empty ring in mem and returns it. Whatever was in mem is lost:
 // no other process may use it meanwhile. The memory is one that other processes
-// map too, from its first byte on and as long. Errors: ErrSize, ErrAlignment;
-// errors.ErrUnsupported where package atomic has no 64-bit operations that work
-// between processes (mips, and arm before version 7) and outside Linux.
+// map too, from its first byte on and as long.
+//
+// Messages take pages when they are sent, and a full /dev/shm ends the program then.
+// Set the memory aside first: posix.ObjectOptions.Reserve, or Prefault.
+//
+// Errors: ErrSize, ErrAlignment, ErrFault; errors.ErrUnsupported where package atomic
+// has no 64-bit operations that work between processes (mips, and arm before version 7)
+// and outside Linux.
 func Create(mem []byte, o Options) (*Ring, error) {
 	if err := usable(mem); err != nil {
 		return nil, err
@@ -95,6 +146,13 @@ func Create(mem []byte, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := memory.Guard(func() error { writeHeader(mem, g, mode); return nil }); err != nil {
+		return nil, fmt.Errorf("shmring: %w", err)
+	}
+	return Open(mem)
+}
+
+func writeHeader(mem []byte, g geometry, mode Producers) {
 	sys := thisSystem()
 	h := headerOf(mem)
 	h.magic.Store(0) // nobody opens it until it is finished
@@ -113,7 +171,6 @@ func Create(mem []byte, o Options) (*Ring, error) {
 	h.tail.Store(g.capacity)
 	h.head.Store(g.capacity)
 	h.magic.Store(magic)
-	return Open(mem)
 }
 
 // layOut chooses the capacity.
@@ -138,11 +195,19 @@ func layOut(size int, o Options) (geometry, error) {
 // Open returns the ring that Create, here or in another process, made in mem, which must
 // be writable: whoever takes a role in a ring says so in it.
 // Errors: ErrNotRing, ErrVersion, ErrByteOrder, ErrSize, ErrAlignment, ErrStale,
-// ErrCorrupt; errors.ErrUnsupported as for Create.
-func Open(mem []byte) (*Ring, error) {
+// ErrCorrupt, ErrFault; errors.ErrUnsupported as for Create.
+func Open(mem []byte) (r *Ring, err error) {
 	if err := usable(mem); err != nil {
 		return nil, err
 	}
+	fault := memory.Guard(func() error { r, err = open(mem); return nil })
+	if fault != nil {
+		return nil, fmt.Errorf("shmring: %w", fault)
+	}
+	return r, err
+}
+
+func open(mem []byte) (*Ring, error) {
 	if len(mem) < headerSize {
 		return nil, fmt.Errorf("shmring: %w: %d bytes", ErrNotRing, len(mem))
 	}

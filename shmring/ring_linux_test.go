@@ -537,11 +537,14 @@ func TestCancel(t *testing.T) {
 			cause.Stop()
 			cancel()
 		}
-		// What is there is returned although the context is done.
+		// What is there stays there for a call whose context is not done.
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if msg, err := c.Receive(ctx); err != nil || len(msg) != 1000 {
-			t.Errorf("Receive with a context that is done = %d bytes, %v", len(msg), err)
+		if _, err := c.Receive(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Receive with a context that is done: %v, want context.Canceled", err)
+		}
+		if msg, err := c.Receive(background(t)); err != nil || len(msg) != 1000 {
+			t.Errorf("Receive = %d bytes, %v", len(msg), err)
 		}
 	})
 }

@@ -24,8 +24,8 @@ func (r *Ring) join() (int, error) {
 	return 0, fmt.Errorf("shmring: %w: %d producers", ErrBusy, len(slots))
 }
 
-// bury takes over slot i if the process that had it is dead, and withdraws the
-// claim that it left. The slot is the caller's then. That nobody gets the slot
+// bury takes over slot i if the process that had it is dead, and withdraws the claims
+// that it left. The slot is the caller's then. That nobody gets the slot
 // before this is done is what makes the owner in a claim's state word mean one
 // process; that the slot is taken over rather than freed is why a second one that
 // buries, or one that dies while it does, harms nothing.
@@ -35,13 +35,36 @@ func (r *Ring) bury(i int) bool {
 	if !r.dead(id) || !slot.CompareAndSwap(uint64(id), uint64(r.self)) {
 		return false
 	}
-	for u := range r.states {
-		if w := r.states[u].Load(); stateOf(w) == claimed && ownerOf(w) == i {
-			r.states[u].CompareAndSwap(w, w|stateMask) // to skipped
-		}
+	if r.many {
+		r.withdrawAll(i)
 	}
 	r.header.deaths.Add(1)
 	return true
+}
+
+// withdrawAll withdraws all claims of slot i, whose process is dead. They are among the
+// records that begin at head, since no claim is made beyond head + capacity and the
+// consumer passes none. State words that belong to no record are not read: in a large
+// ring that is nearly empty they have no memory yet, and reading would give them some.
+func (r *Ring) withdrawAll(i int) {
+	first := r.header.head.Load()
+	for pos := first; pos-first < r.capacity; {
+		word := r.state(pos)
+		w := word.Load()
+		if !r.current(w, pos) {
+			// The last record was before this one, unless the consumer has passed it.
+			head := r.header.head.Load()
+			if passed := head - pos; passed == 0 || passed > r.capacity {
+				return
+			}
+			pos = head
+			continue
+		}
+		if stateOf(w) == claimed && ownerOf(w) == i {
+			word.CompareAndSwap(w, w|skipped)
+		}
+		pos += extent(r.length(w))
+	}
 }
 
 // leave frees a slot that is the caller's.

@@ -63,29 +63,44 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 // memory of the ring. In a ring for Many a Read of r that waits makes all wait.
 func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	for {
-		claim, err := w.producer.Claim(w.ctx, w.chunk)
-		if err != nil {
-			return n, err
-		}
-		got, readErr := r.Read(claim.Bytes())
-		if got > 0 {
-			err = claim.CommitN(got)
-		} else {
-			err = claim.Abort()
-		}
-		if errors.Is(err, ErrTooLarge) { // a reader that says it read more than there is room for
-			return n, errors.Join(err, claim.Abort())
-		}
+		got, readErr, err := w.readOnce(r)
 		n += int64(got)
 		switch {
 		case err != nil:
 			return n, err
-		case errors.Is(readErr, io.EOF):
+		case readErr == io.EOF: // an error that wraps io.EOF is a failure: io.Copy has it so
 			return n, nil
 		case readErr != nil:
 			return n, readErr
 		}
 	}
+}
+
+// readOnce makes a message of one Read. err is the ring's, readErr that of r.
+func (w *Writer) readOnce(r io.Reader) (n int, readErr, err error) {
+	claim, err := w.producer.Claim(w.ctx, w.chunk)
+	if err != nil {
+		return 0, nil, err
+	}
+	committed := false
+	defer func() {
+		if !committed { // also where r panics or ends its goroutine
+			err = errors.Join(err, claim.Abort())
+		}
+	}()
+	n, readErr = r.Read(claim.Bytes())
+	switch {
+	case n < 0:
+		return 0, nil, errors.New("shmring: reader returned a negative count")
+	case n == 0:
+		return 0, readErr, nil
+	}
+	// A reader that says it read more than there was room for is ErrTooLarge.
+	if err = claim.CommitN(n); err != nil {
+		return 0, nil, err
+	}
+	committed = true
+	return n, readErr, nil
 }
 
 // Flush waits until the reader has taken everything that was written. Errors are those
@@ -142,9 +157,8 @@ func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
 func (r *Reader) fill() error {
 	for len(r.rest) == 0 && r.err == nil {
 		msg, err := r.consumer.Receive(r.ctx)
-		// A context that is done ends a call, also one that gets nothing but empty
-		// messages; everything else ends the stream.
-		if ended := r.ctx.Err(); ended != nil && (errors.Is(err, ended) || err == nil && len(msg) == 0) {
+		// A context that is done ends a call; everything else ends the stream.
+		if ended := r.ctx.Err(); ended != nil && errors.Is(err, ended) {
 			return ended
 		}
 		r.rest, r.err = msg, err

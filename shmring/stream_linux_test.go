@@ -289,13 +289,11 @@ func TestReadCancelled(t *testing.T) {
 		t.Errorf("Read = %d, %v, want DeadlineExceeded", n, err)
 	}
 	p := producer(t, ring)
-	for {
-		if _, err := p.Writer(ctx).Write(make([]byte, 1000)); err != nil {
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Write = %v, want DeadlineExceeded", err)
-			}
-			break
-		}
+	if n, err := p.Writer(ctx).Write(make([]byte, 1000)); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Write = %d, %v, want DeadlineExceeded", n, err)
+	}
+	if _, err := p.Writer(background(t)).Write(make([]byte, 1000)); err != nil {
+		t.Errorf("Write = %v", err)
 	}
 	buf := make([]byte, 1000)
 	if n, err := c.Reader(background(t)).Read(buf); n == 0 || err != nil {

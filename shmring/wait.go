@@ -30,6 +30,20 @@ const (
 	longTick = 5 * time.Second
 )
 
+// A look remembers when somebody who does not wait last looked whether the other side
+// is alive.
+type look struct{ last time.Time }
+
+// due reports whether to look now, at most once in a tick.
+func (l *look) due() bool {
+	now := time.Now()
+	if now.Sub(l.last) < tick {
+		return false
+	}
+	l.last = now
+	return true
+}
+
 func anyAsleep(w *atomic.Uint32) bool { return w.Load()&sleeping != 0 }
 
 func wake(w *atomic.Uint32) {

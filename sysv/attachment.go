@@ -1,6 +1,8 @@
 package sysv
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"math"
 
@@ -80,12 +82,22 @@ func (s Segment) Attach(o AttachOptions) (*Attachment, error) {
 
 // Detach unmaps the segment (shmdt(2)). Slices from Bytes and pointers from View
 // must not be used any more: that would be a fault which ends the program.
-// Methods that are called after it return ErrDetached.
+// Methods that are called after it return ErrDetached. While the memory is pinned it is
+// EBUSY.
 func (a *Attachment) Detach() error {
-	return a.region.Unmap(func([]byte) error {
+	err := a.region.Unmap(func([]byte) error {
 		return idError("shmdt", Shm, int(a.segment), abi.Shmdt(a.addr))
 	})
+	if errors.Is(err, memory.ErrPinned) {
+		err = &Error{Op: "shmdt", Kind: Shm, ID: int(a.segment), Err: fmt.Errorf("%w: %w", abi.EBUSY, err)}
+	}
+	return err
 }
+
+// Pin keeps the segment attached until release is called: Detach is EBUSY meanwhile.
+// Package shmring pins the memory of a ring that is in use. After Detach it is
+// ErrDetached.
+func (a *Attachment) Pin() (release func(), err error) { return a.region.Pin() }
 
 // Segment returns the segment that is attached.
 func (a *Attachment) Segment() Segment { return a.segment }

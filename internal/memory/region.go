@@ -14,6 +14,7 @@ import (
 var (
 	ErrReadOnly = errors.New("memory is mapped read-only")
 	ErrBounds   = errors.New("access beyond the end of the memory")
+	ErrPinned   = errors.New("memory is in use")
 	ErrFault    = errors.New("memory fault: no page can be had, for the object was cut short, or memory or huge pages ran out")
 )
 
@@ -24,6 +25,7 @@ type Region struct {
 	mu       sync.RWMutex
 	mem      []byte // nil once unmapped
 	readOnly bool
+	pins     int
 	gone     error // what access after Unmap returns
 }
 
@@ -111,13 +113,32 @@ func (r *Region) Do(f func(mem []byte) error) error {
 	return f(r.mem)
 }
 
+// Pin keeps the memory mapped until release is called, for those who use it other than
+// by a method. Unmap returns ErrPinned meanwhile.
+func (r *Region) Pin() (release func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mem == nil {
+		return nil, r.gone
+	}
+	r.pins++
+	return sync.OnceFunc(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.pins--
+	}), nil
+}
+
 // Unmap calls release with the memory when no other method uses it any more. If
-// release succeeds the memory counts as gone.
+// release succeeds the memory counts as gone. Errors: ErrPinned; those of release.
 func (r *Region) Unmap(release func(mem []byte) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.mem == nil {
 		return r.gone
+	}
+	if r.pins > 0 {
+		return ErrPinned
 	}
 	if err := release(r.mem); err != nil {
 		return err

@@ -25,9 +25,10 @@
 #define RING_SLOTS 64
 #define RING_UNIT 64
 #define RING_GONE UINT64_MAX
+#define RING_SWEEP (1ULL << 54)
 #define RING_TICK_NS 150000000L
 
-enum { CLAIMED = 1, COMMITTED = 2, SKIPPED = 3 };
+enum { FREE = 0, CLAIMED = 1, COMMITTED = 2, SKIPPED = 3 };
 
 struct ring_header {
 	_Atomic uint64_t magic;
@@ -202,7 +203,7 @@ static inline uint64_t make_word(struct ring *r, uint64_t pos, uint64_t length, 
 
 static inline bool is_current(struct ring *r, uint64_t w, uint64_t pos)
 {
-	return (((w >> 8 ^ pos) & ~r->mask) << 8) == 0;
+	return (w & 3) != FREE && (((w >> 8 ^ pos) & ~r->mask) << 8) == 0;
 }
 
 static inline _Atomic uint64_t *state_of(struct ring *r, uint64_t pos)
@@ -231,8 +232,15 @@ static inline void ring_doze(_Atomic uint32_t *word, uint32_t value)
 
 struct producer {
 	struct ring r;
-	uint64_t tail, head;
+	uint64_t tail, head, stale;
 };
+
+/* ring_clear makes pos, where a record ends, free of what a dead producer left. */
+static inline void ring_clear(struct producer *p, uint64_t pos)
+{
+	if ((int64_t)(p->stale - pos) > 0)
+		*state_of(&p->r, pos) = 0;
+}
 
 static inline struct producer ring_join(struct ring r)
 {
@@ -251,8 +259,8 @@ static inline struct producer ring_join(struct ring r)
 		if (!is_current(&r, w, p.tail) || (w & 3) < COMMITTED)
 			break;
 	}
-	for (uint64_t pos = p.tail; pos - p.head < r.capacity; pos += RING_UNIT)
-		*state_of(&r, pos) = 0;
+	p.stale = p.head + r.capacity;
+	ring_clear(&p, p.tail);
 	atomic_fetch_add(&r.h->joins, 1);
 	ring_wake(&r.h->consumer_sleeps);
 	return p;
@@ -292,6 +300,7 @@ static inline char *ring_claim(struct producer *p, uint64_t length)
 	if (rest < size) {
 		if (!has_room(p, rest))
 			wait_room(p, rest);
+		ring_clear(p, p->tail + rest);
 		*state_of(&p->r, p->tail) = make_word(&p->r, p->tail, rest, SKIPPED);
 		p->tail += rest;
 	}
@@ -302,6 +311,7 @@ static inline char *ring_claim(struct producer *p, uint64_t length)
 
 static inline void ring_commit(struct producer *p, uint64_t length)
 {
+	ring_clear(p, p->tail + extent(length));
 	atomic_store(state_of(&p->r, p->tail), make_word(&p->r, p->tail, length, COMMITTED));
 	p->tail += extent(length);
 	ring_wake(&p->r.h->consumer_sleeps);
@@ -346,9 +356,16 @@ static inline char *ring_look(struct consumer *c, uint64_t *length)
 static inline void ring_release(struct consumer *c)
 {
 	struct ring_header *h = c->r.h;
-	if (h->head == c->next)
+	uint64_t pos = h->head;
+	if (pos == c->next)
 		return;
 	atomic_store(&h->head, c->next);
+	if (c->next % RING_SWEEP < 2 * c->r.capacity)
+		for (; pos != c->next; pos += RING_UNIT) {
+			uint64_t w = *state_of(&c->r, pos);
+			if (!is_current(&c->r, w, pos + c->r.capacity))
+				atomic_compare_exchange_strong(state_of(&c->r, pos), &w, make_word(&c->r, pos, 0, FREE));
+		}
 	if (atomic_load(&h->producers_sleep) & 1) {
 		if (!c->asleep)
 			c->asleep = c->next;
