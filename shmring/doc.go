@@ -73,9 +73,12 @@
 // ErrCorrupt or wrong messages, make messages disappear, or keep a call waiting
 // until its context ends; it can not cause an access outside the memory, a panic, or
 // a loop without end. It can change a message while it is read: copy first what is to
-// be checked. It can also truncate a file that is mapped, and then the access of
-// everybody else is a fault, which debug.SetPanicOnFault makes a panic; this package
-// has no defence of its own.
+// be checked. It can also truncate a file that is mapped. Create and Open then return
+// ErrFault; in any other call the access is a fault, which debug.SetPanicOnFault makes
+// a panic.
+//
+// A ring costs memory for its records only: joining one reads no more than that,
+// however large its header says it is.
 //
 // # Layout
 //

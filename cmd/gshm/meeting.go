@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"math/bits"
+	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/units"
@@ -27,6 +30,7 @@ func ringFlags() []cli.Flag {
 		&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "with --create: permission bits, `OCTAL`"},
 		command.HugeFlag(),
 		&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
+		&cli.StringFlag{Name: "peer-owner", Usage: "use an object that `USER` made, too: else only yours and root's"},
 		&cli.StringFlag{Name: "wait", Aliases: []string{"w"}, Value: "1m", Usage: "wait for the other side for up to `DURATION`"},
 		&cli.BoolFlag{Name: "messages", Usage: "pass whole lines, of one or several senders", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "progress", Usage: "show progress though standard error is no terminal", DisableDefaultText: true},
@@ -38,6 +42,7 @@ func ringFlags() []cli.Flag {
 type ringOptions struct {
 	ref      string // as it was given
 	place    place
+	owners   []uint32 // whose object may be used
 	create   bool
 	creation creation
 	mode     fs.FileMode
@@ -62,6 +67,9 @@ func readRingOptions(c *cli.Context) (o ringOptions, err error) {
 	if o.wait, err = units.ParseDuration(c.String("wait")); err != nil {
 		return o, command.Usagef("--wait: %w", err)
 	}
+	if o.owners, err = trustedOwners(c); err != nil {
+		return o, err
+	}
 	if c.Bool("quiet") && c.Bool("progress") {
 		return o, command.Usagef("--quiet and --progress exclude each other")
 	}
@@ -85,6 +93,21 @@ func readRingOptions(c *cli.Context) (o ringOptions, err error) {
 	}
 	o.creation.huge, err = command.HugePages(c)
 	return o, err
+}
+
+// trustedOwners returns the users whose objects may be used: the caller, root, and the
+// one that --peer-owner names. Anybody can make an object under a key or a name that
+// others are about to use.
+func trustedOwners(c *cli.Context) ([]uint32, error) {
+	owners := []uint32{uint32(os.Geteuid()), 0}
+	if !c.IsSet("peer-owner") {
+		return owners, nil
+	}
+	uid, err := command.UserID(c.String("peer-owner"))
+	if err != nil {
+		return nil, command.Usagef("--peer-owner: %w", err)
+	}
+	return append(owners, uid), nil
 }
 
 // Bounds of --size: the smallest ring there is, and what leaves room for the rest of
@@ -216,9 +239,9 @@ func (o ringOptions) lay(made object) (*meeting, error) {
 // open opens the ring in an object that somebody else has made. What is no ring is
 // left as it is.
 func (o ringOptions) open(found object) (*meeting, error) {
-	mode, changed, err := found.state()
-	if err == nil && mode == making && (!o.create || time.Since(changed) < makingTime) {
-		err = notYet{fmt.Errorf("somebody has begun to make a ring in %v, and may have died; gshm rm %s removes it", found, found.ref())}
+	s, err := found.state()
+	if err == nil {
+		err = o.admit(found, s)
 	}
 	if err != nil {
 		return nil, err
@@ -228,10 +251,41 @@ func (o ringOptions) open(found object) (*meeting, error) {
 		return nil, err
 	}
 	m := &meeting{object: found, mem: mem, wait: o.wait, populate: o.populate}
+	if err := o.openIn(m); err != nil {
+		return nil, errors.Join(err, mem.Detach())
+	}
+	return m, nil
+}
+
+// admit refuses an object that somebody else made, or is still making.
+func (o ringOptions) admit(found object, s state) error {
+	for _, uid := range s.owners {
+		if !slices.Contains(o.owners, uid) {
+			name := account.New().UserOrID(uid)
+			return fmt.Errorf("%v belongs to %s, and not to you or root; --peer-owner %s uses it all the same", found, name, name)
+		}
+	}
+	if s.mode == making && (!o.create || time.Since(s.changed) < makingTime) {
+		return notYet{fmt.Errorf("somebody has begun to make a ring in %v, and may have died; gshm rm %s removes it", found, found.ref())}
+	}
+	return nil
+}
+
+// openIn opens the ring in an object that is attached. Who made it is asked again: since
+// the last time the name may have passed to another object.
+func (o ringOptions) openIn(m *meeting) error {
+	found, mem := m.object, m.mem
+	s, err := mem.state()
+	if err == nil {
+		err = o.admit(found, s)
+	}
+	if err != nil {
+		return err
+	}
 	blank := unfinished(mem) // asked first: it may be finished the next moment
 	m.ring, err = shmring.Open(mem.Bytes())
 	switch {
-	case mode == making && (err == nil || blank && sizeOfRing(mem.Len())):
+	case s.mode == making && (err == nil || blank && sizeOfRing(mem.Len())):
 		err = m.abandoned(true)
 	case errors.Is(err, shmring.ErrNotRing) && blank:
 		err = notYet{fmt.Errorf("%v holds no ring", found)}
@@ -244,10 +298,7 @@ func (o ringOptions) open(found object) (*meeting, error) {
 	case m.ring.Producers() != o.ring.Producers:
 		err = fmt.Errorf("the ring in %v is %s", found, kindMismatch(m.ring.Producers()))
 	}
-	if err != nil {
-		return nil, errors.Join(err, mem.Detach())
-	}
-	return m, nil
+	return err
 }
 
 func kindMismatch(is shmring.Producers) string {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/render"
@@ -156,9 +155,13 @@ func (n named) stat() ([]render.Cell, error) {
 	}, nil
 }
 
-func (n named) state() (fs.FileMode, time.Time, error) {
+func (n named) state() (state, error) {
 	info, err := posix.StatObject(string(n))
-	return info.Mode, info.CTime, n.explain(err)
+	return fileState(info), n.explain(err)
+}
+
+func fileState(info posix.FileInfo) state {
+	return state{mode: info.Mode, changed: info.CTime, owners: []uint32{info.UID}}
 }
 
 func (n named) set(change func(*sysv.Ownership)) error {
@@ -244,6 +247,11 @@ func (m namedMapping) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (m namedMapping) Detach() error { return errors.Join(m.Unmap(), m.file.Close()) }
+
+func (m namedMapping) state() (state, error) {
+	info, err := m.file.Stat()
+	return fileState(info), m.object.explain(err)
+}
 
 // discard removes the name if it still is that of this object. The lock keeps two who
 // do it at once from removing what a third has made in between.

@@ -38,10 +38,16 @@ type object interface {
 	ref() string // a REF that names it
 	attach(attachOptions) (mapping, error)
 	stat() ([]render.Cell, error)
-	// state tells the permission bits, and when they or the owner were changed last.
-	state() (mode fs.FileMode, changed time.Time, err error)
+	state() (state, error)
 	set(change func(*sysv.Ownership)) error
 	remove() error
+}
+
+// A state is what decides whether an object may be used.
+type state struct {
+	mode    fs.FileMode // permission bits
+	changed time.Time   // when mode or owner were changed last
+	owners  []uint32    // all users who may change the mode: of a segment also its creator
 }
 
 // A mapping is an object in the memory of this process.
@@ -54,6 +60,8 @@ type mapping interface {
 	ReadOnly() bool
 	Prefault() error
 	Detach() error
+	// state is that of the object in memory, whatever its name leads to by now.
+	state() (state, error)
 	// discard removes the object, unless somebody has done so, and put another in its
 	// place perhaps.
 	discard() error

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/explain"
@@ -123,9 +122,9 @@ func errAddress(o object, addr uintptr) error {
 	return fmt.Errorf("%v can not be attached at %#x: an address has to be a multiple of the page size (%d), and free", o, addr, os.Getpagesize())
 }
 
-func (s segment) state() (fs.FileMode, time.Time, error) {
+func (s segment) state() (state, error) {
 	info, err := statSegment(s.sysv())
-	return info.Mode, info.CTime, err
+	return state{mode: info.Mode, changed: info.CTime, owners: []uint32{info.UID, info.CUID}}, err
 }
 
 func (s segment) set(change func(*sysv.Ownership)) error {
@@ -144,6 +143,8 @@ func (s segment) remove() error { return s.sysv().Remove() }
 
 // An attachment is a segment in the memory of this process.
 type attachment struct{ *sysv.Attachment }
+
+func (a attachment) state() (state, error) { return segment(a.Segment()).state() }
 
 func (a attachment) discard() error {
 	err := a.Segment().Remove()
