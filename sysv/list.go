@@ -7,16 +7,29 @@ import (
 )
 
 // Segments returns all segments of the caller's IPC namespace, whoever may read
-// them (SHM_STAT_ANY, Linux 4.17), in the order of the kernel's table. It is no
-// snapshot: what is made or removed meanwhile may be there or not. An error ends
-// the sequence.
+// them, in the order of the kernel's table. It is no snapshot: what is made or
+// removed meanwhile may be there or not. An error ends the sequence: ENOSYS
+// (errors.ErrUnsupported) before Linux 4.17, which has no SHM_STAT_ANY, and what
+// a security policy makes of IPC_INFO or SHM_STAT_ANY, such as EPERM.
+//
+// In a 32-bit program sizes come from /proc/sysvipc/shm, for a 64-bit kernel would cut
+// them. Where that can't be read the error is EOVERFLOW.
 func Segments() iter.Seq2[SegmentInfo, error] {
+	return func(yield func(SegmentInfo, error) bool) { segments(new(sizer)).all(yield) }
+}
+
+func segments(sizes *sizer) table[SegmentInfo] {
 	return table[SegmentInfo]{
-		kind: Shm, op: "shmctl SHM_STAT_ANY",
-		at: func(index int) (SegmentInfo, abi.Errno) {
-			ds, id, e := abi.Shmstat(index, abi.ShmStatAny)
-			return segmentInfo(id, &ds), e
+		kind: Shm, call: "shmctl", command: "SHM",
+		at: func(index, cmd int) (SegmentInfo, int, abi.Errno) {
+			ds, id, e := abi.Shmstat(index, cmd)
+			info := segmentInfo(id, &ds)
+			if e == 0 {
+				e = sizes.fix(&info)
+			}
+			return info, id, e
 		},
+		stat: abi.ShmStat, statAny: abi.ShmStatAny,
 		top: func() (int, abi.Errno) {
 			_, top, e := abi.Shmlimits()
 			return top, e
@@ -25,19 +38,20 @@ func Segments() iter.Seq2[SegmentInfo, error] {
 			usage, e := abi.Shmusage()
 			return int(usage.UsedIDs), e
 		},
-	}.all
+	}
 }
 
 // Sets returns all semaphore sets, as Segments does segments.
 func Sets() iter.Seq2[SetInfo, error] {
 	return table[SetInfo]{
-		kind: Sem, op: "semctl SEM_STAT_ANY",
-		at: func(index int) (SetInfo, abi.Errno) {
-			ds, id, e := abi.Semstat(index, abi.SemStatAny)
-			return setInfo(id, &ds), e
+		kind: Sem, call: "semctl", command: "SEM",
+		at: func(index, cmd int) (SetInfo, int, abi.Errno) {
+			ds, id, e := abi.Semstat(index, cmd)
+			return setInfo(id, &ds), id, e
 		},
+		stat: abi.SemStat, statAny: abi.SemStatAny,
 		top: func() (int, abi.Errno) {
-			_, top, e := abi.Seminfos(abi.SemInfo)
+			_, top, e := abi.Seminfos(abi.IPCInfo)
 			return top, e
 		},
 		inUse: func() (int, abi.Errno) {
@@ -50,13 +64,14 @@ func Sets() iter.Seq2[SetInfo, error] {
 // Queues returns all message queues, as Segments does segments.
 func Queues() iter.Seq2[QueueInfo, error] {
 	return table[QueueInfo]{
-		kind: Msg, op: "msgctl MSG_STAT_ANY",
-		at: func(index int) (QueueInfo, abi.Errno) {
-			ds, id, e := abi.Msgstat(index, abi.MsgStatAny)
-			return queueInfo(id, &ds), e
+		kind: Msg, call: "msgctl", command: "MSG",
+		at: func(index, cmd int) (QueueInfo, int, abi.Errno) {
+			ds, id, e := abi.Msgstat(index, cmd)
+			return queueInfo(id, &ds), id, e
 		},
+		stat: abi.MsgStat, statAny: abi.MsgStatAny,
 		top: func() (int, abi.Errno) {
-			_, top, e := abi.Msginfos(abi.MsgInfo)
+			_, top, e := abi.Msginfos(abi.IPCInfo)
 			return top, e
 		},
 		inUse: func() (int, abi.Errno) {
@@ -68,55 +83,101 @@ func Queues() iter.Seq2[QueueInfo, error] {
 
 // A table is the kernel's table of one kind of objects.
 type table[T any] struct {
-	kind  Kind
-	op    string
-	at    func(index int) (T, abi.Errno) // EINVAL where there is none
-	top   func() (int, abi.Errno)        // the highest index in use
-	inUse func() (int, abi.Errno)        // how many there are
+	kind          Kind
+	call, command string // shmctl and SHM, as errors name them
+	// at returns the object at an index, and its identifier. The command is stat or
+	// statAny; EINVAL and EIDRM say that there is no object.
+	at            func(index, cmd int) (T, int, abi.Errno)
+	stat, statAny int
+	top           func() (int, abi.Errno) // the highest index in use
+	inUse         func() (int, abi.Errno) // how many there are
 }
 
-// all yields the objects of the table. A kernel that does not know *_STAT_ANY says
-// EINVAL to every index: that must not look like an empty table, nor may a table
-// whose only object came and went look like such a kernel, so an empty walk is
-// held against the number in use, several times.
+// all yields the objects of the table. To a kernel that lacks *_STAT_ANY the command
+// is as invalid as an index that is not in use, so an empty walk is no proof of an empty
+// table. It may also have missed objects that come and go.
 func (t table[T]) all(yield func(T, error) bool) {
-	var none T
 	const attempts = 10
+	lacking := 0
 	for range attempts {
-		found, more, e := t.walk(yield)
-		if found > 0 || !more {
+		if t.walk(yield) {
 			return
 		}
-		inUse := 0
-		if e == 0 {
-			inUse, e = t.inUse()
-		}
-		switch {
-		case e != 0:
-			yield(none, &Error{Op: t.op, Kind: t.kind, Err: e})
+		if n, e := t.inUse(); n == 0 && e == 0 {
 			return
-		case inUse == 0:
+		}
+		switch t.probe() {
+		case lacks:
+			lacking = attempts
+		case seemsToLack:
+			lacking++
+		case has:
+		}
+		if lacking >= attempts {
+			t.fail(yield, t.command+"_STAT_ANY", abi.ENOSYS)
 			return
 		}
 	}
-	yield(none, &Error{Op: t.op, Kind: t.kind, Err: abi.ENOSYS})
 }
 
-// walk yields what it finds, and tells how many that were and whether the loop
-// wants more.
-func (t table[T]) walk(yield func(T, error) bool) (found int, more bool, e abi.Errno) {
+// walk yields what it finds, and reports whether there is no more to be done: it found
+// something, the loop wants no more, or the kernel refused.
+func (t table[T]) walk(yield func(T, error) bool) (done bool) {
+	top, e := t.top()
+	if e != 0 {
+		return t.fail(yield, "IPC_INFO", e)
+	}
+	for index := 0; index <= top; index++ {
+		switch info, _, e := t.at(index, t.statAny); {
+		case e == 0:
+			done = true
+			if !yield(info, nil) {
+				return true
+			}
+		case !vacant(e):
+			return t.fail(yield, t.command+"_STAT_ANY", e)
+		}
+	}
+	return done
+}
+
+// vacant reports whether an error says that an index is not in use.
+func vacant(e abi.Errno) bool { return e == abi.EINVAL || e == abi.EIDRM }
+
+func (t table[T]) fail(yield func(T, error) bool, command string, e abi.Errno) bool {
+	var none T
+	yield(none, &Error{Op: t.call + " " + command, Kind: t.kind, Err: e})
+	return true
+}
+
+// What is known of *_STAT_ANY after a walk that found nothing.
+type support int
+
+const (
+	has         support = iota // it found an object, or there was none
+	seemsToLack                // it missed an object, unless that was replaced by another one
+	lacks                      // it missed an object that was there all the time
+)
+
+// probe tries *_STAT_ANY where *_STAT shows that there is an object, before and after.
+func (t table[T]) probe() support {
 	top, e := t.top()
 	for index := 0; e == 0 && index <= top; index++ {
-		info, e := t.at(index)
-		if e != 0 { // not in use, or removed this moment
+		_, before, e := t.at(index, t.stat)
+		if vacant(e) {
 			continue
 		}
-		found++
-		if !yield(info, nil) {
-			return found, false, 0
+		if _, _, any := t.at(index, t.statAny); !vacant(any) {
+			return has
+		}
+		switch _, after, again := t.at(index, t.stat); {
+		case e == 0 && again == 0 && before == after:
+			return lacks
+		case e != 0 && e == again: // no permission to see the identifier
+			return seemsToLack
 		}
 	}
-	return found, true, e
+	return has
 }
 
 // ShmStat returns the segment at an index of the kernel's table (SHM_STAT). It
@@ -133,7 +194,11 @@ func shmStat(op string, index, cmd int) (SegmentInfo, error) {
 	if e != 0 {
 		return SegmentInfo{}, lookupError(op, Shm, index, e)
 	}
-	return segmentInfo(id, &ds), nil
+	info := segmentInfo(id, &ds)
+	if e := new(sizer).fix(&info); e != 0 {
+		return SegmentInfo{}, idError(op, Shm, id, e)
+	}
+	return info, nil
 }
 
 // SemStat returns the set at an index of the kernel's table (SEM_STAT). It needs

@@ -103,13 +103,18 @@ func segmentInfo(id int, ds *abi.ShmidDS) SegmentInfo {
 }
 
 // Stat returns all that the kernel knows of the segment (IPC_STAT). It needs
-// read permission. See shmctl(2).
+// read permission. See shmctl(2). A 32-bit program gets the size from
+// /proc/sysvipc/shm, as Segments has it.
 func (s Segment) Stat() (SegmentInfo, error) {
 	ds, _, e := abi.Shmstat(int(s), abi.IPCStat)
 	if e != 0 {
 		return SegmentInfo{}, lookupError("shmctl IPC_STAT", Shm, int(s), e)
 	}
-	return segmentInfo(int(s), &ds), nil
+	info := segmentInfo(int(s), &ds)
+	if e := new(sizer).fix(&info); e != 0 {
+		return SegmentInfo{}, idError("shmctl IPC_STAT", Shm, int(s), e)
+	}
+	return info, nil
 }
 
 // Set changes owner and permission bits (IPC_SET). Only the owner, the creator
