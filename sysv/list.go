@@ -97,26 +97,30 @@ type table[T any] struct {
 // is as invalid as an index that is not in use, so an empty walk is no proof of an empty
 // table. It may also have missed objects that come and go.
 func (t table[T]) all(yield func(T, error) bool) {
-	const attempts = 10
-	lacking := 0
+	const attempts = 30
+	evidence := support(0) // that the kernel lacks it
+	var refused abi.Errno  // why it is not known how many there are
 	for range attempts {
 		if t.walk(yield) {
 			return
 		}
-		if n, e := t.inUse(); n == 0 && e == 0 {
+		var n int
+		if n, refused = t.inUse(); n == 0 && refused == 0 {
 			return
 		}
-		switch t.probe() {
-		case lacks:
-			lacking = attempts
-		case seemsToLack:
-			lacking++
-		case has:
+		switch found := t.probe(); {
+		case found == has:
+			evidence = 0
+		case found > blind || refused == 0:
+			evidence += found
 		}
-		if lacking >= attempts {
+		if evidence >= attempts {
 			t.fail(yield, t.command+"_STAT_ANY", abi.ENOSYS)
 			return
 		}
+	}
+	if refused != 0 {
+		t.fail(yield, t.command+"_INFO", refused)
 	}
 }
 
@@ -150,23 +154,27 @@ func (t table[T]) fail(yield func(T, error) bool, command string, e abi.Errno) b
 	return true
 }
 
-// What is known of *_STAT_ANY after a walk that found nothing.
+// A support is how much speaks against *_STAT_ANY after a walk that found nothing in a
+// table with objects.
 type support int
 
 const (
-	has         support = iota // it found an object, or there was none
-	seemsToLack                // it missed an object, unless that was replaced by another one
-	lacks                      // it missed an object that was there all the time
+	has         support = 0  // it found an object, or objects come and go
+	blind       support = 1  // *_STAT found nothing either, which is rare with one that comes and goes
+	seemsToLack support = 3  // it missed an object, unless that was replaced by another one
+	lacks       support = 30 // it missed an object that was there all the time
 )
 
 // probe tries *_STAT_ANY where *_STAT shows that there is an object, before and after.
 func (t table[T]) probe() support {
 	top, e := t.top()
+	found := blind
 	for index := 0; e == 0 && index <= top; index++ {
 		_, before, e := t.at(index, t.stat)
 		if vacant(e) {
 			continue
 		}
+		found = has
 		if _, _, any := t.at(index, t.statAny); !vacant(any) {
 			return has
 		}
@@ -177,7 +185,7 @@ func (t table[T]) probe() support {
 			return seemsToLack
 		}
 	}
-	return has
+	return found
 }
 
 // ShmStat returns the segment at an index of the kernel's table (SHM_STAT). It

@@ -16,7 +16,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/limits"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 )
 
 // explainLimits shows of the limits that are high, or else of the one that is
@@ -113,7 +113,7 @@ func (p place) raiseCommand(h limits.Holding) (string, error) {
 	case !isPart:
 		return fmt.Sprintf("%ssysctl -w %s=%d", p.prefix, name, double), nil
 	}
-	l, err := sysv.SemLimits()
+	l, err := sysvipc.SemLimits()
 	if err != nil {
 		return "", err
 	}

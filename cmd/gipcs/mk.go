@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +13,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -156,15 +156,7 @@ func (r *recipe) make() (object, error) {
 	if r.keyGiven {
 		return r.makeWith(r.key, r.exclusive)
 	}
-	for {
-		key := sysv.Key(rand.Uint32())
-		if key == sysv.Private {
-			continue
-		}
-		if o, err := r.makeWith(key, true); !errors.Is(err, fs.ErrExist) {
-			return o, err
-		}
-	}
+	return sysvipc.UnderFreeKey(func(key sysv.Key) (object, error) { return r.makeWith(key, true) })
 }
 
 // makeWith also returns an object that has the key already, unless exclusive.

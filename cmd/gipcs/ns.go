@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/sysv"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 )
 
 func nsCommand() *cli.Command {
@@ -41,15 +41,15 @@ func ns(c *cli.Context) error {
 type objectCounts struct{ segments, sets, queues int }
 
 func countObjects() (*objectCounts, error) {
-	shm, err := sysv.ShmUsage()
+	shm, err := sysvipc.ShmUsage()
 	if err != nil {
 		return nil, err
 	}
-	sem, err := sysv.SemUsage()
+	sem, err := sysvipc.SemUsage()
 	if err != nil {
 		return nil, err
 	}
-	msg, err := sysv.MsgUsage()
+	msg, err := sysvipc.MsgUsage()
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -110,7 +111,7 @@ func parseRef(arg string) (place, error) {
 
 // everyRef returns the objects that there are, for completion.
 func everyRef() (refs []string) {
-	for s, err := range sysv.Segments() {
+	for s, err := range sysvipc.Segments() {
 		if err == nil {
 			refs = append(refs, strconv.Itoa(s.ID))
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -154,21 +155,15 @@ func (a attachment) discard() error {
 	return err
 }
 
-// statSegment asks for the segment by its identifier and, where that takes a
-// permission that the caller lacks, looks for it in the kernel's table, which
-// everybody may read.
+// statSegment also finds a segment that the caller may not read. Its error is that of
+// IPC_STAT.
 func statSegment(s sysv.Segment) (sysv.SegmentInfo, error) {
 	info, err := s.Stat()
-	if !errors.Is(err, fs.ErrPermission) {
-		return info, err
+	if err == nil {
+		return info, nil
 	}
-	for info, listErr := range sysv.Segments() {
-		if listErr != nil {
-			break
-		}
-		if info.ID == int(s) {
-			return info, nil
-		}
+	if found, e := sysvipc.FindSegment(int(s)); e == nil {
+		return found, nil
 	}
 	return info, err
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/semops"
 	"github.com/sysvipc/gipc/shmring"
@@ -300,7 +301,7 @@ func newFiles(fds []int) *objects {
 }
 
 func createSysVQueues(size int) (*objects, error) {
-	limits, err := sysv.MsgLimits()
+	limits, err := sysvipc.MsgLimits()
 	if err != nil {
 		return nil, err
 	}

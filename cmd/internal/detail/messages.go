@@ -2,6 +2,7 @@ package detail
 
 import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -21,7 +22,7 @@ func ReadMessages(q sysv.Queue, most int) ([]Message, error) {
 	list := []Message{}
 	// A text is cut to the buffer, and its length with it: so the buffer has room for
 	// the largest.
-	limits, err := sysv.MsgLimits()
+	limits, err := sysvipc.MsgLimits()
 	if err != nil {
 		return nil, err
 	}

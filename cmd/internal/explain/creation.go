@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -33,7 +34,7 @@ func full(limit string, value any, sysctl, how string) string {
 }
 
 func segmentCreation(c *Creation, e *sysv.Error) string {
-	limits, err := sysv.ShmLimits()
+	limits, err := sysvipc.ShmLimits()
 	if err != nil {
 		return ""
 	}
@@ -41,7 +42,7 @@ func segmentCreation(c *Creation, e *sysv.Error) string {
 	case errors.Is(e, abi.EINVAL):
 		return segmentSize(c, e, limits)
 	case errors.Is(e, abi.ENOSPC):
-		usage, err := sysv.ShmUsage()
+		usage, err := sysvipc.ShmUsage()
 		if err != nil {
 			return ""
 		}
@@ -82,7 +83,7 @@ func segmentSize(c *Creation, e *sysv.Error, limits sysv.SegmentLimits) string {
 }
 
 func setCreation(c *Creation, e *sysv.Error) string {
-	limits, err := sysv.SemLimits()
+	limits, err := sysvipc.SemLimits()
 	if err != nil {
 		return ""
 	}
@@ -95,7 +96,7 @@ func setCreation(c *Creation, e *sysv.Error) string {
 		}
 		return fmt.Sprintf("a set has from 1 to %d semaphores (SEMMSL, the first number of sysctl kernel.sem), not %d", limits.MaxPerSet, c.NSems)
 	case errors.Is(e, abi.ENOSPC):
-		usage, err := sysv.SemUsage()
+		usage, err := sysvipc.SemUsage()
 		if err != nil {
 			return ""
 		}
@@ -111,7 +112,7 @@ func setCreation(c *Creation, e *sysv.Error) string {
 }
 
 func queueCreation(e *sysv.Error) string {
-	limits, err := sysv.MsgLimits()
+	limits, err := sysvipc.MsgLimits()
 	if err != nil || !errors.Is(e, abi.ENOSPC) {
 		return ""
 	}

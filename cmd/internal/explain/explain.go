@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -92,37 +93,32 @@ type facts struct {
 	size int64 // bytes of a segment, semaphores of a set
 }
 
-// find looks for the object of e among all that there are: the caller may not be
-// allowed to ask for it by its identifier.
+// find looks for the object of e, also one that the caller may not ask for by its
+// identifier.
 func find(e *sysv.Error) (found facts, ok bool) {
-	match := func(id int, p sysv.Perm, size int64) bool {
-		ok = !e.ByKey && id == e.ID || e.ByKey && e.Key != sysv.Private && p.Key == e.Key
-		if ok {
-			found = facts{id, p, size}
+	id := e.ID
+	if e.ByKey {
+		var err error
+		if id, err = sysvipc.Open(e.Kind, e.Key); err != nil {
+			return facts{}, false
 		}
-		return ok
 	}
+	var err error
 	switch e.Kind {
 	case sysv.Shm:
-		for i, err := range sysv.Segments() {
-			if err != nil || match(i.ID, i.Perm, i.Size) {
-				break
-			}
-		}
+		var i sysv.SegmentInfo
+		i, err = sysvipc.FindSegment(id)
+		found = facts{id, i.Perm, i.Size}
 	case sysv.Sem:
-		for i, err := range sysv.Sets() {
-			if err != nil || match(i.ID, i.Perm, int64(i.NSems)) {
-				break
-			}
-		}
+		var i sysv.SetInfo
+		i, err = sysvipc.FindSet(id)
+		found = facts{id, i.Perm, int64(i.NSems)}
 	case sysv.Msg:
-		for i, err := range sysv.Queues() {
-			if err != nil || match(i.ID, i.Perm, 0) {
-				break
-			}
-		}
+		var i sysv.QueueInfo
+		i, err = sysvipc.FindQueue(id)
+		found = facts{id, i.Perm, 0}
 	}
-	return found, ok
+	return found, err == nil
 }
 
 func exists(e *sysv.Error) bool {

@@ -5,6 +5,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/posix"
 )
@@ -30,7 +31,7 @@ func All() List {
 		{"status", "dest: goes with its last attachment; locked: not swapped out", Texts, 0, left, shm, status},
 		{"nsems", "semaphores", Number, 0, right, sem, func(r *Row) value { return number(uint64(r.Set.NSems)) }},
 		{"messages", "messages in the queue", Number, 0, right, []ref.Kind{ref.Msg, ref.PMsg}, messages},
-		{"qbytes", "bytes that the queue may hold", Number, 0, right, msg, func(r *Row) value { return bytes(r.Queue.QBytes) }},
+		{"qbytes", "bytes that the queue may hold", Number, 0, right, msg, qbytes},
 		{"value", "value of the semaphore", Number, 0, right, psem, semaphore(func(i *posix.SemaphoreInfo) int { return i.Value })},
 		{"maxmsgs", "messages that the queue may hold", Number, 0, right, pmsg, queue(func(i *posix.QueueInfo) int { return i.MaxMsgs })},
 		{"msgsize", "bytes that a message may have", Number, 0, right, pmsg, queue(func(i *posix.QueueInfo) int { return i.MsgSize })},
@@ -75,6 +76,14 @@ func All() List {
 func key(r *Row) value {
 	k := uint64(uint32(r.Perm().Key))
 	return value{cell: render.Hex(k, 8), known: true, num: k}
+}
+
+// qbytes is not known where only /proc tells of the queue.
+func qbytes(r *Row) value {
+	if r.Queue.QBytes == sysvipc.UnknownQBytes {
+		return value{}
+	}
+	return bytes(r.Queue.QBytes)
 }
 
 // keyText shows a key such as that of a gpsd, NTP0, which is made of characters.

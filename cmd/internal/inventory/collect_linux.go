@@ -15,6 +15,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/imports"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -79,8 +80,11 @@ func (c *collector) list() error {
 		if len(c.o.Kinds) > 0 && !slices.Contains(c.o.Kinds, kind) {
 			continue
 		}
+		incomplete := (*sysvipc.Incomplete)(nil)
 		switch err := c.listKind(kind); {
 		case err == nil:
+		case errors.As(err, &incomplete):
+			c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{kind, incomplete})
 		case (len(c.o.Kinds) == 0 || c.o.Partial) && kind.POSIX():
 			c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{kind, fmt.Errorf("%ss are not listed: %w", kind.Noun(), err)})
 		default:
@@ -93,11 +97,11 @@ func (c *collector) list() error {
 func (c *collector) listKind(kind ref.Kind) error {
 	switch kind {
 	case ref.Shm:
-		return add(c.inv, sysv.Segments(), func(i *sysv.SegmentInfo) Object { return Object{Kind: kind, Segment: i} })
+		return add(c.inv, sysvipc.Segments(), func(i *sysv.SegmentInfo) Object { return Object{Kind: kind, Segment: i} })
 	case ref.Sem:
-		return add(c.inv, sysv.Sets(), func(i *sysv.SetInfo) Object { return Object{Kind: kind, Set: i} })
+		return add(c.inv, sysvipc.Sets(), func(i *sysv.SetInfo) Object { return Object{Kind: kind, Set: i} })
 	case ref.Msg:
-		return add(c.inv, sysv.Queues(), func(i *sysv.QueueInfo) Object { return Object{Kind: kind, Queue: i} })
+		return add(c.inv, sysvipc.Queues(), func(i *sysv.QueueInfo) Object { return Object{Kind: kind, Queue: i} })
 	case ref.PShm:
 		return add(c.inv, posix.Objects(), func(i *posix.FileInfo) Object { return Object{Kind: kind, PShm: i} })
 	case ref.PSem:

@@ -106,8 +106,9 @@ type Inventory struct {
 	// Objects are in the order of the kernel's tables: segments, sets, queues. POSIX
 	// objects follow, in the order of their names: memory, semaphores, queues.
 	Objects []Object
-	// Unlisted are the kinds of which there may be POSIX objects that are not among
-	// Objects, though all kinds were asked for: no file system shows them.
+	// Unlisted are the kinds of which there may be objects that are not among Objects:
+	// POSIX objects that no file system shows, though all kinds were asked for, and what
+	// the kernel does not tell of System V objects, such as the limit of a queue.
 	Unlisted []Unlisted
 	// HiddenIdle and WithMessages are those of Options. Outside says that there may be
 	// processes that have no id in this pid namespace, and so are in no /proc.
@@ -118,7 +119,7 @@ type Inventory struct {
 	Hidden    Hidden
 }
 
-// Unlisted tells why objects of a kind are not listed.
+// Unlisted tells why objects of a kind are not listed, or not all that there is to know.
 type Unlisted struct {
 	Kind ref.Kind
 	Err  error

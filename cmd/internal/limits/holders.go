@@ -8,6 +8,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -53,7 +54,7 @@ func (l Limit) own(o *inventory.Object) (own Limit, ok bool) {
 // not ok if the limit is not known, or if it is 0, which closes a queue on purpose. The
 // kernel lets a queue hold as many messages as bytes, so messages without text fill it.
 func ownOfQueue(q *sysv.QueueInfo) (own Limit, ok bool) {
-	return Limit{Value: q.QBytes, Use: max(q.CBytes, q.QNum)}, q.QBytes > 0
+	return Limit{Value: q.QBytes, Use: max(q.CBytes, q.QNum)}, q.QBytes > 0 && q.QBytes != sysvipc.UnknownQBytes
 }
 
 // Count puts what objects use in place of what all do.

@@ -13,7 +13,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // A Limit is a limit of the caller's IPC namespace, or of its /dev/shm.
@@ -137,7 +136,7 @@ func segments() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := sysv.ShmUsage()
+	u, err := sysvipc.ShmUsage()
 	return []Limit{
 		counted("SHMMNI", ref.Shm, "segments", "kernel.shmmni", l.MaxSegments, uint64(u.Segments)),
 		counted("SHMALL", ref.Shm, "pages of all segments", "kernel.shmall", l.MaxPages, u.Pages),
@@ -146,11 +145,11 @@ func segments() ([]Limit, error) {
 }
 
 func sets() ([]Limit, error) {
-	l, err := sysv.SemLimits()
+	l, err := sysvipc.SemLimits()
 	if err != nil {
 		return nil, err
 	}
-	u, err := sysv.SemUsage()
+	u, err := sysvipc.SemUsage()
 	return []Limit{
 		counted("SEMMNI", ref.Sem, "semaphore sets", "kernel.sem[4]", uint64(l.MaxSets), uint64(u.Sets)),
 		counted("SEMMNS", ref.Sem, "semaphores of all sets", "kernel.sem[2]", uint64(l.MaxSemaphores), uint64(u.Semaphores)),
@@ -161,17 +160,20 @@ func sets() ([]Limit, error) {
 }
 
 func queues() ([]Limit, error) {
-	l, err := sysv.MsgLimits()
+	l, err := sysvipc.MsgLimits()
 	if err != nil {
 		return nil, err
 	}
-	u, err := sysv.MsgUsage()
+	u, err := sysvipc.MsgUsage()
 	if err != nil {
 		return nil, err
 	}
 	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0)
 	unknown := false
 	for q, err := range sysvipc.Queues() {
+		if incomplete := (*sysvipc.Incomplete)(nil); errors.As(err, &incomplete) {
+			break
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -242,9 +242,14 @@ func changed(then, now *inventory.Object, ours bool) (why string) {
 		return segmentChanged(*then.Segment, *now.Segment, ours)
 	case ref.Sem:
 		a, b := *then.Set, *now.Set
+		a.Seq = b.Seq // see segmentChanged
 		return inWords(a == b, a.OTime.Equal(b.OTime))
 	case ref.Msg:
 		a, b := *then.Queue, *now.Queue
+		a.Seq = b.Seq
+		if a.QBytes == sysvipc.UnknownQBytes || b.QBytes == sysvipc.UnknownQBytes {
+			a.QBytes = b.QBytes
+		}
 		use := func(q sysv.QueueInfo) sysv.QueueInfo {
 			return sysv.QueueInfo{CBytes: q.CBytes, QNum: q.QNum, LSPID: q.LSPID, LRPID: q.LRPID, STime: q.STime, RTime: q.RTime}
 		}
@@ -276,8 +281,7 @@ func fileChanged(then, now *inventory.Object, ours bool) (why string) {
 }
 
 func segmentChanged(then, now sysv.SegmentInfo, ours bool) (why string) {
-	// It is part of the identifier, and not known of what was read from /proc, as on
-	// 32-bit architectures.
+	// It is part of the identifier, and not known of what was read from /proc.
 	then.Seq = now.Seq
 	if ours && now.LPID == os.Getpid() {
 		then.LPID, then.ATime, then.DTime = now.LPID, now.ATime, now.DTime

@@ -1,6 +1,9 @@
 package sysvipc
 
-import "iter"
+import (
+	"errors"
+	"iter"
+)
 
 // batch is how many objects Batches hands over at a time: enough to make handing
 // over cheap, few enough to stay in the cache.
@@ -9,11 +12,15 @@ const batch = 2048
 // Batches calls use with the objects of a listing, many at a time and in order. The
 // slice is used again. Where there are more than a few thousand, use runs in another
 // goroutine while further objects are read, but never twice at the same time, and
-// not after Batches returned. The error is that of the listing.
+// not after Batches returned. The error is that of the listing, but an *Incomplete is
+// none: what can't be listed is passed over, as util-linux does.
 func Batches[T any](objects iter.Seq2[T, error], use func([]T)) error {
 	b := batches[T]{use: use, current: make([]T, 0, 64)}
 	defer b.finish()
 	for object, err := range objects {
+		if incomplete := (*Incomplete)(nil); errors.As(err, &incomplete) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

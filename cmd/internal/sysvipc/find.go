@@ -1,8 +1,10 @@
 package sysvipc
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
-	"iter"
+	"math/rand/v2"
 	"strconv"
 
 	"github.com/sysvipc/gipc/sysv"
@@ -10,41 +12,96 @@ import (
 
 // FindSegment returns the segment with an identifier, whoever may read it. If
 // there is none the error is fs.ErrNotExist.
-func FindSegment(id int) (sysv.SegmentInfo, error) {
-	return find(sysv.Shm, id, sysv.ShmStatAny, Segments(), func(s *sysv.SegmentInfo) int { return s.ID })
-}
+func FindSegment(id int) (sysv.SegmentInfo, error) { return segments().find(id) }
 
 // FindSet is FindSegment for a semaphore set.
-func FindSet(id int) (sysv.SetInfo, error) {
-	return find(sysv.Sem, id, sysv.SemStatAny, Sets(), func(s *sysv.SetInfo) int { return s.ID })
-}
+func FindSet(id int) (sysv.SetInfo, error) { return sets().find(id) }
 
-// FindQueue is FindSegment for a message queue.
-func FindQueue(id int) (sysv.QueueInfo, error) {
-	return find(sysv.Msg, id, sysv.MsgStatAny, Queues(), func(q *sysv.QueueInfo) int { return q.ID })
-}
+// FindQueue is FindSegment for a message queue. Its QBytes may be UnknownQBytes.
+func FindQueue(id int) (sysv.QueueInfo, error) { return queues().find(id) }
 
 // find looks at the index that is part of the identifier: the kernel takes what
 // *_STAT_ANY is given apart as it does an identifier, but for the sequence number. Only
-// where that is not known the objects are gone through.
-func find[T any](kind sysv.Kind, id int, statAny func(int) (T, error), all iter.Seq2[T, error], idOf func(*T) int) (T, error) {
+// where that tells nothing, and IPC_STAT neither, the objects are gone through.
+func (s source[T]) find(id int) (T, error) {
 	var none T
-	info, err := statAny(id)
-	if err == nil && (!narrow || kind != sysv.Shm) {
-		if idOf(&info) == id {
-			return info, nil
+	object, err := s.statAny(id)
+	if err == nil {
+		if s.id(&object) == id {
+			return object, nil
 		}
-		return none, notFound{kind, id}
+		return none, notFound{s.kind, id}
 	}
-	for info, err := range all {
-		if err != nil {
-			return none, err
-		}
-		if idOf(&info) == id {
-			return info, nil
+	object, ownErr := s.one(id)
+	switch {
+	case ownErr == nil:
+		return object, nil
+	case errors.Is(ownErr, fs.ErrNotExist) && s.tells():
+		return none, notFound{s.kind, id}
+	}
+	for object, procErr := range s.rows() {
+		switch {
+		case procErr != nil && errors.Is(ownErr, fs.ErrNotExist): // which it need not mean
+			return none, fmt.Errorf("%v:%d can't be looked up: %v; %v", s.kind, id, err, procErr)
+		case procErr != nil:
+			return none, ownErr
+		case s.id(&object) == id:
+			if s.complete != nil {
+				_ = s.complete(&object) // what it can't ask for stays unknown
+			}
+			return object, nil
 		}
 	}
-	return none, notFound{kind, id}
+	return none, notFound{s.kind, id}
+}
+
+// tells reports whether *_STAT_ANY works, so that what it does not find is not there.
+func (s source[T]) tells() bool {
+	for _, err := range s.walk {
+		return err == nil
+	}
+	return true // the table is empty
+}
+
+// Remove removes the object with an identifier.
+func Remove(kind sysv.Kind, id int) error {
+	switch kind {
+	case sysv.Shm:
+		return sysv.Segment(id).Remove()
+	case sysv.Sem:
+		return sysv.Set(id).Remove()
+	default:
+		return sysv.Queue(id).Remove()
+	}
+}
+
+// Open returns the identifier of the object with a key.
+func Open(kind sysv.Kind, key sysv.Key) (id int, err error) {
+	switch kind {
+	case sysv.Shm:
+		s, err := sysv.OpenSegment(key)
+		return int(s), err
+	case sysv.Sem:
+		s, err := sysv.OpenSet(key)
+		return int(s), err
+	default:
+		q, err := sysv.OpenQueue(key)
+		return int(q), err
+	}
+}
+
+// UnderFreeKey calls create with random keys until it meets one that is not taken:
+// create must make an object of its own or return fs.ErrExist.
+func UnderFreeKey[T any](create func(sysv.Key) (T, error)) (T, error) {
+	for {
+		key := sysv.Key(rand.Uint32())
+		if key == sysv.Private {
+			continue
+		}
+		if object, err := create(key); !errors.Is(err, fs.ErrExist) {
+			return object, err
+		}
+	}
 }
 
 // notFound is fs.ErrNotExist.

@@ -23,18 +23,30 @@ const (
 // is read by package procfs. An error ends the sequence. The Seq is 0, since /proc does
 // not tell it.
 func ParseSegments(r io.Reader) iter.Seq2[sysv.SegmentInfo, error] {
-	return rows(r, "shm", func(row *row) sysv.SegmentInfo {
-		var s sysv.SegmentInfo
-		s.Key, s.ID = row.key(), row.id()
-		mode := row.octal()
-		s.Mode = fs.FileMode(mode).Perm()
-		s.Dest, s.Locked = mode&modeDest != 0, mode&modeLocked != 0
-		s.Size = row.signed(0, math.MaxInt64)
-		s.CPID, s.LPID = row.pid(), row.pid()
-		s.NAttch = row.unsigned()
-		row.owners(&s.Perm)
-		s.ATime, s.DTime, s.CTime = row.time(), row.time(), row.time()
-		return s
+	return rows(r, "shm", readSegment)
+}
+
+func readSegment(row *row) sysv.SegmentInfo {
+	var s sysv.SegmentInfo
+	s.Key, s.ID = row.key(), row.id()
+	mode := row.octal()
+	s.Mode = fs.FileMode(mode).Perm()
+	s.Dest, s.Locked = mode&modeDest != 0, mode&modeLocked != 0
+	s.Size = row.signed(0, math.MaxInt64)
+	s.CPID, s.LPID = row.pid(), row.pid()
+	s.NAttch = row.unsigned()
+	row.owners(&s.Perm)
+	s.ATime, s.DTime, s.CTime = row.time(), row.time(), row.time()
+	return s
+}
+
+// A memory is what a segment takes, in bytes.
+type memory struct{ size, resident, swapped uint64 }
+
+func parseMemory(r io.Reader) iter.Seq2[memory, error] {
+	return rows(r, "shm", func(row *row) memory {
+		s := readSegment(row)
+		return memory{uint64(s.Size), row.unsigned(), row.unsigned()}
 	})
 }
 
@@ -51,11 +63,11 @@ func ParseSets(r io.Reader) iter.Seq2[sysv.SetInfo, error] {
 	})
 }
 
-// ParseQueues reads /proc/sysvipc/msg. An error ends the sequence. QBytes is 0,
-// since /proc does not tell it.
+// ParseQueues reads /proc/sysvipc/msg. An error ends the sequence. QBytes is
+// UnknownQBytes, since /proc does not tell it.
 func ParseQueues(r io.Reader) iter.Seq2[sysv.QueueInfo, error] {
 	return rows(r, "msg", func(row *row) sysv.QueueInfo {
-		var q sysv.QueueInfo
+		q := sysv.QueueInfo{QBytes: UnknownQBytes}
 		q.Key, q.ID = row.key(), row.id()
 		q.Mode = fs.FileMode(row.octal()).Perm()
 		q.CBytes, q.QNum = row.unsigned(), row.unsigned()

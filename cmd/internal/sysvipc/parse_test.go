@@ -66,7 +66,7 @@ func TestParseQueues(t *testing.T) {
 	const text = msgTitle + "       -12     458765   604       16384         77   101   102  1000  1001  1002  1003 1700000001 1700000002 1700000003\n"
 	want := sysv.QueueInfo{
 		ID: 458765, Perm: sysv.Perm{Key: -12, UID: 1000, GID: 1001, CUID: 1002, CGID: 1003, Mode: 0o604},
-		CBytes: 16384, QNum: 77, LSPID: 101, LRPID: 102,
+		CBytes: 16384, QNum: 77, QBytes: UnknownQBytes, LSPID: 101, LRPID: 102,
 		STime: time.Unix(1700000001, 0), RTime: time.Unix(1700000002, 0), CTime: time.Unix(1700000003, 0),
 	}
 	for got, err := range ParseQueues(strings.NewReader(text)) {

@@ -3,14 +3,13 @@
 package ipcmk
 
 import (
-	"errors"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"syscall"
 
 	"github.com/sysvipc/gipc/cmd/internal/getopt"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/program"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -180,19 +179,11 @@ func (r request) createSet(key sysv.Key) (int, error) {
 	return int(s), err
 }
 
-// underFreeKey tries random keys until it meets one that is not taken. So it never
-// takes somebody else's object for its own. It returns the identifier.
+// underFreeKey never takes somebody else's object for its own. It returns the
+// identifier.
 func underFreeKey(create func(sysv.Key) (int, error)) func() (string, error) {
 	return func() (string, error) {
-		for {
-			key := sysv.Key(rand.Uint32())
-			if key == sysv.Private {
-				continue
-			}
-			id, err := create(key)
-			if !errors.Is(err, fs.ErrExist) {
-				return strconv.Itoa(id), err
-			}
-		}
+		id, err := sysvipc.UnderFreeKey(create)
+		return strconv.Itoa(id), err
 	}
 }

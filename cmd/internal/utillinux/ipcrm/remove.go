@@ -80,7 +80,7 @@ func (r *remover) removeKey(kind sysv.Kind, s string) {
 		r.WarnNumber("failed to parse argument", s, err)
 		return
 	}
-	id, err := open(kind, sysv.Key(uint32(key)))
+	id, err := sysvipc.Open(kind, sysv.Key(uint32(key)))
 	switch {
 	case err == nil:
 		r.remove(kind, id, true)
@@ -99,27 +99,13 @@ func (r *remover) removeKey(kind sysv.Kind, s string) {
 	r.failed = true
 }
 
-func open(kind sysv.Kind, key sysv.Key) (int, error) {
-	switch kind {
-	case sysv.Shm:
-		s, err := sysv.OpenSegment(key)
-		return int(s), err
-	case sysv.Sem:
-		s, err := sysv.OpenSet(key)
-		return int(s), err
-	default:
-		q, err := sysv.OpenQueue(key)
-		return int(q), err
-	}
-}
-
 // remove removes one object. Messages name it by its identifier, also where it was
 // found by key.
 func (r *remover) remove(kind sysv.Kind, id int, byKey bool) {
 	if r.verbose {
 		_, _ = r.Out.WriteString("removing " + noun(kind) + " id `" + strconv.Itoa(id) + "'\n")
 	}
-	err := removeObject(kind, id)
+	err := sysvipc.Remove(kind, id)
 	if err == nil {
 		return
 	}
@@ -138,17 +124,6 @@ func (r *remover) remove(kind sysv.Kind, id int, byKey bool) {
 		r.Warn("already removed " + what + number)
 	default:
 		r.WarnError(what+" failed"+number, err)
-	}
-}
-
-func removeObject(kind sysv.Kind, id int) error {
-	switch kind {
-	case sysv.Shm:
-		return sysv.Segment(id).Remove()
-	case sysv.Sem:
-		return sysv.Set(id).Remove()
-	default:
-		return sysv.Queue(id).Remove()
 	}
 }
 

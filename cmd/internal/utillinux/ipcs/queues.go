@@ -68,7 +68,7 @@ func (l *lister) appendQueue(dst []byte, q *sysv.QueueInfo) []byte {
 }
 
 func (l *lister) queueLimits() {
-	limits, err := sysv.MsgLimits()
+	limits, err := sysvipc.MsgLimits()
 	if err != nil {
 		l.print("unable to fetch message limits\n")
 		return
@@ -82,7 +82,7 @@ func (l *lister) queueLimits() {
 }
 
 func (l *lister) queueSummary() {
-	usage, err := sysv.MsgUsage()
+	usage, err := sysvipc.MsgUsage()
 	if err != nil {
 		l.print("kernel not configured for message queues\n")
 		return
@@ -104,7 +104,7 @@ func (l *lister) showQueue(q *sysv.QueueInfo) {
 	b = appendOwners(append(b, '\n'), &q.Perm, "\t")
 	b = program.Octal(append(b, "\tmode="...), uint32(q.Mode))
 	b = appendSize(append(b, '\n'), l.label("cbytes=", "csize="), q.CBytes, l.unit)
-	b = appendSize(append(b, '\t'), l.label("qbytes=", "qsize="), q.QBytes, l.unit)
+	b = appendSize(append(b, '\t'), l.label("qbytes=", "qsize="), knownQBytes(q), l.unit)
 	b = strconv.AppendUint(append(b, "\tqnum="...), q.QNum, 10)
 	b = strconv.AppendInt(append(b, "\tlspid="...), int64(q.LSPID), 10)
 	b = strconv.AppendInt(append(b, "\tlrpid="...), int64(q.LRPID), 10)
@@ -112,4 +112,12 @@ func (l *lister) showQueue(q *sysv.QueueInfo) {
 	b = l.appendTime(append(b, "\nrcv_time="...), 1, q.RTime)
 	b = l.appendTime(append(b, "\nchange_time="...), 2, q.CTime)
 	_, _ = l.Out.Write(append(b, "\n\n"...))
+}
+
+// knownQBytes is 0 for what is not known, as in util-linux.
+func knownQBytes(q *sysv.QueueInfo) uint64 {
+	if q.QBytes == sysvipc.UnknownQBytes {
+		return 0
+	}
+	return q.QBytes
 }

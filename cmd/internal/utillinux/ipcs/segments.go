@@ -112,7 +112,7 @@ func times64(n, factor uint64) uint64 {
 }
 
 func (l *lister) segmentSummary() {
-	usage, err := sysv.ShmUsage()
+	usage, err := sysvipc.ShmUsage()
 	if err != nil {
 		l.print("kernel not configured for shared memory\n")
 		return

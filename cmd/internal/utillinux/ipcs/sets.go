@@ -49,7 +49,7 @@ func (l *lister) appendSet(dst []byte, s *sysv.SetInfo) []byte {
 }
 
 func (l *lister) setLimits() {
-	limits, err := sysv.SemLimits()
+	limits, err := sysvipc.SemLimits()
 	if err != nil {
 		l.print("unable to fetch semaphore limits\n")
 		return
@@ -65,7 +65,7 @@ func (l *lister) setLimits() {
 }
 
 func (l *lister) setSummary() {
-	usage, err := sysv.SemUsage()
+	usage, err := sysvipc.SemUsage()
 	if err != nil {
 		l.print("kernel not configured for semaphores\n")
 		return

@@ -6,7 +6,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/smartcols"
 	"github.com/sysvipc/gipc/posix"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // resource is a row of the summary.
@@ -77,11 +76,11 @@ func (l *lister) addResource(table *smartcols.Table, r resource) {
 }
 
 func queueResources() ([]resource, error) {
-	limits, err := sysv.MsgLimits()
+	limits, err := sysvipc.MsgLimits()
 	if err != nil {
 		return nil, err
 	}
-	usage, err := sysv.MsgUsage()
+	usage, err := sysvipc.MsgUsage()
 	return []resource{
 		{name: "MSGMNI", description: "Number of message queues", limit: uint64(limits.MaxQueues), counted: true, used: uint64(usage.Queues)},
 		{name: "MSGMAX", description: "Max size of message (bytes)", limit: uint64(limits.MaxSize), size: true},
@@ -116,7 +115,7 @@ func segmentResources() ([]resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	usage, err := sysv.ShmUsage()
+	usage, err := sysvipc.ShmUsage()
 	return []resource{
 		{name: "SHMMNI", description: "Shared memory segments", limit: limits.MaxSegments, counted: true, used: uint64(usage.Segments)},
 		{name: "SHMALL", description: "Shared memory pages", limit: limits.MaxPages, counted: true, used: usage.Pages},
@@ -126,11 +125,11 @@ func segmentResources() ([]resource, error) {
 }
 
 func setResources() ([]resource, error) {
-	limits, err := sysv.SemLimits()
+	limits, err := sysvipc.SemLimits()
 	if err != nil {
 		return nil, err
 	}
-	usage, err := sysv.SemUsage()
+	usage, err := sysvipc.SemUsage()
 	return []resource{
 		{name: "SEMMNI", description: "Number of semaphore identifiers", limit: uint64(limits.MaxSets), counted: true, used: uint64(usage.Sets)},
 		{name: "SEMMNS", description: "Total number of semaphores", limit: uint64(limits.MaxSemaphores), counted: true, used: uint64(usage.Semaphores)},

@@ -1,0 +1,101 @@
+package ipctest
+
+import (
+	"runtime"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/abi"
+)
+
+// Commands are commands of shmctl, semctl and msgctl, each of all three.
+type Commands uint
+
+// The commands that list objects and tell limits.
+const (
+	IPCStat Commands = 1 << iota
+	IPCInfo
+	Info // SHM_INFO and its like
+	Stat
+	StatAny
+	AllCommands // is above all combinations
+)
+
+// String returns the names of the commands.
+func (c Commands) String() string {
+	var names []string
+	for i, name := range []string{"IPC_STAT", "IPC_INFO", "*_INFO", "*_STAT", "*_STAT_ANY"} {
+		if c&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// numbers returns the numbers of the commands, for each of the calls.
+func (c Commands) numbers() (numbers [3][]uint32) {
+	for i, all := range [...][3]uint32{
+		{abi.IPCStat, abi.IPCStat, abi.IPCStat},
+		{abi.IPCInfo, abi.IPCInfo, abi.IPCInfo},
+		{abi.ShmInfo, abi.SemInfo, abi.MsgInfo},
+		{abi.ShmStat, abi.SemStat, abi.MsgStat},
+		{abi.ShmStatAny, abi.SemStatAny, abi.MsgStatAny},
+	} {
+		if c&(1<<i) == 0 {
+			continue
+		}
+		for call, number := range all {
+			numbers[call] = append(numbers[call], number)
+		}
+	}
+	return numbers
+}
+
+// Refuse makes the kernel refuse commands to the calling thread and to what it starts, for
+// good, as a security policy or an older kernel does. The caller is in OnThread.
+func Refuse(commands Commands, e unix.Errno) error {
+	const number, arguments, size = 0, 16, 8 // struct seccomp_data; the halves that count come first
+	var program []unix.SockFilter
+	add := func(code uint16, k uint32, ifTrue, ifFalse uint8) {
+		program = append(program, unix.SockFilter{Code: code, K: k, Jt: ifTrue, Jf: ifFalse})
+	}
+	for i, refused := range commands.numbers() {
+		call := [...]uint32{unix.SYS_SHMCTL, unix.SYS_SEMCTL, unix.SYS_MSGCTL}[i]
+		argument := [...]uint32{1, 2, 1}[i]
+		for _, command := range refused {
+			add(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, number, 0, 0)
+			add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, call, 0, 3)
+			add(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, arguments+size*argument, 0, 0)
+			add(unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K, command, 0, 1)
+			add(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ERRNO|uint32(e), 0, 0)
+		}
+	}
+	add(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ALLOW, 0, 0)
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
+}
+
+// OnThread runs f on a thread that ends with it, so that f may change what belongs to the
+// thread: its user, its namespaces, what it may call.
+func OnThread(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		f()
+	}()
+	<-done
+}
+
+// Become makes the calling thread, alone, another user. The caller is in OnThread.
+func Become(uid int) error {
+	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); e != 0 {
+		return e
+	}
+	return nil
+}
