@@ -138,22 +138,25 @@ func (s source[T]) all(yield func(T, error) bool) {
 // A listing is a listing on its way.
 type listing[T any] struct {
 	source[T]
-	yield func(T, error) bool
-	over  bool         // the loop wants no more
-	ids   []int        // what was yielded in the present way
-	seen  map[int]bool // what was yielded in earlier ways; nil if nothing was
+	yield  func(T, error) bool
+	over   bool // the loop wants no more
+	object T
+	ids    []int        // what was yielded in the present way
+	seen   map[int]bool // what was yielded in earlier ways; nil if nothing was
 
 	incomplete int // objects of which something is not known
 	missing    *Incomplete
 }
 
-func (l *listing[T]) give(object T) {
-	id := l.id(&object)
+// give yields the object, which is a field because the address of a variable would put
+// each one on the heap.
+func (l *listing[T]) give() {
+	id := l.id(&l.object)
 	if l.seen[id] {
 		return
 	}
 	l.ids = append(l.ids, id)
-	l.over = !l.yield(object, nil)
+	l.over = !l.yield(l.object, nil)
 }
 
 func (l *listing[T]) switchOver() {
@@ -179,7 +182,8 @@ func (l *listing[T]) byTable() error {
 		if err != nil {
 			return err
 		}
-		if l.give(object); l.over {
+		l.object = object
+		if l.give(); l.over {
 			break
 		}
 	}
@@ -192,13 +196,14 @@ func (l *listing[T]) byProc() error {
 		if err != nil {
 			return err
 		}
+		l.object = object
 		if l.complete != nil {
-			if err := l.complete(&object); err != nil {
+			if err := l.complete(&l.object); err != nil {
 				l.incomplete++
 				l.missing = &Incomplete{fmt.Sprintf("the limits of %d of the queues are not known", l.incomplete), err}
 			}
 		}
-		if l.give(object); l.over {
+		if l.give(); l.over {
 			break
 		}
 	}
@@ -217,7 +222,8 @@ func (l *listing[T]) byPermission() error {
 		object, err := l.stat(index)
 		switch {
 		case err == nil:
-			l.give(object)
+			l.object = object
+			l.give()
 		case !errors.Is(err, fs.ErrNotExist):
 			denied++
 			why = err
