@@ -21,7 +21,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-func TestMain(m *testing.M) { ipctest.Main(m) }
+func TestMain(m *testing.M) {
+	runRefused()
+	ipctest.Main(m)
+}
 
 // patience is how long a test waits for what should happen at once.
 const patience = 60 * time.Second

@@ -86,7 +86,10 @@ func completeQueue(q *sysv.QueueInfo) error {
 	if err != nil || info.ID != q.ID {
 		var ownErr error
 		if info, ownErr = sysv.Queue(q.ID).Stat(); ownErr != nil {
-			return errors.Join(err, ownErr)
+			if err == nil {
+				return ownErr
+			}
+			return fmt.Errorf("%w; %w", err, ownErr)
 		}
 	}
 	q.QBytes = info.QBytes
@@ -200,7 +203,7 @@ func (l *listing[T]) byProc() error {
 		if l.complete != nil {
 			if err := l.complete(&l.object); err != nil {
 				l.incomplete++
-				l.missing = &Incomplete{fmt.Sprintf("the limits of %d of the queues are not known", l.incomplete), err}
+				l.missing = &Incomplete{unknownLimits(l.incomplete), err}
 			}
 		}
 		if l.give(); l.over {
@@ -208,6 +211,13 @@ func (l *listing[T]) byProc() error {
 		}
 	}
 	return nil
+}
+
+func unknownLimits(queues int) string {
+	if queues == 1 {
+		return "the limit of 1 queue is not known"
+	}
+	return fmt.Sprintf("the limits of %d queues are not known", queues)
 }
 
 // byPermission lists what the caller may read, by *_STAT.
@@ -238,9 +248,16 @@ func (l *listing[T]) byPermission() error {
 			return errors.Join(err, fmt.Errorf("%v_STAT finds none of the %d %ss", l.kind, n, l.kind.Noun()))
 		}
 	case denied > 0:
-		l.missing = &Incomplete{fmt.Sprintf("%d %ss that you may not read are not listed", denied, l.kind.Noun()), why}
+		l.missing = &Incomplete{unlisted(denied, l.kind), why}
 	}
 	return nil
+}
+
+func unlisted(n int, kind sysv.Kind) string {
+	if n == 1 {
+		return "1 " + kind.Noun() + " that you may not read is not listed"
+	}
+	return fmt.Sprintf("%d %ss that you may not read are not listed", n, kind.Noun())
 }
 
 // rows yields what /proc tells.

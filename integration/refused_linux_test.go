@@ -1,0 +1,152 @@
+package integration_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// refusing tells the test program, started again, what to refuse, how and to whom, before
+// it becomes the command that its arguments say.
+const refusing = "GIPC_TEST_REFUSE"
+
+// runRefused does not return if it is in a process of refused.
+func runRefused() {
+	how, ok := os.LookupEnv(refusing)
+	if !ok {
+		return
+	}
+	var commands ipctest.Commands
+	var errno, uid int
+	_, err := fmt.Sscan(how, &commands, &errno, &uid)
+	ipctest.OnThread(func() {
+		if err == nil {
+			err = ipctest.Refuse(commands, unix.Errno(errno))
+		}
+		if err == nil {
+			err = ipctest.Become(uid)
+		}
+		if err == nil {
+			os.Unsetenv(refusing)
+			err = unix.Exec(os.Args[1], os.Args[1:], os.Environ())
+		}
+	})
+	fmt.Fprintln(os.Stderr, "refusing:", err)
+	os.Exit(99)
+}
+
+// refused runs a command as a user to whom commands of the kernel are refused. It returns
+// the output and the status, but for ages.
+func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, command []string) (output, messages string) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", command...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d", refusing, commands, e, uid))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 99 {
+		t.Fatalf("%v: %v %s", command, err, &stderr)
+	}
+	ages := regexp.MustCompile(`(?m)^(age|idle): .*$|\d+ \w+ ago|\d+\w$`)
+	return ages.ReplaceAllString(stdout.String(), "") + "status " + strconv.Itoa(cmd.ProcessState.ExitCode()), stderr.String()
+}
+
+// TestRefused runs the commands where the kernel refuses what they would ask it first, as
+// one before 4.17 does, or a security policy. They print what they print elsewhere. Only
+// the limit of a queue that the caller may not read is unknown then, and said to be.
+func TestRefused(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	inNamespace(t)
+	bin := install(t, "gipcs", "gshm")
+	gipcs := filepath.Join(bin, "gipcs")
+	for _, name := range []string{"ipcs", "lsipc", "ipcrm"} {
+		if err := os.Symlink(gipcs, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := makeOneOfEach(t)
+	defer remove()
+	for _, line := range []string{
+		"gipcs ls --json -o kind,id,key,owner,mode,size,nattch,nsems,qbytes,ctime,verdict",
+		"gipcs ls -q -o id,qbytes",
+		"gipcs show shm:0", "gipcs show sem:0", "gipcs show msg:0", "gipcs show msg:2147483647",
+		"gipcs rm --unused --dry-run", "gipcs rm --orphans --dry-run",
+		"gipcs limits --json", "gipcs limits --check 90", "gipcs limits --explain",
+		"ipcs", "ipcs -l", "ipcs -u", "ipcs -q -i 0", "ipcs -m -i 0",
+		"lsipc", "lsipc -q", "ipcrm -m 2147483647", "gshm stat 0",
+	} {
+		command := strings.Fields(line)
+		command[0] = filepath.Join(bin, command[0])
+		for _, uid := range []int{0, 65534} {
+			want, wantMessages := refused(t, 0, unix.EPERM, uid, command)
+			for _, r := range []struct {
+				commands ipctest.Commands
+				as       unix.Errno
+			}{
+				{ipctest.StatAny, unix.EINVAL}, // a kernel before 4.17
+				{ipctest.IPCInfo | ipctest.Info, unix.EACCES},
+				{ipctest.StatAny | ipctest.Stat | ipctest.IPCInfo | ipctest.Info, unix.EPERM},
+				{ipctest.AllCommands - 1, unix.EPERM},
+				{ipctest.AllCommands - 1, unix.EINVAL},
+			} {
+				got, messages := refused(t, r.commands, r.as, uid, command)
+				unknown := r.commands&ipctest.StatAny != 0 && (uid != 0 || r.commands&ipctest.IPCStat != 0)
+				if unknown && saysUnknown(line, got, messages) {
+					continue
+				}
+				if got != want || messages != wantMessages {
+					t.Errorf("%s of uid %d with %v refused as %v (-want +got):\n%s", line, uid, r.commands, r.as, cmp.Diff(want+"\n"+wantMessages, got+"\n"+messages))
+				}
+			}
+		}
+	}
+}
+
+// saysUnknown reports whether the output of a command tells that the limit of the queue is
+// not known. It is 0 in ipcs, as in util-linux's.
+func saysUnknown(line, output, messages string) bool {
+	const said = "the limit of 1 queue is not known: msgctl MSG_STAT_ANY"
+	switch {
+	case strings.HasPrefix(line, "gipcs ls"):
+		return strings.Contains(messages, said) && regexp.MustCompile(`"qbytes":null|(?m) -$`).MatchString(output)
+	case line == "gipcs limits --explain":
+		return strings.Contains(messages, said)
+	case line == "gipcs show msg:0":
+		return regexp.MustCompile(`(?m)^qbytes: +-$`).MatchString(output)
+	case line == "ipcs -q -i 0":
+		return strings.Contains(output, "qbytes=0\t")
+	default:
+		return false
+	}
+}
+
+// makeOneOfEach makes a segment, a set and a queue that only root may read.
+func makeOneOfEach(t *testing.T) (remove func()) {
+	t.Helper()
+	segment, err1 := sysv.CreateSegment(1, 4096, sysv.SegmentOptions{})
+	set, err2 := sysv.CreateSet(2, 3, sysv.SetOptions{})
+	queue, err3 := sysv.CreateQueue(3, sysv.QueueOptions{})
+	for _, err := range []error{err1, err2, err3} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		for _, err := range []error{segment.Remove(), set.Remove(), queue.Remove()} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
