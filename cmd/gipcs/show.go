@@ -133,8 +133,9 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 	options := s.evidence
 	options.Kinds, options.Want = families([]ref.Kind{sel.kind}), detail.Want(sel.kind)
 	options.Partial = true
+	options.Memory = func(o *inventory.Object) bool { return o.Ref() == target.Ref() }
 	if s.identify {
-		options.Contents = func(o *inventory.Object) bool { return o.Ref() == target.Ref() }
+		options.Contents = options.Memory
 	}
 	inv, err := inventory.Collect(options)
 	if err != nil {

@@ -226,14 +226,16 @@ func (c *collector) explore() {
 func (c *collector) readMemory() {
 	byID := make(map[uint64]*Use)
 	for i := range c.inv.Objects {
-		if o := &c.inv.Objects[i]; o.Kind == ref.Shm {
+		if o := &c.inv.Objects[i]; o.Kind == ref.Shm && (c.o.Memory == nil || c.o.Memory(o)) {
 			byID[uint64(o.ID())] = o.Use
 		}
 	}
-	err := c.fs.SegmentMemory(func(m procfs.SegmentMemory) {
+	err := c.fs.SegmentMemory(func(m procfs.SegmentMemory) (more bool) {
 		if u := byID[m.ID]; u != nil {
 			u.Memory = &m
+			delete(byID, m.ID)
 		}
+		return len(byID) > 0
 	})
 	if err != nil {
 		c.procErr = err
@@ -280,13 +282,14 @@ func inquire(f *procfs.FS, pid int, want Want) *known {
 
 // findActors fills Use.Actors of all objects.
 func (c *collector) findActors() {
+	self := os.Getpid()
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]
 		switch o.Kind {
 		case ref.Shm:
 			s := o.Segment
 			last := Actor{Role: User, PID: s.LPID, When: o.Used()}
-			if s.LPID == os.Getpid() && s.NAttch == 0 {
+			if s.LPID == self && s.NAttch == 0 {
 				// This program, which has looked at the contents, or at the memory of a
 				// process that was ending: whoever lets go of that last detaches.
 				last.PID = 0

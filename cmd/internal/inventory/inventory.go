@@ -83,6 +83,8 @@ type Options struct {
 	// WithMessages takes a queue that holds messages for one that holds none. Otherwise
 	// it is needed by whoever is to receive them.
 	WithMessages bool
+	// Memory chooses the segments whose Use.Memory WantMemory fills; nil is all.
+	Memory func(*Object) bool
 	// Contents chooses segments that WantProgram, with WantVerdict, attaches read-only
 	// to look at their first bytes, if their verdict is orphan. That changes their last
 	// process and times; of an orphan the former has ended. A segment that the kernel

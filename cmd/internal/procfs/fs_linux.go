@@ -315,12 +315,21 @@ func (f *FS) BootTime() (time.Time, error) {
 
 // SegmentMemory calls visit for each segment of the IPC namespace of the calling
 // thread with what is in memory of it and what is swapped out.
-func (f *FS) SegmentMemory(visit func(SegmentMemory)) error {
-	b, err := f.read("sysvipc/shm", largeFile)
+func (f *FS) SegmentMemory(visit func(SegmentMemory) (more bool)) error {
+	const name = "sysvipc/shm"
+	if f.fault != nil { // which may put something else in its place
+		b, err := f.read(name, largeFile)
+		if err != nil {
+			return err
+		}
+		return ParseSegmentMemory(bytes.NewReader(b), visit)
+	}
+	fd, err := f.open(name)
 	if err != nil {
 		return err
 	}
-	return ParseSegmentMemory(b, visit)
+	defer unix.Close(fd)
+	return ParseSegmentMemory(reader{f, fd, name}, visit)
 }
 
 // DestroysDetached tells whether the kernel destroys a segment of the calling

@@ -371,7 +371,7 @@ func TestSelf(t *testing.T) {
 	}
 	defer seg.Remove()
 	var rows []SegmentMemory
-	if err := f.SegmentMemory(func(m SegmentMemory) { rows = append(rows, m) }); err != nil || !slices.Equal(rows, []SegmentMemory{{ID: uint64(seg), Size: 12345}}) {
+	if err := f.SegmentMemory(func(m SegmentMemory) bool { rows = append(rows, m); return true }); err != nil || !slices.Equal(rows, []SegmentMemory{{ID: uint64(seg), Size: 12345}}) {
 		t.Errorf("%+v, %v", rows, err)
 	}
 	// More rows than a read returns, and than the buffer holds.
@@ -383,7 +383,7 @@ func TestSelf(t *testing.T) {
 		defer seg.Remove()
 	}
 	rows = nil
-	if err := f.SegmentMemory(func(m SegmentMemory) { rows = append(rows, m) }); err != nil || len(rows) != 1001 {
+	if err := f.SegmentMemory(func(m SegmentMemory) bool { rows = append(rows, m); return true }); err != nil || len(rows) != 1001 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }

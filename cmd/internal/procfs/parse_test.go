@@ -1,6 +1,7 @@
 package procfs
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -229,13 +230,18 @@ func TestParseSegmentMemory(t *testing.T) {
         -1          2  1600               2097152  8643     0      0     0     0     0     0          0          0 1795248482            1073741824                     0
 `
 	var got []SegmentMemory
-	err := ParseSegmentMemory([]byte(text), func(m SegmentMemory) { got = append(got, m) })
+	err := ParseSegmentMemory(strings.NewReader(text), func(m SegmentMemory) bool { got = append(got, m); return true })
 	want := []SegmentMemory{{32769, 8192, 4096, 8192}, {2, 2097152, 2097152, 0}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
 	}
+	// The second row is wrong, and is not asked for.
+	err = ParseSegmentMemory(strings.NewReader("shmid size rss swap\n1 2 3 4\nbad\n"), func(m SegmentMemory) bool { return m.ID != 1 })
+	if err != nil {
+		t.Errorf("a row behind the last one that was wanted: %v", err)
+	}
 	for _, bad := range []string{"", "key shmid\n1 2\n", "shmid size rss swap\n1 2 3\n", "shmid size rss swap\n1 2 x 4\n"} {
-		if err := ParseSegmentMemory([]byte(bad), func(SegmentMemory) {}); !errors.Is(err, ErrFormat) {
+		if err := ParseSegmentMemory(strings.NewReader(bad), func(SegmentMemory) bool { return true }); !errors.Is(err, ErrFormat) {
 			t.Errorf("ParseSegmentMemory(%q): %v", bad, err)
 		}
 	}
@@ -272,10 +278,11 @@ func FuzzParsers(f *testing.F) {
 		if c, err := ParseCall(b); err == nil && c.Number < -1 {
 			t.Errorf("ParseCall(%q) = %+v", b, c)
 		}
-		_ = ParseSegmentMemory(b, func(m SegmentMemory) {
+		_ = ParseSegmentMemory(bytes.NewReader(b), func(m SegmentMemory) bool {
 			if m.Resident > m.Size+64<<10 {
 				t.Errorf("ParseSegmentMemory(%q) = %+v", b, m)
 			}
+			return true
 		})
 		_, _ = ParseStatus(b)
 		_, _ = ParseExecStart(b)

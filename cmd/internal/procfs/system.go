@@ -1,7 +1,10 @@
 package procfs
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -42,29 +45,25 @@ type SegmentMemory struct {
 	ID, Size, Resident, Swapped uint64
 }
 
-// ParseSegmentMemory reads /proc/sysvipc/shm and calls visit for each row. The
+// ParseSegmentMemory reads /proc/sysvipc/shm and calls visit for each row, as long as
+// that returns true: the kernel adds up the memory of a segment when its row is read. The
 // columns are found by their titles. Linux up to at least 6.18 counts a huge page
 // as so many small ones of its own size, so Resident is cut at the size of the
 // segment, rounded up to whole pages.
-func ParseSegmentMemory(b []byte, visit func(SegmentMemory)) error {
-	titles, rows, _ := bytes.Cut(b, []byte{'\n'})
-	columns := bytes.Fields(titles)
+func ParseSegmentMemory(r io.Reader, visit func(SegmentMemory) (more bool)) error {
+	rows := bufio.NewScanner(r)
+	rows.Scan()
+	columns := bytes.Fields(bytes.Clone(rows.Bytes()))
 	column := func(title string) int {
-		for i, c := range columns {
-			if string(c) == title {
-				return i
-			}
-		}
-		return -1
+		return slices.IndexFunc(columns, func(c []byte) bool { return string(c) == title })
 	}
 	id, size, rss, swap := column("shmid"), column("size"), column("rss"), column("swap")
-	if id < 0 || size < 0 || rss < 0 || swap < 0 {
+	if rows.Err() == nil && min(id, size, rss, swap) < 0 {
 		return badFormat("sysvipc/shm")
 	}
-	var err error
-	lines(rows, func(line []byte) bool {
+	for rows.Scan() {
 		var m SegmentMemory
-		p := parser{rest: line}
+		p := parser{rest: rows.Bytes()}
 		found := 0
 		for i := range columns {
 			field := p.field()
@@ -79,14 +78,14 @@ func ParseSegmentMemory(b []byte, visit func(SegmentMemory)) error {
 			}
 		}
 		if found != 4 {
-			err = badFormat("sysvipc/shm")
-			return false
+			return badFormat("sysvipc/shm")
 		}
 		m.Resident = min(m.Resident, roundUp(m.Size))
-		visit(m)
-		return true
-	})
-	return err
+		if !visit(m) {
+			return nil
+		}
+	}
+	return rows.Err()
 }
 
 // roundUp rounds a size up to a multiple of 64 KiB, the largest page there is.
