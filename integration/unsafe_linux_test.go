@@ -24,6 +24,7 @@ func mayBeUnsafe() map[string]string {
 		"internal/abi/abi_linux.go":               kernel,
 		"internal/abi/call_ipc_linux.go":          kernel,
 		"internal/abi/call_split_linux.go":        kernel,
+		"internal/abi/mincore_linux.go":           kernel,
 		"internal/abi/posix_linux.go":             kernel,
 		"internal/abi/posix_time_narrow_linux.go": kernel,
 		"internal/abi/posix_time_wide_linux.go":   kernel,

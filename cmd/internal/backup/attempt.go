@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // An attempt is the note of a Restore: where and when it began to make an object, and
@@ -71,8 +74,8 @@ func (s *Store) lastAttempt(e *Entry) (*attempt, error) {
 	return a, nil
 }
 
-// settle looks for an object that is there already, and removes what a Restore that
-// was killed left half made.
+// settle looks for an object that is there already, removes what a Restore that was
+// killed left half made, and opens what a removal that was killed had shut.
 func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 	o, err := s.find(e)
 	switch {
@@ -80,6 +83,8 @@ func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 		return -1, false, err
 	case o.isHalf(e):
 		return -1, false, remove(o.kind, o.id)
+	case o.isShut(e):
+		return o.id, true, reopen(e)
 	default:
 		return o.id, true, nil
 	}
@@ -88,7 +93,7 @@ func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 // find returns the object that is there already or was left half made, nil if there is
 // none.
 func (s *Store) find(e *Entry) (*object, error) {
-	if o, err := stat(e.kind(), e.ID); err == nil && o.isSaved(e) {
+	if o, err := stat(e.kind(), e.ID); err == nil && (o.isSaved(e) || o.isShut(e)) {
 		return o, nil
 	}
 	a, err := s.lastAttempt(e)
@@ -113,7 +118,26 @@ func (o *object) isHalf(e *Entry) bool { return o.Mode == unready(e) }
 // isSaved tells whether the object is the one that was saved. One that is half made
 // is not: its mode is another.
 func (o *object) isSaved(e *Entry) bool {
-	return o.Ownership() == e.ownership() && o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.ctime.Unix() == e.CTime && o.size == e.size()
+	return o.Mode == e.ownership().Mode && o.isLike(e) && o.ctime.Unix() == e.CTime
+}
+
+// isShut tells whether the object is the one that was saved, but nobody may use it,
+// since a process was killed between hold.check and its removal.
+func (o *object) isShut(e *Entry) bool {
+	return o.Mode == shutMode && o.kind != ref.Shm && o.isLike(e) && o.ctime.Unix() >= e.CTime
+}
+
+// isLike compares all but the mode and the time of the last change.
+func (o *object) isLike(e *Entry) bool {
+	return o.UID == e.UID && o.GID == e.GID && o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.size == e.size()
+}
+
+// reopen opens what hold.check has shut.
+func reopen(e *Entry) error {
+	if e.Set != nil {
+		return sysv.Set(e.ID).Set(e.ownership())
+	}
+	return sysv.Queue(e.ID).Set(e.ownership(), e.Queue.QBytes)
 }
 
 // isOf tells whether the object can be what an attempt made.

@@ -17,8 +17,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// version is the version of the format.
-const version = 1
+// version is the version of the format that is written. Version 1, whose .data files
+// hold the zeros too, is still read.
+const version = 2
 
 // An Entry is an object in a backup.
 type Entry struct {
@@ -56,7 +57,7 @@ type File struct {
 type Segment struct {
 	Size   int64  `json:"size"`
 	Locked bool   `json:"locked"`
-	SHA256 string `json:"sha256"` // of the contents
+	SHA256 string `json:"sha256"` // of the .data file
 }
 
 // A Set is what is saved of a semaphore set.
@@ -231,8 +232,8 @@ func decode(b []byte) (*Entry, error) {
 
 // check refuses what can not come from Save.
 func (e *Entry) check() error {
-	if e.Version != version {
-		return fmt.Errorf("has version %d; this program reads version %d", e.Version, version)
+	if e.Version < 1 || e.Version > version {
+		return fmt.Errorf("has version %d; this program reads versions 1 to %d", e.Version, version)
 	}
 	kinds := 0
 	for _, is := range []bool{e.Segment != nil, e.Set != nil, e.Queue != nil, e.Semaphore != nil, e.MQueue != nil} {

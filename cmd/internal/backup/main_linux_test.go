@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -267,13 +268,8 @@ func saveAll(s *Store, andRemove bool) error {
 		return err
 	}
 	for o := range files {
-		if err := s.Save(o); err != nil {
+		if err := saveOne(s, o, andRemove, unlink); err != nil {
 			return err
-		}
-		if andRemove {
-			if err := unlink(o); err != nil {
-				return err
-			}
 		}
 	}
 	for _, kind := range kinds {
@@ -281,17 +277,32 @@ func saveAll(s *Store, andRemove bool) error {
 			if err != nil {
 				return err
 			}
-			if err := s.Save(ref.Object{Kind: kind, ID: o.id}); err != nil {
+			err := saveOne(s, ref.Object{Kind: kind, ID: o.id}, andRemove, func(o ref.Object) error { return remove(o.Kind, o.ID) })
+			if err != nil {
 				return err
-			}
-			if andRemove {
-				if err := remove(kind, o.id); err != nil {
-					return err
-				}
 			}
 		}
 	}
 	return nil
+}
+
+// saveOne saves an object and removes it, or ends as a process that was killed before
+// it could remove it: it is in the backup, and still there.
+func saveOne(s *Store, o ref.Object, andRemove bool, remove func(ref.Object) error) error {
+	saved, err := s.Save(context.Background(), o)
+	if err != nil {
+		return err
+	}
+	if !andRemove {
+		return saved.hold.kept()
+	}
+	if err := saved.Check(); err != nil {
+		return errors.Join(err, saved.Kept())
+	}
+	if err := remove(o); err != nil {
+		return errors.Join(err, saved.Kept())
+	}
+	return saved.Removed()
 }
 
 func restoreAll(s *Store) (made int, err error) {
@@ -350,10 +361,7 @@ func playCycle(args []string) error {
 	if err := set.SetValues([]uint16{4, 5}); err != nil {
 		return err
 	}
-	if err := s.Save(ref.Object{Kind: ref.Sem, ID: int(set)}); err != nil {
-		return err
-	}
-	if err := set.Remove(); err != nil {
+	if err := saveOne(s, ref.Object{Kind: ref.Sem, ID: int(set)}, true, func(ref.Object) error { return set.Remove() }); err != nil {
 		return err
 	}
 	if made, err := restoreAll(s); made != 1 || err != nil {

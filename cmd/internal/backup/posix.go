@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,61 +9,140 @@ import (
 	"os"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/posix"
 )
 
-func (s *Store) saveObject(name string) (*Entry, error) {
-	o, err := posix.OpenObject(name, posix.ReadOnly)
+func (s *Store) saveObject(ctx context.Context, name string) (*Entry, hold, error) {
+	info, err := posix.StatObject(name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	e, err := s.saveOpen(o)
-	return e, errors.Join(err, o.Close())
-}
-
-func (s *Store) saveOpen(o *posix.Object) (*Entry, error) {
-	info, err := o.Stat()
+	h, err := holdFile(ref.Object{Kind: ref.PShm, Name: name}, &info)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e := newFileEntry(ref.PShm, &info)
-	e.Segment = &Segment{Size: info.Size}
-	err = s.writeData(e, o.File())
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		err = errors.New("it is being used: it became shorter meanwhile")
+	e.Segment = &Segment{}
+	h.copy = func(going func() error) error {
+		now, err := h.file.Stat()
+		if err != nil {
+			return err
+		}
+		_, _, present, err := identity(h.file)
+		if err != nil {
+			return err
+		}
+		e.Segment.Size = now.Size()
+		return s.writeData(ctx, e, ofFile(h.file, now.Size(), present), going)
 	}
-	return e, err
+	h.same = func() error { return sameData(ctx, e, h) }
+	if err := h.save(); err != nil {
+		return nil, nil, errors.Join(inUse(err), s.discard(e))
+	}
+	return e, h, nil
 }
 
-func saveSemaphore(name string) (*Entry, error) {
+// inUse makes ErrUsed of a file that became shorter while it was read.
+func inUse(err error) error {
+	if errors.Is(err, errShorter) {
+		return ErrUsed
+	}
+	return err
+}
+
+// sameData reads the file once more.
+func sameData(ctx context.Context, e *Entry, h *heldFile) error {
+	w := newDataWriter(io.Discard)
+	err := ofFile(h.file, e.Segment.Size, 0).each(make([]byte, piece), func(p []byte, offset int64) error {
+		return errors.Join(ctx.Err(), w.add(p, offset))
+	})
+	if err := errors.Join(inUse(err), w.Flush()); err != nil {
+		return err
+	}
+	if w.sum() != e.Segment.SHA256 {
+		return ErrUsed
+	}
+	return nil
+}
+
+func saveSemaphore(name string) (*Entry, hold, error) {
 	info, err := posix.StatSemaphore(name)
 	const bits = 2 * posix.SemaphoreSize // of this program
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case !info.Known:
-		return nil, fmt.Errorf("it may not be read, or is %w", posix.ErrNotSemaphore)
+		return nil, nil, fmt.Errorf("it may not be read, or is %w", posix.ErrNotSemaphore)
 	case info.Bits != bits:
-		return nil, fmt.Errorf("it is of a %d-bit program, and one of %d bits would make another one of it", info.Bits, bits)
+		return nil, nil, fmt.Errorf("it is of a %d-bit program, and one of %d bits would make another one of it", info.Bits, bits)
+	}
+	h, err := holdFile(ref.Object{Kind: ref.PSem, Name: name}, &info.FileInfo)
+	if err != nil {
+		return nil, nil, err
 	}
 	e := newFileEntry(ref.PSem, &info.FileInfo)
-	e.Semaphore = &Semaphore{Value: info.Value}
-	return e, nil
+	e.Semaphore = &Semaphore{}
+	h.copy = func(func() error) (err error) {
+		e.Semaphore.Value, err = valueOf(h.file)
+		return err
+	}
+	h.same = func() error {
+		now, err := valueOf(h.file)
+		return unchanged(e.Semaphore.Value, now, err)
+	}
+	if err := h.save(); err != nil {
+		return nil, nil, err
+	}
+	return e, h, nil
 }
 
-func saveMQueue(name string) (*Entry, error) {
+// valueOf returns the value of the semaphore in a file that is open for reading.
+func valueOf(f *os.File) (int, error) {
+	m, err := posix.MapFile(f, posix.MapOptions{Private: true})
+	if err != nil {
+		return 0, err
+	}
+	value := 0
+	s, err := posix.SemaphoreAt(m, 0)
+	if err == nil {
+		value, err = s.Value()
+	}
+	return value, errors.Join(err, m.Unmap())
+}
+
+func saveMQueue(name string) (*Entry, hold, error) {
 	info, err := posix.StatQueue(name)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case !info.Known:
-		return nil, fs.ErrPermission
-	case info.CurMsgs > 0:
-		return nil, fmt.Errorf("it holds messages (%d), and the kernel gives them only to who takes them", info.CurMsgs)
+		return nil, nil, fs.ErrPermission
+	}
+	h, err := holdFile(ref.Object{Kind: ref.PMsg, Name: name}, &info.FileInfo)
+	if err != nil {
+		return nil, nil, err
 	}
 	e := newFileEntry(ref.PMsg, &info.FileInfo)
 	e.MQueue = &MQueue{MaxMsgs: info.MaxMsgs, MsgSize: info.MsgSize}
-	return e, nil
+	h.same = func() error { return empty(h.file) }
+	h.copy = func(func() error) error { return h.same() }
+	if err := h.save(); err != nil {
+		return nil, nil, err
+	}
+	return e, h, nil
+}
+
+// empty returns an error if a queue holds messages.
+func empty(f *os.File) error {
+	attr, e := abi.MqGetattr(f.Fd())
+	switch {
+	case e != 0:
+		return e
+	case attr.CurMsgs > 0:
+		return fmt.Errorf("it holds messages (%d), and the kernel gives them only to who takes them", attr.CurMsgs)
+	}
+	return nil
 }
 
 // restoreFile is Restore for a POSIX object.
@@ -177,7 +257,8 @@ func (s *Store) makeFile(e *Entry) error {
 		err = errors.Join(f.Chown(int(e.UID), int(e.GID)), f.Chmod(fs.FileMode(e.Mode)))
 	}
 	if err == nil {
-		err = s.noteFile(e, f)
+		dev, ino, _, errFile := identity(f)
+		err = errors.Join(errFile, s.note(e, attempt{ID: -1, Dev: dev, Ino: ino}))
 	}
 	if err != nil {
 		return err
@@ -195,7 +276,10 @@ func (s *Store) fillMemory(e *Entry, f *os.File) error {
 	if err := f.Truncate(e.Segment.Size); err != nil {
 		return err
 	}
-	return s.readData(e, func(r io.Reader) error { return s.copyData(e.String(), f, r, e.Segment.Size) })
+	return s.readData(e, func(p []byte, offset int64) error {
+		_, err := f.WriteAt(p, offset)
+		return err
+	})
 }
 
 func fillSemaphore(e *Entry, f *os.File) error {

@@ -126,11 +126,11 @@ func TestNotSaved(t *testing.T) {
 	check(t, os.WriteFile("/dev/shm/sem.bad", []byte("no semaphore"), 0o600))
 	s := newStore(t)
 	for o, want := range map[ref.Object]string{
-		{Kind: ref.PMsg, Name: "/x"}:   "pmsg:/x can not be saved: it holds messages (1), and the kernel gives them only to who takes them",
-		{Kind: ref.PSem, Name: "/bad"}: "psem:/bad can not be saved: it may not be read, or is not a semaphore of the GNU C library",
-		{Kind: ref.PShm, Name: "/no"}:  "pshm:/no can not be saved: shm_open /no: no such file or directory",
+		{Kind: ref.PMsg, Name: "/x"}:   "pmsg:/x can't be saved: it holds messages (1), and the kernel gives them only to who takes them",
+		{Kind: ref.PSem, Name: "/bad"}: "psem:/bad can't be saved: it may not be read, or is not a semaphore of the GNU C library",
+		{Kind: ref.PShm, Name: "/no"}:  "pshm:/no can't be saved: stat /no: no such file or directory",
 	} {
-		if err := s.Save(o); err == nil || err.Error() != want {
+		if _, err := s.Save(t.Context(), o); err == nil || err.Error() != want {
 			t.Errorf("%v: %v, want %s", o, err, want)
 		}
 	}

@@ -1,11 +1,8 @@
 package backup
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -16,47 +13,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
-
-// verifyData holds the contents of a segment against their checksum.
-func (s *Store) verifyData(e *Entry) error {
-	return s.readData(e, func(r io.Reader) error {
-		// One byte more than there should be tells whether there is more.
-		n, err := io.Copy(io.Discard, io.LimitReader(r, e.Segment.Size+1))
-		if err == nil && n != e.Segment.Size {
-			err = errOtherData(e)
-		}
-		return err
-	})
-}
-
-func errOtherData(e *Entry) error {
-	return fmt.Errorf("has contents of another size or checksum in %s%s", e.name(), dataSuffix)
-}
-
-// readData lets read read all contents of a segment, and holds what it read against
-// their checksum.
-func (s *Store) readData(e *Entry, read func(io.Reader) error) error {
-	f, err := s.openFile(e.name() + dataSuffix)
-	if err != nil {
-		return fmt.Errorf("has no contents: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() != e.Segment.Size {
-		return errOtherData(e)
-	}
-	hash := sha256.New()
-	if err := read(io.TeeReader(f, hash)); err != nil {
-		return err
-	}
-	if hex.EncodeToString(hash.Sum(nil)) != e.Segment.SHA256 {
-		return errOtherData(e)
-	}
-	return nil
-}
 
 // Restore makes an object of Entries again, with its key, owner, mode and contents,
 // and with its identifier if the kernel allows to choose it (it takes
@@ -233,7 +189,10 @@ func (s *Store) finishSegment(e *Entry, segment sysv.Segment) error {
 	if err != nil {
 		return err
 	}
-	err = s.readData(e, func(r io.Reader) error { return s.copyData(e.String(), mem, r, e.Segment.Size) })
+	err = s.readData(e, func(p []byte, offset int64) error {
+		_, err := mem.WriteAt(p, offset)
+		return err
+	})
 	if err := errors.Join(err, mem.Detach()); err != nil {
 		return err
 	}

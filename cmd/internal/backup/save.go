@@ -1,55 +1,86 @@
 package backup
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
+	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
-	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Save saves an object. When it returns without an error everything is on disk. It
-// is an error if the backup has an object of that kind and identifier already, or if
-// a queue changes meanwhile.
-//
-// A segment is attached read-only for it, and each of its pages is made present. The
-// contents of memory that others write to are those of no single moment.
-//
-// A POSIX queue is saved only if it is empty: the kernel gives its messages to nobody
-// but who takes them.
-func (s *Store) Save(o ref.Object) error {
-	name := fileName(o)
-	if _, err := s.root.Lstat(name + entrySuffix); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, o)
-	}
-	e, err := s.save(o)
-	if err != nil {
-		return fmt.Errorf("%v can not be saved: %w", o, err)
-	}
-	content, err := encode(e)
-	if err != nil {
-		return err
-	}
-	return s.commit(name+entrySuffix, content)
+// ErrUsed is behind the error of an object that is in use, or was used while it was
+// saved: what was written meanwhile would be lost.
+var ErrUsed = errors.New("it was used while it was saved")
+
+// used is ErrUsed with another sentence.
+type used string
+
+func (u used) Error() string { return string(u) }
+
+func (u used) Is(target error) bool { return target == ErrUsed }
+
+// A Saved is an object that Save has saved and that is about to be removed. Removed or
+// Kept must be called at its end.
+type Saved struct {
+	store *Store
+	entry *Entry
+	hold  hold
 }
 
-func (s *Store) save(o ref.Object) (*Entry, error) {
+// A hold keeps what it takes to see that an object is used after it was saved.
+type hold interface {
+	// check returns an ErrUsed if the object is not what was saved any more. As far as
+	// the kernel allows it keeps everybody from using it from then on.
+	check() error
+	// removed is called after the object was removed. Where somebody has used it
+	// between check and the removal it calls save for what it holds now.
+	removed(save func() error) error
+	// kept undoes what check has done.
+	kept() error
+	// exclusive reports whether check sees every use, however short.
+	exclusive() bool
+}
+
+// Save saves an object that is to be removed. When it returns without an error
+// everything is on disk, and nobody uses the object, nor has meanwhile: that is ErrUsed.
+// It is an error if the backup has an object of that kind and identifier already.
+//
+// Of memory only those pages are read that are there. A segment is attached read-only
+// until Removed or Kept. A POSIX queue is saved only if it is empty: the kernel gives
+// its messages to nobody but who takes them.
+func (s *Store) Save(ctx context.Context, o ref.Object) (*Saved, error) {
+	name := fileName(o)
+	if _, err := s.root.Lstat(name + entrySuffix); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, o)
+	}
+	e, h, err := s.save(ctx, o)
+	if err == nil {
+		if err = s.commit(e); err != nil {
+			err = errors.Join(err, s.discard(e), h.kept())
+		}
+	}
+	switch {
+	case errors.Is(err, ErrUsed), err != nil && ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%v can't be saved: %w", o, err)
+	}
+	return &Saved{s, e, h}, nil
+}
+
+func (s *Store) save(ctx context.Context, o ref.Object) (*Entry, hold, error) {
 	switch o.Kind {
 	case ref.Shm:
-		return s.saveSegment(sysv.Segment(o.ID))
+		return s.saveSegment(ctx, sysv.Segment(o.ID))
 	case ref.Sem:
 		return saveSet(sysv.Set(o.ID))
 	case ref.Msg:
 		return saveQueue(sysv.Queue(o.ID))
 	case ref.PShm:
-		return s.saveObject(o.Name)
+		return s.saveObject(ctx, o.Name)
 	case ref.PSem:
 		return saveSemaphore(o.Name)
 	default:
@@ -57,89 +88,50 @@ func (s *Store) save(o ref.Object) (*Entry, error) {
 	}
 }
 
-func (s *Store) saveSegment(segment sysv.Segment) (*Entry, error) {
-	mem, err := segment.Attach(sysv.AttachOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	e, err := s.saveAttached(segment, mem)
-	return e, errors.Join(err, mem.Detach())
+// Check returns an ErrUsed if the object was used since it was saved. It is to be called
+// just before the object is removed.
+func (s *Saved) Check() error { return s.hold.check() }
+
+// Exclusive reports whether Check sees every use of the object, however short, so that
+// no other look at it is needed. Another look may be refused, or be taken for a use.
+func (s *Saved) Exclusive() bool { return s.hold.exclusive() }
+
+// Removed tells that the object was removed. If somebody has used it in that very
+// moment it is saved again, as it is now. It is an error if somebody still uses it.
+func (s *Saved) Removed() error {
+	return s.hold.removed(func() error { return s.store.commit(s.entry) })
 }
 
-func (s *Store) saveAttached(segment sysv.Segment, mem *sysv.Attachment) (*Entry, error) {
-	info, err := segment.Stat()
-	if err != nil {
-		return nil, err
-	}
-	e := newEntry(ofSegment(&info))
-	e.Segment = &Segment{Size: info.Size, Locked: info.Locked}
-	return e, s.writeData(e, mem)
+// Kept tells that the object was not removed. It is no longer in the backup then.
+func (s *Saved) Kept() error {
+	return errors.Join(s.hold.kept(), s.store.discard(s.entry))
 }
 
-// writeData saves the contents of memory, and notes their checksum.
-func (s *Store) writeData(e *Entry, mem io.ReaderAt) error {
-	hash, size := sha256.New(), e.Segment.Size
-	err := s.write(e.name()+dataSuffix, func(f *os.File) error {
-		from := io.TeeReader(io.NewSectionReader(mem, 0, size), hash)
-		if err := s.copyData(e.String(), f, from, size); err != nil {
+// patience is how long Removed waits for those who use what was removed.
+const patience = 2 * time.Second
+
+// retry calls try until it reports that it is done, and gives up after patience.
+func retry(try func() (done bool, err error)) error {
+	pause := time.Millisecond
+	for begin := time.Now(); ; {
+		if done, err := try(); done || err != nil {
 			return err
 		}
-		return errors.Join(f.Truncate(size), f.Sync())
-	})
-	e.Segment.SHA256 = hex.EncodeToString(hash.Sum(nil))
-	return err
-}
-
-func saveSet(set sysv.Set) (*Entry, error) {
-	info, err := set.Stat()
-	if err != nil {
-		return nil, err
-	}
-	values, err := set.Values()
-	if err != nil {
-		return nil, err
-	}
-	e := newEntry(ofSet(&info))
-	e.Set = &Set{Values: values, Ready: !info.OTime.IsZero()}
-	return e, nil
-}
-
-func saveQueue(queue sysv.Queue) (*Entry, error) {
-	before, err := queue.Stat()
-	if err != nil {
-		return nil, err
-	}
-	messages, err := peekAll(queue)
-	if err != nil {
-		return nil, err
-	}
-	// Whoever takes a message moves those behind it, so that one may have been missed.
-	after, err := queue.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if before != after || after.QNum != uint64(len(messages)) {
-		return nil, errors.New("it is being used: its messages changed meanwhile")
-	}
-	e := newEntry(ofQueue(&after))
-	e.Queue = &Queue{QBytes: after.QBytes, Messages: messages}
-	return e, nil
-}
-
-// peekAll copies all messages. The buffer grows as it has to: MSGMAX says nothing of
-// messages that were sent before it was lowered, and is much more than most have.
-func peekAll(queue sysv.Queue) ([]Message, error) {
-	messages := []Message{}
-	buf := make([]byte, block)
-	for {
-		n, mtype, ok, err := queue.Peek(len(messages), buf, false)
-		switch {
-		case errors.Is(err, abi.E2BIG):
-			buf = make([]byte, 2*len(buf))
-		case err != nil || !ok:
-			return messages, err
-		default:
-			messages = append(messages, Message{mtype, bytes.Clone(buf[:n])})
+		if time.Since(begin) > patience {
+			return errors.New("somebody began to use it while it was removed, and uses it still: what they write to it is not in the backup")
 		}
+		time.Sleep(pause)
+		pause = min(2*pause, patience/20)
 	}
+}
+
+// unchanged returns ErrUsed unless before and now are equal.
+func unchanged[T comparable](before, now T, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return used("it is gone already")
+	case err == nil && before != now:
+		return ErrUsed
+	}
+	return err
 }

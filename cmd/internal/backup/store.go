@@ -6,11 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
 // What the names of files end in.
@@ -34,59 +35,52 @@ type Store struct {
 // Create opens a directory to save objects to, and makes it if there is none. One
 // that others can look into or write to is refused, and one that is in use.
 func Create(dir string) (*Store, error) {
-	err := os.Mkdir(dir, 0o700)
-	made := err == nil
-	if made {
-		err = syncDirectory(filepath.Dir(filepath.Clean(dir)))
+	self, made, err := safepath.Mkdir(dir)
+	if err != nil {
+		return nil, notDir(dir, err)
 	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	s, err := Open(dir)
+	s, err := openStore(dir, self)
 	if err == nil {
 		s.made = made
 	}
 	return s, err
 }
 
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Open opens the directory of a backup to restore objects from.
 func Open(dir string) (*Store, error) {
-	named, err := os.Lstat(dir)
-	switch {
-	case err != nil:
-		return nil, err
-	case !named.IsDir():
-		return nil, fmt.Errorf("%s is no directory", dir)
-	}
-	root, err := os.OpenRoot(dir)
+	self, err := safepath.OpenDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, notDir(dir, err)
 	}
-	s := &Store{dir: dir, root: root}
-	if err := s.take(named); err != nil {
+	return openStore(dir, self)
+}
+
+func notDir(dir string, err error) error {
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%s is no directory, or a link to one", dir)
+	}
+	return err
+}
+
+// openStore makes sure that the directory is safe, and locks it.
+func openStore(dir string, self *os.File) (*Store, error) {
+	s := &Store{dir: dir, self: self}
+	err := s.take()
+	if err == nil {
+		err = s.openRoot()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// take makes sure that the directory is the one that was named and safe, and locks it.
-func (s *Store) take(named fs.FileInfo) (err error) {
-	if s.self, err = s.root.Open("."); err != nil {
-		return err
-	}
+func (s *Store) take() error {
 	info, err := s.self.Stat()
 	switch {
 	case err != nil:
 		return err
-	case !os.SameFile(named, info) || info.Mode().Perm()&0o077 != 0 || !ownedByCaller(info):
+	case info.Mode().Perm()&0o077 != 0 || !ownedByCaller(info):
 		return fmt.Errorf("%s is not safe for a backup: it has to be yours, with mode 0700", s.dir)
 	}
 	if err := lock(s.self); err != nil {
@@ -95,24 +89,44 @@ func (s *Store) take(named fs.FileInfo) (err error) {
 	return nil
 }
 
+// openRoot opens the directory by its name once more, and makes sure that it is the
+// same one.
+func (s *Store) openRoot() (err error) {
+	if s.root, err = os.OpenRoot(s.dir); err != nil {
+		return err
+	}
+	info, err := s.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	if self, err := s.self.Stat(); err != nil || !os.SameFile(info, self) {
+		return errors.Join(fmt.Errorf("%s was replaced meanwhile", s.dir), err)
+	}
+	return nil
+}
+
 // Close ends the use of the directory. One that Create has made and that holds
 // nothing is removed.
 func (s *Store) Close() error {
-	err := s.root.Close()
+	var err error
+	if s.root != nil {
+		err = s.root.Close()
+	}
 	if s.made { // while nobody else has the lock
-		if errEmpty := removeEmpty(s.dir); !errors.Is(errEmpty, fs.ErrExist) {
+		if errEmpty := safepath.Rmdir(s.dir); !errors.Is(errEmpty, fs.ErrExist) {
 			err = errors.Join(err, errEmpty)
 		}
 	}
-	if s.self != nil {
-		err = errors.Join(err, s.self.Close())
-	}
-	return err
+	return errors.Join(err, s.self.Close())
 }
 
-// commit writes a file that is on disk and whole, or not there.
-func (s *Store) commit(name string, content []byte) error {
-	err := s.replace(name, func(f *os.File) error {
+// commit writes the .json file of an entry, whole and on disk, or not at all.
+func (s *Store) commit(e *Entry) error {
+	content, err := encode(e)
+	if err != nil {
+		return err
+	}
+	err = s.replace(e.name()+entrySuffix, func(f *os.File) error {
 		_, err := f.Write(content)
 		return errors.Join(err, f.Sync())
 	})
@@ -120,6 +134,14 @@ func (s *Store) commit(name string, content []byte) error {
 		return err
 	}
 	return s.self.Sync() // of the name, and of that of a .data file before it
+}
+
+// discard takes an entry out of the backup, nil too.
+func (s *Store) discard(e *Entry) error {
+	if e == nil {
+		return nil
+	}
+	return errors.Join(s.forget(e.name()+entrySuffix), s.forget(e.name()+dataSuffix))
 }
 
 // replace writes a file under its name when fill has written it.
@@ -219,7 +241,7 @@ func (s *Store) Entries() (entries []*Entry, fragments []Fragment, err error) {
 
 // unfinished tells whether a file is one that Save writes before the .json file.
 func unfinished(file string) (base string, ok bool) {
-	for _, suffix := range []string{dataSuffix, entrySuffix + partSuffix} {
+	for _, suffix := range []string{dataSuffix, dataSuffix + partSuffix, entrySuffix + partSuffix} {
 		base, ok := strings.CutSuffix(file, suffix)
 		if !ok {
 			continue
@@ -241,7 +263,7 @@ func (s *Store) verify(base string) (*Entry, error) {
 	}
 	switch {
 	case e.Segment != nil:
-		return e, s.verifyData(e)
+		return e, s.readData(e, nil)
 	case e.Queue != nil:
 		e.Queue.Messages = nil
 	}

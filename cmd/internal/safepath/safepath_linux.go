@@ -75,6 +75,19 @@ func Mkdir(path string) (dir *os.File, made bool, err error) {
 	return dir, made, err
 }
 
+// Rmdir removes an empty directory. If there is something in it that is fs.ErrExist.
+func Rmdir(path string) error {
+	parent, name, err := OpenParent(path)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR); err != nil {
+		return &fs.PathError{Op: "rmdir", Path: path, Err: err}
+	}
+	return nil
+}
+
 // OpenAppend opens a file to append to, and makes it with mode 0600 if there is none.
 // It has to be a regular file of the caller's with one name, which nobody else may
 // write to. It never waits, as opening a FIFO would.

@@ -1,0 +1,127 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// A memory is the contents of a segment or a POSIX object, of which only the pages are
+// read that are there. Reading a page that is not there makes the kernel bring it into
+// memory, where it is charged to whoever reads it.
+type memory struct {
+	io.ReaderAt
+	size    int64
+	present int64 // bytes that are there, at most
+	// next returns the first run of pages at or behind offset that are there or swapped
+	// out; begin is size if there is none.
+	next func(offset int64) (begin, end int64, err error)
+}
+
+// each calls do for all pages that are there, in pieces of buf.
+func (m *memory) each(buf []byte, do func(p []byte, offset int64) error) error {
+	for offset := int64(0); offset < m.size; {
+		begin, end, err := m.next(offset)
+		if err != nil {
+			return err
+		}
+		for offset = begin; offset < min(end, m.size); {
+			p := buf[:min(int64(len(buf)), end-offset, m.size-offset)]
+			n, err := m.ReadAt(p, offset)
+			if n < len(p) {
+				return errors.Join(errShorter, err)
+			}
+			if err := do(p, offset); err != nil {
+				return err
+			}
+			offset += int64(n)
+		}
+	}
+	return nil
+}
+
+var errShorter = errors.New("it became shorter meanwhile")
+
+// What lseek(2) takes beyond the values of package io.
+const (
+	seekData = 3
+	seekHole = 4
+)
+
+// ofFile is the memory of a file, which knows its holes. Swapped out pages are none.
+func ofFile(f *os.File, size, present int64) *memory {
+	return &memory{ReaderAt: f, size: size, present: min(present, size), next: func(offset int64) (int64, int64, error) {
+		begin, err := f.Seek(offset, seekData)
+		if errors.Is(err, syscall.ENXIO) {
+			return size, size, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		end, err := f.Seek(begin, seekHole)
+		return begin, end, err
+	}}
+}
+
+// ofHugePages is the memory of a file of huge pages. It does not know its holes, but
+// reading them brings none into memory, and takes time that is bounded here.
+func ofHugePages(f *os.File, size, present int64) (*memory, error) {
+	const leeway = 4 << 30
+	if size/4 > present && size > leeway && present > 0 {
+		return nil, fmt.Errorf("%d bytes of it are in memory, in huge pages, and the kernel does not tell which of %d bytes they are", present, size)
+	}
+	return &memory{ReaderAt: f, size: size, present: min(present, size), next: func(offset int64) (int64, int64, error) {
+		if present == 0 {
+			return size, size, nil
+		}
+		return offset, size, nil
+	}}, nil
+}
+
+// ofPages returns the next of a memory of which it is known for each page whether it is
+// there: the lowest bit that there sets for so many pages from an offset on.
+func ofPages(size, page int64, there func(offset int64, pages []byte) error) func(int64) (begin, end int64, err error) {
+	const window = 4096 // pages
+	var pages [window]byte
+	known := int64(-1) // offset of what pages holds
+	return func(offset int64) (begin, end int64, err error) {
+		begin = size
+		for at := offset / (window * page) * (window * page); at < size; at += window * page {
+			w := pages[:min(window, (size-at+page-1)/page)]
+			if known != at {
+				if err := there(at, w); err != nil {
+					return 0, 0, err
+				}
+				known = at
+			}
+			for i, p := range w {
+				here := at + int64(i)*page
+				switch is := p&1 != 0; {
+				case here+page <= offset:
+				case is && begin == size:
+					begin = max(offset, here)
+				case !is && begin != size:
+					return begin, here, nil
+				}
+			}
+		}
+		return begin, (size + page - 1) / page * page, nil
+	}
+}
+
+// total returns how many bytes the runs of a memory have.
+func total(next func(int64) (begin, end int64, err error), size int64) (n int64, err error) {
+	for offset := int64(0); offset < size; {
+		begin, end, err := next(offset)
+		if err != nil {
+			return 0, err
+		}
+		if begin < size {
+			n += end - begin
+		}
+		offset = max(end, begin)
+	}
+	return n, nil
+}
