@@ -9,6 +9,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/backup"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/statusline"
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
@@ -39,7 +40,7 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	defer store.Close()
-	store.Progress = progress(c)
+	store.Progress = statusline.New(c.App.ErrWriter).Bytes()
 	entries, fragments, err := store.Entries()
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
-	"github.com/sysvipc/gipc/cmd/internal/backup"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
@@ -192,13 +191,17 @@ func (r *removing) targets() ([]removal.Target, error) {
 		find = removal.Find
 	}
 	targets := make([]removal.Target, 0, len(r.named))
+	have := make(map[ref.Object]bool)
 	for _, n := range r.named {
 		t, err := find(n.kind, n.ref)
 		if err != nil {
 			r.fail(err)
 			continue
 		}
-		targets = append(targets, t)
+		if !have[t.Ref()] { // it may be named twice, by its key too
+			targets = append(targets, t)
+		}
+		have[t.Ref()] = true
 	}
 	return targets, nil
 }
@@ -256,25 +259,44 @@ func objects(n int) string {
 	return fmt.Sprintf("these %d objects", n)
 }
 
-// remove removes the targets. It stops at once if the log can't be written.
+// remove removes the targets. It stops at once if the log can't be written, and at a
+// signal.
 func (r *removing) remove(targets []removal.Target) (err error) {
-	log, before, done, err := r.prepare()
+	s, err := r.openSteps()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, done()) }()
-	for target, reason := range removal.Remove(targets, before) {
-		if reason != nil && log != nil {
-			reason = errors.Join(reason, log.Failed(target.Object, reason))
+	defer func() { err = errors.Join(err, s.close()) }()
+	ctx, stop := command.Interruptible(r.Context.Context)
+	defer stop()
+	options := removal.Options{Before: s.before(ctx)}
+	if r.selected != nil {
+		options.Again = func() (*inventory.Inventory, error) {
+			return collectSelected(r.Context, r.selected, r.selected.Want()|inventory.WantSemaphores)
 		}
-		if errors.Is(reason, removal.ErrLog) {
+	}
+	for target, reason := range removal.Remove(ctx, targets, options) {
+		reason = s.failed(target, reason)
+		switch {
+		case errors.Is(reason, removal.ErrLog):
 			return reason
+		case reason != nil && errors.Is(reason, ctx.Err()):
+			continue // which ends it
 		}
 		if err := r.account(target, reason); err != nil {
 			return err
 		}
 	}
-	if others := r.failed + r.leftAlone; others > 0 && r.removed+others > 1 {
+	return r.sumUp(len(targets), ctx.Err() != nil)
+}
+
+// sumUp tells how many of all targets were removed, unless that goes without saying.
+func (r *removing) sumUp(all int, interrupted bool) error {
+	others := r.failed + r.leftAlone
+	switch rest := all - r.removed - others; {
+	case interrupted && rest > 0:
+		return fmt.Errorf("interrupted: removed %d, left %d alone, failed to remove %d, did not get to %d", r.removed, r.leftAlone, r.failed, rest)
+	case others > 0 && r.removed+others > 1:
 		r.say("removed %d, left %d alone, failed to remove %d", r.removed, r.leftAlone, r.failed)
 	}
 	return nil
@@ -305,55 +327,6 @@ func (r *removing) reports() io.Writer {
 		return r.App.ErrWriter
 	}
 	return r.App.Writer
-}
-
-// prepare opens the backup and the log, and returns what has to be done before each
-// removal, nil if nothing has, and at the end.
-func (r *removing) prepare() (log *removal.Log, before func(*inventory.Object) error, done func() error, err error) {
-	var steps []func(*inventory.Object) error
-	var ends []func() error
-	if r.IsSet("backup") {
-		store, err := backup.Create(r.String("backup"))
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		store.Progress = progress(r.Context)
-		steps = append(steps, func(o *inventory.Object) error { return store.Save(o.Ref()) })
-		ends = append(ends, store.Close)
-	}
-	if r.IsSet("log") {
-		if log, err = removal.OpenLog(r.String("log"), r.conditions()); err != nil {
-			return nil, nil, nil, errors.Join(err, atEnd(ends)())
-		}
-		steps = append(steps, log.Removing)
-		ends = append(ends, log.Close)
-	}
-	if len(steps) > 0 {
-		before = inTurn(steps)
-	}
-	return log, before, atEnd(ends), nil
-}
-
-// atEnd makes one of all ends.
-func atEnd(ends []func() error) func() error {
-	return func() (err error) {
-		for _, end := range ends {
-			err = errors.Join(err, end())
-		}
-		return err
-	}
-}
-
-// inTurn takes steps until one fails.
-func inTurn(steps []func(*inventory.Object) error) func(*inventory.Object) error {
-	return func(o *inventory.Object) error {
-		for _, step := range steps {
-			if err := step(o); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 // conditions returns the expressions that selected the objects.

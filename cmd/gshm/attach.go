@@ -70,7 +70,7 @@ func attach(c *cli.Context) error {
 // interruptible returns a context that is done when the user wants to stop, or when
 // one of more comes.
 func interruptible(parent context.Context, more ...os.Signal) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(parent, append(more, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)...)
+	return command.Interruptible(parent, more...)
 }
 
 func hold(c *cli.Context, o object, mem mapping) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/statusline"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
@@ -112,19 +113,18 @@ func benchConfig(c *cli.Context) (config bench.Config, err error) {
 // writeBench measures and prints. What could not be measured is reported, and unknown
 // in the output; the rest is there.
 func writeBench(ctx context.Context, c *cli.Context, format render.Format, config bench.Config) error {
-	clearLine := func() {}
-	if command.IsTerminal(c.App.ErrWriter) {
+	line := statusline.New(c.App.ErrWriter)
+	if line != nil {
 		config.Begin = func(r bench.Result) {
-			fmt.Fprintf(c.App.ErrWriter, "\rmeasuring %s, %d bytes, %s \x1b[K", r.Way, r.Size, placeOf(r))
+			line.Show(fmt.Sprintf("measuring %s, %d bytes, %s", r.Way, r.Size, placeOf(r)))
 		}
-		clearLine = func() { fmt.Fprint(c.App.ErrWriter, "\r\x1b[K") }
 	}
 	failed := false
 	rows := benchRows(bench.Run(ctx, config), func(r bench.Result, err error) {
-		clearLine()
+		line.Clear()
 		command.Report(c.App.ErrWriter, c.App.Name, fmt.Errorf("%s with messages of %d bytes: %s", r.Way, r.Size, explain.Error(err)))
 		failed = true
-	}, clearLine)
+	}, line.Clear)
 	if err := command.WriteRows(c, format, benchColumns(), rows, render.Options{}); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/statusline"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
@@ -17,11 +17,9 @@ import (
 // once what is waited for.
 type progress struct {
 	bytes atomic.Int64
-	out   io.Writer
+	line  *statusline.Line
 	over  chan struct{} // nil if nothing is shown
 	told  sync.WaitGroup
-	// On a terminal a line takes the place of the one before.
-	before, after string
 
 	mu      sync.Mutex
 	waiting string    // for what; empty while bytes may pass
@@ -32,13 +30,12 @@ type progress struct {
 // showProgress begins to show progress if standard error is a terminal, or as the
 // flags say.
 func showProgress(c *cli.Context) *progress {
-	p := &progress{out: c.App.ErrWriter, after: "\n"}
-	terminal := command.IsTerminal(p.out)
-	if c.Bool("quiet") || !terminal && !c.Bool("progress") {
-		return p
+	p := &progress{line: statusline.New(c.App.ErrWriter)}
+	if c.Bool("progress") {
+		p.line = statusline.Always(c.App.ErrWriter)
 	}
-	if terminal {
-		p.before, p.after = "\r\x1b[K", ""
+	if c.Bool("quiet") || p.line == nil {
+		return p
 	}
 	p.over = make(chan struct{})
 	p.told.Go(p.tell)
@@ -55,16 +52,16 @@ func (p *progress) tell() {
 			return
 		case now := <-tick.C:
 			n := p.bytes.Load()
-			if line := p.line(n, n-last, now.Sub(when)); line != "" {
-				fmt.Fprint(p.out, p.before, line, p.after)
+			if text := p.text(n, n-last, now.Sub(when)); text != "" {
+				p.line.Show(text)
 			}
 			last, when = n, now
 		}
 	}
 }
 
-// line returns what is to be shown now, empty if that stands there already.
-func (p *progress) line(all, lately int64, span time.Duration) string {
+// text returns what is to be shown now, empty if that stands there already.
+func (p *progress) text(all, lately int64, span time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -105,9 +102,9 @@ func (p *progress) finish() {
 	switch {
 	case !p.began.IsZero():
 		n, took := p.bytes.Load(), time.Since(p.began)
-		fmt.Fprint(p.out, p.before, status(n, n, took, took), "\n")
+		p.line.End(status(n, n, took, took))
 	case p.said:
-		fmt.Fprint(p.out, p.before)
+		p.line.Clear()
 	}
 }
 

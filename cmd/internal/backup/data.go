@@ -81,7 +81,7 @@ func (s *Store) writeData(ctx context.Context, e *Entry, m *memory, going func()
 				return err
 			}
 			done += int64(len(p))
-			s.progress(e, min(done, m.present), m.present+1)
+			s.progress(e, min(done, m.present), m.present)
 			return w.add(p, offset)
 		})
 		s.progress(e, 1, 1)
@@ -128,7 +128,7 @@ func (s *Store) readData(e *Entry, put func(p []byte, offset int64) error) error
 			return nil
 		}
 		done += int64(len(p))
-		s.progress(e, min(done, info.Size()), info.Size()+1)
+		s.progress(e, min(done, info.Size()), info.Size())
 		return put(p, offset)
 	}
 	if e.Version == 1 {

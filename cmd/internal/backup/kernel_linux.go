@@ -198,10 +198,11 @@ func segmentMemory(id int) (is procfs.SegmentMemory, err error) {
 	}
 	defer proc.Close()
 	found := false
-	err = proc.SegmentMemory(func(m procfs.SegmentMemory) {
+	err = proc.SegmentMemory(func(m procfs.SegmentMemory) (more bool) {
 		if m.ID == uint64(id) {
 			is, found = m, true
 		}
+		return !found
 	})
 	if err == nil && !found {
 		err = fs.ErrNotExist

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// fresh is how old the knowledge may be of who waits on a queue or uses a POSIX object.
+// fresh is how old may be what was collected again.
 const fresh = time.Second
 
 // settled is for how long a selected object must have been left as it is. The kernel
@@ -24,20 +23,26 @@ const settled = 2 * time.Second
 
 // settle waits, though not for longer than that in all, until the object as it was
 // when it was selected has settled.
-func (r *remover) settle(o *inventory.Object) {
+func (r *remover) settle(o *inventory.Object) error {
 	last := o.Changed()
 	if o.Used().After(last) {
 		last = o.Used()
 	}
-	time.Sleep(min(time.Until(last.Add(r.settled)), time.Until(r.began.Add(r.settled))))
+	wait := time.NewTimer(min(time.Until(last.Add(r.settled)), time.Until(r.began.Add(r.settled))))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	}
 }
 
 // check looks at the object and returns a *Skipped if it is not what was chosen. What
-// costs least comes last: the less time passes behind it the better. ours says that
-// this process may have attached a segment in between.
-func (r *remover) check(t *Target, ours bool) error {
+// costs least comes last: the less time passes after it the better.
+func (r *remover) check(t *Target) error {
 	if t.selected {
-		why, err := r.newUsers(t)
+		why, err := r.usedNow(t)
 		if err != nil {
 			return err
 		}
@@ -57,7 +62,7 @@ func (r *remover) check(t *Target, ours bool) error {
 	}
 	why := replaced(t.Object, &now)
 	if why == "" && t.selected {
-		why = changed(t.Object, &now, ours)
+		why = changed(t.Object, &now)
 	}
 	if why != "" {
 		return &Skipped{*t, why}
@@ -118,69 +123,107 @@ func (e notFound) Error() string { return fmt.Sprintf("there is no %s %s", e.Kin
 
 func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
-// needsScan tells whether it was looked up who uses the target, when it was selected,
-// and takes looking at all processes.
+// judged is what was wanted if verdicts were.
+const judged = inventory.WantVerdict | inventory.WantOwner
+
+// needsScan reports whether something was looked up, when the target was selected, that
+// takes looking at all processes.
 func (t *Target) needsScan() bool {
-	const files = inventory.WantOpen | inventory.WantVerdict | inventory.WantProgram
+	const files = inventory.WantOpen | inventory.WantProgram
 	switch {
 	case !t.selected:
 		return false
+	case t.want&judged != 0:
+		return true
 	case t.Kind.POSIX():
 		return t.want&files != 0
 	default:
-		return t.Kind == ref.Msg && t.want&(inventory.WantWaiting|inventory.WantVerdict) != 0
+		return t.Kind == ref.Msg && t.want&inventory.WantWaiting != 0
 	}
 }
 
-// newUsers tells whether there are more who use a target than when it was selected,
-// provided that this was looked up then.
-func (r *remover) newUsers(t *Target) (why string, err error) {
+// usedNow tells why a target may be needed now, if it was not when it was selected,
+// as far as that was looked up then.
+func (r *remover) usedNow(t *Target) (why string, err error) {
 	if !t.needsScan() {
 		return "", nil
 	}
 	if t.Kind.POSIX() && users(t.Object.Use) == 0 {
-		if is, known := inventory.Opened(t.Ref()); is {
+		is, known := inventory.Opened(t.Ref())
+		switch {
+		case is:
 			return "somebody uses it now", nil
-		} else if known {
+		case known && t.want&judged == 0:
 			return "", nil
 		}
 	}
-	if r.users == nil || time.Since(r.when) > fresh {
+	if r.now == nil || time.Since(r.now.when) > max(fresh, shareOfTime*r.now.took) {
 		if err := r.scan(); err != nil {
 			return "", err
 		}
 	}
-	more := r.users[t.Ref()] > users(t.Object.Use)
-	mayBe := r.hidden.Any() && !t.hidden.Any()
-	switch {
-	case more && t.Kind.POSIX():
-		return "somebody uses it now", nil
-	case more:
-		return "somebody waits on it now", nil
-	case mayBe && t.Kind.POSIX():
-		return "somebody may use it now who may not be looked into", nil
-	case mayBe:
-		return "somebody may wait on it now who may not be looked into", nil
-	default:
-		return "", nil
-	}
+	return r.now.needs(t), nil
 }
 
 func users(u *inventory.Use) int { return len(u.Waiting) + len(u.Mapped) + len(u.Open) }
 
-// scan finds out who uses what takes looking at all processes.
+// shareOfTime is how many times longer than a scan took another one is waited for.
+const shareOfTime = 5
+
+// A latest is what was collected again.
+type latest struct {
+	when    time.Time
+	took    time.Duration
+	hidden  inventory.Hidden
+	objects map[ref.Object]*inventory.Use
+}
+
 func (r *remover) scan() error {
-	inv, err := inventory.Collect(inventory.Options{Kinds: r.scanned, Want: inventory.WantWaiting | inventory.WantOpen})
+	began := time.Now()
+	inv, err := r.Again()
 	if err != nil {
 		return err
 	}
-	r.when, r.hidden = time.Now(), inv.Hidden
-	r.users = make(map[ref.Object]int)
+	r.now = &latest{when: time.Now(), took: time.Since(began), hidden: inv.Hidden, objects: make(map[ref.Object]*inventory.Use)}
 	for i := range inv.Objects {
 		o := &inv.Objects[i]
-		r.users[o.Ref()] = users(o.Use)
+		r.now.objects[o.Ref()] = o.Use
 	}
 	return nil
+}
+
+// needs tells why the target may be needed now.
+func (l *latest) needs(t *Target) (why string) {
+	then, now := t.Object.Use, l.objects[t.Ref()]
+	if now == nil { // it is gone: the look at it will tell
+		return ""
+	}
+	does, may := "waits on", "wait on"
+	if t.Kind.POSIX() {
+		does, may = "uses", "use"
+	}
+	switch {
+	case users(now) > users(then):
+		return "somebody " + does + " it now"
+	case t.want&judged != 0 && now.Verdict != then.Verdict:
+		return otherVerdict(then, now)
+	case t.want&inventory.WantOwner != 0 && now.OwnerGone != then.OwnerGone:
+		return "its owner has a process now"
+	case t.want&judged == 0 && l.hidden.Any() && !t.hidden.Any():
+		return "somebody may " + may + " it now who may not be looked into"
+	default:
+		return ""
+	}
+}
+
+// otherVerdict says what the verdict is now, and the first new reason.
+func otherVerdict(then, now *inventory.Use) string {
+	for _, r := range now.Reasons {
+		if !slices.ContainsFunc(then.Reasons, func(old inventory.Reason) bool { return old.Code == r.Code }) {
+			return fmt.Sprintf("its verdict is %q now, not %q: %s", now.Verdict, then.Verdict, r.Text)
+		}
+	}
+	return fmt.Sprintf("its verdict is %q now, not %q", now.Verdict, then.Verdict)
 }
 
 // semaphoresChanged compares the semaphores of a set, if they were looked up.
@@ -234,12 +277,11 @@ func replaced(then, now *inventory.Object) (why string) {
 	return fmt.Sprintf("another %s has its identifier now", then.Kind.Noun())
 }
 
-// changed tells whether anything at all has changed of an object. ours says that this
-// process may have attached or read the memory.
-func changed(then, now *inventory.Object, ours bool) (why string) {
+// changed tells whether anything at all has changed of an object.
+func changed(then, now *inventory.Object) (why string) {
 	switch then.Kind {
 	case ref.Shm:
-		return segmentChanged(*then.Segment, *now.Segment, ours)
+		return segmentChanged(*then.Segment, *now.Segment)
 	case ref.Sem:
 		a, b := *then.Set, *now.Set
 		a.Seq = b.Seq // see segmentChanged
@@ -255,18 +297,15 @@ func changed(then, now *inventory.Object, ours bool) (why string) {
 		}
 		return inWords(a == b, use(a) == use(b))
 	default:
-		return fileChanged(then, now, ours)
+		return fileChanged(then, now)
 	}
 }
 
 // fileChanged leaves out the times that looking at an object sets.
-func fileChanged(then, now *inventory.Object, ours bool) (why string) {
+func fileChanged(then, now *inventory.Object) (why string) {
 	switch then.Kind {
 	case ref.PShm:
 		a, b := *then.PShm, *now.PShm
-		if ours {
-			a.ATime = b.ATime
-		}
 		return inWords(a == b, a.ATime.Equal(b.ATime) && a.MTime.Equal(b.MTime) && a.Memory == b.Memory)
 	case ref.PSem:
 		a, b := *then.PSem, *now.PSem
@@ -280,12 +319,9 @@ func fileChanged(then, now *inventory.Object, ours bool) (why string) {
 	}
 }
 
-func segmentChanged(then, now sysv.SegmentInfo, ours bool) (why string) {
+func segmentChanged(then, now sysv.SegmentInfo) (why string) {
 	// It is part of the identifier, and not known of what was read from /proc.
 	then.Seq = now.Seq
-	if ours && now.LPID == os.Getpid() {
-		then.LPID, then.ATime, then.DTime = now.LPID, now.ATime, now.DTime
-	}
 	switch {
 	case now.Dest && !then.Dest:
 		return "it is marked for removal already"

@@ -65,7 +65,7 @@ func removeSelected(t *testing.T, kind ref.Kind) (removed, skipped int) {
 	}
 	objects := slices.DeleteFunc(inv.Objects, func(o inventory.Object) bool { return o.Perm().Mode != selectedMode })
 	targets, _ := Select(inv, inventory.WantSemaphores, objects)
-	for _, err := range Remove(targets, nil) {
+	for _, err := range Remove(t.Context(), targets, Options{}) {
 		var s *Skipped
 		switch {
 		case err == nil:

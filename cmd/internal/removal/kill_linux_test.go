@@ -1,6 +1,7 @@
 package removal
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -28,7 +29,7 @@ func playRemoveNamed(args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, err := range Remove(targets, log.Removing) {
+	for _, err := range Remove(context.Background(), targets, Options{Before: step(log.Removing)}) {
 		if err != nil {
 			return err
 		}
@@ -101,7 +102,7 @@ func TestRemoverIsKilled(t *testing.T) {
 		default:
 			halfWay++
 		}
-		for target, err := range Remove(left, nil) {
+		for target, err := range Remove(t.Context(), left, Options{}) {
 			if err != nil {
 				t.Errorf("%v: %v", target, err)
 			}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
@@ -14,6 +15,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
 // ErrLog is behind an error of writing the log. Nothing should be removed any more
@@ -32,9 +34,10 @@ type Log struct {
 }
 
 // OpenLog opens or makes a log. why is the conditions that selected the objects, or
-// none if they were named. A new file can be read by its owner alone.
+// none if they were named. A new file can be read by its owner alone; one that is there
+// has to be a regular file of the caller's that nobody else may write to, and no link.
 func OpenLog(path string, why []string) (*Log, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	file, err := safepath.OpenAppend(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLog, err)
 	}
@@ -53,16 +56,15 @@ func OpenLog(path string, why []string) (*Log, error) {
 // the caller may read it.
 func endLine(file *os.File) error {
 	info, err := file.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+	if err != nil || info.Size() == 0 {
 		return err
 	}
-	old, err := os.Open(file.Name())
-	if err != nil {
-		return nil
-	}
-	defer old.Close()
 	var last [1]byte
-	if _, err := old.ReadAt(last[:], info.Size()-1); err != nil || last[0] == '\n' {
+	_, err = file.ReadAt(last[:], info.Size()-1)
+	switch {
+	case errors.Is(err, syscall.EBADF): // not open for reading
+		return nil
+	case err != nil || last[0] == '\n':
 		return err
 	}
 	_, err = file.WriteString("\n")

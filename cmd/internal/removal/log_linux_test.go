@@ -1,6 +1,7 @@
 package removal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
 // A line is what a line of the log must have.
@@ -72,7 +74,12 @@ func TestLog(t *testing.T) {
 }
 
 func TestLogFull(t *testing.T) {
-	log, err := OpenLog("/dev/full", nil)
+	ipctest.MountShm(t, os.Getpagesize())
+	path := "/dev/shm/log"
+	if err := os.WriteFile(path, bytes.Repeat([]byte("\n"), os.Getpagesize()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := OpenLog(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func playRemove([]string) error {
 	}
 	targets, foreign := Select(inv, inventory.WantSemaphores, inv.Objects)
 	fmt.Println(len(targets), len(foreign))
-	for _, err := range Remove(append(targets, foreign...), nil) {
+	for _, err := range Remove(context.Background(), append(targets, foreign...), Options{}) {
 		fmt.Println(err, errors.Is(err, fs.ErrPermission))
 	}
 	return nil

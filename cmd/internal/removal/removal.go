@@ -35,6 +35,7 @@
 package removal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -144,66 +145,118 @@ type Skipped struct {
 
 func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s.Target, s.Why) }
 
+// A Hold is what a step before a removal keeps of the object until its end.
+type Hold interface {
+	// Check is called just before the object is removed, after every other look at it;
+	// an error keeps the object from being removed.
+	Check() error
+	// Exclusive reports whether Check sees every use of the object, so that no other
+	// look is needed, and none may be had.
+	Exclusive() bool
+	// Removed or Kept is called when that is what has become of the object.
+	Removed() error
+	Kept() error
+}
+
+// Options says how Remove goes about it.
+type Options struct {
+	// Before, if it is not nil, is called for each object just before it is removed, as
+	// soon as it was found to be what was chosen; an error of it keeps the object from
+	// being removed, and is yielded. It may take long: the object is looked at once more
+	// after it. It needs targets of Find or Select. The Hold may be nil.
+	Before func(*Target) (Hold, error)
+	// Again collects the objects as they were collected when the targets were selected. If
+	// it is nil all processes count that can't be looked into.
+	Again func() (*inventory.Inventory, error)
+}
+
 // Remove removes targets in their order and yields each when it is done with it.
 // The error is nil if the target was removed, or is marked for removal as a segment
 // is while somebody is attached. It is a *Skipped if it was left alone or, having been
 // selected, is gone; fs.ErrPermission if it may not be removed. Remove goes on after
-// an error; ending the loop ends it. If selected objects were used or changed just now
-// it waits for up to two seconds.
-//
-// If before is not nil it is called for each object just before it is removed, as
-// soon as it was found to be what was chosen; an error of it keeps the object from
-// being removed, and is yielded. It may take long and attach a segment: the object
-// is looked at once more behind it. It needs targets of Find or Select.
-func Remove(targets []Target, before func(*inventory.Object) error) iter.Seq2[Target, error] {
+// an error; ending the loop, or ctx, ends it. If selected objects were used or changed
+// just now it waits for up to two seconds.
+func Remove(ctx context.Context, targets []Target, o Options) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
-		r := newRemover(targets, before)
+		r := newRemover(ctx, targets, o)
 		for i := range targets {
 			t := &targets[i]
-			if !yield(*t, r.remove(t)) {
+			if ctx.Err() != nil || !yield(*t, r.remove(t)) {
 				return
 			}
 		}
 	}
 }
 
-func newRemover(targets []Target, before func(*inventory.Object) error) *remover {
-	r := &remover{before: before, settled: settled, began: time.Now()}
+func newRemover(ctx context.Context, targets []Target, o Options) *remover {
+	r := &remover{Options: o, ctx: ctx, settled: settled, began: time.Now()}
+	var want inventory.Want
 	for i := range targets {
-		if t := &targets[i]; t.needsScan() && !slices.Contains(r.scanned, t.Kind) {
+		t := &targets[i]
+		want |= t.want
+		if t.needsScan() && !slices.Contains(r.scanned, t.Kind) {
 			r.scanned = append(r.scanned, t.Kind)
+		}
+	}
+	if r.Again == nil {
+		r.Again = func() (*inventory.Inventory, error) {
+			return inventory.Collect(inventory.Options{Kinds: r.scanned, Want: want})
 		}
 	}
 	return r
 }
 
 type remover struct {
-	before  func(*inventory.Object) error
+	Options
+	ctx     context.Context
 	settled time.Duration
 	began   time.Time
-	scanned []ref.Kind         // whose users have to be looked for
-	users   map[ref.Object]int // processes that use an object, or threads that wait on it
-	hidden  inventory.Hidden
-	when    time.Time // users is of
+	scanned []ref.Kind // that are collected again
+	now     *latest
 }
 
 func (r *remover) remove(t *Target) error {
 	if t.selected {
-		r.settle(t.Object)
-	}
-	if t.Object != nil {
-		if err := r.check(t, false); err != nil {
+		if err := r.settle(t.Object); err != nil {
 			return err
 		}
-		if r.before != nil {
-			if err := r.before(t.Object); err != nil {
-				return err
-			}
-			if err := r.check(t, true); err != nil {
-				return err
-			}
-		}
 	}
+	if t.Object == nil {
+		return t.remove()
+	}
+	if err := r.check(t); err != nil {
+		return err
+	}
+	if r.Before == nil {
+		return t.remove()
+	}
+	hold, err := r.Before(t)
+	if err != nil {
+		return err
+	}
+	if hold == nil {
+		if err := r.check(t); err != nil {
+			return err
+		}
+		return t.remove()
+	}
+	if !hold.Exclusive() {
+		err = r.check(t)
+	}
+	if err == nil {
+		err = hold.Check()
+	}
+	if err == nil {
+		err = t.remove()
+	}
+	if err != nil {
+		return errors.Join(err, hold.Kept())
+	}
+	return hold.Removed()
+}
+
+// remove removes the object, and says why not.
+func (t *Target) remove() error {
 	err := t.destroy()
 	switch {
 	case err == nil:

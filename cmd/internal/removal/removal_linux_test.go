@@ -1,6 +1,7 @@
 package removal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,8 +19,20 @@ import (
 
 // now removes a target without waiting for it to settle.
 func now(target Target, before func(*inventory.Object) error) error {
-	r := remover{before: before, began: time.Now()}
+	o := Options{Again: func() (*inventory.Inventory, error) {
+		return inventory.Collect(inventory.Options{Kinds: []ref.Kind{target.Kind}, Want: target.want, HiddenIdle: true})
+	}}
+	if before != nil {
+		o.Before = step(before)
+	}
+	r := newRemover(context.Background(), []Target{target}, o)
+	r.settled = 0
 	return r.remove(&target)
+}
+
+// step makes a step before a removal that holds nothing.
+func step(before func(*inventory.Object) error) func(*Target) (Hold, error) {
+	return func(t *Target) (Hold, error) { return nil, before(t.Object) }
 }
 
 // selected returns the target for an object that was selected.
@@ -200,15 +213,14 @@ func await(t *testing.T, condition func() bool) {
 }
 
 func receivers(t *testing.T, id int) (n int) {
-	r := remover{scanned: []ref.Kind{ref.Msg}}
+	r := newRemover(t.Context(), []Target{{Kind: ref.Msg, want: inventory.WantWaiting, selected: true}}, Options{})
 	if err := r.scan(); err != nil {
 		t.Fatal(err)
 	}
-	return r.users[ref.Object{Kind: ref.Msg, ID: id}]
+	return users(r.now.objects[ref.Object{Kind: ref.Msg, ID: id}])
 }
 
-// TestBefore has a segment attached and detached just before it is removed, as a
-// backup does, by this process or by another one.
+// TestBefore has something happen to an object in a step before its removal.
 func TestBefore(t *testing.T) {
 	for _, kind := range kinds {
 		id := create(t, kind, 0o600)
@@ -223,9 +235,6 @@ func TestBefore(t *testing.T) {
 			if o != target.Object || !exists(kind, id) {
 				t.Errorf("%v: called for %v:%d, which exists: %v", kind, o.Kind, o.ID(), exists(kind, id))
 			}
-			if kind == ref.Shm {
-				return view(id)
-			}
 			return nil
 		})
 		if err != nil || calls != 1 || exists(kind, id) {
@@ -237,8 +246,8 @@ func TestBefore(t *testing.T) {
 	err := now(selected(t, ref.Shm, id, 0), func(*inventory.Object) error {
 		p := ipctest.Start(t, "attach", nil, strconv.Itoa(id))
 		p.Line()
-		defer p.End()
-		return view(id)
+		p.End()
+		return nil
 	})
 	var s *Skipped
 	if !errors.As(err, &s) || !exists(ref.Shm, id) {
@@ -246,27 +255,101 @@ func TestBefore(t *testing.T) {
 	}
 }
 
-// view attaches a segment for a moment.
-func view(id int) error {
-	mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: true})
-	if err != nil {
-		return err
+// A held counts what becomes of a hold.
+type held struct {
+	check         error
+	removed, kept int
+}
+
+func (h *held) Check() error    { return h.check }
+func (h *held) Exclusive() bool { return true }
+func (h *held) Removed() error  { h.removed++; return nil }
+func (h *held) Kept() error     { h.kept++; return nil }
+
+func TestHold(t *testing.T) {
+	used := errors.New("used")
+	for _, kind := range kinds {
+		id := create(t, kind, 0o600)
+		target := selected(t, kind, id, inventory.WantSemaphores)
+		remove := func(h *held) error {
+			o := Options{Before: func(*Target) (Hold, error) { return h, nil }}
+			r := newRemover(t.Context(), []Target{target}, o)
+			r.settled = 0
+			return r.remove(&target)
+		}
+		h := &held{check: used}
+		if err := remove(h); !errors.Is(err, used) || !exists(kind, id) || *h != (held{used, 0, 1}) {
+			t.Errorf("%v, used: %v, exists: %v, %+v", kind, err, exists(kind, id), *h)
+		}
+		h = &held{}
+		if err := remove(h); err != nil || exists(kind, id) || *h != (held{nil, 1, 0}) {
+			t.Errorf("%v: %v, exists: %v, %+v", kind, err, exists(kind, id), *h)
+		}
 	}
-	return mem.Detach()
+}
+
+// TestOtherVerdict has the verdict of what was selected change before it is removed.
+func TestOtherVerdict(t *testing.T) {
+	const reason = "httpd[17] is alive"
+	for _, tt := range []struct {
+		then, now inventory.Verdict
+		why       string
+	}{
+		{inventory.Orphan, inventory.Orphan, ""},
+		{inventory.Orphan, inventory.Unknown, `its verdict is "unknown" now, not "orphan": ` + reason},
+		{inventory.Orphan, inventory.InUse, `its verdict is "in use" now, not "orphan": ` + reason},
+	} {
+		id := create(t, ref.Sem, 0o600)
+		target := selected(t, ref.Sem, id, inventory.WantVerdict)
+		target.Object.Use.Verdict = tt.then
+		again := func() (*inventory.Inventory, error) {
+			inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{ref.Sem}, Want: inventory.WantVerdict})
+			for i := range inv.Objects {
+				u := inv.Objects[i].Use
+				u.Verdict, u.Reasons = tt.now, append(u.Reasons, inventory.Reason{Code: "new", Text: reason})
+			}
+			return inv, err
+		}
+		r := newRemover(t.Context(), []Target{target}, Options{Again: again})
+		r.settled = 0
+		err := r.remove(&target)
+		if s := (*Skipped)(nil); tt.why == "" && err != nil || tt.why != "" && (!errors.As(err, &s) || s.Why != tt.why) {
+			t.Errorf("%v, then %v: %v, want %q", tt.then, tt.now, err, tt.why)
+		}
+		if exists(ref.Sem, id) != (tt.why != "") {
+			t.Errorf("%v, then %v: exists: %v", tt.then, tt.now, exists(ref.Sem, id))
+		}
+	}
+}
+
+// TestCancelled ends a removal that waits for an object to settle.
+func TestCancelled(t *testing.T) {
+	id := create(t, ref.Sem, 0o600)
+	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := newRemover(ctx, []Target{target}, Options{})
+	r.settled = time.Hour
+	if err := r.remove(&target); !errors.Is(err, context.Canceled) || !exists(ref.Sem, id) {
+		t.Errorf("%v, exists: %v", err, exists(ref.Sem, id))
+	}
+	for target, err := range Remove(ctx, []Target{target}, Options{}) {
+		t.Errorf("%v: %v after the end", target, err)
+	}
 }
 
 // TestSettle has Remove wait until what was selected has been left alone long enough.
 func TestSettle(t *testing.T) {
 	id := create(t, ref.Sem, 0o600)
 	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
-	for _, err := range Remove([]Target{target}, nil) {
+	for _, err := range Remove(t.Context(), []Target{target}, Options{}) {
 		if age := time.Since(target.Object.Set.CTime); err != nil || age < settled || age > 2*settled {
 			t.Errorf("%v after %v, want it removed after %v", err, age, settled)
 		}
 	}
 	named := found(t, Find, ref.Sem, create(t, ref.Sem, 0o600))
 	began := time.Now()
-	for _, err := range Remove([]Target{named}, nil) {
+	for _, err := range Remove(t.Context(), []Target{named}, Options{}) {
 		if err != nil || time.Since(began) > settled {
 			t.Errorf("%v after %v, want what is named removed at once", err, time.Since(began))
 		}
