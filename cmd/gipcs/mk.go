@@ -63,11 +63,20 @@ func mk(c *cli.Context) error {
 	if err != nil {
 		return command.Usage(err)
 	}
-	o, err := r.make()
+	ctx, stop := command.Interruptible(c.Context)
+	defer stop()
+	o, made, err := r.make()
 	if err != nil {
 		return &explain.Creation{Size: r.size, NSems: int(r.nsems), Huge: r.huge != 0, Err: err}
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "%v:%d\n", r.kind, o)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	} else {
+		_, err = fmt.Fprintf(c.App.Writer, "%v:%d\n", r.kind, o)
+	}
+	if err != nil && made { // nobody knows its name
+		err = errors.Join(err, o.remove())
+	}
 	return err
 }
 
@@ -151,27 +160,33 @@ func readValues(text string) ([]uint16, error) {
 	return values, nil
 }
 
-// make makes the object. What it made and can not finish it removes.
-func (r *recipe) make() (object, error) {
+// make makes the object, or returns one that is there and not made. What it made and
+// can not finish it removes.
+func (r *recipe) make() (o object, made bool, err error) {
 	if r.keyGiven {
 		return r.makeWith(r.key, r.exclusive)
 	}
-	return sysvipc.UnderFreeKey(func(key sysv.Key) (object, error) { return r.makeWith(key, true) })
+	o, err = sysvipc.UnderFreeKey(func(key sysv.Key) (object, error) {
+		o, m, err := r.makeWith(key, true)
+		made = m
+		return o, err
+	})
+	return o, made, err
 }
 
 // makeWith also returns an object that has the key already, unless exclusive.
-func (r *recipe) makeWith(key sysv.Key, exclusive bool) (object, error) {
-	o, err := r.create(key, true)
+func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o object, made bool, err error) {
+	o, err = r.create(key, true)
 	if errors.Is(err, fs.ErrExist) && !exclusive {
 		if o, err = r.create(key, false); err == nil {
 			err = r.check(o)
 		}
-		return o, err
+		return o, false, err
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return o, r.finish(o)
+	return o, true, r.finish(o)
 }
 
 func (r *recipe) create(key sysv.Key, exclusive bool) (object, error) {

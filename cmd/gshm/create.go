@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -56,6 +57,11 @@ func create(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := interruptible(c.Context)
+	defer stop()
+	// A POSIX object is taken away when it is finished; a second signal ends at once, and
+	// then it never had a name.
+	context.AfterFunc(ctx, stop)
 	o, made, err := p.create(creation{
 		size:      size,
 		mode:      mode,
@@ -64,11 +70,17 @@ func create(c *cli.Context) error {
 		noReserve: c.Bool("noreserve"),
 		populate:  c.Bool("populate"),
 		lock:      c.Bool("lock"),
+
+		interrupted: ctx.Done(),
 	})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.App.Writer, o.ref())
+	if err = ctx.Err(); err != nil {
+		err = errInterrupted
+	} else {
+		_, err = fmt.Fprintln(c.App.Writer, o.ref())
+	}
 	if err != nil && made { // nobody knows its name
 		err = errors.Join(err, o.remove())
 	}

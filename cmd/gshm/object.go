@@ -77,9 +77,24 @@ type creation struct {
 	noReserve bool
 	populate  bool
 	lock      bool
+	// interrupted is closed when making the object is to be given up; nil if it never is.
+	interrupted <-chan struct{}
 	// reserve sets the memory of a POSIX object aside, so that no access can fail for
 	// want of it. That of a segment is anyway.
 	reserve bool
+}
+
+// unlessInterrupted waits for f, which may take long, no longer than until the creation
+// is given up.
+func (c creation) unlessInterrupted(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-c.interrupted:
+		return errInterrupted
+	}
 }
 
 type attachOptions struct {

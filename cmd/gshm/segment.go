@@ -36,7 +36,7 @@ func (p segmentPlace) create(c creation) (object, bool, error) {
 	if err != nil {
 		return nil, false, &explain.Creation{Size: c.size, Huge: c.huge != 0, Err: err}
 	}
-	err = prepare(segment(s), c.populate, c.lock)
+	err = c.unlessInterrupted(func() error { return prepare(segment(s), c.populate, c.lock) })
 	if err != nil && made { // nothing half-made stays
 		err = errors.Join(command.Explained(err), s.Remove())
 	}
