@@ -124,14 +124,16 @@ func testColours(t *testing.T, g gipcs) {
 // testProgress: a copy that takes long shows on a terminal how far it has come, in one
 // line that it wipes out, and nothing elsewhere.
 func testProgress(t *testing.T, g gipcs) {
+	const size = 128 << 20
 	for _, onTerminal := range []bool{true, false} {
-		seg, err := sysv.CreateSegment(sysv.Private, 8<<20, sysv.SegmentOptions{Mode: 0o600})
+		seg, err := sysv.CreateSegment(sysv.Private, size, sysv.SegmentOptions{Mode: 0o600})
 		check(t, err)
-		// Once the directory of the backup is there its time runs. It can not go on
-		// before somebody reads the log.
-		dir, log := filepath.Join(t.TempDir(), "saved"), filepath.Join(t.TempDir(), "log")
-		check(t, unix.Mkfifo(log, 0o600))
-		cmd := g.command("rm", "--backup", dir, "--log", log, fmt.Sprintf("shm:%d", seg))
+		mem, err := seg.Attach(sysv.AttachOptions{})
+		check(t, err)
+		copy(mem.Bytes(), bytes.Repeat([]byte("x"), size))
+		check(t, mem.Detach())
+		dir := filepath.Join(t.TempDir(), "saved")
+		cmd := g.command("rm", "--backup", dir, fmt.Sprintf("shm:%d", seg))
 		var said bytes.Buffer
 		cmd.Stderr = &said
 		term := newTerminal(t)
@@ -139,18 +141,20 @@ func testProgress(t *testing.T, g gipcs) {
 			cmd.Stderr = term.tty
 		}
 		check(t, cmd.Start())
-		if err := eventually(func() bool { _, err := os.Stat(dir); return err == nil }); err != nil {
+		// It is stopped in the middle of the copy for longer than it keeps silent.
+		begun := func() bool {
+			files, _ := filepath.Glob(dir + "/*.data.part")
+			return len(files) > 0
+		}
+		if err := eventually(begun); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(300 * time.Millisecond) // longer than it keeps silent
-		reader, err := os.Open(log)
-		check(t, err)
-		_, err = io.Copy(io.Discard, reader)
-		check(t, err)
-		reader.Close()
+		check(t, cmd.Process.Signal(unix.SIGSTOP))
+		time.Sleep(300 * time.Millisecond)
+		check(t, cmd.Process.Signal(unix.SIGCONT))
 		check(t, cmd.Wait())
 		onScreen := term.text()
-		if pattern := `^\rshm:\d+: [\d.]+ ?\w+ of 8 ?M\w* \x1b\[K(\rshm:.*)?\r\x1b\[K$`; onTerminal && !matches(onScreen, pattern) {
+		if pattern := `^\rshm:\d+: [\d.]+\w* of 128M\x1b\[K(\rshm:.*)?\r\x1b\[K$`; onTerminal && !matches(onScreen, pattern) {
 			t.Errorf("on a terminal: %q, want %s", onScreen, pattern)
 		}
 		if !onTerminal {

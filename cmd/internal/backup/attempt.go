@@ -84,7 +84,7 @@ func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 	case o.isHalf(e):
 		return -1, false, remove(o.kind, o.id)
 	case o.isShut(e):
-		return o.id, true, reopen(e)
+		return o.id, true, s.reopen(e)
 	default:
 		return o.id, true, nil
 	}
@@ -132,8 +132,12 @@ func (o *object) isLike(e *Entry) bool {
 	return o.UID == e.UID && o.GID == e.GID && o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.size == e.size()
 }
 
-// reopen opens what hold.check has shut.
-func reopen(e *Entry) error {
+// reopen opens what hold.check has shut. Since that changes its ctime, by which it is
+// known, it is noted as what a Restore has made.
+func (s *Store) reopen(e *Entry) error {
+	if err := s.note(e, attempt{ID: e.ID}); err != nil {
+		return err
+	}
 	if e.Set != nil {
 		return sysv.Set(e.ID).Set(e.ownership())
 	}
@@ -142,5 +146,6 @@ func reopen(e *Entry) error {
 
 // isOf tells whether the object can be what an attempt made.
 func (o *object) isOf(e *Entry, a *attempt) bool {
-	return o.Key == e.key() && o.CUID == uint32(os.Geteuid()) && o.size == e.size() && !o.ctime.Before(a.Began.Add(-clockSlack))
+	made := o.CUID == uint32(os.Geteuid()) || o.CUID == e.CUID && o.id == a.ID // or reopened
+	return made && o.Key == e.key() && o.size == e.size() && !o.ctime.Before(a.Began.Add(-clockSlack))
 }

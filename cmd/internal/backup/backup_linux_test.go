@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -461,6 +462,42 @@ func TestOrdinaryUser(t *testing.T) {
 	if got := ipctest.Start(t, "cycle", nobody, dir).Wait(); got != "[4 5] 65534 true\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestShut: a process was killed after it had shut an object, before it removed it.
+func TestShut(t *testing.T) {
+	t.Cleanup(func() { removeAll(t) })
+	me := sysv.Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: 0o664}
+	makeSet(t, 2, true, me, 1, 2)
+	makeQueue(t, 3, 1000, me, Message{1, []byte("m")})
+	before := dump(t)
+	s := newStore(t)
+	for _, kind := range []ref.Kind{ref.Sem, ref.Msg} {
+		for o, err := range objects(kind) {
+			check(t, err)
+			saved, err := s.Save(t.Context(), ref.Object{Kind: kind, ID: o.id})
+			check(t, err)
+			check(t, saved.Check())
+		}
+	}
+	if shut := dump(t); maps.Equal(before, shut) {
+		t.Errorf("nothing is shut: %v", shut)
+	}
+	for range 2 {
+		if made, err := restoreAll(s); made != 0 || err != nil {
+			t.Errorf("made %d, %v", made, err)
+		}
+		if after := dump(t); !maps.Equal(before, after) {
+			t.Errorf("%v, want %v", after, before)
+		}
+		awaitSecond(t) // by which the kernel notes changes
+	}
+}
+
+// awaitSecond waits until the kernel's clock has another second.
+func awaitSecond(t *testing.T) {
+	t.Helper()
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 }
 
 func FuzzDecode(f *testing.F) {
