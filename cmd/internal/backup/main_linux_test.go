@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	ipctest.Play(map[string]ipctest.Role{"save": playSave, "restore": playRestore, "cycle": playCycle})
+	ipctest.Play(map[string]ipctest.Role{"save": playSave, "restore": playRestore, "cycle": playCycle, "write": playWrite, "save part": playSavePart, "hold": playHold})
 	ipctest.MainPOSIX(m)
 }
 

@@ -118,7 +118,12 @@ func create(e *Entry) (int, error) {
 	defer chooseID(e)()
 	switch {
 	case e.Segment != nil:
-		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, sysv.SegmentOptions{Mode: unready(e), Exclusive: true})
+		o := sysv.SegmentOptions{Mode: unready(e), Exclusive: true}
+		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, o)
+		if errors.Is(err, syscall.ENOMEM) { // it may be one that set no memory aside, which nothing tells
+			o.NoReserve = true
+			segment, err = sysv.CreateSegment(e.key(), e.Segment.Size, o)
+		}
 		return int(segment), creation(err, &explain.Creation{Size: e.Segment.Size})
 	case e.Set != nil:
 		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
