@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/posix"
@@ -106,13 +107,12 @@ func (h *heldFile) removed(save func() error) error {
 	if h.lease != leaseHeld {
 		return h.file.Close()
 	}
+	time.Sleep(grace)
 	err := retry(func() (bool, error) {
 		if !leaseBroken(h.file) {
 			return true, nil
 		}
-		if err := giveLease(h.file); err != nil {
-			return false, err
-		}
+		giveLease(h.file)
 		if takeLease(h.file) != leaseHeld {
 			return false, nil
 		}

@@ -88,10 +88,8 @@ func leaseBroken(f *os.File) bool {
 	return err != nil || is != unix.F_WRLCK
 }
 
-func giveLease(f *os.File) error {
-	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
-	return err
-}
+// giveLease gives the lease back, if there is one.
+func giveLease(f *os.File) { _, _ = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK) }
 
 // destroysDetached reports whether the kernel destroys a segment at its last detach.
 func destroysDetached() (bool, error) {

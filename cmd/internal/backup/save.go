@@ -107,6 +107,10 @@ func (s *Saved) Kept() error {
 	return errors.Join(s.hold.kept(), s.store.discard(s.entry))
 }
 
+// grace is how long a call that was let in before the object was shut or unlinked is
+// given to show. It takes a microsecond to get from there to its effect.
+const grace = time.Millisecond
+
 // patience is how long Removed waits for those who use what was removed.
 const patience = 2 * time.Second
 

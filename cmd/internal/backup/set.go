@@ -3,6 +3,7 @@ package backup
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -44,6 +45,7 @@ func (h *heldSet) check() error {
 		return err
 	}
 	h.isShut = true
+	time.Sleep(grace) // the permission is looked at before the set is locked
 	now, err = h.Stat()
 	if err != nil {
 		return unchanged(h.is, now, err)

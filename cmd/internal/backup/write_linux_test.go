@@ -132,29 +132,39 @@ func (w *queueWriter) write(n uint32) error {
 	return nil
 }
 
+// An objectWriter opens the file as the C library does: where somebody has a lease it
+// waits, unlike package posix.
 type objectWriter struct{}
 
 func (objectWriter) write(n uint32) error {
-	o, err := posix.OpenObject(writtenName, posix.ReadWrite)
-	if err != nil {
-		return err
-	}
-	m, err := o.Map(posix.MapOptions{})
-	if err != nil {
-		return errors.Join(err, o.Close())
-	}
-	binary.NativeEndian.PutUint32(m.Bytes(), n)
-	return errors.Join(m.Unmap(), o.Close())
+	return onFile("/dev/shm"+writtenName, func(m *posix.Mapping) error {
+		binary.NativeEndian.PutUint32(m.Bytes(), n)
+		return nil
+	})
 }
 
 type semaphoreWriter struct{}
 
 func (semaphoreWriter) write(uint32) error {
-	s, err := posix.OpenSemaphore(writtenName)
+	return onFile("/dev/shm/sem."+writtenName[1:], func(m *posix.Mapping) error {
+		s, err := posix.SemaphoreAt(m, 0)
+		if err != nil {
+			return err
+		}
+		return s.V()
+	})
+}
+
+func onFile(path string, do func(*posix.Mapping) error) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.V(), s.Close())
+	m, err := posix.MapFile(f, posix.MapOptions{})
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return errors.Join(do(m), m.Unmap(), f.Close())
 }
 
 // makeWritten makes an object that a writer can use, in which nothing is written.
