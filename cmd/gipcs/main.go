@@ -1,3 +1,5 @@
+//go:build linux
+
 // Gipcs shows and cleans the System V and POSIX IPC objects of a system. Called under the
 // name of ipcs, ipcrm, ipcmk or lsipc it behaves as that program. See gipcs(1) or
 // gipcs --help.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Gshm works with one shared memory segment or POSIX object: it makes, attaches,
 // shows, changes, locks, reads, writes and removes it, and passes streams through it.
 // See gshm(1) or gshm --help.

@@ -306,7 +306,6 @@ func TestKept(t *testing.T) {
 
 // TestDestroyed: the kernel would destroy the segment when it has been saved.
 func TestDestroyed(t *testing.T) {
-	segment := sparse(t, 100, sysv.SegmentOptions{Mode: 0o600}, nil)
 	sysctl(t, "shm_rmid_forced", "1")
 	segment, err := sysv.CreateSegment(0x5bb, 100, sysv.SegmentOptions{Mode: 0o600})
 	check(t, err)
