@@ -309,6 +309,7 @@ func TestDestroyed(t *testing.T) {
 	sysctl(t, "shm_rmid_forced", "1")
 	segment, err := sysv.CreateSegment(0x5bb, 100, sysv.SegmentOptions{Mode: 0o600})
 	check(t, err)
+	defer segment.Remove()
 	_, err = newStore(t).Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})
 	wantError(t, "shm_rmid_forced", err, "kernel.shm_rmid_forced=1")
 	if _, err := segment.Stat(); err != nil {
