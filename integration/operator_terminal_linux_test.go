@@ -175,13 +175,13 @@ func TestWaitingIsTold(t *testing.T) {
 	}{
 		"no ring": {
 			args: []string{"send", "key:7"}, told: "waiting for a receiver at key:7, for up to 1m0s",
-			end: []string{"recv", "key:7", "--create"}, all: `^\r\x1b\[K(told)(\r\x1b\[K0B .*)?\r\x1b\[K0B  0B/s  [\d.]+m?s\r\n$`,
+			end: []string{"recv", "key:7", "--create"}, all: `^\r(told)\x1b\[K(\r0B .*\x1b\[K)?\r0B  0B/s  [\d.]+m?s\x1b\[K\r\n$`,
 		},
 		"no sender": {
 			args: []string{"recv", "key:7", "--create"}, told: "waiting for a sender at key:7, for up to 1m0s",
-			end: []string{"send", "key:7"}, all: `^\r\x1b\[K(told)(\r\x1b\[K0B .*)?\r\x1b\[K0B  0B/s  [\d.]+m?s\r\n$`,
+			end: []string{"send", "key:7"}, all: `^\r(told)\x1b\[K(\r0B .*\x1b\[K)?\r0B  0B/s  [\d.]+m?s\x1b\[K\r\n$`,
 		},
-		"in vain":   {args: []string{"recv", "/r"}, told: "waiting for a sender at /r, for up to 1m0s", all: `^\r\x1b\[K(told)\r\x1b\[Kgshm: interrupted\r\n$`},
+		"in vain":   {args: []string{"recv", "/r"}, told: "waiting for a sender at /r, for up to 1m0s", all: `^\r(told)\x1b\[K\r\x1b\[Kgshm: interrupted\r\n$`},
 		"no writer": {args: []string{"demo", "reader"}, told: `\(waiting for lines of a writer\)`, all: `^(told)\r\n$`},
 		"held":      {args: []string{"attach", "$id"}, told: `\(held until Ctrl-C\)`, all: `^(told)\r\n$`},
 	} {

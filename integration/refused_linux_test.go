@@ -58,7 +58,7 @@ func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, com
 	if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 99 {
 		t.Fatalf("%v: %v %s", command, err, &stderr)
 	}
-	ages := regexp.MustCompile(`(?m)^(age|idle): .*$|\d+ \w+ ago|\d+\w$`)
+	ages := regexp.MustCompile(`(?m)^(age|idle): .*$|\d+ \w+ ago| *(AGE|\d+\w)$`)
 	return ages.ReplaceAllString(stdout.String(), "") + "status " + strconv.Itoa(cmd.ProcessState.ExitCode()), stderr.String()
 }
 

@@ -39,6 +39,11 @@ cmd/internal/removal TestChurn shm
 cmd/internal/removal TestChurn sem
 cmd/internal/removal TestChurn msg
 cmd/internal/backup TestKilled
+cmd/internal/backup TestWrites shm
+cmd/internal/backup TestWrites sem
+cmd/internal/backup TestWrites msg
+cmd/internal/backup TestWrites pshm
+cmd/internal/backup TestWrites psem
 integration/model TestModel segments
 integration/model TestModel sets
 integration/model TestModel queues
