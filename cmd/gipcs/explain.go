@@ -19,6 +19,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
+	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
 // explainLimits shows of the limits that are high, or else of the one that is
@@ -40,13 +41,35 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	names := account.New()
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {
-		row, err := holdingRow(limits.NewHolding(l, inv.Objects, names), where)
+		h := limits.NewHolding(l, inv.Objects, names)
+		if err := addRemoved(c, &h, inv.Objects); err != nil {
+			return err
+		}
+		row, err := holdingRow(h, where)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, row)
 	}
 	return command.WriteRecords(c, format, holdingColumns(), slices.Values(rows), render.Options{})
+}
+
+// addRemoved adds what is held without a name. Who could not be looked into is said if
+// there is more in use than what was found.
+func addRemoved(c *cli.Context, h *limits.Holding, objects []inventory.Object) error {
+	if h.Kind != ref.PShm {
+		h.AddRemoved(objects, nil)
+		return nil
+	}
+	deleted, hidden, err := inventory.DeletedMemory()
+	if err != nil {
+		return err
+	}
+	h.AddRemoved(objects, deleted)
+	if hidden.Any() && h.Found() < h.Use && !c.Bool("ignore-hidden") {
+		fmt.Fprintf(c.App.ErrWriter, "%s: there may be more unlinked memory: %s\n", c.App.Name, term.Escape(hidden.String()))
+	}
+	return nil
 }
 
 // A place is what commands have to say to work on what was looked at.
@@ -171,6 +194,7 @@ func holdingColumns() []render.Column {
 		{Name: "raise"},
 		{Name: "owners"},
 		{Name: "programs"},
+		{Name: "removed"},
 	}
 }
 
@@ -186,8 +210,29 @@ func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
 	return []render.Cell{
 		render.Text(h.Name), render.Text(h.About), detail.Value(h.Limit), render.Uint(h.Use), percentage(h.Share()), mark,
 		render.Uint(h.Orphaned), textOrNone(where.freeCommand(h)), textOrNone(raise),
-		holders(h.Owners, h.Use), holders(h.Programs, h.Use),
+		holders(h.Owners, h.Use), holders(h.Programs, h.Use), removed(h.Removed),
 	}, nil
+}
+
+// removed shows what has no name any more, and who holds it.
+func removed(list []limits.Removed) render.Cell {
+	rows := make([][]render.Cell, len(list))
+	for i, r := range list {
+		amount := render.Unknown()
+		if r.Known {
+			amount = render.Uint(r.Amount)
+		}
+		var names []render.Cell
+		for _, p := range r.Processes {
+			names = append(names, render.Text(fmt.Sprintf("%s[%d]", p.Comm, p.PID)))
+		}
+		rows[i] = []render.Cell{render.Text(r.Name), amount, render.List(names...)}
+	}
+	return render.Objects([]render.Column{
+		{Name: "name", Heading: "NAME"},
+		{Name: "amount", Heading: "AMOUNT", Align: render.Right},
+		{Name: "processes", Heading: "PROCESSES"},
+	}, rows)
 }
 
 func textOrNone(s string) render.Cell {

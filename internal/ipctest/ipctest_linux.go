@@ -31,6 +31,11 @@ const (
 	ownIPCAndDev = "ipc,mnt" // a mount namespace as well: it may mount what it likes
 )
 
+// The namespaces of a process are those of its first thread, whatever its other threads
+// have entered. So no test may get that thread and enter one with it: the function that
+// calls the tests keeps it.
+func init() { runtime.LockOSThread() }
+
 // Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
 // fails the run if a test left an object, a process or a goroutine behind. Where no
 // namespace can be made the run fails, unless GIPC_TEST_MAY_SKIP is set.

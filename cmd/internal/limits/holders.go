@@ -105,6 +105,16 @@ type Holding struct {
 	Owners   []Holder // the largest first
 	Programs []Holder // the same; "?" is what is not known
 	Orphaned uint64
+	Removed  []Removed // the largest first
+}
+
+// A Removed is an object that has no name any more, or is marked for removal, and goes
+// with the last process that holds it.
+type Removed struct {
+	Name      string
+	Amount    uint64
+	Known     bool // Amount is
+	Processes []*inventory.Process
 }
 
 // NewHolding adds up what the objects take. They must have been collected with
@@ -139,6 +149,40 @@ func programName(use *inventory.Use) string {
 		return "?"
 	}
 	return use.Program.Name
+}
+
+// AddRemoved adds the objects that are gone but for those who hold them.
+func (h *Holding) AddRemoved(objects []inventory.Object, deleted []inventory.Deleted) {
+	for i := range objects {
+		o := &objects[i]
+		if o.Kind != ref.Shm || !o.Segment.Dest || h.Amount(o) == 0 {
+			continue
+		}
+		r := Removed{Name: o.Ref().String(), Amount: h.Amount(o), Known: true}
+		for _, a := range o.Use.Attached {
+			r.Processes = append(r.Processes, a.Process)
+		}
+		h.Removed = append(h.Removed, r)
+	}
+	for _, d := range deleted {
+		r := Removed{Name: d.Name, Amount: d.Bytes, Known: d.Sized, Processes: d.Holders}
+		if h.Name == devShmFiles {
+			r.Amount, r.Known = 1, true
+		}
+		h.Removed = append(h.Removed, r)
+	}
+	slices.SortStableFunc(h.Removed, func(a, b Removed) int { return cmp.Compare(b.Amount, a.Amount) })
+}
+
+// Found returns how much of what is in use is accounted for.
+func (h *Holding) Found() (n uint64) {
+	for _, owner := range h.Owners {
+		n += owner.Amount
+	}
+	for _, r := range h.Removed {
+		n += r.Amount
+	}
+	return n
 }
 
 type tally map[string]*Holder

@@ -1,0 +1,96 @@
+package procfs
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A DeletedFile is a file that has lost its name while a process has it mapped or open.
+type DeletedFile struct {
+	Inode uint64
+	Name  string // that it had
+	UID   uint32 // its owner
+	// Bytes is the memory or disk space that it takes. Known is false where the caller may
+	// not ask for it, and then so is UID.
+	Bytes uint64
+	Known bool
+}
+
+// DeletedFiles calls visit for the deleted files of one device that a process has mapped
+// or open, once for each mapping and descriptor. It needs the right to trace the process.
+func (f *FS) DeletedFiles(pid int, device Device, visit func(DeletedFile)) error {
+	links, err := f.deletedMappings(pid, device)
+	if err != nil {
+		return err
+	}
+	err = f.Descriptors(pid, func(d Descriptor) {
+		if d.Device == device {
+			links = append(links, deletedLink{fmt.Sprintf("fd/%d", d.FD), d.Inode})
+		}
+	}, nil)
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		target, err := f.readLink(f.name(pid, link.path))
+		if name, deleted := strings.CutSuffix(target, deletedMark); err == nil && deleted {
+			visit(f.deleted(pid, link, name))
+		}
+	}
+	return nil
+}
+
+// deletedMark is what the kernel puts after the name of a file that has none any more.
+const deletedMark = " (deleted)"
+
+// A deletedLink leads from the directory of a process to a file.
+type deletedLink struct {
+	path  string
+	inode uint64
+}
+
+func (f *FS) deletedMappings(pid int, device Device) (links []deletedLink, err error) {
+	text, err := f.read(f.name(pid, "maps"), largeFile)
+	if err != nil {
+		return nil, err
+	}
+	lines(text, func(line []byte) bool {
+		m, ok := ParseFileLine(line)
+		if ok && m.Device == device && bytes.HasSuffix(line, []byte(deletedMark)) {
+			addresses, _, _ := bytes.Cut(line, []byte{' '})
+			from, to, _ := strings.Cut(string(addresses), "-")
+			links = append(links, deletedLink{"map_files/" + mapName(from) + "-" + mapName(to), m.Inode})
+		}
+		return true
+	})
+	return links, nil
+}
+
+// mapName writes an address as the names in map_files have it, without the zeros that
+// the text of maps begins it with.
+func mapName(hex string) string {
+	if trimmed := strings.TrimLeft(hex, "0"); trimmed != "" {
+		return trimmed
+	}
+	return "0"
+}
+
+func (f *FS) deleted(pid int, link deletedLink, name string) DeletedFile {
+	d := DeletedFile{Inode: link.inode, Name: name}
+	st, err := f.stat(f.name(pid, link.path), 0)
+	if err == nil && st.Ino == link.inode && st.Nlink == 0 {
+		const block = 512 // of st_blocks, whatever the file system has
+		d.UID, d.Bytes, d.Known = st.Uid, uint64(st.Blocks)*block, true
+	}
+	return d
+}
+
+// DeviceAt returns the device of a directory.
+func DeviceAt(path string) (Device, error) {
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	return DeviceOf(uint64(st.Dev)), err
+}
