@@ -120,7 +120,9 @@ func observe(t *testing.T, p program, gipcs string) *result {
 func (o *observation) state(which int, watch func(which int)) {
 	o.t.Helper()
 	watch(which)
-	o.must("root", o.gipcs, "rm", "--orphans", "--where", anyKind, "--yes")
+	if said := o.must("root", o.gipcs, "rm", "--orphans", "--where", anyKind, "--yes"); strings.TrimSpace(said) != "" {
+		o.t.Logf("rm --orphans beside the live program:\n%s", said)
+	}
 	if err := o.service.request(); err != nil {
 		o.t.Fatalf("after rm --orphans it does not serve: %v", err)
 	}

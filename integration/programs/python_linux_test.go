@@ -15,6 +15,8 @@ def count(n):
         return n, os.getpid()
 
 if __name__ == "__main__":
+    # What forks beside threads, as Pool does by default, may hang.
+    multiprocessing.set_start_method("forkserver")
     memory = shared_memory.SharedMemory(create=True, size=10000)
     with multiprocessing.Pool(2, start, (memory.name, multiprocessing.Lock()), maxtasksperchild=4) as workers:
         for line in sys.stdin:

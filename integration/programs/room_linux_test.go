@@ -451,14 +451,23 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// killChildren kills the processes that are now children of pid, one after the other,
-// as a crash or an operator does, and waits until they are gone.
+// killChildren kills the children that a process has now and that have its name, one after
+// the other, as a crash or an operator does, and waits until they are gone.
 func (r *room) killChildren(pid int) {
 	r.t.Helper()
 	for _, child := range children(pid) {
+		if comm(child) != comm(pid) {
+			continue
+		}
 		_ = unix.Kill(child, unix.SIGKILL) // or it has ended
 		r.until("a worker has ended", func() bool { return !slices.Contains(children(pid), child) })
 	}
+}
+
+// comm returns the name of a process, "" if it has ended.
+func comm(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return string(text)
 }
 
 // pidIn reads a process id from a file.
