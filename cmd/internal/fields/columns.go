@@ -68,6 +68,7 @@ func All() List {
 		{"pids", "processes that are attached, map it, have it open or wait", Numbers, users, left, nil, pids},
 		{"verdict", "in use, idle, orphan or unknown", Text, inventory.WantVerdict, left, nil, func(r *Row) value { return words(r.verdict().String()) }},
 		{"reasons", "what the verdict rests on", Texts, inventory.WantVerdict, left, nil, reasons},
+		{"codes", "the kinds of these reasons, for programs", Texts, inventory.WantVerdict, left, nil, codes},
 		{"program", "program that it probably belongs to", Text, inventory.WantProgram, left, nil, program},
 		{"container", "where the processes that use it run", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, container},
 	}

@@ -44,12 +44,20 @@ func (r *Row) judged(v inventory.Verdict) value {
 func (r *Row) keepsMessages() bool { return r.HoldsMessages() && !r.Inventory.WithMessages }
 
 func reasons(r *Row) value {
+	return ofReasons(r, func(reason inventory.Reason) string { return reason.Text })
+}
+
+func codes(r *Row) value {
+	return ofReasons(r, func(reason inventory.Reason) string { return string(reason.Code) })
+}
+
+func ofReasons(r *Row, text func(inventory.Reason) string) value {
 	if r.Use == nil {
 		return value{}
 	}
 	list := make([]string, len(r.Use.Reasons))
 	for i, reason := range r.Use.Reasons {
-		list[i] = reason.Text
+		list[i] = text(reason)
 	}
 	return texts(list)
 }
