@@ -38,14 +38,14 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	if err != nil {
 		return err
 	}
-	names := account.New()
+	names, removers := account.New(), readRemovers()
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {
 		h := limits.NewHolding(l, inv.Objects, names)
 		if err := addRemoved(c, &h, inv.Objects); err != nil {
 			return err
 		}
-		row, err := holdingRow(h, where)
+		row, err := holdingRow(h, where, texts(removers.ofAny(inv.Objects, l.Concerns)))
 		if err != nil {
 			return err
 		}
@@ -195,10 +195,11 @@ func holdingColumns() []render.Column {
 		{Name: "owners"},
 		{Name: "programs"},
 		{Name: "removed"},
+		{Name: "removed_by"},
 	}
 }
 
-func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
+func holdingRow(h limits.Holding, where place, removedBy render.Cell) ([]render.Cell, error) {
 	raise, err := where.raiseCommand(h)
 	if err != nil {
 		return nil, err
@@ -210,8 +211,16 @@ func holdingRow(h limits.Holding, where place) ([]render.Cell, error) {
 	return []render.Cell{
 		render.Text(h.Name), render.Text(h.About), detail.Value(h.Limit), render.Uint(h.Use), percentage(h.Share()), mark,
 		render.Uint(h.Orphaned), textOrNone(where.freeCommand(h)), textOrNone(raise),
-		holders(h.Owners, h.Use), holders(h.Programs, h.Use), removed(h.Removed),
+		holders(h.Owners, h.Use), holders(h.Programs, h.Use), removed(h.Removed), removedBy,
 	}, nil
+}
+
+func texts(list []string) render.Cell {
+	cells := make([]render.Cell, len(list))
+	for i, text := range list {
+		cells[i] = render.Text(text)
+	}
+	return render.List(cells...)
 }
 
 // removed shows what has no name any more, and who holds it.

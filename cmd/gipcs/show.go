@@ -55,6 +55,7 @@ type showing struct {
 	identify bool
 	evidence inventory.Options // what counts for the verdict
 	names    *account.Directory
+	removers removers
 	limits   []limits.Limit
 }
 
@@ -108,7 +109,7 @@ func show(c *cli.Context) error {
 }
 
 func readShowing(c *cli.Context) (*showing, error) {
-	s := &showing{names: account.New()}
+	s := &showing{names: account.New(), removers: readRemovers()}
 	var err error
 	if c.IsSet("hex") {
 		if s.hex, err = command.SizeFlag(c, "hex"); err != nil {
@@ -147,7 +148,10 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("%v was removed meanwhile", target)
 	}
-	subject := detail.Subject{Object: &inv.Objects[i], Inventory: inv, Names: s.names, Limits: s.limits}
+	subject := detail.Subject{
+		Object: &inv.Objects[i], Inventory: inv, Names: s.names, Limits: s.limits,
+		RemovedBy: s.removers.of(&inv.Objects[i], s.names),
+	}
 	switch {
 	case sel.kind == ref.Shm && s.hex > 0:
 		subject.Contents, err = s.segmentBytes(subject.Object)

@@ -40,6 +40,7 @@ type Subject struct {
 	Limits    []limits.Limit
 	Messages  []Message // of a queue; nil if they can't be read
 	Contents  []byte    // the first bytes of memory; nil if nobody asked
+	RemovedBy []string  // who will remove it without being asked to, and when
 }
 
 // A Record is the fields of an object and their values.
@@ -62,6 +63,7 @@ func New(s Subject) Record {
 	r.add("verdict", render.Text(use.Verdict.String()))
 	r.add("reasons", texts(reasons(use)))
 	r.add("program", program(use.Program))
+	r.add("removed_by", texts(s.RemovedBy))
 	r.kernel(s, func(column string) bool { return !slices.Contains(names, column) })
 	if s.Object.Kind.POSIX() {
 		r.file(s)

@@ -1,0 +1,93 @@
+// Package logind tells whether systemd-logind removes the objects of users who have logged
+// out (RemoveIPC= in logind.conf(5)), which is how most objects vanish that nobody removed.
+package logind
+
+import (
+	"bufio"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Removes reports whether logind runs and removes what a user has left, files of System V
+// and POSIX alike. system is the root of the file system.
+func Removes(system fs.FS) bool {
+	if _, err := fs.Stat(system, "run/systemd/users"); err != nil { // it keeps its state there
+		return false
+	}
+	removes := true // unless a distribution was built otherwise
+	for _, file := range files(system) {
+		eachLine(system, file, func(line string) {
+			// What the file of the distribution has commented out is how it was built.
+			line = strings.TrimPrefix(line, "#")
+			if value, ok := strings.CutPrefix(line, "RemoveIPC="); ok {
+				removes = isTrue(strings.TrimSpace(value))
+			}
+		})
+	}
+	return removes
+}
+
+// files returns the files of the configuration, the one that counts most last. A file of
+// a directory stands in for those of the same name in the directories after it.
+func files(system fs.FS) (list []string) {
+	for _, dir := range [...]string{"etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd"} {
+		if _, err := fs.Stat(system, dir+"/logind.conf"); err == nil {
+			list = append(list, dir+"/logind.conf")
+			break
+		}
+	}
+	named := make(map[string]string)
+	var names []string
+	for _, dir := range [...]string{"usr/lib", "usr/local/lib", "run", "etc"} {
+		found, _ := fs.Glob(system, dir+"/systemd/logind.conf.d/*.conf") // the pattern is right
+		for _, file := range found {
+			if named[path.Base(file)] == "" {
+				names = append(names, path.Base(file))
+			}
+			named[path.Base(file)] = file
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		list = append(list, named[name])
+	}
+	return list
+}
+
+// isTrue reads a boolean as systemd does.
+func isTrue(value string) bool {
+	switch strings.ToLower(value) {
+	case "1", "yes", "y", "true", "t", "on":
+		return true
+	}
+	return false
+}
+
+// SystemUser reports whether a user is one of the system's, whose objects logind leaves
+// alone: those up to SYS_UID_MAX of login.defs(5), and nobody.
+func SystemUser(system fs.FS, uid uint32) bool {
+	const nobody = 65534
+	most := uint64(999)
+	eachLine(system, "etc/login.defs", func(line string) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "SYS_UID_MAX" {
+			if n, err := strconv.ParseUint(words[1], 10, 32); err == nil {
+				most = n
+			}
+		}
+	})
+	return uint64(uid) <= most || uid == nobody
+}
+
+func eachLine(system fs.FS, name string, visit func(line string)) {
+	f, err := system.Open(name)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		visit(strings.TrimSpace(lines.Text()))
+	}
+}
