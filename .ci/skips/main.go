@@ -115,6 +115,9 @@ func (r *run) take(e event) {
 		delete(r.output, name)
 	case "fail":
 		r.failed++
+		if e.Test == "" {
+			r.showUnfinished(e.Package)
+		}
 		fmt.Print(strings.Join(r.output[name], ""))
 		delete(r.output, name)
 	case "pass":
@@ -122,6 +125,17 @@ func (r *run) take(e event) {
 			fmt.Print(last(r.output[name]))
 		}
 		delete(r.output, name)
+	}
+}
+
+// showUnfinished prints what the tests of a package said that did not come to their end: the
+// package took too long, or its process ended.
+func (r *run) showUnfinished(pkg string) {
+	for _, name := range slices.Sorted(maps.Keys(r.output)) {
+		if strings.HasPrefix(name, pkg+" ") {
+			fmt.Print(strings.Join(r.output[name], ""))
+			delete(r.output, name)
+		}
 	}
 }
 
