@@ -47,8 +47,12 @@ func runRefused() {
 	os.Exit(99)
 }
 
+// changing matches what differs between two runs of a command whatever is refused: ages,
+// and the names of the processes of the machine that could not be inspected.
+var changing = regexp.MustCompile(`(?m)^(age|idle|not_inspected): .*$|\d+ \w+ ago| *(AGE|\d+\w)$|\d+ process(es)? could not be inspected: [^;\n]*`)
+
 // refused runs a command as a user to whom commands of the kernel are refused. It returns
-// the output and the status, but for ages.
+// what was printed, without what is changing, and the status.
 func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, command []string) (output, messages string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", command...)
@@ -58,8 +62,8 @@ func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, com
 	if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 99 {
 		t.Fatalf("%v: %v %s", command, err, &stderr)
 	}
-	ages := regexp.MustCompile(`(?m)^(age|idle): .*$|\d+ \w+ ago| *(AGE|\d+\w)$`)
-	return ages.ReplaceAllString(stdout.String(), "") + "status " + strconv.Itoa(cmd.ProcessState.ExitCode()), stderr.String()
+	output = changing.ReplaceAllString(stdout.String(), "") + "status " + strconv.Itoa(cmd.ProcessState.ExitCode())
+	return output, changing.ReplaceAllString(stderr.String(), "")
 }
 
 // TestRefused runs the commands where the kernel refuses what they would ask it first, as
