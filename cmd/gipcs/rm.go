@@ -20,6 +20,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/removal"
+	"github.com/sysvipc/gipc/cmd/internal/removallog"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/term"
@@ -280,7 +281,7 @@ func (r *removing) remove(targets []removal.Target) (err error) {
 	for target, reason := range removal.Remove(ctx, targets, options) {
 		reason = s.failed(target, reason)
 		switch {
-		case errors.Is(reason, removal.ErrLog):
+		case errors.Is(reason, removallog.ErrWrite):
 			return reason
 		case reason != nil && errors.Is(reason, ctx.Err()):
 			continue // which ends it

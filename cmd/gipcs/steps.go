@@ -8,13 +8,14 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/backup"
 	"github.com/sysvipc/gipc/cmd/internal/removal"
+	"github.com/sysvipc/gipc/cmd/internal/removallog"
 	"github.com/sysvipc/gipc/cmd/internal/statusline"
 )
 
 // steps are taken before each removal, as --backup and --log say.
 type steps struct {
-	store *backup.Store // or nil
-	log   *removal.Log  // or nil
+	store *backup.Store   // or nil
+	log   *removallog.Log // or nil
 }
 
 func (r *removing) openSteps() (s steps, err error) {
@@ -25,7 +26,7 @@ func (r *removing) openSteps() (s steps, err error) {
 		s.store.Progress = statusline.New(r.App.ErrWriter).Bytes()
 	}
 	if r.IsSet("log") {
-		if s.log, err = removal.OpenLog(r.String("log"), r.conditions()); err != nil {
+		if s.log, err = removallog.Open(r.String("log"), r.conditions()); err != nil {
 			return steps{}, errors.Join(err, s.close())
 		}
 	}

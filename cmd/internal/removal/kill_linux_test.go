@@ -13,13 +13,14 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/removallog"
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
 // playRemoveNamed removes all objects of selectedMode as if they had been named, with
 // a log.
 func playRemoveNamed(args []string) error {
-	log, err := OpenLog(args[0], nil)
+	log, err := removallog.Open(args[0], nil)
 	if err != nil {
 		return err
 	}
@@ -120,26 +121,6 @@ func TestRemoverIsKilled(t *testing.T) {
 	}
 }
 
-// TestHalfALine goes on with a log that somebody left in the middle of a line.
-func TestHalfALine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(path, []byte("{\"time\":"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		log, err := OpenLog(path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if text, err := os.ReadFile(path); string(text) != "{\"time\":\n" || err != nil {
-		t.Errorf("%q, %v; want the line ended, once", text, err)
-	}
-}
-
 // logged returns the objects that have a whole line in the log, and removes it.
 func logged(t *testing.T, path string) map[string]bool {
 	t.Helper()
@@ -152,7 +133,10 @@ func logged(t *testing.T, path string) map[string]bool {
 	}
 	all := make(map[string]bool)
 	for l := range strings.Lines(string(text)) {
-		var entry line
+		var entry struct {
+			Kind string
+			ID   int
+		}
 		if !strings.HasSuffix(l, "\n") {
 			break // it was killed while it wrote
 		}

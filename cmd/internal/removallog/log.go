@@ -1,4 +1,6 @@
-package removal
+// Package removallog keeps a file of what was removed: when, by whom, why, and what each
+// object was.
+package removallog
 
 import (
 	"bytes"
@@ -18,9 +20,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
-// ErrLog is behind an error of writing the log. Nothing should be removed any more
-// that could not be logged.
-var ErrLog = errors.New("the log can not be written")
+// ErrWrite is wrapped by every error of opening or writing a log. The caller should remove
+// nothing that it could not log.
+var ErrWrite = errors.New("the log can not be written")
 
 // A Log is a file to which a line of JSON is appended for each removal: when, by
 // whom, why, and what the object was. The line is written first, so that nothing is
@@ -33,17 +35,17 @@ type Log struct {
 	last  *inventory.Object // of which there is a line
 }
 
-// OpenLog opens or makes a log. why is the conditions that selected the objects, or
+// Open opens or makes a log. why is the conditions that selected the objects, or
 // none if they were named. A new file can be read by its owner alone; one that is there
 // has to be a regular file of the caller's that nobody else may write to, and no link.
-func OpenLog(path string, why []string) (*Log, error) {
+func Open(path string, why []string) (*Log, error) {
 	file, err := safepath.OpenAppend(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrLog, err)
+		return nil, fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	if err := endLine(file); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("%w: %w", ErrLog, err)
+		return nil, fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	l := &Log{file: file, names: account.New()}
 	for _, text := range why {
@@ -110,7 +112,7 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 		_, err = l.file.Write(line.Bytes())
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLog, err)
+		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	return nil
 }

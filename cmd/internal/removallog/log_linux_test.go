@@ -1,0 +1,100 @@
+package removallog
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// A line is what a line of the log must have.
+type line struct {
+	Time       time.Time
+	Event      string
+	Error      *string
+	ByUID      int      `json:"by_uid"`
+	BySudoUID  *int     `json:"by_sudo_uid"`
+	SelectedBy []string `json:"selected_by"`
+	Kind       string
+	ID         int
+	Verdict    string
+	Reasons    []string
+}
+
+func TestLog(t *testing.T) {
+	t.Setenv("SUDO_UID", "1000")
+	path := filepath.Join(t.TempDir(), "log")
+	log, err := Open(path, []string{"orphan", `age > duration("1h")`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := &inventory.Object{Kind: ref.Sem, Set: &sysv.SetInfo{ID: 65538}, Use: &inventory.Use{
+		Verdict: inventory.Orphan, Reasons: []inventory.Reason{{Code: inventory.NeverUsed, Text: "nobody has used it"}},
+	}}
+	failed := errors.New("it would not go")
+	if err := errors.Join(log.Failed(set, failed)); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(log.Removing(set), log.Failed(set, failed), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want 0600", info.Mode(), err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines, want 2: %s", len(lines), text)
+	}
+	for i, event := range []string{"removing", "not removed"} {
+		var got line
+		if err := json.Unmarshal([]byte(lines[i]), &got); err != nil {
+			t.Fatalf("%v: %s", err, lines[i])
+		}
+		switch {
+		case got.Event != event, got.Kind != "sem", got.ID != 65538, got.ByUID != os.Getuid(),
+			time.Since(got.Time) > time.Minute, got.BySudoUID == nil, *got.BySudoUID != 1000,
+			strings.Join(got.SelectedBy, ", ") != `orphan, age > duration("1h")`,
+			got.Verdict == "", len(got.Reasons) == 0,
+			(got.Error != nil) != (i == 1), i == 1 && *got.Error != failed.Error():
+			t.Errorf("line %d: %s", i+1, lines[i])
+		}
+	}
+}
+
+func TestNoDirectory(t *testing.T) {
+	if _, err := Open(filepath.Join(t.TempDir(), "no", "log"), nil); !errors.Is(err, ErrWrite) {
+		t.Errorf("a log in no directory: %v", err)
+	}
+}
+
+// TestHalfALine goes on with a log that somebody left in the middle of a line.
+func TestHalfALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("{\"time\":"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		log, err := Open(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, err := os.ReadFile(path); string(text) != "{\"time\":\n" || err != nil {
+		t.Errorf("%q, %v; want the line ended, once", text, err)
+	}
+}
