@@ -38,6 +38,7 @@ func lsCommand() *cli.Command {
 			},
 			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "removed", Usage: "list what is removed but still held, and by whom", DisableDefaultText: true},
 			namespaceFlag(), &cli.BoolFlag{
 				Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
 				Usage: "list every IPC namespace, with a column for it",
@@ -187,6 +188,11 @@ func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list fields
 		kinds = visibleKinds(c)
 	}
 	list = fields.Default(kinds, forMachines(format))
+	if c.Bool("removed") {
+		if list, err = fields.Choose("+pids,program", list); err != nil {
+			return nil, nil, err
+		}
+	}
 	if c.IsSet("output") {
 		if list, err = fields.Choose(c.String("output"), list); err != nil {
 			return nil, nil, err

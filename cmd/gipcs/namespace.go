@@ -85,7 +85,7 @@ func collectSelected(c *cli.Context, s selection.Selection, want inventory.Want)
 		// A verdict rests on objects of other kinds that belong together with the object.
 		kinds = families(kinds)
 	}
-	return collectAny(c, inventory.Options{Kinds: kinds, Partial: true, Want: want})
+	return collectAny(c, inventory.Options{Kinds: kinds, Partial: true, Unlinked: c.Bool("removed"), Want: want})
 }
 
 // families returns all kinds of System V if one of kinds is, and so for POSIX.

@@ -139,7 +139,7 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 			return nil, err
 		}
 	}
-	for _, f := range []struct{ flag, expr string }{{"orphans", "orphan"}, {"owner-gone", "owner_gone"}, {"unused", "unused"}} {
+	for _, f := range []struct{ flag, expr string }{{"orphans", "orphan"}, {"owner-gone", "owner_gone"}, {"unused", "unused"}, {"removed", "removed"}} {
 		if !c.Bool(f.flag) {
 			continue
 		}

@@ -16,6 +16,7 @@ func Fields() List {
 	shm := []ref.Kind{ref.Shm}
 	return append(All(),
 		Column{Name: "dest", About: "goes with its last attachment", Type: Condition, kinds: shm, value: func(r *Row) value { return condition(r.Segment.Dest) }},
+		Column{Name: "removed", About: "removed already; goes with its last user", Type: Condition, kinds: []ref.Kind{ref.Shm, ref.PShm}, value: func(r *Row) value { return condition(r.Removed()) }},
 		Column{Name: "locked", About: "not swapped out", Type: Condition, kinds: shm, value: func(r *Row) value { return condition(r.Segment.Locked) }},
 		Column{Name: "orphan", About: "the verdict is orphan", Type: Condition, Want: inventory.WantVerdict, value: func(r *Row) value { return r.judged(inventory.Orphan) }},
 		Column{Name: "in_use", About: "the verdict is in use", Type: Condition, Want: inventory.WantVerdict, value: func(r *Row) value { return r.judged(inventory.InUse) }},

@@ -91,6 +91,9 @@ func (c *collector) list() error {
 			errs = append(errs, err)
 		}
 	}
+	if c.o.Unlinked {
+		errs = append(errs, c.listUnlinked())
+	}
 	return errors.Join(errs...)
 }
 

@@ -3,22 +3,35 @@ package inventory
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/posix"
 )
 
 // A Deleted is memory of /dev/shm whose name was unlinked. It goes with the last process
 // that maps it or has it open, and until then no listing of names shows it.
 type Deleted struct {
 	Name string // that it had, as of a POSIX object
-	UID  uint32 // its owner
-	// Bytes is what it takes of /dev/shm. Sized is false where that, and UID, can't be
-	// known; the caller has to be root for files that are only mapped.
-	Bytes   uint64
-	Sized   bool
+	// File is nil where the kernel does not tell the caller more than the name: about a file
+	// that is only mapped it tells root alone.
+	File    *posix.FileInfo
 	Holders []*Process // by pid
+}
+
+// Bytes returns what it takes of /dev/shm, 0 if that is not known.
+func (d *Deleted) Bytes() uint64 {
+	if d.File == nil {
+		return 0
+	}
+	return uint64(d.File.Memory)
 }
 
 // DeletedMemory finds what is held of /dev/shm without a name by the processes that the
@@ -49,8 +62,42 @@ func DeletedMemory() ([]Deleted, Hidden, error) {
 	for _, d := range found {
 		all = append(all, *d)
 	}
-	slices.SortFunc(all, func(a, b Deleted) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(all, func(a, b Deleted) int { return cmp.Or(cmp.Compare(b.Bytes(), a.Bytes()), cmp.Compare(a.Name, b.Name)) })
 	return all, hidden, nil
+}
+
+// listUnlinked adds the memory of /dev/shm that has lost its name to the objects. It tells
+// of what is there, but can't be described.
+func (c *collector) listUnlinked() error {
+	all, hidden, err := DeletedMemory()
+	if err != nil {
+		return err
+	}
+	if hidden.Any() && !c.o.HiddenIdle {
+		c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{ref.PShm, fmt.Errorf("there may be more unlinked memory: %v", &hidden)})
+	}
+	unknown := 0
+	for _, d := range all {
+		if d.File == nil {
+			unknown++
+			continue
+		}
+		c.inv.Objects = append(c.inv.Objects, Object{Kind: ref.PShm, PShm: d.File})
+	}
+	if unknown > 0 {
+		c.inv.Unlisted = append(c.inv.Unlisted, Unlisted{ref.PShm, fmt.Errorf("%s in /dev/shm that are only mapped: root alone can list them",
+			counted(unknown, "unlinked object", "unlinked objects"))})
+	}
+	return nil
+}
+
+func fileInfo(name string, st *unix.Stat_t) *posix.FileInfo {
+	const block = 512 // of st_blocks, whatever the file system has
+	return &posix.FileInfo{
+		Name: name, UID: st.Uid, GID: st.Gid, Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size, Memory: st.Blocks * block,
+		Dev: st.Dev, Ino: st.Ino, Links: uint64(st.Nlink),
+		ATime: time.Unix(st.Atim.Unix()), MTime: time.Unix(st.Mtim.Unix()), CTime: time.Unix(st.Ctim.Unix()),
+	}
 }
 
 func addDeleted(proc *procfs.FS, pid int, device procfs.Device, found map[uint64]*Deleted) error {
@@ -66,8 +113,8 @@ func addDeleted(proc *procfs.FS, pid int, device procfs.Device, found map[uint64
 			d = &Deleted{Name: "/" + filepath.Base(f.Name)}
 			found[f.Inode] = d
 		}
-		if f.Known {
-			d.UID, d.Bytes, d.Sized = f.UID, f.Bytes, true
+		if f.Stat != nil {
+			d.File = fileInfo(d.Name, f.Stat)
 		}
 		if n := len(d.Holders); n == 0 || d.Holders[n-1].PID != pid {
 			d.Holders = append(d.Holders, &Process{PID: pid, Comm: comm})

@@ -74,7 +74,11 @@ type Options struct {
 	// Partial makes a kind of Kinds that can't be listed no error, but one of
 	// Inventory.Unlisted.
 	Partial bool
-	Want    Want
+	// Unlinked adds the memory of /dev/shm whose name was unlinked while processes had it
+	// mapped or open (PShm.Links is 0). The memory maps and descriptors of all processes
+	// are read for it.
+	Unlinked bool
+	Want     Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
 	// HiddenIdle takes processes that may not be seen or looked into (see Hidden) for
@@ -187,6 +191,19 @@ func (o *Object) Perm() *sysv.Perm {
 		return &o.Queue.Perm
 	default:
 		return nil
+	}
+}
+
+// Removed reports whether the object has been removed and lasts only as long as somebody
+// uses it: a segment that is marked for removal, or memory without a name.
+func (o *Object) Removed() bool {
+	switch o.Kind {
+	case ref.Shm:
+		return o.Segment.Dest
+	case ref.PShm:
+		return o.PShm.Links == 0
+	default:
+		return false
 	}
 }
 

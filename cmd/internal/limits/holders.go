@@ -165,7 +165,7 @@ func (h *Holding) AddRemoved(objects []inventory.Object, deleted []inventory.Del
 		h.Removed = append(h.Removed, r)
 	}
 	for _, d := range deleted {
-		r := Removed{Name: d.Name, Amount: d.Bytes, Known: d.Sized, Processes: d.Holders}
+		r := Removed{Name: d.Name, Amount: d.Bytes(), Known: d.File != nil, Processes: d.Holders}
 		if h.Name == devShmFiles {
 			r.Amount, r.Known = 1, true
 		}

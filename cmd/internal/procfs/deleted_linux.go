@@ -12,11 +12,9 @@ import (
 type DeletedFile struct {
 	Inode uint64
 	Name  string // that it had
-	UID   uint32 // its owner
-	// Bytes is the memory or disk space that it takes. Known is false where the caller may
-	// not ask for it, and then so is UID.
-	Bytes uint64
-	Known bool
+	// Stat is what the kernel tells of the file. It is nil where the caller may not ask: for
+	// a file that is only mapped that takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
+	Stat *unix.Stat_t
 }
 
 // DeletedFiles calls visit for the deleted files of one device that a process has mapped
@@ -82,8 +80,7 @@ func (f *FS) deleted(pid int, link deletedLink, name string) DeletedFile {
 	d := DeletedFile{Inode: link.inode, Name: name}
 	st, err := f.stat(f.name(pid, link.path), 0)
 	if err == nil && st.Ino == link.inode && st.Nlink == 0 {
-		const block = 512 // of st_blocks, whatever the file system has
-		d.UID, d.Bytes, d.Known = st.Uid, uint64(st.Blocks)*block, true
+		d.Stat = &st
 	}
 	return d
 }

@@ -218,7 +218,7 @@ func TestColumns(t *testing.T) {
 }
 
 func TestParseErrors(t *testing.T) {
-	const fields = "; the fields are text: kind keytext name owner perms group cuser cgroup creator lastuser verdict program container; number: id key mode size nattch nsems messages qbytes value maxmsgs msgsize notify memory inode cpid lpid lspid lrpid uid gid cuid cgid rss swap attached open waiting; time: atime dtime otime stime rtime mtime ctime; duration: age idle; condition: dest locked orphan in_use owner_gone unused; list of texts: status reasons codes; list of numbers: pids"
+	const fields = "; the fields are text: kind *; number: id *; time: atime *; duration: age idle; condition: dest *; list of texts: status *; list of numbers: pids"
 	for _, tt := range []struct{ expr, want string }{
 		{"", "it is empty"},
 		{" \n", "it is empty"},
