@@ -28,7 +28,7 @@ func TestOrphansAmongOthers(t *testing.T) {
 		run  []string
 	}{
 		{"root", nil},
-		{"ordinary user", runAs(65534)},
+		{"ordinary user", runAs(ipctest.User(0))},
 	} {
 		t.Run(user.name, func(t *testing.T) {
 			if ok, err := condition("root"); !ok || err != nil {
@@ -40,7 +40,7 @@ func TestOrphansAmongOthers(t *testing.T) {
 			as := func(command ...string) []string { return slices.Concat(user.run, command) }
 
 			// A program that lives may know all objects of its own user.
-			leave, stay := slices.Concat(runAs(65534), []string{sets, "leave", "500"}), slices.Concat(runAs(65533), []string{sets, "stay", "500"})
+			leave, stay := slices.Concat(runAs(ipctest.User(0)), []string{sets, "leave", "500"}), slices.Concat(runAs(ipctest.User(1)), []string{sets, "stay", "500"})
 			var living []*ipctest.Process
 			for range 2 {
 				output(t, leave...)

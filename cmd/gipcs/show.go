@@ -140,7 +140,7 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 	if s.identify {
 		options.Contents = options.Memory
 	}
-	inv, err := inventory.Collect(options)
+	inv, err := inventory.CollectOne(target.Ref(), options)
 	if err != nil {
 		return nil, err
 	}

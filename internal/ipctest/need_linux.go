@@ -21,6 +21,13 @@ func NeedOtherUsers(t testing.TB) {
 	}
 }
 
+// User returns the number of a user of whom there is no process but those that this
+// program starts. The users of different n, 0 to 15, are different.
+func User(n int) int {
+	const base = 1 << 30 // above all that are given to people, services and containers
+	return base + os.Getpid()<<4 + n
+}
+
 // UnderRace tells whether the race detector is part of this program.
 func UnderRace() bool {
 	info, ok := debug.ReadBuildInfo()

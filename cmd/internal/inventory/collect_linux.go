@@ -75,6 +75,9 @@ type collector struct {
 // list fills Inventory.Objects. The kernel's structures of one kind are kept
 // together, for there may be many.
 func (c *collector) list() error {
+	if c.o.only != nil {
+		return c.listOne(*c.o.only)
+	}
 	var errs []error
 	for _, kind := range ref.Kinds() {
 		if len(c.o.Kinds) > 0 && !slices.Contains(c.o.Kinds, kind) {

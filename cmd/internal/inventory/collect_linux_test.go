@@ -308,8 +308,8 @@ func TestWaiting32(t *testing.T) {
 
 func TestDeadlock(t *testing.T) {
 	set := createSet(t, sysv.Private, 0o600, 1, 1, 1)
-	a := start(t, "lock two", nil, int(set), 0, 1)
-	b := start(t, "lock two", nil, int(set), 1, 0)
+	a := start(t, "lock two", nil, int(set), 0, int(set), 1)
+	b := start(t, "lock two", nil, int(set), 1, int(set), 0)
 	a.Tell("go on")
 	inv := await(t, Options{Want: WantWaiting}, waiting(ref.Sem, int(set), 1))
 	if len(inv.Deadlocks) != 0 {

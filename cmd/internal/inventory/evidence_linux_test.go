@@ -14,7 +14,7 @@ import (
 )
 
 // stranger is a user of whom there is no other process on the machine.
-const stranger = 64321
+var stranger = ipctest.User(0)
 
 // prefork starts a server whose worker has made a set and ended.
 func prefork(t *testing.T, program string, master, worker int) (*ipctest.Process, sysv.Set) {
@@ -66,7 +66,7 @@ func TestServerRests(t *testing.T) {
 // needs it.
 func TestOwnerGone(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: stranger, Gid: stranger})
+	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: uint32(stranger), Gid: uint32(stranger)})
 	ids := numbers(strings.Fields(maker.Line()))
 	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
 	want := func(what string, want Answer) {

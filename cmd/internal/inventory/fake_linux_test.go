@@ -87,8 +87,9 @@ func TestFakeProc(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.process(40, "wrong key", 0, 0, time.Minute, fakeNamespace, mapsLine(int(seg), 0x302, "r--s")+mapsLine(12345, 0, "r--s"))
-	f.write("50/nothing", "")                                  // one that can't be read, though it is there
-	for _, s := range []sysv.Segment{seg, seg, other, other} { // nobody is looked for whom the kernel does not count
+	f.write("50/nothing", "") // one that can't be read, though it is there
+	// Nobody is looked for whom the kernel does not count, and here it counts one more.
+	for _, s := range []sysv.Segment{seg, seg, seg, other, other} {
 		mem, err := s.Attach(sysv.AttachOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +102,7 @@ func TestFakeProc(t *testing.T) {
 		t.Errorf("namespace %d, hidden %+v", inv.Namespace, inv.Hidden)
 	}
 	o := find(t, inv, ref.Shm, int(seg))
-	if len(o.Use.Attached) != 1 {
+	if len(o.Use.Attached) != 1 || o.Use.HiddenAttachments != 1 {
 		t.Fatal(dump(o))
 	}
 	a := o.Use.Attached[0]

@@ -98,6 +98,8 @@ type Options struct {
 	// the customary ones and those of running servers.
 	DataDirs []string
 
+	only *ref.Object // the one that is listed, unless it is nil; see CollectOne
+
 	// fault, unless it is nil, stands before each call on /proc (procfs.Fault). It is there
 	// for tests.
 	fault func(call, name string) ([]byte, error)

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 // nobody is a user who owns nothing.
-var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
+var nobody = &syscall.Credential{Uid: uint32(ipctest.User(1)), Gid: uint32(ipctest.User(1))}
 
 // patience is how long a test waits for what should happen at once.
 const patience = 30 * time.Second
@@ -121,11 +121,11 @@ func playSend(args []string) error {
 	return sysv.Queue(n[0]).Send(context.Background(), n[1], make([]byte, n[2]))
 }
 
-// playLockTwo takes one semaphore, and when it is told another one.
+// playLockTwo takes one semaphore, given by its set and number, and when it is told
+// another one.
 func playLockTwo(args []string) error {
-	n := numbers(args)
-	for _, num := range n[1:] {
-		if err := sysv.Set(n[0]).Do(context.Background(), sysv.Op{Num: uint16(num), Add: -1, Undo: true}); err != nil {
+	for pair := range slices.Chunk(numbers(args), 2) {
+		if err := sysv.Set(pair[0]).Do(context.Background(), sysv.Op{Num: uint16(pair[1]), Add: -1, Undo: true}); err != nil {
 			return err
 		}
 		fmt.Println("locked")

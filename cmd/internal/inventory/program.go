@@ -224,12 +224,8 @@ func fakerootKeys(objects []Object) map[sysv.Key]bool {
 	}
 	owners := make(map[place]uint32)
 	for i := range objects {
-		o := &objects[i]
-		if o.Kind.POSIX() {
-			continue
-		}
-		if perm := o.Perm(); perm.Key != sysv.Private && perm.Mode == 0o600 && o.Kind != ref.Shm && (o.Kind == ref.Msg || o.Set.NSems == 1) {
-			owners[place{o.Kind, perm.Key}] = perm.CUID
+		if o := &objects[i]; mayBeFakeroots(o) {
+			owners[place{o.Kind, o.Perm().Key}] = o.Perm().CUID
 		}
 	}
 	first := make(map[sysv.Key]bool)

@@ -136,7 +136,7 @@ func (c *collector) inspectAll(pids []int, shared *shared) {
 		s := &scanner{shared: shared, fs: c.fs.Clone(), namespace: c.inv.Namespace, known: make(map[int]*known)}
 		scanners[i] = s
 		wg.Go(func() {
-			for n := next.Add(1); n <= int64(len(pids)); n = next.Add(1) {
+			for n := next.Add(1); n <= int64(len(pids)) && shared.wanted(); n = next.Add(1) {
 				s.inspect(pids[n-1])
 			}
 		})
@@ -201,6 +201,10 @@ func newShared(f *procfs.FS, x index, want Want) *shared {
 	}
 	return s
 }
+
+// wanted reports whether anything is left to be found. The kernel counts attachments: once
+// all are found, and nothing else is asked, nobody else matters.
+func (s *shared) wanted() bool { return s.want&(WantOpen|WantWaiting) != 0 || s.owed.any() }
 
 // A scanner looks at processes, each of which only one scanner looks at.
 type scanner struct {

@@ -10,7 +10,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
-	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -53,7 +52,7 @@ func (r *remover) check(t *Target) error {
 			return &Skipped{*t, why}
 		}
 	}
-	now, err := look(t.Ref())
+	now, err := inventory.Look(t.Ref())
 	switch {
 	case t.selected && errors.Is(err, fs.ErrNotExist):
 		return &Skipped{*t, isGone}
@@ -69,59 +68,6 @@ func (r *remover) check(t *Target) error {
 	}
 	return nil
 }
-
-// look returns the object that is known so now.
-func look(name ref.Object) (o inventory.Object, err error) {
-	o.Kind = name.Kind
-	switch name.Kind {
-	case ref.Shm:
-		o.Segment, err = pointer(sysvipc.FindSegment(name.ID))
-	case ref.Sem:
-		o.Set, err = pointer(sysvipc.FindSet(name.ID))
-	case ref.Msg:
-		o.Queue, err = pointer(sysvipc.FindQueue(name.ID))
-	case ref.PShm:
-		o.PShm, err = pointer(posix.StatObject(name.Name))
-	case ref.PSem:
-		o.PSem, err = pointer(posix.StatSemaphore(name.Name))
-	case ref.PMsg:
-		o.PMsg, err = pointer(lookAtQueue(name.Name))
-	}
-	if name.Kind.POSIX() && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, posix.ErrNotMounted) {
-		err = notFound(name)
-	}
-	return o, err
-}
-
-func pointer[T any](v T, err error) (*T, error) { return &v, err }
-
-// lookAtQueue makes sure that the file which shows a queue is of this IPC namespace,
-// from which the queue would be removed.
-func lookAtQueue(name string) (posix.QueueInfo, error) {
-	info, err := posix.StatQueue(name)
-	if err != nil {
-		return info, err
-	}
-	q, err := posix.OpenQueue(name, posix.ReadOnly)
-	if errors.Is(err, fs.ErrPermission) { // there is one, of the owner who forbids it
-		return info, nil
-	}
-	if err != nil {
-		return info, err
-	}
-	opened, err := q.Stat()
-	if err == nil && (opened.Dev != info.Dev || opened.Ino != info.Ino) {
-		err = fmt.Errorf("/dev/mqueue shows another IPC namespace, and %s there: %w", name, fs.ErrNotExist)
-	}
-	return info, errors.Join(err, q.Close())
-}
-
-// notFound is fs.ErrNotExist for an object with a name.
-type notFound ref.Object
-
-func (e notFound) Error() string { return fmt.Sprintf("there is no %s %s", e.Kind.Noun(), e.Name) }
-
-func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
 // judged is what was wanted if verdicts were.
 const judged = inventory.WantVerdict | inventory.WantOwner

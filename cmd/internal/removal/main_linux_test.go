@@ -112,7 +112,7 @@ func makeOne(kind ref.Kind, mode fs.FileMode) (int, error) {
 func destroy(kind ref.Kind, id int) error { return (&Target{Kind: kind, ID: id}).destroy() }
 
 func exists(kind ref.Kind, id int) bool {
-	_, err := look(ref.Object{Kind: kind, ID: id})
+	_, err := inventory.Look(ref.Object{Kind: kind, ID: id})
 	return err == nil
 }
 

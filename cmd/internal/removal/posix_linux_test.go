@@ -56,7 +56,7 @@ func makeNamed(t *testing.T, kind ref.Kind, name string) {
 }
 
 func thereIs(kind ref.Kind, name string) bool {
-	_, err := look(ref.Object{Kind: kind, Name: name})
+	_, err := inventory.Look(ref.Object{Kind: kind, Name: name})
 	return err == nil
 }
 

@@ -85,7 +85,7 @@ func Find(kind ref.Kind, r ref.Ref) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	now, err := look(t.Ref())
+	now, err := inventory.Look(t.Ref())
 	t.Object = &now
 	return t, err
 }
@@ -264,7 +264,7 @@ func (t *Target) remove() error {
 	case t.selected && (errors.Is(err, abi.EINVAL) || errors.Is(err, abi.EIDRM) || errors.Is(err, fs.ErrNotExist)):
 		return &Skipped{*t, isGone}
 	case t.Kind.POSIX() && errors.Is(err, fs.ErrNotExist):
-		return notFound(t.Ref())
+		return inventory.NotFound(t.Ref())
 	case errors.Is(err, fs.ErrPermission):
 		return t.denied(err)
 	default:
@@ -293,7 +293,7 @@ func (t *Target) destroy() error {
 func (t *Target) denied(err error) error {
 	o := t.Object
 	if o == nil && t.Kind.POSIX() {
-		if now, e := look(t.Ref()); e == nil {
+		if now, e := inventory.Look(t.Ref()); e == nil {
 			o = &now
 		}
 	}

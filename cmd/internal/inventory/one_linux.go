@@ -1,0 +1,60 @@
+package inventory
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/sysv"
+)
+
+// CollectOne finds out what o asks for about one object. Other objects are collected with
+// it only where they matter for what is known of this one, and then o.Kinds says which. If
+// the object is gone the inventory is empty.
+func CollectOne(name ref.Object, o Options) (*Inventory, error) {
+	o.only = &name
+	inv, err := Collect(o)
+	if err != nil || len(inv.Objects) == 0 || inv.Objects[0].standsAlone() {
+		return inv, err
+	}
+	o.only = nil
+	return Collect(o)
+}
+
+// standsAlone reports whether no other object can change what is known of one that was
+// collected without them.
+func (o *Object) standsAlone() bool {
+	switch {
+	case o.Use == nil:
+		return true
+	case o.Use.Verdict == Orphan: // unless it belongs together with one that is needed
+		return false
+	case o.Kind == ref.Sem && len(o.Use.Waiting) > 0: // in a deadlock, maybe
+		return false
+	default:
+		return !mayBeFakeroots(o)
+	}
+}
+
+// listOne fills Inventory.Objects with one object, if it is there.
+func (c *collector) listOne(name ref.Object) error {
+	object, err := Look(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	c.inv.Objects = []Object{object}
+	return nil
+}
+
+// mayBeFakeroots reports whether faked(1) may have made the object, which its neighbours
+// tell.
+func mayBeFakeroots(o *Object) bool {
+	if o.Kind.POSIX() || o.Kind == ref.Shm {
+		return false
+	}
+	perm := o.Perm()
+	return perm.Key != sysv.Private && perm.Mode == 0o600 && (o.Kind == ref.Msg || o.Set.NSems == 1)
+}
