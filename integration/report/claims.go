@@ -46,7 +46,7 @@ func sections() []section {
 			metrics: metrics, headings: headings,
 			claims: []claim{
 				{
-					work: "P and V, nobody in the way", compared: "Go / C", name: "semops Peer/pv", readme: true, mark: mark{most: 1.05},
+					work: "P and V, nobody in the way", compared: "Go / C", name: "semops Peer/pv", mark: mark{most: 1.05},
 					why: callWhy,
 				},
 				{
@@ -55,11 +55,11 @@ func sections() []section {
 				},
 				{work: "ping-pong across cores", compared: "C / Go", name: "semops Peer/pingpong/cross", readme: true, mark: mark{least: 15}, why: spinWhy},
 				{
-					work: "ping-pong on one core", compared: "Go / C", name: "semops Peer/pingpong/same", readme: true, mark: mark{most: 1.1},
+					work: "ping-pong on one core", compared: "Go / C", name: "semops Peer/pingpong/same", mark: mark{most: 1.1},
 					why: "Every P sleeps here. A goroutine that sleeps in the kernel gives its place in Go's scheduler back and takes it again, twice in a round trip; C has nothing to tell anybody.",
 				},
 				{
-					work: "bounded buffer of ten slots, 256 B, across cores", compared: "C, three semaphores / Go", name: "semops Peer/buffer/cross", readme: true, mark: mark{least: 15},
+					work: "bounded buffer of ten slots, 256 B, across cores", compared: "C, three semaphores / Go", name: "semops Peer/buffer/cross", mark: mark{least: 15},
 					why: spinWhy,
 				},
 			},
@@ -87,9 +87,9 @@ func sections() []section {
 					work: "256 B messages, one producer", compared: "ours / msgsnd and msgrcv in C", name: "shmring MessagesAgainstMsgsnd", readme: true, mark: mark{least: 15},
 					why: modeWhy,
 				},
-				{work: "256 B messages, one producer", compared: "ours / C's SPSC ring", name: "shmring MessagesAgainstC", readme: true, mark: mark{least: 0.9}, modes: true, why: "How many messages move with each cache line depends on how far the two sides are apart, which settles differently from run to run, in C too."},
+				{work: "256 B messages, one producer", compared: "ours / C's SPSC ring", name: "shmring MessagesAgainstC", mark: mark{least: 0.9}, modes: true, why: "How many messages move with each cache line depends on how far the two sides are apart, which settles differently from run to run, in C too."},
 				{work: "256 B messages, one producer, 32 at a time", compared: "ours / C's SPSC ring, one at a time", name: "shmring BatchesAgainstC"},
-				{work: "256 B messages, four producers", compared: "ours / msgsnd and msgrcv in C with four", name: "shmring FourProducersAgainstMsgsnd", readme: true, mark: mark{least: 20}, why: "Five processes share the processors; messages behind that of a producer which was stopped between claim and commit wait for it."},
+				{work: "256 B messages, four producers", compared: "ours / msgsnd and msgrcv in C with four", name: "shmring FourProducersAgainstMsgsnd", mark: mark{least: 20}, why: "Five processes share the processors; messages behind that of a producer which was stopped between claim and commit wait for it."},
 			},
 		},
 		{
@@ -103,8 +103,8 @@ func sections() []section {
 				{work: "4 GiB stream", compared: "ours / pipe, 64 KiB", name: "shmring StreamAgainstPipe", mark: mark{least: 8}, modes: true, why: turnsWhy},
 				{work: "4 GiB stream", compared: "ours / pipe, 64 KiB, apart", name: "shmring StreamAgainstPipeApart", readme: true, mark: mark{least: 8}, why: modeWhy},
 				{work: "4 GiB stream", compared: "ours / the textbook pair, 64 KiB", name: "shmring StreamAgainstPair", mark: mark{least: 8}, modes: true, why: turnsWhy},
-				{work: "4 GiB stream", compared: "ours / the textbook pair, 64 KiB, apart", name: "shmring StreamAgainstPairApart", readme: true, mark: mark{least: 8}, why: modeWhy},
-				{work: "4 GiB stream, copied in and out", compared: "ours / memcpy", name: "shmring StreamAgainstMemcpy", readme: true, mark: mark{least: 0.5}, modes: true, why: modeWhy},
+				{work: "4 GiB stream", compared: "ours / the textbook pair, 64 KiB, apart", name: "shmring StreamAgainstPairApart", mark: mark{least: 8}, why: modeWhy},
+				{work: "4 GiB stream, copied in and out", compared: "ours / memcpy", name: "shmring StreamAgainstMemcpy", mark: mark{least: 0.5}, modes: true, why: modeWhy},
 				{work: "4 GiB stream, copied in and read in place", compared: "ours / memcpy", name: "shmring StreamInPlaceAgainstMemcpy", mark: mark{least: 0.5}, modes: true, why: modeWhy},
 			},
 		},
@@ -112,7 +112,7 @@ func sections() []section {
 			title:   "Files through gshm",
 			text:    "2 GiB of a file in the page cache, to /dev/null: `gshm send` and `gshm recv` beside `cat FILE | cat`.",
 			metrics: metrics, headings: headings,
-			claims: []claim{{work: "2 GiB of a file", compared: "gshm / cat", name: "integration SendRecvBesideCat", readme: true, mark: mark{least: 1.5}, why: modeWhy}},
+			claims: []claim{{work: "2 GiB of a file", compared: "gshm / cat", name: "integration SendRecvBesideCat", mark: mark{least: 1.5}, why: modeWhy}},
 		},
 		{
 			title:   "A hundred idle waiters",
@@ -232,7 +232,7 @@ func listings() (all []claim) {
 		}
 		all = append(all, claim{
 			work: objects + " objects: " + ours, compared: "ours / " + theirs,
-			name: "cmd/internal/utillinux " + objects + " " + command, readme: objects == "32000" && strings.HasPrefix(ours, "ipcs -m"), mark: mark{most: most}, why: why,
+			name: "cmd/internal/utillinux " + objects + " " + command, mark: mark{most: most}, why: why,
 		})
 	}
 	const (
