@@ -74,6 +74,8 @@ type Options struct {
 	// Partial makes a kind of Kinds that can't be listed no error, but one of
 	// Inventory.Unlisted.
 	Partial bool
+	// Missing says why kinds can't be listed here (see Sight); they are not looked for.
+	Missing map[ref.Kind]error
 	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
