@@ -157,7 +157,7 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 	visits, err := visitPlaces(c, func(c *cli.Context) (*[]limits.Limit, error) {
 		all, err := o.read(c)
 		if err != nil {
-			unread = append(unread, fmt.Errorf("IPC namespace %d: %w", viewOf(c).Inode, command.Explained(err)))
+			unread = append(unread, fmt.Errorf("IPC namespace %d: %v", viewOf(c).Inode, command.Explained(err)))
 		}
 		if o.check != nil {
 			all = above(all, *o.check)

@@ -19,7 +19,8 @@ import (
 )
 
 const lsHelp = `All kinds of objects, unless some are chosen. POSIX objects are those in the
-caller's /dev/shm and /dev/mqueue, or with -N and -A those of other processes.
+caller's /dev/shm and /dev/mqueue; with -N and -A those that the processes of
+other namespaces see.
 `
 
 func lsCommand() *cli.Command {

@@ -28,7 +28,7 @@ import (
 func namespaceFlag() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name: "namespace", Aliases: []string{"N"},
-		Usage: "work in the namespaces `NS`: PID, container, inode or file",
+		Usage: "work in namespaces `NS`: PID, container, inode, file",
 	}
 }
 
@@ -36,7 +36,7 @@ func namespaceFlag() cli.Flag {
 func allNamespacesFlag() cli.Flag {
 	return &cli.BoolFlag{
 		Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
-		Usage: "look into every IPC namespace, with columns for it",
+		Usage: "look into all namespaces; adds columns for them",
 	}
 }
 
