@@ -28,7 +28,7 @@ import (
 func namespaceFlag() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name: "namespace", Aliases: []string{"N"},
-		Usage: "work in namespaces `NS`: PID, container, inode, file",
+		Usage: "look where `NS` is: PID, docker:ID, inode or file",
 	}
 }
 
@@ -201,7 +201,7 @@ func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 }
 
 // reportUnselected is reportUnlisted for what s selects, and reports whether a kind is
-// missing that s names. A script, which asks again and again, is not told of a file system
+// missing that s names, or can't be had though s asks for such. A script, which asks again and again, is not told of a file system
 // that is not mounted unless it asks for a kind that is there, or for a name.
 func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
@@ -209,7 +209,7 @@ func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Sele
 		if s.Names(u.Kind) || !absent || s.Mentions("name") || command.IsTerminal(c.App.ErrWriter) {
 			command.Report(c.App.ErrWriter, c.App.Name, u.Err)
 		}
-		missing = missing || s.Names(u.Kind)
+		missing = missing || s.Names(u.Kind) || !absent && u.Kind.POSIX() && s.AsksForPOSIX()
 	}
 	return missing
 }
