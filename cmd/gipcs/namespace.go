@@ -28,7 +28,7 @@ import (
 func namespaceFlag() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name: "namespace", Aliases: []string{"N"},
-		Usage: "look where `NS` is: PID, docker:ID, inode or file",
+		Usage: "work where `NS` is: PID, docker:ID, inode or file",
 	}
 }
 
