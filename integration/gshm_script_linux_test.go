@@ -84,12 +84,18 @@ func setUp(env *testscript.Env, bin string) error {
 	return nil
 }
 
-// condition knows [root]: whether the test can act as two users and set limits.
+// condition knows [root]: whether the test can act as two users and set limits, and
+// [userns]: whether an ordinary user can make namespaces as well.
 func condition(name string) (bool, error) {
-	if name != "root" {
+	switch name {
+	case "root":
+		return severalUsers(), nil
+	case "userns":
+		return severalUsers() && exec.Command("setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
+			"unshare", "--user", "--map-root-user", "--ipc", "--mount", "true").Run() == nil, nil
+	default:
 		return false, fmt.Errorf("no condition %q", name)
 	}
-	return severalUsers(), nil
 }
 
 // severalUsers tells whether this is root, of a user namespace that knows others.

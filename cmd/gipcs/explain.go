@@ -34,10 +34,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 		return err
 	}
 	reportUnlisted(c, inv)
-	where, err := placeOf(c)
-	if err != nil {
-		return err
-	}
+	where := placeOf(c)
 	names, removers := account.New(), readRemovers()
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {
@@ -77,24 +74,21 @@ type place struct {
 	flags   string // after gipcs
 	prefix  string // before other commands
 	noEntry bool   // other commands can't be brought there
+	noMount bool   // nor mount: it would be the program of another mount namespace
 }
 
-func placeOf(c *cli.Context) (p place, err error) {
+func placeOf(c *cli.Context) (p place) {
 	if c.Bool("ignore-hidden") {
 		p.flags = " --ignore-hidden"
 	}
-	if !c.IsSet("namespace") {
-		return p, nil
+	v := viewOf(c)
+	if v == nil {
+		return p
 	}
-	text := c.String("namespace")
-	ns, err := findNamespace(text)
-	if err != nil {
-		return p, err
-	}
-	file := fileOf(ns)
-	p.flags += " -N " + quoted(text)
-	p.prefix, p.noEntry = "nsenter --ipc="+quoted(file)+" ", file == ""
-	return p, nil
+	file := fileOf(v.Namespace)
+	p.flags += " -N " + quoted(c.StringSlice("namespace")[0])
+	p.prefix, p.noEntry, p.noMount = "nsenter --ipc="+quoted(file)+" ", file == "", v.Elsewhere
+	return p
 }
 
 // freeCommand returns the command that removes what is orphaned, "" if nothing is. It
@@ -119,12 +113,14 @@ func (p place) freeCommand(h limits.Holding) string {
 func (p place) raiseCommand(h limits.Holding) (string, error) {
 	full := max(h.Value, h.Use, 1)
 	switch {
-	case h.Unlimited() || p.noEntry:
+	case h.Unlimited():
+		return "", nil
+	case h.Kind == ref.PShm && p.noMount:
 		return "", nil
 	case h.Kind == ref.PShm:
-		enter := strings.Replace(p.prefix, "nsenter --ipc=", "nsenter --mount=", 1)
-		enter = strings.Replace(enter, "/ns/ipc", "/ns/mnt", 1)
-		return fmt.Sprintf("%smount -o remount,%s=%d /dev/shm", enter, h.Name, 2*min(full, math.MaxInt64/2)), nil
+		return fmt.Sprintf("mount -o remount,%s=%d /dev/shm", h.Name, 2*min(full, math.MaxInt64/2)), nil
+	case p.noEntry:
+		return "", nil
 	case h.PerProcess():
 		return fmt.Sprintf("ulimit -q %d", 2*min(full, math.MaxInt64/2)), nil
 	case h.Value < h.Preset:

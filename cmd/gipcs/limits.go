@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math"
 	"slices"
@@ -36,7 +37,7 @@ func limitsCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "critical", Usage: "be critical if more than `PERCENT` is in use"},
 			&cli.StringSliceFlag{Name: "check", Usage: "show only limits above `PERCENT`"},
 			&cli.BoolFlag{Name: "explain", Usage: "show who holds what is in use, and how to get more", DisableDefaultText: true},
-		}, selectFlags(), []cli.Flag{namespaceFlag()}, limitsFormatFlags()),
+		}, selectFlags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, limitsFormatFlags()),
 		Action: watched(inNamespace(showLimits)),
 	}
 }
@@ -54,6 +55,7 @@ type limitsOptions struct {
 	format     render.Format
 	metrics    bool // for Prometheus
 	explain    bool
+	everywhere bool
 	check      *uint64
 	thresholds *thresholds
 	selected   selection.Selection
@@ -63,7 +65,7 @@ func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
 	if _, err := command.Operands(c, 0, 0, ""); err != nil {
 		return o, err
 	}
-	o.explain = c.Bool("explain")
+	o.explain, o.everywhere = c.Bool("explain"), c.Bool("all-namespaces")
 	if o.metrics = c.String("format") == prometheus && !c.Bool("json"); !o.metrics {
 		if o.format, err = command.FormatOf(c); err != nil {
 			return o, err
@@ -87,6 +89,8 @@ func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
 		err = command.Usagef("--warn and --critical print one line for a monitor, and exclude --format and --json")
 	case o.metrics && (o.check != nil || o.explain):
 		err = command.Usagef("--format prometheus prints all limits, and excludes --check and --explain")
+	case o.everywhere && (o.explain || o.metrics || o.thresholds != nil):
+		err = command.Usagef("--all-namespaces prints a table, alone or with --check; --explain, --warn, --critical and --format prometheus are for one namespace (--namespace)")
 	case o.selected != nil && o.explain:
 		err = command.Usagef("--explain tells of all objects; it and conditions that select some exclude each other")
 	}
@@ -115,13 +119,11 @@ func showLimits(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	// One kind that can't be read does not hide the others.
-	all, unread := limits.Read(visibleKinds(c))
-	if o.selected != nil {
-		if err := countSelected(c, all, o.selected); err != nil {
-			return errors.Join(unread, err)
-		}
+	if o.everywhere {
+		return limitsEverywhere(c, o)
 	}
+	// One kind that can't be read does not hide the others.
+	all, unread := o.read(c)
 	switch {
 	case o.thresholds != nil:
 		return o.thresholds.report(c, all, unread)
@@ -133,19 +135,74 @@ func showLimits(c *cli.Context) error {
 		return checkLimits(c, o, all, unread)
 	}
 	if !forMachines(o.format) {
-		for _, why := range limits.Absent(visibleKinds(c)) {
-			command.Report(c.App.ErrWriter, c.App.Name, why)
-		}
+		reportAbsent(c)
 	}
 	return errors.Join(writeLimits(c, o.format, all), unread)
+}
+
+// read returns the limits that the command sees, with an error those that could be read.
+func (o *limitsOptions) read(c *cli.Context) ([]limits.Limit, error) {
+	all, unread := readLimits(c, visibleKinds(c))
+	if o.selected != nil {
+		if err := countSelected(c, all, o.selected); err != nil {
+			return nil, errors.Join(unread, err)
+		}
+	}
+	return all, unread
+}
+
+// limitsEverywhere shows the limits of all places, or those above a percentage.
+func limitsEverywhere(c *cli.Context, o limitsOptions) error {
+	var unread []error
+	visits, err := visitPlaces(c, func(c *cli.Context) (*[]limits.Limit, error) {
+		all, err := o.read(c)
+		if err != nil {
+			unread = append(unread, fmt.Errorf("IPC namespace %d: %v", viewOf(c).Inode, command.Explained(err)))
+		}
+		if o.check != nil {
+			all = above(all, *o.check)
+		}
+		return &all, nil
+	})
+	if err != nil {
+		return err
+	}
+	var rows [][]render.Cell
+	for i := range visits {
+		v := &visits[i]
+		if v.seen == nil { // it was counted on standard error
+			if o.check != nil {
+				unread = append(unread, fmt.Errorf("the limits of IPC namespace %d can't be read: %w", v.place.Inode, fs.ErrPermission))
+			}
+			continue
+		}
+		for row := range limitRows(*v.seen) {
+			rows = append(rows, slices.Concat(placeCells(&v.place), row))
+		}
+	}
+	if o.check == nil || len(rows) > 0 || forMachines(o.format) {
+		columns := slices.Concat(placeColumns(), limitColumns())
+		if err := command.WriteRows(c, o.format, columns, slices.Values(rows), render.Options{}); err != nil {
+			return err
+		}
+	}
+	return o.alarm(len(rows), errors.Join(unread...))
+}
+
+// alarm returns how a check ends that found so many limits above its percentage. That is
+// no alarm but an error if others could not be read.
+func (o *limitsOptions) alarm(high int, unread error) error {
+	if o.check != nil && high > 0 && unread == nil {
+		return command.Exit(command.Failed)
+	}
+	return unread
 }
 
 func writeLimits(c *cli.Context, format render.Format, all []limits.Limit) error {
 	return command.WriteRows(c, format, limitColumns(), limitRows(all), render.Options{})
 }
 
-// checkLimits shows the limits that are above the percentage. That some are is no alarm
-// but an error if others could not be read.
+// checkLimits shows the limits that are above the percentage.
 func checkLimits(c *cli.Context, o limitsOptions, all []limits.Limit, unread error) error {
 	high := above(all, *o.check)
 	if len(high) > 0 || forMachines(o.format) {
@@ -153,10 +210,7 @@ func checkLimits(c *cli.Context, o limitsOptions, all []limits.Limit, unread err
 			return err
 		}
 	}
-	if len(high) > 0 && unread == nil {
-		return command.Exit(command.Failed)
-	}
-	return unread
+	return o.alarm(len(high), unread)
 }
 
 // countSelected puts what selected objects use in place of what all do.

@@ -19,7 +19,8 @@ import (
 )
 
 const lsHelp = `All kinds of objects, unless some are chosen. POSIX objects are those in the
-caller's /dev/shm and /dev/mqueue; with -N and -A only System V is listed.
+caller's /dev/shm and /dev/mqueue; with -N and -A those that the processes of
+other namespaces see.
 `
 
 func lsCommand() *cli.Command {
@@ -39,10 +40,7 @@ func lsCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "removed", Usage: "list what is removed but still held, and by whom", DisableDefaultText: true},
-			namespaceFlag(), &cli.BoolFlag{
-				Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
-				Usage: "list every IPC namespace, with a column for it",
-			},
+			namespaceFlag(), allNamespacesFlag(),
 		}, command.FormatFlags("plain")),
 		Action: inNamespace(ls),
 	}
@@ -95,71 +93,99 @@ func kindsOf(c *cli.Context) ([]ref.Kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	kinds := selection.Selection{condition}.Kinds()
-	for _, kind := range kinds {
-		if kind.POSIX() && otherNamespace(c) {
-			return nil, errOtherNamespace(kind)
-		}
-	}
-	return kinds, nil
+	return selection.Selection{condition}.Kinds(), nil
+}
+
+// A listing is what gipcs ls was asked for.
+type listing struct {
+	kinds    []ref.Kind // none: all
+	format   render.Format
+	list     fields.List
+	order    fields.Order
+	selected selection.Selection
+	names    *account.Directory
+
+	incomplete bool
 }
 
 func ls(c *cli.Context) error {
-	if _, err := command.Operands(c, 0, 0, ""); err != nil {
-		return err
-	}
-	format, err := command.FormatOf(c)
+	l, err := readListing(c)
 	if err != nil {
 		return err
-	}
-	kinds, err := kindsOf(c)
-	if err != nil {
-		return err
-	}
-	list, order, err := layout(c, kinds, format)
-	if err != nil {
-		return command.Usage(err)
-	}
-	selected, err := selectionOf(c)
-	if err != nil {
-		return err
-	}
-	names := account.New()
-	incomplete := false
-	collect := func() (*inventory.Inventory, error) {
-		inv, err := collectSelected(c, selected, list.Want()|order.Want())
-		if err != nil {
-			return nil, err
-		}
-		incomplete = reportUnselected(c, inv, selected) || incomplete
-		expectNames(names, inv)
-		choice := selected.Choose(inv, names)
-		inv.Objects = choice.Selected
-		incomplete = reportFailed(c, choice) || incomplete
-		return inv, nil
 	}
 	options := render.Options{NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human")}
 	if c.Bool("all-namespaces") {
-		visits, err := visitAll(c, collect)
-		if err != nil {
-			return err
-		}
-		err = command.WriteRows(c, format, allColumns(list), allRows(list, order, visits, names), options)
-		return failedIf(incomplete, err)
+		return l.everywhere(c, options)
 	}
-	inv, err := collect()
+	inv, err := l.collect(c)
 	if err != nil {
 		return err
 	}
-	order.Sort(inv, names)
-	if len(kinds) == 0 && !forMachines(format) {
-		// The same columns, but for those that none of the objects has.
-		if list, _, err = layout(c, fields.Families(inv.Objects), format); err != nil {
-			return command.Usage(err)
+	l.order.Sort(inv, l.names)
+	if err := l.narrow(c, fields.Families(inv.Objects)); err != nil {
+		return err
+	}
+	return failedIf(l.incomplete, command.WriteRows(c, l.format, l.list.Columns(), l.list.Rows(inv, l.names), options))
+}
+
+// everywhere lists the objects of all places.
+func (l *listing) everywhere(c *cli.Context, options render.Options) error {
+	visits, err := visitPlaces(c, l.collect)
+	if err != nil {
+		return err
+	}
+	kinds := fields.Families(nil)
+	for _, v := range visits {
+		if v.seen != nil {
+			kinds = append(kinds, fields.Families(v.seen.Objects)...)
 		}
 	}
-	err = command.WriteRows(c, format, list.Columns(), list.Rows(inv, names), options)
-	return failedIf(incomplete, err)
+	if err := l.narrow(c, kinds); err != nil {
+		return err
+	}
+	columns := slices.Concat(placeColumns(), l.list.Columns())
+	return failedIf(l.incomplete, command.WriteRows(c, l.format, columns, allRows(l.list, l.order, visits, l.names), options))
+}
+
+func readListing(c *cli.Context) (*listing, error) {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+		return nil, err
+	}
+	l := &listing{names: account.New()}
+	var err error
+	if l.format, err = command.FormatOf(c); err != nil {
+		return nil, err
+	}
+	if l.kinds, err = kindsOf(c); err != nil {
+		return nil, err
+	}
+	if l.list, l.order, err = layout(c, l.kinds, l.format); err != nil {
+		return nil, command.Usage(err)
+	}
+	l.selected, err = selectionOf(c)
+	return l, err
+}
+
+// collect returns what the command sees of what is selected.
+func (l *listing) collect(c *cli.Context) (*inventory.Inventory, error) {
+	inv, err := collectSelected(c, l.selected, l.list.Want()|l.order.Want())
+	if err != nil {
+		return nil, err
+	}
+	l.incomplete = reportUnselected(c, inv, l.selected) || l.incomplete
+	expectNames(l.names, inv)
+	choice := l.selected.Choose(inv, l.names)
+	inv.Objects = choice.Selected
+	l.incomplete = reportFailed(c, choice) || l.incomplete
+	return inv, nil
+}
+
+// narrow leaves out the columns that none of the objects has, unless kinds were chosen.
+func (l *listing) narrow(c *cli.Context, kinds []ref.Kind) (err error) {
+	if len(l.kinds) == 0 && !forMachines(l.format) {
+		l.list, _, err = layout(c, kinds, l.format)
+	}
+	return command.Usage(err)
 }
 
 // failedIf is the status of a command that did all it could.

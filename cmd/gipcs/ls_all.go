@@ -19,31 +19,42 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A visit is what was seen in a namespace: nil if it may not be entered.
-type visit[T any] struct {
-	namespace inventory.Namespace
-	seen      *T
+// A visit is what was seen in a place: nil if it may not be entered.
+type visit[P, T any] struct {
+	place P
+	seen  *T
 }
 
-// visitAll calls look in every IPC namespace. Those that may not be entered are
-// counted on standard error, and those that went away meanwhile left out.
-func visitAll[T any](c *cli.Context, look func() (*T, error)) ([]visit[T], error) {
-	namespaces, hidden, err := inventory.Namespaces("")
+// visitPlaces calls look in every place that processes see, with a context of it.
+func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]visit[inventory.Place, T], error) {
+	places, hidden, err := inventory.Places("")
 	if err != nil {
 		return nil, err
 	}
-	var visits []visit[T]
-	closed := 0
-	for _, ns := range namespaces {
-		v := visit[T]{namespace: ns}
-		err := ns.Do(func() (err error) {
-			v.seen, err = look()
-			return err
+	inode := func(p inventory.Place) uint64 { return p.Inode }
+	return visitAll(c, places, &hidden, inode, func(p inventory.Place) (seen *T, err error) {
+		err = p.Do(func(s inventory.Sight) (err error) {
+			seen, err = look(seeing(c, p, s.Present()))
+			return command.Explained(err)
 		})
+		return seen, err
+	})
+}
+
+// visitAll calls look for every place. Namespaces that may not be entered are counted on
+// standard error, and those that went away meanwhile left out.
+func visitAll[P, T any](c *cli.Context, places []P, hidden *inventory.Hidden, inode func(P) uint64, look func(P) (*T, error)) ([]visit[P, T], error) {
+	var visits []visit[P, T]
+	all, closed := make(map[uint64]bool), make(map[uint64]bool)
+	for _, p := range places {
+		v := visit[P, T]{place: p}
+		all[inode(p)] = true
+		var err error
+		v.seen, err = look(p)
 		switch {
 		case errors.Is(err, fs.ErrPermission):
 			v.seen = nil
-			closed++
+			closed[inode(p)] = true
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
@@ -51,7 +62,7 @@ func visitAll[T any](c *cli.Context, look func() (*T, error)) ([]visit[T], error
 		}
 		visits = append(visits, v)
 	}
-	reportHidden(c, closed, len(namespaces), &hidden)
+	reportHidden(c, len(closed), len(all), hidden)
 	return visits, nil
 }
 
@@ -65,19 +76,29 @@ func reportHidden(c *cli.Context, closed, all int, hidden *inventory.Hidden) {
 	}
 }
 
-// allColumns puts in front of a listing's columns to which namespace a row belongs.
-func allColumns(list fields.List) []render.Column {
-	return append([]render.Column{
+// placeColumns are those that say in which place something is.
+func placeColumns() []render.Column {
+	return []render.Column{
 		{Name: "namespace", Heading: "NAMESPACE", Align: render.Right},
 		{Name: "namespace_container", Heading: "NAMESPACE_CONTAINER"},
-	}, list.Columns()...)
+		{Name: "namespace_pid", Heading: "NAMESPACE_PID", Align: render.Right},
+	}
 }
 
-// allRows returns the rows of all namespaces, sorted as one list.
-func allRows(list fields.List, order fields.Order, visits []visit[inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
+// placeCells fills placeColumns.
+func placeCells(p *inventory.Place) []render.Cell {
+	pid := render.Unknown()
+	if n := p.Process(); n > 0 {
+		pid = render.Int(int64(n))
+	}
+	return []render.Cell{render.Uint(p.Inode), detail.Container(p.Container), pid}
+}
+
+// allRows returns the rows of all places, sorted as one list.
+func allRows(list fields.List, order fields.Order, visits []visit[inventory.Place, inventory.Inventory], names *account.Directory) iter.Seq[[]render.Cell] {
 	type row struct {
 		fields.Row
-		of *inventory.Namespace
+		of *inventory.Place
 	}
 	var rows []row
 	for i := range visits {
@@ -86,16 +107,16 @@ func allRows(list fields.List, order fields.Order, visits []visit[inventory.Inve
 			continue
 		}
 		for j := range v.seen.Objects {
-			rows = append(rows, row{fields.Row{Object: &v.seen.Objects[j], Inventory: v.seen, Names: names}, &v.namespace})
+			rows = append(rows, row{fields.Row{Object: &v.seen.Objects[j], Inventory: v.seen, Names: names}, &v.place})
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return order.Compare(&a.Row, &b.Row) })
 	return func(yield func([]render.Cell) bool) {
-		cells := make([]render.Cell, 2+len(list))
+		cells := make([]render.Cell, len(placeColumns())+len(list))
 		for i := range rows {
 			r := &rows[i]
-			cells[0], cells[1] = render.Uint(r.of.Inode), detail.Container(r.of.Container)
-			if list.Fill(cells[2:], &r.Row); !yield(cells) {
+			n := copy(cells, placeCells(r.of))
+			if list.Fill(cells[n:], &r.Row); !yield(cells) {
 				return
 			}
 		}

@@ -34,8 +34,8 @@ func TestVisitAll(t *testing.T) {
 	} {
 		var said strings.Builder
 		c := cli.NewContext(&cli.App{Name: "gipcs", ErrWriter: &said}, nil, nil)
-		visits, err := visitAll(c, func() (*int, error) { return new(int), tt.look })
-		i := slices.IndexFunc(visits, func(v visit[int]) bool { return v.namespace.Own })
+		visits, err := visitPlaces(c, func(*cli.Context) (*int, error) { return new(int), tt.look })
+		i := slices.IndexFunc(visits, func(v visit[inventory.Place, int]) bool { return v.place.Own })
 		seen := i >= 0 && visits[i].seen != nil
 		if !errors.Is(err, tt.err) || (i >= 0) != tt.listed || seen != tt.seen || !strings.Contains(said.String(), tt.says) {
 			t.Errorf("%v: error %v, listed %t, seen %t, said %q; want %v, %t, %t, %q",
@@ -46,14 +46,15 @@ func TestVisitAll(t *testing.T) {
 
 // TestAllRows sorts the objects of several namespaces as one list.
 func TestAllRows(t *testing.T) {
-	seen := func(inode uint64, sizes ...int64) visit[inventory.Inventory] {
+	at := func(inode uint64) inventory.Place { return inventory.Place{Namespace: inventory.Namespace{Inode: inode}} }
+	seen := func(inode uint64, sizes ...int64) visit[inventory.Place, inventory.Inventory] {
 		inv := &inventory.Inventory{}
 		for _, size := range sizes {
 			inv.Objects = append(inv.Objects, inventory.Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{Size: size}})
 		}
-		return visit[inventory.Inventory]{inventory.Namespace{Inode: inode}, inv}
+		return visit[inventory.Place, inventory.Inventory]{at(inode), inv}
 	}
-	visits := []visit[inventory.Inventory]{seen(1, 10, 40), {namespace: inventory.Namespace{Inode: 2}}, seen(3, 30, 20, 40)}
+	visits := []visit[inventory.Place, inventory.Inventory]{seen(1, 10, 40), {place: at(2)}, seen(3, 30, 20, 40)}
 	for _, tt := range []struct{ order, want string }{
 		{"", "1,10 1,40 3,30 3,20 3,40"},
 		{"-size", "1,40 3,40 3,30 3,20 1,10"},
@@ -70,9 +71,9 @@ func TestAllRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		columns := allColumns(list)
+		columns := slices.Concat(placeColumns(), list.Columns())
 		err = render.Write(&out, render.CSV, columns, allRows(list, order, visits, account.New()), render.Options{NoHeadings: true})
-		got := strings.Join(strings.Fields(strings.ReplaceAll(out.String(), ",,", ",")), " ")
+		got := strings.Join(strings.Fields(strings.ReplaceAll(out.String(), ",,,", ",")), " ")
 		if err != nil || got != tt.want {
 			t.Errorf("--sort %q: %q, %v; want %q", tt.order, got, err, tt.want)
 		}

@@ -3,11 +3,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/limits"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/rejoin"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/posix"
@@ -23,53 +26,144 @@ import (
 
 // namespaceFlag is the flag of commands that can work in another IPC namespace.
 func namespaceFlag() cli.Flag {
-	return &cli.StringFlag{
+	return &cli.StringSliceFlag{
 		Name: "namespace", Aliases: []string{"N"},
-		Usage: "work in the IPC namespace `NS`: pid, inode or file",
+		Usage: "work where `NS` is: PID, docker:ID, inode or file",
+	}
+}
+
+// allNamespacesFlag is the flag of commands that can work in all of them.
+func allNamespacesFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
+		Usage: "look into all namespaces; adds columns for them",
 	}
 }
 
 // inNamespace makes an action work in the namespace that the flag names.
 func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
-		if !c.IsSet("namespace") {
+		names := c.StringSlice("namespace")
+		switch {
+		case len(names) == 0:
 			return action(c)
-		}
-		if c.Bool("all-namespaces") {
+		case len(names) > 1:
+			return command.Usagef("--namespace is given twice; --all-namespaces of ls and limits looks into every one")
+		case c.Bool("all-namespaces"):
 			return command.Usagef("--namespace and --all-namespaces exclude each other")
 		}
-		ns, err := findNamespace(c.String("namespace"))
+		place, err := findPlace(names[0])
 		if err != nil {
 			return err
 		}
+		if status, done, err := joinUsers(place); done || err != nil {
+			return cmp.Or(err, exitWith(status))
+		}
 		// What an error means is looked up in the namespace in which it came up.
-		return ns.Do(func() error { return command.Explained(action(c)) })
+		return place.Do(func(sight inventory.Sight) error {
+			return command.Explained(action(seeing(c, place, sight)))
+		})
 	}
 }
 
-// otherNamespace tells whether the command is to work in another IPC namespace, or in
-// all. POSIX objects can not be seen there: memory and semaphores are files of a mount
-// namespace, and queues are shown by a file system that is mounted in one.
-func otherNamespace(c *cli.Context) bool { return c.IsSet("namespace") || c.Bool("all-namespaces") }
+// joinUsers runs this program once more in the user namespace of a place, if the caller
+// made that and has the rights that it takes there alone. done is false if not.
+func joinUsers(p inventory.Place) (status int, done bool, err error) {
+	users, err := p.OwnUsers()
+	if err != nil || users == nil {
+		return 0, false, err
+	}
+	defer users.Close()
+	status, err = rejoin.Run(users)
+	return status, true, err
+}
 
-// visibleKinds returns the kinds of objects that the command can see.
+func exitWith(status int) error {
+	if status == command.Done {
+		return nil
+	}
+	return command.Exit(status)
+}
+
+// A view is where a command works, and what it sees there.
+type view struct {
+	inventory.Place
+	inventory.Sight
+}
+
+type viewKey struct{}
+
+// seeing returns a context for a command that works in a place.
+func seeing(c *cli.Context, p inventory.Place, s inventory.Sight) *cli.Context {
+	inside := *c
+	inside.Context = context.WithValue(c.Context, viewKey{}, &view{p, s})
+	return &inside
+}
+
+// viewOf returns the view of a command, nil if it works where it was started.
+func viewOf(c *cli.Context) *view {
+	if c.Context == nil {
+		return nil
+	}
+	v, _ := c.Context.Value(viewKey{}).(*view)
+	return v
+}
+
+// visibleKinds returns the kinds of objects that the command is to see.
 func visibleKinds(c *cli.Context) []ref.Kind {
-	if otherNamespace(c) {
-		return ref.SystemV()
+	if v := viewOf(c); v != nil {
+		return v.Sight.Kinds
 	}
 	return ref.Kinds()
 }
 
-func errOtherNamespace(kind ref.Kind) error {
-	return command.Usagef("%ss of another namespace can not be seen by --namespace or --all-namespaces; run gipcs in it with nsenter --mount --ipc", kind.Noun())
+// missing returns why kinds of objects can't be seen.
+func missing(c *cli.Context) map[ref.Kind]error {
+	if v := viewOf(c); v != nil {
+		return v.Missing
+	}
+	return nil
+}
+
+// readLimits returns the limits of what the command sees. With an error it returns those
+// that could be read.
+func readLimits(c *cli.Context, kinds []ref.Kind) ([]limits.Limit, error) {
+	var seen []ref.Kind
+	var unread []error
+	lacks := missing(c)
+	for _, kind := range kinds {
+		err := lacks[kind]
+		switch {
+		case err == nil:
+			seen = append(seen, kind)
+		case kind != ref.PSem && !errors.Is(err, fs.ErrNotExist): // semaphores are in /dev/shm as well
+			unread = append(unread, fmt.Errorf("the limits of %ss can't be read: %w", kind.Noun(), err))
+		}
+	}
+	all, err := limits.Read(seen)
+	return all, errors.Join(append([]error{err}, unread...)...)
+}
+
+// reportAbsent says which limits there are none of.
+func reportAbsent(c *cli.Context) {
+	lacks := missing(c)
+	seen := slices.DeleteFunc(slices.Clone(visibleKinds(c)), func(k ref.Kind) bool { return lacks[k] != nil })
+	for _, why := range limits.Absent(seen) {
+		command.Report(c.App.ErrWriter, c.App.Name, why)
+	}
+	for _, kind := range []ref.Kind{ref.PShm, ref.PMsg} {
+		if err := lacks[kind]; errors.Is(err, fs.ErrNotExist) {
+			command.Report(c.App.ErrWriter, c.App.Name, fmt.Errorf("the limits of %ss are not shown: %w", kind.Noun(), err))
+		}
+	}
 }
 
 // collectAny collects objects of all kinds unless o chooses some.
 func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, error) {
-	if len(o.Kinds) == 0 && otherNamespace(c) {
-		o.Kinds = visibleKinds(c)
+	if len(o.Kinds) == 0 && viewOf(c) != nil {
+		o.Kinds, o.Partial = visibleKinds(c), true
 	}
-	o.HiddenIdle, o.WithMessages = c.Bool("ignore-hidden"), c.Bool("with-messages")
+	o.Missing, o.HiddenIdle, o.WithMessages = missing(c), c.Bool("ignore-hidden"), c.Bool("with-messages")
 	return inventory.Collect(o)
 }
 
@@ -107,7 +201,7 @@ func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 }
 
 // reportUnselected is reportUnlisted for what s selects, and reports whether a kind is
-// missing that s names. A script, which asks again and again, is not told of a file system
+// missing that s names, or can't be had though s asks for such. A script, which asks again and again, is not told of a file system
 // that is not mounted unless it asks for a kind that is there, or for a name.
 func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
@@ -115,7 +209,7 @@ func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Sele
 		if s.Names(u.Kind) || !absent || s.Mentions("name") || command.IsTerminal(c.App.ErrWriter) {
 			command.Report(c.App.ErrWriter, c.App.Name, u.Err)
 		}
-		missing = missing || s.Names(u.Kind)
+		missing = missing || s.Names(u.Kind) || !absent && u.Kind.POSIX() && s.AsksForPOSIX()
 	}
 	return missing
 }
@@ -134,28 +228,32 @@ func reportFailed(c *cli.Context, choice selection.Choice) bool {
 // namespaces.
 const maxPID = 1 << 22
 
-// findNamespace returns the namespace that a process id, an inode number or a path
+// findPlace returns the place that a process id, a container, an inode number or a path
 // names.
-func findNamespace(text string) (inventory.Namespace, error) {
+func findPlace(text string) (inventory.Place, error) {
 	if strings.Contains(text, "/") {
-		return inventory.NamespaceAt(text)
+		return inventory.PlaceAt(text)
 	}
 	n, err := units.ParseUint("namespace", text, 1<<32-1)
+	switch {
+	case err == nil && n <= maxPID:
+		return inventory.PlaceOf(int(n))
+	case err == nil:
+		return inventory.PlaceIn(n)
+	case !isContainer(text):
+		return inventory.Place{}, command.Usagef("--namespace: %q is no process id, container, inode number or path", text)
+	}
+	pid, err := inventory.ContainerProcess("", text)
 	if err != nil {
-		return inventory.Namespace{}, command.Usagef("--namespace: %q is neither a process id nor an inode number nor a path", text)
+		return inventory.Place{}, err
 	}
-	if n <= maxPID {
-		return inventory.NamespaceAt(procIPC(n))
-	}
-	list, _, err := inventory.Namespaces("")
-	if err != nil {
-		return inventory.Namespace{}, err
-	}
-	i := slices.IndexFunc(list, func(ns inventory.Namespace) bool { return ns.Inode == n })
-	if i < 0 {
-		return inventory.Namespace{}, fmt.Errorf("no visible process is in the IPC namespace %d", n)
-	}
-	return list[i], nil
+	return inventory.PlaceOf(pid)
+}
+
+// isContainer reports whether text has the form of RUNTIME:ID, or of an ID.
+func isContainer(text string) bool {
+	runtime, id, ok := strings.Cut(text, ":")
+	return ok && runtime != "" && id != "" || !ok && len(text) >= 4 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // fileOf returns a file that stands for a namespace, "" if none is known.
@@ -164,10 +262,8 @@ func fileOf(ns inventory.Namespace) string {
 	case len(ns.Mounts) > 0:
 		return ns.Mounts[0]
 	case len(ns.PIDs) > 0:
-		return procIPC(uint64(ns.PIDs[0]))
+		return fmt.Sprintf("/proc/%d/ns/ipc", ns.PIDs[0])
 	default:
 		return ""
 	}
 }
-
-func procIPC(pid uint64) string { return "/proc/" + strconv.FormatUint(pid, 10) + "/ns/ipc" }

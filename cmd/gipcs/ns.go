@@ -9,6 +9,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/detail"
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 )
@@ -17,8 +18,8 @@ func nsCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "ns",
 		Usage: "list the IPC namespaces, with what is in them and who",
-		Description: "A namespace that only an open file holds is not found. What may not be entered is shown\n" +
-			"without counts, and counted on standard error.",
+		Description: "A namespace that only an open file holds is not found. What may not be\n" +
+			"entered is shown without counts, and counted on standard error.",
 		Flags:  command.FormatFlags("plain"),
 		Action: ns,
 	}
@@ -32,7 +33,12 @@ func ns(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	visits, err := visitAll(c, countObjects)
+	list, hidden, err := inventory.Namespaces("")
+	if err != nil {
+		return err
+	}
+	inode := func(n inventory.Namespace) uint64 { return n.Inode }
+	visits, err := visitAll(c, list, &hidden, inode, countIn)
 	if err != nil {
 		return err
 	}
@@ -41,6 +47,14 @@ func ns(c *cli.Context) error {
 
 // objectCounts are the numbers of objects in a namespace.
 type objectCounts struct{ segments, sets, queues int }
+
+func countIn(n inventory.Namespace) (counts *objectCounts, err error) {
+	err = n.Do(func() (err error) {
+		counts, err = countObjects()
+		return err
+	})
+	return counts, err
+}
 
 func countObjects() (*objectCounts, error) {
 	shm, err := sysvipc.ShmUsage()
@@ -73,10 +87,10 @@ func namespaceColumns() []render.Column {
 	}
 }
 
-func namespaceRows(visits []visit[objectCounts]) iter.Seq[[]render.Cell] {
+func namespaceRows(visits []visit[inventory.Namespace, objectCounts]) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		for _, v := range visits {
-			n := &v.namespace
+			n := &v.place
 			var segments, sets, queues, pid, comm render.Cell
 			if c := v.seen; c != nil {
 				segments, sets, queues = render.Int(int64(c.segments)), render.Int(int64(c.sets)), render.Int(int64(c.queues))

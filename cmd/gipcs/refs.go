@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
@@ -36,11 +38,12 @@ func kindsIn(list []named) (kinds []ref.Kind) {
 	return kinds
 }
 
-// checkNamespace refuses POSIX objects where another IPC namespace is meant.
-func checkNamespace(c *cli.Context, list []named) error {
-	for _, n := range list {
-		if n.kind.POSIX() && otherNamespace(c) {
-			return errOtherNamespace(n.kind)
+// checkVisible refuses objects of kinds that can't be seen.
+func checkVisible(c *cli.Context, kinds []ref.Kind) error {
+	lacks := missing(c)
+	for _, kind := range kinds {
+		if err := lacks[kind]; err != nil {
+			return fmt.Errorf("%ss can't be seen: %w", kind.Noun(), err)
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/backup"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/statusline"
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
@@ -57,8 +58,8 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	for _, e := range entries {
-		if kind := e.Ref().Kind; kind.POSIX() && otherNamespace(c) {
-			return errOtherNamespace(kind)
+		if err := checkVisible(c, []ref.Kind{e.Ref().Kind}); err != nil {
+			return err
 		}
 	}
 	step := restoreEntry

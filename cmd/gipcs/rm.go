@@ -161,7 +161,7 @@ func namedObjects(c *cli.Context) ([]named, error) {
 		return nil, err
 	}
 	list = append(list, operands...)
-	return list, checkNamespace(c, list)
+	return list, checkVisible(c, kindsIn(list))
 }
 
 // readNamed reads what a flag of ipcrm names: an identifier, a key, or a name, of which

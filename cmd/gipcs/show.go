@@ -74,13 +74,13 @@ func show(c *cli.Context) error {
 	}
 	selected, err := parseRefs(args)
 	if err == nil {
-		err = checkNamespace(c, selected)
+		err = checkVisible(c, kindsIn(selected))
 	}
 	if err != nil {
 		return err
 	}
 	shown, failed := false, false
-	if s.limits, err = limits.Read(kindsIn(selected)); err != nil {
+	if s.limits, err = readLimits(c, kindsIn(selected)); err != nil {
 		command.Report(c.App.ErrWriter, c.App.Name, err)
 		failed = true
 	}
@@ -121,7 +121,7 @@ func readShowing(c *cli.Context) (*showing, error) {
 		return nil, command.Usagef("--messages: %w", err)
 	}
 	s.messages, s.identify, s.force = int(messages), c.Bool("identify"), c.Bool("force")
-	s.evidence = inventory.Options{HiddenIdle: c.Bool("ignore-hidden"), WithMessages: c.Bool("with-messages")}
+	s.evidence = inventory.Options{HiddenIdle: c.Bool("ignore-hidden"), WithMessages: c.Bool("with-messages"), Missing: missing(c)}
 	return s, nil
 }
 

@@ -101,6 +101,9 @@ func (c *collector) list() error {
 }
 
 func (c *collector) listKind(kind ref.Kind) error {
+	if err := c.o.Missing[kind]; err != nil {
+		return err
+	}
 	switch kind {
 	case ref.Shm:
 		return add(c.inv, sysvipc.Segments(), func(i *sysv.SegmentInfo) Object { return Object{Kind: kind, Segment: i} })

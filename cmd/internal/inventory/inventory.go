@@ -78,7 +78,9 @@ type Options struct {
 	// mapped or open (PShm.Links is 0). The memory maps and descriptors of all processes
 	// are read for it.
 	Unlinked bool
-	Want     Want
+	// Missing says why kinds can't be listed here (see Sight); they are not looked for.
+	Missing map[ref.Kind]error
+	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
 	// HiddenIdle takes processes that may not be seen or looked into (see Hidden) for

@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 		"denied":      playDenied,
 		"use":         playUse,
 		"map":         playMap,
+		"furnish":     playFurnish,
+		"fuse":        playFUSE,
 	})
 	ipctest.MainPOSIX(m)
 }

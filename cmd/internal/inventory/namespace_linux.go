@@ -118,15 +118,9 @@ func (n Namespace) Do(f func() error) error {
 	}
 	defer file.Close()
 	onThrowawayThread(func() {
-		if n.Own && n.isOwn() {
+		if _, err = n.join(file); err == nil {
 			err = f()
-			return
 		}
-		if e := unix.Setns(int(file.Fd()), unix.CLONE_NEWIPC); e != nil {
-			err = &fs.PathError{Op: "setns", Path: file.Name(), Err: e}
-			return
-		}
-		err = f()
 	})
 	return err
 }
@@ -149,8 +143,7 @@ func onThrowawayThread(f func()) {
 	<-done
 }
 
-// isOwn tells whether the calling thread is in the namespace already, where
-// setns(2) would ask for privileges all the same.
+// isOwn reports whether the calling thread is in the namespace already.
 func (n Namespace) isOwn() bool {
 	f, err := procfs.Open(cmp.Or(n.proc, procfs.Root))
 	if err != nil {

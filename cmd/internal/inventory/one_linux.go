@@ -38,6 +38,9 @@ func (o *Object) standsAlone() bool {
 
 // listOne fills Inventory.Objects with one object, if it is there.
 func (c *collector) listOne(name ref.Object) error {
+	if err := c.o.Missing[name.Kind]; err != nil {
+		return err
+	}
 	object, err := Look(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -13,17 +13,23 @@ import (
 var ErrForeignQueues = errors.New("/dev/mqueue shows the queues of another IPC namespace, in which it was mounted (mount -t mqueue none /dev/mqueue shows those of this one)")
 
 // Queues is posix.Queues, but ends with ErrForeignQueues as soon as it meets a queue
-// that is not of the caller's IPC namespace.
+// that is not of the caller's IPC namespace. Where it finds none that is, it asks the
+// kernel, if the caller may mount file systems.
 func Queues() iter.Seq2[posix.QueueInfo, error] {
 	return func(yield func(posix.QueueInfo, error) bool) {
+		known := false
 		for q, err := range posix.Queues() {
 			if err == nil && !q.Known && isForeign(&q) {
 				yield(posix.QueueInfo{}, ErrForeignQueues)
 				return
 			}
+			known = known || q.Known || err != nil
 			if !yield(q, err) {
 				return
 			}
+		}
+		if !known && showsForeign() {
+			yield(posix.QueueInfo{}, ErrForeignQueues)
 		}
 	}
 }

@@ -43,6 +43,31 @@ func ParseCgroup(b []byte) Container {
 	return best
 }
 
+// A ContainerGroup is the control group of a container.
+type ContainerGroup struct {
+	Runtime, ID string // as those of Container
+	Path        string
+}
+
+// ParseContainerGroup reads /proc/PID/cgroup as ParseCgroup does.
+func ParseContainerGroup(b []byte) (g ContainerGroup) {
+	lines(b, func(line []byte) bool {
+		p := parser{rest: line}
+		p.until(':')
+		p.until(':')
+		path := string(p.rest)
+		c := containerOf(path)
+		if p.failed || c.ID == "" {
+			return true
+		}
+		end := strings.LastIndex(path, c.ID) + len(c.ID)
+		rest, _, _ := strings.Cut(path[end:], "/")
+		g = ContainerGroup{c.Runtime, c.ID, path[:end+len(rest)]}
+		return false
+	})
+	return g
+}
+
 // containerOf reads the path of a control group. A container may run others
 // within it, so the innermost one counts.
 func containerOf(path string) (c Container) {

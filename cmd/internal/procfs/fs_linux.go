@@ -92,6 +92,10 @@ func (f *FS) OwnIPCNamespace() (uint64, error) {
 	return inode, err
 }
 
+// MountNamespace returns the inode number of the mount namespace of a process. It needs
+// the right to trace it.
+func (f *FS) MountNamespace(pid int) (uint64, error) { return f.namespace(f.name(pid, "ns/mnt"), "mnt") }
+
 func (f *FS) namespace(name, kind string) (uint64, error) {
 	link, err := f.readLink(name)
 	if err != nil {
@@ -251,6 +255,16 @@ func (f *FS) Container(pid int) (Container, error) {
 		return Container{}, err
 	}
 	return ParseCgroup(b), nil
+}
+
+// ContainerGroup returns the control group of the container of a process. Everybody may
+// know.
+func (f *FS) ContainerGroup(pid int) (ContainerGroup, error) {
+	b, err := f.read(f.name(pid, "cgroup"), smallFile)
+	if err != nil {
+		return ContainerGroup{}, err
+	}
+	return ParseContainerGroup(b), nil
 }
 
 // Cmdline returns the arguments of a process. Everybody may read them.

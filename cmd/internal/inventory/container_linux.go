@@ -1,0 +1,78 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+)
+
+// ContainerProcess returns the process of a container that has run for the longest time.
+// The container is named as RUNTIME:ID or by its ID alone, of which the beginning will do
+// if no other container's begins so. proc is where the proc file system is mounted; ""
+// means /proc.
+//
+// An ordinary user may make a control group that is called like a container's. Where two
+// have the name it is an error.
+func ContainerProcess(proc, name string) (pid int, err error) {
+	f, err := procfs.Open(cmp.Or(proc, procfs.Root))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	pids, err := f.PIDs()
+	if err != nil {
+		return 0, err
+	}
+	type process struct {
+		pid   int
+		start time.Duration
+	}
+	found := make(map[procfs.ContainerGroup]process)
+	exact := false
+	for _, pid := range pids {
+		g, err := f.ContainerGroup(pid)
+		if err != nil || g.ID == "" {
+			continue
+		}
+		full, begins := matches(g, name)
+		stat, err := f.Stat(pid)
+		if !begins || exact && !full || err != nil || stat.Exiting {
+			continue
+		}
+		if full && !exact {
+			exact = true
+			clear(found)
+		}
+		if p, ok := found[g]; !ok || stat.Start < p.start {
+			found[g] = process{pid, stat.Start}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return 0, fmt.Errorf("no visible process is in a container %s", name)
+	case 1:
+		for _, p := range found {
+			pid = p.pid
+		}
+		return pid, nil
+	}
+	groups := slices.SortedFunc(maps.Keys(found), func(a, b procfs.ContainerGroup) int { return cmp.Compare(a.Path, b.Path) })
+	return 0, fmt.Errorf("%s may be %s (process %d) or %s (process %d)", name,
+		groups[0].Path, found[groups[0]].pid, groups[1].Path, found[groups[1]].pid)
+}
+
+// matches reports whether name is that of a container, and whether it begins so.
+func matches(g procfs.ContainerGroup, name string) (full, begins bool) {
+	if runtime, id, ok := strings.Cut(name, ":"); ok {
+		if runtime != g.Runtime {
+			return false, false
+		}
+		name = id
+	}
+	return name == g.ID, name != "" && strings.HasPrefix(g.ID, name)
+}

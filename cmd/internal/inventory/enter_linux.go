@@ -1,0 +1,114 @@
+package inventory
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+)
+
+// Do calls f inside the place: on a thread of its own as Namespace.Do does, which has a
+// mount namespace of its own too if that is needed. All else of the machine's files is
+// there as it was, but /dev/shm is that of the place, and /dev/mqueue shows the queues
+// of its IPC namespace. f is told what of that could not be had.
+//
+// It needs no rights where the caller is in the place already, and otherwise those of
+// Namespace.Do.
+func (p Place) Do(f func(Sight) error) error {
+	file, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	tree, err := p.cloneShm()
+	if tree != nil {
+		defer tree.Close()
+	}
+	here := tree == nil && err == nil
+	sight := Sight{Kinds: p.Kinds, Elsewhere: !here}
+	sight.lack(err, inFiles()...)
+	onThrowawayThread(func() {
+		var own bool
+		if own, err = p.join(file); err != nil {
+			return
+		}
+		if !own || !here {
+			sight.furnish(tree, here)
+		}
+		err = f(sight)
+	})
+	return err
+}
+
+// join moves the calling thread into the namespace, unless it is there already, where
+// setns(2) would ask for rights all the same.
+func (n Namespace) join(file *os.File) (own bool, err error) {
+	if n.isOwn() {
+		return true, nil
+	}
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWIPC); err != nil {
+		return false, &fs.PathError{Op: "setns", Path: file.Name(), Err: err}
+	}
+	return false, nil
+}
+
+// cloneShm returns the mount of the place's /dev/shm, nil if it is the caller's own.
+func (p Place) cloneShm() (*os.File, error) {
+	if p.shm != nil || p.PID == 0 {
+		return nil, p.shm
+	}
+	return within(patient, p.PID, func() (*os.File, error) {
+		d, err := openShm(cmp.Or(p.proc, procfs.Root), p.PID, p.Inode)
+		if err != nil {
+			return nil, err
+		}
+		defer d.close()
+		if own, err := ownShm(); err == nil && own == d.id {
+			return nil, nil
+		}
+		tree, err := d.clone()
+		if err != nil {
+			return nil, fmt.Errorf("/dev/shm of process %d: %w", p.PID, err)
+		}
+		return tree, nil
+	})
+}
+
+// furnish gives the calling thread a mount namespace of its own, with the /dev/mqueue of
+// its IPC namespace, and on /dev/shm a tree of mounts, nothing if it is nil, or, if keep is
+// set, what is there.
+func (s *Sight) furnish(tree *os.File, keep bool) {
+	err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNS))
+	if err == nil {
+		err = os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	}
+	if err != nil {
+		s.lack(err, ref.POSIX()...)
+		return
+	}
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount("mqueue", devMqueue, "mqueue", flags, ""); err != nil && !errors.Is(err, unix.ENODEV) {
+		s.lack(failedMount(devMqueue, err), ref.PMsg)
+	}
+	switch {
+	case keep:
+		return
+	case tree != nil:
+		err = unix.MoveMount(int(tree.Fd()), "", unix.AT_FDCWD, devShm, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	default: // so that what is there is not taken for what is not known
+		err = unix.Mount("tmpfs", devShm, "tmpfs", flags|unix.MS_RDONLY, "")
+	}
+	if err != nil && s.Missing[ref.PShm] == nil {
+		s.lack(failedMount(devShm, err), inFiles()...)
+	}
+}
+
+// failedMount returns an error that is not fs.ErrNotExist: that there is no directory to
+// mount on does not mean that there are no objects.
+func failedMount(path string, err error) error { return fmt.Errorf("mount %s: %v", path, err) }

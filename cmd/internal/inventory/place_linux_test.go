@@ -1,0 +1,288 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/posix"
+)
+
+// playFurnish makes an object of each POSIX kind in a /dev/shm and a /dev/mqueue of its
+// own, and has the memory open.
+func playFurnish(args []string) error {
+	for dir, kind := range map[string]string{devShm: "tmpfs", devMqueue: "mqueue"} {
+		if err := unix.Mount(kind, dir, kind, 0, ""); err != nil {
+			return err
+		}
+	}
+	if _, err := posix.CreateObject(args[0], 8192, posix.ObjectOptions{Mode: 0o600}); err != nil {
+		return err
+	}
+	if s, err := posix.CreateSemaphore(args[0], 3, posix.SemaphoreOptions{Mode: 0o600}); err != nil {
+		return err
+	} else if err := s.Close(); err != nil {
+		return err
+	}
+	if q, err := posix.CreateQueue(args[0], posix.QueueOptions{Mode: 0o600}); err != nil {
+		return err
+	} else if err := q.Close(); err != nil {
+		return err
+	}
+	fmt.Println("furnished")
+	ipctest.Told()
+	return nil
+}
+
+// playFUSE puts a file system on /dev whose server never answers.
+func playFUSE([]string) error {
+	const device = "/dev/fuse"
+	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	server, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", server.Fd())
+	if err := unix.Mount("none", "/dev", "fuse", 0, options); err != nil {
+		return err
+	}
+	fmt.Println("mounted")
+	ipctest.Told()
+	return nil
+}
+
+var apart = []string{"unshare", "--ipc", "--mount"}
+
+func placeOf(t *testing.T, pid int) Place {
+	t.Helper()
+	p, err := PlaceOf(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPlace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	makePOSIX(t, "/ours", 0o600)
+	inside := startApart(t, "furnish", apart, "/theirs")
+	inside.Line()
+	p := placeOf(t, inside.PID())
+	look := func(p Place) (inv *Inventory, sight Sight) {
+		t.Helper()
+		err := p.Do(func(s Sight) (err error) {
+			sight = s
+			inv, err = Collect(Options{Kinds: s.Kinds, Partial: true, Missing: s.Missing, Want: WantVerdict, HiddenIdle: true})
+			return err
+		})
+		if errors.Is(err, fs.ErrNotExist) { // one of others has ended
+			return &Inventory{}, sight
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return inv, sight
+	}
+	inv, sight := look(p)
+	if len(inv.Objects) != 3 || len(inv.Unlisted) > 0 || !sight.Elsewhere || len(sight.Missing) > 0 {
+		t.Error(dump(inv), dump(sight))
+	}
+	wantVerdict(t, findPOSIX(t, inv, ref.PShm, "/theirs"), InUse, "open age")
+	wantVerdict(t, findPOSIX(t, inv, ref.PSem, "/theirs"), Orphan, "not-open age")
+	wantVerdict(t, findPOSIX(t, inv, ref.PMsg, "/theirs"), Orphan, "not-open age")
+
+	// This process has stayed where it was, and its own place is there without any rights.
+	own := placeOf(t, os.Getpid())
+	if inv, sight := look(own); len(inv.Objects) != 3 || sight.Elsewhere {
+		t.Error(dump(inv))
+	} else {
+		findPOSIX(t, inv, ref.PShm, "/ours")
+	}
+
+	// A namespace whose processes see our /dev/shm has queues of its own all the same.
+	shares := startApart(t, "make", []string{"unshare", "--ipc"})
+	shares.Line()
+	inv, _ = look(placeOf(t, shares.PID()))
+	findPOSIX(t, inv, ref.PShm, "/ours")
+	if slices.ContainsFunc(inv.Objects, func(o Object) bool { return o.Kind == ref.PMsg }) {
+		t.Error(dump(inv))
+	}
+
+	// Places has each object once.
+	places, _, err := Places("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := make(map[string]int)
+	for _, p := range places {
+		inv, _ := look(p)
+		for i := range inv.Objects {
+			if o := &inv.Objects[i]; o.Kind.POSIX() {
+				count[o.Ref().String()]++
+			}
+		}
+	}
+	for _, kind := range ref.POSIX() {
+		for _, name := range []string{"/ours", "/theirs"} {
+			if n := count[ref.Object{Kind: kind, Name: name}.String()]; n != 1 {
+				t.Errorf("%v:%s is in %d places of %s", kind, name, n, dump(places))
+			}
+		}
+	}
+
+	inside.Kill()
+	if err := p.Do(func(Sight) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a place that is gone: %v", err)
+	}
+}
+
+// TestPlaceThatHangs: a file system in place of /dev/shm that does not answer costs
+// bounded time.
+func TestPlaceThatHangs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	if _, err := os.Stat("/sys/fs/fuse"); err != nil {
+		t.Skip("the kernel has no FUSE")
+	}
+	server := startApart(t, "fuse", apart)
+	server.Line()
+	began := time.Now()
+	err := placeOf(t, server.PID()).Do(func(s Sight) error {
+		if err := s.Missing[ref.PShm]; err == nil || !strings.Contains(err.Error(), "does not answer") || s.Missing[ref.PMsg] != nil {
+			t.Errorf("%v, %v", err, s.Missing[ref.PMsg])
+		}
+		inv, err := Collect(Options{Kinds: s.Kinds, Missing: s.Missing, Partial: true})
+		if err == nil && len(inv.Unlisted) != 2 {
+			t.Error(dump(inv))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("it took %v", took)
+	}
+	places, _, err := Places("")
+	if err != nil || !slices.ContainsFunc(places, func(p Place) bool { return p.PID == server.PID() && p.shm != nil }) {
+		t.Errorf("%v, %s", err, dump(places))
+	}
+}
+
+// TestPlaceWithoutProcess: a namespace that is only mounted shows its queues, and no
+// /dev/shm is taken for its own.
+func TestPlaceWithoutProcess(t *testing.T) {
+	makePOSIX(t, "/ours", 0o600)
+	err := nowhere(Namespace{Inode: namespaceOf(t, os.Getpid()).Inode, Own: true}).Do(func(s Sight) error {
+		if err := s.Missing[ref.PShm]; !errors.Is(err, fs.ErrNotExist) || s.Missing[ref.PSem] == nil || !s.Elsewhere {
+			t.Error(dump(s))
+		}
+		// Whoever asks nevertheless sees nothing.
+		for o, err := range posix.Objects() {
+			t.Error(dump(o), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestForeignQueues: a file system without a queue that shows another namespace is told
+// from an empty one.
+func TestForeignQueues(t *testing.T) {
+	inv := collectAll(t, Options{Kinds: []ref.Kind{ref.PMsg}})
+	if len(inv.Objects)+len(inv.Unlisted) > 0 {
+		t.Error(dump(inv))
+	}
+	var err, apart error
+	onThrowawayThread(func() {
+		if apart = unix.Unshare(unix.CLONE_NEWIPC); apart == nil {
+			_, err = Collect(Options{Kinds: []ref.Kind{ref.PMsg}})
+		}
+	})
+	if apart != nil {
+		t.Skip(apart)
+	}
+	if !errors.Is(err, ErrForeignQueues) {
+		t.Errorf("%v, want %v", err, ErrForeignQueues)
+	}
+}
+
+func TestMapsUser(t *testing.T) {
+	const rootless = "         0       1000          1\n         1     100000      65536\n"
+	for _, tt := range []struct {
+		text string
+		uid  uint32
+		want bool
+	}{
+		{rootless, 1000, true},
+		{rootless, 999, false},
+		{rootless, 1001, false},
+		{rootless, 0, false},
+		{rootless, 100000, true},
+		{rootless, 165535, true},
+		{rootless, 165536, false},
+		{"0 0 4294967295\n", 0, true},
+		{"0 1 4294967295\n", 4294967295, true},
+		{"", 0, false},
+		{"0 0\n", 0, false},
+		{"0 0 x\n", 0, false},
+	} {
+		if got := mapsUser([]byte(tt.text), tt.uid); got != tt.want {
+			t.Errorf("%q maps %d: %v, want %v", tt.text, tt.uid, got, tt.want)
+		}
+	}
+}
+
+func TestContainerProcess(t *testing.T) {
+	f := newFakeProc(t, time.Now())
+	a, b, c := strings.Repeat("a", 64), "a"+strings.Repeat("b", 63), strings.Repeat("c", 64)
+	for pid, group := range map[int]string{
+		10: "/system.slice/docker-" + a + ".scope/init",
+		11: "/system.slice/docker-" + a + ".scope",
+		12: "/system.slice/docker-" + b + ".scope",
+		13: "/user.slice/user-1000.slice/docker-" + c + ".scope",
+		14: "/system.slice/docker-" + c + ".scope",
+		15: "/machine.slice/libpod-" + a + ".scope",
+		16: "/lxc/web",
+		17: "/lxc/web2",
+		18: "/system.slice/ssh.service",
+	} {
+		f.process(pid, "x", os.Getuid(), 0, time.Duration(100-pid)*time.Second, fakeNamespace, "")
+		f.write(fmt.Sprintf("%d/cgroup", pid), "0::"+group+"\n")
+	}
+	for name, want := range map[string]int{
+		"docker:" + a:       11, // it was started before 10
+		"docker:" + a[:12]:  11,
+		"docker:" + b[:2]:   12,
+		"docker:" + a[:1]:   0,
+		b[:12]:              12,
+		a[:12]:              0, // docker's or podman's
+		"podman:" + a[:12]:  15,
+		"docker:" + c:       0, // anybody may call a control group so
+		"lxc:web":           16,
+		"lxc:we":            0,
+		"lxc:web2":          17,
+		"docker:" + c + "c": 0,
+		"docker:":           0,
+	} {
+		if pid, err := ContainerProcess(f.root, name); pid != want || (err == nil) != (want != 0) {
+			t.Errorf("%s: %d, %v; want %d", name, pid, err, want)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package inventory
+
+import "golang.org/x/sys/unix"
+
+// showsForeign reports whether /dev/mqueue is known to show another IPC namespace than
+// the caller's, of which the kernel has one mqueue file system, wherever it is mounted.
+func showsForeign() bool {
+	var shown unix.Stat_t
+	if unix.Stat(devMqueue, &shown) != nil {
+		return false
+	}
+	device, known := queueDevice()
+	return known && device != uint64(shown.Dev)
+}
+
+// queueDevice returns the device of the caller's mqueue file system. It mounts it, though
+// nowhere, which takes CAP_SYS_ADMIN.
+func queueDevice() (device uint64, known bool) {
+	context, err := unix.Fsopen("mqueue", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return 0, false
+	}
+	defer unix.Close(context)
+	if unix.FsconfigCreate(context) != nil {
+		return 0, false
+	}
+	mount, err := unix.Fsmount(context, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return 0, false
+	}
+	defer unix.Close(mount)
+	var st unix.Stat_t
+	err = unix.Fstat(mount, &st)
+	return uint64(st.Dev), err == nil
+}

@@ -1,0 +1,282 @@
+package inventory
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
+)
+
+const (
+	devShm    = "/dev/shm"
+	devMqueue = "/dev/mqueue"
+)
+
+// A shmDir is the /dev/shm that a process sees, held open.
+type shmDir struct {
+	dir, mounts *os.File // the directory, and the mount namespace of the process
+	id          file
+}
+
+func (d *shmDir) close() {
+	d.dir.Close()
+	d.mounts.Close()
+}
+
+// errNoDevShm is fs.ErrNotExist for a process without /dev/shm.
+type errNoDevShm int
+
+func (e errNoDevShm) Error() string { return fmt.Sprintf("process %d has no /dev/shm", int(e)) }
+
+func (errNoDevShm) Is(target error) bool { return target == fs.ErrNotExist }
+
+func refusedShm(pid int, why string) error { return fmt.Errorf("/dev/shm of process %d %s", pid, why) }
+
+func failedCall(call string, pid int, err error) error {
+	return fmt.Errorf("/dev/shm of process %d: %w", pid, os.NewSyscallError(call, err))
+}
+
+// openShm opens the /dev/shm of a process of an IPC namespace. It follows no link, and
+// returns only a tmpfs: whoever can make a user namespace can put anything there.
+//
+// A process of another user namespace may show any directory of the machine in this
+// place. One that belongs to a user of that user namespace holds nothing which that user
+// could not remove; others are refused, so that nobody can have the caller remove files
+// for them. The caller's own /dev/shm is accepted from everybody.
+func openShm(proc string, pid int, namespace uint64) (d *shmDir, err error) {
+	p, err := os.OpenFile(fmt.Sprintf("%s/%d", proc, pid), unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	// The root comes first: a process can leave this user namespace, but not come back.
+	root, err := openIn(p, "root", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if inode, err := inodeIn(p, "ns/ipc"); err != nil || inode != namespace {
+		return nil, cmp.Or(err, error(fs.ErrNotExist))
+	}
+	d = &shmDir{}
+	if d.mounts, err = openIn(p, "ns/mnt", unix.O_RDONLY); err != nil {
+		return nil, err
+	}
+	if err = d.open(root, pid); err != nil {
+		d.mounts.Close()
+		return nil, err
+	}
+	if own, e := ownShm(); e == nil && own == d.id {
+		return d, nil
+	}
+	if err = d.guard(p, pid); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *shmDir) open(root *os.File, pid int) error {
+	fd, err := unix.Openat2(int(root.Fd()), "dev/shm", &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errNoDevShm(pid)
+	case errors.Is(err, unix.ELOOP):
+		return refusedShm(pid, "is reached through a symbolic link")
+	case err != nil:
+		return failedCall("openat2", pid, err)
+	}
+	d.dir = os.NewFile(uintptr(fd), devShm)
+	var st unix.Statfs_t
+	if err = unix.Fstatfs(fd, &st); err == nil && int64(st.Type) != unix.TMPFS_MAGIC {
+		err = refusedShm(pid, "is no tmpfs")
+	}
+	if err == nil {
+		d.id, err = identify(d.dir)
+	}
+	if err != nil {
+		d.dir.Close()
+	}
+	return err
+}
+
+// guard refuses what a process of another user namespace may have put there.
+func (d *shmDir) guard(p *os.File, pid int) error {
+	own, err := ownUserNamespace()
+	if err != nil {
+		return err
+	}
+	users, err := inodeIn(p, "ns/user")
+	if err != nil {
+		return err
+	}
+	owner, err := unix.IoctlRetInt(int(d.mounts.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		return failedCall("ioctl", pid, err)
+	}
+	defer unix.Close(owner)
+	var st unix.Stat_t
+	if err := unix.Fstat(owner, &st); err != nil {
+		return failedCall("fstat", pid, err)
+	}
+	if st.Ino == own && users == own {
+		return nil
+	}
+	if st.Ino != own && st.Ino != users {
+		return refusedShm(pid, "is in a mount namespace of neither its user namespace nor this one")
+	}
+	var dir unix.Stat_t
+	if err := unix.Fstat(int(d.dir.Fd()), &dir); err != nil {
+		return failedCall("fstat", pid, err)
+	}
+	maps, err := openIn(p, "uid_map", unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer maps.Close()
+	text, err := io.ReadAll(maps)
+	if err != nil {
+		return err
+	}
+	if !mapsUser(text, dir.Uid) {
+		return refusedShm(pid, fmt.Sprintf("belongs to user %d, who is not of its user namespace", dir.Uid))
+	}
+	return nil
+}
+
+// identify returns which file an open one is.
+func identify(f *os.File) (file, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return file{}, &fs.PathError{Op: "fstat", Path: f.Name(), Err: err}
+	}
+	return file{procfs.DeviceOf(uint64(st.Dev)), st.Ino}, nil
+}
+
+// ownShm returns which directory the caller's /dev/shm is.
+func ownShm() (file, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(devShm, &st); err != nil {
+		return file{}, &fs.PathError{Op: "stat", Path: devShm, Err: err}
+	}
+	return file{procfs.DeviceOf(uint64(st.Dev)), st.Ino}, nil
+}
+
+// openIn opens a file of an open directory of /proc.
+func openIn(p *os.File, name string, flags int) (*os.File, error) {
+	path := p.Name() + "/" + name
+	fd, err := unix.Openat(int(p.Fd()), name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// inodeIn returns the inode number of what a file of an open directory of /proc stands
+// for.
+func inodeIn(p *os.File, name string) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(p.Fd()), name, &st, 0); err != nil {
+		return 0, &fs.PathError{Op: "stat", Path: p.Name() + "/" + name, Err: err}
+	}
+	return st.Ino, nil
+}
+
+func ownUserNamespace() (uint64, error) {
+	const path = procfs.Root + "/self/ns/user"
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st.Ino, nil
+}
+
+// mapsUser reports whether a user, as the reader of the map knows it, has an id in the
+// user namespace that the map is of (user_namespaces(7)).
+func mapsUser(uidMap []byte, uid uint32) bool {
+	for line := range bytes.Lines(uidMap) {
+		fields := bytes.Fields(line)
+		if len(fields) != 3 {
+			return false
+		}
+		first, err := strconv.ParseUint(string(fields[1]), 10, 32)
+		count, err2 := strconv.ParseUint(string(fields[2]), 10, 32)
+		if err != nil || err2 != nil {
+			return false
+		}
+		if first <= uint64(uid) && uint64(uid) < first+count {
+			return true
+		}
+	}
+	return false
+}
+
+// clone returns a copy of the mount of the directory, which belongs to no mount
+// namespace, and through which no link, device or program of another one is reached.
+func (d *shmDir) clone() (tree *os.File, err error) {
+	onThrowawayThread(func() {
+		if err = unix.Unshare(unix.CLONE_FS); err != nil {
+			err = os.NewSyscallError("unshare", err)
+			return
+		}
+		if err = unix.Setns(int(d.mounts.Fd()), unix.CLONE_NEWNS); err != nil {
+			err = os.NewSyscallError("setns", err)
+			return
+		}
+		fd, e := unix.OpenTree(int(d.dir.Fd()), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+		if e != nil {
+			err = os.NewSyscallError("open_tree", e)
+			return
+		}
+		tree = os.NewFile(uintptr(fd), devShm)
+		err = os.NewSyscallError("mount_setattr", unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{
+			Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW,
+		}))
+	})
+	if err != nil && tree != nil {
+		tree.Close()
+	}
+	return tree, err
+}
+
+// errNoAnswer is what comes of a file system whose server does not answer.
+func errNoAnswer(pid int) error { return refusedShm(pid, "does not answer") }
+
+// patient is how long a file system may take for an answer. Anybody can mount one in a
+// user namespace of their own that never gives any.
+const patient = time.Second
+
+// within calls f, which looks at the /dev/shm of a process, and waits for so long. What f
+// returns later is left to the garbage collector.
+func within[T any](limit time.Duration, pid int, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-timer.C:
+		var none T
+		return none, errNoAnswer(pid)
+	}
+}
