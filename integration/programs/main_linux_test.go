@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
@@ -30,6 +31,10 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *warded != "" {
+		keepWard(*warded)
+		return
+	}
 	if *packages {
 		fmt.Println(strings.Join(missingPackages(selected()), " "))
 		return
@@ -40,13 +45,13 @@ func TestMain(m *testing.M) {
 // all is every program, in the order of the page. The light ones run in .ci/run.
 func all() []program {
 	return []program{
-		{name: "Apache, prefork", packages: "apache2", start: apachePrefork, light: true},
-		{name: "PHP-FPM, ondemand", packages: "php-fpm libfcgi-bin", start: phpFPM, light: true},
-		{name: "fakeroot", packages: "fakeroot", start: fakeroot, light: true},
+		{name: "Apache, prefork", packages: "apache2", user: "www-data", start: apachePrefork, light: true},
+		{name: "PHP-FPM, ondemand", packages: "php-fpm libfcgi-bin", user: "www-data", start: phpFPM, light: true},
+		{name: "fakeroot", packages: "fakeroot", user: builder, start: fakeroot, light: true},
 		{name: "PostgreSQL", packages: "postgresql", start: postgreSQL("mmap", "posix"), light: true},
-		{name: "Python, multiprocessing", packages: "python3", start: pythonPool, light: true},
-		{name: "Perl, IPC::SysV", packages: "perl", start: perlPrefork, light: true},
-		{name: "x11vnc on Xvfb", packages: "x11vnc xvfb", start: x11vnc, light: true},
+		{name: "Python, multiprocessing", packages: "python3", user: "games", start: pythonPool, light: true},
+		{name: "Perl, IPC::SysV", packages: "perl", user: "games", start: perlPrefork, light: true},
+		{name: "x11vnc on Xvfb", packages: "x11vnc xvfb", user: builder, start: x11vnc, light: true},
 		{name: "chrony", packages: "chrony", start: chrony, light: true},
 	}
 }
@@ -62,17 +67,24 @@ func selected() (list []program) {
 	return list
 }
 
-// missingPackages returns the packages of the programs that are not installed.
-func missingPackages(programs []program) (missing []string) {
+// allPackages returns the packages of programs, each once.
+func allPackages(programs []program) (names []string) {
 	for _, p := range programs {
 		for name := range strings.FieldsSeq(p.packages) {
-			status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
-			if (err != nil || string(status) != "installed") && !slices.Contains(missing, name) {
-				missing = append(missing, name)
+			if !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	return missing
+	return names
+}
+
+// missingPackages returns those of them that are not installed.
+func missingPackages(programs []program) []string {
+	return slices.DeleteFunc(allPackages(programs), func(name string) bool {
+		status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
+		return err == nil && string(status) == "installed"
+	})
 }
 
 func TestPrograms(t *testing.T) {
@@ -86,12 +98,20 @@ func TestPrograms(t *testing.T) {
 	}
 	gipcs := buildCommand(t)
 	results := make([]*result, len(programs))
+	turns := make(map[string]*sync.Mutex) // of users
+	for _, p := range programs {
+		turns[p.user] = new(sync.Mutex)
+	}
 	t.Run("each", func(t *testing.T) {
 		for i, p := range programs {
 			t.Run(p.id(), func(t *testing.T) {
 				t.Parallel()
 				if missing := missingPackages([]program{p}); len(missing) > 0 {
 					t.Skip("not installed: apt-get install " + strings.Join(missing, " "))
+				}
+				if p.user != "" {
+					turns[p.user].Lock()
+					t.Cleanup(turns[p.user].Unlock)
 				}
 				results[i] = observe(t, p, gipcs)
 			})

@@ -65,6 +65,7 @@ func newRoom(t *testing.T) *room {
 		}
 		return errors.Join(furnish(), r.hold("ipc", unix.CLONE_NEWIPC), r.hold("net", unix.CLONE_NEWNET), r.hold("mnt", unix.CLONE_NEWNS))
 	}))
+	r.startWard()
 	t.Cleanup(func() {
 		r.mu.Lock()
 		r.spare = nil
@@ -400,29 +401,39 @@ func (r *room) spares(pid int) {
 }
 
 // processes returns the processes in the room's IPC namespace, but for spared ones.
-func (r *room) processes() (pids []int) {
+func (r *room) processes() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return slices.DeleteFunc(inhabitants(r.ipc), func(pid int) bool { return slices.Contains(r.spare, pid) })
+}
+
+// inhabitants returns the processes in an IPC namespace.
+func inhabitants(ipc string) (pids []int) {
 	links, _ := filepath.Glob("/proc/[0-9]*/ns/ipc") // the pattern is right
 	for _, link := range links {
-		if to, err := os.Readlink(link); err != nil || to != r.ipc {
+		if to, err := os.Readlink(link); err != nil || to != ipc {
 			continue // of one that has ended there is none
 		}
-		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
-		if err == nil && !slices.Contains(r.spare, pid) {
+		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// killAll kills the processes in the room at once: stopped, none of them can do
-// anything about the end of another.
+// killAll kills all processes in the room and waits for their end.
 func (r *room) killAll() {
 	r.t.Helper()
+	killAll(r.processes)
+	r.until("the processes have ended", func() bool { return len(r.processes()) == 0 })
+}
+
+// killAll kills processes at once: stopped, none of them can do anything about the end of
+// another.
+func killAll(list func() []int) {
 	var stopped []int
 	for {
-		fresh := slices.DeleteFunc(r.processes(), func(pid int) bool { return slices.Contains(stopped, pid) })
+		fresh := slices.DeleteFunc(list(), func(pid int) bool { return slices.Contains(stopped, pid) })
 		if len(fresh) == 0 {
 			break
 		}
@@ -434,7 +445,6 @@ func (r *room) killAll() {
 	for _, pid := range stopped {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
-	r.until("the processes have ended", func() bool { return len(r.processes()) == 0 })
 }
 
 // children returns the children of a process, whichever thread started them.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +14,15 @@ const top = `# What gipcs says of real programs
 
 ` + "`make programs`" + ` writes this page. It starts each program as its Debian package does, in IPC, mount and network namespaces of its own, beside
 a program of another user whose objects must stay. It looks at the program while requests are made (busy), when none are made (resting) and
-after workers have been replaced (recycled), runs ` + "`gipcs rm --orphans --yes`" + ` each time, and makes another request. Then it kills all
-processes of the program with SIGKILL, runs ` + "`gipcs rm --orphans --yes`" + ` again, and starts the program once more.
+after workers have been replaced (recycled), runs ` + "`gipcs rm --orphans --yes`" + ` and ` + "`gipcs rm --owner-gone --yes`" + ` each time, and makes another
+request. Then it kills all processes of the program with SIGKILL, runs the two again, and starts the program once more.
 
 The columns busy, resting and recycled list the verdicts of the program's objects; a dash stands for a program that has no workers to replace.
-Found is the share of the objects left by SIGKILL that ` + "`rm --orphans`" + ` removed.
+Unused is what ` + "`gipcs ls --unused`" + ` lists of the live program: no process uses it or is known to have used it last, but one of the program may
+use it again. The columns orphans and owner gone are what ` + "`rm`" + ` removed of the objects that SIGKILL left, by the one selection and then by the other.
 
-| program | packages | objects | busy | resting | recycled | after SIGKILL | found | starts again |
-|---|---|---|---|---|---|---|---|---|
+| program | objects | busy | resting | recycled | unused | after SIGKILL | orphans | owner gone | starts again |
+|---|---|---|---|---|---|---|---|---|---|
 `
 
 // writeTable writes the page, unless a program did not run to its end.
@@ -34,46 +36,64 @@ func writeTable(t *testing.T, file string, programs []program, results []*result
 			t.Errorf("no page: %s did not run to its end", programs[i].name)
 			return
 		}
-		fmt.Fprintf(page, "| %s | %s | %s |", programs[i].name, programs[i].packages, r.objects)
+		fmt.Fprintf(page, "| %s | %s |", programs[i].name, r.objects)
 		for state := range states {
 			slices.Sort(r.verdicts[state])
 			fmt.Fprintf(page, " %s |", dash(strings.Join(r.verdicts[state], ", ")))
 			orphans += len(r.orphans[state])
 		}
-		fmt.Fprintf(page, " %s | %s | yes |\n", dash(count(r.left).String()), share(r.found, len(r.left)))
-		found += r.found
+		fmt.Fprintf(page, " %s | %s | %d | %d | yes |\n",
+			dash(r.unused.String()), dash(count(r.left).String()), r.found[byOrphans], r.found[byOwnerGone])
+		found += r.allFound()
 		left += len(r.left)
-		for _, x := range r.missed {
-			misses = append(misses, fmt.Sprintf("- %s: a %s stays, which is %s.\n", programs[i].name, x.Kind, x.Verdict))
-		}
+		misses = append(misses, explain(programs[i].name, r.missed)...)
 	}
-	fmt.Fprintf(page, "\nObjects of live programs that were called orphans: %d. Found of what was left: %s.\n", orphans, share(found, left))
+	fmt.Fprintf(page, "\nPrograms: %d. Objects of live programs that were called orphans: %d. Found of what was left: %d of %d.\n",
+		len(programs), orphans, found, left)
 	if len(misses) > 0 {
-		fmt.Fprintf(page, "\nNot found:\n\n%s", strings.Join(slices.Compact(misses), ""))
+		fmt.Fprintf(page, "\nNot found, and why not in the words of gipcs:\n\n%s", strings.Join(misses, ""))
 	}
+	fmt.Fprintf(page, "\nAll of them are installed by\n\n```sh\napt-get install --no-install-recommends %s\n```\n", strings.Join(allPackages(programs), " "))
 	if err := os.WriteFile(file, page.Bytes(), 0o644); err != nil {
 		t.Error(err)
 	}
 }
+
+// explain lists the objects that were missed, those for one reason together.
+func explain(program string, missed []object) (lines []string) {
+	byReason := make(map[string][]object)
+	for _, x := range missed {
+		byReason[why(x)] = append(byReason[why(x)], x)
+	}
+	for _, x := range missed {
+		if same := byReason[why(x)]; same != nil {
+			lines = append(lines, fmt.Sprintf("- %s: %s, %s: %s.\n", program, count(same), x.Verdict, why(x)))
+			delete(byReason, why(x))
+		}
+	}
+	return lines
+}
+
+// telling are the codes of reasons that keep no object from being an orphan.
+var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
+
+// why returns the reasons of a verdict with their codes, and without the numbers of
+// processes, which differ in each run.
+func why(x object) string {
+	var parts []string
+	for i, code := range x.Codes {
+		if !slices.Contains(telling, code) {
+			parts = append(parts, fmt.Sprintf("`%s` (%s)", code, numbered.ReplaceAllString(x.Reasons[i], "")))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+var numbered = regexp.MustCompile(`\[\d+\]`)
 
 func dash(s string) string {
 	if s == "" {
 		return "-"
 	}
 	return s
-}
-
-func count(objects []object) counts {
-	c := counts{}
-	for _, x := range objects {
-		c[x.Kind]++
-	}
-	return c
-}
-
-func share(part, whole int) string {
-	if whole == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d of %d", part, whole)
 }
