@@ -93,6 +93,26 @@ func TestOwnerGone(t *testing.T) {
 	}
 }
 
+// TestOwnerMayReturn: that no worker of a server runs now does not make its user gone.
+func TestOwnerMayReturn(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	program := ipctest.Compile(t, "testdata/prefork.c")
+	known := filepath.Join(filepath.Dir(program), "php-fpm8.2")
+	if err := os.Rename(program, known); err != nil {
+		t.Fatal(err)
+	}
+	server, set := prefork(t, known, 0, stranger)
+	want := func(what string, want Answer) {
+		t.Helper()
+		if o := find(t, collectAll(t, Options{Want: WantOwner}), ref.Sem, int(set)); o.Use.OwnerGone != want {
+			t.Errorf("%s: %v, want %v: %s", what, o.Use.OwnerGone, want, dump(o))
+		}
+	}
+	want("while the server lives", NotKnown)
+	server.Kill()
+	want("when it has ended", Yes)
+}
+
 // TestNamedAfter: the number of a living process in a name speaks against an orphan.
 func TestNamedAfter(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
