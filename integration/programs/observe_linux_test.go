@@ -15,8 +15,9 @@ type program struct {
 	name     string // in the table
 	packages string // Debian packages that it needs
 	light    bool   // .ci/run starts it
-	// user is one that several programs run as: they take turns, since gipcs rm
-	// --owner-gone asks whether any process of the user is left.
+	// user is one that several programs run as. They take turns, since gipcs rm
+	// --owner-gone asks whether any process of the user is left. "" stands for one of its
+	// own, for those that have none by their package.
 	user string
 
 	// start starts it in the room, where it may have run and been killed before, and
@@ -133,7 +134,7 @@ type observation struct {
 
 // observe looks at a program from its start to its start after kill -9.
 func observe(t *testing.T, p program, gipcs string) *result {
-	r := newRoom(t)
+	r := newRoom(t, p.user)
 	o := &observation{room: r, gipcs: gipcs, result: result{objects: counts{}, unused: counts{}}}
 	for _, other := range o.startBystander() {
 		o.others = append(o.others, other.String())

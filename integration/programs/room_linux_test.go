@@ -36,6 +36,7 @@ const patience = 20 * time.Second
 type room struct {
 	t      *testing.T
 	dir    string // for all files of the programs
+	user   string // that they run as, if their package has none for them
 	spaces []space
 	ipc    string // as /proc/PID/ns/ipc shows it
 	log    *os.File
@@ -50,9 +51,9 @@ type space struct {
 	kind int
 }
 
-func newRoom(t *testing.T) *room {
+func newRoom(t *testing.T, user string) *room {
 	t.Helper()
-	r := &room{t: t, dir: t.TempDir()}
+	r := &room{t: t, dir: t.TempDir(), user: user}
 	for dir := r.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		r.check(os.Chmod(dir, 0o755)) // the programs run as several users
 	}
@@ -172,6 +173,38 @@ func (r *room) owned(name, owner string) string {
 	c := credential(r.t, owner)
 	r.check(os.Chown(r.path(name), int(c.Uid), int(c.Gid)))
 	return r.path(name)
+}
+
+// home makes a directory that belongs to the room's user, and returns its path.
+func (r *room) home() string { return r.owned("home", r.user) }
+
+// overlay lets programs change what is in a directory of the machine for this room alone.
+func (r *room) overlay(dir string) {
+	r.t.Helper()
+	name := strings.ReplaceAll(dir, "/", "_")
+	if _, err := os.Stat(r.path(name)); err == nil {
+		return // the program ran here before
+	}
+	upper, work := r.owned(name, "root"), r.owned(name+".work", "root")
+	info, err := os.Stat(dir)
+	r.check(err)
+	owner := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // it is that on Linux
+	r.check(os.Chown(upper, int(owner.Uid), int(owner.Gid)))
+	r.check(os.Chmod(upper, info.Mode().Perm()))
+	r.check(r.inside(unix.CLONE_NEWNS, func() error {
+		return unix.Mount("overlay", dir, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, work))
+	}))
+}
+
+// runtimeDir makes a directory in /run that belongs to a user, as systemd does.
+func (r *room) runtimeDir(name, owner string) string {
+	r.t.Helper()
+	path := filepath.Join("/run", name)
+	c := credential(r.t, owner)
+	r.check(r.inside(unix.CLONE_NEWNS, func() error {
+		return errors.Join(os.MkdirAll(path, 0o755), os.Chown(path, int(c.Uid), int(c.Gid)))
+	}))
+	return path
 }
 
 // credential returns what makes a process one of a user: a name, or a number that need
@@ -459,6 +492,16 @@ func children(pid int) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// alive is a request to a program that works without being asked.
+func (p *process) alive() error {
+	select {
+	case <-p.over:
+		return errors.New("it has ended")
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	}
 }
 
 // killChildren kills the children that a process has now and that have its name, one after

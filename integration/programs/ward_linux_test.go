@@ -43,7 +43,7 @@ func TestWard(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	const abandon = "GIPC_TEST_ABANDON"
 	if os.Getenv(abandon) != "" {
-		r := newRoom(t)
+		r := newRoom(t, "root")
 		r.must("root", "sh", "-c", "setsid sleep 1000 <&- >&- 2>&- &")
 		fmt.Println("room", r.ipc, len(r.processes()))
 		_ = unix.Kill(os.Getpid(), unix.SIGKILL)

@@ -22,7 +22,7 @@ func xServer(r *room) {
 	if there() {
 		return
 	}
-	server := r.start(builder, "Xvfb", display, "-screen", "0", "640x480x24", "-nolock", "-nolisten", "unix")
+	server := r.start(r.user, "Xvfb", display, "-screen", "0", "640x480x24", "-nolock", "-nolisten", "unix")
 	r.spares(server.pid)
 	r.until("the X server listens", there)
 }
@@ -30,8 +30,16 @@ func xServer(r *room) {
 // x11vnc is x11vnc beside an X server that outlives it, which detaches last.
 func x11vnc(r *room) service {
 	xServer(r)
-	r.start(builder, "x11vnc", "-display", display, "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
+	r.start(r.user, "x11vnc", "-display", display, "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
 	return service{request: func() error { return picture(r, "127.0.0.1:5977") }}
+}
+
+// tigerVNC is TigerVNC's server for a screen that is there, which makes its segments with
+// the first viewer.
+func tigerVNC(r *room) service {
+	xServer(r)
+	r.start(r.user, "X0tigervnc", "-display", display, "-SecurityTypes", "None", "-rfbport", "5978", "-localhost")
+	return service{request: func() error { return picture(r, "127.0.0.1:5978") }}
 }
 
 // picture gets one picture of the screen from a VNC server, as RFC 6143 has it.
