@@ -2,6 +2,7 @@ package programs_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
@@ -50,7 +51,8 @@ Hostname=room
 		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}
-		if _, err := io.WriteString(c, "agent.ping\n"); err != nil {
+		const header, ping = "ZBXD\x01", "agent.ping"
+		if _, err := c.Write(append(binary.LittleEndian.AppendUint64([]byte(header), uint64(len(ping))), ping...)); err != nil {
 			return err
 		}
 		said, err := io.ReadAll(c)

@@ -156,6 +156,7 @@ func observe(t *testing.T, p program, gipcs string) *result {
 	o.afterDeath()
 	o.service = p.start(r)
 	r.serves(o.service.request)
+	t.Log(o.result.row(p.name))
 	return &o.result
 }
 

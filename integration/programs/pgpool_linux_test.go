@@ -21,6 +21,7 @@ pcp_listen_addresses = ''
 pcp_socket_dir = '%[1]s'
 num_init_children = 4
 child_life_time = 2
+pool_passwd = ''
 pid_file_name = '%[1]s/pgpool.pid'
 logdir = '%[1]s'
 work_dir = '%[1]s'
@@ -29,6 +30,7 @@ memqcache_method = 'shmem'
 memqcache_total_size = 1MB
 memqcache_max_num_cache = 1000
 memqcache_cache_block_size = 64kB
+memqcache_maxcache = 32kB
 `, dir)))
 	request := func() error {
 		said, err := r.run("postgres", "psql", "-h", dir, "-p", "5433", "-d", "postgres", "-qAtc", "select count(*) > 100 from pg_class")

@@ -528,7 +528,7 @@ func (r *room) pidIn(file string) int {
 	r.t.Helper()
 	text, err := os.ReadFile(file)
 	r.check(err)
-	pid, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(string(text), "\n", 2)[0]))
+	pid, err := strconv.Atoi(strings.Trim(strings.SplitN(string(text), "\n", 2)[0], " \x00"))
 	r.check(err)
 	return pid
 }

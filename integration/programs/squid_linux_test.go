@@ -53,7 +53,7 @@ func cICAP(r *room) service {
 	r.must("root", "rm", "-f", dir+"/c-icap.pid", dir+"/c-icap.ctl")
 	server := r.start("root", "c-icap", "-N")
 	request := func() error {
-		said, err := r.run("root", "c-icap-client", "-i", "127.0.0.1", "-s", "echo")
+		said, err := r.run("root", "sh", "-c", "exec c-icap-client -i 127.0.0.1 -s echo 2>&1")
 		if err == nil && !strings.Contains(said, "ICAP/1.0 200 OK") {
 			err = fmt.Errorf("it answered %q", said)
 		}

@@ -2,6 +2,7 @@ package programs_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -36,14 +37,10 @@ func writeTable(t *testing.T, file string, programs []program, results []*result
 			t.Errorf("no page: %s did not run to its end", programs[i].name)
 			return
 		}
-		fmt.Fprintf(page, "| %s | %s |", programs[i].name, r.objects)
-		for state := range states {
-			slices.Sort(r.verdicts[state])
-			fmt.Fprintf(page, " %s |", dash(strings.Join(r.verdicts[state], ", ")))
-			orphans += len(r.orphans[state])
+		page.WriteString(r.row(programs[i].name))
+		for _, wrong := range r.orphans {
+			orphans += len(wrong)
 		}
-		fmt.Fprintf(page, " %s | %s | %d | %d | yes |\n",
-			dash(r.unused.String()), dash(count(r.left).String()), r.found[byOrphans], r.found[byOwnerGone])
 		found += r.allFound()
 		left += len(r.left)
 		misses = append(misses, explain(programs[i].name, r.missed)...)
@@ -57,6 +54,19 @@ func writeTable(t *testing.T, file string, programs []program, results []*result
 	if err := os.WriteFile(file, page.Bytes(), 0o644); err != nil {
 		t.Error(err)
 	}
+}
+
+// row returns the line of the table for a program.
+func (r *result) row(name string) string {
+	cells := []string{name, r.objects.String()}
+	for _, verdicts := range r.verdicts {
+		cells = append(cells, strings.Join(slices.Sorted(slices.Values(verdicts)), ", "))
+	}
+	cells = append(cells, r.unused.String(), count(r.left).String(), fmt.Sprint(r.found[byOrphans]), fmt.Sprint(r.found[byOwnerGone]), "yes")
+	for i, cell := range cells {
+		cells[i] = cmp.Or(cell, "-")
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
 // explain lists the objects that were missed, those for one reason together.
@@ -90,10 +100,3 @@ func why(x object) string {
 }
 
 var numbered = regexp.MustCompile(`\[\d+\]`)
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}

@@ -2,11 +2,15 @@ package inventory
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/internal/ipctest"
@@ -60,6 +64,44 @@ func TestServerRests(t *testing.T) {
 		server.Kill()
 		wantSet(t, set, Unknown, "not-waiting process-gone owner-alive age")
 	})
+}
+
+// TestBetweenPrograms: a process that has no program mapped for a moment is looked at
+// again. Those that stay like that may know an object, and are not waited for one by one.
+func TestBetweenPrograms(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	idler := ipctest.Compile(t, "testdata/idler.c")
+	maps := make(map[string]int) // how often those of each idler were looked at
+	for range 20 {
+		p := ipctest.Run(t, idler, fmt.Sprint(stranger))
+		p.Line()
+		maps[fmt.Sprintf("%d/maps", p.PID())] = 0
+	}
+	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger)
+	server.Kill()
+	want := func(empty int, verdict Verdict, reasons string) {
+		t.Helper()
+		began := time.Now()
+		inv := collectAll(t, Options{Want: WantVerdict, fault: func(call, name string) ([]byte, error) {
+			if _, ok := maps[name]; !ok || call != "ioctl" && call != "read" {
+				return nil, nil
+			}
+			switch maps[name]++; {
+			case maps[name] > empty:
+				return nil, nil
+			case call == "read": // Linux before 6.11
+				return []byte{}, nil
+			default:
+				return nil, unix.ENOENT // the end of the list
+			}
+		}})
+		wantVerdict(t, find(t, inv, ref.Sem, int(set)), verdict, reasons)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	}
+	want(2, Orphan, "not-waiting process-gone age")
+	want(math.MaxInt, Unknown, "not-waiting process-gone owner-alive age")
 }
 
 // TestOwnerGone: of an object that nobody used it is known only by its owner that nobody
