@@ -50,3 +50,20 @@ func apache(r *room, mpm, conf, page string) service {
 		recycle: func() { r.killChildren(r.pidIn(pid)) },
 	}
 }
+
+// apacheBalancer is Apache with threads, whose balancer keeps what it knows of its members
+// in segments, and whose digests and sessions are in memory without a name.
+func apacheBalancer(r *room) service {
+	return apache(r, "event", `
+		StartServers 2
+		LoadModule slotmem_shm_module /usr/lib/apache2/modules/mod_slotmem_shm.so
+		LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
+		LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
+		LoadModule proxy_balancer_module /usr/lib/apache2/modules/mod_proxy_balancer.so
+		LoadModule lbmethod_byrequests_module /usr/lib/apache2/modules/mod_lbmethod_byrequests.so
+		<Proxy balancer://members>
+			BalancerMember http://127.0.0.1:8080
+		</Proxy>
+		ProxyPass /balanced/ balancer://members/
+	`, "/balanced/index.html")
+}

@@ -5,11 +5,11 @@ import "fmt"
 // fakeroot is a build that goes on in one fakeroot: each of its commands asks faked, by
 // a queue and under a semaphore, and ends.
 func fakeroot(r *room) service {
-	cmd := r.command(builder, "fakeroot-sysv", "sh", "-c", `
+	cmd := r.command(r.user, "fakeroot-sysv", "sh", "-c", `
 		while read -r owner; do
 			touch file && chown "$owner" file && stat -c %u:%g file
 		done`)
-	cmd.Dir = r.owned("build", builder)
+	cmd.Dir = r.home()
 	d := r.startDialogue(cmd)
 	n := 0
 	return service{
@@ -20,6 +20,3 @@ func fakeroot(r *room) service {
 		},
 	}
 }
-
-// builder is the number of a user who has no other processes.
-const builder = "64320"

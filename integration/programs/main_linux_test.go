@@ -16,7 +16,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
@@ -30,6 +32,10 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if *warded != "" {
+		keepWard(*warded)
+		return
+	}
 	if *packages {
 		fmt.Println(strings.Join(missingPackages(selected()), " "))
 		return
@@ -39,15 +45,41 @@ func TestMain(m *testing.M) {
 
 // all is every program, in the order of the page. The light ones run in .ci/run.
 func all() []program {
+	const www, postgres = "www-data", "postgres"
 	return []program{
-		{name: "Apache, prefork", packages: "apache2", start: apachePrefork, light: true},
-		{name: "PHP-FPM, ondemand", packages: "php-fpm libfcgi-bin", start: phpFPM, light: true},
+		{name: "Apache, prefork", packages: "apache2", user: www, start: apachePrefork, light: true},
+		{name: "PHP-FPM, ondemand", packages: "php-fpm libfcgi-bin", user: www, start: phpFPM, light: true},
 		{name: "fakeroot", packages: "fakeroot", start: fakeroot, light: true},
-		{name: "PostgreSQL", packages: "postgresql", start: postgreSQL("mmap", "posix"), light: true},
+		{name: "PostgreSQL", packages: "postgresql", user: postgres, start: postgreSQL("mmap", "posix"), light: true},
 		{name: "Python, multiprocessing", packages: "python3", start: pythonPool, light: true},
 		{name: "Perl, IPC::SysV", packages: "perl", start: perlPrefork, light: true},
 		{name: "x11vnc on Xvfb", packages: "x11vnc xvfb", start: x11vnc, light: true},
 		{name: "chrony", packages: "chrony", start: chrony, light: true},
+
+		{name: "Apache, event, with a balancer", packages: "apache2", user: www, start: apacheBalancer},
+		{name: "uWSGI, ipcsem", packages: "uwsgi-core uwsgi-plugin-python3", user: www, start: uWSGI},
+		{name: "Squid, SMP", packages: "squid", start: squid},
+		{name: "C-ICAP", packages: "c-icap", start: cICAP},
+		{name: "Unbound", packages: "unbound", start: unbound},
+		{name: "PostgreSQL, sysv", packages: "postgresql", user: postgres, start: postgreSQL("sysv", "sysv")},
+		{name: "Pgpool-II on PostgreSQL", packages: "pgpool2 postgresql", user: postgres, start: pgpool},
+		{name: "gpsd", packages: "gpsd", start: gpsd},
+		{name: "gammu-smsd", packages: "gammu-smsd", start: gammuSMSD},
+		{name: "Xymon", packages: "xymon", start: xymon},
+		{name: "Zabbix agent", packages: "zabbix-agent", start: zabbixAgent},
+		{name: "Corosync", packages: "corosync", start: corosync},
+		{name: "JACK", packages: "jackd2", start: jack},
+		{name: "PulseAudio", packages: "pulseaudio pulseaudio-utils", start: pulseAudio},
+		{name: "LTTng", packages: "lttng-tools", start: lttng},
+		{name: "TigerVNC on Xvfb", packages: "tigervnc-scraping-server xvfb", start: tigerVNC},
+		{name: "Open MPI", packages: "openmpi-bin python3-mpi4py", start: openMPI},
+		{name: "joblib", packages: "python3-joblib", start: joblib},
+		{name: "Perl, IPC::ShareLite", packages: "libipc-sharelite-perl", start: perlShareLite},
+		{name: "faketime", packages: "faketime", start: faketime},
+		{name: "buffer", packages: "buffer", start: buffer},
+		{name: "fio", packages: "fio", start: fio},
+		{name: "svsematest and pmqtest", packages: "rt-tests", start: rtTests},
+		{name: "stress-ng", packages: "stress-ng", start: stressNG},
 	}
 }
 
@@ -62,17 +94,24 @@ func selected() (list []program) {
 	return list
 }
 
-// missingPackages returns the packages of the programs that are not installed.
-func missingPackages(programs []program) (missing []string) {
+// allPackages returns the packages of programs, each once.
+func allPackages(programs []program) (names []string) {
 	for _, p := range programs {
 		for name := range strings.FieldsSeq(p.packages) {
-			status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
-			if (err != nil || string(status) != "installed") && !slices.Contains(missing, name) {
-				missing = append(missing, name)
+			if !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	return missing
+	return names
+}
+
+// missingPackages returns those of them that are not installed.
+func missingPackages(programs []program) []string {
+	return slices.DeleteFunc(allPackages(programs), func(name string) bool {
+		status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
+		return err == nil && string(status) == "installed"
+	})
 }
 
 func TestPrograms(t *testing.T) {
@@ -86,6 +125,13 @@ func TestPrograms(t *testing.T) {
 	}
 	gipcs := buildCommand(t)
 	results := make([]*result, len(programs))
+	turns := make(map[string]*sync.Mutex) // of users
+	for i, p := range programs {
+		if p.user == "" {
+			programs[i].user = strconv.Itoa(firstUser + i)
+		}
+		turns[programs[i].user] = new(sync.Mutex)
+	}
 	t.Run("each", func(t *testing.T) {
 		for i, p := range programs {
 			t.Run(p.id(), func(t *testing.T) {
@@ -93,6 +139,8 @@ func TestPrograms(t *testing.T) {
 				if missing := missingPackages([]program{p}); len(missing) > 0 {
 					t.Skip("not installed: apt-get install " + strings.Join(missing, " "))
 				}
+				turns[p.user].Lock()
+				t.Cleanup(turns[p.user].Unlock)
 				results[i] = observe(t, p, gipcs)
 			})
 		}
@@ -102,6 +150,10 @@ func TestPrograms(t *testing.T) {
 		writeTable(t, *table, programs, results)
 	}
 }
+
+// firstUser is the first number of the users that programs run as. None of them has other
+// processes, nor a name.
+const firstUser = 64330
 
 // buildCommand builds gipcs where every user may run it.
 func buildCommand(t *testing.T) string {

@@ -15,6 +15,10 @@ type program struct {
 	name     string // in the table
 	packages string // Debian packages that it needs
 	light    bool   // .ci/run starts it
+	// user is one that several programs run as. They take turns, since gipcs rm
+	// --owner-gone asks whether any process of the user is left. "" stands for one of its
+	// own, for those that have none by their package.
+	user string
 
 	// start starts it in the room, where it may have run and been killed before, and
 	// returns when it serves.
@@ -52,13 +56,50 @@ type result struct {
 	objects  counts           // alive, the most of each kind
 	verdicts [states][]string // of objects alive; nil: it has no such state
 	orphans  [states][]string // objects that were called orphans though it lived
+	unused   counts           // alive, but chosen by --unused, the most of each kind
 	left     []object         // by SIGKILL
-	found    int              // of these by rm --orphans
+	found    [selections]int  // of these by rm, one selection after the other
 	missed   []object
 }
 
+// The selections that are tried on what a killed program left, in this order.
+const (
+	byOrphans = iota
+	byOwnerGone
+	selections
+)
+
+var flags = [selections]string{"--orphans", "--owner-gone"}
+
+// allFound returns how many objects were found.
+func (r *result) allFound() int { return len(r.left) - len(r.missed) }
+
 // counts is how many objects there are of each kind.
 type counts map[string]int
+
+// atLeast raises the counts to those of objects.
+func (c counts) atLeast(objects []object) {
+	for kind, n := range count(objects) {
+		c[kind] = max(c[kind], n)
+	}
+}
+
+func count(objects []object) counts {
+	c := counts{}
+	for _, x := range objects {
+		c[x.Kind]++
+	}
+	return c
+}
+
+// String lists the counts, as "2 sem, 1 shm".
+func (c counts) String() string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(c)) {
+		parts = append(parts, fmt.Sprintf("%d %s", c[kind], kind))
+	}
+	return strings.Join(parts, ", ")
+}
 
 // An object is a line of gipcs ls.
 type object struct {
@@ -68,6 +109,7 @@ type object struct {
 	Owner   string
 	Status  []string
 	Verdict string
+	Codes   []string
 	Reasons []string
 }
 
@@ -92,61 +134,39 @@ type observation struct {
 
 // observe looks at a program from its start to its start after kill -9.
 func observe(t *testing.T, p program, gipcs string) *result {
-	r := newRoom(t)
-	o := &observation{room: r, gipcs: gipcs, result: result{objects: counts{}}}
+	r := newRoom(t, p.user)
+	o := &observation{room: r, gipcs: gipcs, result: result{objects: counts{}, unused: counts{}}}
 	for _, other := range o.startBystander() {
 		o.others = append(o.others, other.String())
 	}
 	o.service = p.start(r)
 	r.serves(o.service.request)
 
-	o.state(busy, o.whileAsked)
+	stop := o.ask()
+	o.state(busy)
+	stop()
 	if o.service.rest != nil {
 		o.service.rest()
 	}
-	o.state(resting, o.watch)
+	o.state(resting)
 	if o.service.recycle != nil {
 		o.service.recycle()
-		o.state(recycled, o.watch)
+		o.state(recycled)
 	}
 	o.afterDeath()
 	o.service = p.start(r)
 	r.serves(o.service.request)
+	t.Log(o.result.row(p.name))
 	return &o.result
 }
 
-// state looks at the program by watch, removes orphans, and sees whether the program
-// bears that.
-func (o *observation) state(which int, watch func(which int)) {
-	o.t.Helper()
-	watch(which)
-	if said := o.must("root", o.gipcs, "rm", "--orphans", "--where", anyKind, "--yes"); strings.TrimSpace(said) != "" {
-		o.t.Logf("rm --orphans beside the live program:\n%s", said)
-	}
-	if err := o.service.request(); err != nil {
-		o.t.Fatalf("after rm --orphans it does not serve: %v", err)
-	}
-}
-
-// anyKind makes a selection choose POSIX objects too.
-const anyKind = `kind in ["shm", "sem", "msg", "pshm", "psem", "pmsg"]`
-
-// watch looks at the program for some time.
-func (o *observation) watch(which int) {
-	o.t.Helper()
-	for began := time.Now(); time.Since(began) < watched; {
-		o.note(which, o.look())
-	}
-}
-
-// whileAsked is watch while requests are made without a pause.
-func (o *observation) whileAsked(which int) {
-	o.t.Helper()
-	stop, failed := make(chan struct{}), make(chan error, 1)
+// ask makes requests without a pause until stop is called.
+func (o *observation) ask() (stop func()) {
+	end, failed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		for {
 			select {
-			case <-stop:
+			case <-end:
 				failed <- nil
 				return
 			default:
@@ -157,23 +177,55 @@ func (o *observation) whileAsked(which int) {
 			}
 		}
 	}()
-	o.watch(which)
-	close(stop)
-	if err := <-failed; err != nil {
-		o.t.Fatalf("it does not serve: %v", err)
+	return func() {
+		o.t.Helper()
+		close(end)
+		if err := <-failed; err != nil {
+			o.t.Fatalf("it does not serve: %v", err)
+		}
 	}
 }
 
-// look returns the objects of the program, as gipcs lists them.
-func (o *observation) look() []object {
+// state looks at the program for some time, removes what gipcs says that nobody needs,
+// and sees whether the program bears that.
+func (o *observation) state(which int) {
 	o.t.Helper()
-	return slices.DeleteFunc(o.all(), func(x object) bool { return slices.Contains(o.others, x.String()) })
+	for began := time.Now(); time.Since(began) < watched; {
+		o.note(which, o.look())
+		o.noteUnused()
+	}
+	for _, selection := range flags {
+		if said := o.remove(selection); said != "" {
+			o.t.Errorf("rm %s beside the live program took:\n%s", selection, said)
+		}
+	}
+	if which == busy {
+		return // it is being asked
+	}
+	if err := o.service.request(); err != nil {
+		o.t.Fatalf("after rm it does not serve: %v", err)
+	}
+}
+
+// anyKind makes a selection choose POSIX objects too.
+const anyKind = "sysv,posix"
+
+// remove removes what a selection chooses, and returns the list of that.
+func (o *observation) remove(selection string) string {
+	o.t.Helper()
+	return strings.TrimSpace(o.must("root", o.gipcs, "rm", selection, "--kind", anyKind, "--yes"))
+}
+
+// look returns the objects of the program, as gipcs lists them.
+func (o *observation) look(options ...string) []object {
+	o.t.Helper()
+	return slices.DeleteFunc(o.all(options...), func(x object) bool { return slices.Contains(o.others, x.String()) })
 }
 
 // all returns all objects in the room.
-func (o *observation) all() (objects []object) {
+func (o *observation) all(options ...string) (objects []object) {
 	o.t.Helper()
-	out := o.must("root", o.gipcs, "ls", "--json", "-o", "kind,id,name,owner,status,verdict,reasons")
+	out := o.must("root", append([]string{o.gipcs, "ls", "--json", "-o", "kind,id,name,owner,status,verdict,codes,reasons"}, options...)...)
 	if err := json.Unmarshal([]byte(out), &objects); err != nil {
 		o.t.Fatalf("gipcs ls: %v: %s", err, out)
 	}
@@ -182,9 +234,8 @@ func (o *observation) all() (objects []object) {
 
 // note adds what was seen of a live program to the result.
 func (o *observation) note(which int, objects []object) {
-	now := counts{}
+	o.result.objects.atLeast(objects)
 	for _, x := range objects {
-		now[x.Kind]++
 		if !slices.Contains(o.result.verdicts[which], x.Verdict) {
 			o.result.verdicts[which] = append(o.result.verdicts[which], x.Verdict)
 		}
@@ -194,8 +245,19 @@ func (o *observation) note(which int, objects []object) {
 			o.t.Errorf("alive, but %s is an orphan: %q", x, x.Reasons)
 		}
 	}
-	for kind, n := range now {
-		o.result.objects[kind] = max(o.result.objects[kind], n)
+}
+
+// noteUnused adds what --unused chooses of a live program. That may be an object that
+// the program will use again, if none of its processes is known to have used it last, but
+// none that a process uses or may hold.
+func (o *observation) noteUnused() {
+	o.t.Helper()
+	chosen := o.look("--unused", "--kind", anyKind)
+	o.result.unused.atLeast(chosen)
+	for _, x := range chosen {
+		if x.Verdict == "in use" || x.Verdict == "idle" {
+			o.t.Errorf("%s is unused, but %s: %q", x, x.Verdict, x.Reasons)
+		}
 	}
 }
 
@@ -204,11 +266,14 @@ func (o *observation) afterDeath() {
 	o.t.Helper()
 	o.killAll()
 	o.result.left = o.look()
-	o.must("root", o.gipcs, "rm", "--orphans", "--where", anyKind, "--yes")
-	rest := o.look()
-	o.result.found = len(o.result.left) - len(rest)
-	o.result.missed = rest
-	for _, x := range rest {
+	o.result.missed = o.result.left
+	for i, selection := range flags {
+		o.remove(selection)
+		rest := o.look()
+		o.result.found[i] = len(o.result.missed) - len(rest)
+		o.result.missed = rest
+	}
+	for _, x := range o.result.missed {
 		o.t.Logf("missed %s: %s: %q", x, x.Verdict, x.Reasons)
 	}
 	if missing := o.missingOthers(); len(missing) > 0 {
@@ -220,22 +285,12 @@ func (o *observation) afterDeath() {
 func judge(t *testing.T, results []*result) {
 	left, found := 0, 0
 	for _, r := range results {
-		if r == nil {
-			continue
+		if r != nil {
+			left += len(r.left)
+			found += r.allFound()
 		}
-		left += len(r.left)
-		found += r.found
 	}
 	if left > 0 && found*100 < left*90 {
 		t.Errorf("of %d objects that killed programs left %d were found, less than 90 %%", left, found)
 	}
-}
-
-// String lists the counts, as "2 shm, 1 sem".
-func (c counts) String() string {
-	var parts []string
-	for _, kind := range slices.Sorted(maps.Keys(c)) {
-		parts = append(parts, fmt.Sprintf("%d %s", c[kind], kind))
-	}
-	return strings.Join(parts, ", ")
 }

@@ -39,9 +39,28 @@ for (;;) {
 
 // perlPrefork is a server in Perl with objects of each kind.
 func perlPrefork(r *room) service {
-	d := r.startDialogue(r.command("games", "perl", r.write("prefork.pl", prefork)))
+	d := r.startDialogue(r.command(r.user, "perl", r.write("prefork.pl", prefork)))
 	return service{
 		request: func() error { return d.ask("job", "job") },
 		recycle: func() { r.killChildren(d.pid) },
 	}
+}
+
+const shared = `
+use strict;
+use IPC::ShareLite;
+$| = 1;
+my $share = IPC::ShareLite->new(-key => 1971, -create => 'yes', -destroy => 'no') or die $!;
+while (my $line = <STDIN>) {
+	$share->lock;
+	$share->store($line);
+	$share->unlock;
+	print $share->fetch;
+}
+`
+
+// perlShareLite is a Perl program with a variable in a segment, under a lock.
+func perlShareLite(r *room) service {
+	d := r.startDialogue(r.command(r.user, "perl", r.write("shared.pl", shared)))
+	return service{request: func() error { return d.ask("value", "value") }}
 }

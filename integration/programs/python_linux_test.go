@@ -25,7 +25,7 @@ if __name__ == "__main__":
 
 // pythonPool is a Python program with a multiprocessing.Pool.
 func pythonPool(r *room) service {
-	d := r.startDialogue(r.command("games", "python3", r.write("pool.py", pool)))
+	d := r.startDialogue(r.command(r.user, "python3", r.write("pool.py", pool)))
 	request := func() error { return d.ask("job", "job") }
 	return service{
 		request: request,
@@ -35,4 +35,21 @@ func pythonPool(r *room) service {
 			}
 		},
 	}
+}
+
+const lengths = `
+import sys
+from joblib import Parallel, delayed
+
+with Parallel(n_jobs=2) as workers:
+    for line in sys.stdin:
+        print(sum(workers(delayed(len)(word) for word in line.split())), flush=True)
+`
+
+// joblib is a Python program with the processes of joblib, which are loky's.
+func joblib(r *room) service {
+	cmd := r.command(r.user, "python3", r.write("lengths.py", lengths))
+	cmd.Env = append(cmd.Env, "HOME="+r.home())
+	d := r.startDialogue(cmd)
+	return service{request: func() error { return d.ask("how long is this", "13") }}
 }

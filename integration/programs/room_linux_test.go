@@ -36,6 +36,7 @@ const patience = 20 * time.Second
 type room struct {
 	t      *testing.T
 	dir    string // for all files of the programs
+	user   string // that they run as, if their package has none for them
 	spaces []space
 	ipc    string // as /proc/PID/ns/ipc shows it
 	log    *os.File
@@ -50,9 +51,9 @@ type space struct {
 	kind int
 }
 
-func newRoom(t *testing.T) *room {
+func newRoom(t *testing.T, user string) *room {
 	t.Helper()
-	r := &room{t: t, dir: t.TempDir()}
+	r := &room{t: t, dir: t.TempDir(), user: user}
 	for dir := r.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		r.check(os.Chmod(dir, 0o755)) // the programs run as several users
 	}
@@ -65,6 +66,7 @@ func newRoom(t *testing.T) *room {
 		}
 		return errors.Join(furnish(), r.hold("ipc", unix.CLONE_NEWIPC), r.hold("net", unix.CLONE_NEWNET), r.hold("mnt", unix.CLONE_NEWNS))
 	}))
+	r.startWard()
 	t.Cleanup(func() {
 		r.mu.Lock()
 		r.spare = nil
@@ -171,6 +173,38 @@ func (r *room) owned(name, owner string) string {
 	c := credential(r.t, owner)
 	r.check(os.Chown(r.path(name), int(c.Uid), int(c.Gid)))
 	return r.path(name)
+}
+
+// home makes a directory that belongs to the room's user, and returns its path.
+func (r *room) home() string { return r.owned("home", r.user) }
+
+// overlay lets programs change what is in a directory of the machine for this room alone.
+func (r *room) overlay(dir string) {
+	r.t.Helper()
+	name := strings.ReplaceAll(dir, "/", "_")
+	if _, err := os.Stat(r.path(name)); err == nil {
+		return // the program ran here before
+	}
+	upper, work := r.owned(name, "root"), r.owned(name+".work", "root")
+	info, err := os.Stat(dir)
+	r.check(err)
+	owner := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // it is that on Linux
+	r.check(os.Chown(upper, int(owner.Uid), int(owner.Gid)))
+	r.check(os.Chmod(upper, info.Mode().Perm()))
+	r.check(r.inside(unix.CLONE_NEWNS, func() error {
+		return unix.Mount("overlay", dir, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, work))
+	}))
+}
+
+// runtimeDir makes a directory in /run that belongs to a user, as systemd does.
+func (r *room) runtimeDir(name, owner string) string {
+	r.t.Helper()
+	path := filepath.Join("/run", name)
+	c := credential(r.t, owner)
+	r.check(r.inside(unix.CLONE_NEWNS, func() error {
+		return errors.Join(os.MkdirAll(path, 0o755), os.Chown(path, int(c.Uid), int(c.Gid)))
+	}))
+	return path
 }
 
 // credential returns what makes a process one of a user: a name, or a number that need
@@ -400,29 +434,39 @@ func (r *room) spares(pid int) {
 }
 
 // processes returns the processes in the room's IPC namespace, but for spared ones.
-func (r *room) processes() (pids []int) {
+func (r *room) processes() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return slices.DeleteFunc(inhabitants(r.ipc), func(pid int) bool { return slices.Contains(r.spare, pid) })
+}
+
+// inhabitants returns the processes in an IPC namespace.
+func inhabitants(ipc string) (pids []int) {
 	links, _ := filepath.Glob("/proc/[0-9]*/ns/ipc") // the pattern is right
 	for _, link := range links {
-		if to, err := os.Readlink(link); err != nil || to != r.ipc {
+		if to, err := os.Readlink(link); err != nil || to != ipc {
 			continue // of one that has ended there is none
 		}
-		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
-		if err == nil && !slices.Contains(r.spare, pid) {
+		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// killAll kills the processes in the room at once: stopped, none of them can do
-// anything about the end of another.
+// killAll kills all processes in the room and waits for their end.
 func (r *room) killAll() {
 	r.t.Helper()
+	killAll(r.processes)
+	r.until("the processes have ended", func() bool { return len(r.processes()) == 0 })
+}
+
+// killAll kills processes at once: stopped, none of them can do anything about the end of
+// another.
+func killAll(list func() []int) {
 	var stopped []int
 	for {
-		fresh := slices.DeleteFunc(r.processes(), func(pid int) bool { return slices.Contains(stopped, pid) })
+		fresh := slices.DeleteFunc(list(), func(pid int) bool { return slices.Contains(stopped, pid) })
 		if len(fresh) == 0 {
 			break
 		}
@@ -434,7 +478,6 @@ func (r *room) killAll() {
 	for _, pid := range stopped {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
-	r.until("the processes have ended", func() bool { return len(r.processes()) == 0 })
 }
 
 // children returns the children of a process, whichever thread started them.
@@ -449,6 +492,16 @@ func children(pid int) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// alive is a request to a program that works without being asked.
+func (p *process) alive() error {
+	select {
+	case <-p.over:
+		return errors.New("it has ended")
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	}
 }
 
 // killChildren kills the children that a process has now and that have its name, one after
@@ -475,7 +528,7 @@ func (r *room) pidIn(file string) int {
 	r.t.Helper()
 	text, err := os.ReadFile(file)
 	r.check(err)
-	pid, err := strconv.Atoi(strings.TrimSpace(strings.SplitN(string(text), "\n", 2)[0]))
+	pid, err := strconv.Atoi(strings.Trim(strings.SplitN(string(text), "\n", 2)[0], " \x00"))
 	r.check(err)
 	return pid
 }

@@ -2,8 +2,10 @@ package programs_test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +15,15 @@ const top = `# What gipcs says of real programs
 
 ` + "`make programs`" + ` writes this page. It starts each program as its Debian package does, in IPC, mount and network namespaces of its own, beside
 a program of another user whose objects must stay. It looks at the program while requests are made (busy), when none are made (resting) and
-after workers have been replaced (recycled), runs ` + "`gipcs rm --orphans --yes`" + ` each time, and makes another request. Then it kills all
-processes of the program with SIGKILL, runs ` + "`gipcs rm --orphans --yes`" + ` again, and starts the program once more.
+after workers have been replaced (recycled), runs ` + "`gipcs rm --orphans --yes`" + ` and ` + "`gipcs rm --owner-gone --yes`" + ` each time, and makes another
+request. Then it kills all processes of the program with SIGKILL, runs the two again, and starts the program once more.
 
 The columns busy, resting and recycled list the verdicts of the program's objects; a dash stands for a program that has no workers to replace.
-Found is the share of the objects left by SIGKILL that ` + "`rm --orphans`" + ` removed.
+Unused is what ` + "`gipcs ls --unused`" + ` lists of the live program: no process uses it or is known to have used it last, but one of the program may
+use it again. The columns orphans and owner gone are what ` + "`rm`" + ` removed of the objects that SIGKILL left, by the one selection and then by the other.
 
-| program | packages | objects | busy | resting | recycled | after SIGKILL | found | starts again |
-|---|---|---|---|---|---|---|---|---|
+| program | objects | busy | resting | recycled | unused | after SIGKILL | orphans | owner gone | starts again |
+|---|---|---|---|---|---|---|---|---|---|
 `
 
 // writeTable writes the page, unless a program did not run to its end.
@@ -34,46 +37,66 @@ func writeTable(t *testing.T, file string, programs []program, results []*result
 			t.Errorf("no page: %s did not run to its end", programs[i].name)
 			return
 		}
-		fmt.Fprintf(page, "| %s | %s | %s |", programs[i].name, programs[i].packages, r.objects)
-		for state := range states {
-			slices.Sort(r.verdicts[state])
-			fmt.Fprintf(page, " %s |", dash(strings.Join(r.verdicts[state], ", ")))
-			orphans += len(r.orphans[state])
+		page.WriteString(r.row(programs[i].name))
+		for _, wrong := range r.orphans {
+			orphans += len(wrong)
 		}
-		fmt.Fprintf(page, " %s | %s | yes |\n", dash(count(r.left).String()), share(r.found, len(r.left)))
-		found += r.found
+		found += r.allFound()
 		left += len(r.left)
-		for _, x := range r.missed {
-			misses = append(misses, fmt.Sprintf("- %s: a %s stays, which is %s.\n", programs[i].name, x.Kind, x.Verdict))
-		}
+		misses = append(misses, explain(programs[i].name, r.missed)...)
 	}
-	fmt.Fprintf(page, "\nObjects of live programs that were called orphans: %d. Found of what was left: %s.\n", orphans, share(found, left))
+	fmt.Fprintf(page, "\nPrograms: %d. Objects of live programs that were called orphans: %d. Found of what was left: %d of %d.\n",
+		len(programs), orphans, found, left)
 	if len(misses) > 0 {
-		fmt.Fprintf(page, "\nNot found:\n\n%s", strings.Join(slices.Compact(misses), ""))
+		fmt.Fprintf(page, "\nNot found, and why not in the words of gipcs:\n\n%s", strings.Join(misses, ""))
 	}
+	fmt.Fprintf(page, "\nAll of them are installed by\n\n```sh\napt-get install --no-install-recommends %s\n```\n", strings.Join(allPackages(programs), " "))
 	if err := os.WriteFile(file, page.Bytes(), 0o644); err != nil {
 		t.Error(err)
 	}
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
+// row returns the line of the table for a program.
+func (r *result) row(name string) string {
+	cells := []string{name, r.objects.String()}
+	for _, verdicts := range r.verdicts {
+		cells = append(cells, strings.Join(slices.Sorted(slices.Values(verdicts)), ", "))
 	}
-	return s
+	cells = append(cells, r.unused.String(), count(r.left).String(), fmt.Sprint(r.found[byOrphans]), fmt.Sprint(r.found[byOwnerGone]), "yes")
+	for i, cell := range cells {
+		cells[i] = cmp.Or(cell, "-")
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-func count(objects []object) counts {
-	c := counts{}
-	for _, x := range objects {
-		c[x.Kind]++
+// explain lists the objects that were missed, those for one reason together.
+func explain(program string, missed []object) (lines []string) {
+	byReason := make(map[string][]object)
+	for _, x := range missed {
+		byReason[why(x)] = append(byReason[why(x)], x)
 	}
-	return c
+	for _, x := range missed {
+		if same := byReason[why(x)]; same != nil {
+			lines = append(lines, fmt.Sprintf("- %s: %s, %s: %s.\n", program, count(same), x.Verdict, why(x)))
+			delete(byReason, why(x))
+		}
+	}
+	return lines
 }
 
-func share(part, whole int) string {
-	if whole == 0 {
-		return "-"
+// telling are the codes of reasons that keep no object from being an orphan.
+var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
+
+// why returns the reasons of a verdict with their codes, and without the numbers of
+// processes, which differ in each run.
+func why(x object) string {
+	var parts []string
+	for i, code := range x.Codes {
+		if !slices.Contains(telling, code) {
+			parts = append(parts, fmt.Sprintf("`%s` (%s)", code, numbered.ReplaceAllString(x.Reasons[i], "")))
+		}
 	}
-	return fmt.Sprintf("%d of %d", part, whole)
+	return strings.Join(parts, ", ")
 }
+
+var numbered = regexp.MustCompile(`\[\d+\]`)

@@ -8,30 +8,41 @@ import (
 	"time"
 )
 
-const display = ":77"
-
-// xServer starts Xvfb, unless it runs, and keeps it through the death of its clients.
-func xServer(r *room) {
+// xServer starts Xvfb with a screen, unless it runs, and keeps it through the death of its
+// clients. The number of the screen has to be one that no other program uses: it is in the
+// name of a lock file of the machine.
+func xServer(r *room, screen int) (display string) {
 	there := func() bool {
-		c, err := r.dial("unix", "@/tmp/.X11-unix/X77")
+		c, err := r.dial("unix", fmt.Sprintf("@/tmp/.X11-unix/X%d", screen))
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
 	}
+	display = fmt.Sprintf(":%d", screen)
 	if there() {
-		return
+		return display
 	}
-	server := r.start(builder, "Xvfb", display, "-screen", "0", "640x480x24", "-nolock", "-nolisten", "unix")
+	lock := fmt.Sprintf("/tmp/.X%d-lock", screen) // a killed server leaves it
+	r.discard(lock)
+	r.t.Cleanup(func() { r.discard(lock) })
+	server := r.start(r.user, "Xvfb", display, "-screen", "0", "640x480x24", "-nolisten", "unix")
 	r.spares(server.pid)
 	r.until("the X server listens", there)
+	return display
 }
 
 // x11vnc is x11vnc beside an X server that outlives it, which detaches last.
 func x11vnc(r *room) service {
-	xServer(r)
-	r.start(builder, "x11vnc", "-display", display, "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
+	r.start(r.user, "x11vnc", "-display", xServer(r, 77), "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
 	return service{request: func() error { return picture(r, "127.0.0.1:5977") }}
+}
+
+// tigerVNC is TigerVNC's server for a screen that is there, which makes its segment with
+// the first viewer.
+func tigerVNC(r *room) service {
+	r.start(r.user, "X0tigervnc", "-display", xServer(r, 78), "-SecurityTypes", "None", "-rfbport", "5978", "-localhost")
+	return service{request: func() error { return picture(r, "127.0.0.1:5978") }}
 }
 
 // picture gets one picture of the screen from a VNC server, as RFC 6143 has it.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/imports"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
@@ -31,11 +32,11 @@ func (c *collector) readCalls(p *person) (direct, inherited imports.Calls) {
 	case isXServer(p.Comm) && c.isXServer(p.via):
 		return imports.None, imports.None
 	}
-	list, err := c.fs.Executables(p.via)
-	if err != nil && absent(c.fs, p.PID) {
+	list, err := c.executables(p)
+	switch {
+	case errors.Is(err, errEnded):
 		return imports.None, imports.None
-	}
-	if err != nil {
+	case err != nil:
 		return imports.All, imports.All
 	}
 	program, made := false, false
@@ -52,6 +53,28 @@ func (c *collector) readCalls(p *person) (direct, inherited imports.Calls) {
 		inherited = imports.All
 	}
 	return direct, inherited
+}
+
+var errEnded = errors.New("the process has ended")
+
+// executables returns the files that a process has mapped to execute. One that has none is
+// between two programs (execve), or about to end: it is looked at again, within a time that
+// is the same for all processes, since anybody can have some that stay like that.
+func (c *collector) executables(p *person) ([]procfs.Executable, error) {
+	const pause, most = time.Millisecond, 50
+	for {
+		list, err := c.fs.Executables(p.via)
+		switch {
+		case len(list) > 0:
+			return list, err
+		case absent(c.fs, p.PID):
+			return nil, errEnded
+		case err != nil || c.pauses == most:
+			return nil, err
+		}
+		c.pauses++
+		time.Sleep(pause)
+	}
 }
 
 // A fileID is what the kernel calls a file.

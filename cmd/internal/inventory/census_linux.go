@@ -281,6 +281,25 @@ func (c *collector) ownerLeft(o *Object) Answer {
 // opened implements witness.
 func (c *collector) opened(o *Object) (is, known bool) { return Opened(o.Ref()) }
 
+// mayReturn reports whether a process of the object's owner may come back to it: a server
+// of root is known to start workers of other users when there is work, and was there
+// before the object's last use. A worker may find what has a key or a name whenever its
+// server was started.
+func (c *collector) mayReturn(o *Object) bool {
+	servers := c.census().byUser[0] // by start
+	oldest := slices.IndexFunc(servers, func(p *person) bool {
+		return isServer(p.Comm) && (p.hidden == nil || !c.o.HiddenIdle)
+	})
+	if oldest < 0 {
+		return false
+	}
+	if perm := o.Perm(); perm == nil || perm.Key != sysv.Private {
+		return true
+	}
+	after, sure := c.clock.after(servers[oldest].start, latest(o.Changed(), o.Used()))
+	return !after || !sure
+}
+
 // answerOwners fills Use.OwnerGone.
 func (c *collector) answerOwners() {
 	for i := range c.inv.Objects {
@@ -288,7 +307,7 @@ func (c *collector) answerOwners() {
 		switch left := c.ownerLeft(o); {
 		case o.Use.Verdict == InUse || left == Yes:
 			o.Use.OwnerGone = No
-		case left == No:
+		case left == No && !c.mayReturn(o):
 			o.Use.OwnerGone = Yes
 		}
 	}

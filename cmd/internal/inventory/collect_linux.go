@@ -67,6 +67,7 @@ type collector struct {
 	dirsRead bool
 
 	people   *census // see there
+	pauses   int     // for processes between two programs
 	files    map[fileID]imports.File
 	local    map[procfs.Device]bool // devices of local file systems
 	xServers map[fileID]bool

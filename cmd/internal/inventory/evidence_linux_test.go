@@ -2,11 +2,15 @@ package inventory
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/internal/ipctest"
@@ -62,6 +66,44 @@ func TestServerRests(t *testing.T) {
 	})
 }
 
+// TestBetweenPrograms: a process that has no program mapped for a moment is looked at
+// again. Those that stay like that may know an object, and are not waited for one by one.
+func TestBetweenPrograms(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	idler := ipctest.Compile(t, "testdata/idler.c")
+	maps := make(map[string]int) // how often those of each idler were looked at
+	for range 20 {
+		p := ipctest.Run(t, idler, fmt.Sprint(stranger))
+		p.Line()
+		maps[fmt.Sprintf("%d/maps", p.PID())] = 0
+	}
+	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger)
+	server.Kill()
+	want := func(empty int, verdict Verdict, reasons string) {
+		t.Helper()
+		began := time.Now()
+		inv := collectAll(t, Options{Want: WantVerdict, fault: func(call, name string) ([]byte, error) {
+			if _, ok := maps[name]; !ok || call != "ioctl" && call != "read" {
+				return nil, nil
+			}
+			switch maps[name]++; {
+			case maps[name] > empty:
+				return nil, nil
+			case call == "read": // Linux before 6.11
+				return []byte{}, nil
+			default:
+				return nil, unix.ENOENT // the end of the list
+			}
+		}})
+		wantVerdict(t, find(t, inv, ref.Sem, int(set)), verdict, reasons)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	}
+	want(2, Orphan, "not-waiting process-gone age")
+	want(math.MaxInt, Unknown, "not-waiting process-gone owner-alive age")
+}
+
 // TestOwnerGone: of an object that nobody used it is known only by its owner that nobody
 // needs it.
 func TestOwnerGone(t *testing.T) {
@@ -91,6 +133,26 @@ func TestOwnerGone(t *testing.T) {
 	if o := find(t, collectAll(t, Options{Want: WantOwner}), ref.Sem, int(mine)); o.Use.OwnerGone != No {
 		t.Errorf("of root: %s", dump(o))
 	}
+}
+
+// TestOwnerMayReturn: that no worker of a server runs now does not make its user gone.
+func TestOwnerMayReturn(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	program := ipctest.Compile(t, "testdata/prefork.c")
+	known := filepath.Join(filepath.Dir(program), "php-fpm8.2")
+	if err := os.Rename(program, known); err != nil {
+		t.Fatal(err)
+	}
+	server, set := prefork(t, known, 0, stranger)
+	want := func(what string, want Answer) {
+		t.Helper()
+		if o := find(t, collectAll(t, Options{Want: WantOwner}), ref.Sem, int(set)); o.Use.OwnerGone != want {
+			t.Errorf("%s: %v, want %v: %s", what, o.Use.OwnerGone, want, dump(o))
+		}
+	}
+	want("while the server lives", NotKnown)
+	server.Kill()
+	want("when it has ended", Yes)
 }
 
 // TestNamedAfter: the number of a living process in a name speaks against an orphan.

@@ -290,7 +290,9 @@ type Use struct {
 	Verdict Verdict
 	Reasons []Reason
 	// OwnerGone is Yes if no process of the object's owner and creator is left and
-	// nobody uses it. It is never Yes of what root owns or made.
+	// nobody uses it. It is never Yes of what root owns or made, nor of what a worker of
+	// a running server may come back to: root's Apache or PHP-FPM starts workers of other
+	// users when there is work.
 	OwnerGone Answer
 	Program   *Program // nil if nothing points to one
 }

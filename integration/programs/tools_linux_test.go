@@ -1,0 +1,61 @@
+package programs_test
+
+import (
+	"strings"
+)
+
+// lttng is the daemon that tracing sessions are asked of.
+func lttng(r *room) service {
+	home := "HOME=" + r.home()
+	server := r.command("root", "lttng-sessiond")
+	server.Env = append(server.Env, home)
+	r.startCommand(server)
+	return service{request: func() error {
+		c := r.command("root", "lttng", "--no-sessiond", "list")
+		c.Env = append(c.Env, home)
+		_, err := r.runCommand(c)
+		return err
+	}}
+}
+
+// faketime is a shell that lives at another time, which faketime shares with its children.
+func faketime(r *room) service {
+	d := r.startDialogue(r.command(r.user, "faketime", "2001-02-03 04:05:06", "sh", "-c", "while read -r line; do date +%Y; done"))
+	return service{request: func() error { return d.ask("which year is it?", "2001") }}
+}
+
+// buffer is a pipe with blocks of a segment between its two processes.
+func buffer(r *room) service {
+	const block = 1024
+	d := r.startDialogue(r.command(r.user, "buffer", "-s", "1024", "-b", "8", "-m", "64k"))
+	line := strings.Repeat("x", block-1)
+	return service{request: func() error { return d.ask(line, line) }}
+}
+
+// fio is fio with buffers in segments.
+func fio(r *room) service {
+	p := r.start(r.user, "fio", "--name=job", "--rw=randrw", "--ioengine=sync", "--mem=shm", "--size=1m", "--rate=1m",
+		"--numjobs=2", "--time_based", "--runtime=1h", "--directory="+r.home())
+	return service{request: p.alive}
+}
+
+// rtTests are two programs that measure how long a wake-up takes, by a System V set and
+// by POSIX queues, each with two processes.
+func rtTests(r *room) service {
+	sets := r.start("root", "svsematest", "-q", "-f", "-t1", "-p80", "-i10000", "-D1h")
+	queues := r.start("root", "pmqtest", "-q", "-f", "-t1", "-p80", "-i10000", "-D1h")
+	return service{request: func() error {
+		if err := sets.alive(); err != nil {
+			return err
+		}
+		return queues.alive()
+	}}
+}
+
+// stressNG makes, uses and removes objects of most kinds as fast as it can.
+func stressNG(r *room) service {
+	home := r.home()
+	p := r.start(r.user, "stress-ng", "--temp-path", home, "--shm-sysv", "1", "--shm-sysv-segs", "4", "--shm-sysv-bytes", "1m",
+		"--sem-sysv", "1", "--mq", "1", "--shm", "1", "--shm-bytes", "1m", "--sem", "1")
+	return service{request: p.alive}
+}
