@@ -57,17 +57,23 @@ var (
 // failed makes an *Error of err, nil of nil. What the os package has put around
 // the error number, with paths that the caller never gave, is taken off.
 func failed(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Name: name, Err: bare(err)}
+}
+
+func bare(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &path):
-		err = path.Err
+		return path.Err
 	case errors.As(err, &link):
-		err = link.Err
+		return link.Err
+	default:
+		return err
 	}
-	return &Error{Op: op, Name: name, Err: err}
 }
 
 // refused is EINVAL with the reason, which the kernel would not tell.

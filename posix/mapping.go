@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"unsafe"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/memory"
@@ -59,6 +60,7 @@ type Mapping struct {
 	region *memory.Region
 	addr   uintptr
 	name   string
+	page   int // bytes of one of its pages, which may be huge
 	hold   *hold
 }
 
@@ -84,21 +86,25 @@ func MapFile(f *os.File, options MapOptions) (*Mapping, error) {
 }
 
 func mapFile(f *os.File, name string, o MapOptions) (*Mapping, error) {
-	length, err := o.length(f)
+	page, err := pageSize(f)
+	if err != nil {
+		return nil, failed("mmap", name, err)
+	}
+	length, err := o.length(f, page)
 	if err != nil {
 		return nil, failed("mmap", name, err)
 	}
 	addr, err := mmapFile(f, length, o)
-	return newMapping(name, addr, length, o.Prot, err)
+	return newMapping(name, addr, length, page, o.Prot, err)
 }
 
-// length returns how many bytes of f are to be mapped.
-func (o MapOptions) length(f *os.File) (int, error) {
+// length returns how many bytes of f, whose pages have page bytes, are to be mapped.
+func (o MapOptions) length(f *os.File, page int) (int, error) {
 	if err := o.Prot.check(); err != nil {
 		return 0, err
 	}
-	if o.Offset < 0 || o.Offset%int64(os.Getpagesize()) != 0 {
-		return 0, refused("offset %d is no multiple of the page size", o.Offset)
+	if o.Offset < 0 || o.Offset%int64(page) != 0 {
+		return 0, refused("offset %d is no multiple of the page size of %d bytes", o.Offset, page)
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -141,24 +147,29 @@ func MapAnonymous(length int, o AnonymousOptions) (*Mapping, error) {
 	if err != nil {
 		return nil, failed("mmap", name, err)
 	}
-	addr, err := mmapAnonymous(length, o)
-	return newMapping(name, addr, length, o.Prot, err)
+	addr, page, err := mmapAnonymous(length, o)
+	return newMapping(name, addr, length, page, o.Prot, err)
 }
 
-func newMapping(name string, addr uintptr, length int, prot Prot, err error) (*Mapping, error) {
+func newMapping(name string, addr uintptr, length, page int, prot Prot, err error) (*Mapping, error) {
 	if err != nil {
 		return nil, failed("mmap", name, err)
 	}
-	return &Mapping{memory.New(addr, length, !prot.writable(), ErrUnmapped), addr, name, new(hold)}, nil
+	region := memory.New(addr, length, !prot.writable(), ErrUnmapped)
+	return &Mapping{region: region, addr: addr, name: name, page: page, hold: new(hold)}, nil
 }
 
 // Unmap unmaps the memory (munmap(2)). Slices from Bytes and pointers from View must
 // not be used any more: that would be a fault which ends the program. Methods that
 // are called after it return ErrUnmapped, those of semaphores in the memory too.
 // While a goroutine waits for one of these, or the memory is pinned, it is EBUSY.
+//
+// The memory is given back at once; of the addresses, a page for each that held a
+// semaphore stays taken until the garbage collector has seen that the semaphore is not
+// used any more.
 func (m *Mapping) Unmap() error {
 	err := m.region.Unmap(func(mem []byte) error {
-		return failed("munmap", m.name, m.hold.release(mem))
+		return failed("munmap", m.name, m.hold.release(m.whole(mem), m.page))
 	})
 	if errors.Is(err, memory.ErrPinned) {
 		err = failed("munmap", m.name, fmt.Errorf("%w: %w", abi.EBUSY, err))
@@ -204,8 +215,8 @@ func (m *Mapping) WriteAt(p []byte, off int64) (int, error) { return m.region.Wr
 func (m *Mapping) Prefault() error { return m.region.Prefault() }
 
 // Protect changes what length bytes from off on may be used for (mprotect(2)); off
-// must be a multiple of the page size, and length 0 means up to the end; the kernel
-// rounds length up to whole pages. Writing what may not be written any more is
+// must be a multiple of the page size, and length 0 means up to the end; length is
+// rounded up to whole pages. Writing what may not be written any more is
 // ErrReadOnly if one call has forbidden it for the whole mapping; any other access that
 // is not allowed is ErrFault, and through Bytes and View it ends the program. Errors:
 // ErrBounds, EACCES (writing to an object that was opened ReadOnly), EINVAL, ENOMEM.
@@ -213,16 +224,21 @@ func (m *Mapping) Protect(off, length int, prot Prot) error {
 	if err := prot.check(); err != nil {
 		return failed("mprotect", m.name, err)
 	}
-	page := os.Getpagesize()
-	whole := off == 0 && (length == 0 || (length-1)/page == (m.Len()-1)/page)
-	readOnly := !prot.writable() && (whole || m.ReadOnly())
-	return m.region.Protect(readOnly, func(mem []byte) error {
+	return m.region.Protect(func(mem []byte, readOnly bool) (bool, error) {
 		part, err := slicePart(mem, off, length)
 		if err == nil {
+			part = m.whole(part)
 			err = mprotect(part, prot)
 		}
-		return failed("mprotect", m.name, err)
+		all := len(part) == len(m.whole(mem))
+		return !prot.writable() && (all || readOnly), failed("mprotect", m.name, err)
 	})
+}
+
+// whole returns a part of the memory up to the end of its last page: that is mapped, and
+// of huge pages the kernel protects and unmaps none but whole ones.
+func (m *Mapping) whole(part []byte) []byte {
+	return unsafe.Slice(unsafe.SliceData(part), (len(part)+m.page-1)/m.page*m.page)
 }
 
 // SyncFlags says how Sync writes memory back.

@@ -22,6 +22,8 @@ import (
 // call that waits; its context does.
 type Queue struct {
 	file *os.File
+	fd   uintptr
+	uses uses
 	name string
 }
 
@@ -80,7 +82,7 @@ func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, e
 	if e != 0 {
 		return nil, failed("mq_open", name, e)
 	}
-	return &Queue{os.NewFile(uintptr(fd), name), name}, nil
+	return &Queue{file: os.NewFile(uintptr(fd), name), fd: uintptr(fd), name: name}, nil
 }
 
 // UnlinkQueue removes the name (mq_unlink(3)). The queue goes when nobody has it
@@ -98,11 +100,21 @@ func (q *Queue) Name() string { return q.name }
 
 // Close closes the descriptor (mq_close(3)). Calls that wait go on waiting, and the
 // descriptor goes with the last of them.
-func (q *Queue) Close() error { return failed("mq_close", q.name, q.file.Close()) }
+func (q *Queue) Close() error {
+	last, err := q.uses.end()
+	if last {
+		err = q.file.Close()
+	}
+	return failed("mq_close", q.name, err)
+}
 
-// call calls f with the descriptor, which stays open meanwhile.
-func (q *Queue) call(op string, f func(fd uintptr) error) error {
-	return failed(op, q.name, control(q.file, f))
+// begin keeps the descriptor open until done.
+func (q *Queue) begin(op string) error { return failed(op, q.name, q.uses.begin()) }
+
+func (q *Queue) done() {
+	if q.uses.done() {
+		_ = q.file.Close() // Close has returned
+	}
 }
 
 // Send puts a message of up to MsgSize bytes, which may be empty and is copied, in
@@ -114,44 +126,44 @@ func (q *Queue) call(op string, f func(fd uintptr) error) error {
 // Errors: EMSGSIZE, EINVAL (the priority), EBADF (opened ReadOnly), ENOMEM,
 // fs.ErrClosed.
 func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
-	for {
-		ok, err := q.TrySend(msg, prio)
-		if ok || err != nil {
-			return err
-		}
-		if err := q.poll(ctx, "mq_send", abi.PollOut); err != nil {
-			return err
-		}
+	ok, err := q.TrySend(msg, prio)
+	if ok || err != nil {
+		return err
 	}
+	return q.send(ctx, "mq_send", msg, prio, never)
 }
 
-// poll waits until a message can be received or sent. The waiting calls of the
-// queue itself could not be cancelled: the kernel starts them over after a signal
-// (signal(7)), which it never does with poll(2).
-func (q *Queue) poll(ctx context.Context, op string, events int16) error {
-	return q.call(op, func(fd uintptr) error {
-		return interrupt.Do(ctx, func() abi.Errno { return abi.Poll(fd, events) })
-	})
+// send sleeps in the kernel's call, where senders and receivers are served in their
+// order: a message that comes goes to one who sleeps there, and is never seen by poll(2).
+func (q *Queue) send(ctx context.Context, op string, msg []byte, prio uint, until time.Time) error {
+	if err := q.begin(op); err != nil {
+		return err
+	}
+	defer q.done()
+	deadline := abi.NewDeadline(until)
+	return failed(op, q.name, interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
+		return abi.MqTimedsend(q.fd, msg, priority(prio), deadline)
+	}))
 }
 
-// TrySend is Send without waiting; it tells whether the queue had room.
+// never is later than any wait lasts.
+var never = time.Unix(1<<40, 0)
+
+// TrySend is Send without waiting; it reports whether the queue had room.
 func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
-	err = q.call("mq_send", func(fd uintptr) error {
-		e := abi.TryMqTimedsend(fd, msg, priority(prio))
-		ok = e == 0
-		return errnoOrNil(noWait(e))
-	})
-	return ok, err
+	if err := q.begin("mq_send"); err != nil {
+		return false, err
+	}
+	e := abi.TryMqTimedsend(q.fd, msg, priority(prio))
+	q.done()
+	return e == 0, failed("mq_send", q.name, errnoOrNil(noWait(e)))
 }
 
 // SendTimeout is Send, but waits for at most timeout and can not be cancelled
 // (mq_timedsend(3)). A wait that takes too long is ETIMEDOUT. The kernel measures it
 // by the clock on the wall.
 func (q *Queue) SendTimeout(timeout time.Duration, msg []byte, prio uint) error {
-	deadline := deadlineIn(timeout)
-	return q.call("mq_timedsend", func(fd uintptr) error {
-		return interrupt.Do(context.Background(), func() abi.Errno { return abi.MqTimedsend(fd, msg, priority(prio), deadline) })
-	})
+	return q.send(context.Background(), "mq_timedsend", msg, prio, deadlineIn(timeout))
 }
 
 // deadlineIn returns the time after timeout. The kernel takes none before 1970.
@@ -176,60 +188,62 @@ func noWait(e abi.Errno) abi.Errno {
 //
 // Errors: EMSGSIZE (buf is too short), EBADF (opened WriteOnly), fs.ErrClosed.
 func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
-	for {
-		n, prio, ok, err := q.TryReceive(buf)
-		if ok || err != nil {
-			return n, prio, err
-		}
-		if err := q.poll(ctx, "mq_receive", abi.PollIn); err != nil {
-			return 0, 0, err
-		}
+	n, prio, ok, err := q.TryReceive(buf)
+	if ok || err != nil {
+		return n, prio, err
 	}
+	return q.receive(ctx, "mq_receive", buf, never)
 }
 
-// TryReceive is Receive without waiting; ok tells whether there was a message.
-func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
-	n, prio, err = q.receive("mq_receive", func(fd uintptr) (int, uint32, error) {
-		n, prio, e := abi.TryMqTimedreceive(fd, buf)
-		ok = e == 0
-		return n, prio, errnoOrNil(noWait(e))
+// receive sleeps in the kernel's call, as send does.
+func (q *Queue) receive(ctx context.Context, op string, buf []byte, until time.Time) (n int, prio uint, err error) {
+	if err := q.begin(op); err != nil {
+		return 0, 0, err
+	}
+	defer q.done()
+	deadline := abi.NewDeadline(until)
+	err = interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
+		got, p, e := abi.MqTimedreceive(q.fd, buf, deadline)
+		n, prio = max(got, 0), uint(p)
+		return e
 	})
-	return n, prio, ok, err
+	if err != nil {
+		return 0, 0, failed(op, q.name, err)
+	}
+	return n, prio, nil
+}
+
+// TryReceive is Receive without waiting; ok reports whether there was a message.
+func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
+	if err := q.begin("mq_receive"); err != nil {
+		return 0, 0, false, err
+	}
+	n, p, e := abi.TryMqTimedreceive(q.fd, buf)
+	q.done()
+	if e != 0 {
+		return 0, 0, false, failed("mq_receive", q.name, errnoOrNil(noWait(e)))
+	}
+	return n, uint(p), true, nil
 }
 
 // ReceiveTimeout is Receive, but waits for at most timeout and can not be cancelled
 // (mq_timedreceive(3)). A wait that takes too long is ETIMEDOUT. The kernel measures
 // it by the clock on the wall.
 func (q *Queue) ReceiveTimeout(timeout time.Duration, buf []byte) (n int, prio uint, err error) {
-	deadline := deadlineIn(timeout)
-	return q.receive("mq_timedreceive", func(fd uintptr) (n int, prio uint32, err error) {
-		err = interrupt.Do(context.Background(), func() (e abi.Errno) {
-			n, prio, e = abi.MqTimedreceive(fd, buf, deadline)
-			return e
-		})
-		return n, prio, err
-	})
-}
-
-// receive calls f, which receives.
-func (q *Queue) receive(op string, f func(fd uintptr) (int, uint32, error)) (n int, prio uint, err error) {
-	err = q.call(op, func(fd uintptr) error {
-		got, p, err := f(fd)
-		n, prio = max(got, 0), uint(p)
-		return err
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	return n, prio, nil
+	return q.receive(context.Background(), "mq_timedreceive", buf, deadlineIn(timeout))
 }
 
 // Wait waits until there is a message, without taking it, or until ctx is done
-// (poll(2)). Others may take it first. It does what mq_notify(3) is for, but
+// (poll(2)). Others may take it first: one that sleeps in Receive or mq_receive(3) gets
+// a message that comes before Wait sees it. It does what mq_notify(3) is for, but
 // several processes may do it at once, and it returns at once if there is a message
 // already. While it waits it occupies a thread of the operating system.
 func (q *Queue) Wait(ctx context.Context) error {
-	return q.poll(ctx, "poll", abi.PollIn)
+	if err := q.begin("poll"); err != nil {
+		return err
+	}
+	defer q.done()
+	return failed("poll", q.name, interrupt.Do(ctx, func() abi.Errno { return abi.Poll(q.fd, abi.PollIn) }))
 }
 
 // Attributes is struct mq_attr.
@@ -240,13 +254,16 @@ type Attributes struct {
 }
 
 // Attributes returns the attributes of the queue (mq_getattr(3)).
-func (q *Queue) Attributes() (a Attributes, err error) {
-	err = q.call("mq_getattr", func(fd uintptr) error {
-		attr, e := abi.MqGetattr(fd)
-		a = Attributes{attr.MaxMsg, attr.MsgSize, attr.CurMsgs}
-		return errnoOrNil(e)
-	})
-	return a, err
+func (q *Queue) Attributes() (Attributes, error) {
+	if err := q.begin("mq_getattr"); err != nil {
+		return Attributes{}, err
+	}
+	attr, e := abi.MqGetattr(q.fd)
+	q.done()
+	if e != 0 {
+		return Attributes{}, failed("mq_getattr", q.name, e)
+	}
+	return Attributes{attr.MaxMsg, attr.MsgSize, attr.CurMsgs}, nil
 }
 
 // Stat returns what the file system tells of the queue (fstat(2)).

@@ -23,7 +23,7 @@ const MaxSemaphore = 1<<31 - 1
 
 // A Semaphore is an open POSIX semaphore: one with a name, or one within a mapping.
 // It is the sem_t of the GNU C library and is shared with programs that use that.
-// Its methods, but Close, may be called by several goroutines at once.
+// Its methods may be called by several goroutines at once.
 //
 // A process that ends, however it does, gives back nothing: what it took by P stays
 // taken. (System V semaphores know SEM_UNDO for that.)
@@ -173,7 +173,18 @@ func (m *Mapping) semaphore(off int, layout layout) (*Semaphore, error) {
 	if m.ReadOnly() {
 		return nil, ErrReadOnly
 	}
-	m.hold.semaphores.Store(true) // before there is a pointer: Unmap may be on its way
+	// Before there is a pointer: Unmap may be on its way.
+	err := m.region.Do(func(mem []byte) error {
+		if off < 0 || off > len(mem)-layoutBytes {
+			return beyond(layoutBytes, int64(off), int64(len(mem)))
+		}
+		m.hold.keep(off, m.page)
+		m.hold.keep(off+layoutBytes-1, m.page)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	w, err := layout.word(m.region, off)
 	if err != nil {
 		return nil, err
@@ -226,14 +237,15 @@ const (
 	longestNap = 10 * time.Second
 )
 
-// TryP takes one from the semaphore if it is above 0, and tells whether it did
+// TryP takes one from the semaphore if it is above 0, and reports whether it did
 // (sem_trywait(3)).
 func (s *Semaphore) TryP() (bool, error) {
-	if !s.hold.ended() && s.take() {
-		runtime.KeepAlive(s)
-		return true, nil
+	if s.hold.ended() {
+		return false, s.gone("sem_trywait")
 	}
-	return false, s.life("sem_trywait")
+	ok := s.take()
+	runtime.KeepAlive(s)
+	return ok, nil
 }
 
 // PTimeout is P, but waits for at most timeout and can not be cancelled
@@ -261,51 +273,66 @@ func (s *Semaphore) PTimeout(timeout time.Duration) error {
 // never waits itself. A semaphore at MaxSemaphore is EOVERFLOW.
 func (s *Semaphore) V() error {
 	if s.hold.ended() {
-		return s.life("sem_post")
+		return s.gone("sem_post")
 	}
-	fits, waited := s.give()
-	runtime.KeepAlive(s)
+	given := s.give()
 	switch {
-	case !fits:
-		return s.overflow()
-	case waited:
-		s.wake()
+	case given == full:
+		return failed("sem_post", s.name, abi.EOVERFLOW)
+	case given == waited || s.hold.ended():
+		return s.settle(given)
 	}
+	runtime.KeepAlive(s)
 	return nil
 }
 
-func (s *Semaphore) overflow() error { return failed("sem_post", s.name, abi.EOVERFLOW) }
+// settle ends a V that has to wake somebody, or that came upon an Unmap. It waits for
+// that to end.
+func (s *Semaphore) settle(g given) error {
+	err := s.mapping.region.Do(func([]byte) error {
+		if g == added {
+			return nil // Unmap has failed
+		}
+		if !s.giveAndWake() {
+			return abi.EOVERFLOW
+		}
+		return nil
+	})
+	// As many as were added to the zeros that Unmap puts there were not added to the
+	// semaphore. Each such V takes one of them back.
+	if errors.Is(err, ErrUnmapped) && g == added && !s.take() {
+		err = nil
+	}
+	runtime.KeepAlive(s)
+	return failed("sem_post", s.name, err)
+}
 
 // Value returns the value of the semaphore at this moment (sem_getvalue(3)).
 func (s *Semaphore) Value() (value int, err error) {
-	err = memory.Guard(func() error {
-		value = s.value()
-		return s.life("sem_getvalue")
-	})
+	err = s.look(func() { value = s.value() })
 	return value, err
 }
 
 // Waiters returns how many threads wait for the semaphore, as far as it knows: one
 // that is killed while it waits is never counted out.
 func (s *Semaphore) Waiters() (waiters int, err error) {
-	err = memory.Guard(func() error {
-		waiters = s.waiters()
-		return s.life("sem_getvalue")
-	})
+	err = s.look(func() { waiters = s.waiters() })
 	return waiters, err
 }
 
-func (s *Semaphore) life(op string) error {
-	if s.hold.ended() {
-		return failed(op, s.name, ErrUnmapped)
-	}
-	return nil
+// look calls f while the semaphore is mapped.
+func (s *Semaphore) look(f func()) error {
+	return failed("sem_getvalue", s.name, s.mapping.region.Do(func([]byte) error {
+		return memory.Guard(func() error { f(); return nil })
+	}))
 }
+
+func (s *Semaphore) gone(op string) error { return failed(op, s.name, ErrUnmapped) }
 
 // wait is P for a semaphore that was found to be 0.
 func (s *Semaphore) wait(op string, sleep sleeper) error {
 	if !s.hold.enter() {
-		return s.life(op)
+		return s.gone(op)
 	}
 	defer s.hold.leave()
 	err := memory.Guard(func() error {

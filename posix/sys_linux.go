@@ -106,15 +106,23 @@ func hugeShift(size int64) (int, error) {
 
 // hugePageSize returns the size in bytes of huge pages that are asked for as in
 // MemfdOptions.
-func hugePageSize(pages int64) (int64, error) {
+func hugePageSize(pages int64) (int, error) {
 	f, err := memfdCreate("size", MemfdOptions{HugePages: pages})
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	return pageSize(f)
+}
+
+// pageSize returns how many bytes the pages of a mapping of f have.
+func pageSize(f *os.File) (int, error) {
 	var fs unix.Statfs_t
-	err = control(f, func(fd uintptr) error { return unix.Fstatfs(int(fd), &fs) })
-	return int64(fs.Bsize), err
+	err := control(f, func(fd uintptr) error { return again(func() error { return unix.Fstatfs(int(fd), &fs) }) })
+	if err == nil && uint32(fs.Type) == unix.HUGETLBFS_MAGIC {
+		return int(fs.Bsize), nil
+	}
+	return os.Getpagesize(), err
 }
 
 func memfdCreate(label string, o MemfdOptions) (*os.File, error) {
@@ -197,24 +205,24 @@ func mmapFile(f *os.File, length int, o MapOptions) (addr uintptr, err error) {
 	return addr, err
 }
 
-func mmapAnonymous(length int, o AnonymousOptions) (uintptr, error) {
+func mmapAnonymous(length int, o AnonymousOptions) (addr uintptr, page int, err error) {
 	flags := unix.MAP_SHARED | unix.MAP_ANONYMOUS | bit(o.NoReserve, unix.MAP_NORESERVE)
+	page = os.Getpagesize()
 	if o.HugePages != 0 {
 		shift, err := hugeShift(o.HugePages)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		// What mmap would round up, munmap refuses.
-		size, err := hugePageSize(o.HugePages)
-		if err == nil && int64(length)%size != 0 {
-			err = refused("length %d is no multiple of huge pages of %d bytes", length, size)
+		if page, err = hugePageSize(o.HugePages); err != nil {
+			return 0, 0, err
 		}
-		if err != nil {
-			return 0, err
+		if length%page != 0 {
+			return 0, 0, refused("length %d is no multiple of huge pages of %d bytes", length, page)
 		}
 		flags |= unix.MAP_HUGETLB | shift<<unix.MAP_HUGE_SHIFT
 	}
-	return mmap(-1, 0, 0, length, o.Prot.bits(), flags)
+	addr, err = mmap(-1, 0, 0, length, o.Prot.bits(), flags)
+	return addr, page, err
 }
 
 func mmap(fd int, off int64, at uintptr, length, prot, flags int) (uintptr, error) {

@@ -149,39 +149,79 @@ func (w *word) takeNarrow() bool {
 	}
 }
 
-// give adds one, if it fits, and tells whether somebody must be woken (wake).
-// Once it has added it must not look at the semaphore again: who took it may have
-// removed it.
-func (w *word) give() (fits, waited bool) {
+// A given is what give found.
+type given int
+
+const (
+	added  given = iota
+	full         // nothing was added: it would not fit
+	waited       // nothing was added: somebody waits who would have to be woken
+)
+
+// give adds one if that is all that has to be done.
+func (w *word) give() given {
 	if w.data == nil {
 		return w.giveNarrow()
 	}
 	for {
-		d := atomic.LoadUint64(w.data)
-		if uint32(d) >= MaxSemaphore {
-			return false, false
-		}
-		if atomic.CompareAndSwapUint64(w.data, d, d+1) {
-			return true, d>>waitersShift != 0
+		switch d := atomic.LoadUint64(w.data); {
+		case uint32(d) >= MaxSemaphore:
+			return full
+		case d>>waitersShift != 0:
+			return waited
+		case atomic.CompareAndSwapUint64(w.data, d, d+1):
+			return added
 		}
 	}
 }
 
-func (w *word) giveNarrow() (fits, waited bool) {
+func (w *word) giveNarrow() given {
+	for {
+		switch v := atomic.LoadUint32(w.futex); {
+		case v>>valueShift == MaxSemaphore:
+			return full
+		case v&waitersBit != 0:
+			return waited
+		case atomic.CompareAndSwapUint32(w.futex, v, v+1<<valueShift):
+			return added
+		}
+	}
+}
+
+// giveAndWake adds one, if it fits, and wakes one of those who sleep. Once it has added
+// it must not look at the semaphore again: who took it may have removed it.
+func (w *word) giveAndWake() (fits bool) {
+	if w.data == nil {
+		return w.giveAndWakeNarrow()
+	}
+	for {
+		d := atomic.LoadUint64(w.data)
+		if uint32(d) >= MaxSemaphore {
+			return false
+		}
+		if atomic.CompareAndSwapUint64(w.data, d, d+1) {
+			if d>>waitersShift != 0 {
+				futex.Wake(w.futex, 1)
+			}
+			return true
+		}
+	}
+}
+
+func (w *word) giveAndWakeNarrow() (fits bool) {
 	for {
 		v := atomic.LoadUint32(w.futex)
 		if v>>valueShift == MaxSemaphore {
-			return false, false
+			return false
 		}
 		if atomic.CompareAndSwapUint32(w.futex, v, v+1<<valueShift) {
-			return true, v&waitersBit != 0
+			if v&waitersBit != 0 {
+				futex.Wake(w.futex, 1)
+			}
+			return true
 		}
 	}
 }
-
-// wake wakes one of those who sleep. An address that is not mapped any more wakes
-// nobody, and does no harm.
-func (w *word) wake() { futex.Wake(w.futex, 1) }
 
 func (w *word) value() int {
 	if w.data == nil {

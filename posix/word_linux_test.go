@@ -34,8 +34,8 @@ func words(t *testing.T, value int) map[layout]*word {
 			t.Fatal(err)
 		}
 		for range value {
-			if fits, waited := w.give(); !fits || waited {
-				t.Fatalf("give = %v, %v", fits, waited)
+			if g := w.give(); g != added {
+				t.Fatalf("give = %v", g)
 			}
 		}
 		if v, n := l.read(m.Bytes()); v != value || n != 0 {
@@ -72,8 +72,8 @@ func TestNoWakeUpIsLost(t *testing.T) {
 				})
 			}
 			for range takers * each {
-				if _, waited := w.give(); waited {
-					w.wake()
+				if w.give() == waited {
+					w.giveAndWake()
 				}
 			}
 			wg.Wait()
@@ -86,7 +86,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		if v, n := w.value(), w.waiters(); v != 0 || n != 0 {
 			t.Errorf("layout %d: value %d, waiters %d in the end", l, v, n)
 		}
-		if _, waited := w.give(); waited {
+		if w.give() == waited {
 			t.Errorf("layout %d: it seems that somebody waits when nobody does", l)
 		}
 	}
@@ -109,10 +109,9 @@ func TestWaiterGivesUp(t *testing.T) {
 			for w.waiters() != 2 {
 				time.Sleep(time.Millisecond)
 			}
-			if _, waited := w.give(); !waited {
-				t.Errorf("layout %d: nobody seems to wait", l)
+			if g := w.give(); g != waited || !w.giveAndWake() {
+				t.Errorf("layout %d: give = %v: nobody seems to wait", l, g)
 			}
-			w.wake()
 			if err := <-other; err != nil {
 				t.Errorf("layout %d: %v", l, err)
 			}
@@ -154,7 +153,7 @@ func TestOverflow(t *testing.T) {
 		} else {
 			*w.futex = MaxSemaphore << valueShift
 		}
-		if fits, _ := w.give(); fits {
+		if w.give() != full || w.giveAndWake() {
 			t.Errorf("layout %d: more than the maximum fits", l)
 		}
 		if !w.take() || w.value() != MaxSemaphore-1 {

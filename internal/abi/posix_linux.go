@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -65,24 +64,16 @@ func MqGetattr(fd uintptr) (MqAttr, Errno) {
 	return MqAttr{raw.flags, raw.maxMsg, raw.msgSize, raw.curMsgs}, e
 }
 
-// MqTimedsend is mq_timedsend(2); it may sleep until deadline. The kernel starts it
-// over after a signal.
-func MqTimedsend(fd uintptr, msg []byte, prio uint32, deadline time.Time) Errno {
-	return withDeadline(mqSend, deadline, func(call uintptr, deadline unsafe.Pointer) Errno {
-		_, _, e := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), uintptr(len(msg)), uintptr(prio), uintptr(deadline), 0)
-		return e
-	})
+// MqTimedsend is mq_timedsend(2); it may sleep until d. The kernel starts it over after
+// a signal.
+func MqTimedsend(fd uintptr, msg []byte, prio uint32, d *Deadline) Errno {
+	return mqTimedsend(fd, unsafe.Pointer(unsafe.SliceData(msg)), len(msg), prio, d)
 }
 
-// MqTimedreceive is mq_timedreceive(2); it may sleep until deadline. The kernel
-// starts it over after a signal. It returns the length of the message and its
-// priority.
-func MqTimedreceive(fd uintptr, buf []byte, deadline time.Time) (n int, prio uint32, e Errno) {
-	e = withDeadline(mqReceive, deadline, func(call uintptr, deadline unsafe.Pointer) Errno {
-		r, _, e := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)), uintptr(deadline), 0)
-		n = int(r)
-		return e
-	})
+// MqTimedreceive is mq_timedreceive(2); it may sleep until d. The kernel starts it over
+// after a signal. It returns the length of the message and its priority.
+func MqTimedreceive(fd uintptr, buf []byte, d *Deadline) (n int, prio uint32, e Errno) {
+	n, e = mqTimedreceive(fd, unsafe.Pointer(unsafe.SliceData(buf)), len(buf), &prio, d)
 	return n, prio, e
 }
 
@@ -91,20 +82,13 @@ func MqTimedreceive(fd uintptr, buf []byte, deadline time.Time) (n int, prio uin
 
 // TryMqTimedsend is mq_timedsend(2) that returns ETIMEDOUT rather than sleep.
 func TryMqTimedsend(fd uintptr, msg []byte, prio uint32) Errno {
-	return withDeadline(mqSend, time.Unix(0, 0), func(call uintptr, deadline unsafe.Pointer) Errno {
-		_, _, e := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(msg))), uintptr(len(msg)), uintptr(prio), uintptr(deadline), 0)
-		return e
-	})
+	return rawMqTimedsend(fd, unsafe.Pointer(unsafe.SliceData(msg)), len(msg), prio, new(Deadline))
 }
 
 // TryMqTimedreceive is mq_timedreceive(2) that returns ETIMEDOUT rather than
 // sleep.
 func TryMqTimedreceive(fd uintptr, buf []byte) (n int, prio uint32, e Errno) {
-	e = withDeadline(mqReceive, time.Unix(0, 0), func(call uintptr, deadline unsafe.Pointer) Errno {
-		r, _, e := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(unsafe.Pointer(&prio)), uintptr(deadline), 0)
-		n = int(r)
-		return e
-	})
+	n, e = rawMqTimedreceive(fd, unsafe.Pointer(unsafe.SliceData(buf)), len(buf), &prio, new(Deadline))
 	return n, prio, e
 }
 

@@ -21,11 +21,20 @@ const (
 // OCloexec stands in for O_CLOEXEC.
 const OCloexec = 0
 
+// A Deadline stands in for a time.
+type Deadline struct{}
+
+// NewDeadline returns a stand-in.
+func NewDeadline(time.Time) *Deadline { return new(Deadline) }
+
+// Expire does nothing.
+func (*Deadline) Expire() {}
+
 func MqOpen(string, int, uint32, *MqAttr) (int, Errno)                    { return -1, ENOSYS }
 func MqUnlink(string) Errno                                               { return ENOSYS }
 func MqGetattr(uintptr) (MqAttr, Errno)                                   { return MqAttr{}, ENOSYS }
-func MqTimedsend(uintptr, []byte, uint32, time.Time) Errno                { return ENOSYS }
-func MqTimedreceive(uintptr, []byte, time.Time) (int, uint32, Errno)      { return 0, 0, ENOSYS }
+func MqTimedsend(uintptr, []byte, uint32, *Deadline) Errno                { return ENOSYS }
+func MqTimedreceive(uintptr, []byte, *Deadline) (int, uint32, Errno)      { return 0, 0, ENOSYS }
 func TryMqTimedsend(uintptr, []byte, uint32) Errno                        { return ENOSYS }
 func TryMqTimedreceive(uintptr, []byte) (n int, prio uint32, errno Errno) { return 0, 0, ENOSYS }
 func Poll(uintptr, int16) Errno                                           { return ENOSYS }

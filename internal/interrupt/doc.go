@@ -8,5 +8,9 @@
 // at any time. A signal that arrives before the thread is asleep is lost; that
 // is why it is repeated, at growing intervals.
 //
+// mq_timedsend(2) and mq_timedreceive(2) are started over by the kernel after a signal
+// whose handler has SA_RESTART, as all of Go's have. Started over they read their absolute
+// deadline from memory again, so DoRestarted moves that into the past before it signals.
+//
 // A program that ignores SIGURG (signal.Ignore) can not be interrupted so.
 package interrupt

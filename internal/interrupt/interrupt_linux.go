@@ -3,7 +3,9 @@ package interrupt
 import (
 	"context"
 	"runtime"
+	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +25,15 @@ const (
 // a timeout of its own.
 //
 // A call that succeeds although ctx is done counts: Do returns nil.
-func Do(ctx context.Context, call func() abi.Errno) error {
+func Do(ctx context.Context, call func() abi.Errno) error { return do(ctx, call, nil) }
+
+// DoRestarted is Do for a call that the kernel starts over after a signal, as it does
+// mq_timedreceive(2). It is ended by its deadline, which the kernel then reads again.
+func DoRestarted(ctx context.Context, deadline *abi.Deadline, call func() abi.Errno) error {
+	return do(ctx, call, deadline)
+}
+
+func do(ctx context.Context, call func() abi.Errno, deadline *abi.Deadline) error {
 	if ctx.Done() == nil {
 		for {
 			if e := call(); e != unix.EINTR {
@@ -34,16 +44,35 @@ func Do(ctx context.Context, call func() abi.Errno) error {
 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	w := watch(ctx)
+	var mask unix.Sigset_t
+	if unblock(&mask) {
+		defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil) }()
+	}
+	w := watch(ctx, deadline)
 	defer w.end()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if e := call(); e != unix.EINTR {
+		switch e := call(); {
+		case e == unix.EINTR:
+		case e == unix.ETIMEDOUT && deadline != nil && ctx.Err() != nil:
+		default:
 			return errOrNil(e)
 		}
 	}
+}
+
+// unblock lets SIGURG through to this thread, and reports whether it was blocked; mask
+// is what was blocked. The runtime sees to it itself, but not if GODEBUG says
+// asyncpreemptoff=1: then threads block what the parent process blocked.
+func unblock(mask *unix.Sigset_t) (blocked bool) {
+	const bits = 8 * int(unsafe.Sizeof(mask.Val[0]))
+	const word, bit = (int(unix.SIGURG) - 1) / bits, (int(unix.SIGURG) - 1) % bits
+	var urgent unix.Sigset_t
+	urgent.Val[word] = 1 << bit
+	err := unix.PthreadSigmask(unix.SIG_UNBLOCK, &urgent, mask)
+	return err == nil && mask.Val[word]&(1<<bit) != 0
 }
 
 func errOrNil(e abi.Errno) error {
@@ -53,29 +82,41 @@ func errOrNil(e abi.Errno) error {
 	return e
 }
 
-// A watcher signals the thread that made it from the moment its context is done.
+// A watcher signals the thread that took it from the moment its context is done.
 type watcher struct {
-	stop func() bool
-	over chan struct{} // closed when the call has returned
-	gone chan struct{} // closed when no more signals will be sent
+	tid      int
+	deadline *abi.Deadline
+	stop     func() bool
+	start    func()        // signal, as a function value
+	over     chan struct{} // told when the call has returned
+	gone     chan struct{} // told when no more signals will be sent
 }
 
-func watch(ctx context.Context) *watcher {
-	w := &watcher{over: make(chan struct{}), gone: make(chan struct{})}
-	tid := unix.Gettid()
-	w.stop = context.AfterFunc(ctx, func() {
-		defer close(w.gone)
-		w.signal(unix.Getpid(), tid)
-	})
+// watchers holds watchers that are not in use: making one takes four allocations.
+var watchers = sync.Pool{New: func() any {
+	w := &watcher{over: make(chan struct{}, 1), gone: make(chan struct{}, 1)}
+	w.start = w.signal
+	return w
+}}
+
+func watch(ctx context.Context, deadline *abi.Deadline) *watcher {
+	w := watchers.Get().(*watcher)
+	w.tid, w.deadline = unix.Gettid(), deadline
+	w.stop = context.AfterFunc(ctx, w.start)
 	return w
 }
 
-func (w *watcher) signal(pid, tid int) {
+func (w *watcher) signal() {
+	if w.deadline != nil {
+		w.deadline.Expire()
+	}
+	pid := unix.Getpid()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		// An error would mean that the thread is gone, and w.over says so.
-		_ = unix.Tgkill(pid, tid, unix.SIGURG)
+		_ = unix.Tgkill(pid, w.tid, unix.SIGURG)
 		select {
 		case <-w.over:
+			w.gone <- struct{}{}
 			return
 		case <-time.After(pause):
 		}
@@ -84,8 +125,10 @@ func (w *watcher) signal(pid, tid int) {
 
 // end returns when no signal is under way any more.
 func (w *watcher) end() {
-	close(w.over)
 	if !w.stop() {
+		w.over <- struct{}{}
 		<-w.gone
 	}
+	w.stop, w.deadline = nil, nil
+	watchers.Put(w)
 }

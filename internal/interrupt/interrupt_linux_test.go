@@ -3,6 +3,7 @@ package interrupt_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
@@ -18,7 +19,10 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-func TestMain(m *testing.M) { ipctest.Main(m) }
+func TestMain(m *testing.M) {
+	ipctest.Play(map[string]ipctest.Role{"cancel": playCancel})
+	ipctest.Main(m)
+}
 
 // sleeper returns a system call that sleeps until it is interrupted, and one that
 // lets it succeed.
@@ -153,6 +157,48 @@ func TestNoSignalAfterwards(t *testing.T) {
 	if n := len(urgent); n > 2 {      // the runtime may have sent one itself
 		t.Errorf("%d signals after the call", n)
 	}
+}
+
+// TestSignalBlocked cancels in a process whose parent blocked SIGURG and whose runtime
+// does not see to it, since it does not preempt by it.
+func TestSignalBlocked(t *testing.T) {
+	runtime.LockOSThread() // and not unlocked: the thread ends with its mask
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GODEBUG", "asyncpreemptoff=1")
+	peer := ipctest.Start(t, "cancel", nil)
+	if got := peer.Line(); got != "context deadline exceeded, blocked as before: true" {
+		t.Errorf("got %q", got)
+	}
+	peer.Wait()
+}
+
+// playCancel waits with a context that ends, and says whether it left the signals as it
+// found them.
+func playCancel([]string) error {
+	id, e := abi.Semget(abi.IPCPrivate, 1, 0o600)
+	if e != 0 {
+		return e
+	}
+	defer abi.Semrmid(id)
+	runtime.LockOSThread()
+	var before, after unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, nil, &before); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(id, []abi.Sembuf{{Op: -1}}) })
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, nil, &after); err != nil {
+		return err
+	}
+	fmt.Printf("%v, blocked as before: %v\n", err, before == after && before != unix.Sigset_t{})
+	return nil
 }
 
 func TestGoroutinesEnd(t *testing.T) {

@@ -15,3 +15,8 @@ func Do(_ context.Context, call func() abi.Errno) error {
 	}
 	return nil
 }
+
+// DoRestarted is Do.
+func DoRestarted(ctx context.Context, _ *abi.Deadline, call func() abi.Errno) error {
+	return Do(ctx, call)
+}

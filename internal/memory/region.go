@@ -45,15 +45,16 @@ func (r *Region) ReadOnly() bool {
 }
 
 // Protect calls change, which alters what access the kernel allows, when no other
-// method uses the memory. If it succeeds the region is read-only or not from then
-// on.
-func (r *Region) Protect(readOnly bool, change func(mem []byte) error) error {
+// method uses the memory. It is told whether the region is read-only, and returns whether
+// it is from then on, unless it fails.
+func (r *Region) Protect(change func(mem []byte, readOnly bool) (bool, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.mem == nil {
 		return r.gone
 	}
-	if err := change(r.mem); err != nil {
+	readOnly, err := change(r.mem, r.readOnly)
+	if err != nil {
 		return err
 	}
 	r.readOnly = readOnly

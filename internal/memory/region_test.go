@@ -113,15 +113,15 @@ func TestAccess(t *testing.T) {
 func TestProtect(t *testing.T) {
 	r := region(10, false)
 	refused := errors.New("refused")
-	if err := r.Protect(true, func([]byte) error { return refused }); !errors.Is(err, refused) || r.ReadOnly() {
+	if err := r.Protect(func([]byte, bool) (bool, error) { return true, refused }); !errors.Is(err, refused) || r.ReadOnly() {
 		t.Errorf("Protect: error %v, read-only %v, want that of change, and no change", err, r.ReadOnly())
 	}
 	for _, readOnly := range []bool{true, false} {
-		err := r.Protect(readOnly, func(mem []byte) error {
-			if len(mem) != 10 {
-				t.Errorf("change was given %d bytes, want 10", len(mem))
+		err := r.Protect(func(mem []byte, before bool) (bool, error) {
+			if len(mem) != 10 || before == readOnly {
+				t.Errorf("change was given %d bytes, read-only %v, want 10, %v", len(mem), before, !readOnly)
 			}
-			return nil
+			return readOnly, nil
 		})
 		if err != nil || r.ReadOnly() != readOnly {
 			t.Errorf("Protect(%v): error %v, read-only %v", readOnly, err, r.ReadOnly())
@@ -131,7 +131,7 @@ func TestProtect(t *testing.T) {
 		}
 	}
 	_ = r.Unmap(func([]byte) error { return nil })
-	if err := r.Protect(true, func([]byte) error { panic("called with nothing") }); !errors.Is(err, errGone) {
+	if err := r.Protect(func([]byte, bool) (bool, error) { panic("called with nothing") }); !errors.Is(err, errGone) {
 		t.Errorf("Protect after Unmap: error %v", err)
 	}
 }
