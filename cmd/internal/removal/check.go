@@ -248,7 +248,7 @@ func semaphoresChanged(t *Target) (why string) {
 }
 
 const (
-	isGone     = "it is gone already"
+	isGone     = "it is already gone"
 	wasUsed    = "it was used since it was selected"
 	wasChanged = "it was changed, or made anew, since it was selected"
 )

@@ -114,7 +114,7 @@ func changes() []change {
 			check(t, sysv.Segment(id).Set(sysv.Ownership{Mode: 0o640}))
 		}, "it was changed, or made anew, since it was selected", ""},
 		{"locked", ref.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed, or made anew, since it was selected", ""},
-		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is gone already", "no shared memory segment has the identifier"},
+		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is already gone", "no shared memory segment has the identifier"},
 		{"segment made anew, as big", ref.Shm, again(ref.Shm, 0o644, 4096), "since it was selected", ""},
 		{"segment made anew, bigger", ref.Shm, again(ref.Shm, 0o600, 8192), "another shared memory segment has its identifier now", "another shared memory segment has its identifier now"},
 		{"operated on", ref.Sem, func(t *testing.T, id int) {
@@ -128,7 +128,7 @@ func changes() []change {
 		{"owner of a set", ref.Sem, func(t *testing.T, id int) {
 			check(t, sysv.Set(id).Set(sysv.Ownership{UID: 1, Mode: 0o600}))
 		}, "it was changed, or made anew, since it was selected", ""},
-		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is gone already", "no semaphore set has the identifier"},
+		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is already gone", "no semaphore set has the identifier"},
 		{"set made anew", ref.Sem, again(ref.Sem, 0o644, 3), "since it was selected", ""},
 		{"set made anew, smaller", ref.Sem, again(ref.Sem, 0o600, 2), "another semaphore set has its identifier now", "another semaphore set has its identifier now"},
 		{"sent to", ref.Msg, func(t *testing.T, id int) {
@@ -139,7 +139,7 @@ func changes() []change {
 			ipctest.Start(t, "receive", nil, strconv.Itoa(id))
 			await(t, func() bool { return receivers(t, id) == 1 })
 		}, "somebody waits on it now", ""},
-		{"gone queue", ref.Msg, func(t *testing.T, id int) { check(t, destroy(ref.Msg, id)) }, "it is gone already", "no message queue has the identifier"},
+		{"gone queue", ref.Msg, func(t *testing.T, id int) { check(t, destroy(ref.Msg, id)) }, "it is already gone", "no message queue has the identifier"},
 		{"queue made anew", ref.Msg, again(ref.Msg, 0o644, 0), "since it was selected", ""},
 	}
 }
