@@ -85,7 +85,7 @@ func testClassicRefuses(t *testing.T, gshm string) {
 	writer = start(t, gshm, "demo", "writer", "--classic")
 	writer.tell("a\x00b")
 	writer.ends(1)
-	writer.says(`gshm: a line with a zero byte can not be passed: the classic protocol ends a line there\n`)
+	writer.says(`gshm: a line with a zero byte cannot be passed: the classic protocol ends a line there\n`)
 
 	// The longest that fits; the reader has not gone away.
 	writer = start(t, gshm, "demo", "writer", "--classic")

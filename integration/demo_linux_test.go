@@ -678,7 +678,7 @@ func testSecondReader(t *testing.T, gshm string) {
 	first.line()
 	second := start(t, gshm, "demo", "reader")
 	want(t, "output", second.ends(1), "")
-	second.says(fmt.Sprintf(`gshm: there is a reader in this session already \(pid %d\)\n`, first.cmd.Process.Pid))
+	second.says(fmt.Sprintf(`gshm: this session already has a reader \(pid %d\)\n`, first.cmd.Process.Pid))
 	writer.tell("end")
 	writer.ends(0)
 	want(t, "the rest", first.ends(0), wrote("end"))

@@ -36,7 +36,7 @@ func link(c *cli.Context) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no directory", args[0])
+		return fmt.Errorf("%s is not a directory", args[0])
 	}
 	self, err := os.Executable()
 	if err != nil {
