@@ -167,7 +167,7 @@ func queues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; USED is that of the fullest", "kernel.msgmnb", uint64(l.MaxBytes), 0)
+	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; USE is that of the fullest", "kernel.msgmnb", uint64(l.MaxBytes), 0)
 	unknown := false
 	for q, err := range sysvipc.Queues() {
 		if incomplete := (*sysvipc.Incomplete)(nil); errors.As(err, &incomplete) {
@@ -211,7 +211,7 @@ func mqueues() ([]Limit, error) {
 		return nil, err
 	}
 	number := counted("queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0)
-	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; USED is that of the fullest", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
+	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; USE is that of the fullest", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
 	users := counted(rlimitMsgQueue, ref.PMsg, "bytes of one user's POSIX queues; the limit is gipcs's own", "", 0, 0)
 	if users.Value, err = rlimit(); err != nil {
 		return nil, err
