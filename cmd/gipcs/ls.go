@@ -18,8 +18,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
 
-const lsHelp = `All kinds of objects, unless some are chosen. POSIX objects are those in the
-caller's /dev/shm and /dev/mqueue; with -N and -A only System V is listed.
+const lsHelp = `Lists all kinds of objects unless some are chosen. POSIX objects are those in
+your /dev/shm and /dev/mqueue; with -N and -A only System V is listed.
 `
 
 func lsCommand() *cli.Command {
@@ -36,12 +36,12 @@ func lsCommand() *cli.Command {
 				StringFlag: &cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; -NAME reverses one"},
 				Words:      columnNames, List: true,
 			},
-			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "no-headings", Usage: "omit the headings", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "removed", Usage: "list what is removed but still held, and by whom", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "removed", Usage: "list removed objects that are still held", DisableDefaultText: true},
 			namespaceFlag(), &cli.BoolFlag{
 				Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
-				Usage: "list every IPC namespace, with a column for it",
+				Usage: "list the objects of every IPC namespace",
 			},
 		}, command.FormatFlags("plain")),
 		Action: inNamespace(ls),
@@ -81,7 +81,7 @@ func kindFlagNames() []string {
 	return []string{"shmems", "semaphores", "queues", "posix-shmems", "posix-semaphores", "posix-mqueues"}
 }
 
-// kindsOf returns the kinds that flags choose, none if no flag does.
+// kindsOf returns the kinds that the flags choose, none if no flag does.
 func kindsOf(c *cli.Context) ([]ref.Kind, error) {
 	words := chosenKinds(c)
 	if len(words) == 0 {
@@ -153,7 +153,7 @@ func ls(c *cli.Context) error {
 	}
 	order.Sort(inv, names)
 	if len(kinds) == 0 && !forMachines(format) {
-		// The same columns, but for those that none of the objects has.
+		// The same columns, without those that no object has.
 		if list, _, err = layout(c, fields.Families(inv.Objects), format); err != nil {
 			return command.Usage(err)
 		}
@@ -162,7 +162,7 @@ func ls(c *cli.Context) error {
 	return failedIf(incomplete, err)
 }
 
-// failedIf is the status of a command that did all it could.
+// failedIf returns the exit status of a command that did all it could.
 func failedIf(incomplete bool, err error) error {
 	if err == nil && incomplete {
 		return command.Exit(command.Failed)
@@ -170,7 +170,8 @@ func failedIf(incomplete bool, err error) error {
 	return err
 }
 
-// expectNames lets all names that a listing may show be looked up at once.
+// expectNames announces all names that a listing may show, so that they are looked up
+// at once.
 func expectNames(names *account.Directory, inv *inventory.Inventory) {
 	for i := range inv.Objects {
 		o := &inv.Objects[i]
@@ -181,8 +182,8 @@ func expectNames(names *account.Directory, inv *inventory.Inventory) {
 	}
 }
 
-// layout reads which columns are wanted for objects of some kinds, or of all, and how
-// they are sorted.
+// layout parses which columns to show for objects of some kinds, or of all, and how to
+// sort them.
 func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list fields.List, order fields.Order, err error) {
 	if len(kinds) == 0 {
 		kinds = visibleKinds(c)
@@ -204,7 +205,7 @@ func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list fields
 	return list, order, err
 }
 
-// forMachines tells whether programs read a format rather than people.
+// forMachines reports whether a format is meant for programs rather than people.
 func forMachines(f render.Format) bool {
 	return f == render.JSON || f == render.NDJSON || f == render.CSV
 }

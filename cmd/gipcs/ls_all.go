@@ -19,14 +19,14 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A visit is what was seen in a namespace: nil if it may not be entered.
+// A visit is what was seen in a namespace; nil if it could not be entered.
 type visit[T any] struct {
 	namespace inventory.Namespace
 	seen      *T
 }
 
-// visitAll calls look in every IPC namespace. Those that may not be entered are
-// counted on standard error, and those that went away meanwhile left out.
+// visitAll calls look in every IPC namespace. It reports how many could not be entered
+// on standard error, and skips those that disappear meanwhile.
 func visitAll[T any](c *cli.Context, look func() (*T, error)) ([]visit[T], error) {
 	namespaces, hidden, err := inventory.Namespaces("")
 	if err != nil {
@@ -55,17 +55,17 @@ func visitAll[T any](c *cli.Context, look func() (*T, error)) ([]visit[T], error
 	return visits, nil
 }
 
-// reportHidden says what of all namespaces could not be seen.
+// reportHidden reports which parts of all namespaces could not be seen.
 func reportHidden(c *cli.Context, closed, all int, hidden *inventory.Hidden) {
 	if closed > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces may not be entered; it takes CAP_SYS_ADMIN\n", c.App.Name, closed, all)
+		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN\n", c.App.Name, closed, all)
 	}
 	if hidden.Any() {
 		command.Report(c.App.ErrWriter, c.App.Name, errors.New(hidden.String()))
 	}
 }
 
-// allColumns puts in front of a listing's columns to which namespace a row belongs.
+// allColumns returns a listing's columns after those of the namespace.
 func allColumns(list fields.List) []render.Column {
 	return append([]render.Column{
 		{Name: "namespace", Heading: "NAMESPACE", Align: render.Right},

@@ -34,7 +34,7 @@ func ModeFlag(c *cli.Context, name string) (fs.FileMode, error) {
 func HugeFlag() cli.Flag {
 	return &cli.GenericFlag{
 		Name: "huge", Value: &optionalValue{}, DefaultText: "ordinary pages",
-		Usage: "use huge pages, of the default size unless `SIZE` is given",
+		Usage: "use huge pages, of `SIZE` if given",
 	}
 }
 
