@@ -12,7 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// refuse is "refuses PROGRAM ARG... => MESSAGE": fails for a program of util-linux.
+// refuse implements "refuses PROGRAM ARG... => MESSAGE", fails for util-linux's
+// programs.
 func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	arrow := slices.Index(args, "=>")
 	if neg || arrow < 1 || arrow == len(args)-1 {
@@ -24,7 +25,7 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	message := strings.Join(args[arrow+1:], " ") + "\n"
 	help := fmt.Sprintf("Try '%s --help' for more information.\n", args[0])
-	// As getopt_long(3) does, they call themselves by the path that they were called by.
+	// Like getopt_long(3), they name themselves by the path they were called by.
 	_, said, _ := strings.Cut(ts.ReadFile("stderr"), args[0]+": ")
 	if stdout := ts.ReadFile("stdout"); stdout != "" || said != message && said != message+help {
 		ts.Fatalf("stdout: %q, stderr: %q, want %q", stdout, said, message)
@@ -32,8 +33,8 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	wantSame(ts, before)
 }
 
-// TestBadInputs counts the command lines that scripts have refused, with their message
-// and status.
+// TestBadInputs counts the command lines whose rejection, message and status scripts
+// test.
 func TestBadInputs(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/*/*.txtar")
 	check(t, err)

@@ -15,18 +15,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkPeers holds the calls that need not wait against the same calls from C,
-// in alternating pairs, so that whatever else the machine does meets both. What is
-// compared is processor time of the whole process, which for calls that don't wait
-// is all the time there is. It reports the median, the least and the largest ratio
-// of Go's time to C's, and that of the best times, which noise reaches least.
+// BenchmarkPeers compares calls that do not block with the same calls in C. Pairs
+// alternate, so that load on the machine affects both. It compares the process's
+// processor time, which for such calls is all the time. It reports the median, least
+// and largest ratio of Go's time to C's, and that of the best times, which noise
+// affects least.
 //
 //	go test -run '^$' -bench Peers ./integration
 func BenchmarkPeers(b *testing.B) {
 	program := ipctest.Compile(b, "peers/bench.c")
 	for _, test := range []struct {
 		name string
-		n    int // how often in one turn: about 6 ms
+		n    int // calls in a turn of about 6 ms
 		run  func(b *testing.B, n int) time.Duration
 	}{
 		{"attach", 1200, timeAttach},
@@ -66,7 +66,7 @@ func median(all []float64) float64 {
 	return slices.Sorted(slices.Values(all))[len(all)/2]
 }
 
-// timePeer returns the nanoseconds that the C program took for n operations.
+// timePeer returns the nanoseconds that the C program takes for n operations.
 func timePeer(b *testing.B, program, operation string, n int) float64 {
 	b.Helper()
 	out, err := exec.Command(program, operation, strconv.Itoa(n)).Output()
@@ -153,7 +153,7 @@ func timeMessage(b *testing.B, n int) time.Duration {
 	return ended(b, start, queue)
 }
 
-// cpuTime returns the processor time that this process has used.
+// cpuTime returns the processor time of this process.
 func cpuTime(b *testing.B) time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts); err != nil {
@@ -162,7 +162,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// ended returns the time used since start, and removes the object.
+// ended removes the object, and returns the time used since start.
 func ended(b *testing.B, start time.Duration, object interface{ Remove() error }) time.Duration {
 	took := cpuTime(b) - start
 	if err := object.Remove(); err != nil {

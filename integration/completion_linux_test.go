@@ -14,11 +14,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A completion is a command line up to the cursor, and what a shell has to offer.
+// A completion is a command line up to the cursor, and what a shell must offer.
 type completion struct {
 	line string
-	want []string // whole words, of all that are offered
-	not  []string // what must not be among them
+	want []string // complete words, among those offered
+	not  []string // words that must not be offered
 }
 
 func completions() []completion {
@@ -51,13 +51,13 @@ func completions() []completion {
 		{"gshm st", []string{"stat"}, []string{"set"}},
 		{"gshm stat ", []string{"0", "/x"}, []string{"--format"}},
 		{"gshm recv /", []string{"/x"}, []string{"0"}},
-		// What stands behind a -- might be run.
+		// A command after -- might be run.
 		{"gshm attach 0 -- ./run ", []string{"file"}, []string{"shm:0"}},
 	}
 }
 
-// Each shell completes $LINE by the key that inserts all completions, or prints them,
-// and leaves the result in the file $RESULT. No line is ever run.
+// Each shell completes $LINE with the key that inserts or prints all completions, and
+// leaves the result in the file $RESULT. It never runs the line.
 const (
 	bashCompletes = `
 source <(gipcs completion bash)
@@ -83,7 +83,7 @@ bindkey "^Xa" all
 bindkey "^T" tell
 : >$RESULT.ready
 `
-	// zsh completes on a terminal only, which zsh itself can provide.
+	// zsh completes only on a terminal; it can provide one itself.
 	zshCompletes = `
 zmodload zsh/zpty
 zpty z 'zsh -f -i'
@@ -104,8 +104,8 @@ func TestCompletionInBash(t *testing.T) {
 	})
 }
 
-// TestCompletionInBashWithPackage has what the package bash-completion brings, as most
-// systems do.
+// TestCompletionInBashWithPackage loads the package bash-completion, as most systems
+// do.
 func TestCompletionInBashWithPackage(t *testing.T) {
 	const functions = "/usr/share/bash-completion/bash_completion"
 	if _, err := os.Stat(functions); err != nil {
@@ -132,7 +132,7 @@ func TestCompletionInFish(t *testing.T) {
 	})
 }
 
-// testCompletion asks a shell for what completes each line.
+// testCompletion asks a shell for the completions of each line.
 func testCompletion(t *testing.T, shell string, start func(ctx context.Context, line string) *exec.Cmd) {
 	if _, err := exec.LookPath(shell); err != nil {
 		t.Skip("needs " + shell)
@@ -149,7 +149,7 @@ func testCompletion(t *testing.T, shell string, start func(ctx context.Context, 
 	}
 }
 
-// testLine asks a shell for what completes one line.
+// testLine asks a shell for the completions of a line.
 func testLine(t *testing.T, test completion, path string, start func(ctx context.Context, line string) *exec.Cmd) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -183,8 +183,8 @@ func testLine(t *testing.T, test completion, path string, start func(ctx context
 	}
 }
 
-// onePOSIXOfEach makes an object, a semaphore and a queue that last until the test
-// ends, all with the name /x.
+// onePOSIXOfEach makes a POSIX shared-memory object, a semaphore and a queue called /x,
+// which last until the test ends.
 func onePOSIXOfEach(t *testing.T) {
 	t.Helper()
 	object, errObject := posix.CreateObject("/x", 4096, posix.ObjectOptions{Mode: 0o644, Exclusive: true})
@@ -203,9 +203,9 @@ func onePOSIXOfEach(t *testing.T) {
 	})
 }
 
-// oneOfEach makes a segment, a set and a queue that last until the test ends; each
-// has the identifier 0, as the first in its namespace. There is one of each kind of
-// POSIX too.
+// oneOfEach makes a segment, a set and a queue, which last until the test ends. As the
+// first in their namespace they have identifier 0. It makes a POSIX object of each kind
+// too.
 func oneOfEach(t *testing.T) {
 	t.Helper()
 	segment, err := sysv.CreateSegment(0x4e545030, 4096, sysv.SegmentOptions{Mode: 0o644, Exclusive: true})

@@ -12,8 +12,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// cReader and cWriter compile the C programs of testdata, with semaphore functions that
-// use SEM_UNDO or not.
+// cReader and cWriter compile the C programs of testdata. undo selects semaphore
+// functions with or without SEM_UNDO.
 func cReader(t *testing.T, undo string) []string {
 	return compileClassic(t, "testdata/classic/reader.c", undo)
 }
@@ -27,7 +27,7 @@ func compileClassic(t *testing.T, source, undo string) []string {
 	return []string{ipctest.Compile(t, source, "testdata/classic/sem.c", "-w", "-Itestdata/classic", "-DUNDO="+undo)}
 }
 
-// printedReader and printedWriter compile the programs as the document prints them.
+// printedReader and printedWriter compile the programs as printed in the document.
 func printedReader(t *testing.T, undo string) []string {
 	return compilePrinted(t, "reader.c", `printf("\nMemory attached`, undo)
 }
@@ -46,9 +46,9 @@ func compilePrinted(t *testing.T, name, mark, undo string) []string {
 	return compileClassic(t, source, undo)
 }
 
-// testClassicPair has a writer and a reader exchange two lines and the end, after
-// which the reader removes both objects. The reader is given time: nothing in this
-// protocol keeps a writer from overwriting what was not read.
+// testClassicPair: a writer and a reader exchange two lines and the end, and the reader
+// removes both objects. The reader gets time: nothing in this protocol keeps a writer
+// from overwriting a line that was not read.
 func testClassicPair(t *testing.T, writer, reader []string) {
 	r := start(t, reader...)
 	r.hear(`^Memory attached at 0x[0-9a-f]+$`)
@@ -65,14 +65,14 @@ func testClassicPair(t *testing.T, writer, reader []string) {
 		want(t, "line", r.line(), "You wrote: "+line)
 		waiters(t, set, 1)
 	}
-	w.tell("end of it") // all that begins with end is one
+	w.tell("end of it") // every line that begins with "end" is the end
 	want(t, "the rest", r.ends(0), "You wrote: end of it\n")
 	w.ends(0)
 	r.says("")
 	w.says("")
 }
 
-// testClassicRefuses writes what the classic protocol can not pass whole.
+// testClassicRefuses writes lines that the classic protocol cannot pass.
 func testClassicRefuses(t *testing.T, gshm string) {
 	reader := start(t, gshm, "demo", "reader", "--classic")
 	reader.hear("^Memory")
@@ -85,9 +85,9 @@ func testClassicRefuses(t *testing.T, gshm string) {
 	writer = start(t, gshm, "demo", "writer", "--classic")
 	writer.tell("a\x00b")
 	writer.ends(1)
-	writer.says(`gshm: a line with a zero byte can not be passed: the classic protocol ends a line there\n`)
+	writer.says(`gshm: a line with a zero byte cannot be passed: the classic protocol ends a line there\n`)
 
-	// The longest that fits; the reader has not gone away.
+	// The longest line that fits; the reader is still there.
 	writer = start(t, gshm, "demo", "writer", "--classic")
 	writer.tell(strings.Repeat("x", 4094))
 	want(t, "line", reader.line(), "You wrote: "+strings.Repeat("x", 4094))
@@ -97,7 +97,7 @@ func testClassicRefuses(t *testing.T, gshm string) {
 	want(t, "the rest", reader.ends(0), wrote("end"))
 }
 
-// testClassicInterrupted: whoever is last removes what is there.
+// testClassicInterrupted: the last one to leave removes the objects.
 func testClassicInterrupted(t *testing.T, gshm string) {
 	for range 2 {
 		reader := start(t, gshm, "demo", "reader", "--classic")
@@ -113,7 +113,7 @@ func testClassicInterrupted(t *testing.T, gshm string) {
 			t.Errorf("left behind: %s", left)
 		}
 	}
-	// A writer alone, whose input ends.
+	// A single writer, whose input ends.
 	writer := start(t, gshm, "demo", "writer", "--classic")
 	writer.feed("")
 	writer.ends(0)

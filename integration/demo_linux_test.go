@@ -22,8 +22,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestDemo runs the demo and its halves as a user does. Every case has a namespace
-// of its own, where nothing may be left at its end.
+// TestDemo runs the demo and its halves as a user does. Each case has its own
+// namespace, where nothing may be left at the end.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
@@ -82,7 +82,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// A program is a process that a test plays with.
+// A program is a process under test.
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -92,7 +92,7 @@ type program struct {
 	stderr bytes.Buffer
 }
 
-// start starts a program in a process group of its own.
+// start starts a program in its own process group.
 func start(t *testing.T, argv ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(argv[0], argv[1:]...)}
@@ -122,10 +122,10 @@ func (p *program) tell(line string) {
 	}
 }
 
-// feed writes all of text to the program in the background, and closes its input.
+// feed writes text to the program in the background, and closes its input.
 func (p *program) feed(text string) {
 	go func() {
-		_, _ = io.WriteString(p.stdin, text) // it may end in between
+		_, _ = io.WriteString(p.stdin, text) // the program may end first
 		_ = p.stdin.Close()
 	}()
 }
@@ -142,7 +142,7 @@ func (p *program) line() string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// hear waits for a line that matches.
+// hear waits for a line that matches pattern.
 func (p *program) hear(pattern string) []string {
 	p.t.Helper()
 	for re := regexp.MustCompile(pattern); ; {
@@ -157,14 +157,14 @@ func (p *program) signal(s syscall.Signal) {
 	check(p.t, p.cmd.Process.Signal(s))
 }
 
-// ends waits for the end of the program and returns what it still printed.
+// ends waits for the end of the program and returns the rest of its output.
 func (p *program) ends(status int) string {
 	p.t.Helper()
 	rest, err := io.ReadAll(p.stdout)
 	if err != nil {
 		_ = p.cmd.Process.Kill()
 	}
-	_ = p.cmd.Wait() // its status is looked at
+	_ = p.cmd.Wait() // its status is checked below
 	if err != nil {
 		p.t.Fatalf("%v; it printed %q", err, rest)
 	}
@@ -174,7 +174,7 @@ func (p *program) ends(status int) string {
 	return string(rest)
 }
 
-// exitCode is that of a shell: 128 and the signal for one that was killed.
+// exitCode returns a shell's exit code: 128 plus the signal for a killed process.
 func exitCode(s *os.ProcessState) int {
 	if ws := s.Sys().(syscall.WaitStatus); ws.Signaled() {
 		return 128 + int(ws.Signal())
@@ -182,7 +182,7 @@ func exitCode(s *os.ProcessState) int {
 	return s.ExitCode()
 }
 
-// says checks what the program said on standard error.
+// says checks the program's standard error.
 func (p *program) says(pattern string) {
 	p.t.Helper()
 	if !regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString(p.stderr.String()) {
@@ -192,7 +192,7 @@ func (p *program) says(pattern string) {
 
 func killed(s syscall.Signal) int { return 128 + int(s) }
 
-// wrote is what a reader prints of lines.
+// wrote returns what a reader prints for lines.
 func wrote(lines ...string) string {
 	var b strings.Builder
 	for _, line := range lines {
@@ -201,7 +201,7 @@ func wrote(lines ...string) string {
 	return b.String()
 }
 
-// theSet and theSegment return the only one that there is.
+// theSet and theSegment return the only one in the namespace.
 func theSet(t *testing.T) sysv.Set {
 	t.Helper()
 	return sysv.Set(only(t, collect(t, sysv.Sets())).ID)
@@ -227,7 +227,7 @@ func awaitSegment(t *testing.T) {
 	}
 }
 
-// waiters waits until n processes wait for something of the set to grow.
+// waiters waits until n processes wait for an increase of the set's semaphores.
 func waiters(t *testing.T, set sysv.Set, n int) {
 	t.Helper()
 	info, err := set.Stat()
@@ -283,7 +283,7 @@ func testClassicShowsAll(t *testing.T, gshm string) {
 	p.says("")
 }
 
-// startDemo starts a demo that goes on and on, and returns its reader and writer.
+// startDemo starts an endless demo and returns its reader and writer.
 func startDemo(t *testing.T, gshm string, args ...string) (p *program, reader, writer int) {
 	t.Helper()
 	p = start(t, append([]string{gshm, "demo", "--pause", "1h"}, args...)...)
@@ -302,7 +302,7 @@ func testInterrupted(t *testing.T, gshm string) {
 			p.says("")
 			wantGone(t, reader, writer)
 		}
-		// Ctrl-C goes to the whole process group.
+		// Ctrl-C signals the whole process group.
 		p, reader, writer := startDemo(t, gshm, args...)
 		check(t, unix.Kill(-p.cmd.Process.Pid, unix.SIGINT))
 		p.ends(0)
@@ -314,7 +314,7 @@ func testInterrupted(t *testing.T, gshm string) {
 	}
 }
 
-// wantGone checks that processes have ended. Their parent has waited for them.
+// wantGone checks that processes have ended and were reaped.
 func wantGone(t *testing.T, pids ...int) {
 	t.Helper()
 	for _, pid := range pids {
@@ -335,8 +335,8 @@ func testActorKilled(t *testing.T, gshm string) {
 		p, reader, writer = startDemo(t, gshm, args...)
 		check(t, unix.Kill(reader, unix.SIGKILL))
 		p.ends(1)
-		// If it was killed before it was done with the line that it printed, the writer
-		// says that the line waits.
+		// If the reader was killed before it was done with the line it printed, the
+		// writer reports that the line waits.
 		p.says(`(?:\(.*\)\n)*gshm: the demo ended too early; reader \d+: signal: killed\n`)
 		wantGone(t, reader, writer)
 		if left := objects(t.Fatal); left != nil {
@@ -350,7 +350,7 @@ func testDemoKilled(t *testing.T, gshm string) {
 		p, _, _ := startDemo(t, gshm)
 		p.signal(unix.SIGKILL)
 		p.ends(killed(unix.SIGKILL))
-		// The halves notice, and the last one out removes what is there.
+		// The halves notice, and the last one to leave removes the objects.
 		if err := eventually(func() bool { return objects(t.Fatal) == nil }); err != nil {
 			t.Fatalf("left behind: %v", objects(t.Fatal))
 		}
@@ -362,7 +362,7 @@ func testOutputClosed(t *testing.T, gshm string) {
 	p := start(t, gshm, "demo", "--pause", "10ms")
 	p.line()
 	p.pipe.Close()
-	_ = p.cmd.Wait() // its status is looked at
+	_ = p.cmd.Wait() // its status is checked below
 	if got := exitCode(p.cmd.ProcessState); got != killed(unix.SIGPIPE) {
 		t.Errorf("exit status %d, want that of a broken pipe", got)
 	}
@@ -372,8 +372,8 @@ func testOutputClosed(t *testing.T, gshm string) {
 	}
 }
 
-// testReaderClosed has nobody read what the reader prints: it leaves, and the next
-// one gets the line. The last one out is such a reader, too.
+// testReaderClosed closes the reader's output: the reader leaves, and the next one gets
+// the line. Such a reader may also be the last to leave.
 func testReaderClosed(t *testing.T, gshm string) {
 	writer := start(t, gshm, "demo", "writer")
 	deaf := start(t, gshm, "demo", "reader")
@@ -381,7 +381,7 @@ func testReaderClosed(t *testing.T, gshm string) {
 	deaf.line()
 	deaf.pipe.Close()
 	writer.tell("two")
-	_ = deaf.cmd.Wait() // its status is looked at
+	_ = deaf.cmd.Wait() // its status is checked below
 	want(t, "status", exitCode(deaf.cmd.ProcessState), killed(unix.SIGPIPE))
 	deaf.says("")
 	reader := start(t, gshm, "demo", "reader")
@@ -396,13 +396,13 @@ func testReaderClosed(t *testing.T, gshm string) {
 	deaf = start(t, gshm, "demo", "reader")
 	deaf.pipe.Close()
 	writer.feed("one\n")
-	_ = deaf.cmd.Wait() // its status is looked at
+	_ = deaf.cmd.Wait() // its status is checked below
 	want(t, "status", exitCode(deaf.cmd.ProcessState), killed(unix.SIGPIPE))
 	writer.signal(unix.SIGTERM)
 	writer.ends(0)
 }
 
-// testOutsiders lets somebody else write more than the demo wants to hear.
+// testOutsiders lets another writer write more than the demo expects.
 func testOutsiders(t *testing.T, gshm string) {
 	p, _, _ := startDemo(t, gshm, "--key", "5", "--sem-key", "6")
 	outsider := start(t, gshm, "demo", "writer", "--key", "5", "--sem-key", "6")
@@ -448,7 +448,7 @@ func testFullSpeed(t *testing.T, gshm string) {
 	reader.says("")
 }
 
-// testLongLines passes lines that are much longer than the segment.
+// testLongLines passes lines much longer than the segment.
 func testLongLines(t *testing.T, gshm string) {
 	const writers, lines = 3, 3
 	long := func(w, n int) string { return strings.Repeat(string(rune('a'+w*lines+n)), 1<<20) }
@@ -487,7 +487,7 @@ func testLongLines(t *testing.T, gshm string) {
 	want(t, "byte by byte", reader.ends(0), wrote(text, "end"))
 }
 
-// testOddLines passes empty lines, control characters and a last line without end.
+// testOddLines passes empty lines, control characters and a last line without newline.
 func testOddLines(t *testing.T, gshm string) {
 	reader := start(t, gshm, "demo", "reader")
 	writer := start(t, gshm, "demo", "writer")
@@ -499,7 +499,7 @@ func testOddLines(t *testing.T, gshm string) {
 	reader.says("")
 }
 
-// testEnd ends a writer, and the reader once all before is printed.
+// testEnd ends a writer, and the reader once everything before is printed.
 func testEnd(t *testing.T, gshm string) {
 	reader := start(t, gshm, "demo", "reader")
 	writer := start(t, gshm, "demo", "writer")
@@ -511,15 +511,15 @@ func testEnd(t *testing.T, gshm string) {
 	writer.feed("third\nend\nnever\n")
 	writer.ends(0)
 	want(t, "the rest", reader.ends(0), wrote("third", "end"))
-	other.stdin.Close() // it was idle; now it is the last one out
+	other.stdin.Close() // it was idle; now it is the last to leave
 	other.ends(0)
 }
 
-// testWriterFirst has writers wait for a reader, which then gets everything.
+// testWriterFirst: writers wait for a reader, which then gets everything.
 func testWriterFirst(t *testing.T, gshm string) {
 	writer := start(t, gshm, "demo", "writer")
 	writer.tell("one")
-	writer.tell("two") // which waits for room, holding the writer semaphore
+	writer.tell("two") // waits for room, holding the writer semaphore
 	awaitSet(t)
 	waiters(t, theSet(t), 1)
 	long := start(t, gshm, "demo", "writer")
@@ -536,15 +536,15 @@ func testWriterFirst(t *testing.T, gshm string) {
 	writer.says(`\(no reader yet; the line waits for one\)\n`)
 }
 
-// testReadersComeAndGo interrupts the reader again and again, also within long
-// lines, and starts another.
+// testReadersComeAndGo interrupts the reader repeatedly, also within long lines, and
+// starts another.
 func testReadersComeAndGo(t *testing.T, gshm string) {
 	comeAndGo(t, gshm, 20000, 100, "")
 	comeAndGo(t, gshm, 200, 3, strings.Repeat(".", 50000))
 }
 
-// comeAndGo has eight readers print so many lines each at least, and the last one
-// all that are left. Each line comes once, in order.
+// comeAndGo lets eight readers print at least each lines, and the last one the rest.
+// Each line comes once, in order.
 func comeAndGo(t *testing.T, gshm string, lines, each int, tail string) {
 	t.Helper()
 	writer := start(t, gshm, "demo", "writer")
@@ -581,8 +581,8 @@ func comeAndGo(t *testing.T, gshm string, lines, each int, tail string) {
 	want(t, "the rest", reader.ends(0), "")
 }
 
-// testReaderKilled kills the reader: the next one gets all that the killed one had
-// not finished, at most one line twice.
+// testReaderKilled kills the reader: the next one gets everything that it had not
+// finished, with at most one line twice.
 func testReaderKilled(t *testing.T, gshm string) {
 	const lines, readers = 3000, 6
 	writer := start(t, gshm, "demo", "writer")
@@ -629,11 +629,11 @@ func testReaderKilled(t *testing.T, gshm string) {
 	}
 }
 
-// testWriterKilled kills writers in the middle of a line, while they wait, and with
-// a line in the segment.
+// testWriterKilled kills writers in the middle of a line, while they wait, and with a
+// line in the segment.
 func testWriterKilled(t *testing.T, gshm string) {
 	start := func(half string) *program { return start(t, gshm, "demo", half) }
-	keeper := start("writer") // keeps the session
+	keeper := start("writer") // keeps the session alive
 	keeper.tell("kept")
 	if err := eventually(func() bool {
 		sets := collect(t, sysv.Sets())
@@ -657,7 +657,7 @@ func testWriterKilled(t *testing.T, gshm string) {
 	reader.signal(unix.SIGINT)
 	reader.ends(0)
 
-	cut := start("writer") // comes as far as its second chunk
+	cut := start("writer") // reaches its second chunk
 	cut.tell(strings.Repeat("x", 10000))
 	waiters(t, theSet(t), 1)
 	cut.signal(unix.SIGKILL)
@@ -678,14 +678,14 @@ func testSecondReader(t *testing.T, gshm string) {
 	first.line()
 	second := start(t, gshm, "demo", "reader")
 	want(t, "output", second.ends(1), "")
-	second.says(fmt.Sprintf(`gshm: there is a reader in this session already \(pid %d\)\n`, first.cmd.Process.Pid))
+	second.says(fmt.Sprintf(`gshm: this session already has a reader \(pid %d\)\n`, first.cmd.Process.Pid))
 	writer.tell("end")
 	writer.ends(0)
 	want(t, "the rest", first.ends(0), wrote("end"))
 }
 
-// testForeignObjects puts objects of others under the keys of the demo. They are
-// refused, and left as they are.
+// testForeignObjects puts foreign objects under the demo's keys. They are rejected, and
+// unchanged.
 func testForeignObjects(t *testing.T, gshm string) {
 	const key, semKey = 0x4753484d, 0x4753454d
 	segment := func(size int64, contents string) func() {
@@ -746,7 +746,7 @@ func removeAll(t *testing.T) {
 	}
 }
 
-// testForeignUsers joins the session of another user: not even root may.
+// testForeignUsers joins another user's session, which not even root may.
 func testForeignUsers(t *testing.T, gshm string) {
 	if !severalUsers() {
 		t.Skip("takes two users")
@@ -772,7 +772,7 @@ func testForeignUsers(t *testing.T, gshm string) {
 }
 
 // testNobodyReads interrupts a writer whose lines wait for a reader, at each place
-// where it may wait.
+// where it can wait.
 func testNobodyReads(t *testing.T, gshm string) {
 	for name, text := range map[string]string{"between two lines": "a\nb\n", "in a line": strings.Repeat("x", 10000) + "\n", "at the end": "a\nend\n"} {
 		writer := start(t, gshm, "demo", "writer")
@@ -792,9 +792,9 @@ func testNobodyReads(t *testing.T, gshm string) {
 	}
 }
 
-// testObjectsRemoved takes the objects from under the halves.
+// testObjectsRemoved removes the objects while the halves use them.
 func testObjectsRemoved(t *testing.T, gshm string) {
-	// The set: whoever waits on it ends, and the last removes the segment.
+	// The set: processes waiting on it end, and the last removes the segment.
 	reader := start(t, gshm, "demo", "reader")
 	awaitSet(t)
 	waiters(t, theSet(t), 1)
@@ -802,7 +802,7 @@ func testObjectsRemoved(t *testing.T, gshm string) {
 	writer.tell("hello")
 	reader.line()
 	waiters(t, theSet(t), 1)
-	const semWriter = 2 // given back: the writer is done with its line
+	const semWriter = 2 // it is given back: the writer is done with its line
 	if err := eventually(func() bool { v, err := theSet(t).Value(semWriter); return err == nil && v == 1 }); err != nil {
 		t.Fatal(err)
 	}
@@ -816,7 +816,7 @@ func testObjectsRemoved(t *testing.T, gshm string) {
 		t.Fatalf("left behind: %s", left)
 	}
 
-	// The segment: those who have it go on, a new one is told.
+	// The segment: its users continue, a new process is told.
 	reader = start(t, gshm, "demo", "reader")
 	writer = start(t, gshm, "demo", "writer")
 	writer.tell("hello")
@@ -824,21 +824,21 @@ func testObjectsRemoved(t *testing.T, gshm string) {
 	check(t, theSegment(t).Remove())
 	late := start(t, gshm, "demo", "writer")
 	late.ends(1)
-	late.says(`gshm: the segment with key 0x4753484d was removed, but not the semaphore set with key 0x4753454d; remove that too\n`)
+	late.says(`gshm: the segment with key 0x4753484d was removed, but the semaphore set with key 0x4753454d was not; remove it too\n`)
 	writer.tell("end")
 	writer.ends(0)
 	want(t, "the rest", reader.ends(0), wrote("end"))
 }
 
-// testManySessions has writers and readers come and go at the same time under the
-// same keys. None may hang, fail or leave anything.
+// testManySessions: writers and readers come and go at the same time under the same
+// keys. None may hang, fail or leave anything behind.
 func testManySessions(t *testing.T, gshm string) {
 	const rounds = 25
 	for range rounds {
 		var all []*program
 		for range 3 {
 			p := start(t, gshm, "demo", "writer")
-			p.stdin.Close() // enters and leaves
+			p.stdin.Close() // it enters and leaves
 			all = append(all, p)
 		}
 		for _, p := range all {

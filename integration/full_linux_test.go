@@ -15,15 +15,15 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A creation makes something, in a system that is full.
+// A creation makes something in a system that is full.
 type creation struct {
 	what string
 	do   func() (message string, failed bool)
 }
 
-// TestFullSystem sets each limit to what is in use, and below. Whatever makes something
-// fails and names the limit; nothing of it is left; and what is there can be listed
-// and removed.
+// TestFullSystem sets each limit to what is in use, and below. Every creation fails,
+// names the limit and leaves nothing behind; existing objects can be listed and
+// removed.
 func TestFullSystem(t *testing.T) {
 	if !severalUsers() {
 		t.Skip("only root may set limits")
@@ -103,7 +103,7 @@ func TestFullSystem(t *testing.T) {
 		check(t, os.WriteFile(path, before, 0))
 	}
 
-	// With all of them at nothing, what is there is removed.
+	// With all limits at zero, existing objects can be removed.
 	for name, value := range map[string]string{"shmmni": "0", "shmall": "0", "shmmax": "0", "sem": "0 0 0 0", "msgmni": "0", "msgmnb": "0", "msgmax": "0"} {
 		check(t, os.WriteFile("/proc/sys/kernel/"+name, []byte(value), 0))
 	}
@@ -121,13 +121,13 @@ func TestFullSystem(t *testing.T) {
 	}
 }
 
-// openOrCreate gives a new set values, or leaves none.
+// openOrCreate makes a set with values, or nothing.
 func openOrCreate() error {
 	_, err := sysv.OpenOrCreateSet(7, []uint16{1, 2}, sysv.SetOptions{Mode: 0o600})
 	return err
 }
 
-// backUp makes an object of each kind and saves it in a directory while it removes it.
+// backUp makes an object of each kind, and removes it with a backup in a directory.
 func backUp(t *testing.T, bin string) (dirs [3]string) {
 	t.Helper()
 	_, err1 := sysv.CreateSegment(11, 5000, sysv.SegmentOptions{Mode: 0o600})
@@ -145,7 +145,7 @@ func backUp(t *testing.T, bin string) (dirs [3]string) {
 	return dirs
 }
 
-// stillListed fails the test if gipcs does not list the three objects.
+// stillListed checks that gipcs lists the three objects.
 func stillListed(t *testing.T, gipcs string, ids ...int) {
 	t.Helper()
 	out, err := exec.Command(gipcs, "ls", "--format", "csv", "-o", "kind,id").Output()
@@ -159,15 +159,15 @@ func stillListed(t *testing.T, gipcs string, ids ...int) {
 	}
 }
 
-// TestFullShm makes objects in a /dev/shm that holds one page, and one without room
-// for another file: what does not fit is not made, and the reason is told.
+// TestFullShm makes objects in a /dev/shm with room for one page, and in one without
+// room for another file: what does not fit is not made, and the reason is given.
 func TestFullShm(t *testing.T) {
 	if !severalUsers() {
 		t.Skip("only root may mount")
 	}
 	inNamespace(t)
 	bin := install(t, "gshm", "gipcs")
-	check(t, unix.Unshare(unix.CLONE_NEWNS)) // of this thread, which ends with the test
+	check(t, unix.Unshare(unix.CLONE_NEWNS)) // on this thread, which ends with the test
 	check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	run := func(args ...string) (string, error) {
 		out, err := exec.Command(filepath.Join(bin, args[0]), args[1:]...).CombinedOutput()
@@ -191,7 +191,7 @@ func TestFullShm(t *testing.T) {
 			t.Errorf("%s, %q left %v, %v", tt.options, tt.create, left, err)
 		}
 		if strings.HasPrefix(tt.options, "size") {
-			// What fits is made, listed and removed.
+			// What fits can be made, listed and removed.
 			for _, args := range [][]string{
 				{"gshm", "create", "/full", "--size", "4096", "--populate"},
 				{"gipcs", "ls"},

@@ -19,9 +19,8 @@ import (
 // TestGipcs runs the scripts in testdata/gipcs.
 func TestGipcs(t *testing.T) { runScripts(t, "gipcs") }
 
-// TestOrphansAmongOthers has 1,000 orphaned sets among 1,000 of programs that live,
-// of which rm --orphans must take exactly the former, for root and for a user who
-// sees little.
+// TestOrphansAmongOthers makes 1,000 orphaned sets and 1,000 sets of live programs. rm
+// --orphans must remove exactly the former, for root and for a user who sees little.
 func TestOrphansAmongOthers(t *testing.T) {
 	for _, user := range []struct {
 		name string
@@ -67,13 +66,13 @@ func TestOrphansAmongOthers(t *testing.T) {
 	}
 }
 
-// runAs returns a command that starts another one as a user.
+// runAs returns a command that runs another one as a user.
 func runAs(uid int) []string {
 	id := strconv.Itoa(uid)
 	return []string{"setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--"}
 }
 
-// compileForAll compiles a C program that any user may run.
+// compileForAll compiles a C program that all users may run.
 func compileForAll(t *testing.T, source string) string {
 	t.Helper()
 	program := ipctest.Compile(t, source)
@@ -85,7 +84,8 @@ func compileForAll(t *testing.T, source string) string {
 	return program
 }
 
-// output returns what a program prints, which must succeed and say nothing else.
+// output returns what a program prints. It must succeed, and print nothing on standard
+// error.
 func output(t *testing.T, command ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -97,9 +97,9 @@ func output(t *testing.T, command ...string) string {
 	return stdout.String()
 }
 
-// TestChurn runs rm on all sets of one mode while a program makes and removes sets
-// under one identifier that are of that mode and of another one by turns. None of
-// the other mode may be lost, in 10,000 rounds and more.
+// TestChurn runs rm on all sets of one mode, while a program makes and removes sets
+// under one identifier that alternate between that mode and another. In at least 10,000
+// rounds no set of the other mode may be lost.
 func TestChurn(t *testing.T) {
 	const stable = 100
 	inNamespace(t)
@@ -116,7 +116,7 @@ func TestChurn(t *testing.T) {
 	churn := ipctest.Run(t, sets, "churn", fmt.Sprint(7<<15+1000))
 	churn.Line()
 	for range 3 {
-		// It may leave the churning set alone, with a word, or not see it.
+		// It may leave the churning set alone with a message, or not see it.
 		if out, err := exec.Command(gipcs, "rm", "--yes", "--where", "mode == 0o600").CombinedOutput(); err != nil {
 			t.Errorf("gipcs rm: %v: %s", err, out)
 		}

@@ -16,9 +16,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestSameSelection has gipcs ls and gipcs rm choose among random objects by all flags,
-// alone and in random combinations. They must choose the same, but for the POSIX objects
-// that rm counts as passed over.
+// TestSameSelection runs gipcs ls and gipcs rm on random objects with all selecting
+// flags, alone and in random combinations. Both must select the same objects, except
+// for the POSIX objects that rm counts as passed over.
 func TestSameSelection(t *testing.T) {
 	inNamespace(t)
 	g := gipcs{filepath.Join(install(t, "gipcs"), "gipcs")}
@@ -85,7 +85,7 @@ func TestSameSelection(t *testing.T) {
 	}
 }
 
-// chosen names objects in rows of gipcs.
+// chosen returns the names of objects in rows of gipcs.
 func chosen(rows []row) (names []string) {
 	for _, r := range rows {
 		names = append(names, fmt.Sprint(r["kind"], r["id"], r["name"]))
@@ -93,7 +93,7 @@ func chosen(rows []row) (names []string) {
 	return names
 }
 
-// planned names the objects of a plan.
+// planned returns the names of objects in a plan.
 func planned(t *testing.T, ndjson string) []string {
 	t.Helper()
 	var rows []row
@@ -105,8 +105,8 @@ func planned(t *testing.T, ndjson string) []string {
 	return chosen(rows)
 }
 
-// randomObjects makes n objects of all kinds and two owners, some of them used, and
-// returns what removes them.
+// randomObjects makes n objects of all kinds and two owners, some of them in use, and
+// returns a function that removes them.
 func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 	t.Helper()
 	other := sysv.Ownership{UID: 65534, GID: 65534, Mode: 0o600}
@@ -131,7 +131,7 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 			s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), sysv.SetOptions{Mode: fs.FileMode(0o600)})
 			check(t, err)
 			if r.IntN(2) == 0 {
-				check(t, s.SetValue(0, 1)) // of which this process is the last user
+				check(t, s.SetValue(0, 1)) // which makes this process the last user
 			}
 			if foreign() {
 				check(t, s.Set(other))

@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestGshmBenchEnds ends gshm bench in the midst of a measurement with what can not
-// be removed before it is over: it, or if it is killed its processes, remove that.
+// TestGshmBenchEnds ends gshm bench in the middle of a measurement whose objects cannot
+// be removed before the end: gshm removes them or, if it is killed, its peers do.
 func TestGshmBenchEnds(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	for _, test := range []struct {
@@ -43,7 +43,7 @@ func TestGshmBenchEnds(t *testing.T) {
 			if err := cmd.Process.Signal(test.signal); err != nil {
 				t.Error(err)
 			}
-			_ = cmd.Wait() // its status is looked at below
+			_ = cmd.Wait() // its status is checked below
 			if got := cmd.ProcessState.ExitCode(); got != test.status {
 				t.Errorf("exit status %d, want %d", got, test.status)
 			}
@@ -64,7 +64,7 @@ func TestGshmBenchEnds(t *testing.T) {
 	}
 }
 
-// measuring tells whether messages have passed by semaphores or a queue.
+// measuring reports whether messages have passed through semaphores or a queue.
 func measuring(t *testing.T) bool {
 	for s, err := range sysv.Sets() {
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestGshmNeverPanics types at random. Whatever it is, gshm exits with 0, 1 or 2,
-// says lines of its own, and never shows what Go prints when a program is wrong.
+// TestGshmNeverPanics runs random command lines. gshm must exit with 0, 1 or 2, print
+// its own messages, and never show what Go prints for a bug.
 func TestGshmNeverPanics(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	inNamespace(t)
@@ -43,7 +43,8 @@ func TestGshmNeverPanics(t *testing.T) {
 		if len(args) > 0 && random.IntN(10) > 0 {
 			args[0] = commands[random.IntN(len(commands))]
 		}
-		// What waits, such as attach without a command, is told to end after a while.
+		// What would wait, such as attach without a command, is told to end after a
+		// while.
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		cmd := exec.CommandContext(ctx, gshm, args...)
 		cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
@@ -57,7 +58,7 @@ func TestGshmNeverPanics(t *testing.T) {
 		switch status := exitCode(cmd.ProcessState); {
 		case err != nil && !errors.As(err, &exit) && !errors.Is(err, context.DeadlineExceeded):
 			t.Fatalf("seed %d: gshm %q: %v", seed, args, err)
-		case status > 2 && status != killed(unix.SIGTERM): // it may not have come as far as catching it
+		case status > 2 && status != killed(unix.SIGTERM): // the signal may come before the handler is installed
 			t.Errorf("seed %d: gshm %q: exit status %d", seed, args, status)
 		case internals.Match(stdout.Bytes()) || internals.Match(stderr.Bytes()) || !ownLines.Match(stderr.Bytes()):
 			t.Errorf("seed %d: gshm %q:\n%s%s", seed, args, &stdout, &stderr)

@@ -21,8 +21,8 @@ import (
 // TestGshm runs the scripts in testdata/gshm.
 func TestGshm(t *testing.T) { runScripts(t, "gshm") }
 
-// runScripts runs the scripts that test a command, each in an IPC namespace of its
-// own, at whose end nothing may be left. testdata/README tells of their language.
+// runScripts runs the scripts that test a command, each in its own IPC namespace, where
+// nothing may be left at the end. testdata/README describes their language.
 func runScripts(t *testing.T, command string) {
 	bin := install(t, command)
 	writeFile(t, filepath.Join(bin, "nobody"), asNobody)
@@ -48,12 +48,12 @@ func runScripts(t *testing.T, command string) {
 	})
 }
 
-// asNobody runs a program as a user who owns nothing.
+// asNobody runs a program as a user who owns no objects.
 const asNobody = `#!/bin/sh
 exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"
 `
 
-// toFullDevice runs a program that can not write its output.
+// toFullDevice runs a program that cannot write its output.
 const toFullDevice = `#!/bin/sh
 exec "$@" >/dev/full
 `
@@ -98,7 +98,7 @@ func condition(name string) (bool, error) {
 	}
 }
 
-// severalUsers tells whether this is root, of a user namespace that knows others.
+// severalUsers reports whether this is root in a user namespace that maps other users.
 func severalUsers() bool {
 	_, errProgram := exec.LookPath("setpriv")
 	uids, err := os.ReadFile("/proc/self/uid_map")
@@ -106,7 +106,8 @@ func severalUsers() bool {
 	return errProgram == nil && err == nil && os.Getuid() == 0 && len(fields) >= 3 && fields[2] != "1"
 }
 
-// succeed is the command itself: it must exit with 0 and say nothing on stderr.
+// succeed implements the command itself: it must exit with 0 and print nothing on
+// stderr.
 func succeed(ts *testscript.TestScript, neg bool, command string, args []string) {
 	if neg {
 		ts.Fatalf("say fails or misused, and the message")
@@ -132,7 +133,7 @@ func run(ts *testscript.TestScript, program string, args ...string) int {
 	return 0
 }
 
-// fail is "fails COMMAND ARG... => MESSAGE" and "misused ...".
+// fail implements "fails COMMAND ARG... => MESSAGE" and "misused ...".
 func fail(ts *testscript.TestScript, neg bool, want int, command string, args []string) {
 	arrow := slices.Index(args, "=>")
 	if neg || arrow < 1 || arrow == len(args)-1 {
@@ -154,8 +155,8 @@ func fatal(ts *testscript.TestScript) func(...any) {
 	return func(args ...any) { ts.Fatalf("%s", fmt.Sprint(args...)) }
 }
 
-// wantOneLine checks that stderr is exactly one line, which is message; a star in
-// it stands for anything.
+// wantOneLine checks that stderr is exactly one line, message, in which a star matches
+// any text.
 func wantOneLine(ts *testscript.TestScript, message string) {
 	pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(message), `\*`, `[^\n]*`) + "\n$"
 	if got := ts.ReadFile("stderr"); !regexp.MustCompile(pattern).MatchString(got) {
@@ -163,14 +164,14 @@ func wantOneLine(ts *testscript.TestScript, message string) {
 	}
 }
 
-// wantSame checks that the objects are those of before.
+// wantSame checks that the objects are the same as before.
 func wantSame(ts *testscript.TestScript, before []string) {
 	if after := objects(fatal(ts)); !slices.Equal(before, after) {
 		ts.Fatalf("the objects have changed:\nbefore %s\nafter  %s", strings.Join(before, "\n       "), strings.Join(after, "\n       "))
 	}
 }
 
-// exitStatus is "status N COMMAND ARG...".
+// exitStatus implements "status N COMMAND ARG...".
 func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N COMMAND ARG...")
@@ -180,7 +181,7 @@ func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// keep is "keep NAME": what the last command printed becomes the variable.
+// keep implements "keep NAME": it sets the variable to the last command's output.
 func keep(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: keep NAME")
@@ -188,7 +189,7 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSuffix(ts.ReadFile("stdout"), "\n"))
 }
 
-// await is "await PATTERN FILE": it waits until a line of the file matches.
+// await implements "await PATTERN FILE": it waits until a line of the file matches.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: await PATTERN FILE")
@@ -196,7 +197,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	var contents []byte
 	err := eventually(func() bool {
-		contents, _ = os.ReadFile(ts.MkAbs(args[1])) // it may not be there yet
+		contents, _ = os.ReadFile(ts.MkAbs(args[1])) // it may not exist yet
 		return pattern.Match(contents)
 	})
 	if err != nil {
@@ -204,7 +205,8 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// attachments is "attachments ID N": it waits until the segment has so many.
+// attachments implements "attachments ID N": it waits until the segment has N
+// attachments.
 func attachments(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: attachments ID N")
@@ -222,8 +224,8 @@ func attachments(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// unchanged is "unchanged COMMAND ARG...": it must succeed, say nothing on stderr,
-// and leave all objects as they are.
+// unchanged implements "unchanged COMMAND ARG...": the command must succeed, print
+// nothing on stderr, and leave all objects unchanged.
 func unchanged(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: unchanged COMMAND ARG...")
@@ -233,8 +235,8 @@ func unchanged(ts *testscript.TestScript, neg bool, args []string) {
 	wantSame(ts, before)
 }
 
-// makePOSIX is "posix pshm /NAME CONTENTS", "posix psem /NAME VALUE" and "posix pmsg
-// /NAME MESSAGE...": it makes an object.
+// makePOSIX implements "posix pshm /NAME CONTENTS", "posix psem /NAME VALUE" and "posix
+// pmsg /NAME MESSAGE...": it makes an object.
 func makePOSIX(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: posix KIND /NAME [CONTENTS]")
@@ -265,7 +267,7 @@ func makePOSIX(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sysctl is "sysctl NAME VALUE...", for the script's own namespace.
+// sysctl implements "sysctl NAME VALUE...", in the script's own namespace.
 func sysctl(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: sysctl NAME VALUE...")

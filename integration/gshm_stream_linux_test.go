@@ -41,7 +41,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// linesOf returns the lines of one sender: each tells whose it is, and its number.
+// linesOf returns the lines of one sender, each with its sender and number.
 func linesOf(who string, lines int) string {
 	var b strings.Builder
 	for i := range lines {
@@ -50,8 +50,8 @@ func linesOf(who string, lines int) string {
 	return b.String()
 }
 
-// wantLines checks that got is made of whole lines, and that those of each sender
-// are all of its text, in order.
+// wantLines checks that got consists of complete lines, and that each sender's lines
+// are its whole text, in order.
 func wantLines(t *testing.T, got string, texts map[string]string) {
 	t.Helper()
 	of := make(map[string]*strings.Builder)
@@ -72,8 +72,8 @@ func wantLines(t *testing.T, got string, texts map[string]string) {
 	}
 }
 
-// testSeveralSenders lets senders pass lines at once through a ring that is much
-// smaller than what they send.
+// testSeveralSenders: several senders pass lines at once through a ring much smaller
+// than their texts.
 func testSeveralSenders(t *testing.T, gshm string) {
 	const senders, lines = 5, 2000
 	receiver := start(t, gshm, "recv", "key:7", "--create", "--size=64K", "--messages", "--senders", strconv.Itoa(senders))
@@ -93,8 +93,8 @@ func testSeveralSenders(t *testing.T, gshm string) {
 	}
 }
 
-// testSendersInTurn: one that has ended before the next begins does not end the
-// receiver, and a last line without newline keeps its own.
+// testSendersInTurn: a sender that ends before the next one begins does not end the
+// receiver, and a last line without newline stays separate.
 func testSendersInTurn(t *testing.T, gshm string) {
 	receiver := start(t, gshm, "recv", "/lines", "--create", "--messages", "-n", "3")
 	for _, text := range []string{"one\ntwo", "", "three\n\nfour"} {
@@ -133,8 +133,8 @@ func testLineTooLong(t *testing.T, gshm string) {
 	receiver.says("gshm: the sender has ended too early: not all has arrived\n")
 }
 
-// testOneOfSeveralKilled: what the killed one had sent arrives, the others go on, and
-// the receiver says at the end that something is missing.
+// testOneOfSeveralKilled: what the killed sender had sent arrives, the others continue,
+// and the receiver finally reports that something is missing.
 func testOneOfSeveralKilled(t *testing.T, gshm string) {
 	receiver := start(t, gshm, "recv", "key:7", "--create", "--messages")
 	killed, other := start(t, gshm, "send", "key:7", "--messages"), start(t, gshm, "send", "key:7", "--messages")
@@ -152,7 +152,7 @@ func testOneOfSeveralKilled(t *testing.T, gshm string) {
 	receiver.says("gshm: the sender has ended too early: not all has arrived\n")
 }
 
-// testLineReceiverKilled: the senders end, and the next receiver makes the ring anew.
+// testLineReceiverKilled: the senders end, and the next receiver recreates the ring.
 func testLineReceiverKilled(t *testing.T, gshm string) {
 	receiver := start(t, gshm, "recv", "key:7", "--create", "--messages")
 	p := start(t, gshm, "send", "key:7", "--messages")
@@ -188,7 +188,7 @@ func testKindsDiffer(t *testing.T, gshm string) {
 	receiver.ends(0)
 }
 
-// testRandomBytes writes pieces of all sizes, so that reads end anywhere.
+// testRandomBytes writes pieces of all sizes, so that reads can end anywhere.
 func testRandomBytes(t *testing.T, gshm string) {
 	random := rand.New(rand.NewPCG(1, 2))
 	data := make([]byte, 3<<20)
@@ -216,8 +216,8 @@ func testRandomBytes(t *testing.T, gshm string) {
 	receiver.ends(0)
 }
 
-// TestStreamKilled kills one side at a random moment. The other one ends, with status 0
-// only if all has arrived, and the next pair finds nothing in its way.
+// TestStreamKilled kills one side at a random moment. The other side ends, with status
+// 0 only if everything arrived, and the next pair can work.
 func TestStreamKilled(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	for name, args := range map[string][]string{
@@ -251,7 +251,7 @@ func killedPair(t *testing.T, gshm string, args []string, text string, killSende
 		victim, survivor = sender, receiver
 	}
 	time.AfterFunc(time.Duration(rand.IntN(30))*time.Millisecond, func() {
-		_ = victim.cmd.Process.Kill() // it may be over
+		_ = victim.cmd.Process.Kill() // it may have ended
 	})
 	got, err := io.ReadAll(receiver.stdout)
 	check(t, err)
@@ -271,8 +271,8 @@ func killedPair(t *testing.T, gshm string, args []string, text string, killSende
 	}
 }
 
-// BenchmarkSendRecvBesideCat passes 2 GiB of a file in the page cache to /dev/null, by
-// gshm send and gshm recv and by two cats and a pipe, in alternating pairs. It reports
+// BenchmarkSendRecvBesideCat passes 2 GiB of a cached file to /dev/null, through gshm
+// send and gshm recv and through two cats and a pipe, in alternating pairs. It reports
 // how much faster gshm is.
 //
 //	go test -run '^$' -bench SendRecvBesideCat -benchtime 1x ./integration
@@ -308,7 +308,7 @@ func BenchmarkSendRecvBesideCat(b *testing.B) {
 	b.ReportMetric(slices.Max(ratios), "ratio-max")
 }
 
-// timePipeline returns how long a script of the shell takes.
+// timePipeline returns how long a shell script takes.
 func timePipeline(b *testing.B, script, file string) time.Duration {
 	b.Helper()
 	cmd := exec.Command("sh", "-c", script, file)

@@ -20,27 +20,27 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// The guide in English, whose programs run, and in the languages beside it, which
-// hold the same programs.
+// guide is the English guide, whose programs run. Its translations hold the same
+// programs.
 const guide = "../docs/guide"
 
 func translations() []string { return []string{"zh-CN"} }
 
-// A block is a piece of a chapter that stands between fences.
+// A block is a fenced part of a chapter.
 type block struct {
 	language string
-	varies   string // what in its output is different every time, a regular expression
+	varies   string // a regular expression for output that differs each time
 	lines    []string
 }
 
 // A chapter is a file of the guide.
 type chapter struct {
 	name     string
-	headings []string // the marks alone, such as ##
+	headings []string // only the marks, such as ##
 	blocks   []block
 }
 
-// readChapters returns the chapters in a directory in their order, README.md first.
+// readChapters returns the chapters in a directory in order, README.md first.
 func readChapters(t *testing.T, dir string) (all []chapter) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.md"))
@@ -59,8 +59,8 @@ func readChapters(t *testing.T, dir string) (all []chapter) {
 	return all
 }
 
-// parseChapter finds headings and blocks. A comment in front of a block tells what
-// varies: <!-- varies: REGEXP -->.
+// parseChapter finds headings and blocks. A comment before a block may say what varies:
+// <!-- varies: REGEXP -->.
 func parseChapter(name, text string) chapter {
 	c := chapter{name: name}
 	varies, inside := "", false
@@ -87,7 +87,7 @@ func parseChapter(name, text string) chapter {
 	return c
 }
 
-// TestGuideTranslations: the same chapters with the same headings and programs.
+// TestGuideTranslations: translations have the same chapters, headings and programs.
 func TestGuideTranslations(t *testing.T) {
 	english := readChapters(t, guide)
 	if len(english) < 2 {
@@ -116,9 +116,9 @@ func names(all []chapter) (names []string) {
 	return names
 }
 
-// TestGuide runs the guide: all that its chapters let a reader type, in one shell and
-// one after the other, and their pieces of Go, each as a program of its own. What they
-// print has to be what the guide says, and nothing may be left at the end of a chapter.
+// TestGuide runs the guide: everything that its chapters tell a reader to type, in one
+// shell in order, and each Go fragment as a separate program. The output must match the
+// guide, and nothing may be left after a chapter.
 func TestGuide(t *testing.T) {
 	if testing.Short() || ipctest.UnderRace() {
 		t.Skip("builds all programs, as a reader does")
@@ -150,18 +150,19 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// uncomment removes the marks of a comment.
+// uncomment removes comment marks.
 func uncomment(text string) string {
 	return regexp.MustCompile(`(?m)^// ?`).ReplaceAllString(text, "")
 }
 
-// A step is a command and what it prints.
+// A step is a command and its output.
 type step struct {
 	command string
 	output  []string
 }
 
-// steps splits a session at its prompts. A command goes on in lines after "> ".
+// steps splits a session at its prompts. A command continues in lines that begin with
+// "> ".
 func steps(lines []string) (all []step) {
 	for _, line := range lines {
 		if command, ok := strings.CutPrefix(line, "$ "); ok {
@@ -178,8 +179,8 @@ func steps(lines []string) (all []step) {
 	return all
 }
 
-// A shell runs the steps, in an IPC namespace and with file systems for POSIX objects
-// of its own.
+// A shell runs the steps in its own IPC namespace, with its own file systems for POSIX
+// objects.
 type shell struct {
 	t    *testing.T
 	in   *bufio.Writer
@@ -202,14 +203,14 @@ func startShell(t *testing.T) *shell {
 	check(t, err)
 	reading, writing, err := os.Pipe()
 	check(t, err)
-	var said bytes.Buffer // what the shell itself says, as of jobs that were killed
+	var said bytes.Buffer // the shell's own messages, such as those about killed jobs
 	cmd.Stdout, cmd.Stderr = writing, &said
 	if err := cmd.Start(); err != nil {
 		t.Skipf("no namespaces of its own: %v", err)
 	}
 	writing.Close()
 	t.Cleanup(func() {
-		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) // with all that it started
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) // with everything that it started
 		_ = cmd.Wait()
 		reading.Close()
 		if t.Failed() {
@@ -228,12 +229,12 @@ func (sh *shell) write(text string) {
 	check(sh.t, sh.in.Flush())
 }
 
-// run runs a step and checks what it prints. The next one comes at once, as when all of
-// them are pasted: it waits for no command in the background, nor for what that prints.
+// run runs a step and checks its output. Like a reader who pastes everything, it does
+// not wait for background commands or their output.
 func (sh *shell) run(where string, s step, varies string) {
 	sh.t.Helper()
 	const end = "--- end of output ---"
-	// About jobs, and where modules come from.
+	// Messages about jobs and about module downloads.
 	aside := regexp.MustCompile(`^bash: line \d+: +\d+ (Killed|Terminated) |^go: downloading `)
 	sh.write("{ " + s.command + "\n} </dev/null 2>&1\necho; echo '" + end + "'\n")
 	check(sh.t, sh.pipe.SetReadDeadline(time.Now().Add(patience)))
@@ -255,15 +256,15 @@ func (sh *shell) run(where string, s step, varies string) {
 	}
 }
 
-// normal leaves out what depends on how wide columns are.
+// normal removes differences that depend on column widths.
 func normal(lines []string) string {
 	text := regexp.MustCompile(` +`).ReplaceAllString(strings.Join(lines, "\n"), " ")
 	text = strings.ReplaceAll(text, " \n", "\n")
 	return strings.Trim(text, "\n ")
 }
 
-// outputPattern matches what looks like lines, in which all that matches varies may be
-// something else that does, and a line of three dots any lines.
+// outputPattern returns a pattern for lines in which text that matches varies may be
+// replaced by other text that does, and a line of three dots by any lines.
 func outputPattern(lines []string, varies string) *regexp.Regexp {
 	text := normal(lines)
 	any := regexp.MustCompile(`(?m)^\.\.\.$`)
@@ -287,7 +288,7 @@ func outputPattern(lines []string, varies string) *regexp.Regexp {
 	return regexp.MustCompile("^" + pattern.String() + regexp.QuoteMeta(text) + "$")
 }
 
-// packages are those that the pieces of Go use.
+// packages returns the packages that the Go fragments use.
 func packages() []string {
 	return []string{
 		"context", "errors", "fmt", "os", "sync/atomic",
@@ -296,8 +297,8 @@ func packages() []string {
 	}
 }
 
-// buildPieces makes one program of the pieces of Go and returns its path. Each is the
-// body of a function; the number of the piece to be run is its argument.
+// buildPieces builds one program from the Go fragments and returns its path. Its
+// argument selects the fragment to run.
 func buildPieces(t *testing.T, chapters []chapter) string {
 	t.Helper()
 	var body, table strings.Builder
@@ -330,7 +331,7 @@ func buildPieces(t *testing.T, chapters []chapter) string {
 	return filepath.Join(dir, "piece")
 }
 
-// TestLinks follows the links from every document to files and headings of this
+// TestLinks follows the links from every document to files and headings in this
 // repository.
 func TestLinks(t *testing.T) {
 	links := 0
@@ -356,7 +357,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// withoutCode returns text without what stands between fences or backquotes.
+// withoutCode removes fenced and backquoted text.
 func withoutCode(text string) string {
 	text = regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "")
 	return regexp.MustCompile("`[^`\n]*`").ReplaceAllString(text, "")

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHostileNames has a program attached whose name would clear the screen, begin a
-// tag, end a column of Markdown and be a formula in a spreadsheet.
+// TestHostileNames: an attached program has a name that would clear the screen, open a
+// tag, end a Markdown cell and be a formula in a spreadsheet.
 func TestHostileNames(t *testing.T) {
 	bin := install(t, "gshm", "gipcs")
 	hostile := filepath.Join(t.TempDir(), "=\x1b[2J|<b>")

@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// peers returns the programs in other languages that speak System V IPC, by name,
-// each as a command to which words are added (see peers/peer.c).
+// peers returns programs in other languages that use System V IPC, by name, each as a
+// command that takes further words (see peers/peer.c).
 func peers(t *testing.T) map[string][]string {
 	t.Helper()
 	peers := map[string][]string{"C": {ipctest.Compile(t, "peers/peer.c")}}
@@ -58,7 +58,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// A negative key goes through every program alike.
+// A negative key must work the same in every program.
 const interopKey sysv.Key = -0x7ffffffe
 
 func TestSegmentsOfPeers(t *testing.T) {
@@ -163,7 +163,7 @@ func TestQueuesOfPeers(t *testing.T) {
 	}
 }
 
-// TestUtilLinux makes objects with ipcmk, and lets ipcs and ipcrm see ours.
+// TestUtilLinux makes objects with ipcmk, and uses ipcs and ipcrm on ours.
 func TestUtilLinux(t *testing.T) {
 	for _, tool := range []string{"ipcmk", "ipcs", "ipcrm"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A documented field is a row of a table in docs/json.md.
+// documented is a field in a table of docs/json.md.
 type documented struct{ name, kind, null, kinds string }
 
-// readTables returns the tables of docs/json.md by the headings over them.
+// readTables returns the tables of docs/json.md by heading.
 func readTables(t *testing.T) map[string][]documented {
 	t.Helper()
 	text, err := os.ReadFile("../docs/json.md")
@@ -37,7 +37,7 @@ func readTables(t *testing.T) map[string][]documented {
 	return tables
 }
 
-// checkFields holds an object, of a kind of IPC object, against a table.
+// checkFields compares an object, of a kind of IPC object, with a table.
 func checkFields(t *testing.T, where string, fields []documented, kind string, object map[string]any) {
 	t.Helper()
 	if len(fields) == 0 {
@@ -98,7 +98,7 @@ func hasType(value any, name string) bool {
 	return false
 }
 
-// TestJSON holds the JSON of the commands against docs/json.md, in both directions.
+// TestJSON compares the commands' JSON with docs/json.md, in both directions.
 func TestJSON(t *testing.T) {
 	inNamespace(t)
 	bin := install(t, "gipcs", "gshm")
@@ -160,7 +160,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// standardFields are those of gipcs ls without -o: down to cgroup.
+// standardFields returns the fields of gipcs ls without -o: those up to cgroup.
 func standardFields(all []documented) []documented {
 	for i, f := range all {
 		if f.name == "cgroup" {
@@ -187,7 +187,7 @@ func checkNested(t *testing.T, tables map[string][]documented, heading, kind str
 	}
 }
 
-// decode runs a command and returns the JSON that it prints.
+// decode runs a command and returns its JSON output.
 func decode[T any](t *testing.T, bin, command string) (v T) {
 	t.Helper()
 	words := strings.Fields(command)

@@ -18,15 +18,15 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// TestDemoKilled kills one half of the demo again and again, at random moments, under
-// the other, which lives on.
+// TestDemoKilled repeatedly kills one half of the demo at random moments, while the
+// other half lives on.
 func TestDemoKilled(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	t.Run("writer", func(t *testing.T) { testWritersKilled(t, gshm) })
 	t.Run("reader", func(t *testing.T) { testReadersKilled(t, gshm) })
 }
 
-// numbered writes lines with the numbers from 0 on until nobody reads them.
+// numbered writes numbered lines, from 0 on, until nobody reads them.
 func numbered(w io.Writer, prefix string) {
 	for n := 0; ; n++ {
 		if _, err := fmt.Fprintf(w, "%s%d\n", prefix, n); err != nil {
@@ -35,7 +35,7 @@ func numbered(w io.Writer, prefix string) {
 	}
 }
 
-// number returns the number of such a line as the reader prints it.
+// number returns the number of such a line as printed by the reader.
 func number(t *testing.T, line, prefix string) int {
 	t.Helper()
 	text, ok := strings.CutPrefix(line, "You wrote: "+prefix)
@@ -46,8 +46,8 @@ func number(t *testing.T, line, prefix string) int {
 	return n
 }
 
-// testWritersKilled: the lines of each come whole, from the first one on and without
-// a gap. One may be left in the segment by a writer that is dead.
+// testWritersKilled: the lines of each writer come complete, from the first on, without
+// a gap. A dead writer may leave one line in the segment.
 func testWritersKilled(t *testing.T, gshm string) {
 	inNamespace(t)
 	reader := start(t, gshm, "demo", "reader")
@@ -84,8 +84,8 @@ func testWritersKilled(t *testing.T, gshm string) {
 	reader.says("")
 }
 
-// testReadersKilled: the lines come in order, and none is lost: the next reader begins
-// with what the one before had not finished, which it may have printed.
+// testReadersKilled: the lines come in order, and none is lost. The next reader begins
+// with what the previous one had not finished, though it may have printed it.
 func testReadersKilled(t *testing.T, gshm string) {
 	inNamespace(t)
 	writer := start(t, gshm, "demo", "writer")
@@ -128,8 +128,8 @@ func testReadersKilled(t *testing.T, gshm string) {
 	}
 	t.Logf("%d lines, %d came twice", next, twice)
 	writer.signal(unix.SIGTERM)
-	_ = writer.cmd.Wait() // how it ends depends on whether a line waits in the segment
-	// It may be that nobody took the last line: then both objects stay for the next one.
+	_ = writer.cmd.Wait() // its status depends on whether a line is waiting in the segment
+	// If nobody took the last line, both objects stay for the next process.
 	last := start(t, gshm, "demo", "reader")
 	awaitSet(t)
 	waiters(t, theSet(t), 1)
@@ -137,7 +137,7 @@ func testReadersKilled(t *testing.T, gshm string) {
 	last.ends(0)
 }
 
-// mortal prepares half of a demo that will be killed, at the latest with this thread.
+// mortal prepares half of a demo that is killed with this thread at the latest.
 func mortal(t *testing.T, gshm, half string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(gshm, "demo", half)

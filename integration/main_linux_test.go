@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what should happen at once.
 const patience = 60 * time.Second
 
-// enterNamespace gives the calling goroutine an IPC namespace of its own, with an empty
-// /dev/shm and its own /dev/mqueue, also for the programs that it starts. It never
-// gives its thread back, which therefore ends with the goroutine; the namespaces, and
-// all in them, end with the last of them.
+// enterNamespace gives the calling goroutine, and the programs it starts, its own IPC
+// namespace, an empty /dev/shm and its own /dev/mqueue. It locks the goroutine to its
+// thread, which ends with it. The namespaces and their contents end with the last
+// process in them.
 func enterNamespace() error {
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNS); err != nil {
@@ -44,8 +44,8 @@ func enterNamespace() error {
 	return unix.Mount("", "/dev/shm", "", unix.MS_REMOUNT, "size=64m")
 }
 
-// inNamespace makes t a parallel test in an IPC namespace of its own. It fails if
-// anything is left there at its end.
+// inNamespace makes t a parallel test in its own IPC namespace. The test fails if
+// anything is left there at the end.
 func inNamespace(t *testing.T) {
 	t.Helper()
 	t.Parallel()
@@ -59,8 +59,8 @@ func inNamespace(t *testing.T) {
 	})
 }
 
-// objects describes all objects of the calling goroutine's namespace, and what the
-// small segments hold, but not who used them when.
+// objects describes all objects of the calling goroutine's namespace with the contents
+// of small segments, but without their users and times of use.
 func objects(fatal func(...any)) (all []string) {
 	for i, err := range sysv.Segments() {
 		if err != nil {
@@ -85,8 +85,8 @@ func objects(fatal func(...any)) (all []string) {
 	return append(all, objectsPOSIX(fatal)...)
 }
 
-// objectsPOSIX describes what /dev/shm and /dev/mqueue show, but not when it was
-// looked at, which also sets the ctime of a queue.
+// objectsPOSIX describes the contents of /dev/shm and /dev/mqueue, without the times
+// that reading changes, such as a queue's ctime.
 func objectsPOSIX(fatal func(...any)) (all []string) {
 	for i, err := range posix.Objects() {
 		if err != nil {
@@ -130,8 +130,8 @@ func digest(i sysv.SegmentInfo) string {
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
-// install builds commands of this module and returns the directory that holds
-// them, open to every user. If the tests look for races, so do the commands.
+// install builds commands of this module and returns their directory, which every user
+// may enter. Under the race detector the commands are built with it too.
 func install(t testing.TB, commands ...string) string {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, "it would run the commands of this machine")
@@ -152,8 +152,8 @@ func install(t testing.TB, commands ...string) string {
 	return dir
 }
 
-// eventually waits until condition holds. It is for what gives no event to wait
-// for, as the kernel's counters.
+// eventually waits until condition holds. It is for conditions without an event to wait
+// for, such as the kernel's counters.
 func eventually(condition func() bool) error {
 	for began := time.Now(); !condition(); time.Sleep(time.Millisecond) {
 		if time.Since(began) > patience {

@@ -15,8 +15,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// volatile are the fields that no restore brings back: who used an object when, what
-// follows from that, and the memory that pages of zeros took.
+// volatile returns the fields that no restore brings back: users and times of use, what
+// follows from them, and memory taken by pages of zeros.
 func volatile() []string {
 	return []string{
 		"cpid", "lpid", "lspid", "lrpid", "atime", "dtime", "otime", "stime", "rtime", "ctime", "age", "idle",
@@ -24,8 +24,8 @@ func volatile() []string {
 	}
 }
 
-// dump returns all that gipcs tells of all objects, and what they hold, but for what
-// is volatile.
+// dump returns all that gipcs shows about all objects, and their contents, without
+// volatile fields.
 func (g gipcs) dump(t *testing.T) map[string]row {
 	t.Helper()
 	all := make(map[string]row)
@@ -81,7 +81,7 @@ func testThereAndBack(t *testing.T, g gipcs) {
 	if left := g.dump(t); len(left) > 0 {
 		t.Fatalf("not removed: %v", left)
 	}
-	// Others have the identifiers meanwhile, and are gone again.
+	// Other objects use the identifiers meanwhile, and are removed again.
 	others := []string{mk("--shmem", "1"), mk("--semaphore", "1"), mk("--queue")}
 	g.prints(t, slices.Concat([]string{"rm"}, others)...)
 
@@ -93,7 +93,7 @@ func testThereAndBack(t *testing.T, g gipcs) {
 	g.prints(t, slices.Concat([]string{"rm"}, refs)...)
 }
 
-// fill writes into all segments and sends to all queues.
+// fill writes to all segments and sends to all queues.
 func fill(t *testing.T) {
 	t.Helper()
 	random := rand.NewChaCha8([32]byte{})
@@ -102,7 +102,7 @@ func fill(t *testing.T) {
 		check(t, err)
 		_, err = random.Read(mem.Bytes())
 		check(t, err)
-		clear(mem.Bytes()[mem.Len()/3 : mem.Len()/2]) // and a hole
+		clear(mem.Bytes()[mem.Len()/3 : mem.Len()/2]) // with a hole
 		check(t, mem.Detach())
 	}
 	for _, info := range collect(t, sysv.Queues()) {
@@ -115,8 +115,8 @@ func fill(t *testing.T) {
 	}
 }
 
-// contents returns digests of all segments and of all messages in their order, which
-// the command shows in part.
+// contents returns digests of all segments and of all messages in order; the command
+// shows them only in part.
 func contents(t *testing.T) (all []string) {
 	t.Helper()
 	for _, info := range collect(t, sysv.Segments()) {

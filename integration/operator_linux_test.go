@@ -17,9 +17,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestOperator has gipcs answer what operators ask: who is attached, who waits, what
-// can go, and how to get it back. Every case has a namespace of its own, where nothing
-// may be left at its end.
+// TestOperator: gipcs answers what operators ask: who is attached, who waits, what can
+// be removed, and how to get it back. Each case has its own namespace, where nothing
+// may be left at the end.
 func TestOperator(t *testing.T) {
 	t.Parallel()
 	g := gipcs{filepath.Join(install(t, "gipcs"), "gipcs")}
@@ -41,11 +41,11 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// gipcs is the command, by itself or behind one that runs it as somebody else.
+// gipcs is the command, optionally after one that runs it as another user.
 type gipcs []string
 
-// as returns the command as a user who owns nothing. It skips a test that can not be
-// two users.
+// as returns the command as a user who owns no objects. It skips the test if it cannot
+// act as two users.
 func (g gipcs) as(t *testing.T, user []string) gipcs {
 	t.Helper()
 	if !severalUsers() {
@@ -58,14 +58,14 @@ func nobody() []string {
 	return []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"}
 }
 
-// command returns the command with arguments, to be run.
+// command prepares the command with arguments.
 func (g gipcs) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(g[0], slices.Concat(g[1:], args)...)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
-// run runs the command and returns what it printed and said, and its exit status.
+// run runs the command and returns its output, its messages and its exit status.
 func (g gipcs) run(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, said bytes.Buffer
@@ -79,7 +79,7 @@ func (g gipcs) run(t *testing.T, args ...string) (stdout, stderr string, status 
 	return out.String(), said.String(), cmd.ProcessState.ExitCode()
 }
 
-// prints returns what the command prints. It must succeed and say nothing else.
+// prints returns the command's output. It must succeed without messages.
 func (g gipcs) prints(t *testing.T, args ...string) string {
 	t.Helper()
 	out, said, status := g.run(t, args...)
@@ -89,10 +89,10 @@ func (g gipcs) prints(t *testing.T, args ...string) string {
 	return out
 }
 
-// A row is an object of the JSON that the command prints.
+// A row is an object in the command's JSON output.
 type row map[string]any
 
-// rows returns the rows of a listing, which may come with a word on standard error.
+// rows returns the rows of a listing, which may come with messages.
 func (g gipcs) rows(t *testing.T, args ...string) (list []row) {
 	t.Helper()
 	out, said, status := g.run(t, append(args, "--json")...)
@@ -102,7 +102,7 @@ func (g gipcs) rows(t *testing.T, args ...string) (list []row) {
 	return list
 }
 
-// show returns what gipcs shows of an object.
+// show returns what gipcs shows about an object.
 func (g gipcs) show(t *testing.T, args ...string) (r row) {
 	t.Helper()
 	out := g.prints(t, slices.Concat([]string{"show", "--json"}, args)...)
@@ -125,7 +125,7 @@ func (r row) nested(t *testing.T, field string) (list []row) {
 	return list
 }
 
-// only returns some fields of a row, to be compared.
+// only formats some fields of a row for comparison.
 func (r row) only(fields ...string) string {
 	part := maps.Clone(r)
 	maps.DeleteFunc(part, func(name string, _ any) bool { return !slices.Contains(fields, name) })
@@ -133,7 +133,7 @@ func (r row) only(fields ...string) string {
 	return string(text)
 }
 
-// testLadder has one process sleep with a lock that another waits for.
+// testLadder: a process sleeps with a lock that another one waits for.
 func testLadder(t *testing.T, g gipcs) {
 	set, locks := newLocks(t, 2)
 	holder := ipctest.Run(t, locks, fmt.Sprint(int(set)), "1")
@@ -160,14 +160,14 @@ func testLadder(t *testing.T, g gipcs) {
 		t.Errorf("for people: %s, want both processes", text)
 	}
 
-	// A killed holder's lock goes to the waiter.
+	// When the holder is killed, its lock goes to the waiter.
 	holder.Kill()
 	want(t, "waiter", waiter.Line(), "has 1")
 	waiter.End()
 	check(t, set.Remove())
 }
 
-// testDeadlock has two processes that hold one lock each and want the other's.
+// testDeadlock: two processes hold one lock each and want the other's.
 func testDeadlock(t *testing.T, g gipcs) {
 	set, locks := newLocks(t, 2)
 	one := ipctest.Run(t, locks, fmt.Sprint(int(set)), "0", "1")

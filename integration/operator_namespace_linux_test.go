@@ -12,15 +12,14 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// An elsewhere is another IPC namespace, with objects in it and a process that holds
-// it.
+// An elsewhere is another IPC namespace with objects, held by a process.
 type elsewhere struct {
 	*ipctest.Process
 	inode uint64
 }
 
-// newElsewhere makes a namespace with n segments, under keys from key on, which a
-// process of the user holds.
+// newElsewhere makes a namespace with n segments, with keys from key on, held by a
+// process of user.
 func newElsewhere(t *testing.T, g gipcs, key, n int, user []string) elsewhere {
 	t.Helper()
 	script := fmt.Sprintf(`for i in $(seq %d); do "$0" mk -M 4096 -k key:$((%d + i)) >&2 || exit; done; echo made; read end || :`, n, key-1)
@@ -32,18 +31,18 @@ func newElsewhere(t *testing.T, g gipcs, key, n int, user []string) elsewhere {
 	return elsewhere{p, stat.Ino}
 }
 
-// inodeOf returns which namespace a row is of.
+// inodeOf returns the namespace of a row.
 func inodeOf(r row) uint64 {
 	inode, _ := r["namespace"].(float64)
 	return uint64(inode)
 }
 
-// testNamespaces looks at two further namespaces, from outside and from inside.
+// testNamespaces inspects two other namespaces, from outside and from inside.
 func testNamespaces(t *testing.T, g gipcs) {
 	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
 	one, two := newElsewhere(t, g, 0x10, 1, nil), newElsewhere(t, g, 0x20, 2, nil)
 
-	// ns has all three, and who is in them.
+	// ns lists all three, and who is in them.
 	listed := make(map[uint64]row)
 	for _, r := range g.rows(t, "ns") {
 		listed[inodeOf(r)] = r
@@ -55,7 +54,7 @@ func testNamespaces(t *testing.T, g gipcs) {
 	check(t, unix.Stat(fmt.Sprintf("/proc/%d/ns/ipc", unix.Gettid()), &own))
 	want(t, "own", listed[own.Ino].only("own", "segments"), `{"own":true,"segments":1}`)
 
-	// The ways to name one.
+	// The ways to name a namespace.
 	check(t, unix.Unshare(unix.CLONE_NEWNS))
 	check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	path := filepath.Join(t.TempDir(), "namespace")
@@ -67,7 +66,7 @@ func testNamespaces(t *testing.T, g gipcs) {
 	}
 	want(t, "show", g.show(t, "shm:0x10", "--namespace", fmt.Sprint(one.PID())).only("key", "nattch"), `{"key":"0x00000010","nattch":0}`)
 
-	// All at once, each row with where it is. Other tests have namespaces, too.
+	// All at once, each row with its namespace. Other tests have namespaces too.
 	where := make(map[uint64][]any)
 	for _, r := range g.rows(t, "ls", "--all-namespaces", "-m", "-o", "key", "--sort", "key") {
 		where[inodeOf(r)] = append(where[inodeOf(r)], r["key"])
@@ -76,7 +75,7 @@ func testNamespaces(t *testing.T, g gipcs) {
 	want(t, "one", where[one.inode], "[0x00000010]")
 	want(t, "two", where[two.inode], "[0x00000020 0x00000021]")
 
-	// What is removed there is removed there alone.
+	// A removal affects only the selected namespace.
 	g.prints(t, "rm", "shm:0x20", "--namespace", fmt.Sprint(two.inode))
 	want(t, "the rest", g.rows(t, "ls", "--namespace", path, "-o", "key"), fmt.Sprint([]row{{"key": "0x00000021"}}))
 	_, said, status := g.run(t, "rm", "shm:0x1", "--namespace", fmt.Sprint(one.PID()))
@@ -96,13 +95,13 @@ func testNamespaces(t *testing.T, g gipcs) {
 	g.prints(t, "rm", "shm:0x1")
 }
 
-// testClosedNamespaces: a user who may not enter a namespace hears of that, and sees
-// the rest.
+// testClosedNamespaces: a user who may not enter a namespace is told, and sees the
+// rest.
 func testClosedNamespaces(t *testing.T, g gipcs) {
 	user := g.as(t, nobody())
 	user.prints(t, "mk", "-M", "4096", "-k", "0x1")
-	// The user's own process is in one of them, so that it can be known. In the other
-	// one is root's.
+	// One namespace has a process of the user, so that it is known; the other has only
+	// root's.
 	theirs := newElsewhere(t, g, 0x10, 1, nobody())
 	roots := newElsewhere(t, g, 0x20, 2, nil)
 
@@ -110,9 +109,9 @@ func testClosedNamespaces(t *testing.T, g gipcs) {
 		_, said, status := user.run(t, args...)
 		want(t, args[0]+": status", status, 0)
 		var closed, all, hidden int
-		if _, err := fmt.Sscanf(said, "gipcs: %d of %d namespaces may not be entered; it takes CAP_SYS_ADMIN\n"+
+		if _, err := fmt.Sscanf(said, "gipcs: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN\n"+
 			"gipcs: %d processes could not be inspected: ", &closed, &all, &hidden); err != nil || closed < 1 || closed != all-1 || hidden == 0 {
-			t.Errorf("%v says %q: %v; want that all but one may not be entered, and that there are more", args, said, err)
+			t.Errorf("%v says %q: %v; want all but one closed, and hidden processes", args, said, err)
 		}
 	}
 	seen := make(map[uint64]string)

@@ -15,19 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clusters is where Debian's servers keep their data: gipcs looks for that of a server
-// that has ended there.
+// clusters is where Debian's servers keep their data, and where gipcs looks for the
+// data of a server that has ended.
 const clusters = "/var/lib/postgresql"
 
-// A postgres is a server of the test's own.
+// A postgres is the test's own server.
 type postgres struct {
 	bin, data, socket string
 	who               *syscall.Credential
 	server            *exec.Cmd
 }
 
-// newPostgres makes a server, whose data directory nobody but this goroutine and the
-// programs that it starts can see.
+// newPostgres makes a server whose data directory only this goroutine and its child
+// processes can see.
 func newPostgres(t *testing.T) *postgres {
 	t.Helper()
 	if !severalUsers() {
@@ -93,8 +93,8 @@ func (p *postgres) answers() bool {
 	return err == nil && string(out) == "42\n"
 }
 
-// killAll kills all processes of the server at once, as far as that goes: stopped, they
-// can make no others.
+// killAll kills all processes of the server nearly at once: it stops them first, so
+// that they cannot make others.
 func (p *postgres) killAll(t *testing.T) {
 	t.Helper()
 	main := p.server.Process.Pid
@@ -112,7 +112,7 @@ func (p *postgres) killAll(t *testing.T) {
 	_ = p.server.Wait() // it was killed
 }
 
-// testPostgreSQL lets a server run, be killed, be cleaned up after, and run again.
+// testPostgreSQL: a server runs, is killed, is cleaned up after, and runs again.
 func testPostgreSQL(t *testing.T, g gipcs) {
 	if testing.Short() {
 		t.Skip("starts a server")
@@ -130,7 +130,7 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 		!slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, "in use PostgreSQL") }) {
 		t.Errorf("a server that runs: %q, want in use and PostgreSQL, and no orphan", got)
 	}
-	// What its processes leave unattached others of them may attach again.
+	// What its processes leave unattached, others of them may attach again.
 	user := gipcs{"setpriv", "--reuid", fmt.Sprint(p.who.Uid), "--regid", fmt.Sprint(p.who.Gid), "--clear-groups", "--", g[0]}
 	idle := strings.TrimSpace(user.prints(t, "mk", "--shmem", "4096"))
 	want(t, idle, g.show(t, idle).only("verdict"), `{"verdict":"unknown"}`)

@@ -18,14 +18,14 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A terminal is a pseudo-terminal on which a program is run.
+// A terminal is a pseudo-terminal to run a program on.
 type terminal struct {
 	tty    *os.File
 	screen *screen
-	over   chan struct{} // closed when all that was written is on the screen
+	over   chan struct{} // closed when everything written is on the screen
 }
 
-// A screen keeps what is written to it.
+// A screen records what is written to it.
 type screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -60,14 +60,14 @@ func newTerminal(t *testing.T) terminal {
 	check(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}))
 	term := terminal{tty, new(screen), make(chan struct{})}
 	go func() {
-		_, _ = io.Copy(term.screen, master) // ends by EIO with the last who has the terminal open
+		_, _ = io.Copy(term.screen, master) // ends with EIO once the terminal was closed for the last time
 		master.Close()
 		close(term.over)
 	}()
 	return term
 }
 
-// shows waits until something on the terminal matches.
+// shows waits until the terminal's text matches pattern.
 func (term terminal) shows(t *testing.T, pattern string) {
 	t.Helper()
 	if err := eventually(func() bool { return matches(term.screen.String(), pattern) }); err != nil {
@@ -75,7 +75,7 @@ func (term terminal) shows(t *testing.T, pattern string) {
 	}
 }
 
-// text returns what was written, when nobody has the terminal open any more.
+// text returns everything written, once no process has the terminal open.
 func (term terminal) text() string {
 	term.tty.Close()
 	<-term.over
@@ -86,7 +86,7 @@ func matches(text, pattern string) bool { return regexp.MustCompile(pattern).Mat
 
 const escape = "\x1b["
 
-// testColours: on a terminal that has them, and nowhere else.
+// testColours: colours appear only on a terminal that supports them.
 func testColours(t *testing.T, g gipcs) {
 	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
 	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"show", "shm:0x1"}, {"limits"}, {"ns"}} {
@@ -121,8 +121,8 @@ func testColours(t *testing.T, g gipcs) {
 	g.prints(t, "rm", "shm:0x1")
 }
 
-// testProgress: a copy that takes long shows on a terminal how far it has come, in one
-// line that it wipes out, and nothing elsewhere.
+// testProgress: a long copy shows its progress on a terminal in one line, which it
+// clears at the end, and nothing elsewhere.
 func testProgress(t *testing.T, g gipcs) {
 	const size = 128 << 20
 	for _, onTerminal := range []bool{true, false} {
@@ -141,7 +141,7 @@ func testProgress(t *testing.T, g gipcs) {
 			cmd.Stderr = term.tty
 		}
 		check(t, cmd.Start())
-		// It is stopped in the middle of the copy for longer than it keeps silent.
+		// It is stopped in the middle of the copy for longer than it stays silent.
 		begun := func() bool {
 			files, _ := filepath.Glob(dir + "/*.data.part")
 			return len(files) > 0
@@ -163,15 +163,16 @@ func testProgress(t *testing.T, g gipcs) {
 	}
 }
 
-// TestWaitingIsTold: who waits on a terminal is told for what, until it comes.
+// TestWaitingIsTold: a command that waits on a terminal says for what, until that
+// comes.
 func TestWaitingIsTold(t *testing.T) {
 	t.Parallel()
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	for name, test := range map[string]struct {
 		args []string
 		told string
-		end  []string // what makes an end of the waiting; an interrupt if there is nothing
-		all  string   // that is on the terminal at the end, all of it
+		end  []string // ends the wait; nil means an interrupt
+		all  string   // the terminal's whole text at the end
 	}{
 		"no ring": {
 			args: []string{"send", "key:7"}, told: "waiting for a receiver at key:7, for up to 1m0s",
@@ -203,7 +204,7 @@ func TestWaitingIsTold(t *testing.T) {
 			} else {
 				check(t, exec.Command(gshm, test.end...).Run())
 			}
-			_ = cmd.Wait() // an interrupt is a failure of some
+			_ = cmd.Wait() // for some commands an interrupt is a failure
 			pattern := strings.Replace(test.all, "told", test.told, 1)
 			if got := term.text(); !matches(got, pattern) {
 				t.Errorf("on the terminal: %q, want %s", got, pattern)

@@ -9,8 +9,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// testOrdinaryUser: everything works for what an ordinary user may see, the rest is
-// unknown and counted, and what belongs to others stays.
+// testOrdinaryUser: everything works for what an ordinary user may see; the rest is
+// unknown and counted; other users' objects stay.
 func testOrdinaryUser(t *testing.T, g gipcs) {
 	user := g.as(t, nobody())
 	locks := compileForAll(t, "peers/locks.c")
@@ -27,7 +27,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	check(t, err)
 	attached, err := mem.Attach(sysv.AttachOptions{})
 	check(t, err)
-	// A lock that the user's process holds, and one of the user's waits for.
+	// One process of the user holds a lock, and another waits for it.
 	command := append(nobody(), locks, strings.TrimPrefix(own[1], "sem:"), "0")
 	holder := ipctest.Run(t, command[0], command[1:]...)
 	holder.Line()
@@ -36,7 +36,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	check(t, err)
 	waiters(t, set, 1)
 
-	// All rows are there. What the user may not look into is null.
+	// All rows are listed. What the user may not inspect is null.
 	const columns = "kind,key,uid,attached,waiting,verdict"
 	want(t, "own objects", user.rows(t, "ls", "--key", mine, "-o", columns), fmt.Sprint([]row{
 		{"kind": "shm", "key": "0x00000011", "uid": 65534, "attached": 0, "waiting": nil, "verdict": "unknown"},

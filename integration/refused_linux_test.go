@@ -18,11 +18,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// refusing tells the test program, started again, what to refuse, how and to whom, before
-// it becomes the command that its arguments say.
+// refusing tells the test program, run again, what to refuse, with which error and to
+// whom, before it executes its arguments as a command.
 const refusing = "GIPC_TEST_REFUSE"
 
-// runRefused does not return if it is in a process of refused.
+// runRefused does not return in a process of refused.
 func runRefused() {
 	how, ok := os.LookupEnv(refusing)
 	if !ok {
@@ -47,12 +47,12 @@ func runRefused() {
 	os.Exit(99)
 }
 
-// changing matches what differs between two runs of a command whatever is refused: ages,
-// and the names of the processes of the machine that could not be inspected.
+// changing matches what differs between two runs of a command in any case: ages, and
+// the names of processes that could not be inspected.
 var changing = regexp.MustCompile(`(?m)^(age|idle|not_inspected): .*$|\d+ \w+ ago| *(AGE|\d+\w)$|\d+ process(es)? could not be inspected: [^;\n]*`)
 
-// refused runs a command as a user to whom commands of the kernel are refused. It returns
-// what was printed, without what is changing, and the status.
+// refused runs a command as a user to whom kernel commands are refused. It returns the
+// output and messages, without what is changing, and the status.
 func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, command []string) (output, messages string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", command...)
@@ -66,9 +66,10 @@ func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, com
 	return output, changing.ReplaceAllString(stderr.String(), "")
 }
 
-// TestRefused runs the commands where the kernel refuses what they would ask it first, as
-// one before 4.17 does, or a security policy. They print what they print elsewhere. Only
-// the limit of a queue that the caller may not read is unknown then, and said to be.
+// TestRefused runs the commands while the kernel refuses the calls that they would try
+// first, like one before 4.17 or a security policy. Their output must not change,
+// except that the limit of a queue that the caller may not read is unknown, and
+// reported as such.
 func TestRefused(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	inNamespace(t)
@@ -117,8 +118,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// saysUnknown reports whether the output of a command tells that the limit of the queue is
-// not known. It is 0 in ipcs, as in util-linux's.
+// saysUnknown reports whether a command's output says that the queue's limit is
+// unknown. In ipcs it is 0, as in util-linux's.
 func saysUnknown(line, output, messages string) bool {
 	const said = "the limit of 1 queue is not known: msgctl MSG_STAT_ANY"
 	switch {

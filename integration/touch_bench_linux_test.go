@@ -15,14 +15,14 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A memory is shared memory of some kind that was not touched yet.
+// A memory is shared memory of some kind that was never touched.
 type memory struct {
 	bytes    []byte
 	prefault func() error
 	release  func() error
 }
 
-// segmentMemory is a System V segment, marked for removal.
+// segmentMemory returns a System V segment, marked for removal.
 func segmentMemory(size int64, o sysv.SegmentOptions) (memory, error) {
 	o.Mode = 0o600
 	segment, err := sysv.CreateSegment(sysv.Private, size, o)
@@ -36,7 +36,7 @@ func segmentMemory(size int64, o sysv.SegmentOptions) (memory, error) {
 	return memory{mem.Bytes(), mem.Prefault, mem.Detach}, nil
 }
 
-// fileMemory is a POSIX memory file.
+// fileMemory returns a POSIX memory file.
 func fileMemory(size int64, o posix.MemfdOptions) (memory, error) {
 	object, err := posix.CreateMemfd("touch", size, o)
 	if err != nil {
@@ -50,8 +50,8 @@ func fileMemory(size int64, o posix.MemfdOptions) (memory, error) {
 }
 
 // BenchmarkFirstTouch measures how long it takes to make 1 GiB of shared memory ready
-// (which includes its pages, where they are made present), and to write it for the
-// first time and once more. Huge pages need 512 pages of 2 MiB in their pool: sysctl
+// (including its pages, if they are prefaulted), to write it for the first time, and to
+// write it again. Huge pages need 512 pages of 2 MiB in their pool: sysctl
 // vm.nr_hugepages.
 func BenchmarkFirstTouch(b *testing.B) {
 	const size, rounds = 1 << 30, 3
@@ -104,7 +104,7 @@ func BenchmarkFirstTouch(b *testing.B) {
 	}
 }
 
-// timed returns how long each of some steps took.
+// timed returns how long each step took.
 func timed(b *testing.B, steps ...func() error) (times []time.Duration) {
 	for _, step := range steps {
 		began := time.Now()
@@ -116,8 +116,8 @@ func timed(b *testing.B, steps ...func() error) (times []time.Duration) {
 	return times
 }
 
-// BenchmarkHugeStream streams 2 GiB through a ring in huge pages and one in ordinary
-// ones, both present, by turns, between two goroutines.
+// BenchmarkHugeStream streams 2 GiB between two goroutines, alternately through a ring
+// in huge pages and one in ordinary pages, all present.
 func BenchmarkHugeStream(b *testing.B) {
 	for _, bb := range []struct {
 		name     string
@@ -144,7 +144,7 @@ func BenchmarkHugeStream(b *testing.B) {
 	}
 }
 
-// streamIn returns how many GB a second pass through a ring in new memory.
+// streamIn returns how many GB per second pass through a ring in new memory.
 func streamIn(b *testing.B, capacity int, open func() (memory, error)) float64 {
 	m, err := open()
 	if errors.Is(err, unix.ENOMEM) {
@@ -178,7 +178,7 @@ func streamIn(b *testing.B, capacity int, open func() (memory, error)) float64 {
 	return total / took.Seconds() / 1e9
 }
 
-// streamChunk is how much is written and read at a time.
+// streamChunk is the size of each read and write.
 const streamChunk = 256 << 10
 
 // pour writes a stream of total bytes.
@@ -192,7 +192,7 @@ func pour(p *shmring.Producer, total int64) error {
 	return w.Close()
 }
 
-// drain reads a stream to its end and returns how many bytes there were.
+// drain reads a stream to its end and returns its length.
 func drain(c *shmring.Consumer) (n int64, err error) {
 	r, chunk := c.Reader(context.Background()), make([]byte, streamChunk)
 	for {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// mayBeUnsafe returns all files that go round the rules of Go, and why they must.
+// mayBeUnsafe returns all files that bypass Go's rules, with the reasons.
 func mayBeUnsafe() map[string]string {
 	const (
 		kernel = "gives the kernel addresses of structures and buffers"
@@ -49,9 +49,9 @@ func mayBeUnsafe() map[string]string {
 	}
 }
 
-// TestUnsafe finds unsafe pointers, names of other packages' insides, assembly and C
-// in what is built. Tests are left out, since many play a peer that knows no rules;
-// so are sizes and offsets, which do no harm.
+// TestUnsafe finds unsafe pointers, links to other packages' internals, assembly and C
+// in what is built. Tests are exempt, since many play a peer without such rules; so are
+// sizes and offsets, which are harmless.
 func TestUnsafe(t *testing.T) {
 	allowed := mayBeUnsafe()
 	check(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
@@ -79,7 +79,7 @@ func TestUnsafe(t *testing.T) {
 	}
 }
 
-// whyUnsafe tells what is unsafe in a file, if anything is.
+// whyUnsafe returns what is unsafe in a file, or "".
 func whyUnsafe(path string) (string, error) {
 	switch filepath.Ext(path) {
 	case ".s":
@@ -121,5 +121,5 @@ func whyUnsafe(path string) (string, error) {
 	return why, nil
 }
 
-// constant tells whether a function of package unsafe is worked out when it is built.
+// constant reports whether a function of package unsafe is evaluated at compile time.
 func constant(name string) bool { return name == "Sizeof" || name == "Offsetof" || name == "Alignof" }

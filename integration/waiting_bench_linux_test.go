@@ -15,14 +15,14 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A waiting is something that blocks for ever.
+// A waiting is something that blocks forever.
 type waiting struct {
 	name string
-	// waiter returns a function that waits until ctx is done, for one goroutine.
+	// waiter returns a function, for one goroutine, that waits until ctx ends.
 	waiter func(b *testing.B) func(ctx context.Context) error
 }
 
-// waitings are all that the packages can wait for.
+// waitings returns everything that the packages can wait for.
 func waitings() []waiting {
 	return []waiting{
 		{"Semaphore", onSet([]uint16{0}, func(s sysv.Set) (func(context.Context) error, error) {
@@ -124,7 +124,7 @@ func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
 	return s.P
 }
 
-// onRing returns waiters that have a ring each, of which the other side is there.
+// onRing returns waiters that each have a ring, whose other side exists.
 func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context) error) func(b *testing.B) func(context.Context) error {
 	return func(b *testing.B) func(context.Context) error {
 		const capacity = 4096
@@ -146,11 +146,11 @@ func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context
 	}
 }
 
-// asleepAfter is longer than anybody spins before it sleeps.
+// asleepAfter is longer than any waiter spins before it sleeps.
 const asleepAfter = 2 * time.Millisecond
 
-// BenchmarkIdle measures how much processor time a hundred waiters take while nothing
-// happens, in percent of one processor.
+// BenchmarkIdle measures the processor time of a hundred waiters while nothing happens,
+// in percent of one processor.
 func BenchmarkIdle(b *testing.B) {
 	for _, w := range waitings() {
 		b.Run(w.name, func(b *testing.B) {
@@ -166,7 +166,7 @@ func BenchmarkIdle(b *testing.B) {
 				group.Go(func() { _ = wait(ctx) })
 			}
 			time.Sleep(waiters * asleepAfter)
-			runtime.GC() // not while it is measured
+			runtime.GC() // not during the measurement
 			var percent []float64
 			for range windows {
 				began, used := time.Now(), cpuTime(b)
@@ -184,14 +184,14 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// ofItsOwn tells whether every waiter needs something of its own to wait for: a side
-// of a ring is for one goroutine.
+// ofItsOwn reports whether each waiter needs its own object: a side of a ring is for
+// one goroutine.
 func ofItsOwn(name string) bool {
 	return name == "shmring.Consumer" || name == "shmring.Producer"
 }
 
-// BenchmarkCancel measures how long a sleeping waiter takes to return once its
-// context is done.
+// BenchmarkCancel measures how long a sleeping waiter takes to return after its context
+// ends.
 func BenchmarkCancel(b *testing.B) {
 	for _, w := range waitings() {
 		b.Run(w.name, func(b *testing.B) {

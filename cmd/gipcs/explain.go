@@ -22,8 +22,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// explainLimits shows of the limits that are high, or else of the one that is
-// highest, who holds what is in use, and how to get more.
+// explainLimits shows who holds what is in use, and how to get more, for the limits
+// that are high, or else for the highest one.
 func explainLimits(c *cli.Context, all []limits.Limit) error {
 	format, err := command.FormatOf(c)
 	if err != nil {
@@ -34,7 +34,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 		return err
 	}
 	reportUnlisted(c, inv)
-	where := placeOf(c)
+	suggest := newSuggester(c)
 	names, removers := account.New(), readRemovers()
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {
@@ -42,7 +42,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 		if err := addRemoved(c, &h, inv.Objects); err != nil {
 			return err
 		}
-		row, err := holdingRow(h, where, texts(removers.ofAny(inv.Objects, l.Concerns)))
+		row, err := holdingRow(h, suggest, texts(removers.ofAny(inv.Objects, l.Concerns)))
 		if err != nil {
 			return err
 		}
@@ -51,8 +51,8 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	return command.WriteRecords(c, format, holdingColumns(), slices.Values(rows), render.Options{})
 }
 
-// addRemoved adds what is held without a name. Who could not be looked into is said if
-// there is more in use than what was found.
+// addRemoved adds objects that are held without a name. If more is in use than was
+// found, it reports the processes that could not be inspected.
 func addRemoved(c *cli.Context, h *limits.Holding, objects []inventory.Object) error {
 	if h.Kind != ref.PShm {
 		h.AddRemoved(objects, nil)
@@ -69,57 +69,56 @@ func addRemoved(c *cli.Context, h *limits.Holding, objects []inventory.Object) e
 	return nil
 }
 
-// A place is what commands have to say to work on what was looked at.
-type place struct {
-	flags   string // after gipcs
-	prefix  string // before other commands
-	noEntry bool   // other commands can't be brought there
-	noMount bool   // nor mount: it would be the program of another mount namespace
+// A suggester formats commands that act on the inspected namespace.
+type suggester struct {
+	flags   string // for gipcs
+	prefix  string // for other commands
+	noEntry bool   // other commands cannot enter the namespace
+	noMount bool   // mount(8) neither: it would be that of another mount namespace
 }
 
-func placeOf(c *cli.Context) (p place) {
+func newSuggester(c *cli.Context) (s suggester) {
 	if c.Bool("ignore-hidden") {
-		p.flags = " --ignore-hidden"
+		s.flags = " --ignore-hidden"
 	}
 	v := viewOf(c)
 	if v == nil {
-		return p
+		return s
 	}
 	file := fileOf(v.Namespace)
-	p.flags += " -N " + quoted(c.StringSlice("namespace")[0])
-	p.prefix, p.noEntry, p.noMount = "nsenter --ipc="+quoted(file)+" ", file == "", v.Elsewhere
-	return p
+	s.flags += " -N " + quoted(c.StringSlice("namespace")[0])
+	s.prefix, s.noEntry, s.noMount = "nsenter --ipc="+quoted(file)+" ", file == "", v.Elsewhere
+	return s
 }
 
-// freeCommand returns the command that removes what is orphaned, "" if nothing is. It
-// spares what was made or used within an hour: what a program has just made in a
-// process that ended, for another one to use, looks like an orphan until then.
-func (p place) freeCommand(h limits.Holding) string {
+// freeCommand returns the command that removes orphans, "" if there are none. It spares
+// what was made or used within an hour: an object that an ended process left for the
+// next one looks like an orphan until then.
+func (s suggester) freeCommand(h limits.Holding) string {
 	if h.Orphaned == 0 {
 		return ""
 	}
 	where, since := fmt.Sprintf("kind == %q", h.Kind.String()), "--idle"
 	if h.Concerns(ref.PSem) {
-		// Of their use there is no time.
+		// They have no time of use.
 		where, since = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String()), "--older-than"
 	}
-	return fmt.Sprintf("gipcs rm --orphans %s 1h --where '%s' --yes%s", since, where, p.flags)
+	return fmt.Sprintf("gipcs rm --orphans %s 1h --where '%s' --yes%s", since, where, s.flags)
 }
 
-// raiseCommand returns the command that makes the limit twice what it is, or what is in
-// use if that is more. That of a queue is made so for queues that are made afterwards.
-// It is "" if there is no such command, or none is needed: more than a queue has is
-// allowed already.
-func (p place) raiseCommand(h limits.Holding) (string, error) {
+// raiseCommand returns a command that doubles the limit, or makes it twice the use if
+// that is more. For queues it changes the default of future queues. It returns "" if
+// there is no such command, or if the default is already above the queue's own limit.
+func (s suggester) raiseCommand(h limits.Holding) (string, error) {
 	full := max(h.Value, h.Use, 1)
 	switch {
 	case h.Unlimited():
 		return "", nil
-	case h.Kind == ref.PShm && p.noMount:
+	case h.Kind == ref.PShm && s.noMount:
 		return "", nil
 	case h.Kind == ref.PShm:
 		return fmt.Sprintf("mount -o remount,%s=%d /dev/shm", h.Name, 2*min(full, math.MaxInt64/2)), nil
-	case p.noEntry:
+	case s.noEntry:
 		return "", nil
 	case h.PerProcess():
 		return fmt.Sprintf("ulimit -q %d", 2*min(full, math.MaxInt64/2)), nil
@@ -132,7 +131,7 @@ func (p place) raiseCommand(h limits.Holding) (string, error) {
 	case h.Sysctl == "":
 		return "", nil
 	case !isPart:
-		return fmt.Sprintf("%ssysctl -w %s=%d", p.prefix, name, double), nil
+		return fmt.Sprintf("%ssysctl -w %s=%d", s.prefix, name, double), nil
 	}
 	l, err := sysvipc.SemLimits()
 	if err != nil {
@@ -140,10 +139,10 @@ func (p place) raiseCommand(h limits.Holding) (string, error) {
 	}
 	numbers := []uint64{uint64(l.MaxPerSet), uint64(l.MaxSemaphores), uint64(l.MaxOps), uint64(l.MaxSets)}
 	numbers[number[0]-'1'] = min(double, 1<<31-1)
-	return fmt.Sprintf("%ssysctl -w %s='%d %d %d %d'", p.prefix, name, numbers[0], numbers[1], numbers[2], numbers[3]), nil
+	return fmt.Sprintf("%ssysctl -w %s='%d %d %d %d'", s.prefix, name, numbers[0], numbers[1], numbers[2], numbers[3]), nil
 }
 
-// quoted returns a word as a shell takes it.
+// quoted quotes a word for a shell.
 func quoted(word string) string {
 	if command.IsPlain(word) {
 		return word
@@ -151,8 +150,8 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// pressing returns the limits that are high, or else the one of which the most is in
-// use. It is empty only if there is no limit at all.
+// pressing returns the limits that are high, or else the fullest one. It is empty only
+// if there are no limits.
 func pressing(all []limits.Limit) (list []limits.Limit) {
 	for _, l := range all {
 		if l.Counted && l.Share() >= limits.High {
@@ -165,8 +164,7 @@ func pressing(all []limits.Limit) (list []limits.Limit) {
 	return list
 }
 
-// compareShares puts the limit of which more is in use after the other, and one of which
-// that is not known first.
+// compareShares orders limits by share in use, ascending, with unknown shares first.
 func compareShares(a, b limits.Limit) int {
 	share := func(l limits.Limit) float64 {
 		if !l.Counted {
@@ -195,8 +193,8 @@ func holdingColumns() []render.Column {
 	}
 }
 
-func holdingRow(h limits.Holding, where place, removedBy render.Cell) ([]render.Cell, error) {
-	raise, err := where.raiseCommand(h)
+func holdingRow(h limits.Holding, suggest suggester, removedBy render.Cell) ([]render.Cell, error) {
+	raise, err := suggest.raiseCommand(h)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +204,7 @@ func holdingRow(h limits.Holding, where place, removedBy render.Cell) ([]render.
 	}
 	return []render.Cell{
 		render.Text(h.Name), render.Text(h.About), detail.Value(h.Limit), render.Uint(h.Use), percentage(h.Share()), mark,
-		render.Uint(h.Orphaned), textOrNone(where.freeCommand(h)), textOrNone(raise),
+		render.Uint(h.Orphaned), textOrNone(suggest.freeCommand(h)), textOrNone(raise),
 		holders(h.Owners, h.Use), holders(h.Programs, h.Use), removed(h.Removed), removedBy,
 	}, nil
 }
@@ -219,7 +217,7 @@ func texts(list []string) render.Cell {
 	return render.List(cells...)
 }
 
-// removed shows what has no name any more, and who holds it.
+// removed shows objects without a name, and who holds them.
 func removed(list []limits.Removed) render.Cell {
 	rows := make([][]render.Cell, len(list))
 	for i, r := range list {

@@ -45,8 +45,8 @@ func TestCommands(t *testing.T) {
 		{limits.Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 20, Preset: 16384}, 0, "", ""},
 	} {
 		h := limits.Holding{Limit: tt.limit, Orphaned: tt.orphaned}
-		raise, err := place{}.raiseCommand(h)
-		if free := (place{}).freeCommand(h); free != tt.free || raise != tt.raise || err != nil {
+		raise, err := suggester{}.raiseCommand(h)
+		if free := (suggester{}).freeCommand(h); free != tt.free || raise != tt.raise || err != nil {
 			t.Errorf("%s: %s, %s, %v; want %s, %s", h.Name, free, raise, err, tt.free, tt.raise)
 		}
 	}

@@ -18,9 +18,9 @@ import (
 func linkCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "link",
-		Usage:       "make links named ipcs, ipcrm, ipcmk and lsipc to this program",
+		Usage:       "link ipcs, ipcrm, ipcmk and lsipc to this program",
 		ArgsUsage:   "DIR",
-		Description: "Put DIR in front of PATH and scripts get gipcs in place of the programs of util-linux.\nWhat has such a name in DIR already is left alone.",
+		Description: "Put DIR first in PATH, and scripts run gipcs instead of util-linux.\nAn existing file is never replaced.",
 		Action:      link,
 	}
 }
@@ -36,18 +36,18 @@ func link(c *cli.Context) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no directory", args[0])
+		return fmt.Errorf("%s is not a directory", args[0])
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	names := utillinux.Names()
-	// All or nothing: what is in the way is found before the first is made.
+	// All or nothing: check every name before making the first link.
 	for _, name := range names {
 		if path := filepath.Join(args[0], name); !linksTo(path, self) {
 			if _, err := os.Lstat(path); err == nil {
-				return fmt.Errorf("%s is there already, and is no link to %s", path, self)
+				return fmt.Errorf("%s already exists and is not a link to %s", path, self)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ func lsCommand() *cli.Command {
 				StringFlag: &cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; -NAME reverses one"},
 				Words:      columnNames, List: true,
 			},
-			&cli.BoolFlag{Name: "no-headings", Usage: "leave the headings out", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "no-headings", Usage: "omit the headings", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "removed", Usage: "list what is removed but still held, and by whom", DisableDefaultText: true},
 			namespaceFlag(), allNamespacesFlag(),
@@ -79,7 +79,7 @@ func kindFlagNames() []string {
 	return []string{"shmems", "semaphores", "queues", "posix-shmems", "posix-semaphores", "posix-mqueues"}
 }
 
-// kindsOf returns the kinds that flags choose, none if no flag does.
+// kindsOf returns the kinds that the flags choose, none if no flag does.
 func kindsOf(c *cli.Context) ([]ref.Kind, error) {
 	words := chosenKinds(c)
 	if len(words) == 0 {
@@ -188,7 +188,7 @@ func (l *listing) narrow(c *cli.Context, kinds []ref.Kind) (err error) {
 	return command.Usage(err)
 }
 
-// failedIf is the status of a command that did all it could.
+// failedIf returns the exit status of a command that did all it could.
 func failedIf(incomplete bool, err error) error {
 	if err == nil && incomplete {
 		return command.Exit(command.Failed)
@@ -196,7 +196,8 @@ func failedIf(incomplete bool, err error) error {
 	return err
 }
 
-// expectNames lets all names that a listing may show be looked up at once.
+// expectNames announces all names that a listing may show, so that they are looked up
+// at once.
 func expectNames(names *account.Directory, inv *inventory.Inventory) {
 	for i := range inv.Objects {
 		o := &inv.Objects[i]
@@ -207,8 +208,8 @@ func expectNames(names *account.Directory, inv *inventory.Inventory) {
 	}
 }
 
-// layout reads which columns are wanted for objects of some kinds, or of all, and how
-// they are sorted.
+// layout parses which columns to show for objects of some kinds, or of all, and how to
+// sort them.
 func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list fields.List, order fields.Order, err error) {
 	if len(kinds) == 0 {
 		kinds = visibleKinds(c)
@@ -230,7 +231,7 @@ func layout(c *cli.Context, kinds []ref.Kind, format render.Format) (list fields
 	return list, order, err
 }
 
-// forMachines tells whether programs read a format rather than people.
+// forMachines reports whether a format is meant for programs rather than people.
 func forMachines(f render.Format) bool {
 	return f == render.JSON || f == render.NDJSON || f == render.CSV
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestVisitAll looks at the caller's own namespace, which everybody may enter, among
-// those that there are.
+// TestVisitAll visits the caller's own namespace, which anybody may enter, among all
+// namespaces.
 func TestVisitAll(t *testing.T) {
 	for _, tt := range []struct {
 		look         error
@@ -28,7 +28,7 @@ func TestVisitAll(t *testing.T) {
 		says         string
 	}{
 		{nil, true, true, nil, ""},
-		{fs.ErrPermission, true, false, nil, "may not be entered"},
+		{fs.ErrPermission, true, false, nil, "could not be entered"},
 		{fs.ErrNotExist, false, false, nil, ""},
 		{syscall.EIO, false, false, syscall.EIO, ""},
 	} {
@@ -46,7 +46,9 @@ func TestVisitAll(t *testing.T) {
 
 // TestAllRows sorts the objects of several namespaces as one list.
 func TestAllRows(t *testing.T) {
-	at := func(inode uint64) inventory.Place { return inventory.Place{Namespace: inventory.Namespace{Inode: inode}} }
+	at := func(inode uint64) inventory.Place {
+		return inventory.Place{Namespace: inventory.Namespace{Inode: inode}}
+	}
 	seen := func(inode uint64, sizes ...int64) visit[inventory.Place, inventory.Inventory] {
 		inv := &inventory.Inventory{}
 		for _, size := range sizes {

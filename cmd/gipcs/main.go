@@ -1,8 +1,8 @@
 //go:build linux
 
-// Gipcs shows and cleans the System V and POSIX IPC objects of a system. Called under the
-// name of ipcs, ipcrm, ipcmk or lsipc it behaves as that program. See gipcs(1) or
-// gipcs --help.
+// Gipcs lists and cleans up the System V and POSIX IPC objects of a system. Called as
+// ipcs, ipcrm, ipcmk or lsipc it behaves like that program. See gipcs(1) or gipcs
+// --help.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 
 func main() { os.Exit(run(os.Args)) }
 
-// run keeps package cli out of the way of the drop-in programs: what it sets up is
-// paid at every start.
+// run starts the drop-in programs without package cli, whose setup would cost time at
+// every start.
 func run(argv []string) int {
 	name := filepath.Base(argv[0])
 	if stand := utillinux.Lookup(name); stand != nil {
@@ -38,7 +38,7 @@ func run(argv []string) int {
 	return status
 }
 
-// listsAsIpcs tells whether these are the arguments of ipcs: none, or flags first.
+// listsAsIpcs reports whether these are arguments of ipcs: none, or flags first.
 func listsAsIpcs(args []string) bool {
 	if len(args) == 0 {
 		return true
@@ -64,10 +64,10 @@ const description = `Without a command, and with the flags of ipcs(1), it prints
 
 A KIND:REF names an object:
    shm:65538  sem:id:5         by its identifier
-   shm:0x4d2  msg:key:1234     by its key, in any base of C behind key:
+   shm:0x4d2  msg:key:1234     by its key; after key: any C integer
    sem:ftok:PATH[:PROJ]        by the key that ftok(3) makes of PATH and PROJ
    pshm:/name psem:/name       a POSIX object by its name, also pmsg:/name
-Exit status: 0 done, 1 something failed, 2 the command line was wrong.`
+Exit status: 0 success, 1 failure, 2 wrong command line.`
 
 func app() *cli.App {
 	return &cli.App{

@@ -8,5 +8,5 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/command/mantest"
 )
 
-// The man page names every command and flag, and no others.
+// TestManPage: the man page names every command and flag, and no others.
 func TestManPage(t *testing.T) { mantest.Check(t, app(), "../../docs/man/gipcs.1") }

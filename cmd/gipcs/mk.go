@@ -24,15 +24,15 @@ func mkCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "mk",
 		Usage: "make an object and print it as a REF",
-		Description: "One of --shmem, --semaphore, --values and --queue says what to make. Without --key it\n" +
-			"gets a key of the program's choice that nobody has.",
+		Description: "One of --shmem, --semaphore, --values and --queue says what to make. Without\n" +
+			"--key the object gets a free key.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "shmem", Aliases: []string{"M"}, Usage: "a segment of `SIZE` bytes"},
 			&cli.StringFlag{Name: "semaphore", Aliases: []string{"S"}, Usage: "a set of `N` semaphores, all zero"},
 			&cli.StringFlag{Name: "values", Usage: "a set of semaphores with the values `LIST`, such as 1,0,10"},
 			&cli.BoolFlag{Name: "queue", Aliases: []string{"Q"}, Usage: "a message queue", DisableDefaultText: true},
 			&cli.StringFlag{Name: "mode", Aliases: []string{"p"}, Value: "0644", Usage: "permission bits, `OCTAL`"},
-			&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "a key as a `REF` (0x4d2, key:1234, ftok:PATH), or \"private\" for none"},
+			&cli.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "key: a `REF` (0x4d2, ftok:PATH), or \"private\" for none"},
 			&cli.BoolFlag{Name: "exclusive", Aliases: []string{"x"}, Usage: "fail if the key is taken", DisableDefaultText: true},
 			&cli.StringFlag{Name: "qbytes", Usage: "`SIZE` in bytes that a queue may hold"},
 			command.HugeFlag(),
@@ -41,7 +41,7 @@ func mkCommand() *cli.Command {
 	}
 }
 
-// A recipe is an object to be made: how, and what has to be set afterwards.
+// A recipe describes an object to make, and what to set afterwards.
 type recipe struct {
 	kind      ref.Kind
 	key       sysv.Key
@@ -95,7 +95,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 		case r.kind != ref.Msg:
 			return r, errors.New("--qbytes is for queues")
 		case n == 0:
-			return r, errors.New("--qbytes: a queue of 0 bytes takes no message; without the flag it gets what the system gives each")
+			return r, errors.New("--qbytes: a queue of 0 bytes takes no message; omit the flag for the default size")
 		}
 		r.qbytes = uint64(n)
 	}
@@ -120,7 +120,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 	return r, nil
 }
 
-// readKind reads which kind of object is wanted, and how big.
+// readKind reads the kind and the size.
 func (r *recipe) readKind(c *cli.Context) (err error) {
 	chosen := 0
 	for _, flag := range []string{"shmem", "semaphore", "values", "queue"} {
@@ -138,7 +138,7 @@ func (r *recipe) readKind(c *cli.Context) (err error) {
 	case c.IsSet("semaphore"):
 		r.kind = ref.Sem
 		r.nsems, err = units.ParseUint("number of semaphores", c.String("semaphore"), math.MaxInt32)
-		// More than semop(2) can number are refused all the same.
+		// Values beyond what semop(2) can number are rejected anyway.
 		r.values = make([]uint16, min(r.nsems, math.MaxUint16+2))
 	case c.IsSet("values"):
 		r.kind = ref.Sem
@@ -162,13 +162,13 @@ func readValues(text string) ([]uint16, error) {
 	return values, nil
 }
 
-// make makes the object, or returns one that is there and not made. What it made and
-// can not finish it removes.
-func (r *recipe) make() (o object, made bool, err error) {
+// make makes the object, or returns an existing one. It removes an object that it made
+// but could not finish.
+func (r *recipe) make() (o identifier, made bool, err error) {
 	if r.keyGiven {
 		return r.makeWith(r.key, r.exclusive)
 	}
-	o, err = sysvipc.UnderFreeKey(func(key sysv.Key) (object, error) {
+	o, err = sysvipc.UnderFreeKey(func(key sysv.Key) (identifier, error) {
 		o, m, err := r.makeWith(key, true)
 		made = m
 		return o, err
@@ -176,8 +176,8 @@ func (r *recipe) make() (o object, made bool, err error) {
 	return o, made, err
 }
 
-// makeWith also returns an object that has the key already, unless exclusive.
-func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o object, made bool, err error) {
+// makeWith makes the object with a key. Unless exclusive it accepts an existing one.
+func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o identifier, made bool, err error) {
 	o, err = r.create(key, true)
 	if errors.Is(err, fs.ErrExist) && !exclusive {
 		if o, err = r.create(key, false); err == nil {
@@ -191,7 +191,7 @@ func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o object, made bool, er
 	return o, true, r.finish(o)
 }
 
-func (r *recipe) create(key sysv.Key, exclusive bool) (object, error) {
+func (r *recipe) create(key sysv.Key, exclusive bool) (identifier, error) {
 	switch r.kind {
 	case ref.Shm:
 		s, err := sysv.CreateSegment(key, r.size, sysv.SegmentOptions{Mode: r.mode, Exclusive: exclusive, HugePages: r.huge})
@@ -205,8 +205,8 @@ func (r *recipe) create(key sysv.Key, exclusive bool) (object, error) {
 	}
 }
 
-// finish sets what can not be given when an object is made, or removes it.
-func (r *recipe) finish(o object) error {
+// finish sets what cannot be given at creation. If that fails it removes the object.
+func (r *recipe) finish(o identifier) error {
 	if r.owner == nil && r.qbytes == 0 {
 		return nil
 	}
@@ -220,7 +220,7 @@ func (r *recipe) finish(o object) error {
 	return nil
 }
 
-func (r *recipe) change(o object, is state) error {
+func (r *recipe) change(o identifier, is state) error {
 	want := r.wanted(is)
 	err := o.change(want)
 	if errors.Is(err, fs.ErrPermission) && want.qbytes > is.qbytes {
@@ -229,7 +229,7 @@ func (r *recipe) change(o object, is state) error {
 	return err
 }
 
-// wanted returns what the flags that are given make of a state.
+// wanted returns s with the changes that the flags ask for.
 func (r *recipe) wanted(s state) state {
 	if r.owner != nil {
 		r.owner(&s.Ownership)
@@ -241,9 +241,9 @@ func (r *recipe) wanted(s state) state {
 	return s
 }
 
-// check tells whether an object that was there already is as the flags want it. The
-// values of a set are those that it began with: its users have changed them since.
-func (r *recipe) check(o object) error {
+// check returns an error if an existing object differs from what the flags ask for. It
+// ignores the values of a set, which its users have changed since.
+func (r *recipe) check(o identifier) error {
 	if r.owner == nil && r.qbytes == 0 && !r.modeGiven {
 		return nil // it may not even be readable
 	}
@@ -268,18 +268,18 @@ func (r *recipe) check(o object) error {
 	return nil
 }
 
-func (r *recipe) differs(o object, flag string, is, want any) error {
+func (r *recipe) differs(o identifier, flag string, is, want any) error {
 	return fmt.Errorf("--%s: %v:%d exists already and has %v, not %v", flag, r.kind, o, is, want)
 }
 
-// An object is an identifier of any kind.
-type object interface {
+// An identifier identifies an object of any kind.
+type identifier interface {
 	state() (state, error)
 	change(to state) error
 	remove() error
 }
 
-// A state is what can be set of an object that is there.
+// A state is the settable attributes of an existing object.
 type state struct {
 	sysv.Ownership
 	qbytes uint64 // of a queue

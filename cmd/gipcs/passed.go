@@ -11,10 +11,10 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
 
-// selectTargets returns the objects to remove, and says which others match but are
-// passed over. ls lists these too.
-func (r *removing) selectTargets() ([]removal.Target, error) {
-	// The semaphores are part of what a set was when it was selected.
+// selectTargets returns the objects to remove, and reports which other matching objects
+// are skipped.
+func (r *rmRun) selectTargets() ([]removal.Target, error) {
+	// The semaphores are part of a set's state at selection.
 	want := r.selected.Want() | inventory.WantSemaphores
 	inv, err := collectSelected(r.Context, r.selected, want)
 	if err != nil {
@@ -40,9 +40,10 @@ func (r *removing) selectTargets() ([]removal.Target, error) {
 	return targets, nil
 }
 
-// askedFor returns the targets without the POSIX objects that nobody asked for. Nothing
-// tells a POSIX object from a file that some program keeps in /dev/shm for later.
-func (r *removing) askedFor(all []removal.Target) (targets, files []removal.Target) {
+// askedFor returns the targets without POSIX objects that were not explicitly asked
+// for. A POSIX object cannot be told from a file that a program keeps in /dev/shm for
+// later.
+func (r *rmRun) askedFor(all []removal.Target) (targets, files []removal.Target) {
 	if r.selected.AsksForPOSIX() {
 		return all, nil
 	}
@@ -56,9 +57,9 @@ func (r *removing) askedFor(all []removal.Target) (targets, files []removal.Targ
 	return targets, files
 }
 
-// reportUndecided says which objects that the caller may remove might match, and the
-// flags that decide it.
-func (r *removing) reportUndecided(inv *inventory.Inventory, want inventory.Want, choice selection.Choice) {
+// reportUndecided reports how many removable objects might match, and the flags that
+// decide it.
+func (r *rmRun) reportUndecided(inv *inventory.Inventory, want inventory.Want, choice selection.Choice) {
 	count := func(objects []inventory.Object) int {
 		mine, _ := removal.Select(inv, want, objects)
 		mine, _ = r.askedFor(mine)
@@ -78,8 +79,8 @@ func (r *removing) reportUndecided(inv *inventory.Inventory, want inventory.Want
 	}
 }
 
-// leftForMessages returns the queues that match but for the messages they hold.
-func (r *removing) leftForMessages(inv *inventory.Inventory, choice selection.Choice) []inventory.Object {
+// leftForMessages returns the queues that would match without their messages.
+func (r *rmRun) leftForMessages(inv *inventory.Inventory, choice selection.Choice) []inventory.Object {
 	with := *inv
 	with.WithMessages, with.Objects = true, nil
 	if inv.WithMessages {
@@ -97,15 +98,15 @@ func (r *removing) leftForMessages(inv *inventory.Inventory, choice selection.Ch
 	return r.selected.Choose(&with, r.names).Selected
 }
 
-// hiddenIn says who could not be looked at.
+// hiddenIn describes the processes that could not be inspected.
 func hiddenIn(inv *inventory.Inventory) string {
 	if inv.Outside {
-		return "processes outside of this pid namespace are not seen"
+		return "processes outside this pid namespace are not visible"
 	}
 	return inv.Hidden.String()
 }
 
-// matching says that n objects match.
+// matching returns "N NOUNs match".
 func matching(n int, noun string) string { return counted(n, noun+" matches", noun+"s match") }
 
 func counted(n int, one, many string) string {

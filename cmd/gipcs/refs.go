@@ -12,26 +12,26 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// A named is an object that the command line names by KIND:REF.
-type named struct {
+// A kindRef is a parsed KIND:REF.
+type kindRef struct {
 	kind ref.Kind
 	ref  ref.Ref
 }
 
-// parseRefs reads operands; one that is wrong makes all fail.
-func parseRefs(args []string) ([]named, error) {
-	list := make([]named, len(args))
+// parseRefs parses operands; an invalid one makes it fail.
+func parseRefs(args []string) ([]kindRef, error) {
+	list := make([]kindRef, len(args))
 	for i, arg := range args {
 		kind, r, err := ref.ParseKind(arg)
 		if err != nil {
 			return nil, command.Usage(err)
 		}
-		list[i] = named{kind, r}
+		list[i] = kindRef{kind, r}
 	}
 	return list, nil
 }
 
-func kindsIn(list []named) (kinds []ref.Kind) {
+func kindsIn(list []kindRef) (kinds []ref.Kind) {
 	for _, n := range list {
 		kinds = append(kinds, n.kind)
 	}
@@ -49,8 +49,8 @@ func checkVisible(c *cli.Context, kinds []ref.Kind) error {
 	return nil
 }
 
-// everyRef returns all objects as REFs with their kind, but for names that a shell
-// would take apart.
+// everyRef returns all objects as REFs with their kind, except names that a shell would
+// split or expand.
 func everyRef() (refs []string) {
 	inv, err := inventory.Collect(inventory.Options{})
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// removers is who removes objects here without being asked to.
+// removers is who removes objects on this system automatically.
 type removers struct {
-	kernel bool // segments that nobody has attached any more
+	kernel bool // segments after their last detach
 	logind bool // objects of users who have logged out
 }
 
@@ -22,18 +22,18 @@ func readRemovers() removers {
 	return removers{kernel: kernel && err == nil, logind: logind.Removes(os.DirFS("/"))}
 }
 
-// of says who will remove an object, and when.
+// of returns who will remove an object, and when.
 func (r removers) of(o *inventory.Object, names *account.Directory) (list []string) {
 	if r.kernel && o.Kind == ref.Shm {
-		list = append(list, "the kernel, when nobody has it attached any more (kernel.shm_rmid_forced=1)")
+		list = append(list, "the kernel, at its last detach (kernel.shm_rmid_forced=1)")
 	}
 	if owner := o.Ownership().UID; r.logind && !logind.SystemUser(os.DirFS("/"), owner) {
-		list = append(list, "systemd-logind, when "+names.UserOrID(owner)+" has no session any more (RemoveIPC=yes)")
+		list = append(list, "systemd-logind, when the last session of "+names.UserOrID(owner)+" ends (RemoveIPC=yes)")
 	}
 	return list
 }
 
-// ofAny says who will remove objects of a kind.
+// ofAny returns who will remove objects of the given kinds.
 func (r removers) ofAny(objects []inventory.Object, concerns func(ref.Kind) bool) (list []string) {
 	users := false
 	for i := range objects {
@@ -41,10 +41,10 @@ func (r removers) ofAny(objects []inventory.Object, concerns func(ref.Kind) bool
 		users = users || concerns(o.Kind) && !logind.SystemUser(os.DirFS("/"), o.Ownership().UID)
 	}
 	if r.kernel && concerns(ref.Shm) {
-		list = append(list, "the kernel, when nobody has a segment attached any more (kernel.shm_rmid_forced=1)")
+		list = append(list, "the kernel, at the last detach of a segment (kernel.shm_rmid_forced=1)")
 	}
 	if r.logind && users {
-		list = append(list, "systemd-logind, when an owner has no session any more (RemoveIPC=yes)")
+		list = append(list, "systemd-logind, when the last session of an owner ends (RemoveIPC=yes)")
 	}
 	return list
 }

@@ -19,14 +19,14 @@ import (
 func restoreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "restore",
-		Usage:     "make objects again that gipcs rm --backup has saved",
+		Usage:     "recreate objects saved by gipcs rm --backup",
 		ArgsUsage: "DIR [KIND:ID|KIND:/NAME...]",
-		Description: "Everything in the backup is verified before anything is made. Objects get their key or name,\n" +
-			"owner, mode and contents, and where the kernel allows it their identifier; who made them\n" +
-			"and when they were used can't be set. What was saved but is still there, or was\n" +
-			"restored before, is left as it is, so that a restore that was killed can be run again.",
+		Description: "Verifies the whole backup before it makes anything. An object gets back its\n" +
+			"key or name, owner, mode and contents and, where the kernel allows it, its\n" +
+			"identifier, but not its creator and times. Objects that still exist, or were\n" +
+			"already restored, are left alone, so an interrupted restore can be repeated.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "verify, and say what would be made", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "verify the backup and list what would be restored", DisableDefaultText: true},
 			namespaceFlag(),
 		},
 		Action: inNamespace(restore),
@@ -52,7 +52,7 @@ func restore(c *cli.Context) error {
 		return fmt.Errorf("%s holds no backup", args[0])
 	}
 	for _, f := range fragments {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %s was not finished; what it is of was not removed\n", c.App.Name, command.OneLine(string(f)))
+		fmt.Fprintf(c.App.ErrWriter, "%s: %s is incomplete; its object was not removed\n", c.App.Name, command.OneLine(string(f)))
 	}
 	if entries, err = chosen(entries, args[1:]); err != nil {
 		return err
@@ -84,7 +84,7 @@ func restore(c *cli.Context) error {
 	return nil
 }
 
-// chosen returns the entries that the operands name, all if there are none.
+// chosen returns the entries that the operands name, or all without operands.
 func chosen(entries []*backup.Entry, names []string) ([]*backup.Entry, error) {
 	if len(names) == 0 {
 		return entries, nil
@@ -100,7 +100,7 @@ func chosen(entries []*backup.Entry, names []string) ([]*backup.Entry, error) {
 	return list, nil
 }
 
-// restoreEntry restores an object, and returns what became of it.
+// restoreEntry restores an object and returns what to print about it.
 func restoreEntry(store *backup.Store, e *backup.Entry) (string, error) {
 	id, made, err := store.Restore(e)
 	if !made {
@@ -109,7 +109,7 @@ func restoreEntry(store *backup.Store, e *backup.Entry) (string, error) {
 	return as("restored "+e.String(), e, id), err
 }
 
-// foreseeEntry returns what would become of an object.
+// foreseeEntry returns what restoring an object would print.
 func foreseeEntry(store *backup.Store, e *backup.Entry) (string, error) {
 	id, isThere, err := store.Foresee(e)
 	switch {
@@ -122,9 +122,9 @@ func foreseeEntry(store *backup.Store, e *backup.Entry) (string, error) {
 	}
 }
 
-func there(e *backup.Entry, id int) string { return as(e.String()+" is there already", e, id) }
+func there(e *backup.Entry, id int) string { return as(e.String()+" already exists", e, id) }
 
-// as adds what the object is called, if that is not what it was.
+// as appends the object's new name if it changed.
 func as(said string, e *backup.Entry, id int) string {
 	if id == e.ID {
 		return said

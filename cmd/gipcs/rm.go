@@ -27,14 +27,13 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
-const rmHelp = `Objects are either named, or selected by what they are. Selected objects are
-listed with the reasons, and removed after a question, or with --yes. One
-that is used or changed meanwhile is left alone.
+const rmHelp = `Name objects, or select them by what they are. Selected objects are listed
+with reasons, and removed after you confirm, or with --yes. An object that is
+used or changed meanwhile is left alone.
 
-POSIX objects are selected only if --kind names them, or if --where asks for
-kind, name or another field that only they have. rm says what else matches
-but is passed over. A wrong argument stops everything; an object that can't
-be removed does not.
+POSIX objects are selected only if --kind names them, or if --where mentions
+kind, name or another field that only they have; rm reports other matches. A
+wrong argument stops everything; an object that cannot be removed does not.
 `
 
 func rmCommand() *cli.Command {
@@ -44,9 +43,9 @@ func rmCommand() *cli.Command {
 		ArgsUsage:   "[KIND:REF...]",
 		Description: rmHelp + "\n" + selectHelp + "\n" + fieldHelp(),
 		Flags: slices.Concat(selectFlags(), []cli.Flag{
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove what is selected without a question", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, and remove nothing", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say what is removed", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove selected objects without asking", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, but remove nothing", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print each removed object", DisableDefaultText: true},
 			&cli.StringFlag{Name: "log", Usage: "append a line of JSON for each removal to `FILE`"},
 			&cli.StringFlag{Name: "backup", Usage: "save each object in `DIR` first, for gipcs restore"},
 			&cli.StringSliceFlag{Name: "shmem-id", Aliases: []string{"m"}, Usage: "remove the segment `ID`"},
@@ -65,11 +64,11 @@ func rmCommand() *cli.Command {
 	}
 }
 
-// A removing is what gipcs rm was asked for.
-type removing struct {
+// An rmRun is a run of gipcs rm: its options and its results.
+type rmRun struct {
 	*cli.Context
 	format    render.Format
-	named     []named
+	named     []kindRef
 	selected  selection.Selection // nil if the objects are named
 	names     *account.Directory
 	verbose   bool
@@ -77,11 +76,11 @@ type removing struct {
 	leftAlone int
 	failed    int
 
-	incomplete bool // kinds that were asked for may not be seen
+	incomplete bool // some objects of the requested kinds may not be visible
 }
 
 func rm(c *cli.Context) error {
-	r, err := readRemoving(c)
+	r, err := readRun(c)
 	if err != nil {
 		return err
 	}
@@ -105,8 +104,8 @@ func rm(c *cli.Context) error {
 	return failedIf(r.incomplete || r.failed > 0, nil)
 }
 
-func readRemoving(c *cli.Context) (*removing, error) {
-	r := &removing{Context: c, names: account.New(), verbose: c.Bool("verbose")}
+func readRun(c *cli.Context) (*rmRun, error) {
+	r := &rmRun{Context: c, names: account.New(), verbose: c.Bool("verbose")}
 	var err error
 	if r.format, err = command.FormatOf(c); err != nil {
 		return nil, err
@@ -119,18 +118,18 @@ func readRemoving(c *cli.Context) (*removing, error) {
 	}
 	switch {
 	case r.selected == nil && len(r.named) == 0:
-		return nil, command.Usagef("nothing to remove; name it as KIND:REF, such as shm:65538 or pshm:/NAME, or select it with --where, --orphans or the like")
+		return nil, command.Usagef("nothing to remove; name objects as KIND:REF, such as shm:65538 or pshm:/NAME, or select them with --where, --orphans and the like")
 	case r.selected != nil && len(r.named) > 0:
-		return nil, command.Usagef("objects are either named or selected, not both at once")
+		return nil, command.Usagef("either name objects or select them, not both")
 	case r.selected != nil && !c.Bool("yes") && !c.Bool("dry-run") && !command.IsTerminal(os.Stdin):
-		return nil, command.Usagef("there is no terminal to ask on; see with --dry-run what would be removed, then say --yes")
+		return nil, command.Usagef("there is no terminal to ask on; check with --dry-run what would be removed, then use --yes")
 	}
 	return r, nil
 }
 
-// namedObjects reads what the flags of ipcrm and the operands name.
-func namedObjects(c *cli.Context) ([]named, error) {
-	var list []named
+// namedObjects parses the objects that ipcrm's flags and the operands name.
+func namedObjects(c *cli.Context) ([]kindRef, error) {
+	var list []kindRef
 	for _, f := range []struct {
 		flag, kind, form string
 	}{
@@ -164,31 +163,31 @@ func namedObjects(c *cli.Context) ([]named, error) {
 	return list, checkVisible(c, kindsIn(list))
 }
 
-// readNamed reads what a flag of ipcrm names: an identifier, a key, or a name, of which
-// the slash in front may be missing.
-func readNamed(kind, form, text string) (named, error) {
+// readNamed parses the argument of an ipcrm flag: an identifier, a key, or a name,
+// whose leading slash is optional.
+func readNamed(kind, form, text string) (kindRef, error) {
 	if form == "id:" {
 		if _, err := units.ParseID(text); err != nil {
-			return named{}, err
+			return kindRef{}, err
 		}
 	}
 	if form == "/" {
 		text = strings.TrimPrefix(text, "/")
 	}
 	k, r, err := ref.ParseKind(kind + ":" + form + text)
-	return named{k, r}, err
+	return kindRef{k, r}, err
 }
 
-func (r *removing) fail(err error) {
+func (r *rmRun) fail(err error) {
 	command.Report(r.App.ErrWriter, r.App.Name, err)
 	r.failed++
 }
 
-func (r *removing) targets() ([]removal.Target, error) {
+func (r *rmRun) targets() ([]removal.Target, error) {
 	if r.selected != nil {
 		return r.selectTargets()
 	}
-	// What nobody asks about need not be looked at.
+	// Without a question there is no need to inspect the objects.
 	find := removal.Name
 	if r.Bool("dry-run") || r.IsSet("log") || r.IsSet("backup") {
 		find = removal.Find
@@ -201,7 +200,7 @@ func (r *removing) targets() ([]removal.Target, error) {
 			r.fail(err)
 			continue
 		}
-		if !have[t.Ref()] { // it may be named twice, by its key too
+		if !have[t.Ref()] { // it may be named twice, for instance also by key
 			targets = append(targets, t)
 		}
 		have[t.Ref()] = true
@@ -210,12 +209,12 @@ func (r *removing) targets() ([]removal.Target, error) {
 }
 
 // say writes a line to standard error.
-func (r *removing) say(format string, args ...any) {
+func (r *rmRun) say(format string, args ...any) {
 	fmt.Fprintf(r.App.ErrWriter, r.App.Name+": "+format+"\n", args...)
 }
 
-// list shows what is to be removed, and why.
-func (r *removing) list(targets []removal.Target) error {
+// list shows the objects to remove, and why.
+func (r *rmRun) list(targets []removal.Target) error {
 	machine := forMachines(r.format)
 	if len(targets) == 0 && !machine {
 		if command.IsTerminal(r.App.ErrWriter) {
@@ -241,13 +240,13 @@ func (r *removing) list(targets []removal.Target) error {
 	return command.WriteRows(r.Context, r.format, list.Columns(), list.Rows(inv, r.names), render.Options{})
 }
 
-// agreed asks whether to remove n objects that were selected.
-func (r *removing) agreed(n int) bool {
+// agreed asks whether to remove n selected objects.
+func (r *rmRun) agreed(n int) bool {
 	if r.selected == nil || r.Bool("yes") || n == 0 {
 		return true
 	}
 	fmt.Fprintf(r.App.ErrWriter, "Remove %s? [y/N] ", objects(n))
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // the end of the input is no yes
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // end of input means no
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return true
@@ -262,9 +261,8 @@ func objects(n int) string {
 	return fmt.Sprintf("these %d objects", n)
 }
 
-// remove removes the targets. It stops at once if the log can't be written, and at a
-// signal.
-func (r *removing) remove(targets []removal.Target) (err error) {
+// remove removes the targets. It stops if the log cannot be written, or at a signal.
+func (r *rmRun) remove(targets []removal.Target) (err error) {
 	s, err := r.openSteps()
 	if err != nil {
 		return err
@@ -293,8 +291,8 @@ func (r *removing) remove(targets []removal.Target) (err error) {
 	return r.sumUp(len(targets), ctx.Err() != nil)
 }
 
-// sumUp tells how many of all targets were removed, unless that goes without saying.
-func (r *removing) sumUp(all int, interrupted bool) error {
+// sumUp reports how many targets were removed, unless all were.
+func (r *rmRun) sumUp(all int, interrupted bool) error {
 	others := r.failed + r.leftAlone
 	switch rest := all - r.removed - others; {
 	case interrupted && rest > 0:
@@ -305,9 +303,9 @@ func (r *removing) sumUp(all int, interrupted bool) error {
 	return nil
 }
 
-// account counts and tells what became of a target. What was selected may have good
-// reasons to be left alone; what was named should have been removed.
-func (r *removing) account(target removal.Target, err error) error {
+// account counts and reports the result for a target. A selected object may be left
+// alone for good reason; a named one should have been removed.
+func (r *rmRun) account(target removal.Target, err error) error {
 	if err == nil {
 		r.removed++
 		if r.verbose {
@@ -324,8 +322,8 @@ func (r *removing) account(target removal.Target, err error) error {
 	return nil
 }
 
-// reports is where it is said what was removed: not into a list for machines.
-func (r *removing) reports() io.Writer {
+// reports returns where to report removals: not into a list for machines.
+func (r *rmRun) reports() io.Writer {
 	if forMachines(r.format) {
 		return r.App.ErrWriter
 	}
@@ -333,7 +331,7 @@ func (r *removing) reports() io.Writer {
 }
 
 // conditions returns the expressions that selected the objects.
-func (r *removing) conditions() (texts []string) {
+func (r *rmRun) conditions() (texts []string) {
 	for _, c := range r.selected {
 		texts = append(texts, c.String())
 	}

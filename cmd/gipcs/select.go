@@ -19,7 +19,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// selectFlags are the flags that select objects by what they are.
+// selectFlags returns the flags that select objects by their attributes.
 func selectFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "where", Aliases: []string{"w"}, Usage: "select objects for which `EXPR` is true"},
@@ -27,7 +27,7 @@ func selectFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "owner-gone", Usage: "select objects whose owner has no process left", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "unused", Usage: "select objects that no process uses or may hold", DisableDefaultText: true},
 		&cli.StringSliceFlag{Name: "kind", Usage: "`KIND`: " + strings.Join(kindWords(), " ") + ", or a list"},
-		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects made or changed `DURATION` ago"},
+		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects unchanged for over `DURATION`"},
 		&cli.StringSliceFlag{Name: "idle", Usage: "select objects not used or changed for `DURATION`"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
 		&cli.StringSliceFlag{Name: "key", Usage: "select by key: a `REF` (0x4d2, ftok:PATH), private"},
@@ -43,23 +43,23 @@ func ignoreHiddenFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "ignore-hidden", Usage: "assume that hidden processes use none of these", DisableDefaultText: true}
 }
 
-const selectHelp = `Selected objects meet all conditions that are given, such as
+const selectHelp = `Objects are selected if they meet all given conditions, such as
    --orphans --idle 1d --where 'kind == "sem" && owner == "www-data"'
-A field that an object lacks, or that is not known, selects nothing: neither
+A field that an object lacks, or that is unknown, selects nothing: neither
 nattch == 0 nor nattch != 0 selects a semaphore set. A DURATION is 90m or 2d.
 `
 
-// fieldHelp names what --where can ask for beyond the columns.
+// fieldHelp lists the fields that --where knows besides the columns.
 func fieldHelp() string {
-	help := "EXPR can ask for the columns, and for:\n"
+	help := "EXPR can use all columns of gipcs ls, and:\n"
 	all := fields.Fields()
 	for _, f := range all[len(fields.All()):] {
 		help += helpLine(f)
 	}
-	return help + "It knows duration(\"1d12h\"), size(\"1MiB\"), key(\"0x4d2\"), == nil: unknown."
+	return help + "Also: duration(\"1d12h\") size(\"1MiB\") key(\"0x4d2\"). FIELD == nil: unknown."
 }
 
-// kindWords are the words that --kind knows.
+// kindWords returns the words that --kind accepts.
 func kindWords() (words []string) {
 	for _, kind := range ref.Kinds() {
 		words = append(words, kind.String())
@@ -67,7 +67,7 @@ func kindWords() (words []string) {
 	return append(words, "sysv", "posix")
 }
 
-// chosenKinds returns the words of --kind, and those that the flags of ls stand for.
+// chosenKinds returns the words of --kind, and those implied by the flags of ls.
 func chosenKinds(c *cli.Context) (words []string) {
 	for i, flag := range kindFlagNames() {
 		if c.Bool(flag) {
@@ -80,8 +80,8 @@ func chosenKinds(c *cli.Context) (words []string) {
 	return words
 }
 
-// kindCondition is the condition that the kind is one of words. A group does not name
-// its kinds: that one of them can't be listed is no failure then.
+// kindCondition returns the condition that the kind is one of words. sysv and posix do
+// not name their kinds, so that failing to list one of them is no error.
 func kindCondition(words []string) (string, error) {
 	var terms []string
 	for _, word := range words {
@@ -101,8 +101,8 @@ func kindCondition(words []string) (string, error) {
 	return strings.Join(terms, " || "), nil
 }
 
-// selectionOf reads the flags of selectFlags, each of which adds conditions. It is nil
-// if none is given.
+// selectionOf parses the flags of selectFlags, each of which adds conditions. It
+// returns nil without any.
 func selectionOf(c *cli.Context) (selection.Selection, error) {
 	var s selection.Selection
 	add := func(flag, expr string, err error) error {
@@ -157,7 +157,7 @@ func longerThan(field string) func(string) (string, error) {
 	}
 }
 
-// ownedBy asks for the name that the number has, which several names may share.
+// ownedBy compares with the uid's name in listings, since a uid can have several names.
 func ownedBy(user string) (string, error) {
 	uid, err := command.UserID(user)
 	return fmt.Sprintf("owner == %s", strconv.Quote(account.New().UserOrID(uid))), err
@@ -171,14 +171,14 @@ func withKey(text string) (string, error) {
 	return fmt.Sprintf("key == key(%q)", key), err
 }
 
-// readKey reads the value of --key.
+// readKey parses the value of --key.
 func readKey(text string) (sysv.Key, error) {
 	if text == "private" {
 		return sysv.Private, nil
 	}
 	r, err := ref.Parse(text)
 	if err == nil && r.Form != ref.ByKey {
-		err = fmt.Errorf("%q is no key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
+		err = fmt.Errorf("%q is not a key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
 	}
 	return r.Key, err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
 
-// TestKindCondition has groups name none of their kinds.
+// TestKindCondition: the groups sysv and posix name none of their kinds.
 func TestKindCondition(t *testing.T) {
 	for _, tt := range []struct{ words, kinds, named string }{
 		{"shm", "shm", "shm"},

@@ -24,10 +24,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-const showHelp = `The verdict and its reasons come first, then what the kernel tells, who uses
-the object, who waits, and what it holds. Processes that can't be inspected
-are counted as hidden, never guessed. A likely holder is the process that
-used the semaphore last. The messages of a POSIX queue are only counted.`
+const showHelp = `Prints the verdict with its reasons, then the object's attributes, users,
+waiters and contents. Processes that cannot be inspected are counted as
+hidden. A likely holder is the process that last used the semaphore. The
+messages of a POSIX queue are only counted.`
 
 func showCommand() *cli.Command {
 	return &cli.Command{
@@ -36,10 +36,10 @@ func showCommand() *cli.Command {
 		ArgsUsage:   "KIND:REF...",
 		Description: showHelp,
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of memory; sets its times"},
+			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of memory; changes its times"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
-			&cli.BoolFlag{Name: "identify", Usage: "attach an orphan to see whose it is; sets its times", DisableDefaultText: true},
-			&cli.BoolFlag{Name: "force", Usage: "with --hex: also if the look would change the verdict", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "identify", Usage: "attach an orphan to identify it; changes its times", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "force", Usage: "with --hex: even if reading changes the verdict", DisableDefaultText: true},
 			withMessagesFlag(), ignoreHiddenFlag(), namespaceFlag(),
 		}, command.FormatFlags("plain")...),
 		Action:       inNamespace(show),
@@ -47,10 +47,10 @@ func showCommand() *cli.Command {
 	}
 }
 
-// A showing is what gipcs show was asked for.
-type showing struct {
+// A showOptions holds the flags of gipcs show.
+type showOptions struct {
 	hex      int64
-	force    bool // look at contents even if that changes the verdict
+	force    bool // show contents even if that changes the verdict
 	messages int
 	identify bool
 	evidence inventory.Options // what counts for the verdict
@@ -64,7 +64,7 @@ func show(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := readShowing(c)
+	s, err := readShowOptions(c)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func show(c *cli.Context) error {
 		failed = true
 	}
 	for _, sel := range selected {
-		// What is known of the object is shown even if a part could not be had.
+		// Show what is known about the object even if some of it is missing.
 		record, err := s.record(sel)
 		if err != nil {
 			command.Report(c.App.ErrWriter, c.App.Name, err)
@@ -108,8 +108,8 @@ func show(c *cli.Context) error {
 	return nil
 }
 
-func readShowing(c *cli.Context) (*showing, error) {
-	s := &showing{names: account.New(), removers: readRemovers()}
+func readShowOptions(c *cli.Context) (*showOptions, error) {
+	s := &showOptions{names: account.New(), removers: readRemovers()}
 	var err error
 	if c.IsSet("hex") {
 		if s.hex, err = command.SizeFlag(c, "hex"); err != nil {
@@ -125,14 +125,14 @@ func readShowing(c *cli.Context) (*showing, error) {
 	return s, nil
 }
 
-// record returns all that is to be shown of an object; nil if there is none.
-func (s *showing) record(sel named) (*detail.Record, error) {
+// record returns everything to show about an object; nil if it does not exist.
+func (s *showOptions) record(sel kindRef) (*detail.Record, error) {
 	target, err := removal.Find(sel.kind, sel.ref)
 	if err != nil {
 		return nil, err
 	}
-	// A possible deadlock may go through any set, and the verdict may rest on objects of
-	// other kinds.
+	// Any set can be part of a deadlock, and the verdict may depend on objects of other
+	// kinds.
 	options := s.evidence
 	options.Kinds, options.Want = families([]ref.Kind{sel.kind}), detail.Want(sel.kind)
 	options.Partial = true
@@ -165,11 +165,11 @@ func (s *showing) record(sel named) (*detail.Record, error) {
 }
 
 // segmentBytes returns the first bytes of a segment, unless reading them would destroy
-// it, or take away the evidence that it is needed.
-func (s *showing) segmentBytes(o *inventory.Object) ([]byte, error) {
+// it, or the evidence that it is needed.
+func (s *showOptions) segmentBytes(o *inventory.Object) ([]byte, error) {
 	if last := o.LosesEvidence(); last != nil && !s.force {
 		return nil, fmt.Errorf("%v: its contents are not shown: reading them would make gipcs its last user, "+
-			"and its verdict rests on the last one, %s[%d]; --force shows them", o.Ref(), last.Comm, last.PID)
+			"and its verdict depends on the current one, %s[%d]; --force shows them", o.Ref(), last.Comm, last.PID)
 	}
 	if forced, err := destroysDetached(); o.Segment.NAttch == 0 && (forced || err != nil) {
 		return nil, errors.Join(err, fmt.Errorf("%v: its contents are not shown: with the sysctl kernel.shm_rmid_forced "+
@@ -197,7 +197,7 @@ func firstBytes(segment sysv.Segment, n int64) ([]byte, error) {
 	return b, errors.Join(err, mem.Detach())
 }
 
-// firstBytesOf reads a POSIX object as a file: that can not fault.
+// firstBytesOf reads a POSIX object as a file, which cannot fault.
 func firstBytesOf(name string, n int64) ([]byte, error) {
 	object, err := posix.OpenObject(name, posix.ReadOnly)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestStart: what is linked in costs something at every start. The C library costs
-// most, a third of it; os/user and net bring it in where cgo is possible.
+// TestStart: linked packages cost time at every start. The C library costs most, a
+// third of it; os/user and net link it where cgo is available.
 func TestStart(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", ".")
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=1")

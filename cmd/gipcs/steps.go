@@ -12,13 +12,13 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/statusline"
 )
 
-// steps are taken before each removal, as --backup and --log say.
+// steps are what --backup and --log do before each removal.
 type steps struct {
 	store *backup.Store   // or nil
 	log   *removallog.Log // or nil
 }
 
-func (r *removing) openSteps() (s steps, err error) {
+func (r *rmRun) openSteps() (s steps, err error) {
 	if r.IsSet("backup") {
 		if s.store, err = backup.Create(r.String("backup")); err != nil {
 			return steps{}, err
@@ -43,7 +43,7 @@ func (s steps) close() (err error) {
 	return err
 }
 
-// before takes the steps. An object that is in use, or is used meanwhile, is left alone.
+// before returns the function that takes the steps. An object in use is left alone.
 func (s steps) before(ctx context.Context) func(*removal.Target) (removal.Hold, error) {
 	if s.store == nil && s.log == nil {
 		return nil
@@ -76,7 +76,7 @@ func (s steps) failed(t removal.Target, reason error) error {
 	return errors.Join(reason, s.log.Failed(t.Object, reason))
 }
 
-// A savedHold is a backup of a target that is about to be removed.
+// A savedHold is a saved target that is about to be removed.
 type savedHold struct {
 	*backup.Saved
 	target *removal.Target
@@ -84,7 +84,7 @@ type savedHold struct {
 
 func (h savedHold) Check() error { return leftAlone(h.target, h.Saved.Check()) }
 
-// leftAlone makes a reason to leave a target alone of the error that it is used.
+// leftAlone turns an error that the target is in use into a Skipped.
 func leftAlone(t *removal.Target, err error) error {
 	if errors.Is(err, backup.ErrUsed) {
 		return &removal.Skipped{Target: *t, Why: err.Error()}

@@ -41,7 +41,7 @@ func attach(c *cli.Context) error {
 	case len(operands) == 0:
 		return command.Usagef("REF is missing")
 	case len(operands) > 1:
-		return command.Usagef("%q is left over; a command to run stands behind --", operands[1])
+		return command.Usagef("unexpected argument %q; write a command to run after --", operands[1])
 	case found && len(argv) == 0:
 		return command.Usagef("the command behind -- is missing")
 	}

@@ -1,17 +1,16 @@
-// Package account finds the names of users and groups by their numbers, for
-// listings with many rows and few owners: each source is read once, when a name
-// is first asked for, and never if none is. It finds numbers by names, too.
+// Package account maps the numbers of users and groups to names, and back. It suits
+// listings with many rows and few owners: each source is read once, when the first name
+// is asked for.
 //
-// The names come from /etc/passwd and /etc/group. Where /etc/nsswitch.conf names
-// more sources than those files (LDAP, systemd), the ids that the files do not
-// have are asked of getent(1), all that are known at that moment in one call. Package
-// os/user does the same by way of the C library, which takes a millisecond at every
-// start of a program.
+// The names come from /etc/passwd and /etc/group. If /etc/nsswitch.conf lists other
+// sources (LDAP, systemd), getent(1) looks up the ids that the files lack, all that are
+// known at that moment in one call. Package os/user uses the C library for this, which
+// adds a millisecond to every program start.
 package account
 
 import "strconv"
 
-// Directory looks names up. It is not safe for use by several goroutines at once.
+// A Directory looks up names and numbers. It is not safe for concurrent use.
 type Directory struct {
 	users  database
 	groups database
@@ -26,8 +25,8 @@ func New() *Directory {
 	}
 }
 
-// ExpectUser says that the name of uid will be asked for. Nothing is looked up
-// yet; it lets a slow source be asked for many ids at once.
+// ExpectUser announces that the name of uid will be asked for. It looks nothing up; it
+// allows a slow source to be asked for many ids at once.
 func (d *Directory) ExpectUser(uid uint32) { d.users.expect(uid) }
 
 // ExpectGroup is ExpectUser for a group.

@@ -76,7 +76,8 @@ func TestParseSources(t *testing.T) {
 	}
 }
 
-// testDirectory has names from a file, and from a getent that counts its calls.
+// testDirectory returns a Directory with a passwd file and a getent that records its
+// calls.
 func testDirectory(t *testing.T) (d *Directory, calls func() []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -136,7 +137,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// TestFilesAlone: where there is no other source nobody is asked.
+// TestFilesAlone: without another source, getent is not called.
 func TestFilesAlone(t *testing.T) {
 	d, calls := testDirectory(t)
 	for _, sources := range []string{"passwd: files\n", "group: files ldap\n", ""} {
@@ -160,7 +161,7 @@ func TestIDs(t *testing.T) {
 	if got := calls(); got != nil {
 		t.Errorf("getent was called with %q for what the file has", got)
 	}
-	// The first of these is a number to getent, which it would answer to.
+	// To getent the first of these is a number, which it would find.
 	for _, name := range []string{"70", " +70", "nobody else", "", "-1"} {
 		if got, ok := d.UserID(name); ok {
 			t.Errorf("UserID(%q) = %d, want none", name, got)

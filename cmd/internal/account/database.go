@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// database is passwd or group.
+// A database is passwd or group.
 type database struct {
-	name    string // as nsswitch.conf and getent call it
+	name    string // in nsswitch.conf and for getent
 	path    string
 	sources string // the path of nsswitch.conf
 	parse   func(io.Reader, func(uint32, string)) error
 
 	read     bool
-	names    map[uint32]string // "" for an id that is known to have no name
+	names    map[uint32]string // "" for an id without a name
 	expected map[uint32]struct{}
 
-	// The owners of neighbouring rows are mostly the same.
+	// Neighbouring rows mostly have the same owner.
 	lastID    uint32
 	lastName  string
 	lastValid bool
@@ -60,14 +60,14 @@ func (b *database) find(id uint32) string {
 	return name
 }
 
-// add keeps the first name of an id, as getpwuid(3) does.
+// add keeps the first name of each id, as getpwuid(3) does.
 func (b *database) add(id uint32, name string) {
 	if b.names[id] == "" {
 		b.names[id] = name
 	}
 }
 
-// idOf returns the number of the first entry that is called name.
+// idOf returns the number of the first entry called name.
 func (b *database) idOf(name string) (id uint32, ok bool) {
 	take := func(i uint32, _ string) {
 		if !ok {
@@ -79,8 +79,8 @@ func (b *database) idOf(name string) (id uint32, ok bool) {
 			take(i, n)
 		}
 	})
-	// What getent takes for a number or an option is no name to it. The entry that it
-	// finds may be spelt otherwise: a directory may not tell cases apart.
+	// getent would take some strings for a number or an option. It may also return an
+	// entry spelt differently: some directories ignore case.
 	isName := strings.Trim(strings.TrimSpace(name), "+0123456789") != "" && name[0] != '-'
 	if !ok && isName && b.hasMoreSources() {
 		b.getent([]string{name}, take)
@@ -88,8 +88,7 @@ func (b *database) idOf(name string) (id uint32, ok bool) {
 	return id, ok
 }
 
-// readFile reads as many names as can be read: a listing is worth more with
-// numbers than not at all.
+// readFile reads what it can: a listing with numbers is better than none.
 func (b *database) readFile(add func(uint32, string)) {
 	f, err := os.Open(b.path)
 	if err != nil {
@@ -99,8 +98,8 @@ func (b *database) readFile(add func(uint32, string)) {
 	_ = b.parse(f, add)
 }
 
-// ask finds the names of all expected ids that the file does not have. Afterwards
-// they are all known, if only to have none.
+// ask looks up all expected ids that the file lacks. Ids without a name are recorded
+// too.
 func (b *database) ask() {
 	var missing []string
 	for id := range b.expected {
@@ -130,11 +129,11 @@ func (b *database) hasMoreSources() bool {
 	return false
 }
 
-// maxKeys keeps a command line well below the kernel's limit.
+// maxKeys keeps the command line well below the kernel's limit.
 const maxKeys = 5000
 
-// getent looks ids or names up. It exits with 2 if there is no entry for one of them,
-// and prints the others.
+// getent looks up ids or names. If some are missing it still prints the others, and
+// exits with status 2.
 func (b *database) getent(keys []string, add func(uint32, string)) {
 	for len(keys) > 0 {
 		n := min(len(keys), maxKeys)

@@ -17,13 +17,13 @@ func ParseGroup(r io.Reader, add func(gid uint32, name string)) error {
 	return parse(r, 3, add)
 }
 
-// maxLine is how long a line may be; groups can have many members. A longer one
-// ends the reading with bufio.ErrTooLong.
+// maxLine bounds a line; groups can have many members. A longer line ends the parse
+// with bufio.ErrTooLong.
 const maxLine = 16 << 20
 
-// parse reads lines whose first field is a name and whose third, up to the one
-// numbered fields, are numbers. As the C library does it passes over comments,
-// lines that are not entries, and the +/- lines that refer to NIS.
+// parse reads lines whose first field is a name and whose fields 3 to fields are
+// numbers. Like the C library it skips comments, malformed lines and the +/- lines of
+// NIS.
 func parse(r io.Reader, fields int, add func(id uint32, name string)) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
@@ -62,8 +62,8 @@ func entry(line string, fields int) (id uint32, name string, ok bool) {
 	return id, name, true
 }
 
-// ParseSources reads nsswitch.conf(5) and returns the sources of a database, nil
-// if it is not named.
+// ParseSources reads nsswitch.conf(5) and returns the sources of a database, or nil if
+// it has no line.
 func ParseSources(r io.Reader, database string) ([]string, error) {
 	var sources []string
 	lines := bufio.NewScanner(r)
@@ -73,12 +73,12 @@ func ParseSources(r io.Reader, database string) ([]string, error) {
 		if !ok || strings.TrimSpace(name) != database {
 			continue
 		}
-		sources = strings.Fields(withoutActions(list)) // the last line of a database counts
+		sources = strings.Fields(withoutActions(list)) // the last line wins
 	}
 	return sources, lines.Err()
 }
 
-// withoutActions returns list without its actions, such as [NOTFOUND=return].
+// withoutActions removes actions such as [NOTFOUND=return] from list.
 func withoutActions(list string) string {
 	var kept strings.Builder
 	for {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// child tells the test program, started again, how many MiB it is to use.
+// child holds, for the test program run again, how many MiB to use.
 const child = "GIPC_TEST_MIB"
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// use fills memory from several goroutines, and lets the collector move through it.
+// use fills memory from several goroutines while the collector runs.
 func use(mib int) {
 	var all sync.WaitGroup
 	kept := make([][]byte, mib)
@@ -64,7 +64,7 @@ func underLimit(kilobytes string, mib int) (string, error) {
 	return string(out), err
 }
 
-// TestSmallLimit runs where Go's own reservations do not fit.
+// TestSmallLimit runs under limits that are too small for Go's own reservations.
 func TestSmallLimit(t *testing.T) {
 	for _, kilobytes := range []string{"150000", "200000", "500000", "1000000", "2000000", "unlimited"} {
 		out, err := underLimit(kilobytes, 20)
@@ -74,7 +74,7 @@ func TestSmallLimit(t *testing.T) {
 	}
 }
 
-// TestLimitHolds uses more than the limit allows.
+// TestLimitHolds uses more memory than the limit allows.
 func TestLimitHolds(t *testing.T) {
 	out, err := underLimit("150000", 300)
 	if err == nil || !strings.Contains(out, "out of memory") {

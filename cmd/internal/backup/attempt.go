@@ -13,21 +13,21 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// An attempt is the note of a Restore: where and when it began to make an object, and
-// its identifier as soon as it was made, -1 before.
+// An attempt is the note that Restore keeps: where it makes the object, when it began,
+// and the object's identifier (-1 until there is one).
 type attempt struct {
 	Where string    `json:"where"`
 	Began time.Time `json:"began"`
 	ID    int       `json:"id"`
-	// Of a POSIX object its file, as soon as there is one, 0 before.
+	// Device and inode of a POSIX object's file, 0 until there is one.
 	Dev uint64 `json:"dev,omitempty"`
 	Ino uint64 `json:"ino,omitempty"`
 }
 
-// clockSlack is how much the kernel's clock of whole seconds may be behind.
+// clockSlack is how far the kernel's timestamps, in whole seconds, may lag.
 const clockSlack = 2 * time.Second
 
-// note writes the note. It need not be on disk: no object outlives the system.
+// note writes the note. It is not synced: no object survives a crash of the system.
 func (s *Store) note(e *Entry, a attempt) (err error) {
 	if a.Where, err = where(); err != nil {
 		return err
@@ -43,7 +43,7 @@ func (s *Store) note(e *Entry, a attempt) (err error) {
 	})
 }
 
-// where returns what an IPC namespace is known by for as long as it exists.
+// where returns a string that identifies the IPC namespace for as long as it exists.
 func where() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -53,8 +53,7 @@ func where() (string, error) {
 	return strings.TrimSpace(string(boot)) + " " + namespace, err
 }
 
-// lastAttempt returns the note of an earlier Restore in this namespace, nil if there
-// is none.
+// lastAttempt returns the note that an earlier Restore left in this namespace, or nil.
 func (s *Store) lastAttempt(e *Entry) (*attempt, error) {
 	content, err := s.readFile(e.name() + attemptSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,8 +73,8 @@ func (s *Store) lastAttempt(e *Entry) (*attempt, error) {
 	return a, nil
 }
 
-// settle looks for an object that is there already, removes what a Restore that was
-// killed left half made, and opens what a removal that was killed had shut.
+// settle looks for the object of e. It removes one that a killed Restore left
+// unfinished, and reopens one that a killed removal left shut.
 func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 	o, err := s.find(e)
 	switch {
@@ -90,8 +89,7 @@ func (s *Store) settle(e *Entry) (id int, there bool, err error) {
 	}
 }
 
-// find returns the object that is there already or was left half made, nil if there is
-// none.
+// find returns the object of e, finished or not, or nil.
 func (s *Store) find(e *Entry) (*object, error) {
 	if o, err := stat(e.kind(), e.ID); err == nil && (o.isSaved(e) || o.isShut(e)) {
 		return o, nil
@@ -104,7 +102,7 @@ func (s *Store) find(e *Entry) (*object, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Without an identifier in the note it was not finished for certain.
+		// A note without an identifier means that the object was never finished.
 		if o.isOf(e, a) && (a.ID == o.id || a.ID < 0 && o.isHalf(e)) {
 			return o, nil
 		}
@@ -112,28 +110,28 @@ func (s *Store) find(e *Entry) (*object, error) {
 	return nil, nil
 }
 
-// isHalf tells whether the object, if it is of an attempt, was not finished.
+// isHalf reports whether the object, if an attempt made it, is unfinished.
 func (o *object) isHalf(e *Entry) bool { return o.Mode == unready(e) }
 
-// isSaved tells whether the object is the one that was saved. One that is half made
-// is not: its mode is another.
+// isSaved reports whether the object is the one that was saved. An unfinished one has
+// another mode.
 func (o *object) isSaved(e *Entry) bool {
 	return o.Mode == e.ownership().Mode && o.isLike(e) && o.ctime.Unix() == e.CTime
 }
 
-// isShut tells whether the object is the one that was saved, but nobody may use it,
-// since a process was killed between hold.check and its removal.
+// isShut reports whether the object is the one that was saved, left shut by a process
+// that was killed between hold.check and the removal.
 func (o *object) isShut(e *Entry) bool {
 	return o.Mode == shutMode && o.kind != ref.Shm && o.isLike(e) && o.ctime.Unix() >= e.CTime
 }
 
-// isLike compares all but the mode and the time of the last change.
+// isLike compares everything but the mode and ctime.
 func (o *object) isLike(e *Entry) bool {
 	return o.UID == e.UID && o.GID == e.GID && o.Key == e.key() && o.CUID == e.CUID && o.CGID == e.CGID && o.size == e.size()
 }
 
-// reopen opens what hold.check has shut. Since that changes its ctime, by which it is
-// known, it is noted as what a Restore has made.
+// reopen undoes what hold.check did. That changes the ctime, so the object is then
+// recorded like one that Restore made.
 func (s *Store) reopen(e *Entry) error {
 	if err := s.note(e, attempt{ID: e.ID}); err != nil {
 		return err
@@ -144,7 +142,7 @@ func (s *Store) reopen(e *Entry) error {
 	return sysv.Queue(e.ID).Set(e.ownership(), e.Queue.QBytes)
 }
 
-// isOf tells whether the object can be what an attempt made.
+// isOf reports whether the attempt can have made the object.
 func (o *object) isOf(e *Entry, a *attempt) bool {
 	made := o.CUID == uint32(os.Geteuid()) || o.CUID == e.CUID && o.id == a.ID // or reopened
 	return made && o.Key == e.key() && o.size == e.size() && !o.ctime.Before(a.Began.Add(-clockSlack))

@@ -66,13 +66,13 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s takes %d bytes: it has no holes", f.Name(), st.Blocks*512)
 		}
 	}
-	wantError(t, "Save again", saveAll(s, false), "already; choose another directory")
+	wantError(t, "Save again", saveAll(s, false), "; choose another directory")
 	if _, err := Open(s.dir); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("Open of one that is in use: %v", err)
 	}
 }
 
-// saved returns a backup of an object of each kind, which are gone, and its entries.
+// saved makes an object of each kind, saves and removes them, and returns the backup.
 func saved(t *testing.T) (*Store, []*Entry) {
 	t.Helper()
 	me := sysv.Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: 0o600}
@@ -166,14 +166,14 @@ func TestForeignFiles(t *testing.T) {
 					continue
 				}
 				_, err := restoreAll(s)
-				wantError(t, what, err, "is no plain file of yours")
+				wantError(t, what, err, "is not a regular file that you own")
 				check(t, os.Remove(name))
 			}
 			check(t, os.Rename(outside, name))
 			if several() {
 				check(t, os.Chown(name, 65534, 0))
 				_, err := restoreAll(s)
-				wantError(t, "owner", err, "is no plain file of yours")
+				wantError(t, "owner", err, "is not a regular file that you own")
 				check(t, os.Chown(name, os.Geteuid(), 0))
 			}
 		}
@@ -198,7 +198,7 @@ func TestDirectory(t *testing.T) {
 	check(t, os.Chmod(dir, 0o700))
 	check(t, os.Symlink(dir, dir+"/link"))
 	_, err := Open(dir + "/link")
-	wantError(t, "link", err, "is no directory")
+	wantError(t, "link", err, "is not a directory")
 	_, err = Open(dir + "/none")
 	wantError(t, "none", err, "no such file")
 	_, err = Create(dir + "/none/none")
@@ -212,7 +212,7 @@ func TestDirectory(t *testing.T) {
 	s, err := Open(dir)
 	check(t, err)
 	check(t, s.Close())
-	// Only an empty one goes, and only with who has made it.
+	// Only an empty directory is removed, and only by the Store that made it.
 	made, empty := dir+"/made", dir+"/empty"
 	check(t, os.Mkdir(empty, 0o700))
 	for what, test := range map[string]struct {
@@ -244,7 +244,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// TestHostile writes entries with right checksums that make no sense.
+// TestHostile writes invalid entries with valid checksums.
 func TestHostile(t *testing.T) {
 	s := newStore(t)
 	for _, test := range []struct{ fields, want string }{
@@ -252,10 +252,10 @@ func TestHostile(t *testing.T) {
 		{`"kind":"shm","id":5,"segment":{"size":0}`, "a segment of 0 bytes"},
 		{`"kind":"shm","id":5,"segment":{"size":9223372036854775807}`, "has no contents"},
 		{`"kind":"shm","id":5,"segment":{"size":9223372036854775808}`, "makes no sense"},
-		{`"kind":"shm","id":5,"set":{"values":[1]}`, "belongs to another"},
-		{`"kind":"shm","id":5,"segment":{"size":1},"set":{"values":[1]}`, "belongs to another"},
-		{`"kind":"../x","id":5,"segment":{"size":1}`, "belongs to another"},
-		{`"kind":"sem","id":5`, "belongs to another"},
+		{`"kind":"shm","id":5,"set":{"values":[1]}`, "the fields of another kind"},
+		{`"kind":"shm","id":5,"segment":{"size":1},"set":{"values":[1]}`, "the fields of another kind"},
+		{`"kind":"../x","id":5,"segment":{"size":1}`, "the fields of another kind"},
+		{`"kind":"sem","id":5`, "the fields of another kind"},
 		{`"kind":"sem","id":-5,"set":{"values":[1]}`, "identifier -5"},
 		{`"kind":"sem","id":6,"set":{"values":[1]}`, "which is not what its name says"},
 		{`"kind":"sem","id":2147483648,"set":{"values":[1]}`, ""},
@@ -314,14 +314,15 @@ func wantNotes(t *testing.T, s *Store, want int) {
 	}
 }
 
-// TestTakenPlace restores objects whose place, but not whose identifier, is taken.
+// TestTakenPlace restores objects whose slot in the kernel's table is taken, but not
+// their identifier.
 func TestTakenPlace(t *testing.T) {
 	s, entries := saved(t)
 	for _, e := range entries {
 		check(t, os.WriteFile("/proc/sys/kernel/"+e.Kind+"_next_id", []byte(fmt.Sprint(e.ID+3<<15)), 0))
 		_, err := createEmpty(e.kind())
 		check(t, err)
-		// A process that was killed left this.
+		// Left by a process that was killed.
 		check(t, os.WriteFile("/proc/sys/kernel/"+e.Kind+"_next_id", []byte(fmt.Sprint(e.ID)), 0))
 		for _, want := range []bool{true, false} {
 			id, made, err := s.Restore(e)
@@ -335,8 +336,8 @@ func TestTakenPlace(t *testing.T) {
 	}
 }
 
-// TestLastPlace restores an object whose place is the last of the kernel's table, and
-// taken: the kernel would make one behind it that has no identifier.
+// TestLastPlace restores an object whose slot is the table's last and is taken: asked
+// for it, the kernel would make an object past the end, without an identifier.
 func TestLastPlace(t *testing.T) {
 	const last = 1<<15 - 1
 	t.Cleanup(func() { removeAll(t) })
@@ -361,7 +362,7 @@ func TestLastPlace(t *testing.T) {
 	}
 }
 
-// TestRoom restores a queue that holds more than queues may hold now, which takes
+// TestRoom restores a queue that holds more than msgmnb now allows, which takes
 // CAP_SYS_RESOURCE.
 func TestRoom(t *testing.T) {
 	s, entries := saved(t)
@@ -399,7 +400,7 @@ func TestFailsHalfWay(t *testing.T) {
 	data, err := filepath.Glob(s.dir + "/*.data")
 	check(t, err)
 	check(t, os.WriteFile(data[0], make([]byte, 100), 0o600))
-	want := map[string]string{"shm": "another size or checksum", "sem": "argument list too long", "msg": "message 1 of 1"}
+	want := map[string]string{"shm": "a different size or checksum", "sem": "argument list too long", "msg": "message 1 of 1"}
 	for _, e := range entries {
 		_, made, err := s.Restore(e)
 		wantError(t, e.String(), err, want[e.Kind])
@@ -435,7 +436,7 @@ func TestHalfMade(t *testing.T) {
 		}
 		removeAll(t)
 	}
-	// What was noted elsewhere, or before the system was started anew, counts for nothing.
+	// A note of another namespace or an earlier boot is ignored.
 	content, err := json.Marshal(attempt{Where: "elsewhere", ID: entries[0].ID})
 	check(t, err)
 	name := filepath.Join(s.dir, entries[0].name()+attemptSuffix)
@@ -464,7 +465,7 @@ func TestOrdinaryUser(t *testing.T) {
 	}
 }
 
-// TestShut: a process was killed after it had shut an object, before it removed it.
+// TestShut: a process was killed between shutting an object and removing it.
 func TestShut(t *testing.T) {
 	t.Cleanup(func() { removeAll(t) })
 	me := sysv.Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: 0o664}
@@ -494,7 +495,7 @@ func TestShut(t *testing.T) {
 	}
 }
 
-// awaitSecond waits until the kernel's clock has another second.
+// awaitSecond waits until the kernel's clock shows another second.
 func awaitSecond(t *testing.T) {
 	t.Helper()
 	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))

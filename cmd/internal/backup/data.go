@@ -14,15 +14,14 @@ import (
 	"os"
 )
 
-// A .data file holds the contents of memory as records: an offset and a length, 8 bytes
-// each and big-endian, and so many bytes. They ascend, and what lies between them is
-// zero. So it is as large as what was in memory, however large the object claims to be,
-// on every file system, and its checksum covers all of it. Version 1 held the contents
-// byte by byte.
+// A .data file holds memory as records: an offset, a length (8 bytes each, big-endian),
+// and that many bytes. Offsets ascend, and gaps are zero. So the file is as large as
+// the memory in use, however large the object claims to be, on every file system, and
+// the checksum covers all of it. Version 1 held the contents byte by byte.
 const (
 	recordHead = 16
-	piece      = 1 << 20 // the most that a record holds, and what is copied at a time
-	block      = 4 << 10 // what is all zeros in a block of this size is left out
+	piece      = 1 << 20 // most bytes of a record, and of one copy
+	block      = 4 << 10 // a block of this size that is all zeros is left out
 )
 
 // A dataWriter writes the records of a .data file.
@@ -68,8 +67,8 @@ func (w *dataWriter) add(p []byte, offset int64) error {
 
 func (w *dataWriter) sum() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
-// writeData saves the memory of e, and notes the checksum. going is asked after each
-// piece whether to go on.
+// writeData saves the memory of e and records its checksum. It stops when going, called
+// after each piece, returns an error.
 func (s *Store) writeData(ctx context.Context, e *Entry, m *memory, going func() error) error {
 	if room, err := s.room(); err != nil || m.present > room {
 		return errors.Join(err, &fullError{s.dir, m.present, room})
@@ -99,18 +98,18 @@ func (s *Store) progress(e *Entry, done, total int64) {
 	}
 }
 
-// A fullError is a backup that does not fit.
+// A fullError says that a backup does not fit on its disk.
 type fullError struct {
 	dir           string
 	needed, there int64
 }
 
 func (e *fullError) Error() string {
-	return fmt.Sprintf("its contents take %d bytes, and %s has room for %d", e.needed, e.dir, e.there)
+	return fmt.Sprintf("its contents take %d bytes, but %s has room for %d", e.needed, e.dir, e.there)
 }
 
-// readData calls put, unless it is nil, for the contents that are not zero, in
-// ascending order, and holds all that it read against the checksum.
+// readData calls put, unless nil, for the contents that are not zero, in ascending
+// order, and verifies the checksum of everything it read.
 func (s *Store) readData(e *Entry, put func(p []byte, offset int64) error) error {
 	f, err := s.openFile(e.name() + dataSuffix)
 	if err != nil {
@@ -139,13 +138,13 @@ func (s *Store) readData(e *Entry, put func(p []byte, offset int64) error) error
 	s.progress(e, 1, 1)
 	switch {
 	case errors.Is(err, errRecords), err == nil && hex.EncodeToString(hash.Sum(nil)) != e.Segment.SHA256:
-		return fmt.Errorf("has contents of another size or checksum in %s%s", e.name(), dataSuffix)
+		return fmt.Errorf("has contents with a different size or checksum in %s%s", e.name(), dataSuffix)
 	default:
 		return err
 	}
 }
 
-// errRecords is a .data file that does not hold what it should.
+// errRecords says that a .data file is malformed.
 var errRecords = errors.New("not the contents of memory")
 
 func readRecords(r io.Reader, size int64, put func([]byte, int64) error) error {
@@ -174,7 +173,7 @@ func readRecords(r io.Reader, size int64, put func([]byte, int64) error) error {
 	}
 }
 
-// readFlat reads what version 1 has written.
+// readFlat reads a .data file of version 1.
 func readFlat(r io.Reader, size int64, put func([]byte, int64) error) error {
 	buf, zeros := make([]byte, block), make([]byte, block)
 	for offset := int64(0); offset < size; {

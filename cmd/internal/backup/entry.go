@@ -17,8 +17,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// version is the version of the format that is written. Version 1, whose .data files
-// hold the zeros too, is still read.
+// version is the format version that is written. Version 1, whose .data files include
+// the zeros, can still be read.
 const version = 2
 
 // An Entry is an object in a backup.
@@ -26,34 +26,34 @@ type Entry struct {
 	Version int       `json:"version"`
 	Kind    string    `json:"kind"`
 	ID      int       `json:"id"`
-	Name    []byte    `json:"name,omitempty"` // of a POSIX object, whatever bytes it is of
+	Name    []byte    `json:"name,omitempty"` // of a POSIX object; may hold any bytes
 	Key     uint32    `json:"key"`
 	UID     uint32    `json:"uid"`
 	GID     uint32    `json:"gid"`
 	Mode    uint32    `json:"mode"`
-	CUID    uint32    `json:"cuid"`  // CUID, CGID and CTime are not restored; by
-	CGID    uint32    `json:"cgid"`  // them an object is known that was saved and
-	CTime   int64     `json:"ctime"` // then not removed
+	CUID    uint32    `json:"cuid"`  // CUID, CGID and CTime are not restored; they
+	CGID    uint32    `json:"cgid"`  // identify an object that was saved but not
+	CTime   int64     `json:"ctime"` // removed
 	Saved   time.Time `json:"saved"`
 	File    *File     `json:"file,omitempty"` // of a POSIX object
-	// What it holds: one of these.
-	Segment   *Segment   `json:"segment,omitempty"` // or a POSIX shared-memory object
+	// Exactly one of these is set.
+	Segment   *Segment   `json:"segment,omitempty"` // also for POSIX shared memory
 	Set       *Set       `json:"set,omitempty"`
 	Queue     *Queue     `json:"queue,omitempty"`
 	Semaphore *Semaphore `json:"semaphore,omitempty"`
 	MQueue    *MQueue    `json:"mqueue,omitempty"`
 
-	sum string // of what it was decoded from
+	sum string // checksum of the encoding it was read from
 }
 
-// A File is what a POSIX object is known by that was saved and then not removed.
+// A File identifies a POSIX object that was saved but not removed.
 type File struct {
 	Dev  uint64    `json:"dev"`
 	Ino  uint64    `json:"ino"`
-	Time time.Time `json:"time"` // of its last change, of a queue its last use
+	Time time.Time `json:"time"` // of the last change; of a queue, the last use
 }
 
-// A Segment is what is saved of memory beside its contents.
+// A Segment is what is saved of memory besides its contents.
 type Segment struct {
 	Size   int64  `json:"size"`
 	Locked bool   `json:"locked"`
@@ -83,7 +83,7 @@ type Semaphore struct {
 	Value int `json:"value"`
 }
 
-// An MQueue is what is saved of a POSIX message queue, which is empty.
+// An MQueue is what is saved of a POSIX message queue, which must be empty.
 type MQueue struct {
 	MaxMsgs int `json:"maxmsgs"`
 	MsgSize int `json:"msgsize"`
@@ -105,16 +105,16 @@ func newFileEntry(kind ref.Kind, i *posix.FileInfo) *Entry {
 }
 
 func newFile(kind ref.Kind, i *posix.FileInfo) *File {
-	if kind == ref.PMsg { // whose ctime is that of the last look at it
+	if kind == ref.PMsg { // any stat of a queue changes its ctime
 		return &File{i.Dev, i.Ino, i.MTime}
 	}
 	return &File{i.Dev, i.Ino, i.CTime}
 }
 
-// Ref returns what the object was known by.
+// Ref returns the object's name or identifier at the time it was saved.
 func (e *Entry) Ref() ref.Object { return ref.Object{Kind: e.kind(), ID: e.ID, Name: string(e.Name)} }
 
-// String returns the object as a REF with its kind.
+// String formats the object as a REF with its kind.
 func (e *Entry) String() string { return e.Ref().String() }
 
 func (e *Entry) key() sysv.Key { return sysv.Key(e.Key) }
@@ -136,7 +136,7 @@ func (e *Entry) kind() ref.Kind {
 	}
 }
 
-// size returns bytes of a segment, or semaphores.
+// size returns the bytes of a segment or the number of semaphores of a set.
 func (e *Entry) size() int64 {
 	switch {
 	case e.Segment != nil:
@@ -152,7 +152,7 @@ func (e *Entry) ownership() sysv.Ownership {
 	return sysv.Ownership{UID: e.UID, GID: e.GID, Mode: fs.FileMode(e.Mode)}
 }
 
-// name returns the name of the object's files without their ending.
+// name returns the base name of the object's files, without suffix.
 func (e *Entry) name() string { return fileName(e.Ref()) }
 
 func fileName(o ref.Object) string {
@@ -162,8 +162,8 @@ func fileName(o ref.Object) string {
 	return fmt.Sprintf("%v-%d", o.Kind, o.ID)
 }
 
-// escape makes a name of a POSIX object, which is of any bytes, part of a name that is
-// readable and not too long.
+// escape turns the name of a POSIX object, which may hold any bytes, into a readable
+// part of a file name of bounded length.
 func escape(name string) string {
 	const most = 160
 	var b strings.Builder
@@ -180,8 +180,8 @@ func escape(name string) string {
 	return b.String()
 }
 
-// A .json file is JSON, but its frame is compared rather than parsed, since there
-// are many ways to write the same JSON and every changed byte has to be found.
+// A .json file is valid JSON, but decode compares its frame instead of parsing it: the
+// same JSON can be written in many ways, and every changed byte must be detected.
 const (
 	frameHead  = `{"sha256":"`
 	frameEntry = `","entry":`
@@ -205,9 +205,9 @@ func checksum(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-var errDamaged = errors.New("is damaged, or no file of a backup")
+var errDamaged = errors.New("is damaged, or not part of a backup")
 
-// decode reads what encode made. It trusts nothing of it.
+// decode parses and checks the output of encode. The input is untrusted.
 func decode(b []byte) (*Entry, error) {
 	const sumLen = 2 * sha256.Size
 	rest, okHead := bytes.CutPrefix(b, []byte(frameHead))
@@ -230,7 +230,7 @@ func decode(b []byte) (*Entry, error) {
 	return e, nil
 }
 
-// check refuses what can not come from Save.
+// check rejects entries that Save cannot have written.
 func (e *Entry) check() error {
 	if e.Version < 1 || e.Version > version {
 		return fmt.Errorf("has version %d; this program reads versions 1 to %d", e.Version, version)
@@ -241,10 +241,10 @@ func (e *Entry) check() error {
 			kinds++
 		}
 	}
-	const nobody = math.MaxUint32 // chown's "leave it as it is"
+	const nobody = math.MaxUint32 // to chown(2), "leave unchanged"
 	switch {
 	case kinds != 1 || e.Kind != e.kind().String() || (e.File != nil) != e.kind().POSIX() || (e.Name != nil) != e.kind().POSIX():
-		return fmt.Errorf("makes no sense: an object of kind %q with what belongs to another", e.Kind)
+		return fmt.Errorf("makes no sense: kind %q with the fields of another kind", e.Kind)
 	case e.kind().POSIX() && !e.named():
 		return fmt.Errorf("makes no sense: name %q", e.Name)
 	case e.ID < 0 || e.ID > math.MaxInt32:
@@ -266,7 +266,7 @@ func (e *Entry) check() error {
 	}
 }
 
-// named tells whether the object has a name that one of its kind can have.
+// named reports whether the object has a name that its kind allows.
 func (e *Entry) named() bool {
 	_, r, err := ref.ParseKind(e.String())
 	return err == nil && r.Name == string(e.Name) && !strings.Contains(r.Name, "\x00")

@@ -10,20 +10,20 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// A heldFile is the file of a POSIX object, open, and if the kernel gives one with a
-// lease: then nobody else has it open or mapped. Where it does not, the contents are
-// compared, which does not show who only has it mapped.
+// A heldFile is the open file of a POSIX object, under a lease if the kernel grants
+// one. The lease proves that no other process has the file open or mapped. Without it
+// the contents are compared, which misses a process that only maps the file.
 type heldFile struct {
 	file  *os.File
 	path  string
 	lease lease
 	is    fs.FileInfo
-	// copy saves what the file holds, same returns an error if that has changed.
+	// copy saves the contents; same returns an error if they have changed since.
 	copy func(going func() error) error
 	same func() error
 }
 
-// holdFile opens the file of an object, which info tells of, and takes a lease.
+// holdFile opens the file that info describes and takes a lease on it.
 func holdFile(o ref.Object, info *posix.FileInfo) (*heldFile, error) {
 	h := &heldFile{path: path(o)}
 	var err error
@@ -39,7 +39,7 @@ func holdFile(o ref.Object, info *posix.FileInfo) (*heldFile, error) {
 		}
 	}
 	if err == nil && h.lease == leaseRefused {
-		err = used("somebody has it open or mapped, and what they do with it while it is saved would be lost")
+		err = used("another process has it open or mapped, and what it writes during the save would be lost")
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.file.Close())
@@ -59,7 +59,7 @@ func path(o ref.Object) string {
 	}
 }
 
-// save copies the contents, and gives the file back if that fails.
+// save copies the contents, and closes the file if that fails.
 func (h *heldFile) save() error {
 	err := h.copy(h.going)
 	if err == nil {
@@ -71,7 +71,7 @@ func (h *heldFile) save() error {
 	return nil
 }
 
-// going is asked in the middle of copying.
+// going returns an error if copying must stop.
 func (h *heldFile) going() error {
 	if h.lease == leaseHeld && leaseBroken(h.file) {
 		return ErrUsed
@@ -85,7 +85,7 @@ func (h *heldFile) check() error {
 	named, err := os.Lstat(h.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return used("it is gone already")
+		return used("it is already gone")
 	case err != nil:
 		return err
 	case !os.SameFile(named, h.is):
@@ -101,8 +101,8 @@ func (h *heldFile) check() error {
 
 func (h *heldFile) kept() error { return h.file.Close() }
 
-// removed lets those go on who opened the file since check, and saves it once more when
-// they have closed it. By its name nobody finds it any more.
+// removed lets processes continue that opened the file since check, waits until they
+// have closed it, and saves it again. Nobody can find it by name any more.
 func (h *heldFile) removed(save func() error) error {
 	if h.lease != leaseHeld {
 		return h.file.Close()

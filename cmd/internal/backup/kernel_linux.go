@@ -21,33 +21,34 @@ func ownedByCaller(info fs.FileInfo) bool {
 	return ok && int(st.Uid) == os.Geteuid()
 }
 
-// lock takes the directory for this process alone; it has it until it closes it or
-// ends, however it ends.
+// lock takes an exclusive lock on the directory, which ends when the file is closed or
+// the process ends.
 func lock(dir *os.File) error { return unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
-// room returns how many bytes the directory's file system has for the caller.
+// room returns how many bytes the caller may still write to the directory's file
+// system.
 func (s *Store) room() (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(s.self.Fd()), &st); err != nil {
 		return 0, err
 	}
-	if st.Blocks == 0 { // it does not tell
+	if st.Blocks == 0 { // the file system does not say
 		return math.MaxInt64, nil
 	}
 	return int64(min(st.Bavail, math.MaxInt64/uint64(st.Bsize)) * uint64(st.Bsize)), nil
 }
 
-// unnamedFile makes a file that goes when it is closed unless it is linked.
+// unnamedFile makes a file that disappears when it is closed, unless linkFile names it.
 func unnamedFile(dir string) (*os.File, error) {
 	return os.OpenFile(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)
 }
 
-// linkFile gives a file of unnamedFile a name, unless it is taken.
+// linkFile gives a file of unnamedFile a name. It fails if the name is taken.
 func linkFile(f *os.File, path string) error {
 	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
 }
 
-// identity returns device, inode number and bytes of memory of a file.
+// identity returns a file's device, inode number and allocated bytes.
 func identity(f *os.File) (dev, ino uint64, memory int64, err error) {
 	const blockSize = 512
 	var st unix.Stat_t
@@ -55,20 +56,20 @@ func identity(f *os.File) (dev, ino uint64, memory int64, err error) {
 	return uint64(st.Dev), st.Ino, st.Blocks * blockSize, err
 }
 
-// openPlain opens the file of a POSIX object, and never waits.
+// openPlain opens the file of a POSIX object without ever blocking.
 func openPlain(path string) (*os.File, error) {
 	return os.OpenFile(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-// A lease is the kernel's word that nobody but the caller has a file open or mapped, in
-// whatever namespace (fcntl(2)). Whoever opens the file meanwhile waits until it is
-// given back, and breaks it.
+// A lease (fcntl(2)) is the kernel's guarantee that no other process, in any namespace,
+// has a file open or mapped. A process that opens the file breaks the lease and blocks
+// until it is given back.
 type lease int
 
 const (
-	leaseUnknown lease = iota // the caller may have none
+	leaseUnknown lease = iota // the kernel grants the caller none
 	leaseHeld
-	leaseRefused // somebody has it open or mapped
+	leaseRefused // another process has it open or mapped
 )
 
 func takeLease(f *os.File) lease {
@@ -101,11 +102,11 @@ func destroysDetached() (bool, error) {
 	return proc.DestroysDetached()
 }
 
-// attachedMemory returns the memory of a segment that is attached, and a function that
-// closes it.
+// attachedMemory returns the memory of an attached segment, and a function that closes
+// it.
 //
-// The kernel lets root open the file that a segment is (/proc/self/map_files). To others
-// it tells for each page whether it is in memory, but not whether it is in swap space.
+// Root may open the segment's file (/proc/self/map_files). Other users learn from the
+// kernel which pages are in memory, but not which are swapped out.
 func attachedMemory(id int, mem *sysv.Attachment, size int64) (m *memory, done func(), err error) {
 	f, err := openMapped(mem.Addr())
 	if err != nil {
@@ -132,7 +133,7 @@ func attachedMemory(id int, mem *sysv.Attachment, size int64) (m *memory, done f
 	return m, done, nil
 }
 
-// openMapped opens the file that is mapped at an address.
+// openMapped opens the file that is mapped at addr.
 func openMapped(addr uintptr) (*os.File, error) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
@@ -152,14 +153,14 @@ func openMapped(addr uintptr) (*os.File, error) {
 	return nil, fs.ErrNotExist
 }
 
-// mappedMemory is the memory of a segment whose file may not be opened: the pages that
-// mincore(2) calls present, provided that these are all that the segment has.
+// mappedMemory reads a segment whose file may not be opened: the pages that mincore(2)
+// reports, provided that they are all that the segment has.
 func mappedMemory(id int, mem *sysv.Attachment, size int64) (*memory, error) {
 	has, err := segmentMemory(id)
 	if err != nil {
-		return nil, fmt.Errorf("which of its pages are in memory can't be known: %w", err)
+		return nil, fmt.Errorf("cannot find out which of its pages are in memory: %w", err)
 	}
-	const most = 128 << 30 // is looked at page by page
+	const most = 128 << 30 // the most that is checked page by page
 	page := int64(os.Getpagesize())
 	m := &memory{ReaderAt: mem, size: size, present: int64(has.Resident + has.Swapped)}
 	m.next = func(int64) (int64, int64, error) { return size, size, nil }
@@ -185,10 +186,10 @@ func mappedMemory(id int, mem *sysv.Attachment, size int64) (*memory, error) {
 		m.next = func(offset int64) (int64, int64, error) { return offset, size, nil }
 		return m, nil
 	}
-	return nil, errors.New("only a part of it is in memory, and which one only root (CAP_CHECKPOINT_RESTORE) can tell if it is swapped out, of huge pages, or very large")
+	return nil, errors.New("only part of it is in memory; if it is swapped out, uses huge pages or is very large, only root (CAP_CHECKPOINT_RESTORE) can find out which part")
 }
 
-// segmentMemory returns what is in memory of a segment.
+// segmentMemory returns how much of a segment is resident and swapped.
 func segmentMemory(id int) (is procfs.SegmentMemory, err error) {
 	proc, err := procfs.Open("/proc")
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// TestKilled kills a process that saves and removes, and one that restores, at random
-// moments. After the first each object must be there or whole in the backup. After
-// the second restoring again must bring back all, each once and as it was.
+// TestKilled kills a process that saves and removes, then one that restores, at random
+// moments. After the first, each object must exist or be complete in the backup. After
+// the second, another restore must bring back every object once, as it was.
 func TestKilled(t *testing.T) {
 	makeAll(t)
 	want := dump(t)
@@ -64,13 +64,13 @@ func TestKilled(t *testing.T) {
 	}
 	t.Logf("%d rounds: killed half-way while saving %d, with a fragment %d; while restoring %d, with an object half made %d",
 		rounds, halfSaved, fragmentary, halfRestored, halfMade)
-	if !testing.Short() && (halfSaved == 0 || halfRestored == 0) { // in few rounds chance may have it so
+	if !testing.Short() && (halfSaved == 0 || halfRestored == 0) { // in few rounds this may happen by chance
 		t.Error("no kill hit anything")
 	}
 }
 
-// kill lets a process play a role, which leaves so many objects, and kills it within a
-// time that it adapts to how long the role takes.
+// kill starts a process in a role, waits until it has made the given number of objects,
+// and kills it within a time that it adapts to how long the role takes.
 func kill(t *testing.T, role, dir string, leaves int, within *time.Duration) {
 	t.Helper()
 	p := ipctest.Start(t, role, nil, dir)

@@ -37,7 +37,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// wantError checks that err says what it should.
+// wantError checks that err contains want.
 func wantError(t testing.TB, what string, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
@@ -53,7 +53,7 @@ func newStore(t testing.TB) *Store {
 	return s
 }
 
-// dump describes all objects of the namespace: what a restore has to bring back.
+// dump describes all objects of the namespace, as a restore must bring them back.
 func dump(t testing.TB) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -223,7 +223,7 @@ func makeQueue(t testing.TB, key sysv.Key, qbytes uint64, o sysv.Ownership, mess
 	check(t, q.Set(o, qbytes))
 }
 
-// makeAll makes objects of all kinds and extremes.
+// makeAll makes objects of every kind, with extreme values.
 func makeAll(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() { removeAll(t) })
@@ -261,7 +261,7 @@ func several() bool {
 	return len(fields) >= 3 && fields[2] != "1"
 }
 
-// saveAll saves all objects and, if asked to, removes each then.
+// saveAll saves all objects and, with andRemove, removes each one after saving it.
 func saveAll(s *Store, andRemove bool) error {
 	files, err := named()
 	if err != nil {
@@ -286,8 +286,8 @@ func saveAll(s *Store, andRemove bool) error {
 	return nil
 }
 
-// saveOne saves an object and removes it, or ends as a process that was killed before
-// it could remove it: it is in the backup, and still there.
+// saveOne saves an object. Without andRemove it stops like a process that was killed
+// before the removal: the object is in the backup and still exists.
 func saveOne(s *Store, o ref.Object, andRemove bool, remove func(ref.Object) error) error {
 	saved, err := s.Save(context.Background(), o)
 	if err != nil {
@@ -343,7 +343,7 @@ func playRestore(args []string) error {
 	return err
 }
 
-// playCycle saves, removes and restores as whoever it is.
+// playCycle saves, removes and restores as the current user.
 func playCycle(args []string) error {
 	s, err := Create(filepath.Join(args[0], "backup"))
 	if err != nil {

@@ -8,19 +8,19 @@ import (
 	"syscall"
 )
 
-// A memory is the contents of a segment or a POSIX object, of which only the pages are
-// read that are there. Reading a page that is not there makes the kernel bring it into
-// memory, where it is charged to whoever reads it.
+// A memory is the contents of a segment or a POSIX object. Only pages that are present
+// are read: reading an absent page makes the kernel allocate it, and charge it to the
+// reader.
 type memory struct {
 	io.ReaderAt
 	size    int64
-	present int64 // bytes that are there, at most
-	// next returns the first run of pages at or behind offset that are there or swapped
-	// out; begin is size if there is none.
+	present int64 // upper bound of the bytes that are present
+	// next returns the first run of present or swapped-out pages at or after offset;
+	// begin is size if there is none.
 	next func(offset int64) (begin, end int64, err error)
 }
 
-// each calls do for all pages that are there, in pieces of buf.
+// each calls do for all present pages, in pieces of at most len(buf).
 func (m *memory) each(buf []byte, do func(p []byte, offset int64) error) error {
 	for offset := int64(0); offset < m.size; {
 		begin, end, err := m.next(offset)
@@ -42,15 +42,16 @@ func (m *memory) each(buf []byte, do func(p []byte, offset int64) error) error {
 	return nil
 }
 
-var errShorter = errors.New("it became shorter meanwhile")
+var errShorter = errors.New("it shrank while it was read")
 
-// What lseek(2) takes beyond the values of package io.
+// Values of lseek(2) that package io lacks.
 const (
 	seekData = 3
 	seekHole = 4
 )
 
-// ofFile is the memory of a file, which knows its holes. Swapped out pages are none.
+// ofFile returns the memory of a file whose holes lseek(2) finds. Swapped-out pages are
+// not holes.
 func ofFile(f *os.File, size, present int64) *memory {
 	return &memory{ReaderAt: f, size: size, present: min(present, size), next: func(offset int64) (int64, int64, error) {
 		begin, err := f.Seek(offset, seekData)
@@ -65,12 +66,12 @@ func ofFile(f *os.File, size, present int64) *memory {
 	}}
 }
 
-// ofHugePages is the memory of a file of huge pages. It does not know its holes, but
-// reading them brings none into memory, and takes time that is bounded here.
+// ofHugePages returns the memory of a file of huge pages. lseek(2) does not find its
+// holes. Reading them allocates nothing but takes time, which is bounded here.
 func ofHugePages(f *os.File, size, present int64) (*memory, error) {
 	const leeway = 4 << 30
 	if size/4 > present && size > leeway && present > 0 {
-		return nil, fmt.Errorf("%d bytes of it are in memory, in huge pages, and the kernel does not tell which of %d bytes they are", present, size)
+		return nil, fmt.Errorf("%d bytes of it are in memory, in huge pages, and the kernel does not tell which of its %d bytes they are", present, size)
 	}
 	return &memory{ReaderAt: f, size: size, present: min(present, size), next: func(offset int64) (int64, int64, error) {
 		if present == 0 {
@@ -80,8 +81,8 @@ func ofHugePages(f *os.File, size, present int64) (*memory, error) {
 	}}, nil
 }
 
-// ofPages returns the next of a memory of which it is known for each page whether it is
-// there: the lowest bit that there sets for so many pages from an offset on.
+// ofPages returns the next function of a memory whose pages are known one by one: there
+// sets the lowest bit of pages[i] if the i-th page from offset is present.
 func ofPages(size, page int64, there func(offset int64, pages []byte) error) func(int64) (begin, end int64, err error) {
 	const window = 4096 // pages
 	var pages [window]byte
@@ -111,7 +112,7 @@ func ofPages(size, page int64, there func(offset int64, pages []byte) error) fun
 	}
 }
 
-// total returns how many bytes the runs of a memory have.
+// total returns the number of bytes in the runs of a memory.
 func total(next func(int64) (begin, end int64, err error), size int64) (n int64, err error) {
 	for offset := int64(0); offset < size; {
 		begin, end, err := next(offset)

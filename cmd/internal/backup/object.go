@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// An object is what all kinds have in common.
+// An object holds the attributes that System V objects of all kinds share.
 type object struct {
 	kind ref.Kind
 	id   int
@@ -66,8 +66,8 @@ func stat(kind ref.Kind, id int) (*object, error) {
 	}
 }
 
-// statPlace returns the object at the place in the kernel's table that an identifier
-// has; the kernel leaves the rest of the identifier out of account.
+// statPlace returns an error if the slot that an identifier selects in the kernel's
+// table is empty. The kernel ignores the rest of the identifier here.
 func statPlace(kind ref.Kind, id int) (err error) {
 	switch kind {
 	case ref.Shm:

@@ -43,7 +43,7 @@ func (s *Store) saveObject(ctx context.Context, name string) (*Entry, hold, erro
 	return e, h, nil
 }
 
-// inUse makes ErrUsed of a file that became shorter while it was read.
+// inUse turns the error of a file that shrank while it was read into ErrUsed.
 func inUse(err error) error {
 	if errors.Is(err, errShorter) {
 		return ErrUsed
@@ -51,7 +51,7 @@ func inUse(err error) error {
 	return err
 }
 
-// sameData reads the file once more.
+// sameData reads the file again and compares the checksum.
 func sameData(ctx context.Context, e *Entry, h *heldFile) error {
 	w := newDataWriter(io.Discard)
 	err := ofFile(h.file, e.Segment.Size, 0).each(make([]byte, piece), func(p []byte, offset int64) error {
@@ -68,14 +68,14 @@ func sameData(ctx context.Context, e *Entry, h *heldFile) error {
 
 func saveSemaphore(name string) (*Entry, hold, error) {
 	info, err := posix.StatSemaphore(name)
-	const bits = 2 * posix.SemaphoreSize // of this program
+	const bits = 2 * posix.SemaphoreSize // of semaphores of this program's word size
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case !info.Known:
-		return nil, nil, fmt.Errorf("it may not be read, or is %w", posix.ErrNotSemaphore)
+		return nil, nil, fmt.Errorf("it is not readable, or it is %w", posix.ErrNotSemaphore)
 	case info.Bits != bits:
-		return nil, nil, fmt.Errorf("it is of a %d-bit program, and one of %d bits would make another one of it", info.Bits, bits)
+		return nil, nil, fmt.Errorf("it has the layout of %d-bit programs, and this program would restore it with the layout of %d-bit programs", info.Bits, bits)
 	}
 	h, err := holdFile(ref.Object{Kind: ref.PSem, Name: name}, &info.FileInfo)
 	if err != nil {
@@ -133,14 +133,14 @@ func saveMQueue(name string) (*Entry, hold, error) {
 	return e, h, nil
 }
 
-// empty returns an error if a queue holds messages.
+// empty returns an error if the queue holds messages.
 func empty(f *os.File) error {
 	attr, e := abi.MqGetattr(f.Fd())
 	switch {
 	case e != 0:
 		return e
 	case attr.CurMsgs > 0:
-		return fmt.Errorf("it holds messages (%d), and the kernel gives them only to who takes them", attr.CurMsgs)
+		return fmt.Errorf("it holds messages (%d), and reading them would remove them", attr.CurMsgs)
 	}
 	return nil
 }
@@ -162,8 +162,8 @@ func (s *Store) restoreFile(e *Entry) (made bool, err error) {
 	return true, nil
 }
 
-// settleFile looks for an object that is there already, and removes a queue that a
-// Restore which was killed left half made.
+// settleFile looks for the object of e, and removes a queue that a killed Restore left
+// unfinished.
 func (s *Store) settleFile(e *Entry) (there bool, err error) {
 	found, err := s.findFile(e)
 	if err == nil && found == halfMade {
@@ -172,7 +172,7 @@ func (s *Store) settleFile(e *Entry) (there bool, err error) {
 	return found == restored, err
 }
 
-// What has the name of an object.
+// A finding says what has the name of an object.
 type finding int
 
 const (
@@ -205,7 +205,7 @@ func (s *Store) findFile(e *Entry) (finding, error) {
 	return another, nil
 }
 
-// began tells whether a queue that is not ready can be what an attempt made.
+// began reports whether the attempt can have made a queue that is not ready.
 func (a *attempt) began(now *posix.FileInfo) bool {
 	if a.Ino != 0 {
 		return a.Dev == now.Dev && a.Ino == now.Ino
@@ -226,14 +226,14 @@ func statFile(e *Entry) (posix.FileInfo, error) {
 	}
 }
 
-// taken is fs.ErrExist for the name of an object.
+// taken is fs.ErrExist for the name of a POSIX object.
 type taken ref.Object
 
 func (e taken) Error() string { return fmt.Sprintf("%s %s exists already", e.Kind.Noun(), e.Name) }
 
 func (e taken) Is(target error) bool { return target == fs.ErrExist }
 
-// naming is the error of giving an object its name.
+// naming replaces fs.ErrExist, from giving an object its name, by taken.
 func naming(e *Entry, err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		return taken(e.Ref())
@@ -241,7 +241,7 @@ func naming(e *Entry, err error) error {
 	return err
 }
 
-// makeFile makes memory or a semaphore: a file that gets its name when it is whole.
+// makeFile makes memory or a semaphore. The file gets its name when it is complete.
 func (s *Store) makeFile(e *Entry) error {
 	f, err := unnamedFile(shmDir)
 	if err != nil {
@@ -294,8 +294,8 @@ func fillSemaphore(e *Entry, f *os.File) error {
 	return errors.Join(err, m.Unmap())
 }
 
-// unreadyQueue is the mode that a queue has until it is finished: nobody but root uses
-// it, and an execute bit marks it.
+// unreadyQueue returns the mode of an unfinished queue: only root can use it, and an
+// execute bit marks it.
 func unreadyQueue(e *Entry) fs.FileMode {
 	const mode = 0o100
 	if e.Mode == mode {

@@ -19,7 +19,7 @@ func own(mode fs.FileMode) sysv.Ownership {
 	return sysv.Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: mode}
 }
 
-// makeNamed makes an object of each kind of POSIX.
+// makeNamed makes a POSIX object of each kind.
 func makeNamed(t *testing.T, name string) {
 	t.Helper()
 	makeObject(t, name, 100, own(0o600), map[int64]string{5: "text"})
@@ -27,7 +27,7 @@ func makeNamed(t *testing.T, name string) {
 	makePOSIXQueue(t, name, own(0o600))
 }
 
-// savedPOSIX returns a store with an object of each kind, which it has removed.
+// savedPOSIX returns a store with a POSIX object of each kind, saved and removed.
 func savedPOSIX(t *testing.T, name string) (*Store, []*Entry) {
 	t.Helper()
 	makeNamed(t, name)
@@ -42,7 +42,7 @@ func savedPOSIX(t *testing.T, name string) (*Store, []*Entry) {
 	return s, entries
 }
 
-// TestTakenName restores objects while others have their names.
+// TestTakenName restores objects whose names have been taken.
 func TestTakenName(t *testing.T) {
 	s, entries := savedPOSIX(t, "/x")
 	makeNamed(t, "/x")
@@ -59,7 +59,7 @@ func TestTakenName(t *testing.T) {
 	wantNotes(t, s, 0)
 }
 
-// TestNotRemoved: what was saved is there still.
+// TestNotRemoved restores objects that were saved but not removed.
 func TestNotRemoved(t *testing.T) {
 	makeNamed(t, "/x")
 	t.Cleanup(func() { removeAll(t) })
@@ -74,8 +74,8 @@ func TestNotRemoved(t *testing.T) {
 	}
 }
 
-// TestHalfMadeQueue: a restore was killed before the queue was ready, and before or
-// after it noted which file it is.
+// TestHalfMadeQueue: a restore was killed before the queue was ready, before or after
+// it noted the queue's inode.
 func TestHalfMadeQueue(t *testing.T) {
 	for _, noted := range []bool{false, true} {
 		s, entries := savedPOSIX(t, "/x")
@@ -103,7 +103,7 @@ func TestHalfMadeQueue(t *testing.T) {
 		}
 		removeAll(t)
 	}
-	// One that is not ours is left alone.
+	// A queue that Restore did not make is left alone.
 	s, entries := savedPOSIX(t, "/x")
 	q, err := posix.CreateQueue("/x", posix.QueueOptions{Mode: 0o100, Exclusive: true})
 	check(t, err)
@@ -115,7 +115,7 @@ func TestHalfMadeQueue(t *testing.T) {
 	}
 }
 
-// TestNotSaved: what can not be saved is said, and nothing is left of it.
+// TestNotSaved: Save names the reason if it cannot save an object, and leaves nothing.
 func TestNotSaved(t *testing.T) {
 	makeNamed(t, "/x")
 	t.Cleanup(func() { removeAll(t) })
@@ -126,8 +126,8 @@ func TestNotSaved(t *testing.T) {
 	check(t, os.WriteFile("/dev/shm/sem.bad", []byte("no semaphore"), 0o600))
 	s := newStore(t)
 	for o, want := range map[ref.Object]string{
-		{Kind: ref.PMsg, Name: "/x"}:   "pmsg:/x can't be saved: it holds messages (1), and the kernel gives them only to who takes them",
-		{Kind: ref.PSem, Name: "/bad"}: "psem:/bad can't be saved: it may not be read, or is not a semaphore of the GNU C library",
+		{Kind: ref.PMsg, Name: "/x"}:   "pmsg:/x can't be saved: it holds messages (1), and reading them would remove them",
+		{Kind: ref.PSem, Name: "/bad"}: "psem:/bad can't be saved: it is not readable, or it is not a semaphore of the GNU C library",
 		{Kind: ref.PShm, Name: "/no"}:  "pshm:/no can't be saved: stat /no: no such file or directory",
 	} {
 		if _, err := s.Save(t.Context(), o); err == nil || err.Error() != want {
@@ -139,7 +139,7 @@ func TestNotSaved(t *testing.T) {
 	}
 }
 
-// TestFullShm: where there is no room nothing is left.
+// TestFullShm: a restore that runs out of space leaves nothing.
 func TestFullShm(t *testing.T) {
 	makeObject(t, "/big", 1<<20, own(0o600), map[int64]string{0: strings.Repeat("x", 1<<20)})
 	s := newStore(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A heldQueue is known by its messages and what the kernel tells of its last use.
+// A heldQueue is identified by its messages and the kernel's record of its last use.
 type heldQueue struct {
 	sysv.Queue
 	is       sysv.QueueInfo
@@ -26,7 +26,7 @@ func saveQueue(queue sysv.Queue) (*Entry, hold, error) {
 	if h.messages, err = peekAll(queue); err != nil {
 		return nil, nil, err
 	}
-	// Whoever takes a message moves those behind it, so that one may have been missed.
+	// A message taken meanwhile shifts those after it, so peekAll may have missed one.
 	if h.is, err = queue.Stat(); err != nil {
 		return nil, nil, err
 	}
@@ -40,8 +40,8 @@ func saveQueue(queue sysv.Queue) (*Entry, hold, error) {
 
 func (h *heldQueue) exclusive() bool { return false }
 
-// check compares before it keeps others out, so that a queue which was used is not
-// touched, and behind it, since somebody may have been quicker.
+// check compares before it shuts the queue, so that it does not touch a queue that was
+// used, and again afterwards, since a sender may have been faster.
 func (h *heldQueue) check() error {
 	now, err := h.Stat()
 	if err := unchanged(h.is, now, err); err != nil {
@@ -61,8 +61,8 @@ func (h *heldQueue) check() error {
 	return nil
 }
 
-// shut keeps others from sending. A queue that may hold nothing makes even root wait,
-// but more than msgmnb only root could give back.
+// shut keeps others from sending. qbytes of 0 makes even root wait. Above msgmnb,
+// qbytes stays: only root could set it back.
 func (h *heldQueue) shut() error {
 	owner, qbytes := h.is.Ownership(), h.is.QBytes
 	owner.Mode = shutMode
@@ -83,8 +83,8 @@ func (h *heldQueue) kept() error {
 
 func (h *heldQueue) removed(func() error) error { return nil }
 
-// peekAll copies all messages. The buffer grows as it has to: MSGMAX says nothing of
-// messages that were sent before it was lowered, and is much more than most have.
+// peekAll copies all messages. The buffer grows as needed: msgmax does not bound
+// messages that were sent before it was lowered, and is far above the usual size.
 func peekAll(queue sysv.Queue) ([]Message, error) {
 	messages := []Message{}
 	buf := make([]byte, block)

@@ -14,15 +14,13 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Restore makes an object of Entries again, with its key, owner, mode and contents,
-// and with its identifier if the kernel allows to choose it (it takes
-// CAP_CHECKPOINT_RESTORE and a free place). It returns the identifier, 0 of a POSIX
-// object. If anything fails nothing is left of what it made. A key or a name that is
-// taken is fs.ErrExist.
+// Restore recreates an object of Entries with its key, owner, mode and contents. It
+// keeps its identifier if the kernel allows (that takes CAP_CHECKPOINT_RESTORE and a
+// free slot). Restore returns the identifier, or 0 for a POSIX object. If it fails it
+// leaves nothing behind. A key or a name that is taken is fs.ErrExist.
 //
-// If the object is there, because it was saved and then not removed or because it was
-// restored before, nothing is made and made is false. What a Restore that was killed
-// left half made is removed first.
+// If the object exists, because it was never removed or was already restored, made is
+// false. Restore first removes what a killed Restore left unfinished.
 func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 	whole, err := s.entry(e.name())
 	switch {
@@ -43,8 +41,8 @@ func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 	return id, err == nil, err
 }
 
-// Foresee tells what Restore would find, and makes nothing: there if the object is there
-// already, with its identifier, and fs.ErrExist if its key or its name is another's.
+// Foresee reports what Restore would find, and changes nothing: there and the
+// identifier if the object exists, fs.ErrExist if another object has its key or name.
 func (s *Store) Foresee(e *Entry) (id int, there bool, err error) {
 	if e.kind().POSIX() {
 		found, err := s.findFile(e)
@@ -66,7 +64,7 @@ func (s *Store) Foresee(e *Entry) (id int, there bool, err error) {
 	}
 }
 
-// foreign returns an error if the key is that of some object.
+// foreign returns an error if an object has the key of e.
 func foreign(e *Entry) error {
 	if e.key() == sysv.Private {
 		return nil
@@ -98,13 +96,13 @@ func (s *Store) make(e *Entry) (int, error) {
 		return id, nil
 	}
 	if e := remove(e.kind(), id); e != nil {
-		return -1, errors.Join(err, e) // the note is needed still
+		return -1, errors.Join(err, e) // Restore still needs the note
 	}
 	return -1, errors.Join(err, s.forget(e.name()+attemptSuffix))
 }
 
-// unready is the mode that an object has until it is finished: none but its owner
-// uses it, and an execute bit marks it.
+// unready returns the mode of an unfinished object: only its owner can use it, and an
+// execute bit marks it.
 func unready(e *Entry) fs.FileMode {
 	const mode = 0o610
 	if e.Mode == mode {
@@ -113,14 +111,14 @@ func unready(e *Entry) fs.FileMode {
 	return mode
 }
 
-// create makes an object that is not finished.
+// create makes an unfinished object.
 func create(e *Entry) (int, error) {
 	defer chooseID(e)()
 	switch {
 	case e.Segment != nil:
 		o := sysv.SegmentOptions{Mode: unready(e), Exclusive: true}
 		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, o)
-		if errors.Is(err, syscall.ENOMEM) { // it may be one that set no memory aside, which nothing tells
+		if errors.Is(err, syscall.ENOMEM) { // it may have been made with SHM_NORESERVE, which the kernel does not report
 			o.NoReserve = true
 			segment, err = sysv.CreateSegment(e.key(), e.Segment.Size, o)
 		}
@@ -142,15 +140,16 @@ func creation(err error, c *explain.Creation) error {
 	return c
 }
 
-// chooseID asks the kernel to give the next object of the kind this identifier.
-// Without the right to, or where the kernel can't, the object gets another one.
+// chooseID asks the kernel to give the identifier of e to the next object of its kind.
+// Without the privilege, or on a kernel that lacks this, the object gets another
+// identifier.
 //
-// A place that is taken is not asked for: the kernel takes the next free one, and
-// behind the last it makes an object that nobody can find.
+// A taken slot is not asked for: the kernel would use the next free one, and past the
+// last slot it makes an object that nobody can find.
 //
-// The kernel forgets the choice when it makes an object, and only then: it takes no
-// negative number. So the function that is returned makes one if the choice still
-// stands, be it that making the object failed or that a process was killed before.
+// Only making an object clears the choice; the sysctl takes no negative number. So the
+// returned function makes one if the choice is still pending, either because making the
+// object failed or because an earlier process was killed.
 func chooseID(e *Entry) (forget func()) {
 	path := "/proc/sys/kernel/" + e.Kind + "_next_id"
 	next, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -159,7 +158,7 @@ func chooseID(e *Entry) (forget func()) {
 	}
 	id := strconv.Itoa(e.ID)
 	if errors.Is(statPlace(e.kind(), e.ID), fs.ErrNotExist) {
-		_, _ = next.WriteString(id) // if it fails another one will do
+		_, _ = next.WriteString(id) // another identifier will do
 	}
 	_ = next.Close()
 	return func() {
@@ -169,15 +168,15 @@ func chooseID(e *Entry) (forget func()) {
 	}
 }
 
-// spend makes an object that nobody can use, and removes it.
+// spend makes an object that nobody can use and removes it, which clears the choice.
 func spend(kind ref.Kind) {
 	id, err := createEmpty(kind)
-	if err == nil { // else the namespace is full, and nobody makes an object
+	if err == nil { // else the namespace is full, and nobody can make an object
 		_ = remove(kind, id)
 	}
 }
 
-// finish gives an object its contents and, last, its owner and mode.
+// finish fills an object and, last, sets its owner and mode.
 func (s *Store) finish(e *Entry, id int) error {
 	switch {
 	case e.Segment != nil:
@@ -221,8 +220,8 @@ func finishSet(e *Entry, set sysv.Set) error {
 	return set.Set(e.ownership())
 }
 
-// markReady sets sem_otime, by which programs see that a set has its values, with a
-// semop that changes nothing.
+// markReady sets sem_otime with a semop that changes nothing. Programs take a nonzero
+// sem_otime as the sign that a set is initialized.
 func markReady(set sysv.Set, value uint16) error {
 	up, down := sysv.Op{Add: 1}, sysv.Op{Add: -1, NoWait: true}
 	if value > 0 {
@@ -237,7 +236,7 @@ func finishQueue(e *Entry, queue sysv.Queue) error {
 	if err != nil {
 		return err
 	}
-	// A queue may hold more than it may hold now.
+	// The queue may hold more than its limit, if that was lowered.
 	room := max(e.Queue.QBytes, uint64(len(e.Queue.Messages)))
 	bytes := uint64(0)
 	for i := range e.Queue.Messages {

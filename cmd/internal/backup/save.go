@@ -11,50 +11,50 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// ErrUsed is behind the error of an object that is in use, or was used while it was
-// saved: what was written meanwhile would be lost.
+// ErrUsed is the error (errors.Is) for an object that is in use, or was used while it
+// was saved: a backup would miss what was written meanwhile.
 var ErrUsed = errors.New("it was used while it was saved")
 
-// used is ErrUsed with another sentence.
+// used is ErrUsed with its own text.
 type used string
 
 func (u used) Error() string { return string(u) }
 
 func (u used) Is(target error) bool { return target == ErrUsed }
 
-// A Saved is an object that Save has saved and that is about to be removed. Removed or
-// Kept must be called at its end.
+// A Saved is an object that Save has saved and that is about to be removed. The caller
+// must end it with Removed or Kept.
 type Saved struct {
 	store *Store
 	entry *Entry
 	hold  hold
 }
 
-// A hold keeps what it takes to see that an object is used after it was saved.
+// A hold watches an object for use after it was saved.
 type hold interface {
-	// check returns an ErrUsed if the object is not what was saved any more. As far as
-	// the kernel allows it keeps everybody from using it from then on.
+	// check returns ErrUsed if the object differs from what was saved. As far as the
+	// kernel allows, it keeps others from using the object from then on.
 	check() error
-	// removed is called after the object was removed. Where somebody has used it
-	// between check and the removal it calls save for what it holds now.
+	// removed must be called after the removal. If a process used the object between
+	// check and the removal, it calls save with the new contents.
 	removed(save func() error) error
-	// kept undoes what check has done.
+	// kept undoes check.
 	kept() error
-	// exclusive reports whether check sees every use, however short.
+	// exclusive reports whether check detects every use, however short.
 	exclusive() bool
 }
 
-// Save saves an object that is to be removed. When it returns without an error
-// everything is on disk, and nobody uses the object, nor has meanwhile: that is ErrUsed.
-// It is an error if the backup has an object of that kind and identifier already.
+// Save saves an object that is to be removed. When it returns nil, the backup is on
+// disk and nobody has used the object since it was read; otherwise the error is
+// ErrUsed. It is an error if the backup already has an object of that kind and
+// identifier.
 //
-// Of memory only those pages are read that are there. A segment is attached read-only
-// until Removed or Kept. A POSIX queue is saved only if it is empty: the kernel gives
-// its messages to nobody but who takes them.
+// Only pages that are in memory are read. A segment stays attached, read-only, until
+// Removed or Kept. A POSIX queue must be empty: reading its messages would remove them.
 func (s *Store) Save(ctx context.Context, o ref.Object) (*Saved, error) {
 	name := fileName(o)
 	if _, err := s.root.Lstat(name + entrySuffix); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s has a backup of %v already; choose another directory", s.dir, o)
+		return nil, fmt.Errorf("%s already has a backup of %v; choose another directory", s.dir, o)
 	}
 	e, h, err := s.save(ctx, o)
 	if err == nil {
@@ -88,33 +88,34 @@ func (s *Store) save(ctx context.Context, o ref.Object) (*Entry, hold, error) {
 	}
 }
 
-// Check returns an ErrUsed if the object was used since it was saved. It is to be called
-// just before the object is removed.
+// Check returns ErrUsed if the object was used since it was saved. Call it just before
+// the removal.
 func (s *Saved) Check() error { return s.hold.check() }
 
-// Exclusive reports whether Check sees every use of the object, however short, so that
-// no other look at it is needed. Another look may be refused, or be taken for a use.
+// Exclusive reports whether Check detects every use of the object, however short. If
+// so, no other check is needed; one might be denied, or count as a use.
 func (s *Saved) Exclusive() bool { return s.hold.exclusive() }
 
-// Removed tells that the object was removed. If somebody has used it in that very
-// moment it is saved again, as it is now. It is an error if somebody still uses it.
+// Removed must be called after the object was removed. If it was used between Check and
+// the removal, Removed saves it again. It is an error if it is still in use.
 func (s *Saved) Removed() error {
 	return s.hold.removed(func() error { return s.store.commit(s.entry) })
 }
 
-// Kept tells that the object was not removed. It is no longer in the backup then.
+// Kept must be called if the object was not removed. It takes the object out of the
+// backup.
 func (s *Saved) Kept() error {
 	return errors.Join(s.hold.kept(), s.store.discard(s.entry))
 }
 
-// grace is how long a call that was let in before the object was shut or unlinked is
-// given to show. It takes a microsecond to get from there to its effect.
+// grace is how long to wait for system calls that passed the permission check before
+// the object was shut or unlinked. They take about a microsecond to have their effect.
 const grace = time.Millisecond
 
-// patience is how long Removed waits for those who use what was removed.
+// patience is how long Removed waits for processes that use the removed object.
 const patience = 2 * time.Second
 
-// retry calls try until it reports that it is done, and gives up after patience.
+// retry calls try until it reports done or fails, for at most patience.
 func retry(try func() (done bool, err error)) error {
 	pause := time.Millisecond
 	for begin := time.Now(); ; {
@@ -122,7 +123,7 @@ func retry(try func() (done bool, err error)) error {
 			return err
 		}
 		if time.Since(begin) > patience {
-			return errors.New("somebody began to use it while it was removed, and uses it still: what they write to it is not in the backup")
+			return errors.New("a process began to use it during the removal and still does: what it writes is not in the backup")
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, patience/20)
@@ -133,7 +134,7 @@ func retry(try func() (done bool, err error)) error {
 func unchanged[T comparable](before, now T, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return used("it is gone already")
+		return used("it is already gone")
 	case err == nil && before != now:
 		return ErrUsed
 	}

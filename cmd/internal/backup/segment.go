@@ -9,13 +9,13 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A heldSegment is attached until it is removed: so it keeps its contents beyond its
-// removal, and the kernel notes every other attach and detach in lpid, however short it
-// was. Times, which are whole seconds, would not do.
+// A heldSegment stays attached until after its removal. That preserves its contents,
+// and lpid then shows every other attach and detach, however short. Timestamps, in
+// whole seconds, could not.
 type heldSegment struct {
 	sysv.Segment
 	mem  *sysv.Attachment
-	is   sysv.SegmentInfo // as our attaching has left it
+	is   sysv.SegmentInfo // after our own attach
 	copy func(going func() error) error
 }
 
@@ -25,13 +25,13 @@ func (s *Store) saveSegment(ctx context.Context, segment sysv.Segment) (*Entry, 
 		return nil, nil, err
 	}
 	if before.NAttch > 0 {
-		return nil, nil, used("somebody is attached to it, and what they write while it is saved would be lost")
+		return nil, nil, used("a process is attached to it, and what it writes during the save would be lost")
 	}
 	switch destroys, err := destroysDetached(); {
 	case err != nil:
 		return nil, nil, err
 	case destroys:
-		return nil, nil, errors.New("the kernel destroys a segment when nobody is attached any more (kernel.shm_rmid_forced=1), and saving has to attach it; set that to 0 meanwhile")
+		return nil, nil, errors.New("with kernel.shm_rmid_forced=1 the kernel destroys a segment at its last detach, and saving has to attach it; set that to 0 for the time of the backup")
 	}
 	h := &heldSegment{Segment: segment}
 	if h.mem, err = segment.Attach(sysv.AttachOptions{ReadOnly: true}); err != nil {
@@ -55,8 +55,8 @@ func (s *Store) saveSegment(ctx context.Context, segment sysv.Segment) (*Entry, 
 	return e, h, nil
 }
 
-// alone returns an ErrUsed if somebody else has attached the segment since before, up
-// to our own attaching.
+// alone returns ErrUsed if another process has attached the segment between before and
+// our own attach.
 func (h *heldSegment) alone(before *sysv.SegmentInfo) error {
 	if h.is.NAttch != 1 || h.is.LPID != os.Getpid() || !h.is.DTime.Equal(before.DTime) || h.is.Perm != before.Perm {
 		return ErrUsed
@@ -82,13 +82,13 @@ func (h *heldSegment) check() error {
 
 func (h *heldSegment) kept() error { return h.mem.Detach() }
 
-// removed copies the segment once more if somebody has attached it since check. It is
-// there as long as it is attached here, but has no key any more, and with its new mode
-// only root could attach it by its identifier.
+// removed copies the segment again if it was attached since check. It exists until we
+// detach it, but it has no key any more, and with its new mode only root can attach it
+// by identifier.
 func (h *heldSegment) removed(save func() error) error {
 	owner := h.is.Ownership()
 	owner.Mode = shutMode
-	_ = h.Set(owner) // if that is refused there is the look
+	_ = h.Set(owner) // if that fails, the loop below still sees every use
 	err := retry(func() (bool, error) {
 		now, err := h.Stat()
 		if err != nil || h.sameUse(&now) {
@@ -108,5 +108,5 @@ func (h *heldSegment) sameUse(now *sysv.SegmentInfo) bool {
 	return now.NAttch == 1 && now.LPID == h.is.LPID && now.ATime.Equal(h.is.ATime) && now.DTime.Equal(h.is.DTime)
 }
 
-// shutMode keeps all but root from using an object for more than looking at it.
+// shutMode leaves users other than root only read access.
 const shutMode fs.FileMode = 0o400

@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A heldSet is known by its values and what the kernel tells of its last use.
+// A heldSet is identified by its values and the kernel's record of its last use.
 type heldSet struct {
 	sysv.Set
 	is     sysv.SetInfo
@@ -32,8 +32,8 @@ func saveSet(set sysv.Set) (*Entry, hold, error) {
 
 func (h *heldSet) exclusive() bool { return false }
 
-// check compares before it keeps others out, so that a set which was used is not
-// touched, and behind it, since somebody may have been quicker.
+// check compares before it shuts the set, so that it does not touch a set that was
+// used, and again afterwards, since another process may have been faster.
 func (h *heldSet) check() error {
 	now, err := h.Stat()
 	if err := unchanged(h.is, now, err); err != nil {
@@ -45,7 +45,7 @@ func (h *heldSet) check() error {
 		return err
 	}
 	h.isShut = true
-	time.Sleep(grace) // the permission is looked at before the set is locked
+	time.Sleep(grace) // semop checks the permission before it locks the set
 	now, err = h.Stat()
 	if err != nil {
 		return unchanged(h.is, now, err)

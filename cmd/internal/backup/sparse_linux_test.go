@@ -22,7 +22,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// sparse makes a segment of which a few pages are there.
+// sparse makes a segment with only a few pages in memory.
 func sparse(t *testing.T, size int64, o sysv.SegmentOptions, write map[int64]string) sysv.Segment {
 	t.Helper()
 	o.Exclusive = true
@@ -55,7 +55,7 @@ func wantContents(t *testing.T, write map[int64]string) {
 	}
 }
 
-// memoryOf returns what is in memory of a segment.
+// memoryOf returns how much of a segment is in memory.
 func memoryOf(t *testing.T, s sysv.Segment) uint64 {
 	t.Helper()
 	m, err := segmentMemory(int(s))
@@ -63,8 +63,8 @@ func memoryOf(t *testing.T, s sysv.Segment) uint64 {
 	return m.Resident + m.Swapped
 }
 
-// TestSparseSegment saves a segment of a TiB: only what was written to is read, saved
-// and restored.
+// TestSparseSegment: of a segment of 1 TiB, only the pages in use are read, saved and
+// restored.
 func TestSparseSegment(t *testing.T) {
 	const size = 1 << 40
 	write := map[int64]string{0: "first", size/2 + 5: "middle", size - 4: "last"}
@@ -93,7 +93,7 @@ func TestSparseSegment(t *testing.T) {
 	wantContents(t, write)
 }
 
-// TestSparseObject does it for a file of 7 EiB.
+// TestSparseObject does the same with a file of 7 EiB.
 func TestSparseObject(t *testing.T) {
 	const path, size = "/dev/shm/sparse", 7 << 60
 	t.Cleanup(func() { removeAllSparse(t, path) })
@@ -125,7 +125,7 @@ func removeAllSparse(t *testing.T, path string) {
 	}
 }
 
-// TestHugePages needs a pool of huge pages, which it does not make.
+// TestHugePages needs an existing pool of huge pages.
 func TestHugePages(t *testing.T) {
 	pool, err := os.ReadFile("/proc/sys/vm/nr_hugepages")
 	check(t, err)
@@ -149,10 +149,10 @@ func TestHugePages(t *testing.T) {
 	removeAll(t)
 	segment = sparse(t, 1<<40, sysv.SegmentOptions{Mode: 0o600, NoReserve: true, HugePages: sysv.DefaultHugePages}, map[int64]string{5: "x"})
 	_, err = newStore(t).Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})
-	wantError(t, "a TiB of huge pages", err, "the kernel does not tell which")
+	wantError(t, "a TiB of huge pages", err, "the kernel does not tell which of its")
 }
 
-// playSavePart saves a segment and prints what is in memory of it before and after.
+// playSavePart saves a segment and prints how much of it is in memory before and after.
 func playSavePart(args []string) error {
 	id, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -174,7 +174,7 @@ func playSavePart(args []string) error {
 	return errors.Join(err, s.Close())
 }
 
-// TestSparseWithoutRights has an ordinary user save his segment, whose file he may not
+// TestSparseWithoutRights: an ordinary user saves a segment whose file only root may
 // open.
 func TestSparseWithoutRights(t *testing.T) {
 	if !several() {
@@ -205,7 +205,7 @@ func TestSparseWithoutRights(t *testing.T) {
 	wantContents(t, write)
 }
 
-// playHold attaches a segment, or opens an object, until it is told to end.
+// playHold attaches a segment or opens an object, and holds it until told to stop.
 func playHold(args []string) error {
 	if id, err := strconv.Atoi(args[0]); err == nil {
 		if _, err := sysv.Segment(id).Attach(sysv.AttachOptions{}); err != nil {
@@ -219,7 +219,7 @@ func playHold(args []string) error {
 	return nil
 }
 
-// TestInUse: what somebody uses is not saved, and nothing is left of it.
+// TestInUse: an object that is in use is not saved, and leaves nothing in the backup.
 func TestInUse(t *testing.T) {
 	makeNamed(t, "/x")
 	me := own(0o600)
@@ -246,7 +246,7 @@ func TestInUse(t *testing.T) {
 	}
 }
 
-// TestLateUse: somebody uses an object after it was looked at for the last time.
+// TestLateUse: a process uses an object after the last check.
 func TestLateUse(t *testing.T) {
 	t.Cleanup(func() { removeAll(t) })
 	makeSegment(t, 0x5ba, 10000, false, own(0o600), map[int64]string{0: "early"})
@@ -260,7 +260,7 @@ func TestLateUse(t *testing.T) {
 	copy(mem.Bytes()[5000:], "late")
 	check(t, mem.Detach())
 	late := saved.Check()
-	// This process is the last one in any case, so only the times can tell.
+	// LPID is this process either way, so only the times can show it.
 	if late != nil && !errors.Is(late, ErrUsed) {
 		t.Error(late)
 	}
@@ -278,7 +278,8 @@ func TestLateUse(t *testing.T) {
 	wantContents(t, map[int64]string{0: "early", 5000: "late"})
 }
 
-// TestKept: what was saved and then not removed is not in the backup, and is as it was.
+// TestKept: an object that was saved but not removed is unchanged, and not in the
+// backup.
 func TestKept(t *testing.T) {
 	makeAll(t)
 	before := dump(t)
@@ -304,7 +305,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestDestroyed: the kernel would destroy the segment when it has been saved.
+// TestDestroyed: the kernel would destroy the segment once it has been saved.
 func TestDestroyed(t *testing.T) {
 	sysctl(t, "shm_rmid_forced", "1")
 	segment, err := sysv.CreateSegment(0x5bb, 100, sysv.SegmentOptions{Mode: 0o600})
@@ -317,7 +318,7 @@ func TestDestroyed(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a backup that does not fit is refused before anything is written.
+// TestFullDisk: a backup that does not fit fails before anything is written.
 func TestFullDisk(t *testing.T) {
 	t.Cleanup(func() { removeAll(t) })
 	makeSegment(t, 0x5ba, 1<<20, false, own(0o600), map[int64]string{0: strings.Repeat("x", 1<<20)})
@@ -330,13 +331,13 @@ func TestFullDisk(t *testing.T) {
 	check(t, err)
 	defer s.Close()
 	_, err = s.Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})
-	wantError(t, "a disk that is too small", err, fmt.Sprintf("its contents take 1048576 bytes, and %s has room for 524288", dir))
+	wantError(t, "a disk that is too small", err, fmt.Sprintf("its contents take 1048576 bytes, but %s has room for 524288", dir))
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
 		t.Errorf("left behind: %v, %v", files, err)
 	}
 }
 
-// TestVersion1 restores what the first version of the format has.
+// TestVersion1 restores a backup of format version 1.
 func TestVersion1(t *testing.T) {
 	t.Cleanup(func() { removeAll(t) })
 	s := newStore(t)
@@ -357,6 +358,6 @@ func TestVersion1(t *testing.T) {
 	for _, bad := range [][]byte{contents[:len(contents)-1], append(bytes.Clone(contents), 0)} {
 		check(t, os.WriteFile(filepath.Join(s.dir, "shm-5.data"), bad, 0o600))
 		_, err := restoreAll(s)
-		wantError(t, "another size", err, "another size or checksum")
+		wantError(t, "another size", err, "a different size or checksum")
 	}
 }

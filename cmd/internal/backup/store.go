@@ -14,26 +14,26 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
-// What the names of files end in.
+// Suffixes of file names.
 const (
 	entrySuffix   = ".json"
 	dataSuffix    = ".data"
 	attemptSuffix = ".restored"
-	partSuffix    = ".part" // behind one of the others
+	partSuffix    = ".part" // added to one of the others
 )
 
-// A Store is the directory of a backup. Only one process has it at a time.
+// A Store is the directory of a backup. Only one process can have it open.
 type Store struct {
 	dir  string
-	root *os.Root // nothing outside the directory is ever touched, whatever links are in it
+	root *os.Root // confines all access to the directory, whatever links it contains
 	self *os.File // the directory, locked
-	made bool     // by Create
-	// Progress is called now and then while contents are copied, if it is not nil.
+	made bool     // Create made the directory
+	// Progress, unless nil, is called now and then while contents are copied.
 	Progress func(what string, done, total int64)
 }
 
-// Create opens a directory to save objects to, and makes it if there is none. One
-// that others can look into or write to is refused, and one that is in use.
+// Create opens a directory to save objects to, and makes it if it does not exist. It
+// fails if other users can read or write the directory, or if it is in use.
 func Create(dir string) (*Store, error) {
 	self, made, err := safepath.Mkdir(dir)
 	if err != nil {
@@ -57,12 +57,12 @@ func Open(dir string) (*Store, error) {
 
 func notDir(dir string, err error) error {
 	if errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("%s is no directory, or a link to one", dir)
+		return fmt.Errorf("%s is not a directory, or is a symbolic link", dir)
 	}
 	return err
 }
 
-// openStore makes sure that the directory is safe, and locks it.
+// openStore checks that the directory is safe and locks it.
 func openStore(dir string, self *os.File) (*Store, error) {
 	s := &Store{dir: dir, self: self}
 	err := s.take()
@@ -81,7 +81,7 @@ func (s *Store) take() error {
 	case err != nil:
 		return err
 	case info.Mode().Perm()&0o077 != 0 || !ownedByCaller(info):
-		return fmt.Errorf("%s is not safe for a backup: it has to be yours, with mode 0700", s.dir)
+		return fmt.Errorf("%s is not safe for a backup: it must belong to you and have mode 0700", s.dir)
 	}
 	if err := lock(s.self); err != nil {
 		return fmt.Errorf("%s is in use by another process: %w", s.dir, err)
@@ -89,8 +89,7 @@ func (s *Store) take() error {
 	return nil
 }
 
-// openRoot opens the directory by its name once more, and makes sure that it is the
-// same one.
+// openRoot opens the directory by name again and checks that it is the same one.
 func (s *Store) openRoot() (err error) {
 	if s.root, err = os.OpenRoot(s.dir); err != nil {
 		return err
@@ -105,14 +104,13 @@ func (s *Store) openRoot() (err error) {
 	return nil
 }
 
-// Close ends the use of the directory. One that Create has made and that holds
-// nothing is removed.
+// Close releases the directory. It removes an empty directory that Create made.
 func (s *Store) Close() error {
 	var err error
 	if s.root != nil {
 		err = s.root.Close()
 	}
-	if s.made { // while nobody else has the lock
+	if s.made { // while we hold the lock
 		if errEmpty := safepath.Rmdir(s.dir); !errors.Is(errEmpty, fs.ErrExist) {
 			err = errors.Join(err, errEmpty)
 		}
@@ -120,7 +118,8 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.self.Close())
 }
 
-// commit writes the .json file of an entry, whole and on disk, or not at all.
+// commit writes the .json file of an entry and syncs it. After an error there is no
+// such file.
 func (s *Store) commit(e *Entry) error {
 	content, err := encode(e)
 	if err != nil {
@@ -133,10 +132,10 @@ func (s *Store) commit(e *Entry) error {
 	if err != nil {
 		return err
 	}
-	return s.self.Sync() // of the name, and of that of a .data file before it
+	return s.self.Sync() // makes its name durable, and that of the .data file
 }
 
-// discard takes an entry out of the backup, nil too.
+// discard takes an entry, which may be nil, out of the backup.
 func (s *Store) discard(e *Entry) error {
 	if e == nil {
 		return nil
@@ -144,7 +143,7 @@ func (s *Store) discard(e *Entry) error {
 	return errors.Join(s.forget(e.name()+entrySuffix), s.forget(e.name()+dataSuffix))
 }
 
-// replace writes a file under its name when fill has written it.
+// replace writes a file with fill, then gives it its name.
 func (s *Store) replace(name string, fill func(*os.File) error) error {
 	if err := s.write(name+partSuffix, fill); err != nil {
 		return err
@@ -152,8 +151,8 @@ func (s *Store) replace(name string, fill func(*os.File) error) error {
 	return s.root.Rename(name+partSuffix, name)
 }
 
-// write makes a new file of what fill writes; nothing is left of it if that fails.
-// A fragment of that name is replaced.
+// write makes a new file and calls fill to write it. If that fails nothing is left. An
+// existing fragment of that name is replaced.
 func (s *Store) write(name string, fill func(*os.File) error) error {
 	if err := s.forget(name); err != nil {
 		return err
@@ -176,15 +175,15 @@ func (s *Store) forget(name string) error {
 	return nil
 }
 
-// openFile opens a plain file for reading; a link, a device or a file that belongs
-// to somebody else is refused.
+// openFile opens a regular file for reading. It rejects links, devices and files of
+// other users.
 func (s *Store) openFile(name string) (*os.File, error) {
 	named, err := s.root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !named.Mode().IsRegular() || !ownedByCaller(named) {
-		return nil, fmt.Errorf("%s/%s is no plain file of yours", s.dir, name)
+		return nil, fmt.Errorf("%s/%s is not a regular file that you own", s.dir, name)
 	}
 	f, err := s.root.Open(name)
 	if err != nil {
@@ -205,13 +204,12 @@ func (s *Store) readFile(name string) ([]byte, error) {
 	return content, errors.Join(err, f.Close())
 }
 
-// A Fragment is a file that a process which was killed left behind. The object that
-// it is of was not removed.
+// A Fragment is a file that a killed process left behind. Its object was not removed.
 type Fragment string
 
-// Entries returns the objects of the backup, after it has verified all of them, and
-// what is left of others. Damaged ones are the error. The messages of queues are not
-// kept in memory; Restore reads them again.
+// Entries verifies the whole backup and returns its objects and its fragments. Damaged
+// objects are reported in err. Queue messages are not kept in memory; Restore reads
+// them again.
 func (s *Store) Entries() (entries []*Entry, fragments []Fragment, err error) {
 	files, err := fs.ReadDir(s.root.FS(), ".")
 	if err != nil {
@@ -239,7 +237,8 @@ func (s *Store) Entries() (entries []*Entry, fragments []Fragment, err error) {
 	return entries, fragments, err
 }
 
-// unfinished tells whether a file is one that Save writes before the .json file.
+// unfinished reports whether a file is one that Save writes before the .json file, and
+// returns its base name.
 func unfinished(file string) (base string, ok bool) {
 	for _, suffix := range []string{dataSuffix, dataSuffix + partSuffix, entrySuffix + partSuffix} {
 		base, ok := strings.CutSuffix(file, suffix)
@@ -270,11 +269,11 @@ func (s *Store) verify(base string) (*Entry, error) {
 	return e, nil
 }
 
-// entry reads an entry.
+// entry reads and decodes an entry.
 func (s *Store) entry(base string) (*Entry, error) {
 	content, err := s.readFile(base + entrySuffix)
 	if err != nil {
-		return nil, fmt.Errorf("can not be read: %w", err)
+		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
 	e, err := decode(content)
 	if err != nil {

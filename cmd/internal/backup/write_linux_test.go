@@ -18,8 +18,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A writer uses an object for a moment, over and over. write returns nil only if what it
-// wrote is acknowledged.
+// A writer briefly uses an object, over and over. write returns nil only if the write
+// was acknowledged.
 type writer interface{ write(n uint32) error }
 
 const (
@@ -27,8 +27,8 @@ const (
 	writtenKey  = 0x7717
 )
 
-// playWrite plays a writer for each line that it is told, KIND ID ROUND, until that
-// fails or it is told to stop, and prints how often it succeeded.
+// playWrite runs a writer for each line that it reads, KIND ID ROUND, until that fails
+// or it is told to stop, and prints the number of successes.
 func playWrite([]string) error {
 	lines := make(chan string)
 	go func() {
@@ -37,7 +37,7 @@ func playWrite([]string) error {
 		}
 	}()
 	for line := range lines {
-		if line == "stop" { // it has stopped
+		if line == "stop" { // the writer has already stopped
 			continue
 		}
 		var kind string
@@ -46,7 +46,7 @@ func playWrite([]string) error {
 			return err
 		}
 		pause := 4 * time.Millisecond
-		if strings.HasSuffix(kind, "shm") { // which takes longer to save
+		if strings.HasSuffix(kind, "shm") { // shared memory takes longer to save
 			pause *= 10
 		}
 		w, written := newWriter(kind, id), uint32(0)
@@ -87,7 +87,7 @@ func newWriter(kind string, id int) writer {
 	}
 }
 
-// A segmentWriter finds the segment by its key or, if it has one, by its identifier.
+// A segmentWriter finds the segment by key, or by identifier if it has one.
 type segmentWriter struct{ id int }
 
 func (w segmentWriter) write(n uint32) error {
@@ -113,8 +113,7 @@ func (w setWriter) write(uint32) error {
 	return err
 }
 
-// A queueWriter has a few messages in the queue, the last of which tells how many it
-// has sent.
+// A queueWriter keeps a few messages in the queue. The last one holds the number sent.
 type queueWriter struct {
 	sysv.Queue
 	there int
@@ -127,13 +126,13 @@ func (w *queueWriter) write(n uint32) error {
 	if w.there++; w.there > 5 {
 		w.there--
 		_, _, _, err := w.TryReceive(make([]byte, 4), sysv.ReceiveOptions{})
-		_ = err // the message was sent
+		_ = err // the message was sent nevertheless
 	}
 	return nil
 }
 
-// An objectWriter opens the file as the C library does: where somebody has a lease it
-// waits, unlike package posix.
+// An objectWriter opens the file as the C library does: unlike package posix, it blocks
+// while another process holds a lease.
 type objectWriter struct{}
 
 func (objectWriter) write(n uint32) error {
@@ -167,7 +166,7 @@ func onFile(path string, do func(*posix.Mapping) error) error {
 	return errors.Join(do(m), m.Unmap(), f.Close())
 }
 
-// makeWritten makes an object that a writer can use, in which nothing is written.
+// makeWritten makes an object for a writer, still unwritten.
 func makeWritten(t *testing.T, kind ref.Kind) (o ref.Object) {
 	t.Helper()
 	owner := own(0o666)
@@ -193,8 +192,8 @@ func makeWritten(t *testing.T, kind ref.Kind) (o ref.Object) {
 	return o
 }
 
-// readWritten returns what was written last to an object, as far as that is known of
-// a restored one.
+// readWritten returns the last value written to an object, as far as a restored object
+// shows it.
 func readWritten(t *testing.T, kind ref.Kind) (n uint32) {
 	t.Helper()
 	read := make([]byte, 4)
@@ -234,10 +233,10 @@ func readWritten(t *testing.T, kind ref.Kind) (n uint32) {
 	return binary.NativeEndian.Uint32(read)
 }
 
-// TestWrites saves and removes an object that a program writes to at random moments,
-// and restores it. Whatever the program was told is written must be there.
+// TestWrites saves and removes an object while a program writes to it, and restores it.
+// Every acknowledged write must be there.
 func TestWrites(t *testing.T) {
-	ipctest.NeedOtherUsers(t) // nobody keeps root from a set that is shut
+	ipctest.NeedOtherUsers(t) // root can use a set that is shut
 	for _, kind := range []ref.Kind{ref.Shm, ref.Sem, ref.Msg, ref.PShm, ref.PSem} {
 		t.Run(kind.String(), func(t *testing.T) {
 			p := ipctest.Start(t, "write", nobody)
@@ -250,14 +249,14 @@ func TestWrites(t *testing.T) {
 				}
 			}
 			t.Logf("removed %d, seen in use %d times", removed, used)
-			if !testing.Short() && (removed == 0 || used == 0) { // in few rounds chance may have it so
+			if !testing.Short() && (removed == 0 || used == 0) { // in few rounds this may happen by chance
 				t.Errorf("removed %d, seen in use %d times: not a race", removed, used)
 			}
 		})
 	}
 }
 
-// writeRound tells how often the object was seen in use, and whether it was removed.
+// writeRound returns how often the object was seen in use, and whether it was removed.
 func writeRound(t *testing.T, p *ipctest.Process, kind ref.Kind, round int) (used int, removed bool) {
 	t.Helper()
 	defer removeAll(t)

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// A Way is a way of getting messages from one process to another.
+// A Way is a way to pass messages from one process to another.
 type Way string
 
-// The ways. Those of the first half are this module's own packages.
+// The ways; the first four are this module's own packages.
 const (
 	SysVSemaphores  Way = "sysv-sem"  // slots in a System V segment, counted by two semops.Semaphores
 	POSIXSemaphores Way = "posix-sem" // slots in POSIX shared memory, counted by two posix.Semaphores
@@ -22,7 +22,7 @@ const (
 	Unix            Way = "unix"      // socketpair(2), a byte stream
 	SysVQueue       Way = "sysv-msg"  // msgsnd(2) and msgrcv(2)
 	POSIXQueue      Way = "posix-msg" // mq_send(3) and mq_receive(3)
-	Memcpy          Way = "memcpy"    // no way at all: a process that copies, the limit of the others
+	Memcpy          Way = "memcpy"    // not a way: one process copies, the upper bound for the others
 )
 
 // Ways returns all ways.
@@ -30,12 +30,12 @@ func Ways() []Way {
 	return []Way{SysVSemaphores, POSIXSemaphores, Ring, Stream, Pipe, Unix, SysVQueue, POSIXQueue, Memcpy}
 }
 
-// ParseWays reads names of ways, separated by commas.
+// ParseWays parses a comma-separated list of ways.
 func ParseWays(s string) (ways []Way, err error) {
 	for name := range strings.SplitSeq(s, ",") {
 		way, ok := parseWay(name)
 		if !ok {
-			return nil, fmt.Errorf("%q is no way; the ways are %s", name, joined(Ways()))
+			return nil, fmt.Errorf("%q is not a way; the ways are %s", name, joined(Ways()))
 		}
 		ways = append(ways, way)
 	}
@@ -59,47 +59,47 @@ func parseWay(name string) (Way, bool) {
 	return "", false
 }
 
-// Cores says where the two processes run.
+// Cores says on which processors the two processes run.
 type Cores string
 
 const (
 	Same  Cores = "same"  // both on one processor
-	Cross Cores = "cross" // each on its own
-	Alone Cores = ""      // there is one process: memcpy
+	Cross Cores = "cross" // each on its own processor
+	Alone Cores = ""      // a single process: memcpy
 )
 
 // MaxSize is the size of the largest message.
 const MaxSize = 16 << 20
 
-// ErrTooLarge says that a way does not take messages of that size.
+// ErrTooLarge says that a way cannot pass messages of that size.
 var ErrTooLarge = errors.New("the message is too large for this way")
 
 // Config says what Run measures.
 type Config struct {
 	Ways  []Way
 	Sizes []int // of a message, in bytes: 1 to MaxSize
-	// Duration is how long one of the two measurements of each result takes, not
-	// counting a tenth of it to warm up.
+	// Duration is how long each of a result's two measurements takes. A tenth of it
+	// comes on top to warm up.
 	Duration time.Duration
-	// Peer returns this program as a process that was not started yet, made to call
-	// Peer with the arguments. Run sets its files, output, and start.
+	// Peer returns a command, not yet started, that runs this program so that it calls
+	// Peer with the arguments. Run sets its files and output, and starts it.
 	Peer func(ctx context.Context, args ...string) *exec.Cmd
-	// Begin is called before each result, if it is not nil.
+	// Begin, unless nil, is called before each result.
 	Begin func(Result)
 }
 
-// A Result is what a way brings.
+// A Result is the measurement of one way.
 type Result struct {
 	Way       Way
 	Cores     Cores
 	Size      int           // of a message, in bytes
 	RoundTrip time.Duration // median
 	P99       time.Duration // of the round trip
-	Rate      float64       // messages a second
+	Rate      float64       // messages per second
 }
 
-// results returns a Result to be filled for each thing that c asks for, in the order
-// in which a reader compares: the ways beside each other.
+// results returns an empty Result for each measurement that c asks for, ordered so that
+// the ways to compare are adjacent.
 func (c Config) results(places []Cores) (all []Result) {
 	for _, cores := range places {
 		for _, size := range c.Sizes {

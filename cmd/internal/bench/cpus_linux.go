@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A cpuChoice is which processors the two processes run on.
+// A cpuChoice is the processors that the two processes run on.
 type cpuChoice struct{ first, second int }
 
-// none is the second processor where there is one alone.
+// none stands for the second processor if there is only one.
 const none = -1
 
-// CPUs returns how many processors may run this process.
+// CPUs returns how many processors this process may run on.
 func CPUs() (int, error) {
 	var mask unix.CPUSet
 	err := unix.SchedGetaffinity(0, &mask)
 	return mask.Count(), os.NewSyscallError("sched_getaffinity", err)
 }
 
-// chooseCPUs takes the first processor that this process may use, and the first one
-// that is not the same core.
+// chooseCPUs chooses the first processor that this process may use, and the first one
+// on another core.
 func chooseCPUs() (cpuChoice, error) {
 	var mask unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &mask); err != nil {
@@ -44,7 +44,7 @@ func chooseCPUs() (cpuChoice, error) {
 	return c, nil
 }
 
-// siblings tells whether two processors are threads of one core.
+// siblings reports whether two processors are threads of one core.
 func siblings(a, b int) bool {
 	core := func(cpu int) string {
 		s, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
@@ -56,7 +56,7 @@ func siblings(a, b int) bool {
 	return core(a) == core(b)
 }
 
-// places returns where can be measured.
+// places returns the placements that this machine can measure.
 func (c cpuChoice) places() []Cores {
 	if c.second == none {
 		return []Cores{Same, Alone}
@@ -64,9 +64,9 @@ func (c cpuChoice) places() []Cores {
 	return []Cores{Same, Cross, Alone}
 }
 
-// of returns the processor on which a side runs, and those that it may use. A way that
-// spins while it waits looks at how many these are, and would not spin on one: such a
-// process may use both, and has to see itself to it that it stays on its own.
+// of returns the processor for a side, and the processors that it may use. A way that
+// spins checks how many these are, and does not spin on one. So a spinning process may
+// use both, and must keep itself on its own.
 func (c cpuChoice) of(cores Cores, side int, spins bool) (cpu int, may []int) {
 	cpu = c.first
 	if cores == Cross && side == 1 {
@@ -78,8 +78,8 @@ func (c cpuChoice) of(cores Cores, side int, spins bool) (cpu int, may []int) {
 	return cpu, []int{cpu}
 }
 
-// stayer returns a function that moves the calling thread to the processor of r, if
-// it runs on another one.
+// stayer returns a function that moves the calling thread back to the processor of r if
+// it runs on another.
 func (r role) stayer() func() {
 	var may, own unix.CPUSet
 	if unix.SchedGetaffinity(0, &may) != nil || may.Count() == 1 {
@@ -92,22 +92,22 @@ func (r role) stayer() func() {
 		}
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		// It fails where the processor was taken away meanwhile: so be it.
+		// This fails if the processor was taken away meanwhile, which does no harm.
 		if unix.SchedSetaffinity(0, &own) == nil {
 			_ = unix.SchedSetaffinity(0, &may)
 		}
 	}
 }
 
-// currentCPU returns the processor that the calling thread runs on.
+// currentCPU returns the calling thread's processor.
 func currentCPU() int {
 	var cpu uint32
-	_, _, _ = unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0) // can't fail
+	_, _, _ = unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0) // cannot fail
 	return int(cpu)
 }
 
-// startOn starts a process that may use these processors alone. It inherits them from
-// the thread that starts it.
+// startOn starts a process restricted to cpus, which it inherits from the starting
+// thread.
 func startOn(cmd *exec.Cmd, cpus []int) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

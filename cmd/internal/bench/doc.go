@@ -1,12 +1,11 @@
-// Package bench measures what each way of getting messages from one process to
-// another brings on this machine: semaphores over shared memory, the ring and the
-// stream of this module, and what the kernel offers.
+// Package bench measures the ways to pass messages between two processes on this
+// machine: semaphores over shared memory, this module's ring and stream, and what the
+// kernel offers.
 //
-// Every measurement starts two processes anew, which share nothing but what the way
-// needs, on one core or on two. Each message is copied out of the sender's memory
-// and into the receiver's, whatever lies between.
+// Each measurement starts two new processes that share nothing else, on one core or on
+// two. Each message is copied out of the sender's memory and into the receiver's.
 //
-// The round trip is that of one message there and one back, with nothing else under
-// way; it includes one reading of the clock, some 25 ns. The rate is that at which
-// messages arrive if the sender sends as fast as it can.
+// A round trip is one message and one answer, with nothing else in flight; it includes
+// one reading of the clock, about 25 ns. The rate is that of arriving messages while
+// the sender sends as fast as it can.
 package bench

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// precision is how many of the highest bits of a time a histogram keeps: what it
-// tells is right to a percent.
+// precision is how many leading bits of a time a histogram keeps: its results are
+// accurate to one percent.
 const precision = 7
 
-// A histogram counts times, in the same memory however many there are. Times below
-// 2^precision ns have a counter each, those of every further power of two half as
-// many of that width.
+// A histogram counts times in constant memory. Times below 2^precision ns have one
+// counter each; each further power of two has half as many counters, each twice as
+// wide.
 type histogram struct {
 	count    [(64 - precision + 2) << (precision - 1)]uint64
 	observed uint64
@@ -22,8 +22,8 @@ func (h *histogram) add(d time.Duration) {
 	h.observed++
 }
 
-// quantile returns the time that a share of q, above 0 and at most 1, does not
-// exceed; 0 if there is none.
+// quantile returns the smallest time that a share q (0 < q <= 1) of all times does not
+// exceed, 0 if there are none.
 func (h *histogram) quantile(q float64) time.Duration {
 	want := max(uint64(q*float64(h.observed)+0.5), 1)
 	var seen uint64
@@ -35,13 +35,13 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return 0
 }
 
-// bucket returns which counter is that of v.
+// bucket returns the index of the counter for v.
 func bucket(v uint64) int {
 	shift := max(bits.Len64(v)-precision, 0)
 	return shift<<(precision-1) + int(v>>shift)
 }
 
-// middle returns the value in the middle of those with counter i.
+// middle returns the middle of the values that counter i counts.
 func middle(i int) uint64 {
 	const half = 1 << (precision - 1)
 	if i < 2*half {

@@ -37,7 +37,7 @@ func TestQuantile(t *testing.T) {
 		t.Errorf("median of nothing: %v", got)
 	}
 	var h histogram
-	h.add(-1) // a clock that went back
+	h.add(-1) // the clock went back
 	for range 98 {
 		h.add(100)
 	}

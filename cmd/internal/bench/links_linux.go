@@ -15,10 +15,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// forEver is the context of all waiting: a peer ends by being killed.
+// forEver is the context of every wait: a peer ends by being killed.
 func forEver() context.Context { return context.Background() }
 
-// errLength says that a message has not the length that all have.
+// errLength says that a message does not have the common length.
 var errLength = errors.New("a message has the wrong length")
 
 func lengthIs(got int, msg []byte) error {
@@ -58,7 +58,7 @@ func (l *stream) receive(msg []byte) error {
 	return err
 }
 
-// A semaphore is one of either kind.
+// A semaphore is a System V or a POSIX semaphore.
 type semaphore interface {
 	down() error
 	up() error
@@ -74,10 +74,10 @@ type posixSemaphore struct{ s *posix.Semaphore }
 func (s posixSemaphore) down() error { return s.s.P(forEver()) }
 func (s posixSemaphore) up() error   { return s.s.V() }
 
-// slots pass messages as a bounded buffer of one producer and one consumer.
+// slots pass messages through a bounded buffer with one producer and one consumer.
 type slots struct{ out, in *slotRow }
 
-// A slotRow is one direction.
+// A slotRow is the buffer for one direction.
 type slotRow struct {
 	memory     []byte
 	stride, n  int
@@ -85,8 +85,8 @@ type slotRow struct {
 	free, full semaphore
 }
 
-// newSlots returns the slots in memory, of which the first half is for what side 0
-// sends. The semaphores are numbered in the order free, full, free, full.
+// newSlots returns the slots in memory; its first half is for messages that side 0
+// sends. The semaphores are, in order: free, full, free, full.
 func newSlots(r role, memory []byte, open func(num int) (semaphore, error)) (link, error) {
 	var rows [2]*slotRow
 	for i := range rows {
@@ -135,7 +135,7 @@ type descriptors struct{ in, out int }
 func (l descriptors) send(msg []byte) error    { return inFull(unix.Write, l.out, msg) }
 func (l descriptors) receive(msg []byte) error { return inFull(unix.Read, l.in, msg) }
 
-// inFull transfers all of a message.
+// inFull transfers a whole message.
 func inFull(transfer func(fd int, p []byte) (int, error), fd int, msg []byte) error {
 	for len(msg) > 0 {
 		n, err := transfer(fd, msg)
@@ -154,7 +154,7 @@ func inFull(transfer func(fd int, p []byte) (int, error), fd int, msg []byte) er
 
 type sysvQueues struct{ in, out sysv.Queue }
 
-// messageType is that of all messages.
+// messageType is the type of all messages.
 const messageType = 1
 
 func (l sysvQueues) send(msg []byte) error { return l.out.Send(forEver(), messageType, msg) }
@@ -179,8 +179,8 @@ func (l posixQueues) receive(msg []byte) error {
 	return lengthIs(n, msg)
 }
 
-// copies copies messages into memory and out of it again, as if another process had
-// done one of the two.
+// copies copies messages into memory and out again, as if another process had done one
+// half.
 type copies struct {
 	memory []byte
 	next   int
@@ -193,7 +193,7 @@ func (l *copies) send(msg []byte) error {
 
 func (l *copies) receive(msg []byte) error { return l.send(msg) }
 
-// in copies a message to where none was copied for the longest time.
+// in copies a message to the least recently used memory.
 func (l *copies) in(msg []byte) []byte {
 	if l.next+len(msg) > len(l.memory) {
 		l.next = 0
@@ -204,8 +204,8 @@ func (l *copies) in(msg []byte) []byte {
 	return at
 }
 
-// rate returns how many messages a second can be copied in: the other side, which
-// copies out, does so at the same time.
+// rate returns how many messages per second can be copied in. A real receiver would
+// copy them out at the same time.
 func (l *copies) rate(msg []byte, d time.Duration) float64 {
 	n, began := 0, time.Now()
 	for time.Since(began) < d {

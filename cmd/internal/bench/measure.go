@@ -2,7 +2,7 @@ package bench
 
 import "time"
 
-// A link is one side of a way in use. Messages have one length.
+// A link is one side of a way in use. All messages have one length.
 type link interface {
 	send(msg []byte) error
 	receive(msg []byte) error
@@ -12,21 +12,21 @@ type link interface {
 type party struct {
 	link
 	msg []byte
-	// stay is called now and then, to put the process back where it should run.
+	// stay is called now and then to move the process back to its processor.
 	stay func()
 }
 
-// The first byte of a message tells whether it is the last one.
+// The first byte of a message says whether it is the last.
 const (
 	more byte = iota
 	last
 )
 
-// warmUp is the part of the duration that goes by before anything is counted.
+// The warm-up takes duration/warmUp; nothing is counted in it.
 const warmUp = 10
 
-// How many turns or messages there are between two calls of stay: it costs about as
-// much as a system call.
+// How many turns or messages go by between calls of stay, which costs about as much as
+// a system call.
 const (
 	stayTurns    = 16
 	stayMessages = 1024
@@ -40,11 +40,11 @@ func (p party) turn() error {
 	return p.receive(p.msg)
 }
 
-// ask makes turns for d and returns how long each took.
+// ask makes turns for d and returns their times.
 func (p party) ask(d time.Duration) (h *histogram, err error) {
 	h = new(histogram)
 	p.msg[0] = more
-	if err := p.turn(); err != nil { // the other side is there
+	if err := p.turn(); err != nil { // wait for the other side
 		return nil, err
 	}
 	began, now := time.Now(), time.Duration(0)
@@ -65,7 +65,7 @@ func (p party) ask(d time.Duration) (h *histogram, err error) {
 	return h, p.turn()
 }
 
-// answer sends back what it receives.
+// answer echoes what it receives.
 func (p party) answer() error {
 	p.msg[0] = more
 	for n := 0; p.msg[0] != last; n++ {
@@ -82,8 +82,8 @@ func (p party) answer() error {
 	return nil
 }
 
-// flood sends messages as fast as it can, for d, once the other side is there. It sends
-// some however short d is: the system may let it do nothing for as long.
+// flood sends messages as fast as it can for d, once the other side is there. It sends
+// some even if the system runs nothing for as long as d.
 func (p party) flood(d time.Duration) error {
 	if err := p.receive(p.msg); err != nil {
 		return err
@@ -104,10 +104,10 @@ func (p party) flood(d time.Duration) error {
 	return p.send(p.msg)
 }
 
-// between returns how many messages pass between two looks at the clock.
+// between returns how many messages go by between readings of the clock.
 func between(size int) int { return min(max(256<<10/size, 1), 64) }
 
-// count receives messages, and returns how many came a second.
+// count receives messages and returns their rate per second.
 func (p party) count() (rate float64, err error) {
 	if err := p.send(p.msg); err != nil {
 		return 0, err

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// A lane is a link of channels, on which a message takes some time.
+// A lane is a link of channels on which a message takes delay.
 type lane struct {
 	out, in chan byte
 	delay   time.Duration
-	fail    int // sends that succeed before one fails, 0 if none does
+	fail    int // sends that succeed before one fails, 0 for no failure
 }
 
 var errLane = errors.New("the lane is broken")
@@ -35,7 +35,7 @@ func (l *lane) receive(msg []byte) error {
 	return nil
 }
 
-// lanes returns two parties with messages of one byte.
+// lanes returns two parties that exchange messages of one byte.
 func lanes(delay time.Duration) (a, b party, stays *int) {
 	there, back := make(chan byte), make(chan byte)
 	stays = new(int)
@@ -54,7 +54,7 @@ func TestAskAnswer(t *testing.T) {
 		if err := errors.Join(err, <-answered); err != nil {
 			t.Fatal(err)
 		}
-		// Turns of 100 µs: 110 of them, of which the first ten warm up.
+		// 110 turns of 100 µs; the first ten are the warm-up.
 		if h.observed != 100 {
 			t.Errorf("%d turns are counted, want 100", h.observed)
 		}
@@ -87,7 +87,7 @@ func TestFloodCount(t *testing.T) {
 	})
 }
 
-// TestFloodNoTime has the time be over before the first message.
+// TestFloodNoTime: the time is over before the first message.
 func TestFloodNoTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := lanes(10 * time.Microsecond)
@@ -100,7 +100,7 @@ func TestFloodNoTime(t *testing.T) {
 	})
 }
 
-// A link that fails ends the work, with its error.
+// TestFailingLink: a link that fails ends the work with its error.
 func TestFailingLink(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -17,7 +17,7 @@ const (
 	throughput test = "throughput"
 )
 
-// A role is what a process has to do.
+// A role is what a peer must do.
 type role struct {
 	way      Way
 	test     test
@@ -25,13 +25,13 @@ type role struct {
 	size     int
 	duration time.Duration
 	cpu      int      // where it should run
-	names    []string // of the objects
-	fd       int      // first of the files
+	names    []string // of the shared objects
+	fd       int      // the first inherited file
 }
 
-// Peer is one of the two processes: it does what the arguments from Run say, and
-// prints what it measured. When ctx is done it removes what the processes share, and
-// returns; then its program has to end, since it may still be waiting.
+// Peer is one of the two processes: it does what Run's arguments say, and prints its
+// measurement. When ctx ends it removes what the processes share and returns. The
+// program must then exit, since a goroutine may still be waiting.
 func Peer(ctx context.Context, args []string, w io.Writer) error {
 	r, err := parseRole(args)
 	if err != nil {
@@ -49,11 +49,11 @@ func Peer(ctx context.Context, args []string, w io.Writer) error {
 	}
 }
 
-// parseRole reads what start wrote.
+// parseRole parses the arguments that start wrote.
 func parseRole(args []string) (r role, err error) {
 	const fixed = 6
 	if len(args) <= fixed {
-		return r, errors.New("a peer is started by the benchmark alone")
+		return r, errors.New("only the benchmark can start a peer")
 	}
 	way, known := parseWay(args[0])
 	side, errSide := strconv.Atoi(args[2])
@@ -62,7 +62,7 @@ func parseRole(args []string) (r role, err error) {
 	cpu, errCPU := strconv.Atoi(args[5])
 	fd, errFD := strconv.Atoi(args[len(args)-1])
 	if err := errors.Join(errSide, errSize, errDuration, errCPU, errFD); err != nil || !known || size < 1 || size > MaxSize {
-		return r, fmt.Errorf("a peer can't do %q", args)
+		return r, fmt.Errorf("a peer cannot do %q", args)
 	}
 	return role{way, test(args[1]), side, size, duration, cpu, args[fixed : len(args)-1], fd}, nil
 }

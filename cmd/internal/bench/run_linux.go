@@ -16,11 +16,10 @@ import (
 // grace is how long a measurement may take beyond its duration.
 const grace = 30 * time.Second
 
-// Run measures what c asks for, one result after the other. A Result of which a part
-// could not be measured comes with an error, which is ErrTooLarge where that is to be
-// expected, and the next ones follow. Run ends early when ctx is done. It leaves
-// nothing behind: what the processes share is removed after each measurement, and by
-// the processes if this one is killed.
+// Run makes the measurements of c one after the other. A Result that is incomplete
+// comes with an error, ErrTooLarge if that was to be expected, and Run continues with
+// the next. It stops early when ctx ends. It leaves nothing behind: it removes shared
+// objects after each measurement, and the peers do if this process is killed.
 func Run(ctx context.Context, c Config) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		cpus, err := chooseCPUs()
@@ -56,7 +55,7 @@ func (c Config) measure(ctx context.Context, cpus cpuChoice, r *Result) error {
 	return err
 }
 
-// scan reads what a process printed.
+// scan parses what a process printed.
 func scan(line string, numbers ...any) error {
 	if _, err := fmt.Sscan(line, numbers...); err != nil {
 		return fmt.Errorf("a process printed %q: %w", line, err)
@@ -64,7 +63,7 @@ func scan(line string, numbers ...any) error {
 	return nil
 }
 
-// once makes one measurement, and returns what the processes print.
+// once makes one measurement and returns what the processes printed.
 func (c Config) once(ctx context.Context, cpus cpuChoice, r Result, t test) (printed string, err error) {
 	k := kindOf(r.Way)
 	shared, err := k.create(r.Size)
@@ -91,7 +90,7 @@ func (c Config) once(ctx context.Context, cpus cpuChoice, r Result, t test) (pri
 	return finish(ctx, cancel, running, err)
 }
 
-// A process is one of the two.
+// A process is one of the two peers.
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
@@ -113,10 +112,10 @@ func (c Config) start(ctx context.Context, cpus []int, r role, shared *objects) 
 	return p, nil
 }
 
-// firstFile is the number of the first of exec.Cmd's ExtraFiles.
+// firstFile is the descriptor of the first of exec.Cmd's ExtraFiles.
 const firstFile = 3
 
-// finish waits for the processes, and ends them all if one fails.
+// finish waits for the processes, and kills the others if one fails.
 func finish(ctx context.Context, cancel context.CancelFunc, running []*process, err error) (printed string, _ error) {
 	for range running {
 		var p *process
@@ -130,7 +129,7 @@ func finish(ctx context.Context, cancel context.CancelFunc, running []*process, 
 	return printed, err
 }
 
-// nextOf waits for the end of any of the processes.
+// nextOf waits until any of the processes ends.
 func nextOf(running []*process) (*process, error) {
 	if len(running) == 1 {
 		return running[0], <-running[0].ended
@@ -143,12 +142,12 @@ func nextOf(running []*process) (*process, error) {
 	}
 }
 
-// because returns why a process failed, in its own words if it had any.
+// because returns why a process failed, in its own words if it printed any.
 func because(ctx context.Context, p *process, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if _, words, found := strings.Cut(p.stderr.String(), ": "); found { // behind the program's name
+	if _, words, found := strings.Cut(p.stderr.String(), ": "); found { // after the program's name
 		return errors.New(strings.TrimSpace(words))
 	}
 	return fmt.Errorf("process %d of %s: %w", p.cmd.Process.Pid, os.Args[0], err)

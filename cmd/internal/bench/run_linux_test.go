@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { // nobody outlives the test
+	go func() { // no peer outlives the test
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// config measures as short as can be, with peers of a name.
+// config returns the shortest measurement, with the given peer.
 func config(t *testing.T, peer string, ways ...Way) Config {
 	return Config{
 		Ways: ways, Sizes: []int{1000}, Duration: time.Millisecond,
@@ -64,8 +64,8 @@ func config(t *testing.T, peer string, ways ...Way) Config {
 	}
 }
 
-// detachAll detaches what sides in this process have attached: in one of their own it
-// would go with that.
+// detachAll detaches what both sides attached in this process. In a peer, that ends
+// with the process.
 func detachAll(t *testing.T) {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -87,8 +87,8 @@ func detachAll(t *testing.T) {
 	}
 }
 
-// noQueues fails the test if POSIX message queues are left. Other objects are looked
-// for at the end of all tests.
+// noQueues fails the test if POSIX queues are left. The end of the whole run checks for
+// other objects.
 func noQueues(t *testing.T) {
 	t.Helper()
 	for q, err := range posix.Queues() {
@@ -155,8 +155,8 @@ func TestRunTooLarge(t *testing.T) {
 	}
 }
 
-// A peer that fails ends the other one, and its words are the error; the next
-// measurement is made all the same.
+// TestRunFailingPeer: a peer that fails ends the other one, its words are the error,
+// and the next measurement still runs.
 func TestRunFailingPeer(t *testing.T) {
 	c := config(t, "fails", Ring, SysVQueue)
 	n := 0
@@ -181,7 +181,7 @@ func TestRunCancelled(t *testing.T) {
 	noQueues(t)
 }
 
-// A peer whose parent is gone removes what the parent made.
+// TestPeerOrphaned: a peer whose parent is gone removes what the parent made.
 func TestPeerOrphaned(t *testing.T) {
 	for _, way := range []Way{SysVSemaphores, SysVQueue, POSIXQueue} {
 		shared, err := kindOf(way).create(100)
@@ -222,7 +222,8 @@ func TestParseRole(t *testing.T) {
 	}
 }
 
-// Both sides of each way in this process: what is sent arrives, in order and whole.
+// TestLinks runs both sides of each way in this process: messages arrive complete and
+// in order.
 func TestLinks(t *testing.T) {
 	for _, way := range Ways() {
 		for _, size := range []int{1, 63, 64, 65, 8192, 100_000} {
@@ -256,7 +257,7 @@ func exchange(t *testing.T, way Way, size int) {
 	pass(t, b, a, size, 2)
 }
 
-// opened opens a side on files of its own, as a process would have them.
+// opened opens a side with duplicated files, as another process would have them.
 func opened(t *testing.T, k kind, shared *objects, side int, way Way, size int) link {
 	t.Helper()
 	r := role{way: way, side: side, size: size, names: shared.names}
@@ -353,7 +354,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-// A thread that ran elsewhere is moved, and may use the same processors as before.
+// TestStay: a thread on the wrong processor is moved, and keeps its affinity mask.
 func TestStay(t *testing.T) {
 	cpus, err := chooseCPUs()
 	if err != nil {
@@ -364,7 +365,7 @@ func TestStay(t *testing.T) {
 	}
 	for _, cpu := range []int{cpus.first, cpus.second, cpus.first} {
 		role{cpu: cpu}.stayer()()
-		// The kernel may have moved it away again, but not always.
+		// The kernel may move it away again, but not always.
 		if !eventually(func() bool { role{cpu: cpu}.stayer()(); return currentCPU() == cpu }) {
 			t.Errorf("it does not run on processor %d", cpu)
 		}

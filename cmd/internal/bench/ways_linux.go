@@ -21,18 +21,18 @@ import (
 
 // A kind is how a way is made and used.
 type kind struct {
-	// spins says that the way looks at how many processors may run it, and behaves
-	// otherwise where that is one.
+	// spins says that the way spins only if it may run on more than one processor.
 	spins bool
 	// create makes what the processes share, for messages of a size.
 	create func(size int) (*objects, error)
-	// open makes the link of a process.
+	// open makes a process's link.
 	open func(r role) (link, error)
-	// orphaned removes objects whose maker was killed; the other process does so too.
+	// orphaned removes objects whose creator was killed; both peers call it.
 	orphaned func(names []string) error
 }
 
-// objects are what the processes share. What has no file has an identifier or name.
+// objects are what the processes share. Objects without a file have an identifier or
+// name.
 type objects struct {
 	files  []*os.File
 	names  []string
@@ -64,12 +64,12 @@ func kindOf(w Way) kind {
 
 func nothing([]string) error { return nil }
 
-// capacity returns how much memory a direction has for messages of a size: what
-// stays in the cache of most processors, or four messages. It is a power of two.
+// capacity returns the memory of one direction: what fits most processors' caches or,
+// if larger, four messages. It is a power of two.
 func capacity(size int) int { return max(4<<20, 1<<bits.Len(uint(4*size-1))) }
 
-// Of what exists twice, once for each direction, side 0 sends through the first and
-// side 1 through the second.
+// directions picks from a pair, one element for each direction: side 0 sends through
+// the first and side 1 through the second.
 func directions[T any](side int, both [2]T) (out, in T) { return both[side], both[1-side] }
 
 func createRings(size int) (*objects, error) {
@@ -84,7 +84,7 @@ func createRings(size int) (*objects, error) {
 	})
 }
 
-// createMemory makes memory without a name, which goes with those who have it.
+// createMemory makes memory without a name, which ends with its users.
 func createMemory(length int, initialize func(*posix.Mapping) error) (*objects, error) {
 	object, err := posix.CreateMemfd("gshm bench", int64(length), posix.MemfdOptions{})
 	if err != nil {
@@ -102,7 +102,7 @@ func createMemory(length int, initialize func(*posix.Mapping) error) (*objects, 
 	return shared, nil
 }
 
-// mapMemory maps it in a process, which keeps it to its end.
+// mapMemory maps it for the life of the process.
 func mapMemory(fd int) (*posix.Mapping, error) {
 	object, err := posix.Inherit(fd)
 	if err != nil {
@@ -147,15 +147,15 @@ func openStream(r role) (link, error) {
 	return &stream{p.Writer(forEver()), c.Reader(forEver())}, nil
 }
 
-// slotLayout returns how far apart the slots for messages of a size are, and how
-// many there are for a direction: 16 as long as that is little memory.
+// slotLayout returns the distance between slots for messages of a size, and the number
+// of slots of a direction: 16, or fewer if messages are large.
 func slotLayout(size int) (stride, n int) {
 	const line = 64
 	stride = (size + line - 1) / line * line
 	return stride, min(16, capacity(size)/stride)
 }
 
-// Each direction has a semaphore that counts free slots and one for full ones.
+// Each direction has a semaphore for free slots and one for full slots.
 const slotSemaphores = 4
 
 func createSysVSlots(size int) (*objects, error) {
@@ -166,8 +166,8 @@ func createSysVSlots(size int) (*objects, error) {
 		return nil, &explain.Creation{Size: length, Err: err}
 	}
 	mem, err := segment.Attach(sysv.AttachOptions{})
-	// A segment without a name can be attached by its identifier until the last one
-	// detaches it; marked for removal now, it outlives nobody.
+	// A segment can be attached by identifier until the last detach. Marked for removal
+	// now, it cannot outlive its users.
 	if err = errors.Join(err, segment.Remove()); err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func openSysVSlots(r role) (link, error) {
 	})
 }
 
-// identifiers reads the two identifiers that System V objects have for names.
+// identifiers parses the two identifiers that name System V objects.
 func identifiers(names []string) (ids [2]int, err error) {
 	if len(names) != len(ids) {
 		return ids, fmt.Errorf("%q are not two identifiers", names)
@@ -221,7 +221,7 @@ func removeSet(names []string) error {
 	return gone(sysv.Set(ids[1]).Remove())
 }
 
-// gone makes no error of an object that somebody else has removed.
+// gone ignores the error for an object that another process has removed.
 func gone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -229,7 +229,7 @@ func gone(err error) error {
 	return err
 }
 
-// semaphoreSpace is how far apart POSIX semaphores lie, on cache lines of their own.
+// semaphoreSpace is the distance of POSIX semaphores, so that they share no cache line.
 const semaphoreSpace = 128
 
 func createPOSIXSlots(size int) (*objects, error) {

@@ -1,5 +1,5 @@
-// Package command is what gshm and gipcs have in common as programs: reading the
-// command line as getopt_long(3) does, one line for an error, and the exit status.
+// Package command holds what gshm and gipcs share as programs: parsing a command line
+// like getopt_long(3), one-line error messages, and exit statuses.
 package command
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// Version is what both commands print: that of the module, or of the release to come.
+// Version is what both commands print: the module's version or the next one.
 const Version = "0.1.0-dev"
 
 // Exit statuses.
@@ -28,21 +28,20 @@ const (
 	Misuse = 2
 )
 
-// An Exit ends the command with a status and without a message, since what there
-// was to say has been said.
+// An Exit ends the command with a status and no further message.
 type Exit int
 
 func (e Exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// A usageError is a command line that was wrong.
+// A usageError is a mistake in the command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// Usagef returns an error of the command line; the exit status will be Misuse.
+// Usagef returns an error of the command line; it makes the exit status Misuse.
 func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// Usage makes err an error of the command line, nil if it is nil.
+// Usage marks err as an error of the command line. It returns nil for nil.
 func Usage(err error) error {
 	if err == nil {
 		return nil
@@ -50,14 +49,14 @@ func Usage(err error) error {
 	return usageError{err}
 }
 
-// IsUsage reports whether err is one of the command line.
+// IsUsage reports whether err is an error of the command line.
 func IsUsage(err error) bool { return errors.As(err, &usageError{}) }
 
-// Run runs app and returns the exit status. Errors go to app.ErrWriter, a line
+// Run runs app and returns the exit status. It writes errors to app.ErrWriter, one line
 // each.
 func Run(app *cli.App, argv []string) int {
-	// Most commands are over before it is worth it to collect garbage.
-	const percent = 400 // begins at 16 MB
+	// Most commands end before garbage collection pays off.
+	const percent = 400 // starts at 16 MB
 	debug.SetGCPercent(percent)
 	out := &output{File: os.Stdout}
 	app.Writer = out
@@ -78,8 +77,8 @@ func Run(app *cli.App, argv []string) int {
 	return Status(app.ErrWriter, app.Name, err)
 }
 
-// An output is standard output, and remembers the first error of writing to it: not
-// everybody who writes there, cli with its help for one, looks at errors.
+// An output is standard output that remembers its first write error: some writers, such
+// as cli with its help, ignore errors.
 type output struct {
 	*os.File
 	err error
@@ -112,7 +111,7 @@ func prepare(app *cli.App) {
 	}
 }
 
-// prepareCommand prepares a command that stands behind those of path.
+// prepareCommand prepares a command below those of path.
 func prepareCommand(path string, c *cli.Command) {
 	path = strings.TrimPrefix(path+" "+c.Name, " ")
 	c.HideHelpCommand = true
@@ -134,7 +133,7 @@ func prepareCommand(path string, c *cli.Command) {
 	}
 }
 
-// rejectCommand is what cli runs for a command that it does not know.
+// rejectCommand is what cli runs for an unknown command.
 func rejectCommand(c *cli.Context) error {
 	known := make([]string, len(c.App.VisibleCommands()))
 	for i, command := range c.App.VisibleCommands() {
@@ -147,8 +146,8 @@ func rejectCommand(c *cli.Context) error {
 	return Usagef("there is no command %q; the commands are %s", c.Args().First(), list)
 }
 
-// Status reports err on w, under the name of the program, and returns the exit
-// status that it comes to.
+// Status reports err on w, prefixed with the program's name, and returns the exit
+// status for it.
 func Status(w io.Writer, name string, err error) int {
 	var (
 		exit  Exit
@@ -160,8 +159,8 @@ func Status(w io.Writer, name string, err error) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.Is(err, syscall.EPIPE):
-		// Whoever read the output has seen enough. A program is then ended by a
-		// signal; one that caught it is as quiet.
+		// The reader has seen enough. Usually the signal ends the program silently; do
+		// the same.
 		return 128 + int(syscall.SIGPIPE)
 	case errors.As(err, &wrong):
 		Report(w, name, wrong.error)
@@ -172,7 +171,7 @@ func Status(w io.Writer, name string, err error) int {
 	}
 }
 
-// explained is an error whose sentence was found before.
+// explained is an error with its sentence, looked up earlier.
 type explained struct {
 	error
 	sentence string
@@ -182,7 +181,7 @@ func (e explained) Error() string { return e.sentence }
 
 func (e explained) Unwrap() error { return e.error }
 
-// Explained looks up now what err means, rather than when it is reported.
+// Explained looks up the sentence for err now instead of when it is reported.
 func Explained(err error) error {
 	if err == nil {
 		return nil
@@ -190,7 +189,7 @@ func Explained(err error) error {
 	return explained{err, explain.Error(err)}
 }
 
-// Report writes err as one line that a terminal shows as it is.
+// Report writes err as one line, with control characters escaped.
 func Report(w io.Writer, name string, err error) {
 	sentence := explained{}
 	if !errors.As(err, &sentence) {
@@ -199,8 +198,8 @@ func Report(w io.Writer, name string, err error) {
 	fmt.Fprintf(w, "%s: %s\n", name, OneLine(sentence.sentence))
 }
 
-// OneLine makes s safe for a terminal, and a single line. Unlike term.Escape it
-// leaves backslashes alone, which messages have of their own.
+// OneLine makes s a single line that is safe for a terminal. Unlike term.Escape it
+// keeps backslashes, which messages contain on purpose.
 func OneLine(s string) string {
 	var b []byte
 	for rest := s; rest != ""; {
@@ -214,8 +213,8 @@ func OneLine(s string) string {
 	return string(b)
 }
 
-// Operands returns the operands of the command, from least to most
-// of them (any number if most is negative). The words what say what they are.
+// Operands returns the operands of the command. It is a usage error if there are fewer
+// than least or, unless most is negative, more than most. The text what names them.
 func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	args := cliargs.Operands(c.Args())
 	switch {
@@ -223,14 +222,14 @@ func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 		needed, _, _ := strings.Cut(what, " [")
 		return nil, Usagef("%s is missing", needed)
 	case most >= 0 && len(args) > most:
-		return nil, Usagef("%q is left over; expected is %s", args[most], expected(most, what))
+		return nil, Usagef("unexpected argument %q; expected %s", args[most], expected(most, what))
 	}
 	return args, nil
 }
 
 func expected(most int, what string) string {
 	if most == 0 {
-		return "no argument"
+		return "none"
 	}
-	return what + " alone"
+	return what
 }

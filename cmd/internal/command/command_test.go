@@ -71,8 +71,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestRun runs commands of an application of its own. What goes to standard error
-// is tested with the real commands.
+// TestRun runs commands of its own application. Standard error is tested with the real
+// commands.
 func TestRun(t *testing.T) {
 	var got []string
 	record := func(c *cli.Context) error {

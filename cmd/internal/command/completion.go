@@ -10,15 +10,14 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// completionFlag is what the shells' functions put at the end of a command line, behind
-// the flag that is begun or an empty word, to ask for what could stand there.
+// completionFlag ends the command line by which a shell's function asks for
+// completions. It comes after the flag being typed, or after an empty word.
 const completionFlag = "--generate-bash-completion"
 
-// completionWord is the variable in which the shells' functions hand over the word that
-// is begun, whatever it is.
+// completionWord is the environment variable that holds the word being typed.
 const completionWord = "GIPC_COMPLETION_WORD"
 
-// Completing tells whether the command line asks for completions.
+// Completing reports whether the command line asks for completions.
 func Completing(args []string) bool {
 	return len(args) > 0 && args[len(args)-1] == completionFlag
 }
@@ -132,12 +131,12 @@ complete -c PROGRAM -f -a '(__PROGRAM_complete)'
 type ChoiceFlag struct {
 	*cli.StringFlag
 	Words func() []string
-	// List says that the value is a list of words with commas between them, and that a
-	// + or - may stand in front of one.
+	// List says that the value is a comma-separated list of words, each with an
+	// optional + or - before it.
 	List bool
 }
 
-// completing returns the values that begun may become.
+// completing returns the values that can complete begun.
 func (f *ChoiceFlag) completing(begun string) []string {
 	words := f.Words()
 	if f.List {
@@ -149,11 +148,11 @@ func (f *ChoiceFlag) completing(begun string) []string {
 	return words
 }
 
-// CompleteWith returns a completion that offers the words of list where an operand
-// may stand, and a command's flags where one is begun.
+// CompleteWith returns a completion that offers list for an operand, and the command's
+// flags for a word that begins with a dash.
 func CompleteWith(list func() []string) cli.BashCompleteFunc {
 	return func(c *cli.Context) {
-		// The word to be completed is the last but one, and empty unless it is a flag.
+		// The word to complete is the last but one; it is empty unless it is a flag.
 		if n := len(os.Args); n > 2 && strings.HasPrefix(os.Args[n-2], "-") {
 			cli.DefaultCompleteWithFlags(c.Command)(c)
 			return
@@ -168,8 +167,8 @@ func printWords(c *cli.Context, before string, words []string) {
 	}
 }
 
-// completeValues makes a completion offer what may stand for the value of a flag, and
-// only that where such a value has to stand.
+// completeValues adds the values of flags to a completion. After a flag that needs a
+// value it offers nothing else.
 func completeValues(other cli.BashCompleteFunc) cli.BashCompleteFunc {
 	return func(c *cli.Context) {
 		n := len(os.Args)
@@ -196,8 +195,8 @@ func printValues(c *cli.Context, flag cli.Flag, before, begun string) {
 	}
 }
 
-// flagWithValue returns the flag of the command that arg is, if its value comes next
-// or behind an equals sign, and nil if it is none.
+// flagWithValue returns the command's flag named by arg if its value comes next or
+// after an equals sign, else nil.
 func flagWithValue(command *cli.Command, arg string) cli.Flag {
 	name := strings.TrimLeft(arg, "-")
 	if name == arg {
@@ -214,7 +213,8 @@ func flagWithValue(command *cli.Command, arg string) cli.Flag {
 	return flag
 }
 
-// IsPlain tells whether a shell takes a name as it is, so that completion may offer it.
+// IsPlain reports whether a shell takes name without quoting, so that completion may
+// offer it.
 func IsPlain(name string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/._-+@%", c)

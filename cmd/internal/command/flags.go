@@ -34,11 +34,11 @@ func ModeFlag(c *cli.Context, name string) (fs.FileMode, error) {
 func HugeFlag() cli.Flag {
 	return &cli.GenericFlag{
 		Name: "huge", Value: &optionalValue{}, DefaultText: "ordinary pages",
-		Usage: "use huge pages, of the system's default size or by --huge=`SIZE`",
+		Usage: "use huge pages, of `SIZE` if given",
 	}
 }
 
-// HugePages returns what --huge means for sysv.SegmentOptions.
+// HugePages returns the value of --huge for sysv.SegmentOptions.
 func HugePages(c *cli.Context) (int64, error) {
 	if !c.IsSet("huge") {
 		return 0, nil
@@ -49,7 +49,7 @@ func HugePages(c *cli.Context) (int64, error) {
 	default:
 		size, err := units.ParseSize(text)
 		if err == nil && (size < 1 || size&(size-1) != 0) {
-			err = fmt.Errorf("%q is no power of two", text)
+			err = fmt.Errorf("%q is not a power of two", text)
 		}
 		if err != nil {
 			return 0, Usagef("--huge: %w", err)
@@ -58,10 +58,10 @@ func HugePages(c *cli.Context) (int64, error) {
 	}
 }
 
-// An optionalValue is the value of a flag that need not have one.
+// An optionalValue is the value of a flag that may stand alone.
 type optionalValue struct{ text string }
 
-// Set is given "true" by package flag for a flag without a value.
+// Set stores a value; package flag passes "true" for a flag that stands alone.
 func (v *optionalValue) Set(s string) error {
 	v.text = s
 	return nil
@@ -69,7 +69,7 @@ func (v *optionalValue) Set(s string) error {
 
 func (v *optionalValue) String() string { return v.text }
 
-// IsBoolFlag says that the value may be left out.
+// IsBoolFlag tells package flag that the value is optional.
 func (v *optionalValue) IsBoolFlag() bool { return true }
 
 // OwnerFlags returns the flags --uid and --gid, which Owner reads.
@@ -80,8 +80,8 @@ func OwnerFlags() []cli.Flag {
 	}
 }
 
-// Owner returns what --uid and --gid make of an ownership; change is nil if neither
-// is given.
+// Owner returns a function that applies --uid and --gid to an ownership, or nil if
+// neither is given.
 func Owner(c *cli.Context) (change func(*sysv.Ownership), err error) {
 	var uid, gid uint32
 	if c.IsSet("uid") {
@@ -107,12 +107,12 @@ func Owner(c *cli.Context) (change func(*sysv.Ownership), err error) {
 	}, nil
 }
 
-// UserID returns a user's number, given by number or by name.
+// UserID returns the uid for a number or a name.
 func UserID(s string) (uint32, error) {
 	return accountOf(s, "user", account.New().UserID)
 }
 
-// gidOf returns a group's number, given by number or by name.
+// gidOf returns the gid for a number or a name.
 func gidOf(s string) (uint32, error) {
 	return accountOf(s, "group", account.New().GroupID)
 }
@@ -125,7 +125,7 @@ func accountOf(s, what string, lookup func(name string) (uint32, bool)) (uint32,
 		}
 		return id, nil
 	}
-	// The highest number is -1 for the kernel, which means none.
+	// The highest number is the kernel's -1, "unchanged".
 	id, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || id == 1<<32-1 {
 		return 0, fmt.Errorf("%s id %s is not between 0 and 4294967294", what, s)

@@ -11,9 +11,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// FormatFlags returns the flags that choose an output format.
+// FormatFlags returns the flags --format and --json; standard is the default.
 func FormatFlags(standard string) []cli.Flag {
-	words := []string{standard} // first, as in the help
+	words := []string{standard} // the default comes first in the help
 	for _, name := range render.FormatNames() {
 		if name != standard {
 			words = append(words, name)
@@ -24,11 +24,11 @@ func FormatFlags(standard string) []cli.Flag {
 			StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: standard, Usage: "`FORMAT`: " + strings.Join(words, " ")},
 			Words:      render.FormatNames,
 		},
-		&cli.BoolFlag{Name: "json", Usage: "short for --format json", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "json", Usage: "same as --format json", DisableDefaultText: true},
 	}
 }
 
-// FormatOf returns the format that the flags of FormatFlags choose.
+// FormatOf returns the format that --format or --json chooses.
 func FormatOf(c *cli.Context) (render.Format, error) {
 	if c.Bool("json") {
 		if c.IsSet("format") && c.String("format") != "json" {
@@ -45,7 +45,7 @@ func WriteRows(c *cli.Context, f render.Format, columns []render.Column, rows it
 	return render.Write(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, o))
 }
 
-// WriteRecords writes objects one by one to the command's output.
+// WriteRecords writes objects, one record each, to the command's output.
 func WriteRecords(c *cli.Context, f render.Format, columns []render.Column, rows iter.Seq[[]render.Cell], o render.Options) error {
 	return render.WriteRecords(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, o))
 }
@@ -55,7 +55,7 @@ func WriteRecord(c *cli.Context, f render.Format, columns []render.Column, cells
 	return render.WriteRecord(c.App.Writer, f, columns, cells, forOutput(c.App.Writer, render.Options{}))
 }
 
-// forOutput adds to o what follows from where the output goes.
+// forOutput adds the terminal's properties to o, if the output is one.
 func forOutput(w io.Writer, o render.Options) render.Options {
 	if IsTerminal(w) {
 		fd := w.(descriptor).Fd()
@@ -66,10 +66,10 @@ func forOutput(w io.Writer, o render.Options) render.Options {
 	return o
 }
 
-// A descriptor is what an *os.File and a command's output have in common.
+// A descriptor is implemented by *os.File and by a command's output.
 type descriptor interface{ Fd() uintptr }
 
-// IsTerminal tells whether w, a file or the command's output, is a terminal.
+// IsTerminal reports whether w, a file or the command's output, is a terminal.
 func IsTerminal(w any) bool {
 	d, ok := w.(descriptor)
 	return ok && term.IsTerminal(d.Fd())

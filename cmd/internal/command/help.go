@@ -6,8 +6,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// flagLine is a flag's line in a help text, such as "-w, --where EXPR": each name once,
-// so that the line fits a terminal of 80 columns.
+// flagLine returns a flag's line of the help, such as "-w, --where EXPR". The value
+// appears once, so that the line fits 80 columns.
 func flagLine(f cli.Flag) string {
 	doc, ok := f.(cli.DocGenerationFlag)
 	if !ok {
@@ -16,7 +16,7 @@ func flagLine(f cli.Flag) string {
 	before, value, after := quoted(doc.GetUsage())
 	usage := before + value + after
 	if rest, ok := strings.CutPrefix(after, ": "); ok && before == "" {
-		usage = rest // it tells what the value may be
+		usage = rest // it describes the value
 	}
 	names := f.Names()
 	line := "    --" + names[0]
@@ -33,8 +33,7 @@ func flagLine(f cli.Flag) string {
 	return line + "\t" + usage
 }
 
-// quoted cuts a usage around the word between back quotes, which stands for the flag's
-// value.
+// quoted splits a usage at the word in back quotes, which names the flag's value.
 func quoted(usage string) (before, value, after string) {
 	before, rest, ok := strings.Cut(usage, "`")
 	if !ok {

@@ -6,27 +6,27 @@ import (
 	"os"
 )
 
-// A Reader reads from a file until its context is done.
+// A Reader reads from a file until its context ends.
 type Reader struct {
 	ctx  context.Context
 	file *os.File
 	idle func() error
 }
 
-// NewReader returns a Reader of a file, which the os package must not wait for: it
-// is what a process was started with. While a Read waits, idle, unless it is nil, is
-// called several times a second, and ends the Read if it returns an error.
+// NewReader returns a Reader of a file that the process was started with, which the os
+// package does not poll. While a Read waits it calls idle, unless nil, several times a
+// second; an error of idle ends the Read.
 func NewReader(ctx context.Context, file *os.File, idle func() error) *Reader {
 	return &Reader{ctx, file, idle}
 }
 
-// A Writer writes to a file until its context is done.
+// A Writer writes to a file until its context ends.
 type Writer struct {
 	ctx  context.Context
 	file *os.File
 }
 
-// NewWriter returns a Writer to a file like that of NewReader.
+// NewWriter returns a Writer; file is as for NewReader.
 func NewWriter(ctx context.Context, file *os.File) *Writer { return &Writer{ctx, file} }
 
 var (

@@ -15,7 +15,7 @@ import (
 // tick is how often an idle Read calls its function.
 const tick = 150 * time.Millisecond
 
-// most is how much Linux reads or writes in one call, on every architecture.
+// most is Linux's limit for one read or write, on every architecture.
 const most = 1<<31 - 4096
 
 // Read implements io.Reader.
@@ -40,7 +40,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		}
 		n, err := unix.Read(fd, p[:min(len(p), most)])
 		switch {
-		case again(err): // somebody else has read it
+		case again(err): // another process has read it
 		case err != nil:
 			return 0, r.failed(err)
 		case n == 0:
@@ -77,24 +77,23 @@ func (w *Writer) Write(p []byte) (done int, err error) {
 	return done, nil
 }
 
-// poll waits, for at most timeout, until one of events is there, or an error that the
-// next call will return.
+// poll waits until one of events or an error is pending, for at most timeout.
 func poll(fd int, events int16, timeout time.Duration) (ready bool, e abi.Errno) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	n, err := unix.Poll(fds, int(timeout.Milliseconds()))
 	return n > 0, errnoOf(err)
 }
 
-// again tells whether a call is to be made again.
+// again reports whether the call must be repeated.
 func again(err error) bool { return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) }
 
 // errnoOf returns the error number of a call.
 func errnoOf(err error) (e abi.Errno) {
-	_ = errors.As(err, &e) // of nil it is 0
+	_ = errors.As(err, &e) // 0 if err is nil
 	return e
 }
 
-// failed returns the error of a call on a file, or ended if it is the context's.
+// failed returns the error of a call on a file, or ended if that is the cause.
 func failed(ended error, op, name string, err error) error {
 	if ended != nil && errors.Is(err, ended) {
 		return ended

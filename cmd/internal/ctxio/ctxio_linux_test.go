@@ -17,8 +17,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ctxio"
 )
 
-// pipe returns a pipe whose ends the os package does not poll, as those that a
-// process is started with.
+// pipe returns a pipe that the os package does not poll, like the files a process is
+// started with.
 func pipe(t *testing.T) (reading, writing *os.File) {
 	t.Helper()
 	var fds [2]int
@@ -30,8 +30,8 @@ func pipe(t *testing.T) (reading, writing *os.File) {
 	return reading, writing
 }
 
-// cancelSoon cancels when the call that is to end has begun, unless the machine is
-// very busy: then it ends before, which is right too.
+// cancelSoon cancels after the call has probably begun. On a very busy machine it
+// cancels before, which must work too.
 func cancelSoon(cancel context.CancelFunc) { time.AfterFunc(20*time.Millisecond, cancel) }
 
 func TestCopies(t *testing.T) {
@@ -68,8 +68,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestNonblocking reads from and writes to a pipe whose descriptors another process
-// made nonblocking.
+// TestNonblocking uses a pipe that another process made nonblocking.
 func TestNonblocking(t *testing.T) {
 	reading, writing := pipe(t)
 	for _, f := range []*os.File{reading, writing} {
@@ -99,8 +98,8 @@ func TestReadIsCancelled(t *testing.T) {
 	}
 }
 
-// TestWriteIsCancelled writes more than the pipe holds: the write has begun when it
-// must end.
+// TestWriteIsCancelled writes more than the pipe holds, so the write is under way when
+// it is cancelled.
 func TestWriteIsCancelled(t *testing.T) {
 	_, writing := pipe(t)
 	ctx, cancel := context.WithCancel(t.Context())

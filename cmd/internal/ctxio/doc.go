@@ -1,7 +1,7 @@
-// Package ctxio reads from and writes to files such that a context ends it.
+// Package ctxio reads from and writes to files until a context ends.
 //
-// A read(2) from a pipe or a terminal may sleep for ever, and signal handlers of Go
-// let the kernel start it again. So a Reader waits by poll(2), which is not started
-// again, and reads what is there then. A Writer does the same; a write that sleeps
-// though there was some room has written something, and then a signal ends it too.
+// A read(2) from a pipe or a terminal may sleep forever, and Go's signal handlers make
+// the kernel restart it. So a Reader waits with poll(2), which is never restarted, and
+// then reads what is there. A Writer does the same. If its write sleeps after writing a
+// part, a signal ends that write too.
 package ctxio

@@ -11,22 +11,23 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// What the textbook pair uses.
+// Keys of the textbook pair.
 const (
 	ClassicKey    sysv.Key = 1234
 	ClassicSemKey sysv.Key = 6666
 )
 
-// A Classic is one side of the textbook pair, or both: the segment holds a line
-// with its newline and a NUL, the semaphore counts lines that were written.
+// A Classic is one or both sides of the textbook pair. The segment holds a line with
+// its newline and a NUL; the semaphore counts the lines written.
 type Classic struct {
 	segment sysv.Segment
 	set     sysv.Set
 	mem     *sysv.Attachment
 }
 
-// OpenClassic opens segment and semaphore, and makes what is missing. As there, a
-// reader lets everybody write and a writer only itself.
+// OpenClassic opens the segment and the semaphore, and makes those that do not exist.
+// Like the textbook's, a reader gives everybody write access and a writer only its own
+// user.
 func OpenClassic(config Config, reader bool) (*Classic, error) {
 	mode := fs.FileMode(0o644)
 	if reader {
@@ -46,7 +47,7 @@ func OpenClassic(config Config, reader bool) (*Classic, error) {
 	return c, nil
 }
 
-// openOrCreate also tells whether it was this call that made the segment.
+// openOrCreate returns the segment, and whether this call made it.
 func openOrCreate(key sysv.Key, size int64, mode fs.FileMode) (segment sysv.Segment, made bool, err error) {
 	segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true})
 	if errors.Is(err, fs.ErrExist) {
@@ -82,20 +83,20 @@ func (c *Classic) Addr() uintptr { return c.mem.Addr() }
 // Set returns the semaphore set of the pair.
 func (c *Classic) Set() sysv.Set { return c.set }
 
-// Ends tells whether a line ends the pair: it does if it begins with "end".
+// Ends reports whether a line ends the pair, because it begins with "end".
 func Ends(line []byte) bool { return bytes.HasPrefix(line, []byte(End)) }
 
-// Write puts the line, to which it adds a newline, into the segment, whether the
-// line before has been read or not, and raises the semaphore.
+// Write puts the line and a newline into the segment, even if the line before was not
+// read, and raises the semaphore.
 func (c *Classic) Write(line []byte) error {
 	text := append(bytes.Clone(line), '\n', 0)
 	if size := c.mem.Len(); len(text) > size {
 		return fmt.Errorf("a line of %d bytes does not fit: the classic protocol passes at most %d", len(line), size-2)
 	}
 	if bytes.IndexByte(line, 0) >= 0 {
-		return errors.New("a line with a zero byte can not be passed: the classic protocol ends a line there")
+		return errors.New("a line with a zero byte cannot be passed: the classic protocol ends a line there")
 	}
-	// The rest of the segment is cleared too, as strncpy does.
+	// Like strncpy, clear the rest of the segment.
 	if _, err := c.mem.WriteAt(append(text, make([]byte, c.mem.Len()-len(text))...), 0); err != nil {
 		return err
 	}
@@ -116,8 +117,8 @@ func (c *Classic) Read(ctx context.Context) ([]byte, error) {
 	return bytes.TrimSuffix(text, []byte{'\n'}), nil
 }
 
-// Close detaches. It removes segment and semaphore if remove says so, which is the
-// reader's part, or if nobody else is attached and no line is waiting.
+// Close detaches. It removes the segment and the semaphore if remove is set, which is
+// the reader's job, or if nobody else is attached and no line is waiting.
 func (c *Classic) Close(remove bool) error {
 	err := c.mem.Detach()
 	if !remove {
@@ -135,8 +136,8 @@ func (c *Classic) abandoned() bool {
 	return err == nil && err2 == nil && info.NAttch == 0 && waiting == 0
 }
 
-// Interrupted is Close for a side that was told to stop in the middle: it removes
-// both objects unless the other side is still attached.
+// Interrupted closes a side that was told to stop midway: it removes both objects
+// unless the other side is still attached.
 func (c *Classic) Interrupted() error {
 	err := c.mem.Detach()
 	info, err2 := c.segment.Stat()

@@ -1,8 +1,8 @@
-// Package demo is a writer and a reader that exchange lines of text through a
-// shared memory segment guarded by semaphores: the textbook pair, mended.
+// Package demo is a writer and a reader that exchange lines of text through a shared
+// memory segment and semaphores: the textbook example, with its faults fixed.
 //
-// Any number of writers and one reader meet in a Session: a segment with room for
-// one chunk of text, and a set of seven semaphores.
+// One reader and any number of writers meet in a Session: a segment with room for one
+// chunk of text, and a set of seven semaphores.
 //
 //	free     1  the chunk may be filled
 //	full     0  the chunk may be taken
@@ -12,20 +12,20 @@
 //	users    0  processes in the session
 //	segment  -  whether the segment was made; it also marks the set as the demo's
 //
-// A line longer than a chunk travels in several; its writer holds the writer
-// semaphore from the first to the last, so lines never mix.
+// A line longer than a chunk takes several chunks. Its writer holds the writer
+// semaphore for all of them, so lines never mix.
 //
-// Whoever is killed gives back what it held, because every decrement is undone by
-// the kernel (SEM_UNDO) until the semop that hands the chunk over cancels the undo
-// in the same step. So the next writer finds the chunk free, and the next reader
-// finds what the killed one had not finished. Users are counted in the same way.
+// A process that is killed gives back what it held: the kernel undoes every decrement
+// (SEM_UNDO), until the semop that passes the chunk on cancels that undo in the same
+// step. So the next writer finds the chunk free, and the next reader finds what a
+// killed reader had not finished. The users semaphore works the same way.
 //
-// Whoever enters closes the door in the same semop, and opens it again when he has
-// the segment mapped. The one that takes the count of users to zero closes it in
-// the same semop too, so that nobody can enter a session that is going away, and
-// removes both objects. If he is killed before he is done, the door opens, and the
-// next one finds in the segment semaphore that it has to be made.
+// A process that enters closes the door in the same semop, and opens it after mapping
+// the segment. The process that takes the user count to zero also closes the door in
+// that semop, so that nobody can enter a session that is being removed, and then
+// removes both objects. If it is killed before that, the door opens, and the next
+// process learns from the segment semaphore that the segment must be made again.
 //
-// A Classic is the pair as textbooks print it: one semaphore that counts lines,
-// and nothing that keeps a writer from overwriting a line before it was read.
+// A Classic is the example as textbooks print it: one semaphore counts lines, and
+// nothing keeps a writer from overwriting a line that was not read.
 package demo

@@ -9,11 +9,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// End is the line that ends its writer, and the reader.
+// End is the line that ends a writer and the reader.
 const End = "end"
 
-// ErrBusy is returned to a second reader.
-var ErrBusy = errors.New("there is a reader in this session already")
+// ErrBusy is the error for a second reader.
+var ErrBusy = errors.New("this session already has a reader")
 
 // A Writer puts lines into the session.
 type Writer struct {
@@ -22,22 +22,22 @@ type Writer struct {
 	pid  int32
 }
 
-// Writer returns the writing end, for the process pid.
+// Writer returns a writer for process pid.
 func (s *Session) Writer(pid int) *Writer { return &Writer{s: s, pid: int32(pid)} }
 
-// Stuck tells whether a line is waiting to be read and nobody is there to read it.
+// Stuck reports whether a line is waiting and there is no reader.
 func (w *Writer) Stuck() bool {
 	free, err := w.s.set.Value(semFree)
 	noReader, err2 := w.s.set.Value(semReader)
 	return err == nil && err2 == nil && free == 0 && noReader > 0
 }
 
-// grace is how long either side still waits for the other's next chunk when it was
-// cancelled within a line.
+// grace is how long a side that is cancelled in the middle of a line still waits for
+// the other side's next step.
 const grace = 500 * time.Millisecond
 
-// wait performs op as soon as it can be done. Between lines it does nothing if ctx
-// is done; within one, which would be lost, it waits a little even so.
+// wait performs op as soon as possible. If ctx has ended it does nothing between lines;
+// within a line, which would be lost, it still waits for the grace period.
 func (s *Session) wait(ctx context.Context, within bool, op sysv.Op) error {
 	if err := ctx.Err(); err != nil && !within {
 		return err
@@ -49,10 +49,10 @@ func (s *Session) wait(ctx context.Context, within bool, op sysv.Op) error {
 	return err
 }
 
-// Write passes a line of any length. It waits until the reader has room for its
-// last chunk; the line may be unread when it returns. Cancelled within a line of
-// several chunks, with no reader to take the rest, it leaves a part behind, which
-// the next reader recognises and drops.
+// Write passes a line of any length. It blocks until the reader has room for the last
+// chunk; when it returns, the line may be unread. If it is cancelled within a line of
+// several chunks and no reader takes the rest, a part stays behind, which the next
+// reader detects and drops.
 func (w *Writer) Write(ctx context.Context, line []byte) error {
 	if err := w.s.set.Do(ctx, downUndo(semWriter)); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (w *Writer) writeChunks(ctx context.Context, line []byte) error {
 	return nil
 }
 
-// pass hands the chunk over in one step: the undo of the decrement of from goes,
-// and to is raised.
+// pass hands the chunk on in one step: it cancels the undo of the decrement of from,
+// and raises to.
 func (s *Session) pass(from, to uint16) error {
 	_, err := s.set.TryDo(upUndo(from), down(from), up(to))
 	return err
@@ -94,13 +94,13 @@ func (w *Writer) Flush(ctx context.Context) error {
 // A Reader takes lines out of the session.
 type Reader struct {
 	s       *Session
-	partial []byte // of a line that came in part
-	pid     int32  // its writer
-	line    uint32 // its number
-	taken   bool   // the chunk is held; it is given back by the next Read or Close
+	partial []byte // of an incomplete line
+	pid     int32  // of its writer
+	line    uint32 // the writer's number of the line
+	taken   bool   // the chunk is held until the next Read or Close
 }
 
-// Reader returns the reading end. There can be only one at a time: ErrBusy.
+// Reader returns the reader. There is one at most: a second is ErrBusy.
 func (s *Session) Reader() (*Reader, error) {
 	ok, err := s.set.TryDo(downUndo(semReader))
 	if err == nil && !ok {
@@ -119,10 +119,10 @@ type Line struct {
 	Text []byte
 }
 
-// Read returns the next line. It counts as read only with the next call of Read
-// or Done: if the reader is killed before, the next reader gets it again (of a
-// line of several chunks the last one, which it drops). Text is valid until then.
-// The parts of a line whose writer was killed are dropped.
+// Read returns the next line; its Text is valid until the next Read or Done. Only then
+// does the line count as read: if the reader is killed before, the next reader gets it
+// again (of a line of several chunks the last chunk, which it drops). Parts of a line
+// whose writer was killed are dropped.
 func (r *Reader) Read(ctx context.Context) (Line, error) {
 	for within := false; ; within = true {
 		if err := r.Done(); err != nil {
@@ -139,7 +139,7 @@ func (r *Reader) Read(ctx context.Context) (Line, error) {
 	}
 }
 
-// Done says that the line which Read returned last has been dealt with.
+// Done marks the line that Read returned last as read.
 func (r *Reader) Done() error {
 	if !r.taken {
 		return nil
@@ -148,19 +148,19 @@ func (r *Reader) Done() error {
 	return r.s.pass(semFull, semFree)
 }
 
-// takeChunk adds the chunk to the line in the making and tells whether that is
-// whole. What stands in the segment is read once, and not trusted.
+// takeChunk appends the chunk to the current line and reports whether the line is
+// complete. It reads the header once and does not trust it.
 func (r *Reader) takeChunk() (whole bool, err error) {
 	h := r.s.head
 	pid, line, total, offset, length := h.PID, h.Line, h.Total, h.Offset, h.Length
 	if length > uint64(len(r.s.chunk)) || offset > total || length > total-offset {
-		return false, errors.New("the segment holds a chunk that makes no sense; is another program writing to it?")
+		return false, errors.New("the segment holds an invalid chunk; is another program writing to it?")
 	}
 	if offset == 0 {
 		r.pid, r.line, r.partial = pid, line, r.partial[:0]
 	}
 	if pid != r.pid || line != r.line || offset != uint64(len(r.partial)) {
-		return false, nil // the rest of a line whose beginning went to another reader
+		return false, nil // the beginning of this line went to another reader
 	}
 	r.partial = append(r.partial, r.s.chunk[:length]...)
 	return uint64(len(r.partial)) == total, nil

@@ -13,8 +13,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The keys under which writers and readers meet unless they are told others. They
-// read "GSHM" and "GSEM".
+// The default keys of a session. They spell "GSHM" and "GSEM".
 const (
 	DefaultKey    sysv.Key = 0x4753484d
 	DefaultSemKey sysv.Key = 0x4753454d
@@ -32,11 +31,11 @@ const (
 	semCount
 )
 
-// The values of semSegment. It begins with a number that a set of somebody else
-// hardly has there: it reads "GS".
+// The values of semSegment. They start at a number that a foreign set is unlikely to
+// hold there ("GS").
 const (
 	noSegment = 0x4753 + iota
-	halfMade  // it is being made or removed, or whoever did so was killed
+	halfMade  // being made or removed, or the process doing so was killed
 	made
 )
 
@@ -58,8 +57,8 @@ func upUndo(num uint16) sysv.Op   { return sysv.Op{Num: num, Add: 1, Undo: true}
 // magic marks the segment of a session.
 const magic uint64 = 0x31_30_6f_6d_65_64_73_67 // "gsdemo01" in memory, if little-endian
 
-// header stands at the beginning of the segment. All but Magic describes the chunk
-// behind it, and belongs to whoever holds free or full.
+// header is the start of the segment. The fields after Magic describe the chunk that
+// follows it, and belong to the process that holds free or full.
 type header struct {
 	Magic  atomic.Uint64
 	PID    int32  // of the writer
@@ -71,17 +70,17 @@ type header struct {
 
 const headerSize = 64
 
-// MinSize is the size of the smallest segment that a session can do with.
+// MinSize is the smallest possible size of a session's segment.
 const MinSize = headerSize + 1
 
-// Config says where a session is.
+// Config says where to find a session.
 type Config struct {
 	Key    sysv.Key // of the segment
 	SemKey sysv.Key // of the semaphore set
 	Size   int64    // of the segment, if it has to be made
 }
 
-// A Session is this process's part in the exchange.
+// A Session is this process's membership in the exchange.
 type Session struct {
 	config  Config
 	set     sysv.Set
@@ -91,9 +90,9 @@ type Session struct {
 	chunk   []byte
 }
 
-// Join enters the session at config, and makes it if there is none. It waits while
-// a previous session there is being removed. Objects that belong to another user,
-// or that are no session's, are refused, and left as they are.
+// Join enters the session at config, and makes it if there is none. It blocks while a
+// previous session there is being removed. It rejects objects that belong to another
+// user or to no session, and leaves them unchanged.
 func Join(ctx context.Context, config Config) (*Session, error) {
 	if config.Size < MinSize {
 		return nil, fmt.Errorf("size %d is too small: the demo needs at least %d bytes", config.Size, MinSize)
@@ -110,7 +109,7 @@ func Join(ctx context.Context, config Config) (*Session, error) {
 	}
 }
 
-// errGone says that the session went away before it could be entered.
+// errGone says that the session disappeared before this process could enter it.
 var errGone = errors.New("the session is gone")
 
 func (s *Session) join(ctx context.Context) error {
@@ -128,8 +127,8 @@ func (s *Session) join(ctx context.Context) error {
 	return errors.Join(err, s.leave())
 }
 
-// enter makes this process a user and closes the door, which nobody but the last
-// user leaves closed behind him.
+// enter makes this process a user and closes the door. Only the last user leaves the
+// door closed.
 func (s *Session) enter(ctx context.Context) (err error) {
 	s.set, err = sysv.OpenOrCreateSet(s.config.SemKey, initialValues(), sysv.SetOptions{Mode: 0o600})
 	if err != nil {
@@ -152,8 +151,8 @@ func (s *Session) enter(ctx context.Context) (err error) {
 	return orGone(s.set.Do(ctx, downUndo(semDoor), upUndo(semUsers)))
 }
 
-// orGone returns errGone for the error of a call that found no such set. Some say
-// EINVAL to that, which can mean nothing else here.
+// orGone returns errGone if a call found no set. Some calls report that as EINVAL,
+// which can mean nothing else here.
 func orGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, abi.EINVAL) {
 		return errGone
@@ -168,8 +167,8 @@ func refuseForeign(p sysv.Perm, what string, key sysv.Key, flag string) error {
 	return nil
 }
 
-// openSegment maps the segment, and makes it if that was not done yet. The door
-// is closed: nobody else does the same meanwhile.
+// openSegment maps the segment, and makes it if necessary. The door is closed, so no
+// other process does the same.
 func (s *Session) openSegment() error {
 	state, err := s.set.Value(semSegment)
 	if err != nil {
@@ -180,7 +179,7 @@ func (s *Session) openSegment() error {
 	}
 	segment, err := sysv.OpenSegment(s.config.Key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the segment with key %v was removed, but not the semaphore set with key %v; remove that too", s.config.Key, s.config.SemKey)
+		return fmt.Errorf("the segment with key %v was removed, but the semaphore set with key %v was not; remove it too", s.config.Key, s.config.SemKey)
 	}
 	if err != nil {
 		return err
@@ -188,8 +187,8 @@ func (s *Session) openSegment() error {
 	return s.attach(segment)
 }
 
-// makeSegment makes the segment. One that somebody began to make or to remove, and
-// did not come to an end with, is taken as it is; any other is in the way.
+// makeSegment makes the segment. It takes over one whose maker or remover was killed;
+// any other existing segment is an error.
 func (s *Session) makeSegment(state int) error {
 	if err := s.set.SetValue(semSegment, halfMade); err != nil {
 		return err
@@ -206,7 +205,7 @@ func (s *Session) makeSegment(state int) error {
 	return s.set.SetValue(semSegment, made)
 }
 
-// refuseExisting says what to do about a segment that is in the way.
+// refuseExisting explains what to do about a foreign segment with our key.
 func refuseExisting(config Config, err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", config.Key)
@@ -214,7 +213,7 @@ func refuseExisting(config Config, err error) error {
 	return &explain.Creation{Size: config.Size, Err: err}
 }
 
-// prepare makes a new segment that of a session, or removes it.
+// prepare turns a new segment into that of a session, or removes it.
 func (s *Session) prepare(segment sysv.Segment) error {
 	mem, err := segment.Attach(sysv.AttachOptions{})
 	if err != nil {
@@ -229,7 +228,7 @@ func (s *Session) prepare(segment sysv.Segment) error {
 	return nil
 }
 
-// attach maps the segment of the session, if it is that.
+// attach maps the segment after checking that it is the session's.
 func (s *Session) attach(segment sysv.Segment) error {
 	info, err := segment.Stat()
 	if err != nil {
@@ -266,7 +265,7 @@ func (s *Session) AwaitReader(ctx context.Context) error {
 	return s.set.Do(ctx, sysv.Op{Num: semReader})
 }
 
-// Leave leaves the session. The last one out removes the segment and the set.
+// Leave leaves the session. The last process to leave removes the segment and the set.
 func (s *Session) Leave() error {
 	return errors.Join(s.mem.Detach(), s.leave())
 }
@@ -294,13 +293,13 @@ func (s *Session) leaveLast() (bool, error) {
 	return s.set.TryDo(downUndo(semUsers), sysv.Op{Num: semUsers}, downUndo(semDoor))
 }
 
-// leaveOthers leaves if there are two users at least.
+// leaveOthers leaves if there are other users.
 func (s *Session) leaveOthers() (bool, error) {
 	return s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
 }
 
-// remove removes segment and set; one that somebody else has removed already is
-// as good. The set goes last: whoever stands at the door waits for that.
+// remove removes the segment and the set, either of which may already be gone. The set
+// goes last: processes that wait at the door wait for that.
 func (s *Session) remove() error {
 	var err error
 	if s.mem != nil {
@@ -309,8 +308,8 @@ func (s *Session) remove() error {
 	return errors.Join(err, ignoreGone(s.set.Remove()))
 }
 
-// removeUnused removes the segment if nobody has it attached. Somebody took the set
-// from under the session, and nothing else tells who is the last.
+// removeUnused removes the segment if nobody has it attached. Another process has
+// removed the set, so nothing else shows who is last.
 func (s *Session) removeUnused() error {
 	if s.mem == nil {
 		return nil

@@ -41,7 +41,7 @@ func join(t *testing.T) *Session {
 	return s
 }
 
-// wantNothing checks that nothing is left under the keys.
+// wantNothing checks that no object is left under the keys.
 func wantNothing(t *testing.T) {
 	t.Helper()
 	_, errSegment := sysv.OpenSegment(config.Key)
@@ -69,8 +69,8 @@ func playComeAndGo(args []string) error {
 	return nil
 }
 
-// TestJoinRacesWithLeave has processes come and go under the same keys: they make
-// and remove the session hundreds of times between them.
+// TestJoinRacesWithLeave: processes come and go under the same keys, and together make
+// and remove the session hundreds of times.
 func TestJoinRacesWithLeave(t *testing.T) {
 	const rounds = 400
 	var all []*ipctest.Process
@@ -78,7 +78,7 @@ func TestJoinRacesWithLeave(t *testing.T) {
 		all = append(all, ipctest.Start(t, "comeAndGo", nil, strconv.Itoa(rounds)))
 	}
 	var both sync.WaitGroup
-	for range 2 { // goroutines of one process share their undo adjustments
+	for range 2 { // goroutines of one process would share undo adjustments
 		both.Go(func() {
 			if err := playComeAndGo([]string{strconv.Itoa(rounds)}); err != nil {
 				t.Error(err)
@@ -92,8 +92,8 @@ func TestJoinRacesWithLeave(t *testing.T) {
 	wantNothing(t)
 }
 
-// TestKilledInBetween kills processes wherever they are in joining and leaving. The
-// next one to join finds a session that works, and leaves nothing.
+// TestKilledInBetween kills processes anywhere in joining and leaving. The next process
+// to join finds a working session and leaves nothing behind.
 func TestKilledInBetween(t *testing.T) {
 	for n := range ipctest.Rounds(t, 40, 3) {
 		var all []*ipctest.Process
@@ -124,7 +124,7 @@ func awaitSet(t *testing.T) {
 	}
 }
 
-// wantRoundTrip passes a line. What a killed process had left is dropped.
+// wantRoundTrip passes a line. What a killed process left is dropped.
 func wantRoundTrip(t *testing.T, s *Session, line string) {
 	t.Helper()
 	r, err := s.Reader()
@@ -136,11 +136,11 @@ func wantRoundTrip(t *testing.T, s *Session, line string) {
 		t.Errorf("read %q of %d, want %q of %d", got.Text, got.PID, line, os.Getpid())
 	}
 	check(t, r.Done())
-	_, err = s.set.TryDo(upUndo(semReader)) // gives the end back, which a process does by ending
+	_, err = s.set.TryDo(upUndo(semReader)) // releases the reader's end, as a process does by ending
 	check(t, err)
 }
 
-// playHold joins, does what it is told, says so, and waits to be killed.
+// playHold joins, follows orders, confirms, and waits to be killed.
 func playHold(args []string) error {
 	ctx := context.Background()
 	s, err := Join(ctx, config)
@@ -180,8 +180,8 @@ func playHold(args []string) error {
 	select {}
 }
 
-// TestKilledHolding kills a process that holds one thing or the other. The kernel
-// gives it back, and the next one can go on.
+// TestKilledHolding kills a process that holds something. The kernel gives it back, and
+// the next process can continue.
 func TestKilledHolding(t *testing.T) {
 	// free, full, writer, reader, door, users, segment
 	idle := []uint16{1, 0, 1, 1, 1, 0, made}
@@ -193,7 +193,7 @@ func TestKilledHolding(t *testing.T) {
 		return values
 	}
 	tests := []struct {
-		does string // by commas
+		does string // separated by commas
 		held []uint16
 		left []uint16
 	}{
@@ -244,8 +244,8 @@ func wantValues(t *testing.T, what string, set sysv.Set, want []uint16) {
 	}
 }
 
-// TestHalfMade joins where somebody was killed before there was a segment, and where
-// the segment can not be made.
+// TestHalfMade joins after a process was killed before the segment existed, and where
+// the segment cannot be made.
 func TestHalfMade(t *testing.T) {
 	for _, state := range []uint16{noSegment, halfMade} {
 		values := initialValues()
@@ -258,7 +258,7 @@ func TestHalfMade(t *testing.T) {
 		wantNothing(t)
 	}
 
-	// In the way: the set that was made for nothing goes, the segment stays.
+	// A foreign segment has the key: the new set is removed, the segment stays.
 	segment, err := sysv.CreateSegment(config.Key, 10, sysv.SegmentOptions{Mode: 0o600})
 	check(t, err)
 	if _, err := Join(t.Context(), config); err == nil {
@@ -270,7 +270,7 @@ func TestHalfMade(t *testing.T) {
 	check(t, segment.Remove())
 }
 
-// TestJoinIsCancelled waits at a door that stays closed.
+// TestJoinIsCancelled waits at a closed door.
 func TestJoinIsCancelled(t *testing.T) {
 	p := ipctest.Start(t, "hold", nil, "leave last")
 	p.Line()
@@ -284,7 +284,7 @@ func TestJoinIsCancelled(t *testing.T) {
 	wantNothing(t)
 }
 
-// TestSecondReader: there is one at most, and the error names it.
+// TestSecondReader: there is one reader at most, and the error names it.
 func TestSecondReader(t *testing.T) {
 	s := join(t)
 	_, err := s.Reader()
@@ -296,8 +296,8 @@ func TestSecondReader(t *testing.T) {
 	wantNothing(t)
 }
 
-// TestChunksThatMakeNoSense has somebody else write into the segment.
-func TestChunksThatMakeNoSense(t *testing.T) {
+// TestInvalidChunks lets another process write to the segment.
+func TestInvalidChunks(t *testing.T) {
 	tests := []struct {
 		name                  string
 		total, offset, length uint64
@@ -326,7 +326,7 @@ func TestChunksThatMakeNoSense(t *testing.T) {
 	wantNothing(t)
 }
 
-// TestCancelled cancels each wait; nothing is held after it.
+// TestCancelled cancels each wait, and checks that nothing is held afterwards.
 func TestCancelled(t *testing.T) {
 	s := join(t)
 	r, err := s.Reader()
@@ -353,7 +353,7 @@ func TestCancelled(t *testing.T) {
 	}
 	check(t, r.Done())
 
-	// Within a line: nobody takes the rest, which is dropped.
+	// Within a line: nobody reads the rest, and it is dropped.
 	wantCancelled(t, "Write of a long line", w.Write(soon(), make([]byte, 100)))
 	go func() { _ = w.Write(context.Background(), []byte("next")) }() // its end is what is read
 	line, err = r.Read(t.Context())
@@ -372,7 +372,8 @@ func wantCancelled(t *testing.T, what string, err error) {
 	}
 }
 
-// TestSegmentRemoved tells the next one to join, and does no harm to the others.
+// TestSegmentRemoved: the next process to join learns of it; current users are
+// unaffected.
 func TestSegmentRemoved(t *testing.T) {
 	s := join(t)
 	check(t, s.Segment().Remove())
@@ -384,7 +385,7 @@ func TestSegmentRemoved(t *testing.T) {
 	wantNothing(t)
 }
 
-// TestSetRemoved: whoever leaves last removes the segment even so.
+// TestSetRemoved: the last process to leave removes the segment nevertheless.
 func TestSetRemoved(t *testing.T) {
 	first, second := join(t), join(t)
 	check(t, first.Set().Remove())

@@ -1,6 +1,6 @@
-// Package detail is the fields in which gipcs show shows one object: all that the
-// kernel tells of it, who is attached, who waits, what it holds, whether it is
-// needed, to what it belongs, and the limits that concern it.
+// Package detail builds the fields by which gipcs show describes one object: its
+// attributes, who is attached, who waits, its contents, whether it is needed, which
+// program it belongs to, and the limits that apply.
 package detail
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/sysvipc/gipc/semops"
 )
 
-// Want is what has to be looked up to show an object of a kind.
+// Want returns what must be collected to show an object of a kind.
 func Want(kind ref.Kind) inventory.Want {
 	want := inventory.WantActors | inventory.WantVerdict | inventory.WantProgram | inventory.WantContainers
 	switch {
@@ -32,15 +32,15 @@ func Want(kind ref.Kind) inventory.Want {
 	}
 }
 
-// A Subject is an object that is shown, and what is known beyond it.
+// A Subject is an object to show and what is known about it.
 type Subject struct {
 	Object    *inventory.Object
 	Inventory *inventory.Inventory
 	Names     *account.Directory
 	Limits    []limits.Limit
 	Messages  []Message // of a queue; nil if they can't be read
-	Contents  []byte    // the first bytes of memory; nil if nobody asked
-	RemovedBy []string  // who will remove it without being asked to, and when
+	Contents  []byte    // the first bytes of memory; nil unless asked for
+	RemovedBy []string  // who will remove it automatically, and when
 }
 
 // A Record is the fields of an object and their values.
@@ -54,7 +54,7 @@ func (r *Record) add(name string, cell render.Cell) {
 	r.Cells = append(r.Cells, cell)
 }
 
-// New returns the record of an object.
+// New returns the record of a subject.
 func New(s Subject) Record {
 	var r Record
 	use := s.Object.Use
@@ -92,7 +92,7 @@ func New(s Subject) Record {
 	return r
 }
 
-// kernel adds those of the columns of a listing that objects of the kind have.
+// kernel adds the listing's columns that apply to the kind and are wanted.
 func (r *Record) kernel(s Subject, wanted func(column string) bool) {
 	list := fields.Of(s.Object.Kind)
 	alone := &inventory.Inventory{Taken: s.Inventory.Taken, Objects: []inventory.Object{*s.Object}}
@@ -105,7 +105,8 @@ func (r *Record) kernel(s Subject, wanted func(column string) bool) {
 	}
 }
 
-// hiddenWaiters counts against those of each semaphore, which not everybody may read.
+// hiddenWaiters returns the number of waiters that cannot be inspected, unknown if the
+// caller may not read the set's counts.
 func hiddenWaiters(use *inventory.Use) render.Cell {
 	if use.Semaphores == nil {
 		return render.Unknown()
@@ -113,7 +114,7 @@ func hiddenWaiters(use *inventory.Use) render.Cell {
 	return render.Int(int64(use.HiddenWaiters))
 }
 
-// file adds what is known of a POSIX object beyond a listing.
+// file adds what is known of a POSIX object beyond the listing's columns.
 func (r *Record) file(s Subject) {
 	o := s.Object
 	switch {
@@ -152,7 +153,7 @@ func opened(list []inventory.Opener, names *account.Directory) render.Cell {
 	return render.Objects(columns("pid", "command", "user", "access", "descriptors", "container"), rows)
 }
 
-// access says what somebody may do, "-" for one who has the object without either.
+// access formats access rights; "-" is neither.
 func access(read, write bool) render.Cell {
 	switch {
 	case read && write:
@@ -166,7 +167,7 @@ func access(read, write bool) render.Cell {
 	}
 }
 
-// contents shows bytes sixteen a line, as hexdump -C does.
+// contents shows bytes sixteen a line, like hexdump -C.
 func contents(b []byte) render.Cell {
 	var rows [][]render.Cell
 	for offset := 0; offset < len(b); offset += hexdump.PerLine {
@@ -184,7 +185,7 @@ func texts(list []string) render.Cell {
 	return render.List(cells...)
 }
 
-// notInspected names the first processes that could not be inspected, and why not.
+// notInspected lists the first processes that could not be inspected, with reasons.
 func notInspected(hidden *inventory.Hidden) (list []string) {
 	const most = 10
 	for i := range hidden.Processes[:min(len(hidden.Processes), most)] {
@@ -221,7 +222,7 @@ func program(p *inventory.Program) render.Cell {
 		[]render.Cell{render.Text(p.Name), render.Bool(p.Sure), directory, texts(p.Reasons)})
 }
 
-// actors lists the processes that the object names.
+// actors lists the processes recorded in the object.
 func actors(list []inventory.Actor, names *account.Directory) render.Cell {
 	var rows [][]render.Cell
 	for i := range list {
@@ -315,7 +316,8 @@ func setWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
 	return render.Objects(columns("pid", "tid", "command", "user", "semaphore", "operations", "undo", "timeout", "since", "likely_holder", "container"), rows)
 }
 
-// likelyHolder names the process that operated last on the semaphore waited for.
+// likelyHolder names the process that last operated on the semaphore that is waited
+// for.
 func likelyHolder(a *inventory.Actor) render.Cell {
 	switch {
 	case a == nil || a.PID == 0:
@@ -346,7 +348,7 @@ func queueWaiters(list []inventory.Waiter, names *account.Directory) render.Cell
 	return render.Objects(columns("pid", "tid", "command", "user", "call", "type", "except", "size", "since", "container"), rows)
 }
 
-// deadlocks says which rings of waiting processes go through the set.
+// deadlocks describes the cycles of waiting processes that include the set.
 func deadlocks(s Subject) render.Cell {
 	var found []string
 	for _, d := range s.Inventory.Deadlocks {
@@ -362,7 +364,7 @@ func deadlocks(s Subject) render.Cell {
 	return texts(found)
 }
 
-// limitsOf lists the limits for objects of the kind.
+// limitsOf lists the limits that apply to the kind.
 func limitsOf(s Subject) render.Cell {
 	var rows [][]render.Cell
 	for _, l := range s.Limits {
@@ -378,7 +380,7 @@ func limitsOf(s Subject) render.Cell {
 	return render.Objects(columns("limit", "value", "use", "about"), rows)
 }
 
-// Value shows how much a limit allows.
+// Value formats the value of a limit.
 func Value(l limits.Limit) render.Cell {
 	if l.Unlimited() {
 		return render.Unlimited(l.Value)

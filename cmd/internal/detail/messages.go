@@ -6,7 +6,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// beginning is how many bytes of a message's text are shown.
+// beginning is how many bytes of each message are shown.
 const beginning = 64
 
 // A Message is a message that stays in its queue.
@@ -16,12 +16,12 @@ type Message struct {
 	Start []byte // the first bytes of its text
 }
 
-// ReadMessages looks at up to most messages of a queue and takes none. It returns
-// an error if the caller may not read the queue, or if the kernel can't (MSG_COPY).
+// ReadMessages returns up to most messages and leaves them in the queue. It fails if
+// the caller may not read the queue, or if the kernel lacks MSG_COPY.
 func ReadMessages(q sysv.Queue, most int) ([]Message, error) {
 	list := []Message{}
-	// A text is cut to the buffer, and its length with it: so the buffer has room for
-	// the largest.
+	// The kernel truncates a text to the buffer and returns the truncated length, so
+	// the buffer must hold the largest possible message.
 	limits, err := sysvipc.MsgLimits()
 	if err != nil {
 		return nil, err

@@ -11,11 +11,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// creation returns the sentence for an object that could not be made, "" where
-// there is nothing to say but the error itself.
+// creation returns the sentence for an object that could not be made, or "" if the
+// error itself says everything.
 func creation(c *Creation, e *sysv.Error) string {
 	if !strings.HasSuffix(e.Op, "get") {
-		return "" // it was made, but not finished
+		return "" // the object was made; a later step failed
 	}
 	switch e.Kind {
 	case sysv.Shm:
@@ -27,8 +27,8 @@ func creation(c *Creation, e *sysv.Error) string {
 	}
 }
 
-// full is the sentence for a limit that is reached. The kernel's words for it, "no
-// space left on device", have sent many to look at their disks.
+// full returns the sentence for a limit that is reached. The kernel's own "no space
+// left on device" makes people look at their disks.
 func full(limit string, value any, sysctl, how string) string {
 	return fmt.Sprintf("the system is full: %s is %v (sysctl %s)%s", limit, value, sysctl, how)
 }
@@ -78,7 +78,7 @@ func segmentSize(c *Creation, e *sysv.Error, limits sysv.SegmentLimits) string {
 	case c.Huge:
 		return "this system has no huge pages of that size; see /sys/kernel/mm/hugepages"
 	default:
-		return fmt.Sprintf("the kernel can not make a segment of %d bytes", c.Size)
+		return fmt.Sprintf("the kernel cannot make a segment of %d bytes", c.Size)
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package explain says in a sentence what an error of the kernel means for the
-// object at hand: which limit was reached and which sysctl raises it, who owns what
-// may not be touched, whether an identifier is stale.
+// Package explain turns a kernel error into a sentence about the object: which limit
+// was reached and which sysctl raises it, who owns an object that is off limits,
+// whether an identifier is stale.
 package explain
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Creation is an error of making an object, with what was asked for, so that the
-// limit in its way can be named.
+// A Creation is the error of making an object, together with the request, so that the
+// sentence can name the limit.
 type Creation struct {
 	Size  int64 // bytes of a segment
 	NSems int   // semaphores of a set
@@ -29,8 +29,8 @@ func (c *Creation) Error() string { return c.Err.Error() }
 // Unwrap returns the error of the call.
 func (c *Creation) Unwrap() error { return c.Err }
 
-// Error returns the sentence for err: its own text, unless an error of package sysv
-// is behind it. Joined errors become one line.
+// Error returns the sentence for err: that of the sysv error it wraps, or else its own
+// text. Joined errors become one line.
 func Error(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var sentences []string
@@ -68,15 +68,15 @@ func sentence(e *sysv.Error) string {
 	case errors.Is(e, fs.ErrExist):
 		return existing(e) + " exists already"
 	case e.Op == "shmctl SHM_LOCK" && errors.Is(e, fs.ErrPermission) && own(e):
-		return object(e) + " can not be locked: RLIMIT_MEMLOCK is 0 (ulimit -l)"
+		return object(e) + " cannot be locked: RLIMIT_MEMLOCK is 0 (ulimit -l)"
 	case e.Op == "shmctl SHM_LOCK" && errors.Is(e, abi.ENOMEM):
-		return object(e) + " can not be locked: that is more than RLIMIT_MEMLOCK allows (ulimit -l)"
+		return object(e) + " cannot be locked: that exceeds RLIMIT_MEMLOCK (ulimit -l)"
 	case errors.Is(e, fs.ErrPermission):
 		return "permission denied: " + existing(e) + owner(e)
 	case errors.Is(e, abi.EINVAL) && e.Op == "msgctl IPC_SET":
-		return object(e) + " can not have that owner, whom this user namespace does not know, or that size: a queue holds at most 2147483647 bytes"
+		return object(e) + " cannot have that owner or that size: either this user namespace does not map the owner, or the size is above 2147483647 bytes"
 	case errors.Is(e, abi.EINVAL) && strings.HasSuffix(e.Op, " IPC_SET"):
-		return object(e) + " can not have that owner: this user namespace knows no such user or group"
+		return object(e) + " cannot have that owner: this user namespace does not map that user or group"
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
 		return "there is no " + object(e)
 	case errors.Is(e, errors.ErrUnsupported):
@@ -86,15 +86,14 @@ func sentence(e *sysv.Error) string {
 	}
 }
 
-// facts are what the sentences need of an object of any kind.
+// facts are what the sentences need to know about an object.
 type facts struct {
 	id   int
 	perm sysv.Perm
 	size int64 // bytes of a segment, semaphores of a set
 }
 
-// find looks for the object of e, also one that the caller may not ask for by its
-// identifier.
+// find looks up the object of e. It works without permission on the object, too.
 func find(e *sysv.Error) (found facts, ok bool) {
 	id := e.ID
 	if e.ByKey {
@@ -126,7 +125,7 @@ func exists(e *sysv.Error) bool {
 	return ok
 }
 
-// existing names an object that is there, by its identifier too.
+// existing names an existing object, with its identifier.
 func existing(e *sysv.Error) string {
 	f, ok := find(e)
 	if e.ByKey && ok {
@@ -135,8 +134,8 @@ func existing(e *sysv.Error) string {
 	return object(e)
 }
 
-// own tells whether the caller made the object or owns it. One that is gone was the
-// caller's, who made it, failed to lock it and removed it again.
+// own reports whether the caller made or owns the object. If it no longer exists, the
+// caller made it, failed to lock it, and removed it again.
 func own(e *sysv.Error) bool {
 	f, ok := find(e)
 	me := uint32(os.Geteuid())

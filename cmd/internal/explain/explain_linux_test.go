@@ -39,7 +39,7 @@ func wantSentence(t *testing.T, err error, want string) {
 	}
 }
 
-// TestSentences provokes errors of the kernel on objects of each kind.
+// TestSentences provokes kernel errors on objects of each kind.
 func TestSentences(t *testing.T) {
 	segment, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o600})
 	check(t, err)
@@ -54,7 +54,7 @@ func TestSentences(t *testing.T) {
 	_, unknownKey := sysv.OpenSegment(1234)
 	_, unknownSetKey := sysv.OpenSet(1234)
 	_, unknownID := sysv.Queue(77777).Stat()
-	_, staleOp := sysv.Set(77777).TryDo(sysv.Op{Add: 1}) // where EINVAL could mean more
+	_, staleOp := sysv.Set(77777).TryDo(sysv.Op{Add: 1}) // where EINVAL has other meanings too
 	_, unknownValue := sysv.Set(77777).Value(0)
 	_, staleAttach := sysv.Segment(77777).Attach(sysv.AttachOptions{})
 	_, badAddress := segment.Attach(sysv.AttachOptions{Addr: 1})
@@ -97,7 +97,7 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-// TestCreations makes what can not be made.
+// TestCreations tries to make impossible objects.
 func TestCreations(t *testing.T) {
 	segment := func(key sysv.Key, size int64, o sysv.SegmentOptions) error {
 		o.Mode = 0o600
@@ -162,7 +162,7 @@ func TestCreations(t *testing.T) {
 	}
 }
 
-// playExplain prints what a user who owns nothing is told.
+// playExplain prints the sentences for a user who owns nothing.
 func playExplain([]string) error {
 	segment, err := sysv.OpenSegment(7)
 	if err != nil {
@@ -198,8 +198,8 @@ func TestNotPermitted(t *testing.T) {
 		`permission denied: shared memory segment \d+ belongs to uid 0, its mode is 0640, you are uid 65534`,
 		`permission denied: shared memory segment \d+ belongs to uid 0, its mode is 0640, you are uid 65534`,
 		`permission denied: shared memory segment with key 0x00000007 \(id \d+\) belongs to uid 0, its mode is 0640, you are uid 65534`,
-		`shared memory segment \d+ can not be locked: RLIMIT_MEMLOCK is 0 \(ulimit -l\)`,
-		`shared memory segment \d+ can not be locked: that is more than RLIMIT_MEMLOCK allows \(ulimit -l\)`,
+		`shared memory segment \d+ cannot be locked: RLIMIT_MEMLOCK is 0 \(ulimit -l\)`,
+		`shared memory segment \d+ cannot be locked: that exceeds RLIMIT_MEMLOCK \(ulimit -l\)`,
 	} {
 		wantSentence(t, errors.New(nobody.Line()), want)
 	}

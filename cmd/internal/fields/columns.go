@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// All returns all columns, in the order in which they are shown by default.
+// All returns all columns in their default order.
 func All() List {
 	shm, sem, msg := []ref.Kind{ref.Shm}, []ref.Kind{ref.Sem}, []ref.Kind{ref.Msg}
 	pshm, psem, pmsg := []ref.Kind{ref.PShm}, []ref.Kind{ref.PSem}, []ref.Kind{ref.PMsg}
@@ -18,7 +18,7 @@ func All() List {
 	users := inventory.WantAttached | inventory.WantWaiting | inventory.WantOpen
 	left, right := render.Left, render.Right
 	return List{
-		{"kind", "shm, sem, msg; of POSIX pshm, psem, pmsg", Text, 0, left, nil, func(r *Row) value { return words(r.Kind.String()) }},
+		{"kind", "shm, sem, msg; POSIX: pshm, psem, pmsg", Text, 0, left, nil, func(r *Row) value { return words(r.Kind.String()) }},
 		{"id", "identifier", Number, 0, right, sysV, func(r *Row) value { return number(uint64(r.ID())) }},
 		{"key", "key", Number, 0, left, sysV, key},
 		{"keytext", "the key as text, if it is printable", Text, 0, left, sysV, keyText},
@@ -28,16 +28,16 @@ func All() List {
 		{"perms", "permission bits, as ls(1) shows them", Text, 0, left, nil, func(r *Row) value { return words(units.FormatPermissions(uint32(r.Ownership().Mode))) }},
 		{"size", "bytes of the memory, or in the queue", Number, 0, right, []ref.Kind{ref.Shm, ref.Msg, ref.PShm, ref.PMsg}, size},
 		{"nattch", "attachments", Number, 0, right, shm, func(r *Row) value { return number(r.Segment.NAttch) }},
-		{"status", "dest: goes with its last attachment; locked: not swapped out", Texts, 0, left, shm, status},
+		{"status", "dest: destroyed at its last detach; locked: not swapped out", Texts, 0, left, shm, status},
 		{"nsems", "semaphores", Number, 0, right, sem, func(r *Row) value { return number(uint64(r.Set.NSems)) }},
 		{"messages", "messages in the queue", Number, 0, right, []ref.Kind{ref.Msg, ref.PMsg}, messages},
 		{"qbytes", "bytes that the queue may hold", Number, 0, right, msg, qbytes},
 		{"value", "value of the semaphore", Number, 0, right, psem, semaphore(func(i *posix.SemaphoreInfo) int { return i.Value })},
 		{"maxmsgs", "messages that the queue may hold", Number, 0, right, pmsg, queue(func(i *posix.QueueInfo) int { return i.MaxMsgs })},
 		{"msgsize", "bytes that a message may have", Number, 0, right, pmsg, queue(func(i *posix.QueueInfo) int { return i.MsgSize })},
-		{"notify", "process that is to be told of a message", Number, 0, right, pmsg, func(r *Row) value { return pid(r.PMsg.NotifyPID) }},
+		{"notify", "process to notify of a message", Number, 0, right, pmsg, func(r *Row) value { return pid(r.PMsg.NotifyPID) }},
 		{"memory", "bytes of memory or swap space that the object takes", Number, 0, right, pshm, func(r *Row) value { return bytes(uint64(r.PShm.Memory)) }},
-		{"inode", "number of its file", Number, 0, right, files, func(r *Row) value { return number(r.File().Ino) }},
+		{"inode", "inode number of its file", Number, 0, right, files, func(r *Row) value { return number(r.File().Ino) }},
 		{"cpid", "process that made the segment", Number, 0, right, shm, func(r *Row) value { return pid(r.Segment.CPID) }},
 		{"lpid", "process that attached or detached last", Number, 0, right, shm, func(r *Row) value { return pid(r.Segment.LPID) }},
 		{"lspid", "process that sent last", Number, 0, right, msg, func(r *Row) value { return pid(r.Queue.LSPID) }},
@@ -47,9 +47,9 @@ func All() List {
 		{"otime", "last semop", Time, 0, left, sem, func(r *Row) value { return moment(r.Set.OTime) }},
 		{"stime", "last sent", Time, 0, left, msg, func(r *Row) value { return moment(r.Queue.STime) }},
 		{"rtime", "last received", Time, 0, left, msg, func(r *Row) value { return moment(r.Queue.RTime) }},
-		{"mtime", "last resized or written by a call; of a queue: last used", Time, 0, left, []ref.Kind{ref.PShm, ref.PMsg}, func(r *Row) value { return moment(r.File().MTime) }},
-		{"ctime", "made, or last changed; of a POSIX queue last used", Time, 0, left, nil, func(r *Row) value { return moment(r.Changed()) }},
-		{"age", "time since ctime; seconds for machines", Duration, 0, right, nil, age},
+		{"mtime", "last resized or written by a call; queue: last used", Time, 0, left, []ref.Kind{ref.PShm, ref.PMsg}, func(r *Row) value { return moment(r.File().MTime) }},
+		{"ctime", "created or last changed; POSIX queue: last used", Time, 0, left, nil, func(r *Row) value { return moment(r.Changed()) }},
+		{"age", "time since ctime; machine formats: seconds", Duration, 0, right, nil, age},
 		{"idle", "time since it was last used or changed; 0 while attached", Duration, 0, right, []ref.Kind{ref.Shm, ref.Sem, ref.Msg, ref.PMsg}, idle},
 		{"uid", "number of the owner", Number, 0, right, nil, func(r *Row) value { return number(uint64(r.Ownership().UID)) }},
 		{"gid", "number of the owner's group", Number, 0, right, nil, func(r *Row) value { return number(uint64(r.Ownership().GID)) }},
@@ -67,10 +67,10 @@ func All() List {
 		{"waiting", "threads that wait on it", Number, inventory.WantWaiting, right, []ref.Kind{ref.Sem, ref.Msg, ref.PSem}, waiting},
 		{"pids", "processes that are attached, map it, have it open or wait", Numbers, users, left, nil, pids},
 		{"verdict", "in use, idle, orphan or unknown", Text, inventory.WantVerdict, left, nil, func(r *Row) value { return words(r.verdict().String()) }},
-		{"reasons", "what the verdict rests on", Texts, inventory.WantVerdict, left, nil, reasons},
-		{"codes", "the kinds of these reasons, for programs", Texts, inventory.WantVerdict, left, nil, codes},
+		{"reasons", "reasons for the verdict", Texts, inventory.WantVerdict, left, nil, reasons},
+		{"codes", "codes of these reasons, for programs", Texts, inventory.WantVerdict, left, nil, codes},
 		{"program", "program that it probably belongs to", Text, inventory.WantProgram, left, nil, program},
-		{"container", "where the processes that use it run", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, container},
+		{"container", "container of the processes that use it", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, container},
 	}
 }
 
@@ -79,7 +79,7 @@ func key(r *Row) value {
 	return value{cell: render.Hex(k, 8), known: true, num: k}
 }
 
-// qbytes is not known where only /proc tells of the queue.
+// qbytes is unknown if only /proc lists the queue.
 func qbytes(r *Row) value {
 	if r.Queue.QBytes == sysvipc.UnknownQBytes {
 		return value{}
@@ -87,7 +87,7 @@ func qbytes(r *Row) value {
 	return bytes(r.Queue.QBytes)
 }
 
-// keyText shows a key such as that of a gpsd, NTP0, which is made of characters.
+// keyText shows a key of four printable characters as text, such as gpsd's NTP0.
 func keyText(r *Row) value {
 	k := uint32(r.Perm().Key)
 	b := []byte{byte(k >> 24), byte(k >> 16), byte(k >> 8), byte(k)}
@@ -127,7 +127,7 @@ func messages(r *Row) value {
 	return queue(func(i *posix.QueueInfo) int { return i.CurMsgs })(r)
 }
 
-// queue returns what a POSIX queue that may be read tells of itself.
+// queue returns an attribute of a POSIX queue, unknown if the caller may not read it.
 func queue(get func(*posix.QueueInfo) int) func(*Row) value {
 	return func(r *Row) value {
 		if !r.PMsg.Known {
@@ -137,7 +137,8 @@ func queue(get func(*posix.QueueInfo) int) func(*Row) value {
 	}
 }
 
-// semaphore returns what a POSIX semaphore that may be read tells of itself.
+// semaphore returns an attribute of a POSIX semaphore, unknown if the caller may not
+// read it.
 func semaphore(get func(*posix.SemaphoreInfo) int) func(*Row) value {
 	return func(r *Row) value {
 		if !r.PSem.Known {
@@ -179,7 +180,7 @@ func memory(r *Row, get func(*procfs.SegmentMemory) uint64) value {
 	return bytes(get(r.Use.Memory))
 }
 
-// actor names the process that had a role: by its command while it lives.
+// actor returns the process in a role, by its command if it is alive.
 func actor(r *Row, role inventory.Role) value {
 	if r.Use == nil {
 		return value{}
@@ -203,8 +204,8 @@ func fate(a *inventory.Actor) value {
 	}
 }
 
-// lastUser names the process that used the object last: of a queue the one that
-// sent or received, whichever was later.
+// lastUser returns the process that last used the object: for a queue, the last sender
+// or the last receiver, whichever is later.
 func lastUser(r *Row) value {
 	switch r.Kind {
 	case ref.Shm:

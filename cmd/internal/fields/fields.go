@@ -1,6 +1,5 @@
-// Package fields is the columns of gipcs ls: what each is called, what has to be
-// looked up for it, how it is shown, how it is sorted by, and what value of it a
-// selection goes by.
+// Package fields defines the columns of gipcs ls: names, data to collect, presentation,
+// sort order, and the values that a selection compares.
 package fields
 
 import (
@@ -20,16 +19,17 @@ type Column struct {
 	Name  string
 	About string
 	Type  Type
-	Want  inventory.Want // what has to be looked up for it
+	Want  inventory.Want // what must be collected for it
 	align render.Align
-	kinds []ref.Kind // that have it; nil means all
+	kinds []ref.Kind // kinds that have it; nil means all
 	value func(*Row) value
 }
 
 // Has reports whether objects of the kind have the column.
 func (c *Column) Has(kind ref.Kind) bool { return c.kinds == nil || slices.Contains(c.kinds, kind) }
 
-// of returns the value of the column for an object, the zero value if there is none.
+// of returns the value of the column for an object, the zero value if the object has
+// none.
 func (c *Column) of(r *Row) value {
 	if !c.Has(r.Kind) {
 		return value{}
@@ -37,11 +37,11 @@ func (c *Column) of(r *Row) value {
 	return c.value(r)
 }
 
-// A List is the columns of a listing.
+// A List is the columns of a listing, in order.
 type List []Column
 
-// Default returns the columns in which objects of the given kinds are shown unless
-// others are chosen. For machines that is all that cost nothing more to find out.
+// Default returns the columns shown by default for objects of the given kinds. For
+// machine formats these are all columns that need nothing extra collected.
 func Default(kinds []ref.Kind, machine bool) List {
 	chosen := forPeople(kinds)
 	return slices.DeleteFunc(All(), func(c Column) bool {
@@ -79,8 +79,8 @@ func systemV(kinds []ref.Kind) []string {
 	}
 }
 
-// Families returns the kinds of System V, those of POSIX, or all, as there are
-// objects of them. Without any it is those of System V.
+// Families returns the System V kinds, the POSIX kinds or both, depending on what
+// objects contains. Without objects it returns the System V kinds.
 func Families(objects []inventory.Object) []ref.Kind {
 	isPOSIX := func(o inventory.Object) bool { return o.Kind.POSIX() }
 	switch {
@@ -93,8 +93,8 @@ func Families(objects []inventory.Object) []ref.Kind {
 	}
 }
 
-// Choose returns the columns that text names, separated by commas. A + in front
-// adds them to standard.
+// Choose parses a comma-separated list of column names. With a leading + they are added
+// to standard.
 func Choose(text string, standard List) (List, error) {
 	var list List
 	if more, ok := strings.CutPrefix(text, "+"); ok {
@@ -125,7 +125,7 @@ func (l List) find(name string) (Column, error) {
 	return Column{}, fmt.Errorf("there is no column %q; the columns are %s", name, strings.Join(names, " "))
 }
 
-// Want is what has to be looked up for all columns.
+// Want returns what must be collected for the columns.
 func (l List) Want() (w inventory.Want) {
 	for i := range l {
 		w |= l[i].Want
@@ -133,7 +133,7 @@ func (l List) Want() (w inventory.Want) {
 	return w
 }
 
-// Columns returns the columns as package render wants them.
+// Columns returns the columns for package render.
 func (l List) Columns() []render.Column {
 	columns := make([]render.Column, len(l))
 	for i, c := range l {
@@ -142,8 +142,8 @@ func (l List) Columns() []render.Column {
 	return columns
 }
 
-// Rows returns the objects of an inventory in rows of cells. Each row is valid until
-// the next.
+// Rows yields the objects of an inventory as rows of cells. Each row is valid until the
+// next one.
 func (l List) Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		cells := make([]render.Cell, len(l))
@@ -157,14 +157,14 @@ func (l List) Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[
 	}
 }
 
-// Fill puts the cells of a row, one for each column, into cells.
+// Fill stores the cells of a row, one for each column, in cells.
 func (l List) Fill(cells []render.Cell, r *Row) {
 	for i := range l {
 		cells[i] = l[i].of(r).cell
 	}
 }
 
-// An Order sorts objects, by its first column before all others.
+// An Order sorts objects by its first column, then by the next ones.
 type Order []criterion
 
 type criterion struct {
@@ -172,8 +172,8 @@ type criterion struct {
 	descending bool
 }
 
-// ParseOrder reads names of columns, separated by commas. A - in front of a name
-// turns its order round.
+// ParseOrder parses a comma-separated list of column names. A leading - reverses the
+// order of its column.
 func ParseOrder(text string) (Order, error) {
 	var order Order
 	all := All()
@@ -188,7 +188,7 @@ func ParseOrder(text string) (Order, error) {
 	return order, nil
 }
 
-// Want is what has to be looked up to sort.
+// Want returns what must be collected to sort.
 func (o Order) Want() (w inventory.Want) {
 	for i := range o {
 		w |= o[i].column.Want
@@ -196,8 +196,8 @@ func (o Order) Want() (w inventory.Want) {
 	return w
 }
 
-// Sort sorts the objects of an inventory. Equal ones stay in their order, and those
-// of which a value is not known come last.
+// Sort sorts the objects of an inventory. The sort is stable; objects whose value is
+// unknown come last.
 func (o Order) Sort(inv *inventory.Inventory, names *account.Directory) {
 	if len(o) == 0 {
 		return
@@ -207,8 +207,8 @@ func (o Order) Sort(inv *inventory.Inventory, names *account.Directory) {
 	})
 }
 
-// Compare tells whether x comes before y (below 0) or after it. They may be of
-// different inventories.
+// Compare returns a negative number if x comes before y, a positive one if it comes
+// after. x and y may be of different inventories.
 func (o Order) Compare(x, y *Row) int {
 	for i := range o {
 		if n := o[i].compare(x, y); n != 0 {

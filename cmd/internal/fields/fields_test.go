@@ -45,7 +45,7 @@ func sample() *inventory.Inventory {
 	}}
 }
 
-// samplePOSIX has a POSIX object of each kind that is used, and one that may not be
+// samplePOSIX returns a POSIX object of each kind in use, and some that may not be
 // read.
 func samplePOSIX() *inventory.Inventory {
 	file := func(name string, size int64) posix.FileInfo {
@@ -66,7 +66,7 @@ func samplePOSIX() *inventory.Inventory {
 	}}
 }
 
-// show returns a column as people see it.
+// show returns a column as text output shows it.
 func show(t *testing.T, inv *inventory.Inventory, name string) string {
 	t.Helper()
 	list, err := Choose(name, nil)
@@ -118,7 +118,7 @@ func TestPOSIXColumns(t *testing.T) {
 		{"open", "1 0 0 - 0"},
 		{"pids", "8,9 - - - -"},
 		{"container", "docker:a,docker:b - - - -"},
-		{"age", "1h 1h 1m 1h 1m"}, // the ctime of a queue is no news
+		{"age", "1h 1h 1m 1h 1m"}, // reading a queue changes its ctime
 		{"idle", "- - 1m - 1m"},
 		{"creator", "- - - - -"},
 		{"lastuser", "- - - - -"},
@@ -154,7 +154,7 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// TestValues holds the values of all fields against the types that they say to have.
+// TestValues checks that the values of all fields have the declared types.
 func TestValues(t *testing.T) {
 	types := map[Type]reflect.Type{
 		Text: reflect.TypeFor[string](), Number: reflect.TypeFor[int64](), Time: reflect.TypeFor[time.Time](),
@@ -222,8 +222,8 @@ func TestFieldValues(t *testing.T) {
 	wantValues(t, inv, "unused", "false false false <nil> <nil>") // the semaphore has waiters
 }
 
-// TestUnused is that what a process may hold is not unused, and that this is not known
-// where it could be hidden.
+// TestUnused: an object that a process may hold is not unused; if such a process could
+// be hidden, the value is unknown.
 func TestUnused(t *testing.T) {
 	actor := func(states ...inventory.State) *inventory.Use {
 		u := &inventory.Use{Semaphores: []inventory.Semaphore{{}}}
@@ -251,8 +251,8 @@ func TestUnused(t *testing.T) {
 	for _, tt := range []struct {
 		object  inventory.Object
 		want    string
-		hidden  string // where a process is hidden
-		ignored string // where it does not count
+		hidden  string // with a hidden process
+		ignored string // with the hidden process ignored
 	}{
 		{segment(0, actor(gone, inventory.None)), yes, yes, yes},
 		{segment(1, actor(gone, gone)), no, no, no},
@@ -265,7 +265,7 @@ func TestUnused(t *testing.T) {
 		{set(actor(unseen, alive)), no, no, no},
 		{set(actor(unseen)), unknown, unknown, yes},
 		{set(&inventory.Use{Semaphores: []inventory.Semaphore{{NCount: 1}}}), no, no, no},
-		{set(&inventory.Use{}), unknown, unknown, unknown}, // which may not be read
+		{set(&inventory.Use{}), unknown, unknown, unknown}, // which the caller may not read
 		{queue(0, actor(gone, gone)), yes, unknown, yes},
 		{queue(1, actor(gone, gone)), no, no, no},
 		{queue(0, actor(alive, gone)), no, no, no},
@@ -287,7 +287,7 @@ func TestUnused(t *testing.T) {
 	wantValues(t, full, "unused", "true true")
 }
 
-// wantValues checks a field of each object.
+// wantValues checks the value of a field for each object.
 func wantValues(t *testing.T, inv *inventory.Inventory, field, want string) {
 	t.Helper()
 	f, err := Fields().find(field)
@@ -307,7 +307,7 @@ func TestOrder(t *testing.T) {
 	for _, tt := range []struct{ order, want string }{
 		{"-id", "[4 3 2 1]"},
 		{"kind,-id", "[3 4 2 1]"},
-		{"-waiting", "[2 3 1 4]"}, // what is not known comes last
+		{"-waiting", "[2 3 1 4]"}, // unknown values come last
 		{"-idle,id", "[2 1 3 4]"},
 	} {
 		inv := sample()

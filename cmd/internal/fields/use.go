@@ -10,18 +10,18 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// Fields returns what a selection can ask for: all columns, and conditions that
-// are short for what columns tell.
+// Fields returns the fields that a selection can use: all columns, and conditions that
+// abbreviate tests on columns.
 func Fields() List {
 	shm := []ref.Kind{ref.Shm}
 	return append(All(),
-		Column{Name: "dest", About: "goes with its last attachment", Type: Condition, kinds: shm, value: func(r *Row) value { return condition(r.Segment.Dest) }},
-		Column{Name: "removed", About: "removed already; goes with its last user", Type: Condition, kinds: []ref.Kind{ref.Shm, ref.PShm}, value: func(r *Row) value { return condition(r.Removed()) }},
+		Column{Name: "dest", About: "destroyed at its last detach", Type: Condition, kinds: shm, value: func(r *Row) value { return condition(r.Segment.Dest) }},
+		Column{Name: "removed", About: "already removed; destroyed with its last user", Type: Condition, kinds: []ref.Kind{ref.Shm, ref.PShm}, value: func(r *Row) value { return condition(r.Removed()) }},
 		Column{Name: "locked", About: "not swapped out", Type: Condition, kinds: shm, value: func(r *Row) value { return condition(r.Segment.Locked) }},
 		Column{Name: "orphan", About: "the verdict is orphan", Type: Condition, Want: inventory.WantVerdict, value: func(r *Row) value { return r.judged(inventory.Orphan) }},
 		Column{Name: "in_use", About: "the verdict is in use", Type: Condition, Want: inventory.WantVerdict, value: func(r *Row) value { return r.judged(inventory.InUse) }},
-		Column{Name: "owner_gone", About: "its owner has no process left, and it holds no message", Type: Condition, Want: inventory.WantOwner, value: ownerGone},
-		Column{Name: "unused", About: "no process uses it or is known to hold it; no message", Type: Condition, Want: inventory.WantWaiting | inventory.WantOpen | inventory.WantActors, value: unused},
+		Column{Name: "owner_gone", About: "its owner has no process, and it holds no message", Type: Condition, Want: inventory.WantOwner, value: ownerGone},
+		Column{Name: "unused", About: "no process uses or is known to hold it, and it has no message", Type: Condition, Want: inventory.WantWaiting | inventory.WantOpen | inventory.WantActors, value: unused},
 	)
 }
 
@@ -32,8 +32,8 @@ func (r *Row) verdict() inventory.Verdict {
 	return r.Use.Verdict
 }
 
-// judged tells whether the verdict is v. That is not known where the verdict is
-// Unknown: neither it nor its contrary may select an object.
+// judged reports whether the verdict is v. If the verdict is Unknown the result is
+// unknown, so that neither the condition nor its negation selects the object.
 func (r *Row) judged(v inventory.Verdict) value {
 	if r.verdict() == inventory.Unknown || v == inventory.Orphan && r.keepsMessages() {
 		return value{}
@@ -41,7 +41,7 @@ func (r *Row) judged(v inventory.Verdict) value {
 	return condition(r.verdict() == v)
 }
 
-// keepsMessages reports whether the object is a queue with messages that count.
+// keepsMessages reports whether the object is a queue whose messages count as use.
 func (r *Row) keepsMessages() bool { return r.HoldsMessages() && !r.Inventory.WithMessages }
 
 func reasons(r *Row) value {
@@ -63,8 +63,8 @@ func ofReasons(r *Row, text func(inventory.Reason) string) value {
 	return texts(list)
 }
 
-// attached is not known where not all attachments were found. Of a POSIX object
-// nobody counts them: there, all processes must have been looked at.
+// attached is unknown if some attachments were not found. The kernel counts no mappings
+// of POSIX objects, so for them every process must have been inspected.
 func attached(r *Row) value {
 	switch {
 	case r.Use == nil || r.Use.HiddenAttachments > 0:
@@ -83,8 +83,8 @@ func opened(r *Row) value {
 	return users(r, len(r.Use.Open))
 }
 
-// users is how many use an object where the kernel does not count them, unless there
-// may be more.
+// users returns the number of users of an object for which the kernel keeps no count,
+// unknown if some may have been missed.
 func users(r *Row, n int) value {
 	if r.Inventory.MayMiss(r.Object) {
 		return value{}
@@ -92,9 +92,9 @@ func users(r *Row, n int) value {
 	return number(uint64(n))
 }
 
-// waiting goes by the kernel's count for a set that may be read, and by that of a POSIX
-// semaphore, which counts those that were killed for ever. The kernel keeps none for
-// queues: there, all who could wait must have been looked at.
+// waiting is the kernel's count for a set that the caller may read. A POSIX semaphore
+// has its own count, which keeps counting killed waiters. Queues have none, so every
+// process that could wait must have been inspected.
 func waiting(r *Row) value {
 	switch {
 	case r.Kind == ref.PSem:
@@ -115,8 +115,8 @@ func waiting(r *Row) value {
 	}
 }
 
-// unused is false for what a process may hold between two uses: the one that made it or
-// used it last, if it is alive. A semaphore may be a lock that it has taken.
+// unused is false if the process that made the object or used it last is alive, since
+// it may hold the object between two uses: a semaphore may be a lock that it has taken.
 func unused(r *Row) value {
 	free := r.free()
 	switch {
@@ -141,7 +141,7 @@ func (r *Row) free() value {
 	case r.Kind == ref.PMsg && !r.PMsg.Known:
 		return value{}
 	case r.Kind == ref.PSem && r.PSem.Waiters > 0 && !r.Inventory.SawAll(r.Object):
-		return condition(false) // all waiters map it: with nobody hidden they were killed
+		return condition(false) // waiters map the semaphore; with no process hidden, they were killed
 	case r.Kind.POSIX():
 		return condition(true).unless(r.Inventory.MayMiss(r.Object))
 	default:
@@ -150,7 +150,7 @@ func (r *Row) free() value {
 	}
 }
 
-// hasActor reports whether a process that made the object or used it last is in a state.
+// hasActor reports whether the object's creator or last user is in the given state.
 func (r *Row) hasActor(state inventory.State) bool {
 	return r.Use != nil && slices.ContainsFunc(r.Use.Actors, func(a inventory.Actor) bool { return a.State == state })
 }
@@ -166,8 +166,7 @@ func ownerGone(r *Row) value {
 	}
 }
 
-// processes returns those that use the object as far as they are known, each once, in
-// ascending order.
+// processes returns the known users of the object, each once, in ascending order.
 func processes(r *Row) (list []*inventory.Process) {
 	if r.Use == nil {
 		return nil
@@ -192,7 +191,7 @@ func unique(list []*inventory.Process) []*inventory.Process {
 	return slices.CompactFunc(list, func(a, b *inventory.Process) bool { return a.PID == b.PID })
 }
 
-// pids shows those that were found, but is known only if there can be no others.
+// pids shows the users found, but is unknown if there may be others.
 func pids(r *Row) value {
 	if r.Use == nil {
 		return value{}
@@ -214,8 +213,8 @@ func program(r *Row) value {
 	return words(r.Use.Program.Name)
 }
 
-// container names the containers of all who use the object, or made or used it last
-// and are alive.
+// container names the containers of all users of the object, and of its creator and
+// last user if they are alive.
 func container(r *Row) value {
 	if r.Use == nil {
 		return value{}
@@ -245,8 +244,8 @@ func containerName(c procfs.Container) string {
 	return c.ID
 }
 
-// idle goes by the last change as well: what was made a moment ago is not idle for
-// ever because nobody has used it yet.
+// idle counts from the last use or change: an object that was just made and never used
+// is not idle forever.
 func idle(r *Row) value {
 	last := r.Used()
 	if r.Changed().After(last) {

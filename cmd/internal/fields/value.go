@@ -11,14 +11,14 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A Row is an object, and what its values need beyond it.
+// A Row is an object and the context that its values need.
 type Row struct {
 	*inventory.Object
 	Inventory *inventory.Inventory
 	Names     *account.Directory
 }
 
-// A Type says what the values of a column are.
+// A Type is the type of a column's values.
 type Type int
 
 const (
@@ -35,8 +35,8 @@ func (t Type) String() string {
 	return [...]string{"text", "number", "time", "duration", "condition", "list of texts", "list of numbers"}[t]
 }
 
-// Value returns the value of the column for an object, of the Go type that belongs
-// to its Type. It is nil if the object has no such value or if it is not known.
+// Value returns the column's value for an object, with the Go type listed for its Type,
+// or nil if the object has no such value or it is unknown.
 func (c *Column) Value(r *Row) any {
 	v := c.of(r)
 	if !v.known {
@@ -58,13 +58,13 @@ func (c *Column) Value(r *Row) any {
 	}
 }
 
-// A value is a cell, and what it is sorted by. The zero value is not known.
+// A value is a cell with its sort keys. The zero value is unknown.
 type value struct {
 	cell  render.Cell
 	known bool
 	num   uint64
 	text  string
-	items any // of a list
+	items any // elements of a list
 }
 
 func (v value) compare(w value) int {
@@ -80,7 +80,7 @@ func bytes(n uint64) value { return value{cell: render.Size(n), known: true, num
 
 func words(s string) value { return value{cell: render.Text(s), known: true, text: s} }
 
-// pid is not known where the kernel says 0: nobody, or nobody visible here.
+// pid is unknown if the kernel reports 0: no process, or one of another pid namespace.
 func pid(n int) value {
 	if n == 0 {
 		return value{}
@@ -108,7 +108,7 @@ func condition(b bool) value {
 	return v
 }
 
-// unless returns v, which is not known if hidden.
+// unless returns v, or unknown if hidden.
 func (v value) unless(hidden bool) value {
 	if hidden {
 		return value{}
@@ -124,7 +124,7 @@ func texts(list []string) value {
 	return value{cell: render.List(cells...), known: true, text: strings.Join(list, ","), items: list}
 }
 
-// numbers is sorted by how many there are.
+// numbers sorts by the number of elements.
 func numbers(list []int64) value {
 	cells := make([]render.Cell, len(list))
 	for i, n := range list {

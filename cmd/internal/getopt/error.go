@@ -2,37 +2,36 @@ package getopt
 
 import "strings"
 
-// Reason is what is wrong with an option.
+// A Reason says what is wrong with an option.
 type Reason int
 
 const (
-	// UnknownOption is an option that is not in the table.
+	// UnknownOption: the option is not in the table.
 	UnknownOption Reason = iota
-	// AmbiguousOption is the beginning of the names of several options.
+	// AmbiguousOption: it abbreviates the names of several options.
 	AmbiguousOption
-	// MissingArgument is an option at the end of the command line that needs
-	// an argument.
+	// MissingArgument: an option at the end of the command line needs an argument.
 	MissingArgument
-	// UnexpectedArgument is an argument attached to a long option that takes none.
+	// UnexpectedArgument: a long option that takes no argument has one attached.
 	UnexpectedArgument
 )
 
-// Error is a command line that does not fit its options.
+// An Error is a mistake in a command line's options.
 type Error struct {
 	Reason Reason
-	// Arg is the element of the command line, as it was given: "-mpx", "--foo=bar".
+	// Arg is the command-line element as given: "-mpx", "--foo=bar".
 	Arg string
-	// Option is the option in it: "-x", "--foo". A long option has the whole
-	// name that it stands for, if there is one.
+	// Option is the option in Arg: "-x", "--foo". An abbreviated long option is spelled
+	// out if it is known.
 	Option string
-	// Candidates are the options that an ambiguous one may stand for, in the
-	// order of the table.
+	// Candidates are the options that an ambiguous one may abbreviate, in the order of
+	// the table.
 	Candidates []string
 }
 
-// Error returns what glibc prints behind the program's name and ": ". It
-// repeats bytes of the command line as they are: whoever writes to a terminal
-// makes them harmless first.
+// Error returns the message that glibc prints after the program's name and ": ". It
+// contains bytes of the command line unchanged: escape it before writing it to a
+// terminal.
 func (e *Error) Error() string {
 	if !strings.HasPrefix(e.Arg, "--") {
 		return e.short()

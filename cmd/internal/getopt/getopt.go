@@ -1,9 +1,9 @@
-// Package getopt reads command lines as GNU getopt_long(3) does: grouped short
-// options (-mp), attached arguments (-i5, --id=5), long options cut to a unique
-// prefix, operands anywhere between the options, and "--" behind which there
-// are only operands. Its messages are glibc's in the C locale.
+// Package getopt parses command lines like GNU getopt_long(3): grouped short options
+// (-mp), attached arguments (-i5, --id=5), long options abbreviated to a unique prefix,
+// operands anywhere between the options, and "--", which makes the rest operands. Its
+// messages are those of glibc in the C locale.
 //
-// It reads no environment: a program that honours POSIXLY_CORRECT looks for it
+// It reads no environment variables: a program that honours POSIXLY_CORRECT checks it
 // and calls [ParseInOrder] instead of [Parse].
 package getopt
 
@@ -16,20 +16,19 @@ import (
 type Arg int
 
 const (
-	// NoArgument is an option that takes none.
+	// NoArgument: the option takes none.
 	NoArgument Arg = iota
-	// RequiredArgument is an option whose argument is attached to it or is the
-	// next element of the command line, whatever that looks like.
+	// RequiredArgument: the argument is attached to the option, or is the next element
+	// of the command line, whatever that looks like.
 	RequiredArgument
-	// OptionalArgument is an option whose argument, if any, is attached to it.
+	// OptionalArgument: the argument, if any, is attached to the option.
 	OptionalArgument
 )
 
-// Option is one option under all its names.
+// Option is one option with all its names.
 type Option struct {
-	// Names are the option's names without dashes. A name of one byte is a
-	// short option (-m), every other a long one (--shmems). The first is the
-	// name under which a [Match] reports the option.
+	// Names are the option's names without dashes. A name of one byte is a short option
+	// (-m), any other a long one (--shmems). A [Match] reports the first name.
 	Names []string
 	Arg   Arg
 }
@@ -40,42 +39,41 @@ type Match struct {
 	Name string
 	// Value is the option's argument.
 	Value string
-	// HasValue tells an empty argument (--all=) from none (--all).
+	// HasValue distinguishes an empty argument (--all=) from none (--all).
 	HasValue bool
 }
 
-// Result is what a command line says.
+// Result is a parsed command line.
 type Result struct {
-	// Matches are the options in the order in which they were given.
+	// Matches are the options in the order given.
 	Matches []Match
-	// Operands are the arguments that are neither options nor the arguments
-	// of options, in the order in which they were given.
+	// Operands are the arguments that are neither options nor arguments of options, in
+	// the order given.
 	Operands []string
-	// Terminator is the number of Operands in front of the "--" that ended the
-	// options, or -1 if none did.
+	// Terminator is the number of Operands before the "--" that ended the options, or
+	// -1 if there was none.
 	Terminator int
 }
 
-// Parse reads args, the command line without the program's name. Options may
-// stand behind operands.
+// Parse parses args, the command line without the program's name. Options may follow
+// operands.
 //
-// It stops at the first error, which is always an [*Error]. The Result then
-// holds what stood in front of it, for the programs that act on one option
-// before they look at the next.
+// It stops at the first error, which is always an [*Error]. The Result then holds what
+// came before the error, for programs that act on each option as they read it.
 func Parse(options []Option, args []string) (Result, error) {
 	return parse(options, args, false)
 }
 
-// ParseInOrder is [Parse] with the first operand ending the options, as glibc
-// does for an option string that begins with '+' and under POSIXLY_CORRECT.
-// What follows that operand is operands, even a "--".
+// ParseInOrder is [Parse], except that the first operand ends the options, as in glibc
+// with POSIXLY_CORRECT or an option string that begins with '+'. Everything after that
+// operand is an operand, even "--".
 func ParseInOrder(options []Option, args []string) (Result, error) {
 	return parse(options, args, true)
 }
 
 type parser struct {
 	options []Option
-	rest    []string // the arguments that were not looked at yet
+	rest    []string // not yet parsed
 	result  Result
 }
 
@@ -91,7 +89,7 @@ func parse(options []Option, args []string, inOrder bool) (Result, error) {
 		case isOperand(arg) && inOrder:
 			p.takeOperands(p.rest)
 			return p.result, nil
-		case isOperand(arg): // with all that follow, for there may be many
+		case isOperand(arg): // and so are all that follow, possibly many
 			n := slices.IndexFunc(p.rest, func(arg string) bool { return !isOperand(arg) })
 			if n < 0 {
 				n = len(p.rest)
@@ -107,7 +105,7 @@ func parse(options []Option, args []string, inOrder bool) (Result, error) {
 	return p.result, nil
 }
 
-// isOperand holds for "-" too, by custom the standard input.
+// isOperand includes "-", by convention standard input.
 func isOperand(arg string) bool {
 	return !strings.HasPrefix(arg, "-") || arg == "-"
 }
@@ -116,7 +114,7 @@ func (p *parser) takeOperands(args []string) {
 	p.result.Operands = append(p.result.Operands, args...)
 }
 
-// takeOption takes the first argument, and the next one if it belongs to it.
+// takeOption parses the next argument, and the one after it if that is its argument.
 func (p *parser) takeOption() error {
 	arg := p.rest[0]
 	p.rest = p.rest[1:]
@@ -141,8 +139,8 @@ func (p *parser) takeLong(arg string) error {
 	return nil
 }
 
-// findLong returns the option that is meant by given, and the name that given
-// stands for. Several names of one option are no ambiguity.
+// findLong returns the option that given names or abbreviates, and its full name. A
+// prefix of several names of one option is not ambiguous.
 func (p *parser) findLong(arg, given string) (found *Option, name string, err error) {
 	var others []string
 	for i := range p.options {
@@ -169,8 +167,8 @@ func (p *parser) findLong(arg, given string) (found *Option, name string, err er
 	return found, name, nil
 }
 
-// takeShorts takes a group of short options. The first one that takes an
-// argument ends the group: what is left of arg is its argument.
+// takeShorts parses a group of short options. An option that takes an argument ends the
+// group, and the rest of arg is its argument.
 func (p *parser) takeShorts(arg string) error {
 	for i := 1; i < len(arg); i++ {
 		name, attached := arg[i:i+1], arg[i+1:]
@@ -199,8 +197,8 @@ func (p *parser) findShort(name string) *Option {
 	return nil
 }
 
-// takeArgument takes the next argument as the value of option, even if it
-// looks like an option or is "--".
+// takeArgument takes the next argument as the option's value, even if it looks like an
+// option or is "--".
 func (p *parser) takeArgument(option *Option, arg, name string) error {
 	if len(p.rest) == 0 {
 		return &Error{Reason: MissingArgument, Arg: arg, Option: name}

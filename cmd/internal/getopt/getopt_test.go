@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/getopt"
 )
 
-// ipcs has the options of ipcs(1), and one of each kind that it lacks.
+// ipcs returns the options of ipcs(1), and one of each kind that it lacks.
 func ipcs() []getopt.Option {
 	return []getopt.Option{
 		{Names: []string{"id", "i"}, Arg: getopt.RequiredArgument},
@@ -37,7 +37,7 @@ func list[T any](elements ...T) []T { return elements }
 func TestParse(t *testing.T) {
 	const none = -1
 	tests := []struct {
-		args       string // split at spaces; '' is an empty one
+		args       string // split at spaces; '' is an empty argument
 		matches    []getopt.Match
 		operands   []string
 		terminator int
@@ -174,7 +174,7 @@ func TestParseError(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			if len(got.Matches) == 0 || got.Matches[0] != flag("time") || len(got.Operands) != 1 {
-				t.Errorf("result = %+v, want what stood in front of the error", got)
+				t.Errorf("result = %+v, want what came before the error", got)
 			}
 		})
 	}
@@ -249,7 +249,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// canonical spells a result in the plainest way.
+// canonical returns the plainest spelling of a result.
 func canonical(r getopt.Result) []string {
 	var args []string
 	for _, m := range r.Matches {

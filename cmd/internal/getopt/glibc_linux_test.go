@@ -16,17 +16,17 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/getopt"
 )
 
-// longVal is the val of the first option of a table; glibc reports option i
-// as longVal+i or as its short name.
+// longVal is the val of a table's first option; glibc reports option i as longVal+i or
+// by its short name.
 const longVal = 1000
 
-// command is one command line for one table of options.
+// A command is a command line for one of the tables.
 type command struct {
 	table int
 	args  []string
 }
 
-// verdict is what getopt_long says of a command line in one of its modes.
+// A verdict is the result of getopt_long for a command line in one of its modes.
 type verdict struct {
 	Matches    []getopt.Match
 	Message    string
@@ -34,8 +34,7 @@ type verdict struct {
 	Terminated bool
 }
 
-// TestAgainstGlibc gives the same command lines to getopt_long, all of them to
-// one process.
+// TestAgainstGlibc parses the same command lines with getopt_long, in a single process.
 func TestAgainstGlibc(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	tables := [][]getopt.Option{ipcs(), nil}
@@ -66,8 +65,8 @@ func TestAgainstGlibc(t *testing.T) {
 	}
 }
 
-// permuted is what getopt_long would tell of a result. It promises nothing of
-// the operands in front of an error.
+// permuted returns what getopt_long would report for a result. Operands before an error
+// are not defined.
 func permuted(r getopt.Result, err error) verdict {
 	if err != nil {
 		return verdict{Matches: r.Matches, Message: message(err)}
@@ -75,8 +74,8 @@ func permuted(r getopt.Result, err error) verdict {
 	return verdict{Matches: r.Matches, Operands: r.Operands, Terminated: r.Terminator >= 0}
 }
 
-// sequential is what it would tell in the mode "-", where operands in front of
-// a "--" are matches of their own: their number is at stake, not their place.
+// sequential returns the report in mode "-", where operands before "--" are matches
+// themselves; it checks their number, not their position.
 func sequential(r getopt.Result, err error) verdict {
 	v := permuted(r, err)
 	v.Operands = r.Operands
@@ -159,8 +158,8 @@ func randomString(random *rand.Rand, alphabet string, n int) string {
 	return string(s)
 }
 
-// glibc returns getopt_long's verdicts on every command: permuting, with "+"
-// and with "-".
+// glibc returns getopt_long's verdicts on every command in three modes: permuting, "+"
+// and "-".
 func glibc(t *testing.T, tables [][]getopt.Option, commands []command) [][3]verdict {
 	t.Helper()
 	cc, err := exec.LookPath("gcc")

@@ -1,5 +1,4 @@
-// Package hexdump shows bytes in hexadecimal, sixteen a line, as hexdump(1) -C
-// does, beginning at any offset.
+// Package hexdump formats bytes like hexdump(1) -C, sixteen a line, from any offset.
 package hexdump
 
 import (
@@ -10,10 +9,10 @@ import (
 	"strings"
 )
 
-// PerLine is how many bytes a line shows.
+// PerLine is the number of bytes on a line.
 const PerLine = 16
 
-// Copy writes the bytes of r to w. The first is said to be at offset.
+// Copy writes the bytes of r to w as a dump whose first offset is offset.
 func Copy(w io.Writer, r io.Reader, offset uint64) error {
 	out := bufio.NewWriter(w)
 	var buf [PerLine]byte
@@ -33,8 +32,8 @@ func Copy(w io.Writer, r io.Reader, offset uint64) error {
 	}
 }
 
-// Line returns up to PerLine bytes as hexadecimal digits and as text, in which a dot
-// stands for what is not printable ASCII.
+// Line formats up to PerLine bytes as hexadecimal digits and as text, with a dot for
+// everything but printable ASCII.
 func Line(b []byte) (digits, text string) {
 	var d, t strings.Builder
 	for i, c := range b {

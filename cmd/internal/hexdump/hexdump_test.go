@@ -46,7 +46,7 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// TestLikeHexdump compares with hexdump(1), but for its last line with the end.
+// TestLikeHexdump compares with hexdump(1), except for its last line, the end offset.
 func TestLikeHexdump(t *testing.T) {
 	program, err := exec.LookPath("hexdump")
 	if err != nil {
@@ -77,7 +77,7 @@ func TestErrors(t *testing.T) {
 	if err := hexdump.Copy(brokenWriter{broken}, strings.NewReader("x"), 0); !errors.Is(err, broken) {
 		t.Errorf("writing: %v", err)
 	}
-	// A reader that gives a byte at a time makes full lines all the same.
+	// A reader that returns one byte at a time must give full lines too.
 	var out strings.Builder
 	if err := hexdump.Copy(&out, iotest.OneByteReader(strings.NewReader("0123456789abcdefg")), 0); err != nil || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%q, %v", &out, err)

@@ -1,9 +1,9 @@
-// Package imports tells which System V objects a program can use, by the functions
-// that its ELF files take from shared libraries.
+// Package imports determines which System V objects a program can use, from the
+// functions that its ELF files import from shared libraries.
 //
-// A call made by number, through syscall(2) or an instruction of the program's own,
-// leaves no name. Of files of which that is the rule (what Go makes) or that call what
-// their scripts name (FFI) everything is assumed.
+// Calls made by number, through syscall(2) or the program's own instructions, leave no
+// name. Where those are the rule (Go), or where scripts choose the functions (FFI),
+// everything is assumed.
 package imports
 
 import (
@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// Calls is a set of kinds of objects that a file has the calls for. The calls that
-// only control an object (shmctl, semctl, msgctl) do not count: nobody shares memory,
-// locks or sends by them.
+// Calls is a set of object kinds whose calls a file imports. The control calls (shmctl,
+// semctl, msgctl) do not count: no program shares memory, locks or sends with them
+// alone.
 type Calls uint8
 
 const (
@@ -29,25 +29,25 @@ const (
 	All        = Segments | Sets | Queues
 )
 
-// A File is what is known of an ELF file.
+// A File is what is known about an ELF file.
 type File struct {
-	// Calls are those that it imports; All if it is an FFI.
+	// Calls are the imported ones; All for an FFI.
 	Calls Calls
-	// Go tells that Go's linker made it, or put it together with C. Go makes system
+	// Go says that Go's linker made the file, perhaps together with C. Go makes system
 	// calls by number.
 	Go bool
-	// Program tells that it is a dynamically linked program, no library.
+	// Program says that it is a dynamically linked program, not a library.
 	Program bool
-	// Name is its DT_SONAME, "" of a program.
+	// Name is its DT_SONAME, "" for a program.
 	Name string
 }
 
-// ErrFormat is returned for a file that has no table of the symbols that it imports,
-// or one that is too large or makes no sense.
+// ErrFormat is the error for a file without a dynamic symbol table, or with one that is
+// too large or invalid.
 var ErrFormat = errors.New("not an ELF file with dynamic symbols")
 
-// functions are the calls by the names that glibc and musl have for them; on 32 bits
-// those that take a time of 64 bits have names of their own.
+// functions maps the names in glibc and musl to calls; 32-bit systems have separate
+// names for 64-bit times.
 var functions = map[string]Calls{
 	"shmget": Segments, "shmat": Segments,
 	"semop": Sets, "semtimedop": Sets, "__semtimedop64": Sets, "__semtimedop_time64": Sets,
@@ -55,18 +55,18 @@ var functions = map[string]Calls{
 	"ffi_call": All,
 }
 
-// foreignCallers are libraries that call functions of other libraries by name,
-// without libffi.
+// foreignCallers are libraries that call other libraries' functions by name without
+// libffi.
 var foreignCallers = [...]string{"libffi.", "libjvm.", "libluajit", "libcoreclr.", "libmono", "libjulia"}
 
-// mostNames bounds the names that are read into memory. The largest known, those of
-// LLVM and of browsers, have a few MiB.
+// mostNames bounds the symbol names read into memory. The largest known, of LLVM and
+// browsers, take a few MiB.
 const mostNames = 32 << 20
 
-// Read reads what a file imports.
+// Read reports what a file imports.
 func Read(r io.ReaderAt) (file File, err error) {
 	defer func() {
-		if recover() != nil { // debug/elf is not made for files by enemies
+		if recover() != nil { // debug/elf is not hardened against malicious files
 			file, err = File{}, ErrFormat
 		}
 	}()
@@ -87,7 +87,7 @@ func Read(r io.ReaderAt) (file File, err error) {
 		file.Name = soname[0]
 	}
 	interpreted := slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
-	file.Program = interpreted && file.Name == "" // the C library has an interpreter, too
+	file.Program = interpreted && file.Name == "" // the C library has an interpreter too
 	file.Calls, err = imported(f, names)
 	if slices.ContainsFunc(foreignCallers[:], func(prefix string) bool { return strings.HasPrefix(file.Name, prefix) }) {
 		file.Calls = All
@@ -95,7 +95,7 @@ func Read(r io.ReaderAt) (file File, err error) {
 	return file, err
 }
 
-// stringsOf returns the names of a table of symbols.
+// stringsOf returns the names of a symbol table.
 func stringsOf(f *elf.File, table *elf.Section) ([]byte, error) {
 	if int(table.Link) >= len(f.Sections) {
 		return nil, ErrFormat
@@ -111,8 +111,8 @@ func stringsOf(f *elf.File, table *elf.Section) ([]byte, error) {
 	return names, nil
 }
 
-// imported returns the calls that f imports. Most files have none of the names at
-// all, and then their symbols need not be read.
+// imported returns the calls that f imports. Most files contain none of the names, so
+// their symbols need not be parsed.
 func imported(f *elf.File, names []byte) (calls Calls, err error) {
 	named := false
 	for function := range functions {

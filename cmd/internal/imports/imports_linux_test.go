@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// compile returns the file that the C compiler makes of a source.
+// compile returns the C compiler's output for source.
 func compile(t testing.TB, source string, flags ...string) *bytes.Reader {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.c")
@@ -97,6 +97,6 @@ func TestReadGo(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("\x7fELF"))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_, _ = Read(bytes.NewReader(b)) // it must come back
+		_, _ = Read(bytes.NewReader(b)) // must return
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Amount returns how much of the limit an object takes.
+// Amount returns how much of the limit an object uses.
 func (l Limit) Amount(o *inventory.Object) uint64 {
 	if !l.Concerns(o.Kind) {
 		return 0
@@ -38,7 +38,7 @@ func (l Limit) Amount(o *inventory.Object) uint64 {
 	}
 }
 
-// own returns the limit that a queue has of its own.
+// own returns a queue's own limit.
 func (l Limit) own(o *inventory.Object) (own Limit, ok bool) {
 	switch {
 	case l.Name == "MSGMNB" && o.Kind == ref.Msg:
@@ -50,14 +50,14 @@ func (l Limit) own(o *inventory.Object) (own Limit, ok bool) {
 	}
 }
 
-// ownOfQueue returns the limit that a queue has of its own, which began as MSGMNB. It is
-// not ok if the limit is not known, or if it is 0, which closes a queue on purpose. The
-// kernel lets a queue hold as many messages as bytes, so messages without text fill it.
+// ownOfQueue returns a queue's own limit, initially MSGMNB. ok is false if the limit is
+// unknown, or if it is 0, which closes a queue on purpose. The kernel allows as many
+// messages as bytes, so empty messages fill a queue too.
 func ownOfQueue(q *sysv.QueueInfo) (own Limit, ok bool) {
 	return Limit{Value: q.QBytes, Use: max(q.CBytes, q.QNum)}, q.QBytes > 0 && q.QBytes != sysvipc.UnknownQBytes
 }
 
-// Count puts what objects use in place of what all do.
+// Count sets Use to what these objects use.
 func (l *Limit) Count(objects []inventory.Object) {
 	if !l.Counted {
 		return
@@ -72,7 +72,7 @@ func (l *Limit) Count(objects []inventory.Object) {
 		switch own, ok := l.own(o); {
 		case ok:
 			l.take(own)
-		case l.Name == rlimitMsgQueue: // each user has one
+		case l.Name == rlimitMsgQueue: // each user has this limit
 			users[o.Ownership().UID] += l.Amount(o)
 			l.Use = max(l.Use, users[o.Ownership().UID])
 		default:
@@ -81,7 +81,7 @@ func (l *Limit) Count(objects []inventory.Object) {
 	}
 }
 
-// fullest returns the object of which l is, if it is that of the fullest queue.
+// fullest returns the object with the fullest queue, if l limits each queue.
 func (l Limit) fullest(objects []inventory.Object) (one []inventory.Object, ok bool) {
 	share := -1.0
 	for i := range objects {
@@ -92,32 +92,32 @@ func (l Limit) fullest(objects []inventory.Object) (one []inventory.Object, ok b
 	return one, one != nil
 }
 
-// A Holder is who takes how much of a limit.
+// A Holder is a user or a program and its share of a limit's use.
 type Holder struct {
 	Name     string
 	Amount   uint64
 	Orphaned uint64 // of Amount
 }
 
-// A Holding is a limit and who holds what is in use of it.
+// A Holding is a limit and who holds what is in use.
 type Holding struct {
 	Limit
-	Owners   []Holder // the largest first
-	Programs []Holder // the same; "?" is what is not known
+	Owners   []Holder // largest first
+	Programs []Holder // largest first; "?" is unknown
 	Orphaned uint64
-	Removed  []Removed // the largest first
+	Removed  []Removed // largest first
 }
 
-// A Removed is an object that has no name any more, or is marked for removal, and goes
-// with the last process that holds it.
+// A Removed is an object that is unlinked or marked for removal, and exists until its
+// last user ends.
 type Removed struct {
 	Name      string
 	Amount    uint64
-	Known     bool // Amount is
+	Known     bool // whether Amount is known
 	Processes []*inventory.Process
 }
 
-// NewHolding adds up what the objects take. They must have been collected with
+// NewHolding adds up what the objects use. They must have been collected with
 // inventory.WantVerdict and inventory.WantProgram.
 func NewHolding(l Limit, objects []inventory.Object, names *account.Directory) Holding {
 	if one, ok := l.fullest(objects); ok {
@@ -151,7 +151,7 @@ func programName(use *inventory.Use) string {
 	return use.Program.Name
 }
 
-// AddRemoved adds the objects that are gone but for those who hold them.
+// AddRemoved adds the objects that exist only because processes still use them.
 func (h *Holding) AddRemoved(objects []inventory.Object, deleted []inventory.Deleted) {
 	for i := range objects {
 		o := &objects[i]
@@ -174,7 +174,7 @@ func (h *Holding) AddRemoved(objects []inventory.Object, deleted []inventory.Del
 	slices.SortStableFunc(h.Removed, func(a, b Removed) int { return cmp.Compare(b.Amount, a.Amount) })
 }
 
-// Found returns how much of what is in use is accounted for.
+// Found returns how much of the use is accounted for.
 func (h *Holding) Found() (n uint64) {
 	for _, owner := range h.Owners {
 		n += owner.Amount

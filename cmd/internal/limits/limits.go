@@ -1,4 +1,4 @@
-// Package limits puts the limits of IPC objects beside what is in use of them.
+// Package limits compares the limits of IPC objects with their use.
 package limits
 
 import (
@@ -17,18 +17,17 @@ import (
 
 // A Limit is a limit of the caller's IPC namespace, or of its /dev/shm.
 type Limit struct {
-	Name   string // as the manual has it: SHMMNI, queues_max, or nr_inodes of tmpfs(5)
+	Name   string // name in the manual: SHMMNI, queues_max, or nr_inodes of tmpfs(5)
 	Kind   ref.Kind
 	About  string
-	Sysctl string // that changes it, "" if none does
+	Sysctl string // that sets it, "" if there is none
 	Value  uint64
-	// Use is how much of Value is in use. It means nothing unless Counted is set:
-	// a limit for each object has no use, and one that can't be counted is not
-	// known to be used at all.
+	// Use is how much of Value is in use. It is meaningful only if Counted is set:
+	// per-object limits have no use, and some others cannot be counted.
 	Use     uint64
 	Counted bool
-	// Preset is what Sysctl says, with which queues are made, if Value is that of the
-	// fullest queue; 0 otherwise.
+	// Preset is the value of Sysctl, the default for new queues, if Value is the
+	// fullest queue's own limit; otherwise 0.
 	Preset uint64
 }
 
@@ -36,16 +35,16 @@ func counted(name string, kind ref.Kind, about, sysctl string, value, use uint64
 	return Limit{Name: name, Kind: kind, About: about, Sysctl: sysctl, Value: value, Use: use, Counted: true}
 }
 
-// each makes a limit for each object.
+// each returns a limit that applies to each object.
 func each(name string, kind ref.Kind, about, sysctl string, value uint64) Limit {
 	return Limit{Name: name, Kind: kind, About: about, Sysctl: sysctl, Value: value}
 }
 
-// High is the share of a limit from which on it is worth a warning.
+// High is the share of a limit that deserves a warning.
 const High = 0.8
 
-// Share returns the part of the limit that is in use, 1 being all of it. A limit of
-// zero, which was lowered, is full.
+// Share returns the used part of the limit; 1 is all of it. A limit of zero counts as
+// full.
 func (l Limit) Share() float64 {
 	if l.Value == 0 {
 		return 1
@@ -53,14 +52,14 @@ func (l Limit) Share() float64 {
 	return float64(l.Use) / float64(l.Value)
 }
 
-// Unlimited reports whether the value limits nothing: the kernel's defaults of SHMMAX
-// and SHMALL are ULONG_MAX - (1 << 24), and RLIM_INFINITY is the largest number.
+// Unlimited reports whether the value is no real limit: the kernel's default of SHMMAX
+// and SHMALL is ULONG_MAX - (1 << 24), and RLIM_INFINITY is the largest number.
 func (l Limit) Unlimited() bool { return l.Value >= math.MaxUint-1<<24 }
 
-// PerProcess reports whether each process has the limit of its own, which it inherits.
+// PerProcess reports whether the limit belongs to each process, which inherits it.
 func (l Limit) PerProcess() bool { return l.Name == rlimitMsgQueue }
 
-// take puts the limit that a queue has of its own in place of that of one less full.
+// take replaces the limit by a queue's own limit if that queue is fuller.
 func (l *Limit) take(own Limit) {
 	if own.Share() <= l.Share() {
 		return
@@ -71,15 +70,15 @@ func (l *Limit) take(own Limit) {
 	l.Value, l.Use = own.Value, own.Use
 }
 
-// Concerns tells whether objects of a kind take of the limit. POSIX semaphores are
-// files in /dev/shm as well.
+// Concerns reports whether objects of a kind count against the limit. POSIX semaphores
+// count against /dev/shm too.
 func (l Limit) Concerns(kind ref.Kind) bool {
 	return l.Kind == kind || l.Kind == ref.PShm && kind == ref.PSem
 }
 
-// Read returns the limits that concern objects of some kinds. Those of POSIX objects
-// are left out where there are none (see Absent). With an error it returns the limits
-// that could be read all the same.
+// Read returns the limits for objects of the given kinds. If the system lacks POSIX
+// objects their limits are left out (see Absent). With an error it still returns the
+// limits that could be read.
 func Read(kinds []ref.Kind) ([]Limit, error) {
 	var all []Limit
 	var errs []error
@@ -98,7 +97,7 @@ func Read(kinds []ref.Kind) ([]Limit, error) {
 		}
 		limits, err := l.read()
 		if err != nil && !isAbsent(l.kinds[0], err) {
-			errs = append(errs, fmt.Errorf("the limits of %ss can't be read: %w", l.kinds[0].Noun(), err))
+			errs = append(errs, fmt.Errorf("the limits of %ss cannot be read: %w", l.kinds[0].Noun(), err))
 			continue
 		}
 		all = append(all, limits...)
@@ -106,8 +105,8 @@ func Read(kinds []ref.Kind) ([]Limit, error) {
 	return all, errors.Join(errs...)
 }
 
-// isAbsent reports whether the system has no objects of a kind, rather than no /proc to
-// tell of them.
+// isAbsent reports whether err means that the system lacks objects of a kind, not
+// merely that there is no /proc.
 func isAbsent(kind ref.Kind, err error) bool {
 	if !kind.POSIX() || !errors.Is(err, fs.ErrNotExist) {
 		return false
@@ -120,7 +119,7 @@ func isAbsent(kind ref.Kind, err error) bool {
 func Absent(kinds []ref.Kind) (why []error) {
 	if slices.Contains(kinds, ref.PShm) {
 		if _, err := posix.ShmUsage(); errors.Is(err, fs.ErrNotExist) {
-			why = append(why, errors.New("there is no /dev/shm, and so no POSIX shared memory and no named semaphore"))
+			why = append(why, errors.New("there is no /dev/shm, hence no POSIX shared memory and no named semaphore"))
 		}
 	}
 	if slices.Contains(kinds, ref.PMsg) {
@@ -168,7 +167,7 @@ func queues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; the use is the fullest one's", "kernel.msgmnb", uint64(l.MaxBytes), 0)
+	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; USE is that of the fullest", "kernel.msgmnb", uint64(l.MaxBytes), 0)
 	unknown := false
 	for q, err := range sysvipc.Queues() {
 		if incomplete := (*sysvipc.Incomplete)(nil); errors.As(err, &incomplete) {
@@ -193,7 +192,7 @@ func queues() ([]Limit, error) {
 	}, nil
 }
 
-// devShm returns the limits of /dev/shm, as far as it has any.
+// devShm returns the limits of /dev/shm, which may have none.
 func devShm() (list []Limit, err error) {
 	u, err := posix.ShmUsage()
 	if u.Size > 0 {
@@ -205,15 +204,15 @@ func devShm() (list []Limit, err error) {
 	return list, err
 }
 
-// mqueues returns the limits of queues also where these can't be counted.
+// mqueues returns the limits of queues, even if the queues cannot be counted.
 func mqueues() ([]Limit, error) {
 	l, err := posix.MqLimits()
 	if err != nil {
 		return nil, err
 	}
 	number := counted("queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0)
-	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; the use is the fullest one's", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
-	users := counted(rlimitMsgQueue, ref.PMsg, "bytes of one user's POSIX queues; the limit is that of gipcs", "", 0, 0)
+	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; USE is that of the fullest", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
+	users := counted(rlimitMsgQueue, ref.PMsg, "bytes of one user's POSIX queues; the limit is gipcs's own", "", 0, 0)
 	if users.Value, err = rlimit(); err != nil {
 		return nil, err
 	}
@@ -233,7 +232,7 @@ func mqueues() ([]Limit, error) {
 		}
 		unknown = unknown || !q.Known
 	}
-	// One that can't be read may be fuller than those that can.
+	// A queue that cannot be read may be fuller than the others.
 	if unknown && fullest.Share() < High {
 		fullest = each(fullest.Name, fullest.Kind, fullest.About, fullest.Sysctl, uint64(l.MsgMax))
 	}
@@ -248,18 +247,18 @@ func mqueues() ([]Limit, error) {
 	}, nil
 }
 
-// What tmpfs(5) calls its limits.
+// Names of limits in tmpfs(5).
 const (
 	devShmSize  = "size"
 	devShmFiles = "nr_inodes"
 )
 
-// rlimitMsgQueue is what getrlimit(2) calls the limit for all queues that a user has
-// made, in whatever IPC namespace. It is reached long before queues_max.
+// rlimitMsgQueue is the limit in getrlimit(2) for all queues that a user has made, in
+// any IPC namespace. It is reached long before queues_max.
 const rlimitMsgQueue = "RLIMIT_MSGQUEUE"
 
-// queueBytes returns what a queue takes of RLIMIT_MSGQUEUE, from its creation on and
-// however few messages it holds: the formula is in getrlimit(2).
+// queueBytes returns what a queue takes of RLIMIT_MSGQUEUE, even while it is empty;
+// getrlimit(2) has the formula.
 func queueBytes(q *posix.QueueInfo) uint64 {
 	const (
 		word       = 4 << (^uint(0) >> 63)

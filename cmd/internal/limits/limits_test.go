@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// sample has an orphan and an object in use of some kinds.
+// sample returns an orphan and an object in use for some kinds.
 func sample() []inventory.Object {
 	use := func(v inventory.Verdict) *inventory.Use { return &inventory.Use{Verdict: v} }
 	return []inventory.Object{
@@ -52,7 +52,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestFullestQueue is a limit of each queue: who holds what is in use is told of one.
+// TestFullestQueue: the holders of a per-queue limit are those of one queue.
 func TestFullestQueue(t *testing.T) {
 	h := NewHolding(Limit{Name: "MSGMNB", Kind: ref.Msg, Value: 16384, Counted: true}, sample(), account.New())
 	if len(h.Owners) != 1 || h.Use != 10 || h.Owners[0].Amount != 10 || h.Value != 20 || h.Preset != 16384 {
@@ -60,8 +60,8 @@ func TestFullestQueue(t *testing.T) {
 	}
 }
 
-// TestFullByNumber is a queue of empty messages: the kernel lets a queue hold as many
-// messages as bytes, and one that may hold none is closed, not full.
+// TestFullByNumber: as many empty messages as bytes fill a queue, and a queue that may
+// hold nothing is closed, not full.
 func TestFullByNumber(t *testing.T) {
 	for _, tt := range []struct {
 		queue sysv.QueueInfo
@@ -78,7 +78,7 @@ func TestFullByNumber(t *testing.T) {
 	}
 }
 
-// TestUnlimited holds what the kernel means by no limit.
+// TestUnlimited checks the kernel's values for "no limit".
 func TestUnlimited(t *testing.T) {
 	for value, want := range map[uint64]bool{18446744073692774399: true, 18446744073709551615: true, 1 << 40: false, 0: false} {
 		if got := (Limit{Value: value}).Unlimited(); got != want {

@@ -2,7 +2,7 @@ package limits
 
 import "golang.org/x/sys/unix"
 
-// rlimit returns the soft limit RLIMIT_MSGQUEUE of this process.
+// rlimit returns this process's soft limit RLIMIT_MSGQUEUE.
 func rlimit() (uint64, error) {
 	const msgQueue = 12 // on every architecture
 	var r unix.Rlimit

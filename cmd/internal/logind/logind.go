@@ -1,5 +1,6 @@
-// Package logind tells whether systemd-logind removes the objects of users who have logged
-// out (RemoveIPC= in logind.conf(5)), which is how most objects vanish that nobody removed.
+// Package logind finds out whether systemd-logind removes the objects of users who have
+// logged out (RemoveIPC= in logind.conf(5)), the usual reason why objects vanish
+// unexpectedly.
 package logind
 
 import (
@@ -11,16 +12,17 @@ import (
 	"strings"
 )
 
-// Removes reports whether logind runs and removes what a user has left, files of System V
-// and POSIX alike. system is the root of the file system.
+// Removes reports whether logind runs and removes users' System V and POSIX objects at
+// logout. system is the root of the file system.
 func Removes(system fs.FS) bool {
-	if _, err := fs.Stat(system, "run/systemd/users"); err != nil { // it keeps its state there
+	if _, err := fs.Stat(system, "run/systemd/users"); err != nil { // logind keeps its state there
 		return false
 	}
-	removes := true // unless a distribution was built otherwise
+	removes := true // the default, unless the distribution changed it
 	for _, file := range files(system) {
 		eachLine(system, file, func(line string) {
-			// What the file of the distribution has commented out is how it was built.
+			// A commented-out line in the distribution's file shows the built-in
+			// default.
 			line = strings.TrimPrefix(line, "#")
 			if value, ok := strings.CutPrefix(line, "RemoveIPC="); ok {
 				removes = isTrue(strings.TrimSpace(value))
@@ -30,8 +32,8 @@ func Removes(system fs.FS) bool {
 	return removes
 }
 
-// files returns the files of the configuration, the one that counts most last. A file of
-// a directory stands in for those of the same name in the directories after it.
+// files returns the configuration files in ascending precedence. A file hides files of
+// the same name in later directories.
 func files(system fs.FS) (list []string) {
 	for _, dir := range [...]string{"etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd"} {
 		if _, err := fs.Stat(system, dir+"/logind.conf"); err == nil {
@@ -42,7 +44,7 @@ func files(system fs.FS) (list []string) {
 	named := make(map[string]string)
 	var names []string
 	for _, dir := range [...]string{"usr/lib", "usr/local/lib", "run", "etc"} {
-		found, _ := fs.Glob(system, dir+"/systemd/logind.conf.d/*.conf") // the pattern is right
+		found, _ := fs.Glob(system, dir+"/systemd/logind.conf.d/*.conf") // the pattern is valid
 		for _, file := range found {
 			if named[path.Base(file)] == "" {
 				names = append(names, path.Base(file))
@@ -57,7 +59,7 @@ func files(system fs.FS) (list []string) {
 	return list
 }
 
-// isTrue reads a boolean as systemd does.
+// isTrue parses a boolean like systemd.
 func isTrue(value string) bool {
 	switch strings.ToLower(value) {
 	case "1", "yes", "y", "true", "t", "on":
@@ -66,8 +68,8 @@ func isTrue(value string) bool {
 	return false
 }
 
-// SystemUser reports whether a user is one of the system's, whose objects logind leaves
-// alone: those up to SYS_UID_MAX of login.defs(5), and nobody.
+// SystemUser reports whether uid is a system user, whose objects logind leaves alone:
+// up to SYS_UID_MAX of login.defs(5), and nobody.
 func SystemUser(system fs.FS, uid uint32) bool {
 	const nobody = 65534
 	most := uint64(999)

@@ -2,5 +2,5 @@ package procfs
 
 import "unsafe"
 
-// address returns where a slice begins.
+// address returns the address of a slice's first element.
 func address(mem []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(mem)))) }

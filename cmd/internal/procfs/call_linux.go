@@ -10,18 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Fault stands before each system call by which an FS looks: call is openat, read,
-// pread, readlinkat, fstatat, statx, getdents, ioctl, kcmp or kill, and name is the file
-// below the root. The call fails with the error unless that is nil. Contents that are
-// not nil stand in for all that a read would return. Clones ask from several goroutines
-// at once.
+// A Fault intercepts each system call of an FS. call is openat, read, pread,
+// readlinkat, fstatat, statx, getdents, ioctl, kcmp or kill, and name is the file below
+// the root. If err is not nil the call fails with it. If contents is not nil it
+// replaces everything that a read would return. Clones may call a Fault concurrently.
 type Fault func(call, name string) (contents []byte, err error)
 
-// Interpose sets what stands before the calls of f and of clones made of it later. It
-// is there for tests: what can't be read must never look like something that is absent.
+// Interpose installs a Fault for f and for its future clones. Tests use it to check
+// that an unreadable file never looks like an absent one.
 func (f *FS) Interpose(fault Fault) { f.fault = fault }
 
-// call makes a system call again if a signal interrupts it, within reason.
+// call makes a system call and repeats it if a signal interrupts it, up to a limit.
 func (f *FS) call(name, file string, do func() (int, error)) (n int, err error) {
 	const tries = 100
 	for range tries {
@@ -39,8 +38,8 @@ func (f *FS) call(name, file string, do func() (int, error)) (n int, err error) 
 	return n, err
 }
 
-// failure turns an error number into what is documented: a process that ends
-// while it is looked at is gone.
+// failure returns the documented error: a process that ends while it is inspected is
+// fs.ErrNotExist.
 func (f *FS) failure(op, name string, err error) error {
 	if err == unix.ESRCH {
 		err = unix.ENOENT
@@ -60,8 +59,8 @@ func (f *FS) openAs(name string, flags int) (int, error) {
 	return fd, nil
 }
 
-// A reader reads from a file descriptor. os.File would register each one with the
-// poller, which is a good part of the cost of a file so small.
+// A reader reads from a file descriptor. os.File would register it with the poller,
+// which costs much of the time for such small files.
 type reader struct {
 	f    *FS
 	fd   int
@@ -79,8 +78,8 @@ func (r reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// read returns the contents of a file, at most limit bytes. They are valid until
-// the next call.
+// read returns the contents of a file, at most limit bytes. They are valid until the
+// next call.
 func (f *FS) read(name string, limit int) ([]byte, error) {
 	fd, err := f.open(name)
 	if err != nil {
@@ -110,8 +109,8 @@ func (f *FS) read(name string, limit int) ([]byte, error) {
 	return f.buf[:have], nil
 }
 
-// Limits of what is read into memory. Lists of arguments may be large, and the
-// kernel's tables grow with the number of objects.
+// Limits for what is read into memory. Argument lists may be long, and the kernel's
+// tables grow with the number of objects.
 const (
 	smallFile = 64 << 10
 	largeFile = 64 << 20
@@ -137,9 +136,9 @@ func (f *FS) stat(name string, flags int) (st unix.Stat_t, err error) {
 	return st, err
 }
 
-// numbers lists the entries of a directory that are numbers, in ascending order: all
-// of them, or none with an error. It calls spend, unless that is nil, whenever it has
-// read SpendEvery more.
+// numbers returns the entries of a directory that are numbers, in ascending order;
+// after an error it returns none. It calls spend, unless nil, after every SpendEvery
+// entries.
 func (f *FS) numbers(name string, spend func() error) ([]int, error) {
 	fd, err := f.openAs(name, unix.O_DIRECTORY)
 	if err != nil {
@@ -179,8 +178,8 @@ func (f *FS) numbersIn(fd int, name string, spend func() error) (list []int, err
 	return list, nil
 }
 
-// Exists reports whether there may be a process or a thread of this id, also one that
-// f does not show because proc is mounted with hidepid: only two errors tell that there
+// Exists reports whether there may be a process or thread with this id, even one that f
+// does not show because proc is mounted with hidepid. Only two errors prove that there
 // is none.
 func (f *FS) Exists(pid int) bool {
 	name := strconv.Itoa(pid)
@@ -194,5 +193,5 @@ func (f *FS) Exists(pid int) bool {
 	return err != unix.ESRCH
 }
 
-// gone reports whether an error tells that there is no such thing.
+// gone reports whether err means that something does not exist.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

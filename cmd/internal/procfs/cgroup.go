@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// A Container is where a process runs, as far as the names of its control groups
-// tell. The zero Container says nothing.
+// A Container is where a process runs, as far as the names of its control groups show.
+// The zero Container means unknown.
 type Container struct {
-	Runtime string // docker, containerd, crio, podman, lxc, nspawn, or "" where the name does not tell
-	ID      string // 64 hexadecimal digits; the name of an lxc or nspawn container
+	Runtime string // docker, containerd, crio, podman, lxc, nspawn, or "" if the name does not say
+	ID      string // 64 hexadecimal digits, or the name of an lxc or nspawn container
 	Pod     string // Kubernetes: the uid of the pod
 	Unit    string // systemd: the innermost unit, such as cron.service
 }
 
-// ParseCgroup reads /proc/PID/cgroup. Where several hierarchies are mounted the
-// unified one and systemd's count first.
+// ParseCgroup parses /proc/PID/cgroup. If several hierarchies are mounted, the unified
+// one and systemd's take precedence.
 func ParseCgroup(b []byte) Container {
 	var best Container
 	lines(b, func(line []byte) bool {
@@ -87,8 +87,8 @@ func containerOf(path string) (c Container) {
 	return c
 }
 
-// containerName reads the name of a control group below parent. The forms are
-// those of the drivers cgroupfs and systemd of each runtime:
+// containerName parses the name of a control group below parent. The forms are those of
+// each runtime's cgroupfs and systemd drivers:
 //
 //	/docker/ID                     /system.slice/docker-ID.scope
 //	/kubepods/burstable/podUID/ID  /kubepods.slice/.../cri-containerd-ID.scope
@@ -130,7 +130,7 @@ func containerName(parent, name string) (runtime, id string) {
 			return "docker", id
 		}
 		return "", id
-	default: // such as crio-conmon: a helper outside of the container
+	default: // such as crio-conmon, a helper outside the container
 		return "", ""
 	}
 }
@@ -147,8 +147,8 @@ func isContainerID(s string) bool {
 	return true
 }
 
-// podName reads podUID or kubepods-burstable-podUID.slice, where systemd's form
-// has underscores for the dashes of the uid.
+// podName parses podUID or kubepods-burstable-podUID.slice; systemd's form has
+// underscores instead of the uid's dashes.
 func podName(name string) (uid string, ok bool) {
 	name, _, _ = strings.Cut(name, ":")
 	name = strings.TrimSuffix(name, ".slice")
@@ -166,7 +166,7 @@ func podName(name string) (uid string, ok bool) {
 	return uid, true
 }
 
-// isUnit tells whether a control group is that of a systemd unit.
+// isUnit reports whether a control group belongs to a systemd unit.
 func isUnit(name string) bool {
 	i := bytes.LastIndexByte([]byte(name), '.')
 	if i < 1 {

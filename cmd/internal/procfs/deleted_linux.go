@@ -8,17 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A DeletedFile is a file that has lost its name while a process has it mapped or open.
+// A DeletedFile is a file that was unlinked while a process has it mapped or open.
 type DeletedFile struct {
 	Inode uint64
-	Name  string // that it had
-	// Stat is what the kernel tells of the file. It is nil where the caller may not ask: for
-	// a file that is only mapped that takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
+	Name  string // before it was unlinked
+	// Stat is the file's status, nil if the caller may not read it: for a file that is
+	// only mapped, that takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
 	Stat *unix.Stat_t
 }
 
-// DeletedFiles calls visit for the deleted files of one device that a process has mapped
-// or open, once for each mapping and descriptor. It needs the right to trace the process.
+// DeletedFiles calls visit for each mapping and descriptor that a process has of a
+// deleted file on device. It requires permission to trace the process.
 func (f *FS) DeletedFiles(pid int, device Device, visit func(DeletedFile)) error {
 	links, err := f.deletedMappings(pid, device)
 	if err != nil {
@@ -41,10 +41,10 @@ func (f *FS) DeletedFiles(pid int, device Device, visit func(DeletedFile)) error
 	return nil
 }
 
-// deletedMark is what the kernel puts after the name of a file that has none any more.
+// deletedMark is what the kernel appends to the name of an unlinked file.
 const deletedMark = " (deleted)"
 
-// A deletedLink leads from the directory of a process to a file.
+// A deletedLink is a link from a process's directory to a deleted file.
 type deletedLink struct {
 	path  string
 	inode uint64
@@ -67,8 +67,8 @@ func (f *FS) deletedMappings(pid int, device Device) (links []deletedLink, err e
 	return links, nil
 }
 
-// mapName writes an address as the names in map_files have it, without the zeros that
-// the text of maps begins it with.
+// mapName formats an address like the names in map_files, which lack the leading zeros
+// of maps.
 func mapName(hex string) string {
 	if trimmed := strings.TrimLeft(hex, "0"); trimmed != "" {
 		return trimmed
@@ -85,7 +85,7 @@ func (f *FS) deleted(pid int, link deletedLink, name string) DeletedFile {
 	return d
 }
 
-// DeviceAt returns the device of a directory.
+// DeviceAt returns the device that holds a directory.
 func DeviceAt(path string) (Device, error) {
 	var st unix.Stat_t
 	err := unix.Stat(path, &st)

@@ -13,9 +13,9 @@ type Descriptor struct {
 	Inode  uint64
 }
 
-// Descriptors calls visit for each open file of a process, and spend, unless it is nil,
-// whenever SpendEvery more were listed or looked at; an error of it ends the look. It needs the
-// right to trace the process.
+// Descriptors calls visit for each open file of a process. It calls spend, unless nil,
+// after every SpendEvery descriptors listed or inspected, and stops if spend returns an
+// error. It requires permission to trace the process.
 func (f *FS) Descriptors(pid int, visit func(Descriptor), spend func() error) error {
 	name := f.name(pid, "fd")
 	dir, err := f.openAs(name, unix.O_DIRECTORY)
@@ -44,8 +44,8 @@ func (f *FS) Descriptors(pid int, visit func(Descriptor), spend func() error) er
 	return nil
 }
 
-// descriptor returns which file a descriptor is of. One that was closed is
-// fs.ErrNotExist: the link says that, the file alone may be gone from its server.
+// descriptor returns the file of a descriptor. A closed descriptor is fs.ErrNotExist,
+// judged by the link: the file's own error may mean that its server lost it.
 func (f *FS) descriptor(dir, pid, fd int) (d Descriptor, err error) {
 	link := strconv.Itoa(fd)
 	name := f.name(pid, "fd/"+link)
@@ -63,12 +63,12 @@ func (f *FS) descriptor(dir, pid, fd int) (d Descriptor, err error) {
 	return d, nil
 }
 
-// fileBehind returns which file a link leads to. It asks for what the kernel has in
-// memory, rather than a server that might never answer.
+// fileBehind returns the file that a link leads to. It uses what the kernel has cached,
+// since a file server might never answer.
 func fileBehind(dir int, link string) (Device, uint64, error) {
 	var x unix.Statx_t
 	err := unix.Statx(dir, link, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &x)
-	if err == unix.ENOSYS || err == unix.EPERM { // Linux before 4.11, or a filter of that time
+	if err == unix.ENOSYS || err == unix.EPERM { // Linux before 4.11, or a seccomp filter of that time
 		var st unix.Stat_t
 		err = unix.Fstatat(dir, link, &st, 0)
 		return DeviceOf(uint64(st.Dev)), st.Ino, err
@@ -76,8 +76,8 @@ func fileBehind(dir int, link string) (Device, uint64, error) {
 	return Device{x.Dev_major, x.Dev_minor}, x.Ino, err
 }
 
-// A foreignFile is the file behind a descriptor that could not be asked for, for
-// whatever reason: it is never fs.ErrNotExist, since the descriptor is open.
+// A foreignFile is the error for a file that could not be queried. It is never
+// fs.ErrNotExist, since the descriptor is open.
 type foreignFile struct {
 	name string
 	err  error
@@ -92,10 +92,10 @@ func (e *foreignFile) Unwrap() error {
 	return e.err
 }
 
-// DeviceOf returns the device of a number as stat(2) has it.
+// DeviceOf returns the Device for a number from stat(2).
 func DeviceOf(dev uint64) Device { return Device{unix.Major(dev), unix.Minor(dev)} }
 
-// Access returns for what a process has opened a descriptor.
+// Access returns whether a process has a descriptor open for reading and for writing.
 func (f *FS) Access(pid, fd int) (read, write bool, err error) {
 	const mayRead, mayWrite = 0o400, 0o200
 	st, err := f.stat(f.name(pid, "fd/"+strconv.Itoa(fd)), unix.AT_SYMLINK_NOFOLLOW)

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// devices tells which devices System V segments are on. Anybody can make a file
-// that is called like a segment and has its number for an inode number; nobody can
-// put it on the kernel's own file systems.
+// devices holds the devices of System V segments. Anybody can make a file with a
+// segment's name and an inode number like its identifier, but nobody can put it on the
+// kernel's internal file systems.
 type devices struct {
-	known    bool // otherwise any will do
+	known    bool // if false, any device will do
 	ordinary Device
 	huge     []Device
 }
 
-// segmentDevices asks the kernel: shared anonymous memory is kept by the same file
-// systems. It maps, and unmaps, one page of each size.
+// segmentDevices finds out by mapping one page of each size as shared anonymous memory,
+// which lives on the same file systems.
 func (f *FS) segmentDevices() (devices, error) {
 	ordinary, err := f.anonymousDevice(os.Getpagesize(), 0)
 	if err != nil {
@@ -27,7 +27,7 @@ func (f *FS) segmentDevices() (devices, error) {
 	}
 	d := devices{known: true, ordinary: ordinary}
 	for _, size := range hugePageSizes() {
-		// Without a reservation this needs no page in the pool.
+		// Without a reservation this needs no page from the pool.
 		flags := unix.MAP_HUGETLB | unix.MAP_NORESERVE | log2(size)<<unix.MAP_HUGE_SHIFT
 		if huge, err := f.anonymousDevice(size, flags); err == nil {
 			d.huge = append(d.huge, huge)
@@ -36,7 +36,7 @@ func (f *FS) segmentDevices() (devices, error) {
 	return d, nil
 }
 
-// holds tells whether segments are on a device, and whether those are of huge
+// holds reports whether segments live on a device, and whether they consist of huge
 // pages.
 func (d devices) holds(device Device) (ok, huge bool) {
 	if !d.known || device == d.ordinary {
@@ -46,7 +46,7 @@ func (d devices) holds(device Device) (ok, huge bool) {
 	return huge, huge
 }
 
-// anonymousDevice maps shared anonymous memory and looks the mapping up.
+// anonymousDevice maps shared anonymous memory and returns its device.
 func (f *FS) anonymousDevice(size, flags int) (Device, error) {
 	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_ANONYMOUS|flags)
 	if err != nil {
@@ -60,7 +60,7 @@ func (f *FS) anonymousDevice(size, flags int) (Device, error) {
 	return deviceAt(b, address(mem))
 }
 
-// deviceAt looks for the line of the mapping at an address.
+// deviceAt returns the device of the mapping at addr.
 func deviceAt(maps []byte, addr uint64) (d Device, err error) {
 	err = badFormat("maps")
 	lines(maps, func(line []byte) bool {
@@ -80,9 +80,9 @@ func deviceAt(maps []byte, addr uint64) (d Device, err error) {
 	return d, err
 }
 
-// hugePageSizes returns the sizes of huge pages that the kernel knows, in bytes.
+// hugePageSizes returns the kernel's huge page sizes in bytes.
 func hugePageSizes() (sizes []int) {
-	entries, _ := os.ReadDir("/sys/kernel/mm/hugepages") // absent: none
+	entries, _ := os.ReadDir("/sys/kernel/mm/hugepages") // none if the directory does not exist
 	for _, e := range entries {
 		kb, ok := number(bytes.TrimSuffix([]byte(strings.TrimPrefix(e.Name(), "hugepages-")), []byte("kB")))
 		if size := kb << 10; ok && size != 0 && size&(size-1) == 0 && size <= 1<<31-1 {

@@ -1,13 +1,11 @@
-// Package procfs reads what /proc tells of processes and System V IPC: which
-// segments a process maps, in which system call a thread sleeps, to which IPC
-// namespace and container a process belongs.
+// Package procfs reads what /proc shows about processes and System V IPC: which
+// segments a process maps, in which system call a thread sleeps, and the IPC namespace
+// and container of a process.
 //
-// Parsing is apart from reading. Every Parse function takes bytes, and ScanMaps a
-// reader, of any origin; none trusts its input. Text that a process chooses for
-// itself (its name, its command line) is returned as it is: whoever prints it has
-// to escape it.
+// Parsing is separate from reading. The Parse functions take bytes, and ScanMaps a
+// reader, of any origin, and do not trust their input. Text that a process controls
+// (its name, its command line) is returned unchanged; escape it before printing it.
 //
-// An FS reads a proc file system (proc(5)). What the caller may not see is an
-// error that is fs.ErrPermission, a process that is gone one that is
-// fs.ErrNotExist.
+// An FS reads a proc file system (proc(5)). Its errors are fs.ErrPermission for what
+// the caller may not see, and fs.ErrNotExist for a process that has ended.
 package procfs

@@ -12,19 +12,18 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// An Executable is a mapping of a file that a process may execute.
+// An Executable is an executable mapping of a file.
 type Executable struct {
 	Device Device
 	Inode  uint64
-	// Path is the name that the file had when it was mapped, "" where that was not
-	// asked for.
+	// Path is the file's name at the time it was mapped, "" if it was not asked for.
 	Path string
 
 	start, end uint64
 }
 
-// Executables returns the files that a process has mapped to execute them, each at
-// least once. It needs the right to trace it.
+// Executables returns the files that a process has mapped executable, each at least
+// once. It requires permission to trace the process.
 func (f *FS) Executables(pid int) (list []Executable, err error) {
 	if f.real && !f.textOnly {
 		err := f.readMaps(pid, func(fd int) (err error) {
@@ -49,8 +48,7 @@ func (f *FS) Executables(pid int) (list []Executable, err error) {
 	return list, nil
 }
 
-// mostExecutables is how many files a process may have mapped so; anybody can map
-// thousands.
+// mostExecutables bounds the number of such files; any process can map thousands.
 const mostExecutables = 4096
 
 var errManyExecutables = errors.New("too many mappings that may be executed")
@@ -77,7 +75,7 @@ func (f *FS) queryExecutables(fd int, name string) (list []Executable, err error
 	return nil, errManyExecutables
 }
 
-// parseExecutable reads a line of /proc/PID/maps:
+// parseExecutable parses a line of /proc/PID/maps:
 //
 //	start-end perms offset major:minor inode path
 func parseExecutable(line []byte) (x Executable, ok bool) {
@@ -92,16 +90,16 @@ func parseExecutable(line []byte) (x Executable, ok bool) {
 	return x, ok && !p.failed && inode != 0 && len(perms) == 4 && perms[2] == 'x'
 }
 
-// OpenExecutable opens a file that a process has mapped: the very file for the
-// superuser, else the one that has its name now, if that is the same. The caller must
-// have made sure that the file system answers (LocalDevices).
+// OpenExecutable opens a file that a process has mapped. The superuser gets that very
+// file, others the file that now has its path, if it is the same. The caller must first
+// check that the file system is local (LocalDevices).
 func (f *FS) OpenExecutable(pid int, x Executable) (*os.File, error) {
 	if !f.real {
 		return nil, unix.ENOSYS
 	}
 	name := f.name(pid, fmt.Sprintf("map_files/%x-%x", x.start, x.end))
 	fd, err := f.openAs(name, unix.O_NONBLOCK)
-	same := err == nil // what map_files has is the file, whatever stat(2) calls its device
+	same := err == nil // map_files leads to the right file, whatever device stat(2) reports
 	if err != nil {
 		fd, err = f.openByPath(pid, x)
 	}
@@ -121,7 +119,7 @@ func (f *FS) OpenExecutable(pid int, x Executable) (*os.File, error) {
 	return file, nil
 }
 
-// openByPath opens what has the path of a mapping in this mount namespace.
+// openByPath opens the file at the mapping's path in this mount namespace.
 func (f *FS) openByPath(pid int, x Executable) (int, error) {
 	if x.Path == "" {
 		err := f.readMaps(pid, func(fd int) error {
@@ -142,16 +140,14 @@ func (f *FS) openByPath(pid int, x Executable) (int, error) {
 	return unix.Open(x.Path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 }
 
-// localFileSystems are those that need no server, and no program that could keep who
-// opens a file waiting for ever.
+// localFileSystems need no server and no program that could block an open forever.
 var localFileSystems = [...]string{
 	"bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "ntfs3", "overlay",
 	"ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "vfat", "xfs", "zfs",
 }
 
-// LocalDevices returns the devices of the local file systems that the caller's mount
-// namespace shows. What an unprivileged user mounts in a namespace of its own is not
-// among them.
+// LocalDevices returns the devices of the local file systems in the caller's mount
+// namespace, which excludes what unprivileged users mount in their own.
 func (f *FS) LocalDevices() (map[Device]bool, error) {
 	b, err := f.read("self/mountinfo", largeFile)
 	if err != nil {
@@ -160,7 +156,7 @@ func (f *FS) LocalDevices() (map[Device]bool, error) {
 	return parseLocalDevices(b), nil
 }
 
-// parseLocalDevices reads /proc/PID/mountinfo:
+// parseLocalDevices parses /proc/PID/mountinfo:
 //
 //	id parent major:minor root point options [optional...] - type source options
 func parseLocalDevices(b []byte) map[Device]bool {
@@ -188,7 +184,7 @@ func parseLocalDevices(b []byte) map[Device]bool {
 	return local
 }
 
-// parseDevice reads two decimal numbers with a colon between them.
+// parseDevice parses major:minor in decimal.
 func parseDevice(text []byte) (d Device, ok bool) {
 	left, right, _ := bytes.Cut(text, []byte{':'})
 	major, ok1 := number(left)
@@ -196,13 +192,13 @@ func parseDevice(text []byte) (d Device, ok bool) {
 	return Device{uint32(major), uint32(minor)}, ok1 && ok2 && major|minor < 1<<32
 }
 
-// Executable returns device and inode number of the program that a process runs. It
-// needs the right to trace it.
+// Executable returns the device and inode number of a process's program. It requires
+// permission to trace the process.
 func (f *FS) Executable(pid int) (device Device, inode uint64, err error) {
 	return f.identity(f.name(pid, "exe"))
 }
 
-// ShowsDevice reports whether a process has a file system mounted.
+// ShowsDevice reports whether a process sees a mount of the device.
 func (f *FS) ShowsDevice(pid int, device Device) (bool, error) {
 	b, err := f.read(f.name(pid, "mountinfo"), largeFile)
 	if err != nil {
@@ -220,12 +216,13 @@ func (f *FS) ShowsDevice(pid int, device Device) (bool, error) {
 	return shows, nil
 }
 
-// WorkingDirectory returns device and inode number of the directory that CWD names.
+// WorkingDirectory returns the device and inode number of a process's working
+// directory.
 func (f *FS) WorkingDirectory(pid int) (device Device, inode uint64, err error) {
 	return f.identity(f.name(pid, "cwd"))
 }
 
-// identity returns which file a link of a process leads to.
+// identity returns the file that a process's link leads to.
 func (f *FS) identity(name string) (device Device, inode uint64, err error) {
 	_, err = f.call("statx", name, func() (_ int, err error) {
 		device, inode, err = fileBehind(int(f.dir.Fd()), name)

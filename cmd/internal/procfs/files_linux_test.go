@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFiles finds a file that this process has mapped and open.
+// TestFiles finds a file that this process maps and has open.
 func TestFiles(t *testing.T) {
 	page := os.Getpagesize()
 	fd := must[int](t)(unix.MemfdCreate("gipc test", 0))

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is where proc is mounted.
+// Root is the usual mount point of proc.
 const Root = "/proc"
 
-// An FS reads a proc file system. Its methods must not be called by several
-// goroutines at once; see Clone.
+// An FS reads a proc file system. Its methods are not safe for concurrent use; see
+// Clone.
 type FS struct {
 	dir  *os.File
 	root string
@@ -26,11 +26,11 @@ type FS struct {
 	devices  devices
 	textOnly bool // the kernel has no PROCMAP_QUERY
 
-	fault Fault // nil but in tests
+	fault Fault // nil except in tests
 }
 
-// Open opens the proc file system that is mounted at root, or a tree of files that
-// stands in for one.
+// Open opens the proc file system mounted at root, or a directory tree that imitates
+// one.
 func Open(root string) (*FS, error) {
 	dir, err := os.Open(root)
 	if err != nil {
@@ -51,19 +51,19 @@ func (f *FS) Clone() *FS {
 	return &c
 }
 
-// Close ends the use of f and its clones.
+// Close closes f and its clones.
 func (f *FS) Close() error { return f.dir.Close() }
 
-// Real tells whether f is a proc file system and no tree that stands in for one.
+// Real reports whether f is a real proc file system, not an imitation.
 func (f *FS) Real() bool { return f.real }
 
-// name returns the path of a file of a process, relative to the root.
+// name returns the path of a process's file, relative to the root.
 func (f *FS) name(pid int, file string) string {
 	f.path = append(append(strconv.AppendInt(f.path[:0], int64(pid), 10), '/'), file...)
 	return string(f.path)
 }
 
-// taskName returns the path of a file of a thread.
+// taskName returns the path of a thread's file, relative to the root.
 func (f *FS) taskName(pid, tid int, file string) string {
 	f.path = append(strconv.AppendInt(f.path[:0], int64(pid), 10), "/task/"...)
 	f.path = append(append(strconv.AppendInt(f.path, int64(tid), 10), '/'), file...)
@@ -74,13 +74,13 @@ func (f *FS) taskName(pid, tid int, file string) string {
 func (f *FS) PIDs() ([]int, error) { return f.numbers(".", nil) }
 
 // Threads returns the threads of a process, in ascending order. It calls spend, unless
-// that is nil, whenever it has read SpendEvery more; an error of it ends the look.
+// nil, after every SpendEvery threads, and stops if spend returns an error.
 func (f *FS) Threads(pid int, spend func() error) ([]int, error) {
 	return f.numbers(f.name(pid, "task"), spend)
 }
 
-// IPCNamespace returns the inode number of the IPC namespace of a process. It
-// needs the right to trace it (ptrace(2)).
+// IPCNamespace returns the inode number of a process's IPC namespace. It requires
+// permission to trace the process (ptrace(2)).
 func (f *FS) IPCNamespace(pid int) (uint64, error) { return f.namespace(f.name(pid, "ns/ipc"), "ipc") }
 
 // OwnIPCNamespace returns the IPC namespace of the calling thread.
@@ -94,7 +94,9 @@ func (f *FS) OwnIPCNamespace() (uint64, error) {
 
 // MountNamespace returns the inode number of the mount namespace of a process. It needs
 // the right to trace it.
-func (f *FS) MountNamespace(pid int) (uint64, error) { return f.namespace(f.name(pid, "ns/mnt"), "mnt") }
+func (f *FS) MountNamespace(pid int) (uint64, error) {
+	return f.namespace(f.name(pid, "ns/mnt"), "mnt")
+}
 
 func (f *FS) namespace(name, kind string) (uint64, error) {
 	link, err := f.readLink(name)
@@ -104,13 +106,13 @@ func (f *FS) namespace(name, kind string) (uint64, error) {
 	return ParseNamespace(kind, link)
 }
 
-// initialUserNamespace is the inode number that every kernel since 3.8 gives the user
-// namespace it starts with.
+// initialUserNamespace is the inode number of the initial user namespace since Linux
+// 3.8.
 const initialUserNamespace = 0xEFFFFFFD
 
-// Owners returns the user namespaces in which a capability counts for the IPC namespace
-// of the calling thread: the one that owns it and those above. Where they can't all be
-// seen from here the list is not complete.
+// Owners returns the user namespaces in which a capability counts for the calling
+// thread's IPC namespace: its owner and that one's ancestors. complete is false if some
+// cannot be seen from here.
 func (f *FS) Owners() (inodes []uint64, complete bool) {
 	name := "thread-self/ns/ipc"
 	fd, err := f.open(name)
@@ -134,19 +136,18 @@ func (f *FS) Owners() (inodes []uint64, complete bool) {
 	return inodes, false
 }
 
-// initialPIDNamespace is the inode number that every kernel since 3.8 gives the
-// pid namespace it starts with.
+// initialPIDNamespace is the inode number of the initial pid namespace since Linux 3.8.
 const initialPIDNamespace = 0xEFFFFFFC
 
-// SeesAllProcesses tells whether the caller is in the initial pid namespace, where
+// SeesAllProcesses reports whether the caller is in the initial pid namespace, where
 // every process has an id.
 func (f *FS) SeesAllProcesses() bool {
 	inode, err := f.namespace("self/ns/pid", "pid")
 	return err == nil && inode == initialPIDNamespace
 }
 
-// Foreign tells whether f shows the processes of another pid namespace than the
-// caller's, so that ids that the kernel returns to the caller mean nothing there.
+// Foreign reports whether f shows another pid namespace than the caller's, so that pids
+// from system calls mean nothing in it.
 func (f *FS) Foreign() bool {
 	if !f.real {
 		return false
@@ -155,8 +156,8 @@ func (f *FS) Foreign() bool {
 	return err != nil || self != strconv.Itoa(os.Getpid())
 }
 
-// HasMemory tells whether a process has memory of its own: a kernel thread and a
-// zombie have not. It needs the right to trace it.
+// HasMemory reports whether a process has memory of its own; kernel threads and zombies
+// do not. It requires permission to trace the process.
 func (f *FS) HasMemory(pid int) (bool, error) {
 	_, err := f.readLink(f.name(pid, "exe"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,21 +166,20 @@ func (f *FS) HasMemory(pid int) (bool, error) {
 	return err == nil, err
 }
 
-// Comm returns the name of a process. Everybody may read it.
+// Comm returns the name of a process. Anybody may read it.
 func (f *FS) Comm(pid int) (string, error) {
 	b, err := f.read(f.name(pid, "comm"), smallFile)
 	return string(bytes.TrimSuffix(b, []byte{'\n'})), err
 }
 
-// UID returns the effective user id of a process: that of the owner of its
-// directory, which is never anything else, and much faster to find out than Status.
-// Everybody may know.
+// UID returns a process's effective user id, from the owner of its directory, which is
+// much faster than Status. Anybody may read it.
 func (f *FS) UID(pid int) (uint32, error) {
 	st, err := f.stat(strconv.Itoa(pid), 0)
 	return st.Uid, err
 }
 
-// Stat returns what /proc/PID/stat tells. Everybody may read it.
+// Stat parses /proc/PID/stat. Anybody may read it.
 func (f *FS) Stat(pid int) (Stat, error) {
 	b, err := f.read(f.name(pid, "stat"), smallFile)
 	if err != nil {
@@ -188,10 +188,9 @@ func (f *FS) Stat(pid int) (Stat, error) {
 	return ParseStat(b)
 }
 
-// Reach returns the id under which the files of a process are reached: its own, or
-// that of another thread if the first one has ended and the others run on. A
-// process that has ended altogether, though its parent may not have noticed, and a
-// kernel thread are fs.ErrNotExist. stat is what Stat returned for the process.
+// Reach returns the id under which a process's files can be read: its own, or that of
+// another thread if the main thread has ended. A zombie and a kernel thread are
+// fs.ErrNotExist. stat is the process's Stat.
 func (f *FS) Reach(stat Stat) (int, error) {
 	switch {
 	case stat.KernelThread:
@@ -204,7 +203,7 @@ func (f *FS) Reach(stat Stat) (int, error) {
 		return 0, err
 	}
 	for _, tid := range tids {
-		// A thread's directory is found under the root though it is not listed there.
+		// A thread's directory exists under the root though it is not listed there.
 		if stat, err := f.Stat(tid); err == nil && !stat.Exiting {
 			return tid, nil
 		}
@@ -212,7 +211,7 @@ func (f *FS) Reach(stat Stat) (int, error) {
 	return 0, fs.ErrNotExist
 }
 
-// Status returns what /proc/PID/status tells. Everybody may read it.
+// Status parses /proc/PID/status. Anybody may read it.
 func (f *FS) Status(pid int) (Status, error) {
 	b, err := f.read(f.name(pid, "status"), smallFile)
 	if err != nil {
@@ -230,7 +229,8 @@ func (f *FS) ThreadStat(pid, tid int) (Stat, error) {
 	return ParseStat(b)
 }
 
-// ThreadStatus is Status for a thread, which may act as other users than its process.
+// ThreadStatus is Status for a thread, whose users may differ from those of its
+// process.
 func (f *FS) ThreadStatus(pid, tid int) (Status, error) {
 	b, err := f.read(f.taskName(pid, tid, "status"), smallFile)
 	if err != nil {
@@ -239,7 +239,7 @@ func (f *FS) ThreadStatus(pid, tid int) (Status, error) {
 	return ParseStatus(b)
 }
 
-// RunTime returns for how long a thread has run on a processor. Everybody may know.
+// RunTime returns how long a thread has run on a processor. Anybody may read it.
 func (f *FS) RunTime(pid, tid int) (time.Duration, error) {
 	b, err := f.read(f.taskName(pid, tid, "schedstat"), smallFile)
 	if err != nil {
@@ -248,7 +248,7 @@ func (f *FS) RunTime(pid, tid int) (time.Duration, error) {
 	return ParseRunTime(b)
 }
 
-// Container returns where a process runs. Everybody may know.
+// Container returns where a process runs. Anybody may read it.
 func (f *FS) Container(pid int) (Container, error) {
 	b, err := f.read(f.name(pid, "cgroup"), smallFile)
 	if err != nil {
@@ -273,24 +273,24 @@ func (f *FS) Cmdline(pid int) ([]string, error) {
 	return ParseList(b), err
 }
 
-// Environ returns the environment that a process was started with. It needs the
-// right to trace it.
+// Environ returns the environment that a process was started with. It requires
+// permission to trace the process.
 func (f *FS) Environ(pid int) ([]string, error) {
 	b, err := f.read(f.name(pid, "environ"), 1<<20)
 	return ParseList(b), err
 }
 
-// UserNamespace returns the inode number of the user namespace of a thread. It needs
-// the right to trace it.
+// UserNamespace returns the inode number of a thread's user namespace. It requires
+// permission to trace the thread.
 func (f *FS) UserNamespace(pid, tid int) (uint64, error) {
 	return f.namespace(f.taskName(pid, tid, "ns/user"), "user")
 }
 
-// CWD returns the working directory of a process. It needs the right to trace it.
+// CWD returns the working directory of a process. It requires permission to trace it.
 func (f *FS) CWD(pid int) (string, error) { return f.readLink(f.name(pid, "cwd")) }
 
-// Call returns the system call in which a thread is. It needs the right to trace
-// it.
+// Call returns the system call that a thread is in. It requires permission to trace the
+// thread.
 func (f *FS) Call(pid, tid int) (Call, error) {
 	b, err := f.read(f.taskName(pid, tid, "syscall"), smallFile)
 	if err != nil {
@@ -299,8 +299,7 @@ func (f *FS) Call(pid, tid int) (Call, error) {
 	return ParseCall(b)
 }
 
-// ExecStart returns when a thread was last running; see ParseExecStart. Everybody
-// may read it.
+// ExecStart returns when a thread last ran; see ParseExecStart. Anybody may read it.
 func (f *FS) ExecStart(pid, tid int) (time.Duration, error) {
 	b, err := f.read(f.taskName(pid, tid, "sched"), smallFile)
 	if err != nil {
@@ -309,7 +308,7 @@ func (f *FS) ExecStart(pid, tid int) (time.Duration, error) {
 	return ParseExecStart(b)
 }
 
-// OwnExecStart returns ExecStart of the calling thread, which is now.
+// OwnExecStart returns the calling thread's ExecStart, which is now.
 func (f *FS) OwnExecStart() (time.Duration, error) {
 	b, err := f.read("thread-self/sched", smallFile)
 	if err != nil {
@@ -318,7 +317,7 @@ func (f *FS) OwnExecStart() (time.Duration, error) {
 	return ParseExecStart(b)
 }
 
-// BootTime returns when the system was started, by the clock as it is set now.
+// BootTime returns when the system was booted, by the clock as currently set.
 func (f *FS) BootTime() (time.Time, error) {
 	b, err := f.read("stat", largeFile)
 	if err != nil {
@@ -327,11 +326,11 @@ func (f *FS) BootTime() (time.Time, error) {
 	return ParseBootTime(b)
 }
 
-// SegmentMemory calls visit for each segment of the IPC namespace of the calling
-// thread with what is in memory of it and what is swapped out.
+// SegmentMemory calls visit with the resident and swapped memory of each segment in the
+// calling thread's IPC namespace, until visit returns false.
 func (f *FS) SegmentMemory(visit func(SegmentMemory) (more bool)) error {
 	const name = "sysvipc/shm"
-	if f.fault != nil { // which may put something else in its place
+	if f.fault != nil { // which may replace the contents
 		b, err := f.read(name, largeFile)
 		if err != nil {
 			return err
@@ -346,9 +345,8 @@ func (f *FS) SegmentMemory(visit func(SegmentMemory) (more bool)) error {
 	return ParseSegmentMemory(reader{f, fd, name}, visit)
 }
 
-// DestroysDetached tells whether the kernel destroys a segment of the calling
-// thread's IPC namespace as soon as nobody is attached to it (sysctl
-// kernel.shm_rmid_forced).
+// DestroysDetached reports whether the kernel destroys segments of the calling thread's
+// IPC namespace at their last detach (sysctl kernel.shm_rmid_forced).
 func (f *FS) DestroysDetached() (bool, error) {
 	b, err := f.read("sys/kernel/shm_rmid_forced", smallFile)
 	if err != nil {
@@ -366,7 +364,7 @@ func (f *FS) NamespaceMounts() ([]NamespaceMount, error) {
 	return ParseNamespaceMounts(b), nil
 }
 
-// Path returns the path of a file of a process.
+// Path returns the path of a process's file.
 func (f *FS) Path(pid int, file string) string { return f.root + "/" + f.name(pid, file) }
 
 // Root returns where f is mounted.

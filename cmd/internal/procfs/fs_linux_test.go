@@ -31,7 +31,7 @@ func open(t testing.TB, root string) *FS {
 	return f
 }
 
-// mustRead returns what a caller made of a result and an error.
+// must returns the value of a call that must not fail.
 func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -50,7 +50,7 @@ func mappings(t testing.TB, f *FS, pid int) (list []Mapping) {
 	return list
 }
 
-// TestMappings holds both ways of asking against what was attached.
+// TestMappings compares both ways of reading mappings with what was attached.
 func TestMappings(t *testing.T) {
 	page := int64(os.Getpagesize())
 	seg, err := sysv.CreateSegment(-5, 3*page, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
@@ -69,7 +69,7 @@ func TestMappings(t *testing.T) {
 			Start: uint64(mem.Addr()), End: uint64(mem.Addr()) + 3*uint64(page),
 			Writable: i != 1, ID: int(seg), Key: -5,
 		}
-		if i == 2 { // split in three by another access to the middle
+		if i == 2 { // an mprotect of the middle splits it in three
 			if err := unix.Mprotect(mem.Bytes()[page:2*page], unix.PROT_READ); err != nil {
 				t.Fatal(err)
 			}
@@ -82,8 +82,8 @@ func TestMappings(t *testing.T) {
 		}
 		want = append(want, m)
 	}
-	// What looks like a segment and is none: a file of that name, and memory on the
-	// device of segments with an inode number that could be an identifier.
+	// Not segments, though they look like it: a file with a segment's name, and memory
+	// on the device of segments with an inode number that could be an identifier.
 	lookalike(t, "/dev/shm")
 	memory, err := unix.Mmap(-1, 0, int(page), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestMappings(t *testing.T) {
 	}
 }
 
-// lookalike maps a deleted file that is called like a segment.
+// lookalike maps a deleted file that has a segment's name.
 func lookalike(t *testing.T, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, "SYSV00000001")
@@ -161,7 +161,7 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// TestHugePages looks at a segment of huge pages, if the pool has one.
+// TestHugePages inspects a segment of huge pages, if the pool has one.
 func TestHugePages(t *testing.T) {
 	seg, err := sysv.CreateSegment(sysv.Private, 2<<20, sysv.SegmentOptions{Mode: 0o600, HugePages: sysv.DefaultHugePages, NoReserve: true})
 	if err != nil {
@@ -242,7 +242,7 @@ func TestProcess(t *testing.T) {
 		t.Error(err)
 	}
 
-	// A zombie, then nobody.
+	// First a zombie, then no process at all.
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -303,8 +303,8 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-// TestUIDOfNobodysBusiness: a process that may not be traced has the files under
-// its directory owned by root, but not the directory.
+// TestUIDOfNobodysBusiness: the files of a process that may not be traced belong to
+// root, but its directory does not.
 func TestUIDOfNobodysBusiness(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -349,7 +349,7 @@ func TestSelf(t *testing.T) {
 			t.Errorf("read %d bytes at %#x", len(got), addr)
 		}
 	}
-	// The thread that reads is running, and so is its clock.
+	// The reading thread is running, and so is its clock.
 	call := must[Call](t)(f.Call(os.Getpid(), unix.Gettid()))
 	if !call.Running && call.Number < 0 {
 		t.Errorf("%+v", call)
@@ -374,7 +374,7 @@ func TestSelf(t *testing.T) {
 	if err := f.SegmentMemory(func(m SegmentMemory) bool { rows = append(rows, m); return true }); err != nil || !slices.Equal(rows, []SegmentMemory{{ID: uint64(seg), Size: 12345}}) {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	// More rows than a read returns, and than the buffer holds.
+	// More rows than a read returns or the buffer holds.
 	for range 1000 {
 		seg, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
 		if err != nil {
@@ -388,7 +388,7 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-// TestTree reads a tree of files that stands in for /proc.
+// TestTree reads a directory tree that imitates /proc.
 func TestTree(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{

@@ -6,41 +6,39 @@ import (
 	"io"
 )
 
-// A Device is the number of the device that a file is on.
+// A Device identifies the device that holds a file.
 type Device struct{ Major, Minor uint32 }
 
-// A Mapping is a System V segment in the memory of a process: a line of
-// /proc/PID/maps. One attachment may be several mappings, for mprotect(2) and
-// munmap(2) split them.
+// A Mapping is a System V segment in a process's memory: a line of /proc/PID/maps.
+// mprotect(2) and munmap(2) can split one attachment into several mappings.
 type Mapping struct {
 	Start, End uint64 // addresses
-	Offset     uint64 // of Start in the segment, bytes
+	Offset     uint64 // of Start in the segment, in bytes
 	Writable   bool
-	// Device is that of the kernel's own tmpfs for ordinary segments, and that of a
-	// hugetlbfs for those of huge pages.
+	// Device is that of the kernel's internal tmpfs, or of a hugetlbfs for huge pages.
 	Device Device
 	ID     int   // identifier of the segment: the inode number
-	Key    int32 // the key it was made with, also after its removal
-	// HugePages tells whether the segment is made of huge pages, as far as Device
-	// does; FS.Mappings sets it.
+	Key    int32 // the key it was made with, even after its removal
+	// HugePages says that the segment consists of huge pages, judged by Device.
+	// FS.Mappings sets it.
 	HugePages bool
 }
 
-// A FileMapping is a file in the memory of a process.
+// A FileMapping is a file in a process's memory.
 type FileMapping struct {
 	Device           Device
 	Inode            uint64
 	Writable, Shared bool
 }
 
-// ScanMaps calls visit for each mapping of a segment in r, which holds what
-// /proc/PID/maps holds. It uses buf, which should have room for a few lines, and
-// allocates nothing. A line longer than buf is left out.
+// ScanMaps calls visit for each mapping of a segment in r, which has the format of
+// /proc/PID/maps. It uses buf, which should have room for a few lines, and does not
+// allocate. A line longer than buf is skipped.
 func ScanMaps(r io.Reader, buf []byte, visit func(Mapping)) error {
 	return scanText(r, buf, func(lines []byte) { scanLines(lines, visit) })
 }
 
-// ScanFiles calls visit for each mapping of a file in r, as ScanMaps does.
+// ScanFiles is like ScanMaps for mappings of files.
 func ScanFiles(r io.Reader, buf []byte, visit func(FileMapping)) error {
 	return scanText(r, buf, func(lines []byte) { scanFiles(lines, visit) })
 }
@@ -83,7 +81,7 @@ func scanFiles(text []byte, visit func(FileMapping)) {
 	})
 }
 
-// ParseFileLine reads a line of /proc/PID/maps, without its newline. It returns false
+// ParseFileLine parses a line of /proc/PID/maps without its newline. It returns false
 // unless the line is the mapping of a file:
 //
 //	7f4bfe23c000-7f4bfe23e000 rw-s 00000000 00:1a 5        /dev/shm/name
@@ -105,7 +103,7 @@ func ParseFileLine(line []byte) (m FileMapping, ok bool) {
 
 var mark = []byte("/SYSV")
 
-// scanLines looks for the mark first: few lines of few processes have it.
+// scanLines searches for the mark first: few lines of few processes contain it.
 func scanLines(lines []byte, visit func(Mapping)) {
 	for {
 		at := bytes.Index(lines, mark)
@@ -129,8 +127,8 @@ func scanLines(lines []byte, visit func(Mapping)) {
 	}
 }
 
-// ParseMapsLine reads a line of /proc/PID/maps, without its newline. It returns
-// false unless the line is the mapping of a System V segment:
+// ParseMapsLine parses a line of /proc/PID/maps without its newline. It returns false
+// unless the line is the mapping of a System V segment:
 //
 //	7f4bfe23c000-7f4bfe23e000 r--s 00000000 00:01 32769    /SYSV00001234 (deleted)
 func ParseMapsLine(line []byte) (Mapping, bool) {
@@ -149,7 +147,7 @@ func ParseMapsLine(line []byte) (Mapping, bool) {
 	return m, ok && !p.failed && m.Start < m.End && id <= 1<<31-1
 }
 
-// segmentName reads the name that the kernel gives a segment.
+// segmentName parses the name that the kernel gives a segment.
 func segmentName(name []byte) (key int32, ok bool) {
 	const after = " (deleted)"
 	if !bytes.HasPrefix(name, mark) {
@@ -163,7 +161,7 @@ func segmentName(name []byte) (key int32, ok bool) {
 	return int32(uint32(n)), ok
 }
 
-// shared reads the permissions and the offset of a shared mapping.
+// shared parses the permissions and the offset of a shared mapping.
 func (p *parser) shared() (offset uint64, writable bool) {
 	perms := p.until(' ')
 	if len(perms) != 4 || perms[3] != 's' {

@@ -9,26 +9,26 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// A MapVisitor is who is told of mappings.
+// A MapVisitor receives mappings.
 type MapVisitor struct {
-	Segment func(Mapping)     // of segments
-	File    func(FileMapping) // of files, segments included; nil if only segments are wanted
-	// Spend, unless nil, is called whenever SpendEvery more mappings were looked at. An
-	// error of it ends the look.
+	Segment func(Mapping)     // mappings of segments
+	File    func(FileMapping) // mappings of files, including segments; nil if only segments are wanted
+	// Spend, unless nil, is called after every SpendEvery mappings. An error ends the
+	// scan.
 	Spend func() error
 }
 
-// SpendEvery is how many mappings or descriptors are looked at between two calls of
-// Spend.
+// SpendEvery is how many mappings or descriptors are inspected between calls of Spend.
 const SpendEvery = 128
 
-// Mappings calls visit for each segment mapping of a process. It needs the right
-// to trace it. One without memory of its own (see HasMemory) is fs.ErrNotExist.
+// Mappings calls visit for each segment mapping of a process. It requires permission to
+// trace the process. A process without memory (see HasMemory) is fs.ErrNotExist.
 func (f *FS) Mappings(pid int, visit func(Mapping)) error {
 	return f.AllMappings(pid, MapVisitor{Segment: visit})
 }
 
-// AllMappings tells v of the mappings of a process in one pass, as Mappings does.
+// AllMappings passes all mappings of a process to v in one pass; otherwise it is like
+// Mappings.
 func (f *FS) AllMappings(pid int, v MapVisitor) error {
 	if f.real && !f.devices.known {
 		devices, err := f.segmentDevices()
@@ -46,7 +46,7 @@ func (f *FS) AllMappings(pid int, v MapVisitor) error {
 		}
 		f.textOnly = true // Linux before 6.11
 	}
-	// The text of a kernel thread's maps is empty, and costs as much as any.
+	// A kernel thread's maps are empty, and cost as much to read as any.
 	if has, err := f.HasMemory(pid); err != nil || !has {
 		return cmp.Or(err, f.failure("read", name, unix.ENOENT))
 	}
@@ -63,7 +63,7 @@ func (f *FS) readMaps(pid int, read func(fd int) error) error {
 	return read(fd)
 }
 
-// onDevices returns a visit that leaves out mappings of other devices.
+// onDevices wraps visit so that it skips mappings of other devices.
 func (f *FS) onDevices(visit func(Mapping)) func(Mapping) {
 	return func(m Mapping) {
 		var ok bool
@@ -73,8 +73,8 @@ func (f *FS) onDevices(visit func(Mapping)) func(Mapping) {
 	}
 }
 
-// queryMaps asks the kernel for the mappings of files alone, and of shared ones if
-// none but segments are wanted, which is much faster than reading the text of all.
+// queryMaps asks the kernel for file mappings only, or shared ones if only segments are
+// wanted. This is much faster than reading the text.
 func (f *FS) queryMaps(fd int, name string, v MapVisitor) error {
 	for n, addr := 1, uint64(0); ; n++ {
 		q, length, err := f.nextFile(fd, name, addr, v.File == nil)
@@ -103,12 +103,12 @@ func (f *FS) queryMaps(fd int, name string, v MapVisitor) error {
 	}
 }
 
-// nextFile returns the next mapping of a file, and the length of its name, which is
-// in f.buf, if it may be that of a segment.
+// nextFile returns the next mapping of a file. If it may be a segment, its name is in
+// f.buf[:length].
 func (f *FS) nextFile(fd int, file string, addr uint64, shared bool) (q abi.Procmap, length int, err error) {
 	_, err = f.call("ioctl", file, func() (int, error) {
 		var e abi.Errno
-		if !shared { // few are, and names cost
+		if !shared { // files are few, and names cost time
 			q, _, e = abi.NextFile(fd, addr, false, nil)
 			if ok, _ := f.devices.holds(Device{q.Major, q.Minor}); e != 0 || !q.Shared || !ok {
 				return 0, result(e)
@@ -116,7 +116,7 @@ func (f *FS) nextFile(fd int, file string, addr uint64, shared bool) (q abi.Proc
 			addr = q.Start
 		}
 		q, length, e = abi.NextFile(fd, addr, shared, f.buf[:64])
-		if e == unix.ENAMETOOLONG { // no segment's
+		if e == unix.ENAMETOOLONG { // not a segment's
 			q, length, e = abi.NextFile(fd, addr, shared, nil)
 		}
 		return 0, result(e)
@@ -131,8 +131,8 @@ func result(e abi.Errno) error {
 	return e
 }
 
-// scanMaps reads the text. That of a process with memory is never empty, and consists
-// of whole lines.
+// scanMaps reads the text. The text of a process with memory is never empty and
+// consists of whole lines.
 func (f *FS) scanMaps(fd int, name string, v MapVisitor) error {
 	count, broken, spent := 0, false, error(nil)
 	err := scanText(reader{f, fd, name}, f.buf, func(text []byte) {
@@ -160,7 +160,7 @@ func (f *FS) scanMaps(fd int, name string, v MapVisitor) error {
 	return cmp.Or(spent, err)
 }
 
-// beginsMapping reports whether a line begins as all do in maps.
+// beginsMapping reports whether a line begins like every line of maps.
 func beginsMapping(line []byte) bool {
 	p := parser{rest: line}
 	start, end := p.hex('-'), p.hex(' ')

@@ -130,8 +130,8 @@ func TestScanMapsAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzScanMaps holds the scanner, in pieces of any size, against reading line by
-// line.
+// FuzzScanMaps compares the scanner, reading in pieces of any size, with parsing line
+// by line.
 func FuzzScanMaps(f *testing.F) {
 	f.Add([]byte(mapsText), uint8(200))
 	f.Add([]byte("/SYSV00000001 (deleted)\n\n/SYSV"), uint8(3))
@@ -152,7 +152,7 @@ func FuzzScanMaps(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A line that fills the buffer to its end may be read or left out.
+		// A line that fills the buffer exactly may be read or skipped.
 		got = slices.DeleteFunc(got, func(m Mapping) bool { return !slices.Contains(want, m) })
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bits returns whether a process runs a 32-bit or a 64-bit program, as its auxiliary
-// vector tells. The program's file would tell it too, but may lie where nobody ever
-// answers. It needs the right to trace the process.
+// Bits returns 32 or 64 for the program that a process runs, from its auxiliary vector.
+// The program's file would show it too, but may be on a server that never answers. It
+// requires permission to trace the process.
 func (f *FS) Bits(pid int) (int, error) {
 	name := f.name(pid, "auxv")
 	b, err := f.read(name, smallFile)
@@ -19,9 +19,9 @@ func (f *FS) Bits(pid int) (int, error) {
 	return ParseBits(b)
 }
 
-// ReadMemory fills p from an address in the memory of a process, if that is in memory
-// or swap: what is not there yet may have to come from a file whose server never
-// answers. It needs the right to trace the process.
+// ReadMemory fills p from the memory of a process, if those pages are present or
+// swapped: other pages might come from a file whose server never answers. It requires
+// permission to trace the process.
 func (f *FS) ReadMemory(pid int, addr uint64, p []byte) error {
 	name := f.name(pid, "mem")
 	if addr > 1<<63-1-uint64(len(p)) {
@@ -48,7 +48,7 @@ func (f *FS) ReadMemory(pid int, addr uint64, p []byte) error {
 	return nil
 }
 
-// present fails unless all pages of n bytes of memory are in memory or swap.
+// present returns an error unless all pages of the range are in memory or swap.
 func (f *FS) present(pid int, addr uint64, n int) error {
 	if !f.real || n == 0 {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// vector returns an auxiliary vector of a class of programs.
+// vector returns an auxiliary vector of a 32-bit or 64-bit program.
 func vector(bits int, words ...uint64) string {
 	var b []byte
 	for _, w := range words {

@@ -68,7 +68,7 @@ func TestParseStatus(t *testing.T) {
 	if got, err := ParseStatus([]byte(old)); err != nil || got.EUID() != 1<<32-1 || got.NSPIDs != nil || got.Groups != nil || ^got.Caught != 0 || got.Sleeps != -1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// What is cut off, or not what it should be, tells nothing.
+	// Truncated or malformed contents are an error.
 	for i := range text {
 		if got, err := ParseStatus([]byte(text[:i])); !errors.Is(err, ErrFormat) {
 			t.Errorf("ParseStatus(%q) = %+v, %v", text[:i], got, err)
@@ -235,7 +235,7 @@ func TestParseSegmentMemory(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
 	}
-	// The second row is wrong, and is not asked for.
+	// The second row is malformed, but not asked for.
 	err = ParseSegmentMemory(strings.NewReader("shmid size rss swap\n1 2 3 4\nbad\n"), func(m SegmentMemory) bool { return m.ID != 1 })
 	if err != nil {
 		t.Errorf("a row behind the last one that was wanted: %v", err)
@@ -258,8 +258,7 @@ func TestParseNamespaceMounts(t *testing.T) {
 	}
 }
 
-// FuzzParsers checks what must hold of every parser whatever it is given: that it
-// returns.
+// FuzzParsers checks that every parser returns, whatever its input.
 func FuzzParsers(f *testing.F) {
 	for _, seed := range []string{
 		"4242 (a) b)" + statTail, "Uid:\t1\t2\t3\t4\nNSpid:\t1\t2\n", "220 0x0 0x1 0x2 0x3 0x4 0x5 0x6 0x7\n",

@@ -6,18 +6,18 @@ import (
 	"fmt"
 )
 
-// ErrFormat is returned for contents that are not those of the file in question.
+// ErrFormat is the error for malformed contents.
 var ErrFormat = errors.New("unexpected contents")
 
 func badFormat(file string) error { return fmt.Errorf("%s: %w", file, ErrFormat) }
 
-// A parser takes fields off a line. Once failed it stays failed.
+// A parser takes fields off a line. Once failed, it stays failed.
 type parser struct {
 	rest   []byte
 	failed bool
 }
 
-// until takes what is in front of the next delimiter, and the delimiter.
+// until takes the text before the next delimiter, and the delimiter.
 func (p *parser) until(delimiter byte) []byte {
 	i := bytes.IndexByte(p.rest, delimiter)
 	if i < 0 {
@@ -29,7 +29,7 @@ func (p *parser) until(delimiter byte) []byte {
 	return field
 }
 
-// field takes what is in front of the next blank, or all there is.
+// field takes the text before the next blank, or the rest.
 func (p *parser) field() []byte {
 	p.blanks()
 	i := bytes.IndexAny(p.rest, " \t\n")
@@ -61,7 +61,7 @@ func (p *parser) decimal(delimiter byte) uint64 {
 	return n
 }
 
-// number reads a decimal number without a sign.
+// number parses an unsigned decimal number.
 func number(digits []byte) (n uint64, ok bool) {
 	for _, c := range digits {
 		if c < '0' || c > '9' || n > (1<<64-1-uint64(c-'0'))/10 {
@@ -72,7 +72,7 @@ func number(digits []byte) (n uint64, ok bool) {
 	return n, len(digits) > 0
 }
 
-// hexNumber reads a hexadecimal number without a prefix.
+// hexNumber parses a hexadecimal number without a prefix.
 func hexNumber(digits []byte) (n uint64, ok bool) {
 	for _, c := range digits {
 		switch {
@@ -93,7 +93,7 @@ func hexNumber(digits []byte) (n uint64, ok bool) {
 	return n, len(digits) > 0
 }
 
-// lines calls visit for each line until it returns false.
+// lines calls visit for each line until visit returns false.
 func lines(b []byte, visit func(line []byte) bool) {
 	for len(b) > 0 {
 		line, rest, _ := bytes.Cut(b, []byte{'\n'})
@@ -104,6 +104,6 @@ func lines(b []byte, visit func(line []byte) bool) {
 	}
 }
 
-// wholeLines leaves out what follows the last newline: a line that was cut off may look
-// like one with another number.
+// wholeLines drops what follows the last newline: a truncated number would look like
+// another number.
 func wholeLines(b []byte) []byte { return b[:bytes.LastIndexByte(b, '\n')+1] }

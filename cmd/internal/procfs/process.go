@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Stat is what /proc/PID/stat tells that is of use here.
+// Stat is the part of /proc/PID/stat used here.
 type Stat struct {
 	PID          int
 	Comm         string // at most 15 bytes of any kind
 	State        byte   // R S D T t Z X I, see proc(5)
 	PPID         int
 	KernelThread bool
-	Exiting      bool // the thread, with a process the first one, is ending or has ended
-	// Start is how long after the boot the process was started; the resolution is
-	// 10 ms.
+	Exiting      bool // the thread (of a process, the main thread) is ending or has ended
+	// Start is the time from boot to the start of the process, to 10 ms.
 	Start time.Duration
 }
 
@@ -24,13 +23,13 @@ const (
 	tick          = time.Second / 100 // USER_HZ, the same on every architecture of Go
 	pfExiting     = 0x00000004        // PF_EXITING
 	pfKernel      = 0x00200000        // PF_KTHREAD
-	statFlags     = 9 - 3             // index of a field behind the name, which is field 2
+	statFlags     = 9 - 3             // index after the name, which is field 2
 	statStartTime = 22 - 3
 )
 
-// ParseStat reads /proc/PID/stat. The name stands in parentheses and may hold
-// parentheses, blanks and newlines itself: it ends with the last of them. A line that
-// was cut off tells nothing.
+// ParseStat parses /proc/PID/stat. The name is in parentheses and may contain
+// parentheses, blanks and newlines, so it ends at the last parenthesis. A truncated
+// line is an error.
 func ParseStat(b []byte) (Stat, error) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 0 || end < open || b[len(b)-1] != '\n' {
@@ -73,10 +72,10 @@ func ParseStat(b []byte) (Stat, error) {
 
 // Credentials are the users and groups that a thread acts as.
 type Credentials struct {
-	// UIDs and GIDs are the real, the effective, the saved and the file system one.
+	// UIDs and GIDs are the real, effective, saved and file system ids.
 	UIDs, GIDs [4]uint32
 	Groups     []uint32 // supplementary
-	// Caps are the effective capabilities. They count in the thread's own user
+	// Caps are the effective capabilities, which apply in the thread's own user
 	// namespace.
 	Caps uint64
 }
@@ -87,21 +86,21 @@ func (c *Credentials) RUID() uint32 { return c.UIDs[0] }
 // EUID returns the effective user id.
 func (c *Credentials) EUID() uint32 { return c.UIDs[1] }
 
-// Status is what /proc/PID/status tells that is of use here.
+// Status is the part of /proc/PID/status used here.
 type Status struct {
 	Credentials
-	// NSPIDs are the ids of the process in its pid namespaces, that of the reader
-	// first, its own last; nil before Linux 4.1.
+	// NSPIDs are the ids of the process in its pid namespaces, from the reader's to its
+	// own; nil before Linux 4.1.
 	NSPIDs []int
-	// Caught are the signals that have a handler, Blocked those that are blocked: signal
-	// n is bit n-1. Where it is not told, all are.
+	// Caught are the signals with a handler, Blocked the blocked ones: signal n is bit
+	// n-1. If the kernel does not report them, all bits are set.
 	Caught, Blocked uint64
-	// Sleeps is how often the thread gave its processor up, which it does each time it
-	// waits for anything; -1 where that is not told.
+	// Sleeps is how often the thread gave up its processor, which it does for every
+	// wait; -1 if the kernel does not report it.
 	Sleeps int64
 }
 
-// ParseStatus reads /proc/PID/status.
+// ParseStatus parses /proc/PID/status.
 func ParseStatus(b []byte) (Status, error) {
 	const all = 4 // Uid, Gid, Groups, CapEff
 	s := Status{Caught: 1<<64 - 1, Blocked: 1<<64 - 1, Sleeps: -1}
@@ -175,8 +174,8 @@ func parsePIDs(p *parser) (pids []int) {
 	}
 }
 
-// ParseList splits what /proc/PID/cmdline and /proc/PID/environ hold: strings,
-// each ended by a NUL. A process may write there what it likes.
+// ParseList splits /proc/PID/cmdline or /proc/PID/environ: strings that each end with a
+// NUL. A process may write anything there.
 func ParseList(b []byte) []string {
 	if len(b) == 0 {
 		return nil
@@ -189,20 +188,20 @@ func ParseList(b []byte) []string {
 	return list
 }
 
-// A Call is what /proc/PID/task/TID/syscall tells.
+// A Call is the contents of /proc/PID/task/TID/syscall.
 type Call struct {
-	// Running is true for a thread that is on a processor or ready for one; then
-	// nothing else is known.
+	// Running says that the thread is running or ready to run; nothing else is known
+	// then.
 	Running bool
-	Number  int64 // -1: the thread sleeps outside of a system call
+	Number  int64 // -1 if the thread sleeps outside a system call
 	Args    [6]uint64
 	Stack   uint64 // stack pointer
 	Program uint64 // program counter
 }
 
-// ParseCall reads /proc/PID/task/TID/syscall: "running", or a number followed, if
-// it is not -1, by six arguments, and the stack and program counters. A line that was
-// cut off tells nothing.
+// ParseCall parses /proc/PID/task/TID/syscall: "running", or a number, six arguments
+// (unless the number is -1), the stack pointer and the program counter. A truncated
+// line is an error.
 func ParseCall(b []byte) (Call, error) {
 	if len(b) == 0 || b[len(b)-1] != '\n' {
 		return Call{}, badFormat("syscall")
@@ -233,8 +232,8 @@ func ParseCall(b []byte) (Call, error) {
 	return c, nil
 }
 
-// ParseRunTime reads /proc/PID/task/TID/schedstat and returns for how long the thread
-// has run on a processor.
+// ParseRunTime parses /proc/PID/task/TID/schedstat and returns how long the thread has
+// run.
 func ParseRunTime(b []byte) (time.Duration, error) {
 	p := parser{rest: wholeLines(b)}
 	n, ok := number(p.field())
@@ -244,10 +243,9 @@ func ParseRunTime(b []byte) (time.Duration, error) {
 	return time.Duration(n), nil
 }
 
-// ParseExecStart reads /proc/PID/task/TID/sched and returns when, on the
-// scheduler's clock, the thread was last accounted as running: for one that
-// sleeps, when it fell asleep. That clock starts near the boot and is good for
-// differences.
+// ParseExecStart parses /proc/PID/task/TID/sched and returns when, on the scheduler's
+// clock, the thread was last accounted as running; for a sleeping thread, when it fell
+// asleep. That clock starts near boot; use it for differences.
 func ParseExecStart(b []byte) (time.Duration, error) {
 	at := time.Duration(-1)
 	lines(b, func(line []byte) bool {
@@ -269,7 +267,7 @@ func ParseExecStart(b []byte) (time.Duration, error) {
 	return at, nil
 }
 
-// ParseBits returns whether /proc/PID/auxv is that of a 32-bit or of a 64-bit program.
+// ParseBits returns 32 or 64 for the program of a /proc/PID/auxv.
 func ParseBits(b []byte) (int, error) {
 	order := binary.NativeEndian
 	wide := isVector(b, 8, order.Uint64)
@@ -283,8 +281,8 @@ func ParseBits(b []byte) (int, error) {
 	return 0, badFormat("auxv")
 }
 
-// isVector reports whether b holds pairs of words of a size: types and values, the size
-// of a page among them, up to a type of 0.
+// isVector reports whether b consists of pairs of words, types and values, that include
+// the page size and end with type 0.
 func isVector(b []byte, size int, word func([]byte) uint64) bool {
 	const null, pageSize, most = 0, 6, 1024 // types are below 64 so far
 	paged := false

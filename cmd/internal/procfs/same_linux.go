@@ -6,17 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Resource is what processes can share (kcmp(2)).
+// A Resource is something that processes can share (kcmp(2)).
 type Resource int
 
 const (
-	Memory      Resource = 1 // KCMP_VM: one address space
-	Descriptors Resource = 2 // KCMP_FILES: one table of descriptors
+	Memory      Resource = 1 // an address space
+	Descriptors Resource = 2 // a table of descriptors
 )
 
-// Compare returns 0 if two processes share a resource, and otherwise how theirs are
-// ordered: less than 0 or more. That order stays the same until the next boot. It needs
-// the right to trace both; where it is refused nothing is known to be shared.
+// Compare returns 0 if two processes share a resource; otherwise its sign orders them,
+// consistently until the next boot. It requires permission to trace both; if it fails,
+// nothing is known.
 func (f *FS) Compare(what Resource, a, b int) (int, error) {
 	if !f.real {
 		return 0, f.failure("kcmp", strconv.Itoa(a), unix.ENOSYS)
@@ -31,7 +31,7 @@ func (f *FS) Compare(what Resource, a, b int) (int, error) {
 	switch {
 	case err != nil:
 		return 0, f.failure("kcmp", strconv.Itoa(a), err)
-	case n > 2: // unordered, which the kernel never says of these
+	case n > 2: // unordered, which the kernel never returns for these
 		return 0, f.failure("kcmp", strconv.Itoa(a), unix.EINVAL)
 	case n == 1:
 		return -1, nil

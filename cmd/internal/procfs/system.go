@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// ParseNamespace reads the target of a link such as /proc/PID/ns/ipc, which is
-// "ipc:[4026531839]", and returns the inode number.
+// ParseNamespace parses the target of a link such as /proc/PID/ns/ipc
+// ("ipc:[4026531839]") and returns the inode number.
 func ParseNamespace(kind, link string) (uint64, error) {
 	if len(link) > len(kind)+3 && link[:len(kind)] == kind && link[len(kind):len(kind)+2] == ":[" && link[len(link)-1] == ']' {
 		if inode, ok := number([]byte(link[len(kind)+2 : len(link)-1])); ok {
@@ -20,8 +20,8 @@ func ParseNamespace(kind, link string) (uint64, error) {
 	return 0, badFormat("ns/" + kind)
 }
 
-// ParseBootTime reads /proc/stat and returns when the system was started, to the
-// second, by the clock as it is set now.
+// ParseBootTime parses /proc/stat and returns when the system was booted, to the
+// second, by the clock as currently set.
 func ParseBootTime(b []byte) (time.Time, error) {
 	var boot time.Time
 	lines(wholeLines(b), func(line []byte) bool {
@@ -40,16 +40,16 @@ func ParseBootTime(b []byte) (time.Time, error) {
 	return boot, nil
 }
 
-// SegmentMemory is what /proc/sysvipc/shm alone tells of a segment, in bytes.
+// SegmentMemory is what only /proc/sysvipc/shm reports about a segment, in bytes.
 type SegmentMemory struct {
 	ID, Size, Resident, Swapped uint64
 }
 
-// ParseSegmentMemory reads /proc/sysvipc/shm and calls visit for each row, as long as
-// that returns true: the kernel adds up the memory of a segment when its row is read. The
-// columns are found by their titles. Linux up to at least 6.18 counts a huge page
-// as so many small ones of its own size, so Resident is cut at the size of the
-// segment, rounded up to whole pages.
+// ParseSegmentMemory parses /proc/sysvipc/shm and calls visit for each row until visit
+// returns false. Stopping early saves time: the kernel adds up a segment's memory when
+// its row is read. Columns are found by title. Linux (at least to 6.18) counts a huge
+// page as that many small pages of its own size, so Resident is capped at the segment's
+// size, rounded up to whole pages.
 func ParseSegmentMemory(r io.Reader, visit func(SegmentMemory) (more bool)) error {
 	rows := bufio.NewScanner(r)
 	rows.Scan()
@@ -88,20 +88,20 @@ func ParseSegmentMemory(r io.Reader, visit func(SegmentMemory) (more bool)) erro
 	return rows.Err()
 }
 
-// roundUp rounds a size up to a multiple of 64 KiB, the largest page there is.
+// roundUp rounds up to a multiple of 64 KiB, the largest ordinary page.
 func roundUp(size uint64) uint64 {
 	const page = 64 << 10
 	return size + -size%page
 }
 
-// A NamespaceMount is a file that holds an IPC namespace though no process may be
-// in it: a bind mount of /proc/PID/ns/ipc.
+// A NamespaceMount is a bind mount of /proc/PID/ns/ipc. It keeps an IPC namespace alive
+// without a process in it.
 type NamespaceMount struct {
 	Inode uint64
 	Path  string // mount point
 }
 
-// ParseNamespaceMounts reads /proc/PID/mountinfo and returns the mounts of IPC
+// ParseNamespaceMounts parses /proc/PID/mountinfo and returns the mounts of IPC
 // namespaces.
 func ParseNamespaceMounts(b []byte) (mounts []NamespaceMount) {
 	lines(b, func(line []byte) bool {
@@ -118,7 +118,7 @@ func ParseNamespaceMounts(b []byte) (mounts []NamespaceMount) {
 	return mounts
 }
 
-// unescape undoes the \ooo of mountinfo.
+// unescape decodes the \ooo escapes of mountinfo.
 func unescape(b []byte) string {
 	var out []byte
 	for i := 0; i < len(b); i++ {

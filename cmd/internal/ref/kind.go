@@ -26,10 +26,10 @@ func SystemV() []Kind { return Kinds()[:PShm] }
 // POSIX returns the kinds of POSIX objects.
 func POSIX() []Kind { return Kinds()[PShm:] }
 
-// String returns the word that stands for the kind in front of a Ref.
+// String returns the prefix that stands for the kind in a REF.
 func (k Kind) String() string { return [...]string{"shm", "sem", "msg", "pshm", "psem", "pmsg"}[k] }
 
-// Noun returns what an object of the kind is called in a sentence.
+// Noun returns the kind's name for use in a sentence.
 func (k Kind) Noun() string {
 	return [...]string{
 		"shared memory segment", "semaphore set", "message queue",
@@ -37,19 +37,19 @@ func (k Kind) Noun() string {
 	}[k]
 }
 
-// POSIX tells whether the kind is one of POSIX: its objects have names, and neither
-// identifiers nor keys.
+// POSIX reports whether the kind is a POSIX one: its objects have names instead of
+// identifiers and keys.
 func (k Kind) POSIX() bool { return k >= PShm }
 
-// An Object says which object is meant, in the way in which the kernel finds it.
-// Identifiers and names are used again, so it may be another one later.
+// An Object identifies an object the way the kernel does. Identifiers and names are
+// reused, so later it may be another object.
 type Object struct {
 	Kind Kind
-	ID   int    // of a System V object, 0 for others
-	Name string // of a POSIX object, with its slash, "" for others
+	ID   int    // of a System V object, else 0
+	Name string // of a POSIX object, with its slash, else ""
 }
 
-// String returns a Ref of the object with its kind.
+// String formats the object as a REF with its kind.
 func (o Object) String() string {
 	if o.Kind.POSIX() {
 		return o.Kind.String() + ":" + o.Name

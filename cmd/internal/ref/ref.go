@@ -1,12 +1,12 @@
-// Package ref reads REFs, the names by which the commands are told of an object:
+// Package ref parses REFs, by which the commands' users name an object:
 //
-//	65538, id:65538         its identifier
-//	0x000004d2, key:1234    its key; any base of C behind key:
-//	ftok:PATH[:PROJ]        the key that ftok(3) makes of PATH and PROJ
-//	/name                   a POSIX object
+//	65538, id:65538         identifier
+//	0x000004d2, key:1234    key; after key: any C integer
+//	ftok:PATH[:PROJ]        the key that ftok(3) returns for PATH and PROJ
+//	/name                   POSIX object
 //
-// Where a command works with several kinds, a REF carries its kind in front:
-// shm:65538, sem:0x4d2, msg:7, and pshm:/name, psem:/name, pmsg:/name.
+// If a command works with several kinds, a REF begins with its kind: shm:65538,
+// sem:0x4d2, msg:7, pshm:/name, psem:/name, pmsg:/name.
 package ref
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Form is the way in which a Ref names its object.
+// A Form is how a Ref names its object.
 type Form int
 
 // The forms of a Ref.
@@ -29,7 +29,7 @@ const (
 	ByName // a POSIX object
 )
 
-// A Ref names an object that need not exist.
+// A Ref names an object, which need not exist.
 type Ref struct {
 	Form Form
 	ID   int      // ByID
@@ -41,10 +41,10 @@ type Ref struct {
 // String returns the Ref as it was written.
 func (r Ref) String() string { return r.text }
 
-// ErrForm says that a text has none of the forms of a Ref.
+// ErrForm says that a text has none of the forms of a REF.
 var ErrForm = errors.New("names no object")
 
-// Parse reads a Ref without a kind. ftok: looks at the file.
+// Parse parses a REF without a kind. For ftok: it reads the file's inode.
 func Parse(s string) (Ref, error) {
 	r, err := parse(s)
 	if err == nil && r.Form == ByKey && r.Key == sysv.Private {
@@ -82,8 +82,8 @@ func parse(s string) (Ref, error) {
 	}
 }
 
-// parseFtok reads PATH[:PROJ]. What stands behind the last colon is the project
-// if it looks like one; a path that ends so takes an explicit project behind it.
+// parseFtok parses PATH[:PROJ]. The text after the last colon is the project if it
+// looks like one; a path that ends like that needs an explicit project.
 func parseFtok(s string) (sysv.Key, error) {
 	path, proj := s, byte(1)
 	if i := strings.LastIndexByte(s, ':'); i > 0 {
@@ -98,7 +98,7 @@ func parseFtok(s string) (sysv.Key, error) {
 	return sysv.Ftok(path, proj)
 }
 
-// ParseProj reads the project of ftok: a number from 1 to 255 or one character.
+// ParseProj parses a project of ftok: a number from 1 to 255, or one character.
 func ParseProj(s string) (byte, error) {
 	p, ok, err := parseProj(s)
 	if err == nil && !ok {
@@ -107,7 +107,7 @@ func ParseProj(s string) (byte, error) {
 	return p, err
 }
 
-// parseProj also tells whether s looks like a project at all.
+// parseProj also reports whether s looks like a project at all.
 func parseProj(s string) (proj byte, ok bool, err error) {
 	n, err := strconv.ParseUint(s, 10, 8)
 	switch {
@@ -126,8 +126,8 @@ func errProj(s string) error {
 	return fmt.Errorf("project %q is neither a number from 1 to 255 nor another single character", s)
 }
 
-// ParseKind reads a Ref that carries its kind in front. A POSIX object has a name,
-// and a System V object has none.
+// ParseKind parses a REF that begins with its kind. POSIX objects must have a name,
+// System V objects must not.
 func ParseKind(s string) (Kind, Ref, error) {
 	word, rest, ok := strings.Cut(s, ":")
 	for _, kind := range Kinds() {
@@ -138,7 +138,7 @@ func ParseKind(s string) (Kind, Ref, error) {
 			return 0, Ref{}, fmt.Errorf("%q does not say which %s it means; write %s", s, kind.Noun(), kind.example())
 		}
 		if kind.POSIX() && !strings.HasPrefix(rest, "/") {
-			return 0, Ref{}, fmt.Errorf("%q names no %s; write %v:/NAME", rest, kind.Noun(), kind)
+			return 0, Ref{}, fmt.Errorf("%q is not the name of a %s; write %v:/NAME", rest, kind.Noun(), kind)
 		}
 		r, err := Parse(rest)
 		if err == nil {
@@ -152,7 +152,7 @@ func ParseKind(s string) (Kind, Ref, error) {
 	return 0, Ref{}, fmt.Errorf("%q does not say which kind of object it means; write shm:REF, sem:REF or msg:REF, such as shm:65538, or pshm:/NAME, psem:/NAME or pmsg:/NAME", s)
 }
 
-// example returns how an object of the kind is named.
+// example returns an example of a REF of the kind.
 func (k Kind) example() string {
 	if k.POSIX() {
 		return k.String() + ":/NAME"
@@ -160,41 +160,41 @@ func (k Kind) example() string {
 	return fmt.Sprintf("%v:REF, such as %[1]v:65538 or %[1]v:0x4d2", k)
 }
 
-// fits tells why r can not name an object of a kind.
+// fits returns an error if r cannot name an object of the kind.
 func (r Ref) fits(kind Kind) error {
 	switch {
 	case !kind.POSIX() && r.Form == ByName:
-		return fmt.Errorf("%q is the name of a POSIX object, and a %s has none; write p%v:%s", r.text, kind.Noun(), kind, r.text)
+		return fmt.Errorf("%q is a POSIX name, but a %s has none; write p%v:%s", r.text, kind.Noun(), kind, r.text)
 	case !kind.POSIX():
 		return nil
 	}
 	most := 255 // NAME_MAX
 	if kind == PSem {
-		most -= len("sem.") // in front of the name of its file
+		most -= len("sem.") // prefix of the file's name
 	}
 	switch name := r.Name[1:]; {
 	case name == "" || strings.Contains(name, "/"):
-		return fmt.Errorf("%q is no name of a POSIX object: it takes one slash, in front", r.text)
+		return fmt.Errorf("%q is not a POSIX name: it must have one slash, at the beginning", r.text)
 	case kind != PSem && (name == "." || name == ".."):
-		return fmt.Errorf("%q is no name of a POSIX object", r.text)
+		return fmt.Errorf("%q is not a POSIX name", r.text)
 	case len(name) > most:
 		return fmt.Errorf("the name of a %s has at most %d bytes, not %d", kind.Noun(), most, len(name))
 	}
 	return nil
 }
 
-// errPOSIX is what a System V object by a POSIX name comes to.
+// errPOSIX is the error for a POSIX name where a System V object is needed.
 func (r Ref) errPOSIX() error {
-	return fmt.Errorf("%q is the name of a POSIX object, not of a System V one", r.text)
+	return fmt.Errorf("%q is a POSIX name, not a System V object", r.text)
 }
 
-// Segment finds the segment that r names. An identifier is taken as it is.
+// Segment returns the segment that r names. It does not check an identifier.
 func (r Ref) Segment() (sysv.Segment, error) { return resolve(r, sysv.OpenSegment) }
 
-// Set finds the semaphore set that r names. An identifier is taken as it is.
+// Set returns the semaphore set that r names. It does not check an identifier.
 func (r Ref) Set() (sysv.Set, error) { return resolve(r, sysv.OpenSet) }
 
-// Queue finds the message queue that r names. An identifier is taken as it is.
+// Queue returns the message queue that r names. It does not check an identifier.
 func (r Ref) Queue() (sysv.Queue, error) { return resolve(r, sysv.OpenQueue) }
 
 func resolve[T ~int](r Ref, open func(sysv.Key) (T, error)) (T, error) {

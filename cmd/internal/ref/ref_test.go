@@ -15,7 +15,7 @@ func TestParse(t *testing.T) {
 	tests := []struct {
 		in   string
 		want ref.Ref
-		err  string // a part of the message; "" if there is none
+		err  string // part of the message, or ""
 	}{
 		{"0", id(0), ""},
 		{"65538", id(65538), ""},
@@ -122,7 +122,7 @@ func TestParseKind(t *testing.T) {
 	tests := []struct {
 		in   string
 		kind ref.Kind
-		want string // the Ref, "" for an error
+		want string // the Ref, or "" for an error
 	}{
 		{"shm:65538", ref.Shm, "65538"},
 		{"sem:0x4d2", ref.Sem, "0x4d2"},
@@ -174,8 +174,8 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever it reads is a key, an identifier or a name that another Parse
-// finds again under its plainest form.
+// FuzzParse: the result is a key, an identifier or a name, and its plainest form parses
+// to the same.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"1", "id:1", "0x1", "key:-1", "key:0777", "/a", "ftok:/:1", "ftok:/tmp:", "key:0", "", "id:9999999999"} {
 		f.Add(s)

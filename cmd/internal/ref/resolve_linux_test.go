@@ -24,7 +24,7 @@ func parse(t *testing.T, s string) ref.Ref {
 	return r
 }
 
-// TestFtok reads paths that hold colons, and ends that look like projects.
+// TestFtok parses paths that contain colons or end like a project.
 func TestFtok(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"plain", "a:b", "c:7", "d:x", ":", "e:"} {
@@ -56,7 +56,7 @@ func TestFtok(t *testing.T) {
 			t.Errorf("ftok:%s is %v, %v, want %v", test.in, got.Key, err, want)
 		}
 	}
-	// c:7 without a project is the file c with project 7, and there is none.
+	// c:7 without a project means file c with project 7, and there is no such file.
 	for _, in := range []string{"c:7", "nosuch", "nosuch:7", "plain/below:7"} {
 		var path *fs.PathError
 		if r, err := ref.Parse("ftok:" + filepath.Join(dir, in)); !errors.As(err, &path) {

@@ -2,12 +2,12 @@ package removal
 
 import "golang.org/x/sys/unix"
 
-// mayRemoveAll tells whether the caller has CAP_SYS_ADMIN. That it is worth
-// something in the namespace of the objects only trying can tell.
+// mayRemoveAll reports whether the caller has CAP_SYS_ADMIN. Whether that counts in the
+// objects' namespace shows only when a removal is tried.
 func mayRemoveAll() bool { return capable(unix.CAP_SYS_ADMIN) }
 
-// mayUnlinkAll tells whether the caller has CAP_FOWNER, by which it may remove the files
-// of others from directories that are sticky.
+// mayUnlinkAll reports whether the caller has CAP_FOWNER, which allows removing other
+// users' files from sticky directories.
 func mayUnlinkAll() bool { return capable(unix.CAP_FOWNER) }
 
 func capable(capability int) bool {

@@ -13,15 +13,15 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// fresh is how old may be what was collected again.
+// fresh is how old collected data may be.
 const fresh = time.Second
 
-// settled is for how long a selected object must have been left as it is. The kernel
-// counts times in seconds, so these are one at least.
+// settled is how long a selected object must have been left unchanged. The kernel's
+// timestamps are whole seconds, so this is at least one second.
 const settled = 2 * time.Second
 
-// settle waits, though not for longer than that in all, until the object as it was
-// when it was selected has settled.
+// settle waits until the object, as selected, has settled. In all it waits at most that
+// long.
 func (r *remover) settle(o *inventory.Object) error {
 	last := o.Changed()
 	if o.Used().After(last) {
@@ -37,8 +37,8 @@ func (r *remover) settle(o *inventory.Object) error {
 	}
 }
 
-// check looks at the object and returns a *Skipped if it is not what was chosen. What
-// costs least comes last: the less time passes after it the better.
+// check inspects the object and returns a *Skipped if it is not what was chosen. The
+// cheapest test comes last, so that little time passes between it and the removal.
 func (r *remover) check(t *Target) error {
 	if t.selected {
 		why, err := r.usedNow(t)
@@ -72,8 +72,8 @@ func (r *remover) check(t *Target) error {
 // judged is what was wanted if verdicts were.
 const judged = inventory.WantVerdict | inventory.WantOwner
 
-// needsScan reports whether something was looked up, when the target was selected, that
-// takes looking at all processes.
+// needsScan reports whether the target's selection rested on data that takes inspecting
+// all processes.
 func (t *Target) needsScan() bool {
 	const files = inventory.WantOpen | inventory.WantProgram
 	switch {
@@ -88,8 +88,8 @@ func (t *Target) needsScan() bool {
 	}
 }
 
-// usedNow tells why a target may be needed now, if it was not when it was selected,
-// as far as that was looked up then.
+// usedNow returns a reason why the target may be needed now though it was not when it
+// was selected, as far as that was collected then.
 func (r *remover) usedNow(t *Target) (why string, err error) {
 	if !t.needsScan() {
 		return "", nil
@@ -98,7 +98,7 @@ func (r *remover) usedNow(t *Target) (why string, err error) {
 		is, known := inventory.Opened(t.Ref())
 		switch {
 		case is:
-			return "somebody uses it now", nil
+			return "a process uses it now", nil
 		case known && t.want&judged == 0:
 			return "", nil
 		}
@@ -113,10 +113,11 @@ func (r *remover) usedNow(t *Target) (why string, err error) {
 
 func users(u *inventory.Use) int { return len(u.Waiting) + len(u.Mapped) + len(u.Open) }
 
-// shareOfTime is how many times longer than a scan took another one is waited for.
+// shareOfTime limits the time spent on scans: after one, the next waits this many times
+// as long.
 const shareOfTime = 5
 
-// A latest is what was collected again.
+// A latest is the result of the latest scan.
 type latest struct {
 	when    time.Time
 	took    time.Duration
@@ -138,10 +139,10 @@ func (r *remover) scan() error {
 	return nil
 }
 
-// needs tells why the target may be needed now.
+// needs returns a reason why the target may be needed now.
 func (l *latest) needs(t *Target) (why string) {
 	then, now := t.Object.Use, l.objects[t.Ref()]
-	if now == nil { // it is gone: the look at it will tell
+	if now == nil { // it is gone, which look will report
 		return ""
 	}
 	does, may := "waits on", "wait on"
@@ -150,19 +151,19 @@ func (l *latest) needs(t *Target) (why string) {
 	}
 	switch {
 	case users(now) > users(then):
-		return "somebody " + does + " it now"
+		return "a process " + does + " it now"
 	case t.want&judged != 0 && now.Verdict != then.Verdict:
 		return otherVerdict(then, now)
 	case t.want&inventory.WantOwner != 0 && now.OwnerGone != then.OwnerGone:
 		return "its owner has a process now"
 	case t.want&judged == 0 && l.hidden.Any() && !t.hidden.Any():
-		return "somebody may " + may + " it now who may not be looked into"
+		return "a process that cannot be inspected may " + may + " it now"
 	default:
 		return ""
 	}
 }
 
-// otherVerdict says what the verdict is now, and the first new reason.
+// otherVerdict returns a sentence with the new verdict and its first new reason.
 func otherVerdict(then, now *inventory.Use) string {
 	for _, r := range now.Reasons {
 		if !slices.ContainsFunc(then.Reasons, func(old inventory.Reason) bool { return old.Code == r.Code }) {
@@ -172,14 +173,14 @@ func otherVerdict(then, now *inventory.Use) string {
 	return fmt.Sprintf("its verdict is %q now, not %q", now.Verdict, then.Verdict)
 }
 
-// semaphoresChanged compares the semaphores of a set, if they were looked up.
+// semaphoresChanged compares the semaphores of a set, if they were collected.
 func semaphoresChanged(t *Target) (why string) {
 	if t.Kind != ref.Sem || t.Object.Use == nil || t.Object.Use.Semaphores == nil {
 		return ""
 	}
 	then := t.Object.Use.Semaphores
 	now, err := sysvipc.Semaphores(t.ID, len(then))
-	if err != nil { // the set is another one, is gone, or may not be read any more; the look at it will tell
+	if err != nil { // the set was replaced, removed or made unreadable, which look will report
 		return ""
 	}
 	if slices.Equal(then, now) {
@@ -187,20 +188,21 @@ func semaphoresChanged(t *Target) (why string) {
 	}
 	for i := range now {
 		if now[i].NCount > then[i].NCount || now[i].ZCount > then[i].ZCount {
-			return "somebody waits on it now"
+			return "a process waits on it now"
 		}
 	}
 	return wasUsed
 }
 
 const (
-	isGone     = "it is gone already"
+	isGone     = "it is already gone"
 	wasUsed    = "it was used since it was selected"
-	wasChanged = "it was changed, or made anew, since it was selected"
+	wasChanged = "it was changed or recreated since it was selected"
 )
 
-// replaced tells whether another object has the identifier now, as far as what
-// never changes of an object tells. The key goes when a segment is marked for removal.
+// replaced reports whether another object now has the identifier or name, judged by
+// attributes that never change. (A segment's key does: marking it for removal clears
+// it.)
 func replaced(then, now *inventory.Object) (why string) {
 	if then.Kind.POSIX() {
 		a, b := then.File(), now.File()
@@ -223,7 +225,7 @@ func replaced(then, now *inventory.Object) (why string) {
 	return fmt.Sprintf("another %s has its identifier now", then.Kind.Noun())
 }
 
-// changed tells whether anything at all has changed of an object.
+// changed reports how the object has changed in any way.
 func changed(then, now *inventory.Object) (why string) {
 	switch then.Kind {
 	case ref.Shm:
@@ -247,7 +249,7 @@ func changed(then, now *inventory.Object) (why string) {
 	}
 }
 
-// fileChanged leaves out the times that looking at an object sets.
+// fileChanged ignores the times that inspecting an object changes.
 func fileChanged(then, now *inventory.Object) (why string) {
 	switch then.Kind {
 	case ref.PShm:
@@ -266,13 +268,13 @@ func fileChanged(then, now *inventory.Object) (why string) {
 }
 
 func segmentChanged(then, now sysv.SegmentInfo) (why string) {
-	// It is part of the identifier, and not known of what was read from /proc.
+	// Seq is part of the identifier, and unknown if the segment was read from /proc.
 	then.Seq = now.Seq
 	switch {
 	case now.Dest && !then.Dest:
-		return "it is marked for removal already"
+		return "it is already marked for removal"
 	case now.NAttch > then.NAttch:
-		return "somebody has attached it"
+		return "a process has attached it"
 	}
 	use := func(s sysv.SegmentInfo) sysv.SegmentInfo {
 		return sysv.SegmentInfo{NAttch: s.NAttch, LPID: s.LPID, ATime: s.ATime, DTime: s.DTime}
@@ -280,7 +282,7 @@ func segmentChanged(then, now sysv.SegmentInfo) (why string) {
 	return inWords(then == now, use(then) == use(now))
 }
 
-// inWords says how an object is not the same.
+// inWords describes a change.
 func inWords(same, sameUse bool) (why string) {
 	switch {
 	case same:

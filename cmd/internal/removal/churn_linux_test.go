@@ -18,10 +18,10 @@ const (
 	otherMode    fs.FileMode = 0o644
 )
 
-// TestChurn removes what has one mode, over and over, while objects are made and
-// removed that have the same identifiers as selected ones had a moment ago, but the
-// other mode. In 10,000 rounds none of those may be lost, and all that was selected
-// and left alone must go.
+// TestChurn keeps removing the objects that have one mode, while objects are made and
+// removed that reuse the identifiers of selected ones but have another mode. In 10,000
+// rounds none of the latter may be lost, and every selected object that is left alone
+// must be removed.
 func TestChurn(t *testing.T) {
 	const rounds, stable = 10_000, 20
 	for _, kind := range kinds {
@@ -79,8 +79,8 @@ func removeSelected(t *testing.T, kind ref.Kind) (removed, skipped int) {
 	return removed, skipped
 }
 
-// A churn is one object after the other under one identifier, by turns of selectedMode
-// and otherMode.
+// A churn makes one object after another under one identifier, alternating between
+// selectedMode and otherMode.
 type churn struct {
 	kind   ref.Kind
 	id     int

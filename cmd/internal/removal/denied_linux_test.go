@@ -13,7 +13,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// TestDenied removes, as an ordinary user, what belongs to root.
+// TestDenied: an ordinary user cannot remove root's objects.
 func TestDenied(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be an ordinary user")
@@ -24,7 +24,7 @@ func TestDenied(t *testing.T) {
 			"found": found(t, Find, kind, id),
 			"named": found(t, Name, kind, id),
 		} {
-			// The text is made there too: it says who asks.
+			// The message is formatted there too, since it names the caller.
 			err := asNobody(func() error { return fmt.Errorf("nobody: %w", now(target, nil)) })
 			if errors.Is(err, unix.EINVAL) {
 				t.Skip("the user namespace knows one user only")
@@ -44,7 +44,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// asNobody calls f as an ordinary user, on a thread that ends with it.
+// asNobody calls f as an ordinary user, on a thread that ends afterwards.
 func asNobody(f func() error) error {
 	done := make(chan error)
 	go func() {

@@ -17,8 +17,8 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// playRemoveNamed removes all objects of selectedMode as if they had been named, with
-// a log.
+// playRemoveNamed removes all objects of selectedMode as if they had been named on the
+// command line, with a log.
 func playRemoveNamed(args []string) error {
 	log, err := removallog.Open(args[0], nil)
 	if err != nil {
@@ -38,7 +38,7 @@ func playRemoveNamed(args []string) error {
 	return log.Close()
 }
 
-// named returns all objects of selectedMode.
+// named returns targets for all objects of selectedMode.
 func named(kinds []ref.Kind) (targets []Target, err error) {
 	inv, err := inventory.Collect(inventory.Options{Kinds: kinds})
 	if err != nil {
@@ -52,9 +52,9 @@ func named(kinds []ref.Kind) (targets []Target, err error) {
 	return targets, nil
 }
 
-// TestRemoverIsKilled kills a process that removes objects, at random moments. It has
-// removed nothing that was not chosen, nothing without a whole line in its log, and
-// another process can remove the rest.
+// TestRemoverIsKilled kills a removing process at random moments. It must not have
+// removed anything else, or anything without a complete line in its log, and another
+// process must be able to remove the rest.
 func TestRemoverIsKilled(t *testing.T) {
 	const each = 10
 	for _, kind := range kinds {
@@ -121,7 +121,7 @@ func TestRemoverIsKilled(t *testing.T) {
 	}
 }
 
-// logged returns the objects that have a whole line in the log, and removes it.
+// logged returns the objects with a complete line in the log, and removes the log.
 func logged(t *testing.T, path string) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -138,7 +138,7 @@ func logged(t *testing.T, path string) map[string]bool {
 			ID   int
 		}
 		if !strings.HasSuffix(l, "\n") {
-			break // it was killed while it wrote
+			break // killed in the middle of the line
 		}
 		if err := json.Unmarshal([]byte(l), &entry); err != nil {
 			t.Fatalf("%q: %v", l, err)

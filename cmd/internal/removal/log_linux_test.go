@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// TestLogFull keeps an object that can't be logged.
+// TestLogFull: an object that cannot be logged is kept.
 func TestLogFull(t *testing.T) {
 	ipctest.MountShm(t, os.Getpagesize())
 	path := "/dev/shm/log"

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	ipctest.MainPOSIX(m)
 }
 
-// nobody is a user who owns nothing.
+// nobody owns no objects.
 var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 
 func playAttach(args []string) error {
@@ -47,7 +47,7 @@ func playAttach(args []string) error {
 	return nil
 }
 
-// playWait waits on semaphore 0, until the set is removed.
+// playWait waits on semaphore 0 until the set is removed.
 func playWait(args []string) error {
 	id, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -65,7 +65,7 @@ func playReceive(args []string) error {
 	return err
 }
 
-// playRemove removes all that is selected for it, and tells how that ended.
+// playRemove removes everything that it selects, and prints the results.
 func playRemove([]string) error {
 	inv, err := inventory.Collect(inventory.Options{Want: inventory.WantSemaphores})
 	if err != nil {
@@ -116,7 +116,7 @@ func exists(kind ref.Kind, id int) bool {
 	return err == nil
 }
 
-// chooseID makes the kernel give the next object of a kind an identifier.
+// chooseID makes the kernel use id for the next object of a kind.
 func chooseID(kind ref.Kind, id int) error {
 	return os.WriteFile("/proc/sys/kernel/"+kind.String()+"_next_id", []byte(strconv.Itoa(id)), 0)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// playOpen opens an object, and a semaphore and a queue, of one name, as far as there
-// are any.
+// playOpen opens the shared memory, semaphore and queue of one name, as far as they
+// exist.
 func playOpen(args []string) error {
 	o, errObject := posix.OpenObject(args[0], posix.ReadOnly)
 	s, errSemaphore := posix.OpenSemaphore(args[0])
@@ -60,7 +60,7 @@ func thereIs(kind ref.Kind, name string) bool {
 	return err == nil
 }
 
-// chosen returns the target for an object that was selected as one that nobody uses.
+// chosen returns the target for an object that was selected as unused.
 func chosen(t *testing.T, kind ref.Kind, name string) Target {
 	t.Helper()
 	const want = inventory.WantVerdict
@@ -117,7 +117,7 @@ func TestRemovePOSIX(t *testing.T) {
 	}
 }
 
-// TestPOSIXLeftAlone: what happens between choice and removal.
+// TestPOSIXLeftAlone: something happens to an object between selection and removal.
 func TestPOSIXLeftAlone(t *testing.T) {
 	check := func(err error) {
 		t.Helper()
@@ -137,15 +137,15 @@ func TestPOSIXLeftAlone(t *testing.T) {
 		name  string
 		kind  ref.Kind
 		do    func()
-		why   string // of what was selected
-		found string // of what was named, "" if that is removed all the same
+		why   string // of a selected object
+		found string // of a named object, or "" if it is removed anyway
 	}{
 		{"made anew", ref.PShm, again(ref.PShm), another, another},
 		{"made anew", ref.PSem, again(ref.PSem), another, another},
 		{"made anew", ref.PMsg, again(ref.PMsg), another, another},
-		{"opened", ref.PShm, opened, "somebody uses it now", ""},
-		{"mapped", ref.PSem, opened, "somebody uses it now", ""},
-		{"opened", ref.PMsg, opened, "somebody uses it now", ""},
+		{"opened", ref.PShm, opened, "a process uses it now", ""},
+		{"mapped", ref.PSem, opened, "a process uses it now", ""},
+		{"opened", ref.PMsg, opened, "a process uses it now", ""},
 		{"mode", ref.PShm, func() { check(os.Chmod("/dev/shm/x", 0o644)) }, wasChanged, ""},
 		{"mode", ref.PSem, func() { check(os.Chmod("/dev/shm/sem.x", 0o644)) }, wasChanged, ""},
 		{"mode", ref.PMsg, func() { check(os.Chmod("/dev/mqueue/x", 0o644)) }, wasChanged, ""},
@@ -188,7 +188,7 @@ func TestPOSIXMoreUsers(t *testing.T) {
 		second := ipctest.Start(t, "open", nil, "/x")
 		second.Line()
 		var s *Skipped
-		if err := now(target, nil); !errors.As(err, &s) || s.Why != "somebody uses it now" {
+		if err := now(target, nil); !errors.As(err, &s) || s.Why != "a process uses it now" {
 			t.Errorf("%v: %v", kind, err)
 		}
 		second.Kill()
@@ -214,7 +214,8 @@ func playRemoveIdle([]string) error {
 	return nil
 }
 
-// TestPOSIXUsedUnseen: the kernel tells what the eyes of an ordinary user do not.
+// TestPOSIXUsedUnseen: the kernel reports a use by a process that an ordinary user
+// cannot inspect.
 func TestPOSIXUsedUnseen(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to be an ordinary user")
@@ -229,7 +230,7 @@ func TestPOSIXUsedUnseen(t *testing.T) {
 	user := ipctest.Start(t, "open", nil, "/x")
 	user.Line()
 	for _, kind := range ref.POSIX() {
-		want += fmt.Sprintf("orphan %v:/x was left alone: somebody uses it now\n", kind)
+		want += fmt.Sprintf("orphan %v:/x was left alone: a process uses it now\n", kind)
 	}
 	if got := ipctest.Start(t, "remove idle", nobody).Wait(); got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -240,7 +241,7 @@ func TestPOSIXUsedUnseen(t *testing.T) {
 	}
 }
 
-// TestPOSIXForeign: who may remove the objects of whom.
+// TestPOSIXForeign: which user may remove whose objects.
 func TestPOSIXForeign(t *testing.T) {
 	for _, kind := range ref.POSIX() {
 		makeNamed(t, kind, "/roots")

@@ -1,37 +1,37 @@
-// Package removal removes objects in two steps. What is to be removed is a list of
-// targets first: values that can be shown, tested and thought over. Removing looks at
-// each object again just before, and leaves alone what is no longer what was chosen.
+// Package removal removes objects in two steps. First the objects to remove become a
+// list of targets: values that can be shown, tested and reconsidered. Remove then
+// inspects each object again just before removing it, and leaves it alone if it is no
+// longer what was chosen.
 //
 // # What is compared
 //
-// An object that was selected by what it is (Select) must still be in all respects
-// what it was: its owner, mode, size and times, who used it last, how often it is
-// attached, and, as far as that was looked up, the values of its semaphores and who
-// waits. All of that costs one system call, and four for each semaphore. Who waits on
-// a queue is told by no such call; all processes are looked at for it, once in a second
-// at the most. Whether anybody has a POSIX object mapped or open the kernel tells its
-// owner and root, also of processes that they can't see; where it does not, processes
-// are looked at.
+// An object that was selected by its attributes (Select) must be unchanged in every
+// respect: owner, mode, size, times, last user, number of attachments and, if they were
+// collected, the semaphores' values and the waiters. That takes one system call, plus
+// four for each semaphore. No call reports who waits on a queue, so all processes are
+// inspected, at most once a second. Whether a process has a POSIX object mapped or open
+// the kernel tells its owner and root, even for processes that they cannot see; for
+// others the processes are inspected.
 //
-// An object that was named (Find) must still be the same one, whatever happened to
-// it: identifiers are used again. The kernel makes them of an index and a sequence
-// number that it compares, so for a target that was not even looked at (Name) that
-// comparison is enough. A POSIX object goes by its name, and is the same as long as its
-// file is.
+// An object that was named (Find) must still be the same object, whatever happened to
+// it: identifiers are reused. The kernel builds them from an index and a sequence
+// number, and checks both, so that for a target that was not inspected (Name) the
+// kernel's check is enough. A POSIX object is the same as long as its name leads to the
+// same file.
 //
 // # What remains
 //
-// The kernel has no call that compares and removes at once. Between the look and the
-// removal passes about a microsecond, and two things can happen in it unseen: somebody
-// begins to use the object, or somebody removes it and makes another one under the
-// very same identifier. The latter takes a privileged program that chooses identifiers
+// The kernel has no call that compares and removes in one step. About a microsecond
+// passes between the inspection and the removal, in which two things can happen unseen:
+// a process begins to use the object, or one removes it and makes another under the
+// same identifier. The latter takes a privileged program that chooses identifiers
 // (sysctl kernel.sem_next_id and its like, made for checkpoints); otherwise an
-// identifier returns only after tens of thousands of creations. A name of a POSIX object
-// any program may use again at once.
+// identifier returns only after tens of thousands of creations. The name of a POSIX
+// object can be reused at once.
 //
-// Both are likely where things are in motion, and the kernel's times, in seconds,
-// would not show it. So an object that was selected is removed only after it was left
-// as it is for a second or two; Remove waits for that, once.
+// Both are likely while objects are busy, and the kernel's timestamps, in seconds,
+// would not show it. So a selected object is removed only after it was left unchanged
+// for a second or two. Remove waits for that once.
 package removal
 
 import (
@@ -51,26 +51,26 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Target is an object that is to be removed.
+// A Target is an object to remove.
 type Target struct {
 	Kind ref.Kind
 	ID   int    // of a System V object
 	Name string // of a POSIX object
-	// Object is what it was when it was found; nil if it was not looked at.
+	// Object is the object as it was found; nil if it was not inspected.
 	Object *inventory.Object
 
-	want     inventory.Want // what of Object.Use was looked up
+	want     inventory.Want // what was collected in Object.Use
 	hidden   inventory.Hidden
 	selected bool
 }
 
-// Ref returns what the target is known by.
+// Ref returns the target's name or identifier.
 func (t Target) Ref() ref.Object { return ref.Object{Kind: t.Kind, ID: t.ID, Name: t.Name} }
 
-// String returns the target as a REF with its kind.
+// String formats the target as a REF with its kind.
 func (t Target) String() string { return t.Ref().String() }
 
-// Name returns the target that a REF names, without looking at it.
+// Name returns the target that a REF names, without inspecting it.
 func Name(kind ref.Kind, r ref.Ref) (Target, error) {
 	if kind.POSIX() {
 		return Target{Kind: kind, Name: r.Name}, nil
@@ -79,7 +79,8 @@ func Name(kind ref.Kind, r ref.Ref) (Target, error) {
 	return Target{Kind: kind, ID: id}, err
 }
 
-// Find returns the target that a REF names, as it is now. It needs no permission.
+// Find returns the target that a REF names, in its current state. It needs no
+// permission.
 func Find(kind ref.Kind, r ref.Ref) (Target, error) {
 	t, err := Name(kind, r)
 	if err != nil {
@@ -90,8 +91,9 @@ func Find(kind ref.Kind, r ref.Ref) (Target, error) {
 	return t, err
 }
 
-// Select returns the targets for objects of an inventory that was collected with
-// want, in their order. Those that the caller may not remove come apart.
+// Select returns targets for objects of an inventory, in their order. want is what the
+// inventory was collected with. Objects that the caller may not remove are returned in
+// foreign.
 func Select(inv *inventory.Inventory, want inventory.Want, objects []inventory.Object) (targets, foreign []Target) {
 	may := permission{uint32(os.Geteuid()), mayRemoveAll(), mayUnlinkAll()}
 	for i := range objects {
@@ -107,10 +109,10 @@ func Select(inv *inventory.Inventory, want inventory.Want, objects []inventory.O
 	return targets, foreign
 }
 
-// permission is what the caller may remove.
+// A permission is what the caller may remove.
 type permission struct {
 	uid        uint32
-	all, files bool // whoever owns it: System V objects, files
+	all, files bool // regardless of owner: System V objects, files
 }
 
 func (p permission) remove(o *inventory.Object) bool {
@@ -136,8 +138,7 @@ func identifier(kind ref.Kind, r ref.Ref) (int, error) {
 	}
 }
 
-// A Skipped is the reason why an object was left alone: it is not what was chosen
-// any more.
+// A Skipped says why an object was left alone: it is no longer what was chosen.
 type Skipped struct {
 	Target Target
 	Why    string
@@ -145,37 +146,38 @@ type Skipped struct {
 
 func (s *Skipped) Error() string { return fmt.Sprintf("%v was left alone: %s", s.Target, s.Why) }
 
-// A Hold is what a step before a removal keeps of the object until its end.
+// A Hold watches an object between a step before its removal and the end of the
+// removal.
 type Hold interface {
-	// Check is called just before the object is removed, after every other look at it;
-	// an error keeps the object from being removed.
+	// Check is called just before the removal, after all other checks. If it returns an
+	// error the object is kept.
 	Check() error
-	// Exclusive reports whether Check sees every use of the object, so that no other
-	// look is needed, and none may be had.
+	// Exclusive reports whether Check detects every use of the object, so that no other
+	// check is needed, or possible.
 	Exclusive() bool
-	// Removed or Kept is called when that is what has become of the object.
+	// Removed or Kept is called at the end, depending on what became of the object.
 	Removed() error
 	Kept() error
 }
 
-// Options says how Remove goes about it.
+// Options are the options of Remove.
 type Options struct {
-	// Before, if it is not nil, is called for each object just before it is removed, as
-	// soon as it was found to be what was chosen; an error of it keeps the object from
-	// being removed, and is yielded. It may take long: the object is looked at once more
-	// after it. It needs targets of Find or Select. The Hold may be nil.
+	// Before, unless nil, is called for each object once it was found unchanged; if it
+	// returns an error the object is kept and the error yielded. It may take long: the
+	// object is checked again after it. It needs targets of Find or Select. The Hold
+	// may be nil.
 	Before func(*Target) (Hold, error)
-	// Again collects the objects as they were collected when the targets were selected. If
-	// it is nil all processes count that can't be looked into.
+	// Again collects the objects in the same way as for the selection. If it is nil,
+	// all processes that cannot be inspected count as possible users.
 	Again func() (*inventory.Inventory, error)
 }
 
-// Remove removes targets in their order and yields each when it is done with it.
-// The error is nil if the target was removed, or is marked for removal as a segment
-// is while somebody is attached. It is a *Skipped if it was left alone or, having been
-// selected, is gone; fs.ErrPermission if it may not be removed. Remove goes on after
-// an error; ending the loop, or ctx, ends it. If selected objects were used or changed
-// just now it waits for up to two seconds.
+// Remove removes targets in order and yields each one with its result. The error is nil
+// if the target was removed or, for a segment that is still attached, marked for
+// removal. It is a *Skipped if the target was left alone or, for a selected one, no
+// longer exists; it is fs.ErrPermission if the caller may not remove it. Remove
+// continues after an error. It stops when the loop or ctx ends. If selected objects
+// were used or changed just now it waits up to two seconds.
 func Remove(ctx context.Context, targets []Target, o Options) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
 		r := newRemover(ctx, targets, o)
@@ -211,7 +213,7 @@ type remover struct {
 	ctx     context.Context
 	settled time.Duration
 	began   time.Time
-	scanned []ref.Kind // that are collected again
+	scanned []ref.Kind // the kinds that scan collects
 	now     *latest
 }
 
@@ -255,7 +257,7 @@ func (r *remover) remove(t *Target) error {
 	return hold.Removed()
 }
 
-// remove removes the object, and says why not.
+// remove removes the object, and explains a failure.
 func (t *Target) remove() error {
 	err := t.destroy()
 	switch {
@@ -289,7 +291,7 @@ func (t *Target) destroy() error {
 	}
 }
 
-// denied says whose the object is, if that is known or can be.
+// denied names the object's owner if that is known or can be found out.
 func (t *Target) denied(err error) error {
 	o := t.Object
 	if o == nil && t.Kind.POSIX() {
@@ -303,7 +305,7 @@ func (t *Target) denied(err error) error {
 	return &denied{t.Ref(), o.Ownership().UID}
 }
 
-// denied is fs.ErrPermission for an object of which more is known than its number.
+// denied is fs.ErrPermission for an object whose owner is known.
 type denied struct {
 	object ref.Object
 	owner  uint32

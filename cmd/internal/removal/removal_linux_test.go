@@ -30,12 +30,12 @@ func now(target Target, before func(*inventory.Object) error) error {
 	return r.remove(&target)
 }
 
-// step makes a step before a removal that holds nothing.
+// step returns a step before a removal, without a Hold.
 func step(before func(*inventory.Object) error) func(*Target) (Hold, error) {
 	return func(t *Target) (Hold, error) { return nil, before(t.Object) }
 }
 
-// selected returns the target for an object that was selected.
+// selected returns a target for an object as if it had been selected.
 func selected(t *testing.T, kind ref.Kind, id int, want inventory.Want) Target {
 	t.Helper()
 	inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}, Want: want})
@@ -80,13 +80,13 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-// A change is something that happens to an object between its choice and its removal.
+// A change is something that happens to an object between selection and removal.
 type change struct {
 	name  string
 	kind  ref.Kind
 	do    func(t *testing.T, id int)
-	why   string // of what was selected
-	found string // of what was named; "" if it does not matter
+	why   string // of a selected object
+	found string // of a named object; "" if the change does not matter
 }
 
 func changes() []change {
@@ -104,7 +104,7 @@ func changes() []change {
 			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{})
 			check(t, err)
 			t.Cleanup(func() { mem.Detach() })
-		}, "somebody has attached it", ""},
+		}, "a process has attached it", ""},
 		{"attached for a moment", ref.Shm, func(t *testing.T, id int) {
 			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: true})
 			check(t, err)
@@ -112,9 +112,9 @@ func changes() []change {
 		}, "it was used since it was selected", ""},
 		{"mode of a segment", ref.Shm, func(t *testing.T, id int) {
 			check(t, sysv.Segment(id).Set(sysv.Ownership{Mode: 0o640}))
-		}, "it was changed, or made anew, since it was selected", ""},
-		{"locked", ref.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed, or made anew, since it was selected", ""},
-		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is gone already", "no shared memory segment has the identifier"},
+		}, "it was changed or recreated since it was selected", ""},
+		{"locked", ref.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed or recreated since it was selected", ""},
+		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is already gone", "no shared memory segment has the identifier"},
 		{"segment made anew, as big", ref.Shm, again(ref.Shm, 0o644, 4096), "since it was selected", ""},
 		{"segment made anew, bigger", ref.Shm, again(ref.Shm, 0o600, 8192), "another shared memory segment has its identifier now", "another shared memory segment has its identifier now"},
 		{"operated on", ref.Sem, func(t *testing.T, id int) {
@@ -124,11 +124,11 @@ func changes() []change {
 		{"waited on", ref.Sem, func(t *testing.T, id int) {
 			ipctest.Start(t, "wait", nil, strconv.Itoa(id))
 			await(t, func() bool { n, err := sysv.Set(id).NCount(0); return err == nil && n == 1 })
-		}, "somebody waits on it now", ""},
+		}, "a process waits on it now", ""},
 		{"owner of a set", ref.Sem, func(t *testing.T, id int) {
 			check(t, sysv.Set(id).Set(sysv.Ownership{UID: 1, Mode: 0o600}))
-		}, "it was changed, or made anew, since it was selected", ""},
-		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is gone already", "no semaphore set has the identifier"},
+		}, "it was changed or recreated since it was selected", ""},
+		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is already gone", "no semaphore set has the identifier"},
 		{"set made anew", ref.Sem, again(ref.Sem, 0o644, 3), "since it was selected", ""},
 		{"set made anew, smaller", ref.Sem, again(ref.Sem, 0o600, 2), "another semaphore set has its identifier now", "another semaphore set has its identifier now"},
 		{"sent to", ref.Msg, func(t *testing.T, id int) {
@@ -138,8 +138,8 @@ func changes() []change {
 		{"waited for", ref.Msg, func(t *testing.T, id int) {
 			ipctest.Start(t, "receive", nil, strconv.Itoa(id))
 			await(t, func() bool { return receivers(t, id) == 1 })
-		}, "somebody waits on it now", ""},
-		{"gone queue", ref.Msg, func(t *testing.T, id int) { check(t, destroy(ref.Msg, id)) }, "it is gone already", "no message queue has the identifier"},
+		}, "a process waits on it now", ""},
+		{"gone queue", ref.Msg, func(t *testing.T, id int) { check(t, destroy(ref.Msg, id)) }, "it is already gone", "no message queue has the identifier"},
 		{"queue made anew", ref.Msg, again(ref.Msg, 0o644, 0), "since it was selected", ""},
 	}
 }
@@ -169,7 +169,7 @@ func TestLeftAlone(t *testing.T) {
 	}
 }
 
-// replace puts another object under an identifier.
+// replace makes another object with the same identifier.
 func replace(t *testing.T, kind ref.Kind, id int, mode fs.FileMode, size int) {
 	t.Helper()
 	if err := destroy(kind, id); err != nil {
@@ -201,7 +201,7 @@ func replace(t *testing.T, kind ref.Kind, id int, mode fs.FileMode, size int) {
 	}
 }
 
-// await waits for what the kernel offers no event for.
+// await polls for a condition for which the kernel offers no event.
 func await(t *testing.T, condition func() bool) {
 	t.Helper()
 	const patience = 30 * time.Second
@@ -220,7 +220,7 @@ func receivers(t *testing.T, id int) (n int) {
 	return users(r.now.objects[ref.Object{Kind: ref.Msg, ID: id}])
 }
 
-// TestBefore has something happen to an object in a step before its removal.
+// TestBefore: something happens to the object in the step before its removal.
 func TestBefore(t *testing.T) {
 	for _, kind := range kinds {
 		id := create(t, kind, 0o600)
@@ -255,7 +255,7 @@ func TestBefore(t *testing.T) {
 	}
 }
 
-// A held counts what becomes of a hold.
+// A held counts the calls of a Hold.
 type held struct {
 	check         error
 	removed, kept int
@@ -288,7 +288,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestOtherVerdict has the verdict of what was selected change before it is removed.
+// TestOtherVerdict: the verdict of a selected object changes before the removal.
 func TestOtherVerdict(t *testing.T) {
 	const reason = "httpd[17] is alive"
 	for _, tt := range []struct {
@@ -322,7 +322,7 @@ func TestOtherVerdict(t *testing.T) {
 	}
 }
 
-// TestCancelled ends a removal that waits for an object to settle.
+// TestCancelled cancels a removal that waits for an object to settle.
 func TestCancelled(t *testing.T) {
 	id := create(t, ref.Sem, 0o600)
 	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
@@ -338,7 +338,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestSettle has Remove wait until what was selected has been left alone long enough.
+// TestSettle: Remove waits until a selected object has settled.
 func TestSettle(t *testing.T) {
 	id := create(t, ref.Sem, 0o600)
 	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
@@ -356,7 +356,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// TestForeign has an ordinary user select everything.
+// TestForeign: an ordinary user selects everything.
 func TestForeign(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to have objects of two users")

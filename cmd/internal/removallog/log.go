@@ -1,5 +1,5 @@
-// Package removallog keeps a file of what was removed: when, by whom, why, and what each
-// object was.
+// Package removallog keeps a log of removals: when, by whom, why, and what each object
+// was.
 package removallog
 
 import (
@@ -20,24 +20,25 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
-// ErrWrite is wrapped by every error of opening or writing a log. The caller should remove
-// nothing that it could not log.
-var ErrWrite = errors.New("the log can not be written")
+// ErrWrite is wrapped by every error of opening or writing a log. A caller should not
+// remove what it cannot log.
+var ErrWrite = errors.New("the log cannot be written")
 
-// A Log is a file to which a line of JSON is appended for each removal: when, by
-// whom, why, and what the object was. The line is written first, so that nothing is
-// removed without one; if the removal fails then, a second line says so. Half a line
-// is what a process leaves that is killed while it writes; it has removed nothing then.
+// A Log is a file to which a line of JSON is appended for each removal: when, by whom,
+// why, and what the object was. The line is written before the removal; if the removal
+// then fails, a second line says so. A process killed while it writes leaves an
+// incomplete line, and has not removed that object.
 type Log struct {
 	file  *os.File
 	why   []render.Cell
 	names *account.Directory
-	last  *inventory.Object // of which there is a line
+	last  *inventory.Object // the object of the last line
 }
 
-// Open opens or makes a log. why is the conditions that selected the objects, or
-// none if they were named. A new file can be read by its owner alone; one that is there
-// has to be a regular file of the caller's that nobody else may write to, and no link.
+// Open opens or creates a log. why holds the conditions that selected the objects, and
+// is empty if they were named. A new file is readable only by its owner. An existing
+// one must be a regular file of the caller's, not a link, and not writable by other
+// users.
 func Open(path string, why []string) (*Log, error) {
 	file, err := safepath.OpenAppend(path)
 	if err != nil {
@@ -54,8 +55,7 @@ func Open(path string, why []string) (*Log, error) {
 	return l, nil
 }
 
-// endLine ends the line that somebody was killed in the middle of, if there is one and
-// the caller may read it.
+// endLine completes a line that a killed process left, if the caller may read the file.
 func endLine(file *os.File) error {
 	info, err := file.Stat()
 	if err != nil || info.Size() == 0 {
@@ -76,7 +76,7 @@ func endLine(file *os.File) error {
 // Close closes the file.
 func (l *Log) Close() error { return l.file.Close() }
 
-// Removing writes the line of an object that is about to be removed.
+// Removing logs that an object is about to be removed.
 func (l *Log) Removing(o *inventory.Object) error {
 	if err := l.write(o, "removing", ""); err != nil {
 		return err
@@ -85,8 +85,7 @@ func (l *Log) Removing(o *inventory.Object) error {
 	return nil
 }
 
-// Failed writes that an object was not removed, if there is a line that says it was
-// about to be.
+// Failed logs that an object was not removed, if Removing logged it last.
 func (l *Log) Failed(o *inventory.Object, reason error) error {
 	if o == nil || o != l.last {
 		return nil
@@ -98,14 +97,14 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 	columns, cells := l.head(event, reason)
 	list := fields.Default([]ref.Kind{o.Kind}, true)
 	if o.Use != nil && len(o.Use.Reasons) > 0 {
-		list, _ = fields.Choose("+verdict,reasons", list) // there are columns of these names
+		list, _ = fields.Choose("+verdict,reasons", list) // these columns exist
 	}
 	inv := &inventory.Inventory{Taken: time.Now(), Objects: []inventory.Object{*o}}
 	columns = append(columns, list.Columns()...)
 	for row := range list.Rows(inv, l.names) {
 		cells = append(cells, row...)
 	}
-	// In one piece: it is whole, unless a process is killed in the middle of writing it.
+	// A single write: the line is complete unless the process is killed during it.
 	var line bytes.Buffer
 	err := render.Write(&line, render.NDJSON, columns, one(cells), render.Options{})
 	if err == nil {
@@ -117,7 +116,7 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 	return nil
 }
 
-// head is what a line has beyond the object.
+// head returns the fields of a line that do not describe the object.
 func (l *Log) head(event, reason string) (columns []render.Column, cells []render.Cell) {
 	why := render.Unknown()
 	if reason != "" {
@@ -133,7 +132,7 @@ func (l *Log) head(event, reason string) (columns []render.Column, cells []rende
 	return columns, cells
 }
 
-// sudoUID is who called sudo(8), which the environment tells, not the kernel.
+// sudoUID returns who called sudo(8), according to the environment, not the kernel.
 func sudoUID() render.Cell {
 	n, err := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 32)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A line is what a line of the log must have.
+// A line holds the required fields of a log line.
 type line struct {
 	Time       time.Time
 	Event      string
@@ -79,7 +79,7 @@ func TestNoDirectory(t *testing.T) {
 	}
 }
 
-// TestHalfALine goes on with a log that somebody left in the middle of a line.
+// TestHalfALine continues a log that ends in an incomplete line.
 func TestHalfALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(path, []byte("{\"time\":"), 0o600); err != nil {

@@ -28,7 +28,7 @@ var benchColumns = []render.Column{
 	{Name: "status"},
 }
 
-// segments yields rows as a listing of segments has them, all in one slice.
+// segments yields rows like a listing of segments, reusing one slice.
 func segments(n int) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		start := time.Unix(1_700_000_000, 0).UTC()
@@ -66,7 +66,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkWriteFew is what a usual call costs.
+// BenchmarkWriteFew measures a typical call.
 func BenchmarkWriteFew(b *testing.B) {
 	for _, f := range []render.Format{render.Plain, render.JSON, render.Table} {
 		b.Run(f.String(), func(b *testing.B) {
@@ -80,7 +80,7 @@ func BenchmarkWriteFew(b *testing.B) {
 	}
 }
 
-// BenchmarkPeers writes the same rows in the usual ways.
+// BenchmarkPeers writes the same rows in other common ways.
 func BenchmarkPeers(b *testing.B) {
 	start := time.Unix(1_700_000_000, 0).UTC()
 	at := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }

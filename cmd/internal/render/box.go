@@ -7,8 +7,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// DrawBox draws g exactly as package boxed does, without a library that takes time at
-// every start of a program, whether it draws tables or not.
+// DrawBox draws g exactly like package boxed, but without a library whose
+// initialization would slow every program start.
 func DrawBox(w io.Writer, g Grid) error {
 	widths := make([]int, len(g.Align))
 	for _, row := range append([][]string{g.Headings}, g.Rows...) {
@@ -57,7 +57,7 @@ func appendBoxRow(dst []byte, g Grid, widths []int, row []string) []byte {
 	return append(dst, "│\n"...)
 }
 
-// shownWidth is the width of a text without the control sequences of its colours.
+// shownWidth returns the width of a text without its colour sequences.
 func shownWidth(text string) int {
 	width := 0
 	for {

@@ -37,8 +37,8 @@ func (p *printer) csvSeparator(i int) {
 	}
 }
 
-// csvField appends a field in quotes if it needs them. The empty field of a
-// single column does: readers skip empty lines.
+// csvField appends a field, quoted if necessary. The empty field of a single column is
+// quoted, because readers skip empty lines.
 func (p *printer) csvField(field []byte) {
 	quote := len(field) == 0 && len(p.columns) == 1
 	for _, c := range field {
@@ -61,7 +61,7 @@ func (p *printer) csvField(field []byte) {
 	p.buf = append(p.buf, '"')
 }
 
-// appendCSV appends the value of c, not yet quoted.
+// appendCSV appends the unquoted value of c.
 func (p *printer) appendCSV(dst []byte, c *Cell) []byte {
 	switch c.kind() {
 	case unknown:
@@ -88,8 +88,8 @@ func (p *printer) appendCSV(dst []byte, c *Cell) []byte {
 	}
 }
 
-// appendGuarded appends s, after an apostrophe if a spreadsheet would take it
-// for a formula. Excel takes the full-width signs too.
+// appendGuarded appends s, with a leading apostrophe if a spreadsheet would take it for
+// a formula. Excel accepts the full-width signs too.
 func (p *printer) appendGuarded(dst []byte, s string) []byte {
 	if s == "" {
 		return dst

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Format says in which form rows are written.
+// A Format is the format of a listing.
 type Format int
 
 // The formats. The zero value is Table.
@@ -14,7 +14,7 @@ const (
 	Table    Format = iota // a boxed table
 	Plain                  // aligned columns
 	JSON                   // an array of objects, or one object
-	NDJSON                 // one object a line
+	NDJSON                 // one object per line
 	CSV                    // RFC 4180
 	Markdown               // a table in GitHub's flavour
 	HTML                   // a table element
@@ -46,19 +46,19 @@ func (f Format) String() string {
 	return formatNames[f]
 }
 
-// Align says on which side of its column a cell stands.
+// An Align is the side of its column on which a cell is aligned.
 type Align uint8
 
-// The alignments. Numbers belong on the right.
+// The alignments. Numbers are aligned right.
 const (
 	Left Align = iota
 	Right
 )
 
-// Column describes a column of a listing, or a field of a record.
+// A Column describes a column of a listing, or a field of a record.
 type Column struct {
-	Name    string // in the machine formats; unique among its columns
-	Heading string // in the formats for people; Name if empty
+	Name    string // in machine formats; unique among its columns
+	Heading string // in formats for people; Name if empty
 	Align   Align
 }
 
@@ -69,25 +69,23 @@ func (c Column) heading() string {
 	return c.Heading
 }
 
-// Options change how rows are written. Those for people have no effect on the
-// machine formats.
+// Options control how rows are written. Those for people have no effect on the machine
+// formats.
 type Options struct {
-	// NoHeadings leaves the line of headings out (not in JSON, whose objects
-	// have their names anyway).
+	// NoHeadings omits the line of headings (except in JSON, whose objects need names).
 	NoHeadings bool
 	// HumanSizes shows sizes to people as 4K or 1.5M instead of in bytes.
 	HumanSizes bool
-	// TimeLayout is how times are shown to people, in the notation of
-	// [time.Layout]; RFC 3339 if empty.
+	// TimeLayout is the layout of times for people, as in [time.Layout]; RFC 3339 if
+	// empty.
 	TimeLayout string
-	// MaxWidth is how many terminal columns a table may take; 0 is any number.
+	// MaxWidth is the maximum width of a table in terminal columns; 0 is unlimited.
 	MaxWidth int
-	// Terminal tells that the output is a terminal, where text in csv too is
-	// escaped as by [term.Escape].
+	// Terminal says that the output is a terminal, so that csv texts are escaped as by
+	// [term.Escape], too.
 	Terminal bool
-	// Colour sets headings off, and cells that were marked with [Cell.Warn], by
-	// a terminal's control sequences, in table and plain.
+	// Colour highlights headings and cells marked with [Cell.Warn], in table and plain.
 	Colour bool
-	// DrawTable draws the boxes of the Table format; DrawBox if it is nil.
+	// DrawTable draws tables for the Table format; nil means DrawBox.
 	DrawTable func(w io.Writer, g Grid) error
 }

@@ -34,8 +34,7 @@ func (p *printer) html(rows iter.Seq[[]Cell]) error {
 	return p.flush()
 }
 
-// htmlRecord writes a table of fields and values, nested listings as tables in
-// the table.
+// htmlRecord writes a table of fields and values. Nested listings are nested tables.
 func (p *printer) htmlRecord(cells []Cell) error {
 	p.buf = append(p.buf, "<table>\n<tbody>\n"...)
 	for i := range cells {

@@ -35,7 +35,7 @@ func (p *printer) jsonLines(rows iter.Seq[[]Cell]) error {
 	return p.flush()
 }
 
-// jsonRecord writes a field a line, and a line for each nested object.
+// jsonRecord writes one line per field and per nested object.
 func (p *printer) jsonRecord(cells []Cell) error {
 	p.buf = append(p.buf, '{')
 	separator := "\n  "
@@ -65,7 +65,7 @@ func (p *printer) jsonRecordRows(n *nested) {
 	p.buf = append(p.buf, end...)
 }
 
-// jsonKeys returns the names of the columns as they stand before their values.
+// jsonKeys returns the columns' names, encoded as keys.
 func jsonKeys(columns []Column) [][]byte {
 	keys := make([][]byte, len(columns))
 	for i, c := range columns {
@@ -128,9 +128,8 @@ func appendJSON(dst []byte, c *Cell) []byte {
 	}
 }
 
-// appendJSONString appends s as a JSON string. Beyond what JSON asks for it
-// escapes runes that do not print, so that JSON is as safe on a terminal as the
-// other formats.
+// appendJSONString appends s as a JSON string. Beyond JSON's rules it escapes
+// unprintable runes, so that JSON is as safe on a terminal as the other formats.
 func appendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for s != "" {
@@ -170,7 +169,7 @@ func appendJSONRune(dst []byte, r rune) []byte {
 	}
 }
 
-// appendJSONUnit appends the escape of one UTF-16 code unit.
+// appendJSONUnit appends the escape of a UTF-16 code unit.
 func appendJSONUnit(dst []byte, unit rune) []byte {
 	return appendDigits(append(dst, `\u`...), uint64(unit), 4, 4)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// markdown writes a table. Markdown has no table without headings: NoHeadings
-// leaves their cells empty.
+// markdown writes a table. Markdown tables must have headings, so NoHeadings makes them
+// empty.
 func (p *printer) markdown(rows iter.Seq[[]Cell]) error {
 	for _, c := range p.columns {
 		heading := c.heading()
@@ -44,8 +44,8 @@ func (p *printer) markdown(rows iter.Seq[[]Cell]) error {
 
 var fieldColumns = [...]Column{{Name: "Field"}, {Name: "Value"}}
 
-// markdownRecord writes a table of fields and values, then each nested listing
-// below its heading.
+// markdownRecord writes a table of fields and values, then each nested listing under
+// its heading.
 func (p *printer) markdownRecord(cells []Cell) error {
 	fields := printer{w: p.w, columns: fieldColumns[:], options: p.options}
 	if err := fields.markdown(p.fields(cells)); err != nil {
@@ -70,7 +70,7 @@ func (p *printer) markdownRecord(cells []Cell) error {
 	return nil
 }
 
-// fields yields a row of heading and value for every cell that is not nested.
+// fields yields a row of heading and value for each cell that is not nested.
 func (p *printer) fields(cells []Cell) iter.Seq[[]Cell] {
 	return func(yield func([]Cell) bool) {
 		for i, c := range cells {
@@ -81,9 +81,8 @@ func (p *printer) fields(cells []Cell) iter.Seq[[]Cell] {
 	}
 }
 
-// appendMarkdown appends s so that it is text in a table's cell. HTML's special
-// characters become entities, for not every reader of Markdown honours a
-// backslash before them.
+// appendMarkdown appends s as plain text for a table cell. HTML's special characters
+// become entities, because some Markdown readers ignore a backslash before them.
 func appendMarkdown(dst, s []byte) []byte {
 	for _, c := range s {
 		switch {

@@ -15,19 +15,17 @@ const (
 	sgrReset   = "\x1b[0m"
 )
 
-// sheet holds the texts of a listing, row after row, until the widths of its
-// columns are known.
+// sheet holds the texts of a listing until the widths of its columns are known.
 type sheet struct {
 	blocks []block
-	warned []int // numbers of the cells to warn of, ascending
+	warned []int // indices of the cells marked as warnings, ascending
 	cells  int
 	widths []int // of the columns, in terminal columns
-	// wide says which columns have cells whose width is not their length.
+	// wide says which columns have cells whose width differs from their length.
 	wide []bool
 }
 
-// block holds some whole rows: their texts in one piece of memory, and the
-// length of each.
+// block holds some complete rows: their texts, contiguous, and the length of each.
 type block struct {
 	text    []byte
 	lengths []uint8 // longLength for a cell whose length is in long
@@ -40,8 +38,8 @@ func newSheet(columns int) *sheet {
 	return &sheet{blocks: make([]block, 1), widths: make([]int, columns), wide: make([]bool, columns)}
 }
 
-// row returns the block that takes the next row. Full blocks are left alone, so
-// that many rows need not be moved as they grow more.
+// row returns the block for the next row. A full block is never moved, so growth copies
+// nothing.
 func (s *sheet) row() *block {
 	last := &s.blocks[len(s.blocks)-1]
 	if len(last.text) < chunk {
@@ -54,8 +52,8 @@ func (s *sheet) row() *block {
 	return &s.blocks[len(s.blocks)-1]
 }
 
-// add notes a cell of the given column that was appended to b's text. ASCII says
-// that it can hold nothing else.
+// add records a cell of the given column, just appended to b's text. ascii says that it
+// can only be ASCII.
 func (s *sheet) add(b *block, column int, cell []byte, ascii, warn bool) {
 	width := len(cell)
 	if !ascii && !isASCII(cell) {
@@ -75,7 +73,7 @@ func (s *sheet) add(b *block, column int, cell []byte, ascii, warn bool) {
 	}
 }
 
-// orDash returns text, with a dash if nothing is in it from start on.
+// orDash returns text, with a dash appended if it has nothing after start.
 func orDash(text []byte, start int) []byte {
 	if len(text) == start {
 		return append(text, '-')
@@ -119,7 +117,7 @@ func (p *printer) plain(rows iter.Seq[[]Cell], indent string) error {
 	return p.layOut(s, indent)
 }
 
-// isASCII reports whether the text of c for people is ASCII whatever its value.
+// isASCII reports whether the text of c for people is ASCII for every value.
 func (c *Cell) isASCII(o *Options) bool {
 	switch c.kind() {
 	case text, list, object, objects:
@@ -133,7 +131,7 @@ func (c *Cell) isASCII(o *Options) bool {
 // layOut writes the cells of s in aligned columns.
 func (p *printer) layOut(s *sheet, indent string) error {
 	bold := p.options.Colour && !p.options.NoHeadings
-	number := 0 // of the cell
+	number := 0 // index of the cell
 	warned := s.warned
 	buf := p.buf
 	for _, b := range s.blocks {
@@ -195,8 +193,8 @@ func (s *sheet) width(column int, cell []byte) int {
 	return len(cell)
 }
 
-// coloured returns cell between the control sequences of a warning if colours
-// are on, in memory that the next call reuses.
+// coloured returns cell in the warning colour if colours are on. The next call reuses
+// its memory.
 func (p *printer) coloured(cell []byte) []byte {
 	if !p.options.Colour {
 		return cell
@@ -220,8 +218,8 @@ func trimBlanks(b []byte) []byte {
 	return b
 }
 
-// plainRecord writes "heading:  value" lines, then each nested listing under
-// its heading.
+// plainRecord writes "heading: value" lines, then each nested listing under its
+// heading.
 func (p *printer) plainRecord(cells []Cell) error {
 	width := 0
 	for i := range cells {

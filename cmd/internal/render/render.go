@@ -6,12 +6,11 @@ import (
 	"iter"
 )
 
-// Write writes rows as a listing. Each row has one cell per column; a row that
-// the iterator yields is not used after its turn, so one slice can serve for
-// all of them.
+// Write writes rows as a listing. Each row has one cell per column. Write does not keep
+// a row after its iteration, so the iterator may reuse one slice.
 //
-// Plain and Table need all rows before they write the first, the other formats
-// write as the rows come.
+// Plain and Table collect all rows before they write; the other formats write as rows
+// arrive.
 func Write(w io.Writer, f Format, columns []Column, rows iter.Seq[[]Cell], o Options) error {
 	p := printer{w: w, columns: columns, options: o}
 	switch f {
@@ -33,9 +32,8 @@ func Write(w io.Writer, f Format, columns []Column, rows iter.Seq[[]Cell], o Opt
 	return fmt.Errorf("render: %v is no format", f)
 }
 
-// WriteRecord writes one object with a line for each of its fields, nested
-// objects as tables of their own. As JSON it is one object (not an array), as
-// NDJSON and CSV a listing of one row.
+// WriteRecord writes one object with a line for each field, and nested objects as
+// separate tables. In JSON it is an object, in NDJSON and CSV a listing of one row.
 func WriteRecord(w io.Writer, f Format, columns []Column, cells []Cell, o Options) error {
 	p := printer{w: w, columns: columns, options: o}
 	if err := p.check(cells); err != nil {
@@ -56,9 +54,8 @@ func WriteRecord(w io.Writer, f Format, columns []Column, cells []Cell, o Option
 	return Write(w, f, columns, one(cells), o)
 }
 
-// WriteRecords writes any number of objects: in the formats for people each as
-// [WriteRecord] does, with an empty line between them, in the machine formats
-// like [Write].
+// WriteRecords writes objects: in formats for people each like [WriteRecord], separated
+// by empty lines; in machine formats like [Write].
 func WriteRecords(w io.Writer, f Format, columns []Column, rows iter.Seq[[]Cell], o Options) error {
 	switch f {
 	case JSON, NDJSON, CSV:
@@ -93,19 +90,19 @@ func (n *nested) all(yield func([]Cell) bool) {
 	}
 }
 
-// chunk is how much output is gathered before it is written.
+// chunk is how much output is buffered before it is written.
 const chunk = 64 << 10
 
-// printer gathers output in buf and writes it in chunks.
+// printer collects output in buf and writes it in chunks.
 type printer struct {
 	w       io.Writer
 	columns []Column
 	options Options
 	buf     []byte
-	scratch []byte // one cell on its way to a second escaping
+	scratch []byte // a cell that needs a second escaping
 }
 
-// check refuses a row that does not fit the columns.
+// check returns an error if a row does not match the columns.
 func (p *printer) check(cells []Cell) error {
 	if len(cells) != len(p.columns) {
 		return fmt.Errorf("render: a row of %d cells for %d columns", len(cells), len(p.columns))
@@ -113,8 +110,7 @@ func (p *printer) check(cells []Cell) error {
 	return nil
 }
 
-// each calls add for every row and writes what has been gathered whenever it is
-// a chunk.
+// each calls add for every row, and writes the buffer whenever it holds a chunk.
 func (p *printer) each(rows iter.Seq[[]Cell], add func(cells []Cell)) error {
 	for cells := range rows {
 		if err := p.check(cells); err != nil {
@@ -144,7 +140,7 @@ func (p *printer) flush() error {
 	return err
 }
 
-// people returns the text of c for people, in memory that the next call reuses.
+// people returns the text of c for people. The next call reuses its memory.
 func (p *printer) people(c *Cell) []byte {
 	p.scratch = appendPeople(p.scratch[:0], c, &p.options)
 	return p.scratch

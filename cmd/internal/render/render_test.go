@@ -25,7 +25,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	berlin = time.FixedZone("CET", 3600)
@@ -88,7 +88,7 @@ func formats(t *testing.T) []render.Format {
 	return all
 }
 
-// write returns what Write writes.
+// write returns the output of Write.
 func write(t *testing.T, f render.Format, columns []render.Column, rows [][]render.Cell, o render.Options) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -175,7 +175,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// decode reads JSON with its numbers as they are written.
+// decode parses JSON and keeps numbers as written.
 func decode(t *testing.T, s string) any {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(s))
@@ -211,7 +211,7 @@ func TestJSONValues(t *testing.T) {
 			"use": json.Number("1000000000000000000000"), "ctime": nil, "status": nil, "locked": nil,
 		},
 	}
-	// The options for people change nothing.
+	// Options for people must not change anything.
 	o := render.Options{HumanSizes: true, TimeLayout: time.Kitchen, MaxWidth: 10, Colour: true, NoHeadings: true}
 	if diff := cmp.Diff(any(want), decode(t, write(t, render.JSON, columns, rows, o))); diff != "" {
 		t.Errorf("json (-want +got):\n%s", diff)
@@ -321,7 +321,7 @@ func TestCSVReadsBack(t *testing.T) {
 		{"yes", render.Bool(true), "true"},
 		{"nested", render.Object([]render.Column{{Name: "n"}}, []render.Cell{render.Text(`"`)}), `{"n":"\""}`},
 	} {
-		// Alone in its row, and among others.
+		// Once alone in its row, once among other fields.
 		for _, row := range [][]render.Cell{{tt.cell}, {render.Int(1), tt.cell, render.Text("end")}} {
 			cols, want := []render.Column{{Name: "c"}}, []string{tt.want}
 			if len(row) > 1 {
@@ -346,7 +346,7 @@ func TestCSVReadsBack(t *testing.T) {
 	}
 }
 
-// hostile are texts that try to leave their cell.
+// hostile are texts that try to escape from their cell.
 var hostile = []string{
 	"<script>alert(1)</script>",
 	`" onmouseover="x`,
@@ -405,7 +405,7 @@ func unescapeHTML(s string) string {
 	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&#34;", `"`, "&#39;", "'", "&amp;", "&").Replace(s)
 }
 
-// bareCount counts how often c is in s without a backslash that acts on it.
+// bareCount counts the occurrences of c in s that no backslash escapes.
 func bareCount(s string, c byte) int {
 	n := 0
 	for i := 0; i < len(s); i++ {
@@ -481,7 +481,8 @@ func TestTableWidth(t *testing.T) {
 		if width == 0 {
 			natural = widest
 		}
-		// 13 for the boxes, 10 for the key, 20 for the number, 2x8 kept at least.
+		// 13 for the box, 10 for the key, 20 for the number, and 2x8 that are always
+		// kept.
 		if limit := max(width, 13+10+20+2*8); width > 0 && widest > limit {
 			t.Errorf("MaxWidth %d: %d wide\n%s", width, widest, out)
 		}
@@ -512,10 +513,10 @@ func TestRowsThatDoNotFit(t *testing.T) {
 
 var errFull = errors.New("no space left")
 
-// limitedWriter takes so many bytes and then fails.
+// limitedWriter accepts a number of bytes and then fails.
 type limitedWriter struct {
 	left   int
-	failed int // how often
+	failed int // number of failed writes
 }
 
 func (w *limitedWriter) Write(p []byte) (int, error) {
@@ -559,7 +560,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// chunkWriter counts the writes and the bytes.
+// chunkWriter counts writes and bytes.
 type chunkWriter struct{ writes, bytes int }
 
 func (w *chunkWriter) Write(p []byte) (int, error) {
@@ -630,7 +631,7 @@ func FuzzText(f *testing.F) {
 		if err != nil || len(records) != 2 || len(records[1]) != 2 {
 			t.Fatalf("csv of %q: %q, %v\n%s", s, records, err, out)
 		}
-		// The reader takes CR LF in a field for a line end.
+		// The reader turns CR LF within a field into LF.
 		want := strings.ReplaceAll(s, "\r\n", "\n")
 		if got := records[1][0]; got != want && got != "'"+want {
 			t.Fatalf("csv of %q reads back as %q", s, got)

@@ -7,23 +7,23 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// Grid is a table ready to be drawn: its texts are safe for a terminal and
-// short enough, and may hold the control sequences of colours.
+// Grid is a table ready to draw. Its texts are safe for a terminal and short enough,
+// and may contain colour sequences.
 type Grid struct {
-	Headings []string // nil for a table without
+	Headings []string // nil for a table without headings
 	Align    []Align  // of each column
 	Rows     [][]string
 }
 
 const (
-	// minShortened is what a shortened column keeps at least.
+	// minShortened is the minimum width of a shortened column.
 	minShortened = 8
 
 	ellipsis = "…"
 )
 
-// boxWidth is how many terminal columns the box takes of a table of so many
-// columns: a line and two blanks for each, and the last line.
+// boxWidth is the width of everything but the cells in a table: a line and two blanks
+// for each column, and the last line.
 func boxWidth(columns int) int { return 3*columns + 1 }
 
 func (p *printer) table(rows iter.Seq[[]Cell]) error {
@@ -41,7 +41,7 @@ func (p *printer) table(rows iter.Seq[[]Cell]) error {
 	return p.draw(t, headings)
 }
 
-// draw hands a table to whoever draws it.
+// draw draws a table.
 func (p *printer) draw(t *table, headings []string) error {
 	for i, h := range headings {
 		t.widths[i] = max(t.widths[i], term.StringWidth(h))
@@ -69,14 +69,14 @@ func (p *printer) draw(t *table, headings []string) error {
 	return draw(p.w, Grid{Headings: headings, Align: t.align, Rows: t.rows})
 }
 
-// table is a Grid in the making.
+// table is a Grid under construction.
 type table struct {
 	headings []string
 	align    []Align
 	rows     [][]string
 	warned   map[[2]int]bool
 	widths   []int  // of the columns
-	texts    []bool // the columns that hold texts, which may be shortened
+	texts    []bool // columns of texts, which may be shortened
 }
 
 func newTable(columns []Column) *table {
@@ -101,7 +101,7 @@ func (t *table) addRow(cells []Cell, o *Options) {
 	t.rows = append(t.rows, row)
 }
 
-// set puts c into column i of a row that is not yet in rows.
+// set puts c into column i of a row that is not in rows yet.
 func (t *table) set(row []string, i int, c *Cell, o *Options) {
 	row[i] = string(appendPeople(nil, c, o))
 	t.widths[i] = max(t.widths[i], term.StringWidth(row[i]))
@@ -114,8 +114,8 @@ func (t *table) set(row []string, i int, c *Cell, o *Options) {
 	}
 }
 
-// shorten takes from the widest columns of text, one terminal column at a time,
-// until the table is no wider than limit or nothing more can be taken.
+// shorten narrows the widest text columns, one terminal column at a time, until the
+// table fits limit or nothing more can be cut.
 func (t *table) shorten(limit int) {
 	if limit <= 0 {
 		return
@@ -147,8 +147,8 @@ func (t *table) fit(i int, s string) string {
 	return head + ellipsis
 }
 
-// tableRecord draws the fields with their values, and each nested listing as a
-// table below its heading.
+// tableRecord draws the fields with their values, then each nested listing as a table
+// under its heading.
 func (p *printer) tableRecord(cells []Cell) error {
 	fields := newTable([]Column{{Name: "field"}, {Name: "value"}})
 	for i := range cells {

@@ -9,8 +9,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
-// appendScalar appends c as every format has it. It takes the kinds that are
-// written alike everywhere.
+// appendScalar appends a cell of a kind that looks the same in every format.
 func appendScalar(dst []byte, c *Cell) []byte {
 	switch c.kind() {
 	case signed:
@@ -26,8 +25,7 @@ func appendScalar(dst []byte, c *Cell) []byte {
 	}
 }
 
-// appendDigits appends n in base 2^shift with at least the given number of
-// digits.
+// appendDigits appends n in base 2^shift with at least the given number of digits.
 func appendDigits(dst []byte, n uint64, shift, digits int) []byte {
 	needed := 1
 	for rest := n >> shift; rest != 0; rest >>= shift {
@@ -39,8 +37,8 @@ func appendDigits(dst []byte, n uint64, shift, digits int) []byte {
 	return dst
 }
 
-// appendPeople appends c as people see it, safe for a terminal. An empty text
-// or list stays empty.
+// appendPeople appends c as text for people, safe for a terminal. An empty text or list
+// stays empty.
 func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 	switch c.kind() {
 	case unknown:
@@ -84,8 +82,8 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 	}
 }
 
-// separator is what people see between the items of a list: a comma, with a blank if the
-// items are sentences, which have blanks themselves.
+// separator returns what separates list items for people: a comma, and a blank too if
+// the items contain blanks.
 func separator(items []Cell) string {
 	for i := range items {
 		if items[i].kind() == text && strings.Contains(items[i].text(), " ") {

@@ -1,8 +1,8 @@
-// Package safepath opens the files that a command writes to, so that another user who
-// can write to a directory on the way does not choose where the output goes.
+// Package safepath opens files for output. Another user who can write to a directory on
+// the path cannot redirect the output.
 //
-// It follows a symbolic link in the middle of a path only if root or the caller made
-// it, as the kernel does in sticky directories (fs.protected_symlinks), but everywhere
-// and whatever that sysctl says. It never follows one at the end, and looks at what it
-// has opened rather than at what had the name before.
+// In the middle of a path it follows a symbolic link only if root or the caller made
+// it. That is the kernel's rule for sticky directories (fs.protected_symlinks), applied
+// everywhere and whatever the sysctl says. It never follows a link at the end of a
+// path. It checks the opened file, not the name before the open.
 package safepath

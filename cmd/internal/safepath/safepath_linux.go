@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLinks is how many links are followed, as in the kernel.
+// maxLinks is how many links are followed, the kernel's limit.
 const maxLinks = 40
 
-// OpenParent opens the directory that path's last element is in, and returns that
-// element: "." or ".." if path ends so. A slash at the end is left out.
+// OpenParent opens the directory that contains path's last element, and returns that
+// element, which may be "." or "..". A trailing slash is ignored.
 func OpenParent(path string) (dir *os.File, name string, err error) {
 	if path == "" {
 		return nil, "", &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
@@ -33,7 +33,7 @@ func OpenParent(path string) (dir *os.File, name string, err error) {
 		return nil, "", &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	fd, err := unix.Openat(w.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.EACCES) { // a directory that may be passed but not listed
+	if errors.Is(err, unix.EACCES) { // a directory with search but not read permission
 		fd, err = w.fd, nil
 	} else {
 		unix.Close(w.fd)
@@ -44,7 +44,7 @@ func OpenParent(path string) (dir *os.File, name string, err error) {
 	return os.NewFile(uintptr(fd), path), name, nil
 }
 
-// OpenDir opens a directory. A link to one is ENOTDIR.
+// OpenDir opens a directory. If path is a link, the error is ENOTDIR.
 func OpenDir(path string) (*os.File, error) {
 	parent, name, err := OpenParent(path)
 	if err != nil {
@@ -54,8 +54,8 @@ func OpenDir(path string) (*os.File, error) {
 	return openAt(parent, name, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
-// Mkdir makes a directory of mode 0700 and opens it, or opens the one that is there.
-// What it made is on disk.
+// Mkdir makes a directory of mode 0700 and opens it, or opens an existing one. A new
+// directory is synced to disk.
 func Mkdir(path string) (dir *os.File, made bool, err error) {
 	parent, name, err := OpenParent(path)
 	if err != nil {
@@ -65,7 +65,7 @@ func Mkdir(path string) (dir *os.File, made bool, err error) {
 	switch err := unix.Mkdirat(int(parent.Fd()), name, 0o700); {
 	case err == nil:
 		made = true
-		if err := parent.Sync(); err != nil && !errors.Is(err, unix.EBADF) { // EBADF: not listable
+		if err := parent.Sync(); err != nil && !errors.Is(err, unix.EBADF) { // EBADF: opened with O_PATH
 			return nil, true, err
 		}
 	case !errors.Is(err, fs.ErrExist):
@@ -75,7 +75,7 @@ func Mkdir(path string) (dir *os.File, made bool, err error) {
 	return dir, made, err
 }
 
-// Rmdir removes an empty directory. If there is something in it that is fs.ErrExist.
+// Rmdir removes an empty directory. If it is not empty, the error is fs.ErrExist.
 func Rmdir(path string) error {
 	parent, name, err := OpenParent(path)
 	if err != nil {
@@ -88,9 +88,9 @@ func Rmdir(path string) error {
 	return nil
 }
 
-// OpenAppend opens a file to append to, and makes it with mode 0600 if there is none.
-// It has to be a regular file of the caller's with one name, which nobody else may
-// write to. It never waits, as opening a FIFO would.
+// OpenAppend opens a file for appending, and creates it with mode 0600 if it does not
+// exist. The file must be a regular file of the caller's, with one name, and not
+// writable by others. It never blocks, as opening a FIFO would.
 func OpenAppend(path string) (*os.File, error) {
 	parent, name, err := OpenParent(path)
 	if err != nil {
@@ -99,13 +99,13 @@ func OpenAppend(path string) (*os.File, error) {
 	defer parent.Close()
 	const flags = unix.O_RDWR | unix.O_APPEND | unix.O_CREAT | unix.O_NONBLOCK
 	file, err := openAt(parent, name, path, flags, 0o600)
-	if errors.Is(err, unix.EACCES) { // one that its owner may not read
+	if errors.Is(err, unix.EACCES) { // a file that its owner may not read
 		file, err = openAt(parent, name, path, flags&^unix.O_RDWR|unix.O_WRONLY, 0o600)
 	}
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a symbolic link")}
-	case errors.Is(err, unix.ENXIO): // a FIFO without a reader, a socket
+	case errors.Is(err, unix.ENXIO): // a FIFO without a reader, or a socket
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
 	case err != nil:
 		return nil, err
@@ -116,9 +116,9 @@ func OpenAppend(path string) (*os.File, error) {
 	return file, nil
 }
 
-var errNotRegular = errors.New("it is no regular file")
+var errNotRegular = errors.New("it is not a regular file")
 
-// checkFile refuses a file that is not the caller's alone.
+// checkFile returns an error unless the file is the caller's alone.
 func checkFile(f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -130,7 +130,7 @@ func checkFile(f *os.File) error {
 	case int(st.Uid) != os.Geteuid():
 		return fmt.Errorf("it belongs to uid %d, you are uid %d", st.Uid, os.Geteuid())
 	case st.Mode&0o022 != 0:
-		return fmt.Errorf("others may write to it (mode %04o)", st.Mode&0o7777)
+		return fmt.Errorf("other users may write to it (mode %04o)", st.Mode&0o7777)
 	case st.Nlink != 1:
 		return fmt.Errorf("it has %d names (hard links)", st.Nlink)
 	}
@@ -145,19 +145,19 @@ func openAt(dir *os.File, name, path string, flags int, mode uint32) (*os.File, 
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// elements returns the elements of a path that lead somewhere.
+// elements returns the significant elements of a path.
 func elements(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(e string) bool { return e == "" || e == "." })
 }
 
-// A walk is on its way along a path.
+// A walk is a position on a path.
 type walk struct {
-	fd    int // of the directory that it has come to
+	fd    int // of the current directory
 	rest  []string
 	links int
 }
 
-// from walks to the end. Only if it returns nil is w.fd to be closed.
+// from walks to the end of the path. Only if it returns nil must w.fd be closed.
 func (w *walk) from(start string) (err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	if w.fd, err = unix.Open(start, flags, 0); err != nil {
@@ -180,8 +180,8 @@ func (w *walk) from(start string) (err error) {
 	return nil
 }
 
-// follow puts where a link leads before the rest of the way, and returns where to go
-// on from. What is no link is the error notDir.
+// follow puts the target of a link before the rest of the path, and returns where to
+// continue. If name is not a link, the error is notDir.
 func (w *walk) follow(name string, notDir error) (fd int, err error) {
 	link, err := unix.Openat(w.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

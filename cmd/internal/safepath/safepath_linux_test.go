@@ -20,7 +20,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// lay makes a directory with a directory, links and files in it.
+// lay makes a tree of directories, links and files.
 func lay(t *testing.T) string {
 	t.Helper()
 	top := t.TempDir()
@@ -89,8 +89,8 @@ func TestOpenAppend(t *testing.T) {
 	top := lay(t)
 	for path, want := range map[string]string{
 		"/dir/file": "", "/link/file": "", "/new": "",
-		"/filelink": "symbolic link", "/dangling": "symbolic link", "/fifo": "no regular file", "/dir": "is a directory",
-		"/open": "others may write", "/two": "2 names", "/no/log": "no such file", "/filelink/": "symbolic link",
+		"/filelink": "symbolic link", "/dangling": "symbolic link", "/fifo": "not a regular file", "/dir": "is a directory",
+		"/open": "other users may write", "/two": "2 names", "/no/log": "no such file", "/filelink/": "symbolic link",
 	} {
 		file, err := OpenAppend(top + path)
 		if err == nil {
@@ -109,7 +109,7 @@ func TestOpenAppend(t *testing.T) {
 	}
 }
 
-// TestOthers goes by links and files that another user has put in the way.
+// TestOthers uses links and files that another user has put in the path.
 func TestOthers(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	top := lay(t)

@@ -10,12 +10,12 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 )
 
-// An Error says what is wrong with an expression, and where.
+// An Error describes a mistake in an expression, and its place.
 type Error struct {
 	Message string
-	At      int    // the character, from 1; 0 for the whole
-	Near    string // what stands there
-	Fields  string // that there are, "" if that would not help
+	At      int    // the character, from 1; 0 for the whole expression
+	Near    string // the text there
+	Fields  string // the existing fields, "" if listing them would not help
 }
 
 func (e *Error) Error() string {
@@ -29,7 +29,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// newError condenses an error of package expr, which is of several lines.
+// newError turns an error of package expr, several lines long, into an Error.
 func newError(text string, err error) *Error {
 	var at *file.Error
 	switch {
@@ -53,14 +53,14 @@ func newError(text string, err error) *Error {
 	return &Error{Message: message, At: at.From + 1, Near: near(text, at.From)}
 }
 
-// newTypeError also tells which fields there are.
+// newTypeError is newError with the list of fields.
 func newTypeError(text string, err error, all fields.List) *Error {
 	e := newError(text, err)
 	e.Fields = byType(all)
 	return e
 }
 
-// inWords replaces Go's names of types by those that fields.Type has.
+// inWords replaces names of Go types by those of fields.Type.
 func inWords(s string) string {
 	return strings.NewReplacer(
 		"time.Duration", "duration", "time.Time", "time", "[]string", "list of texts", "[]int64", "list of numbers",
@@ -69,7 +69,7 @@ func inWords(s string) string {
 	).Replace(s)
 }
 
-// near returns the beginning of what stands at a character.
+// near returns the beginning of the text from a character on.
 func near(text string, from int) string {
 	const most = 20
 	runes := []rune(text)
@@ -80,7 +80,7 @@ func near(text string, from int) string {
 	return string(rest)
 }
 
-// byType names all fields.
+// byType lists all fields by type.
 func byType(all fields.List) string {
 	var lists []string
 	for t := fields.Text; t <= fields.Numbers; t++ {

@@ -12,14 +12,14 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// A logic rewrites expressions for the machine, which knows only true and false, so
-// that they follow Kleene's logic of what is not known.
+// A logic rewrites expressions so that the machine, which knows only true and false,
+// follows Kleene's logic of unknown values.
 type logic struct {
 	fields fields.List
 	config *conf.Config
 }
 
-// compile checks the types of an expression again, for what was added has types too.
+// compile type-checks the rewritten expression and compiles it.
 func (l logic) compile(n ast.Node) (*vm.Program, error) {
 	tree := &parser.Tree{Node: n}
 	if _, err := checker.Check(tree, l.config); err != nil {
@@ -28,8 +28,8 @@ func (l logic) compile(n ast.Node) (*vm.Program, error) {
 	return compiler.Compile(tree, l.config)
 }
 
-// certainly returns an expression that is true where n is certainly true (if want)
-// or certainly false (if not want), and false where n is not known.
+// certainly returns an expression that is true if n is certainly true (with want) or
+// certainly false (without), and false if n is unknown.
 func (l logic) certainly(n ast.Node, want bool) ast.Node {
 	return rewrite(n, want, func(question ast.Node, want bool) ast.Node {
 		guarded := not(question, want)
@@ -40,9 +40,9 @@ func (l logic) certainly(n ast.Node, want bool) ast.Node {
 	})
 }
 
-// possibly returns an expression that is true unless n is certainly not true (if want)
-// or certainly not false (if not want). Nothing is possible of a field that the object
-// does not have.
+// possibly returns an expression that is true unless n is certainly not true (with
+// want) or certainly not false (without). Nothing is possible about a field that the
+// object does not have.
 func (l logic) possibly(n ast.Node, want bool) ast.Node {
 	return rewrite(n, want, func(question ast.Node, want bool) ast.Node {
 		guarded := not(question, want)
@@ -56,8 +56,8 @@ func (l logic) possibly(n ast.Node, want bool) ast.Node {
 	})
 }
 
-// rewrite moves negations inwards until they meet what is a single question, and
-// replaces each of these by guard. field == nil is always known, and is replaced here.
+// rewrite pushes negations inwards to single questions and replaces each question by
+// guard's result. field == nil is always known, and is replaced directly.
 func rewrite(n ast.Node, want bool, guard func(question ast.Node, want bool) ast.Node) ast.Node {
 	switch n := n.(type) {
 	case *ast.UnaryNode:
@@ -79,8 +79,8 @@ func rewrite(n ast.Node, want bool, guard func(question ast.Node, want bool) ast
 	return guard(n, want)
 }
 
-// junction reports whether n, or its negation unless want, is true only if both of its
-// operands are, or if one is. It is not ok if n is neither.
+// junction reports whether n (or its negation, unless want) is a conjunction or a
+// disjunction. ok is false if it is neither.
 func junction(n *ast.BinaryNode, want bool) (and, ok bool) {
 	switch n.Operator {
 	case "&&", "and":
@@ -91,7 +91,7 @@ func junction(n *ast.BinaryNode, want bool) (and, ok bool) {
 	return false, false
 }
 
-// inside names the fields that a question mentions.
+// inside returns the names of the fields that a question mentions.
 func (l logic) inside(n ast.Node) (names []string) {
 	r := reader{fields: l.fields}
 	ast.Walk(&n, &r)
@@ -101,7 +101,7 @@ func (l logic) inside(n ast.Node) (names []string) {
 	return names
 }
 
-// nilTest returns the field of field == nil and field != nil.
+// nilTest returns the field in field == nil and field != nil.
 func nilTest(n *ast.BinaryNode) (field string, ok bool) {
 	if n.Operator != "==" && n.Operator != "!=" {
 		return "", false
@@ -120,7 +120,7 @@ func nilTest(n *ast.BinaryNode) (field string, ok bool) {
 	return name.Value, true
 }
 
-// fact asks for what the machine finds under a name.
+// fact returns an identifier that the machine looks up under name.
 func fact(at ast.Node, name string) ast.Node {
 	n := &ast.IdentifierNode{Value: name}
 	n.SetLocation(at.Location())
@@ -143,14 +143,14 @@ func binary(at ast.Node, operator string, left, right ast.Node) ast.Node {
 	return n
 }
 
-// kindSet is a set of kinds, a bit for each.
+// kindSet is a set of kinds, one bit each.
 type kindSet uint
 
 func (s kindSet) has(k ref.Kind) bool { return s&(1<<k) != 0 }
 
 const allKinds = kindSet(1<<(ref.PMsg+1) - 1)
 
-// kinds returns the kinds of which objects can meet n, or its negation unless want.
+// kinds returns the kinds whose objects can satisfy n, or its negation unless want.
 func (l logic) kinds(n ast.Node, want bool) kindSet {
 	switch n := n.(type) {
 	case *ast.UnaryNode:
@@ -175,7 +175,7 @@ func (l logic) kinds(n ast.Node, want bool) kindSet {
 	return l.kindsOf(n, want)
 }
 
-// with returns the kinds that have all of the fields.
+// with returns the kinds that have all of these fields.
 func (l logic) with(names []string) (s kindSet) {
 kinds:
 	for _, k := range ref.Kinds() {
@@ -189,8 +189,8 @@ kinds:
 	return s
 }
 
-// kindsOf returns the kinds of which objects can answer a question with want. One of
-// the kind alone is asked for each kind.
+// kindsOf returns the kinds whose objects can answer a question with want. A question
+// about kind alone is evaluated for each kind.
 func (l logic) kindsOf(question ast.Node, want bool) kindSet {
 	names := l.inside(question)
 	if len(names) == 1 && names[0] == "kind" {
@@ -202,8 +202,8 @@ func (l logic) kindsOf(question ast.Node, want bool) kindSet {
 	return l.with(names)
 }
 
-// askKinds returns the kinds for which a program that depends on nothing else is true.
-// If it has no value for some, exact is false and these are among them.
+// askKinds returns the kinds for which a program that depends only on kind is true. If
+// the program fails for some kinds, they are included and exact is false.
 func (l logic) askKinds(program *vm.Program) (set kindSet, exact bool) {
 	exact = true
 	for _, k := range ref.Kinds() {

@@ -22,8 +22,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Parse reads an expression. One that is wrong, or that mentions no field, is an
-// *Error.
+// Parse parses an expression. If the expression is wrong or mentions no field, the
+// error is an *Error.
 func Parse(text string) (*Condition, error) {
 	all := fields.Fields()
 	config := conf.New(environment(all))
@@ -42,10 +42,10 @@ func Parse(text string) (*Condition, error) {
 		return nil, newTypeError(text, err, all)
 	}
 	if t.Kind() != reflect.Bool {
-		return nil, &Error{Message: fmt.Sprintf("it is a %s, where true or false is expected", inWords(t.String()))}
+		return nil, &Error{Message: fmt.Sprintf("it is a %s, not true or false", inWords(t.String()))}
 	}
 	if len(r.mentioned) == 0 {
-		return nil, &Error{Message: "it mentions no field, and so would take all objects or none"}
+		return nil, &Error{Message: "it mentions no field, so it would select all objects or none"}
 	}
 	l := logic{all, config}
 	c := &Condition{text: text, fields: r.mentioned, named: r.named, kinds: l.kinds(tree.Node, true)}
@@ -62,11 +62,11 @@ func Parse(text string) (*Condition, error) {
 }
 
 // known and has are the names under which the machine finds whether a field is known,
-// and whether objects of the kind have it. No expression can write them.
+// and whether objects of the kind have it. No expression can contain such names.
 func known(field string) string { return field + " is known" }
 func has(field string) string   { return field + " is there" }
 
-// environment returns the types of all that the machine finds.
+// environment returns the types of all names that the machine knows.
 func environment(all fields.List) types.Map {
 	env := make(types.Map)
 	for _, f := range all {
@@ -94,8 +94,8 @@ func typeOf(t fields.Type) types.Type {
 	}
 }
 
-// number returns n in the type in which it can be compared. The machine cuts integers
-// to the size of an int, which is wrong where that has 32 bits.
+// number returns n in a type that compares correctly. The machine truncates integers to
+// int, which is wrong if int has 32 bits.
 func number(n int64) any {
 	if strconv.IntSize < 64 {
 		return float64(n)
@@ -103,13 +103,13 @@ func number(n int64) any {
 	return n
 }
 
-// A reader finds out what an expression mentions.
+// A reader collects what an expression mentions.
 type reader struct {
 	text      []rune
 	fields    fields.List
 	mentioned fields.List
-	named     []string    // words that kind is compared with
-	err       *file.Error // the first one
+	named     []string    // words that are compared with kind
+	err       *file.Error // the first error
 }
 
 func (r *reader) fail(node ast.Node, format string, args ...any) {
@@ -122,8 +122,7 @@ func index(list fields.List, name string) int {
 	return slices.IndexFunc(list, func(f fields.Column) bool { return f.Name == name })
 }
 
-// literals is the pass that replaces duration("1h"), size("1M") and key("0x4d2") by
-// what they stand for.
+// literals replaces duration("1h"), size("1M") and key("0x4d2") by their values.
 type literals reader
 
 func (l *literals) Visit(node *ast.Node) {
@@ -161,8 +160,8 @@ func (l *literals) Visit(node *ast.Node) {
 	ast.Patch(node, &ast.ConstantNode{Value: v})
 }
 
-// checkOctal refuses 0644, which package expr would take for a decimal number, and
-// everybody else for the mode that a listing prints so.
+// checkOctal rejects 0644, which package expr would read as decimal, but which users
+// mean as the mode that a listing prints.
 func (r *reader) checkOctal(n *ast.IntegerNode) {
 	at := n.Location().From
 	if at+1 >= len(r.text) || r.text[at] != '0' || r.text[at+1] < '0' || r.text[at+1] > '9' {
@@ -176,7 +175,7 @@ func (r *reader) checkOctal(n *ast.IntegerNode) {
 	r.fail(n, "write 0o%s for an octal number", octal)
 }
 
-// literal returns what reads the argument of a function, nil if it is not one of
+// literal returns the parser for a function's argument, or nil if the function is not
 // ours.
 func literal(name string) func(string) (any, error) {
 	switch name {
@@ -196,11 +195,11 @@ func literal(name string) func(string) (any, error) {
 	return nil
 }
 
-// Visit gathers the fields, and finds what is wrong beyond types.
+// Visit collects the fields, and finds mistakes other than type errors.
 func (r *reader) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
-		if n.Value == "$env" { // would reach fields unseen
+		if n.Value == "$env" { // it would reach fields that reader does not see
 			r.fail(n, "unknown name $env")
 		}
 		if i := index(r.fields, n.Value); i >= 0 && index(r.mentioned, n.Value) < 0 {
@@ -214,27 +213,27 @@ func (r *reader) Visit(node *ast.Node) {
 			r.checkWord(n.Left, n.Right)
 			r.checkWord(n.Right, n.Left)
 		case "??":
-			r.fail(n, "a field is never nil for ??; ask whether it is known by == nil")
+			r.fail(n, "?? does not work on fields; test with == nil whether a field is known")
 		}
 	}
 }
 
-// checkNested refuses a condition on each element of a list inside another such
-// condition, so that the time an expression takes is bounded.
+// checkNested rejects nested list functions, which bounds the time that an expression
+// takes.
 func (r *reader) checkNested(outer *ast.PredicateNode) {
 	ast.Walk(&outer.Node, visit(func(n ast.Node) {
 		if inner, ok := n.(*ast.PredicateNode); ok {
-			r.fail(inner, "a function of a list can not be used for each element of another list")
+			r.fail(inner, "a list function cannot run inside a list function")
 		}
 	}))
 }
 
-// A visit is called for each node.
+// A visit is a function called for each node.
 type visit func(ast.Node)
 
 func (v visit) Visit(node *ast.Node) { v(*node) }
 
-// checkWord refuses words that a field never has: kind != "segment" would select
+// checkWord rejects words that a field never has: kind != "segment" would select
 // everything.
 func (r *reader) checkWord(node, other ast.Node) {
 	field, ok := node.(*ast.IdentifierNode)
@@ -254,14 +253,14 @@ func (r *reader) checkWord(node, other ast.Node) {
 		switch {
 		case !ok:
 		case !slices.Contains(words, word.Value):
-			r.fail(word, "%s is never %q, but one of %s", field.Value, word.Value, strings.Join(words, ", "))
+			r.fail(word, "%s is never %q; it is one of %s", field.Value, word.Value, strings.Join(words, ", "))
 		case field.Value == "kind":
 			r.named = append(r.named, word.Value)
 		}
 	}
 }
 
-// vocabulary returns the only words that a field can have, nil if it can have any.
+// vocabulary returns all possible values of a field, or nil if any text is possible.
 func vocabulary(field string) []string {
 	switch field {
 	case "kind":

@@ -12,24 +12,24 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// A Condition is an expression that was read and checked.
+// A Condition is a parsed and checked expression.
 type Condition struct {
 	text     string
-	fields   fields.List // that it mentions
+	fields   fields.List // the fields that it mentions
 	named    []string    // words that it compares kind with
-	kinds    kindSet     // that can meet it
-	kindOnly bool        // all objects of kinds meet it
-	certain  *vm.Program // whether an object certainly meets it
-	possible *vm.Program // whether an object may meet it
+	kinds    kindSet     // the kinds that can satisfy it
+	kindOnly bool        // all objects of kinds satisfy it
+	certain  *vm.Program // reports whether an object certainly satisfies it
+	possible *vm.Program // reports whether an object may satisfy it
 }
 
 // String returns the expression as it was written.
 func (c *Condition) String() string { return c.text }
 
-// A Selection selects the objects that meet all of its conditions.
+// A Selection selects the objects that satisfy all of its conditions.
 type Selection []*Condition
 
-// Want is what has to be looked up to decide.
+// Want returns what must be collected to decide.
 func (s Selection) Want() (w inventory.Want) {
 	for _, c := range s {
 		w |= c.fields.Want()
@@ -37,8 +37,8 @@ func (s Selection) Want() (w inventory.Want) {
 	return w
 }
 
-// Columns names the columns of a listing that show what s goes by: those that it
-// mentions, and the verdict with its reasons if a condition rests on that.
+// Columns returns the names of listing columns that explain the selection: those it
+// mentions, and the verdict with its reasons if a condition depends on it.
 func (s Selection) Columns() (names []string) {
 	columns := fields.All()
 	add := func(name string) {
@@ -58,15 +58,15 @@ func (s Selection) Columns() (names []string) {
 	return names
 }
 
-// Mentions reports whether a condition asks for one of the fields.
+// Mentions reports whether a condition mentions one of the fields.
 func (s Selection) Mentions(names ...string) bool {
 	return slices.ContainsFunc(s, func(c *Condition) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return index(c.fields, name) >= 0 })
 	})
 }
 
-// Kinds returns the kinds of which objects can meet all conditions. Objects of other
-// kinds need not be looked at.
+// Kinds returns the kinds whose objects can satisfy all conditions. Other kinds need
+// not be collected.
 func (s Selection) Kinds() (kinds []ref.Kind) {
 	set := allKinds
 	for _, c := range s {
@@ -80,15 +80,15 @@ func (s Selection) Kinds() (kinds []ref.Kind) {
 	return kinds
 }
 
-// Names reports whether a condition names the kind, and objects of it can meet all
+// Names reports whether a condition names the kind and objects of it can satisfy all
 // conditions.
 func (s Selection) Names(kind ref.Kind) bool {
 	return slices.Contains(s.Kinds(), kind) &&
 		slices.ContainsFunc(s, func(c *Condition) bool { return slices.Contains(c.named, kind.String()) })
 }
 
-// AsksForPOSIX reports whether a condition asks for the kind, or for a field that only
-// POSIX objects have.
+// AsksForPOSIX reports whether a condition mentions kind, or a field that only POSIX
+// objects have.
 func (s Selection) AsksForPOSIX() bool {
 	return slices.ContainsFunc(s, func(c *Condition) bool {
 		return slices.ContainsFunc(c.fields, func(f fields.Column) bool {
@@ -97,30 +97,31 @@ func (s Selection) AsksForPOSIX() bool {
 	})
 }
 
-// A Choice is what a Selection makes of an inventory.
+// A Choice is the result of a Selection.
 type Choice struct {
-	Selected []inventory.Object // certainly meet all conditions
-	// Undecided may meet all conditions: a field that decides it is not known.
+	Selected []inventory.Object // certainly satisfy all conditions
+	// Undecided may satisfy all conditions, but depend on an unknown field.
 	Undecided []inventory.Object
-	// Failed is for how many objects an expression has no value, for instance because
-	// it divides by zero; they are in neither list. First is the error for the first.
+	// Failed is the number of objects for which an expression failed, for instance
+	// because it divides by zero; they are in neither list. First is the first such
+	// error.
 	Failed int
 	First  error
 }
 
-// Err returns an error that tells of the failed objects, nil if there are none.
+// Err returns an error for the failed objects, or nil.
 func (c *Choice) Err() error {
 	switch c.Failed {
 	case 0:
 		return nil
 	case 1:
-		return fmt.Errorf("1 object is left out, for which the expression has no value: %w", c.First)
+		return fmt.Errorf("1 object is left out because the expression has no value for it: %w", c.First)
 	default:
-		return fmt.Errorf("%d objects are left out, for which the expression has no value; the first is %w", c.Failed, c.First)
+		return fmt.Errorf("%d objects are left out because the expression has no value for them; the first is %w", c.Failed, c.First)
 	}
 }
 
-// Choose decides for each object of inv. What s wants must have been looked up.
+// Choose decides about each object of inv, which must have been collected with Want.
 func (s Selection) Choose(inv *inventory.Inventory, names *account.Directory) (c Choice) {
 	if len(s) == 0 {
 		c.Selected = inv.Objects
@@ -144,10 +145,10 @@ func (s Selection) Choose(inv *inventory.Inventory, names *account.Directory) (c
 	return c
 }
 
-// memoryBudget is how many elements the lists that an expression makes may have.
+// memoryBudget is the maximum number of elements in the lists that an expression makes.
 const memoryBudget = 100_000
 
-// A truth is certainly false, not known, or certainly true.
+// A truth is certainly false, unknown, or certainly true.
 type truth int
 
 const (
@@ -162,8 +163,8 @@ type machine struct {
 	env map[string]any
 }
 
-// ask returns whether a row meets all conditions. An error of one does not matter if
-// another is certainly not met.
+// ask returns whether a row satisfies all conditions. A condition's failure does not
+// matter if another one is certainly not satisfied.
 func (m *machine) ask(s Selection, row *fields.Row) (answer truth, failure error) {
 	answer = yes
 	for _, c := range s {
@@ -188,7 +189,7 @@ func (m *machine) ask(s Selection, row *fields.Row) (answer truth, failure error
 	return answer, failure
 }
 
-// load puts what is known of a row where the machine finds it.
+// load sets the values of a row's known fields.
 func (m *machine) load(c *Condition, row *fields.Row) {
 	for i := range c.fields {
 		f := &c.fields[i]
@@ -205,5 +206,5 @@ func (m *machine) run(c *Condition, program *vm.Program) (bool, error) {
 	if err != nil {
 		return false, newError(c.text, err)
 	}
-	return result.(bool), nil // the expression was checked to be one
+	return result.(bool), nil // the type was checked
 }

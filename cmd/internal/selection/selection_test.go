@@ -15,13 +15,13 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// taken is when the sample was.
+// taken is the time of the sample.
 var taken = time.Unix(1_800_000_000, 0)
 
 func ago(d time.Duration) time.Time { return taken.Add(-d) }
 
-// sample is an inventory with an object for each case that the tests need. Their
-// identifiers are 1, 2, 3 ...
+// sample returns an inventory with an object for each case that the tests need.
+// Identifiers are 1, 2, 3 ...
 func sample() *inventory.Inventory {
 	use := func(v inventory.Verdict) *inventory.Use { return &inventory.Use{Verdict: v} }
 	free, held := use(inventory.Orphan), use(inventory.InUse)
@@ -45,7 +45,7 @@ func sample() *inventory.Inventory {
 	}}
 }
 
-// identifiers returns those of the objects that a selection selects.
+// identifiers returns the identifiers of the selected objects.
 func identifiers(inv *inventory.Inventory, s Selection) (string, error) {
 	c := s.Choose(inv, account.New())
 	return list(c.Selected), c.Err()
@@ -110,7 +110,7 @@ func TestFilter(t *testing.T) {
 		{`program == "PostgreSQL"`, "2"},
 		{`program contains "Post" or orphan`, "1 2 3"},
 
-		// What an object lacks, or what is not known, selects nothing.
+		// Missing and unknown fields select nothing.
 		{`nattch == 0`, "1"},
 		{`nattch != 0`, "2"},
 		{`not (nattch == 0)`, "2"},
@@ -151,8 +151,8 @@ func TestFilterAll(t *testing.T) {
 	}
 }
 
-// Who waits on a queue is not known while there are processes that can't be looked
-// into.
+// TestHidden: the waiters of a queue are unknown while some processes cannot be
+// inspected.
 func TestHidden(t *testing.T) {
 	for _, tt := range []struct{ expr, want, hidden string }{
 		{"waiting == 0", "3 5 6", "3"},
@@ -177,7 +177,7 @@ func TestHidden(t *testing.T) {
 	}
 }
 
-// hidden returns a process of which so many threads are hidden, with 0 all of it.
+// hidden returns a process with this many hidden threads; 0 means all of it.
 func hidden(threads int) inventory.Hidden {
 	return inventory.Hidden{Processes: []inventory.HiddenProcess{{Process: &inventory.Process{PID: 9}, Threads: threads}}}
 }
@@ -222,9 +222,9 @@ func TestParseErrors(t *testing.T) {
 	for _, tt := range []struct{ expr, want string }{
 		{"", "it is empty"},
 		{" \n", "it is empty"},
-		{"true", "it mentions no field, and so would take all objects or none"},
-		{`1 == 1 || "kind" == "shm"`, "it mentions no field, and so would take all objects or none"},
-		{`duration("1h") > duration("1m")`, "it mentions no field, and so would take all objects or none"},
+		{"true", "it mentions no field, so it would select all objects or none"},
+		{`1 == 1 || "kind" == "shm"`, "it mentions no field, so it would select all objects or none"},
+		{`duration("1h") > duration("1m")`, "it mentions no field, so it would select all objects or none"},
 		{`ownr == "x"`, `unknown name ownr, at character 1: "ownr == \"x\""` + fields},
 		{"owner == \"ä\" &&\n  ownr == \"x\"", `unknown name ownr, at character 19: "ownr == \"x\""` + fields},
 		{`orphan && foo(1)`, `unknown name foo, at character 11: "foo(1)"` + fields},
@@ -233,10 +233,10 @@ func TestParseErrors(t *testing.T) {
 		{`key == "0x4d2"`, `invalid operation: == (mismatched types number and text), at character 5: "== \"0x4d2\""` + fields},
 		{`orphan && owner`, `invalid operation: && (mismatched types condition and text), at character 8: "&& owner"` + fields},
 		{`!owner`, `invalid operation: ! (mismatched type text), at character 1: "!owner"` + fields},
-		{"id", "it is a number, where true or false is expected"},
-		{"filter([1, 2], true)", "it is a list, where true or false is expected"},
-		{"owner", "it is a text, where true or false is expected"},
-		{"now() - ctime", "it is a duration, where true or false is expected"},
+		{"id", "it is a number, not true or false"},
+		{"filter([1, 2], true)", "it is a list, not true or false"},
+		{"owner", "it is a text, not true or false"},
+		{"now() - ctime", "it is a duration, not true or false"},
 		{"id ==", "it ends too early"},
 		{"(orphan", "it ends too early"},
 		{`owner == "x`, `literal not terminated, at character 12: ""`},
@@ -244,11 +244,11 @@ func TestParseErrors(t *testing.T) {
 		{`age > 1h`, `a number with a unit is written duration("1h") or size("4K"), at character 8: "h"`},
 		{`mode != 0644`, `write 0o644 for an octal number, at character 9: "0644"`},
 		{`orphan orphan`, `unexpected token Identifier("orphan"), at character 8: "orphan"`},
-		{`kind == "segment"`, `kind is never "segment", but one of shm, sem, msg, pshm, psem, pmsg, at character 9: "\"segment\""`},
-		{`"Sem" != kind`, `kind is never "Sem", but one of shm, sem, msg, pshm, psem, pmsg, at character 1: "\"Sem\" != kind"`},
-		{`kind in ["shm", "queue"]`, `kind is never "queue", but one of shm, sem, msg, pshm, psem, pmsg, at character 17: "\"queue\"]"`},
-		{`kind not in ["set"]`, `kind is never "set", but one of shm, sem, msg, pshm, psem, pmsg, at character 14: "\"set\"]"`},
-		{`verdict == "inuse"`, `verdict is never "inuse", but one of in use, idle, orphan, unknown, at character 12: "\"inuse\""`},
+		{`kind == "segment"`, `kind is never "segment"; it is one of shm, sem, msg, pshm, psem, pmsg, at character 9: "\"segment\""`},
+		{`"Sem" != kind`, `kind is never "Sem"; it is one of shm, sem, msg, pshm, psem, pmsg, at character 1: "\"Sem\" != kind"`},
+		{`kind in ["shm", "queue"]`, `kind is never "queue"; it is one of shm, sem, msg, pshm, psem, pmsg, at character 17: "\"queue\"]"`},
+		{`kind not in ["set"]`, `kind is never "set"; it is one of shm, sem, msg, pshm, psem, pmsg, at character 14: "\"set\"]"`},
+		{`verdict == "inuse"`, `verdict is never "inuse"; it is one of in use, idle, orphan, unknown, at character 12: "\"inuse\""`},
 		{`age > duration("1y")`, `invalid duration "1y": want numbers*, at character 16: "\"1y\")"`},
 		{`age > duration(60)`, `duration takes a text in quotes, at character 16: "60)"`},
 		{`age > duration(owner)`, `duration takes a text in quotes, at character 16: "owner)"`},
@@ -257,10 +257,10 @@ func TestParseErrors(t *testing.T) {
 		{`size > size("1K", "2K")`, `size takes one text in quotes, at character 8: "size(\"1K\", \"2K\")"`},
 		{`key == key("x")`, `key "x" is not a number; *, at character 12: "\"x\")"`},
 		{`key == key("0x1ffffffff")`, `key "0x1ffffffff" does not fit into 32 bits, at character 12: "\"0x1ffffffff\")"`},
-		{`nattch ?? 0`, `a field is never nil for ??; ask whether it is known by == nil, at character 8: "?? 0"`},
+		{`nattch ?? 0`, `?? does not work on fields; test with == nil whether a field is known, at character 8: "?? 0"`},
 		{`$env["id"] == 1`, `unknown name $env, at character 1: "$env[\"id\"] == 1"`},
 		{`owner matches "["`, `error parsing regexp: missing closing ]: ` + "`[`" + `, at character 7: "matches \"[\""` + fields},
-		{`any(pids, any(status, true))`, `a function of a list can not be used for each element of another list, at character 23: "true))"`},
+		{`any(pids, any(status, true))`, `a list function cannot run inside a list function, at character 23: "true))"`},
 		{`let id = 5; id == 5`, `cannot redeclare id, at character 5: "id = 5; id == 5"` + fields},
 		{"id == 1 # comment", `*, at character *: "*"`},
 	} {
@@ -275,7 +275,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// matches tells whether text is pattern, in which a star stands for anything.
+// matches reports whether text matches pattern, in which * stands for any text.
 func matches(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if !strings.HasPrefix(text, parts[0]) {
@@ -292,20 +292,20 @@ func matches(pattern, text string) bool {
 	return len(parts) > 1 || text == ""
 }
 
-// An object for which an expression has no value is left out, and no other.
+// TestFailed: an object for which an expression fails is left out; others are not.
 func TestFailed(t *testing.T) {
 	tests := []struct{ exprs, want, failed string }{
-		{"pids[0] == 50", "2", "4 objects are left out, for which the expression has no value; the first is shm:1: *, at character *"},
-		{"pids[0] == 50\nid <= 2", "2", "1 object is left out, for which the expression has no value: shm:1: *, at character *"},
-		{"id <= 2\npids[0] == 50", "2", "1 object is left out, *"},
+		{"pids[0] == 50", "2", "4 objects are left out because the expression has no value for them; the first is shm:1: *, at character *"},
+		{"pids[0] == 50\nid <= 2", "2", "1 object is left out because the expression has no value for it: shm:1: *, at character *"},
+		{"id <= 2\npids[0] == 50", "2", "1 object is left out because *"},
 		{"pids[0] == 50\nid == 2", "2", ""},
-		{`kind == "msg" || pids[0] == 77`, "4 5 6", "2 objects are left out, *"},
-		{"len(1..id * 100000) > 0 && id > 0", "", "6 objects are left out, *; the first is shm:1: memory budget exceeded, at *"},
+		{`kind == "msg" || pids[0] == 77`, "4 5 6", "2 objects are left out because *"},
+		{"len(1..id * 100000) > 0 && id > 0", "", "6 objects are left out because *; the first is shm:1: memory budget exceeded, at *"},
 	}
 	if strconv.IntSize == 64 { // elsewhere % is refused
 		tests = append(tests, struct{ exprs, want, failed string }{
 			"1 % (id - 3) == 1", "1 5 6",
-			`1 object is left out, for which the expression has no value: sem:3: integer divide by zero, at character 3: "% (id - 3) == 1"`,
+			`1 object is left out because the expression has no value for it: sem:3: integer divide by zero, at character 3: "% (id - 3) == 1"`,
 		})
 	}
 	for _, tt := range tests {
@@ -398,8 +398,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// question returns a random expression over three questions, and what it comes to
-// when these come to answers, by the tables of Kleene's logic.
+// question returns a random expression over three questions, and its value for these
+// answers according to Kleene's tables.
 func question(r *rand.Rand, depth int, answers [3]truth) (string, truth) {
 	if depth == 0 {
 		i := r.IntN(3)
@@ -440,8 +440,8 @@ func TestKleene(t *testing.T) {
 	}
 }
 
-// FuzzParse has no expression, however odd, select an object together with its
-// negation, or one of which nothing that it mentions is known.
+// FuzzParse: no expression selects an object together with its negation, or an object
+// of which every mentioned field is unknown.
 func FuzzParse(f *testing.F) {
 	for _, expr := range []string{
 		`kind == "sem" && owner == "www-data" && age > duration("1h") && orphan`, `key == key("0x4d2")`,

@@ -1,4 +1,4 @@
-// Package statusline shows on a terminal how far a command has come.
+// Package statusline shows a command's progress on a terminal.
 package statusline
 
 import (
@@ -11,15 +11,15 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
-// A Line is a line that is replaced by the next one. Names in it are escaped. A nil
-// Line shows nothing.
+// A Line is a line of text that the next one replaces. Control characters are escaped.
+// A nil Line shows nothing.
 type Line struct {
 	w        io.Writer
 	terminal bool
 	shown    bool
 }
 
-// New returns a line on w if that is a terminal, nil elsewhere.
+// New returns a line on w if w is a terminal, else nil.
 func New(w io.Writer) *Line {
 	if !command.IsTerminal(w) {
 		return nil
@@ -27,10 +27,11 @@ func New(w io.Writer) *Line {
 	return &Line{w: w, terminal: true}
 }
 
-// Always returns a line that is shown elsewhere too: there each replaces none.
+// Always returns a line on any w. If w is not a terminal, texts do not replace each
+// other.
 func Always(w io.Writer) *Line { return &Line{w: w, terminal: command.IsTerminal(w)} }
 
-// Show shows a text in place of the one before.
+// Show replaces the line with text.
 func (l *Line) Show(text string) {
 	if l == nil {
 		return
@@ -50,7 +51,7 @@ func (l *Line) Show(text string) {
 	l.shown = true
 }
 
-// Clear takes the line away.
+// Clear removes the line.
 func (l *Line) Clear() {
 	if l != nil && l.shown {
 		fmt.Fprint(l.w, "\r\x1b[K")
@@ -70,8 +71,8 @@ func (l *Line) End(text string) {
 	}
 }
 
-// Bytes returns a function that shows how many bytes of something are done. It shows
-// nothing of what takes less than a moment, and clears the line when all are done.
+// Bytes returns a function that shows how many bytes are done. It shows nothing for
+// what ends within a moment, and clears the line at the end.
 func (l *Line) Bytes() func(what string, done, total int64) {
 	if l == nil {
 		return nil

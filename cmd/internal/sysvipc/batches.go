@@ -5,15 +5,15 @@ import (
 	"iter"
 )
 
-// batch is how many objects Batches hands over at a time: enough to make handing
-// over cheap, few enough to stay in the cache.
+// batch is the number of objects in a batch: enough to make passing it on cheap, few
+// enough to stay in the cache.
 const batch = 2048
 
-// Batches calls use with the objects of a listing, many at a time and in order. The
-// slice is used again. Where there are more than a few thousand, use runs in another
-// goroutine while further objects are read, but never twice at the same time, and
-// not after Batches returned. The error is that of the listing, but an *Incomplete is
-// none: what can't be listed is passed over, as util-linux does.
+// Batches calls use with batches of a listing's objects, in order. The slice is reused.
+// If there are more than a few thousand objects, use runs in another goroutine while
+// more are read, but never twice at a time, and not after Batches returns. The error is
+// that of the listing, except that an *Incomplete is ignored: like util-linux, Batches
+// skips what cannot be listed.
 func Batches[T any](objects iter.Seq2[T, error], use func([]T)) error {
 	b := batches[T]{use: use, current: make([]T, 0, 64)}
 	defer b.finish()
@@ -34,12 +34,12 @@ func Batches[T any](objects iter.Seq2[T, error], use func([]T)) error {
 type batches[T any] struct {
 	use     func([]T)
 	current []T
-	full    chan []T // nil as long as there is no other goroutine
+	full    chan []T // nil while there is no other goroutine
 	empty   chan []T
 	done    chan struct{}
 }
 
-// handOver gives a full batch to the other goroutine.
+// handOver passes a full batch to the other goroutine.
 func (b *batches[T]) handOver() {
 	if b.full == nil {
 		b.full, b.empty, b.done = make(chan []T, 1), make(chan []T, 2), make(chan struct{})
@@ -57,7 +57,7 @@ func (b *batches[T]) handOver() {
 	b.current = <-b.empty
 }
 
-// finish uses what is left, and waits until all was used.
+// finish passes on what is left, and waits until everything was used.
 func (b *batches[T]) finish() {
 	if b.full != nil {
 		close(b.full)

@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// FindSegment returns the segment with an identifier, whoever may read it. If
+// FindSegment returns the segment with an identifier, regardless of its permissions. If
 // there is none the error is fs.ErrNotExist.
 func FindSegment(id int) (sysv.SegmentInfo, error) { return segments().find(id) }
 
@@ -20,9 +20,9 @@ func FindSet(id int) (sysv.SetInfo, error) { return sets().find(id) }
 // FindQueue is FindSegment for a message queue. Its QBytes may be UnknownQBytes.
 func FindQueue(id int) (sysv.QueueInfo, error) { return queues().find(id) }
 
-// find looks at the index that is part of the identifier: the kernel takes what
-// *_STAT_ANY is given apart as it does an identifier, but for the sequence number. Only
-// where that tells nothing, and IPC_STAT neither, the objects are gone through.
+// find looks up the index that is part of the identifier: the kernel splits the
+// argument of *_STAT_ANY like an identifier, but ignores the sequence number. Only if
+// that and IPC_STAT fail, all objects are listed.
 func (s source[T]) find(id int) (T, error) {
 	var none T
 	object, err := s.statAny(id)
@@ -47,7 +47,7 @@ func (s source[T]) find(id int) (T, error) {
 			return none, ownErr
 		case s.id(&object) == id:
 			if s.complete != nil {
-				_ = s.complete(&object) // what it can't ask for stays unknown
+				_ = s.complete(&object) // what it cannot ask for stays unknown
 			}
 			return object, nil
 		}
@@ -55,7 +55,8 @@ func (s source[T]) find(id int) (T, error) {
 	return none, notFound{s.kind, id}
 }
 
-// tells reports whether *_STAT_ANY works, so that what it does not find is not there.
+// tells reports whether *_STAT_ANY works, so that an object it does not find does not
+// exist.
 func (s source[T]) tells() bool {
 	for _, err := range s.walk {
 		return err == nil
@@ -90,8 +91,8 @@ func Open(kind sysv.Kind, key sysv.Key) (id int, err error) {
 	}
 }
 
-// UnderFreeKey calls create with random keys until it meets one that is not taken:
-// create must make an object of its own or return fs.ErrExist.
+// UnderFreeKey calls create with random keys until one is free. create must make a new
+// object or return fs.ErrExist.
 func UnderFreeKey[T any](create func(sysv.Key) (T, error)) (T, error) {
 	for {
 		key := sysv.Key(rand.Uint32())
@@ -116,21 +117,21 @@ func (e notFound) Error() string {
 
 func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Semaphore is what the kernel tells of one semaphore of a set.
+// Semaphore is the state of one semaphore of a set.
 type Semaphore struct {
 	Value          int
-	PID            int // last that operated on it; 0 if none did or if it is not visible
-	NCount, ZCount int // threads that wait for it to grow, and to be zero
+	PID            int // last process to operate on it; 0 if none did or it is not visible
+	NCount, ZCount int // threads that wait for an increase, and for zero
 }
 
-// Semaphores returns all n semaphores of a set, by three or four calls each. It needs
+// Semaphores returns all n semaphores of a set, with three or four calls each. It needs
 // read permission.
 func Semaphores(id, n int) ([]Semaphore, error) {
 	set := sysv.Set(id)
 	semaphores := make([]Semaphore, n)
 	value := set.Value
-	// GETALL takes room for any set that may have got the identifier meanwhile, which
-	// pays for large ones.
+	// GETALL allocates room for the largest set that could have the identifier by now,
+	// which pays off for large sets.
 	const large = 1 << 10
 	if n >= large {
 		values, err := set.Values()

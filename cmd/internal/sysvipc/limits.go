@@ -11,17 +11,17 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// narrow says that this is a 32-bit program. A 64-bit kernel then cuts the limits of
-// segments to 32 bits; /proc tells them whole.
+// narrow says that this is a 32-bit program. A 64-bit kernel truncates the limits of
+// segments for it; /proc shows them in full.
 const narrow = bits.UintSize == 32
 
-// ShmLimits returns the limits of segments, by IPC_INFO or from /proc/sys/kernel.
+// ShmLimits returns the limits of segments, from IPC_INFO or /proc/sys/kernel.
 func ShmLimits() (sysv.SegmentLimits, error) {
 	limits, err := sysv.ShmLimits()
 	if err == nil && !narrow {
 		return limits, nil
 	}
-	if err != nil { // what has no sysctl
+	if err != nil { // has no sysctl
 		limits.MinSize = 1
 	}
 	for _, l := range []struct {
@@ -41,12 +41,12 @@ func ShmLimits() (sysv.SegmentLimits, error) {
 		}
 	}
 	if err != nil {
-		limits.MaxPerProcess = limits.MaxSegments // as the kernel says
+		limits.MaxPerProcess = limits.MaxSegments // the kernel reports the same
 	}
 	return limits, nil
 }
 
-// SemLimits returns the limits of semaphore sets, by IPC_INFO or from /proc/sys/kernel.
+// SemLimits returns the limits of semaphore sets, from IPC_INFO or /proc/sys/kernel.
 func SemLimits() (sysv.SetLimits, error) {
 	limits, err := sysv.SemLimits()
 	if err == nil {
@@ -61,7 +61,7 @@ func SemLimits() (sysv.SetLimits, error) {
 	}, nil
 }
 
-// MsgLimits returns the limits of message queues, by IPC_INFO or from /proc/sys/kernel.
+// MsgLimits returns the limits of message queues, from IPC_INFO or /proc/sys/kernel.
 func MsgLimits() (sysv.QueueLimits, error) {
 	limits, err := sysv.MsgLimits()
 	if err == nil {
@@ -84,7 +84,7 @@ func MsgLimits() (sysv.QueueLimits, error) {
 	return limits, nil
 }
 
-// sysctl reads the numbers of a file in /proc/sys/kernel.
+// sysctl reads the numbers in a file of /proc/sys/kernel.
 func sysctl(name string, count int) ([]uint64, error) {
 	text, err := os.ReadFile("/proc/sys/kernel/" + name)
 	if err != nil {
@@ -103,7 +103,7 @@ func sysctl(name string, count int) ([]uint64, error) {
 	return numbers, nil
 }
 
-// ShmUsage returns what segments take, by SHM_INFO or added up from /proc.
+// ShmUsage returns what segments use, from SHM_INFO or summed up from /proc.
 func ShmUsage() (sysv.SegmentUsage, error) {
 	usage, err := sysv.ShmUsage()
 	if err == nil {
@@ -127,7 +127,7 @@ func ShmUsage() (sysv.SegmentUsage, error) {
 	return usage, nil
 }
 
-// SemUsage returns what is in use of sets, by SEM_INFO or counted.
+// SemUsage returns the use of sets, from SEM_INFO or counted.
 func SemUsage() (sysv.SetUsage, error) {
 	usage, err := sysv.SemUsage()
 	if err == nil {
@@ -143,7 +143,7 @@ func SemUsage() (sysv.SetUsage, error) {
 	return usage, nil
 }
 
-// MsgUsage returns what is in use of queues, by MSG_INFO or counted.
+// MsgUsage returns the use of queues, from MSG_INFO or counted.
 func MsgUsage() (sysv.QueueUsage, error) {
 	usage, err := sysv.MsgUsage()
 	if err == nil {

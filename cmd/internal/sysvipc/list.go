@@ -13,10 +13,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Segments returns all segments of the caller's IPC namespace, whoever may read
-// them, in the order of the kernel's table. It is no snapshot, and the Seq of what
-// was read from /proc is 0. An error ends the sequence; it is an *Incomplete if all
-// that could be listed came before.
+// Segments yields all segments of the caller's IPC namespace, regardless of
+// permissions, in the order of the kernel's table. The listing is not atomic. Seq is 0
+// for objects read from /proc. An error ends the sequence; it is an *Incomplete if
+// everything that could be listed came before.
 func Segments() iter.Seq2[sysv.SegmentInfo, error] { return segments().all }
 
 func segments() source[sysv.SegmentInfo] {
@@ -35,7 +35,7 @@ func segments() source[sysv.SegmentInfo] {
 	}
 }
 
-// Sets returns all semaphore sets, as Segments does segments.
+// Sets is Segments for semaphore sets.
 func Sets() iter.Seq2[sysv.SetInfo, error] { return sets().all }
 
 func sets() source[sysv.SetInfo] {
@@ -54,12 +54,11 @@ func sets() source[sysv.SetInfo] {
 	}
 }
 
-// UnknownQBytes is the QBytes of a queue that could only be read from /proc, which does
-// not tell them.
+// UnknownQBytes is the QBytes of a queue read from /proc, which does not show it.
 const UnknownQBytes = math.MaxUint64
 
-// Queues returns all message queues, as Segments does segments. If the QBytes of
-// some are not known the sequence ends in an *Incomplete.
+// Queues is Segments for message queues. If the QBytes of some are unknown the sequence
+// ends with an *Incomplete.
 func Queues() iter.Seq2[sysv.QueueInfo, error] { return queues().all }
 
 func queues() source[sysv.QueueInfo] {
@@ -79,8 +78,8 @@ func queues() source[sysv.QueueInfo] {
 	}
 }
 
-// completeQueue asks for what /proc does not tell. The kernel takes an identifier in the
-// place of an index.
+// completeQueue adds what /proc does not show. The kernel accepts an identifier instead
+// of an index.
 func completeQueue(q *sysv.QueueInfo) error {
 	info, err := sysv.MsgStatAny(q.ID)
 	if err != nil || info.ID != q.ID {
@@ -96,26 +95,26 @@ func completeQueue(q *sysv.QueueInfo) error {
 	return nil
 }
 
-// An Incomplete is the error of a listing in which something is missing that the
-// kernel, or a security policy, did not tell.
+// An Incomplete is the error of a listing that misses something that the kernel, or a
+// security policy, did not reveal.
 type Incomplete struct {
-	What string // is missing
-	Err  error  // the refusal
+	What string // what is missing
+	Err  error  // why
 }
 
 func (e *Incomplete) Error() string { return e.What + ": " + e.Err.Error() }
 
-// A source is the ways to list one kind of objects.
+// A source provides the ways to list one kind of objects.
 type source[T any] struct {
 	kind          sysv.Kind
 	id            func(*T) int
 	read          func(io.Reader) iter.Seq2[T, error] // /proc/sysvipc
 	walk          iter.Seq2[T, error]                 // the table, by *_STAT_ANY
-	statAny, stat func(index int) (T, error)          // what stands in the table
+	statAny, stat func(index int) (T, error)          // what the table holds
 	one           func(id int) (T, error)             // IPC_STAT
 	top           func() (int, abi.Errno)             // the highest index in use
-	inUse         func() (int, error)                 // how many objects there are
-	complete      func(*T) error                      // adds what /proc does not tell; may be nil
+	inUse         func() (int, error)                 // the number of objects
+	complete      func(*T) error                      // adds what /proc does not show; may be nil
 }
 
 func (s source[T]) all(yield func(T, error) bool) {
@@ -138,21 +137,21 @@ func (s source[T]) all(yield func(T, error) bool) {
 	yield(none, errors.Join(refused...))
 }
 
-// A listing is a listing on its way.
+// A listing is a listing in progress.
 type listing[T any] struct {
 	source[T]
 	yield  func(T, error) bool
-	over   bool // the loop wants no more
+	over   bool // the loop has ended
 	object T
-	ids    []int        // what was yielded in the present way
-	seen   map[int]bool // what was yielded in earlier ways; nil if nothing was
+	ids    []int        // yielded in the current way
+	seen   map[int]bool // yielded in earlier ways; nil if nothing was
 
-	incomplete int // objects of which something is not known
+	incomplete int // objects with unknown attributes
 	missing    *Incomplete
 }
 
-// give yields the object, which is a field because the address of a variable would put
-// each one on the heap.
+// give yields the object. It is a field because taking a local variable's address would
+// allocate each object on the heap.
 func (l *listing[T]) give() {
 	id := l.id(&l.object)
 	if l.seen[id] {
@@ -179,7 +178,7 @@ func (l *listing[T]) finish() {
 	}
 }
 
-// byTable is what costs least, unless the table is sparse. Linux has it since 4.17.
+// byTable is the cheapest way, unless the table is sparse. Linux has it since 4.17.
 func (l *listing[T]) byTable() error {
 	for object, err := range l.walk {
 		if err != nil {
@@ -193,7 +192,7 @@ func (l *listing[T]) byTable() error {
 	return nil
 }
 
-// byProc needs nothing but /proc.
+// byProc needs only /proc.
 func (l *listing[T]) byProc() error {
 	for object, err := range l.rows() {
 		if err != nil {
@@ -243,7 +242,7 @@ func (l *listing[T]) byPermission() error {
 	switch {
 	case none && denied > 0:
 		return why
-	case none && !l.over: // where *_STAT is refused as EINVAL the table looks empty
+	case none && !l.over: // if *_STAT is refused with EINVAL the table looks empty
 		if n, err := l.inUse(); n > 0 || err != nil {
 			return errors.Join(err, fmt.Errorf("%v_STAT finds none of the %d %ss", l.kind, n, l.kind.Noun()))
 		}
@@ -260,7 +259,7 @@ func unlisted(n int, kind sysv.Kind) string {
 	return fmt.Sprintf("%d %ss that you may not read are not listed", n, kind.Noun())
 }
 
-// rows yields what /proc tells.
+// rows yields the rows of /proc.
 func (s source[T]) rows() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		f, err := os.Open("/proc/sysvipc/" + s.kind.String())
@@ -274,17 +273,17 @@ func (s source[T]) rows() iter.Seq2[T, error] {
 	}
 }
 
-// Measured: an object costs 0.5 us by the table and 1.7 us by /proc, an unused index 0.24 us
-// by the table. So /proc is cheaper when less than about a sixth of the indices
-// are in use; where the table is short it does not matter.
+// Measured: an object costs 0.5 us by table and 1.7 us by /proc, an unused index 0.24
+// us by table. So /proc is cheaper if less than about a sixth of the indices are in
+// use; for a short table it does not matter.
 const (
 	shortTable  = 512
 	sparseRatio = 6
 )
 
-// sparse reports whether /proc costs less. The number in use settles it, but to tell
-// it of segments the kernel walks them all, a fifth of what listing them costs:
-// so a few indices are looked at first, which rules out most tables.
+// sparse reports whether /proc is cheaper. That depends on the number in use, but to
+// count segments the kernel walks them all, a fifth of the cost of listing them. So a
+// few indices are tried first, which rules out most tables.
 func (s source[T]) sparse() bool {
 	top, e := s.top()
 	if e != 0 || top < shortTable {

@@ -21,8 +21,7 @@ import (
 
 func TestMain(m *testing.M) { ipctest.Main(m) }
 
-// isolate gives the goroutine of a test an IPC namespace of its own, which goes
-// with it.
+// isolate gives the test's goroutine its own IPC namespace, which ends with it.
 func isolate(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -66,7 +65,7 @@ func fill(t testing.TB, n int) {
 	}
 }
 
-// compare holds both ways of listing against each other.
+// compare compares both ways of listing.
 func compare(t *testing.T, n int) {
 	t.Helper()
 	noSeq := cmpopts.IgnoreFields(sysv.Perm{}, "Seq")
@@ -93,7 +92,7 @@ func TestDense(t *testing.T) {
 		if err != nil || s.ID != 0 {
 			t.Errorf("the first segment is %+v, %v", s, err)
 		}
-		break // which must end it
+		break // must end the loop
 	}
 }
 
@@ -122,7 +121,7 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// TestManySparse: whether a table is sparse is told by the number in use.
+// TestManySparse: the number in use decides whether a table is sparse.
 func TestManySparse(t *testing.T) {
 	isolate(t)
 	must(t, os.WriteFile("/proc/sys/kernel/shmmni", []byte("4096"), 0))
@@ -132,7 +131,7 @@ func TestManySparse(t *testing.T) {
 		must(t, err)
 		segments = append(segments, s)
 	}
-	fromTable := func() bool { // Seq is known only there
+	fromTable := func() bool { // only the table has a Seq
 		for _, s := range collect(t, Segments()) {
 			if s.Seq != 0 {
 				return true
@@ -140,7 +139,7 @@ func TestManySparse(t *testing.T) {
 		}
 		return false
 	}
-	// Objects that were made anew have a sequence number.
+	// Recreated objects have a sequence number.
 	for i, s := range segments {
 		must(t, s.Remove())
 		s, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})

@@ -13,15 +13,15 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Modes of /proc beyond the permission bits.
+// Mode bits in /proc beyond the permissions.
 const (
 	modeDest   = 0o1000
 	modeLocked = 0o2000
 )
 
-// ParseSegments reads /proc/sysvipc/shm, but for what is in memory and in swap, which
-// is read by package procfs. An error ends the sequence. The Seq is 0, since /proc does
-// not tell it.
+// ParseSegments parses /proc/sysvipc/shm, except for resident and swapped memory, which
+// package procfs reads. An error ends the sequence. Seq is 0, since /proc does not show
+// it.
 func ParseSegments(r io.Reader) iter.Seq2[sysv.SegmentInfo, error] {
 	return rows(r, "shm", readSegment)
 }
@@ -40,7 +40,7 @@ func readSegment(row *row) sysv.SegmentInfo {
 	return s
 }
 
-// A memory is what a segment takes, in bytes.
+// A memory is the memory of a segment, in bytes.
 type memory struct{ size, resident, swapped uint64 }
 
 func parseMemory(r io.Reader) iter.Seq2[memory, error] {
@@ -50,7 +50,7 @@ func parseMemory(r io.Reader) iter.Seq2[memory, error] {
 	})
 }
 
-// ParseSets reads /proc/sysvipc/sem. An error ends the sequence.
+// ParseSets parses /proc/sysvipc/sem. An error ends the sequence.
 func ParseSets(r io.Reader) iter.Seq2[sysv.SetInfo, error] {
 	return rows(r, "sem", func(row *row) sysv.SetInfo {
 		var s sysv.SetInfo
@@ -63,8 +63,8 @@ func ParseSets(r io.Reader) iter.Seq2[sysv.SetInfo, error] {
 	})
 }
 
-// ParseQueues reads /proc/sysvipc/msg. An error ends the sequence. QBytes is
-// UnknownQBytes, since /proc does not tell it.
+// ParseQueues parses /proc/sysvipc/msg. An error ends the sequence. QBytes is
+// UnknownQBytes, since /proc does not show it.
 func ParseQueues(r io.Reader) iter.Seq2[sysv.QueueInfo, error] {
 	return rows(r, "msg", func(row *row) sysv.QueueInfo {
 		q := sysv.QueueInfo{QBytes: UnknownQBytes}
@@ -78,8 +78,8 @@ func ParseQueues(r io.Reader) iter.Seq2[sysv.QueueInfo, error] {
 	})
 }
 
-// rows reads a file of /proc/sysvipc: a line of column names, and a line of
-// numbers for each object.
+// rows parses a file of /proc/sysvipc: a line of column names, then a line of numbers
+// for each object.
 func rows[T any](r io.Reader, name string, read func(*row) T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -110,14 +110,14 @@ var (
 	errNumber = errors.New("not a number that fits its column")
 )
 
-// row takes one number after the other off a line. After an error it returns
-// zeros; err keeps the first.
+// row takes numbers off a line. After an error it returns zeros; err is the first
+// error.
 type row struct {
 	rest []byte
 	err  error
 }
 
-// more tells whether there is another column.
+// more reports whether there is another column.
 func (r *row) more() bool {
 	for len(r.rest) > 0 && r.rest[0] == ' ' {
 		r.rest = r.rest[1:]
@@ -125,7 +125,7 @@ func (r *row) more() bool {
 	return len(r.rest) > 0
 }
 
-// number reads digits of a base, at most limit, behind a minus sign if there is one.
+// number parses digits in a base, at most limit, with an optional minus sign.
 func (r *row) number(base, limit uint64) (n uint64, negative bool) {
 	if r.err != nil {
 		return 0, false

@@ -15,7 +15,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// hideProc puts something else on /proc for the calling thread.
+// hideProc mounts something else on /proc for the calling thread.
 func hideProc() error {
 	return errors.Join(
 		unix.Unshare(unix.CLONE_FS|unix.CLONE_NEWNS),
@@ -26,7 +26,7 @@ func hideProc() error {
 
 const nobody = 65534
 
-// everything is what this package tells.
+// everything is everything that this package reports.
 type everything struct {
 	Segments []sysv.SegmentInfo
 	Sets     []sysv.SetInfo
@@ -39,7 +39,7 @@ type everything struct {
 	SetUsage      sysv.SetUsage
 	QueueUsage    sysv.QueueUsage
 
-	errs map[string]error // of what is not told, by its field
+	errs map[string]error // errors, by field
 }
 
 func tellAll() (e everything) {
@@ -82,7 +82,7 @@ func gather[T any](objects iter.Seq2[T, error]) (all []T, err error) {
 	return all, nil
 }
 
-// differences compares what is told with the truth. What carries an error may be less.
+// differences compares with the truth. Fields with an error may be incomplete.
 func (e *everything) differences(truth everything) string {
 	ignored := []cmp.Option{
 		cmpopts.IgnoreUnexported(everything{}),
@@ -94,9 +94,9 @@ func (e *everything) differences(truth everything) string {
 	return cmp.Diff(truth, *e, ignored...)
 }
 
-// TestRefused refuses every combination of commands in every way that policies and old
-// kernels know, to root and to an ordinary user who may read nothing: with /proc all is
-// told, but for the limits of queues, which then are unknown and said to be.
+// TestRefused refuses every combination of commands, with every error that policies and
+// old kernels use, to root and to an ordinary user without permissions. With /proc
+// everything is found, except limits of queues, which are then reported as unknown.
 func TestRefused(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	fillForRefusal(t)
@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 						t.Errorf("%s: %v", name, err)
 						return
 					}
-					// Somebody has to tell the limits of queues.
+					// Some command must report the limits of queues.
 					known := groups&ipctest.StatAny == 0 || groups&ipctest.IPCStat == 0 && uid == 0
 					checkRefused(t, name, truth, known)
 				})
@@ -155,7 +155,7 @@ func checkRefused(t *testing.T, name string, truth everything, known bool) {
 	}
 }
 
-// TestRefusedWithoutProc: what is told is true, and what is not told is an error.
+// TestRefusedWithoutProc: what is reported is true, and what is not is an error.
 func TestRefusedWithoutProc(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	fillForRefusal(t)
@@ -191,7 +191,7 @@ func TestRefusedWithoutProc(t *testing.T) {
 	}
 }
 
-// fillForRefusal makes objects in the namespace of the tests, until the end of the test.
+// fillForRefusal makes objects in the tests' namespace, until the end of the test.
 func fillForRefusal(t *testing.T) {
 	t.Helper()
 	fill(t, 3)
@@ -200,7 +200,7 @@ func fillForRefusal(t *testing.T) {
 			removeKind(t, kind)
 		}
 	})
-	// Nobody but root may read these.
+	// Only root may read these.
 	for _, s := range collect(t, Segments()) {
 		must(t, sysv.Segment(s.ID).Set(sysv.Ownership{}))
 	}

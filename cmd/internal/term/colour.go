@@ -2,9 +2,8 @@ package term
 
 import "os"
 
-// ColourEnabled reports whether colours belong in what is written to fd: it is
-// a terminal, the environment's NO_COLOR is empty or not set, and TERM names
-// a terminal other than "dumb".
+// ColourEnabled reports whether output to fd should be coloured: fd is a terminal,
+// NO_COLOR is empty or unset, and TERM is set and not "dumb".
 func ColourEnabled(fd uintptr) bool {
 	if os.Getenv("NO_COLOR") != "" {
 		return false

@@ -1,3 +1,3 @@
-// Package term makes text safe to show on a terminal and asks the terminal
-// what it can show.
+// Package term makes text safe to show on a terminal and finds out what the terminal
+// can show.
 package term

@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Escape returns s with everything replaced that a terminal would act on or
-// not show, so that text from outside (a command's name, a user's, the content
-// of a segment) can neither drive the terminal nor pass for something else.
+// Escape returns s with everything escaped that a terminal would act on or not show. So
+// foreign text (the name of a command or a user, the content of a segment) can neither
+// control the terminal nor pass for something else.
 //
 //	newline, tab, carriage return    \n \t \r
 //	backslash                        \\
@@ -16,13 +16,12 @@ import (
 //	bytes that are not UTF-8         \xff
 //	other runes that do not print    \u202e \U000e0041
 //
-// Runes that do not print are those of [strconv.IsPrint] (controls, the
-// bidirectional overrides and isolates, zero-width and other format
-// characters, separators and spaces other than the ASCII one, private and
-// unassigned code points), the letters, marks and the Braille pattern that are
-// drawn as nothing, and a combining mark with nothing of s before it to combine
-// with. The mapping is one to one: \x80 to \xff stand for bytes, \u0080 to
-// \u00ff for runes. A string with nothing to replace is returned as it is.
+// Unprintable runes are those of [strconv.IsPrint] (controls, bidirectional overrides
+// and isolates, zero-width and other format characters, separators and spaces other
+// than the ASCII space, private and unassigned code points), letters, marks and the
+// Braille pattern that are drawn as nothing, and a combining mark with nothing before
+// it in s. The mapping is one to one: \x80 to \xff stand for bytes, \u0080 to \u00ff
+// for runes. A string without anything to escape is returned unchanged.
 func Escape(s string) string {
 	n := cleanPrefix(s)
 	if n == len(s) {
@@ -33,15 +32,15 @@ func Escape(s string) string {
 	return string(appendEscaped(dst, s[n:], n == 0))
 }
 
-// AppendEscape appends to dst what [Escape] returns for s.
+// AppendEscape appends Escape(s) to dst.
 func AppendEscape(dst []byte, s string) []byte {
 	n := cleanPrefix(s)
 	dst = append(dst, s[:n]...)
 	return appendEscaped(dst, s[n:], n == 0)
 }
 
-// cleanPrefix returns how many bytes at the beginning of s are ASCII and stand
-// for themselves.
+// cleanPrefix returns the length of the longest prefix of s that needs no escaping and
+// is ASCII.
 func cleanPrefix(s string) int {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '\\' {
@@ -51,8 +50,8 @@ func cleanPrefix(s string) int {
 	return len(s)
 }
 
-// appendEscaped appends s rune by rune. The flag bare says that no character is
-// before s that a combining mark could combine with.
+// appendEscaped appends s rune by rune. bare says that there is no character before s
+// that a combining mark could combine with.
 func appendEscaped(dst []byte, s string, bare bool) []byte {
 	for len(s) > 0 {
 		r, size := utf8.DecodeRuneInString(s)
@@ -72,8 +71,7 @@ func appendEscaped(dst []byte, s string, bare bool) []byte {
 	return dst
 }
 
-// appendEscapedRune appends the escape that [Escape] has for r, whether r
-// needs one or not.
+// appendEscapedRune appends the escape of r, needed or not.
 func appendEscapedRune(dst []byte, r rune) []byte {
 	switch {
 	case r == '\n':
@@ -93,8 +91,8 @@ func appendEscapedRune(dst []byte, r rune) []byte {
 	}
 }
 
-// Printable reports whether r stands for itself in what [Escape] returns: it is
-// shown, and is not the backslash.
+// Printable reports whether [Escape] leaves r unchanged: it is visible, and not the
+// backslash.
 func Printable(r rune) bool {
 	if r < utf8.RuneSelf {
 		return ' ' <= r && r <= '~' && r != '\\'
@@ -102,8 +100,8 @@ func Printable(r rune) bool {
 	return strconv.IsPrint(r) && !drawnAsNothing(r)
 }
 
-// drawnAsNothing reports whether r, though Unicode calls it a letter, a mark or
-// a symbol, leaves no ink: fillers, joiners, variation selectors.
+// drawnAsNothing reports whether r is invisible though Unicode calls it a letter, a
+// mark or a symbol: fillers, joiners, variation selectors.
 func drawnAsNothing(r rune) bool {
 	switch {
 	case r < 0x34f:

@@ -58,7 +58,7 @@ func TestEscapeAllocatesNothingForCleanText(t *testing.T) {
 	}
 }
 
-// unescape undoes Escape.
+// unescape reverses Escape.
 func unescape(t *testing.T, s string) string {
 	t.Helper()
 	var b strings.Builder

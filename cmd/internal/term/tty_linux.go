@@ -8,8 +8,8 @@ func IsTerminal(fd uintptr) bool {
 	return err == nil
 }
 
-// Width returns how many columns the terminal fd has, or 0 if fd is no terminal
-// or its size is not known.
+// Width returns the terminal's number of columns, or 0 if fd is not a terminal or its
+// size is unknown.
 func Width(fd uintptr) int {
 	size, err := unix.IoctlGetWinsize(int(fd), unix.TIOCGWINSZ)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openTerminal returns a new pseudo-terminal's user side.
+// openTerminal returns the user side of a new pseudo-terminal.
 func openTerminal(t *testing.T) *os.File {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -72,7 +72,7 @@ func TestNoTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	null, err := os.Open(os.DevNull) // a character device, but no terminal
+	null, err := os.Open(os.DevNull) // a character device, but not a terminal
 	if err != nil {
 		t.Fatal(err)
 	}

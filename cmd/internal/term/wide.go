@@ -2,10 +2,10 @@ package term
 
 import "unicode"
 
-// wide holds the runes of two columns: those whose East Asian Width is W or F
-// (Unicode Annex 11, version 16) and those shown as emoji by default. Runes that
-// do not print are in it or not as makes the ranges fewer. It is data that the
-// compiler lays out: it costs nothing at start-up.
+// wide holds the runes that are two columns wide: East Asian Width W or F (Unicode
+// Annex 11, version 16), and those shown as emoji by default. Unprintable runes are
+// included wherever that merges ranges. The compiler lays the table out, so it costs
+// nothing at start-up.
 var wide = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x1100, 0x115f, 1},

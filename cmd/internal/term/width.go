@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// StringWidth returns how many columns of a terminal s takes. It is meant for
-// text that [Escape] has made: of control characters it knows nothing.
+// StringWidth returns how many terminal columns s takes. s should come from [Escape]:
+// control characters are not handled.
 func StringWidth(s string) int {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -36,9 +36,8 @@ func BytesWidth(b []byte) int {
 	return width
 }
 
-// RuneWidth returns how many columns of a terminal r takes: none for a mark
-// that is drawn onto the character before it, two for East Asian wide
-// characters and emoji, otherwise one.
+// RuneWidth returns how many terminal columns r takes: 0 for a mark drawn onto the
+// character before it, 2 for East Asian wide characters and emoji, otherwise 1.
 func RuneWidth(r rune) int {
 	switch {
 	case r < 0x300:
@@ -51,14 +50,14 @@ func RuneWidth(r rune) int {
 	return 1
 }
 
-// isConjoining reports whether r is a Hangul vowel or final consonant, which
-// joins the syllable that the wide initial consonant before it began.
+// isConjoining reports whether r is a Hangul vowel or final consonant, which joins the
+// syllable begun by the wide initial consonant before it.
 func isConjoining(r rune) bool {
 	return 0x1160 <= r && r <= 0x11ff || 0xd7b0 <= r && r <= 0xd7fb
 }
 
-// Truncate returns the longest beginning of s that takes at most width columns,
-// and how many it takes. Marks stay with the character they are drawn onto.
+// Truncate returns the longest prefix of s that takes at most width columns, and its
+// width. Marks stay with the character they are drawn onto.
 func Truncate(s string, width int) (head string, taken int) {
 	for i, r := range s {
 		w := RuneWidth(r)

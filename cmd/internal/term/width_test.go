@@ -13,7 +13,7 @@ func TestStringWidth(t *testing.T) {
 		{"日本語", 6},
 		{"key日本", 7},
 		{"한국어", 6},
-		{"\u1112\u1161\u11ab", 2}, // the same syllable, taken apart
+		{"\u1112\u1161\u11ab", 2}, // the same syllable, decomposed
 		{"e\u0301", 1},
 		{"\u0905\u0902", 1},
 		{"ｱｲｳ", 3}, // half-width

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// AppendDuration appends a length of time as people say it, in whole numbers of its
-// two largest units: 3d4h, 5m10s, 42s. ParseDuration reads it.
+// AppendDuration appends a length of time for people, in whole numbers of its two
+// largest units: 3d4h, 5m10s, 42s. ParseDuration parses it.
 func AppendDuration(dst []byte, d time.Duration) []byte {
 	const day = 24 * time.Hour
 	switch {

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// ParseDuration reads an age or a time to wait: what [time.ParseDuration]
-// reads, and the units d (24 hours) and w (7 days): 90m, 1d12h, 1.5w.
-// A negative duration is an error.
+// ParseDuration parses an age or a timeout: like [time.ParseDuration], plus the units d
+// (24 hours) and w (7 days): 90m, 1d12h, 1.5w. A negative duration is an error.
 func ParseDuration(s string) (time.Duration, error) {
 	if strings.HasPrefix(s, "-") {
 		return 0, fmt.Errorf("duration %q is negative", s)
@@ -35,7 +34,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 }
 
-// cutDuration splits s behind its first number and unit.
+// cutDuration splits s after its first number and unit.
 func cutDuration(s string) (part, rest string) {
 	isNumeric := func(r rune) bool { return '0' <= r && r <= '9' || r == '.' }
 	unit := strings.IndexFunc(s, func(r rune) bool { return !isNumeric(r) })
@@ -49,7 +48,7 @@ func cutDuration(s string) (part, rest string) {
 	return s[:unit+next], s[unit+next:]
 }
 
-// parsePart reads one number with its unit.
+// parsePart parses one number with its unit.
 func parsePart(s string) (time.Duration, error) {
 	var hours time.Duration
 	number, isDays := strings.CutSuffix(s, "d")

@@ -56,7 +56,7 @@ func FuzzFormatSize(f *testing.F) {
 		if !ok {
 			t.Fatalf("FormatSize(%d) = %q: unknown unit", n, s)
 		}
-		// |mantissa*factor - n| is at most half a tenth of the unit.
+		// |mantissa*factor - n| is at most half of a tenth of the unit.
 		diff, ok := new(big.Rat).SetString(mantissa)
 		if !ok {
 			t.Fatalf("FormatSize(%d) = %q: not a number", n, s)
@@ -78,7 +78,7 @@ func FuzzParseDuration(f *testing.F) {
 		if got < 0 || err != nil && got != 0 {
 			t.Fatalf("ParseDuration(%q) = %d, %v", s, got, err)
 		}
-		// Whatever the standard library reads is read the same.
+		// What the standard library accepts must give the same result.
 		std, stdErr := time.ParseDuration(s)
 		if stdErr == nil && std >= 0 && s[0] != '+' && s[0] != '-' && (err != nil || got != std) {
 			t.Fatalf("ParseDuration(%q) = %d, %v; time.ParseDuration makes it %d", s, got, err, std)

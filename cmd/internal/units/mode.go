@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// ParseMode reads the permission bits of an IPC object: an octal number of at
-// most 777, with or without leading zeros.
+// ParseMode parses the permission bits of an IPC object: an octal number up to 777,
+// with or without leading zeros.
 func ParseMode(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 8, 32)
 	if errors.Is(err, strconv.ErrSyntax) {
@@ -19,19 +19,19 @@ func ParseMode(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// FormatMode returns the nine permission bits of mode as ipcs prints them: in
-// octal, without a leading zero. Other bits are left out.
+// FormatMode returns the nine permission bits of mode like ipcs: octal, without a
+// leading zero. Other bits are ignored.
 func FormatMode(mode uint32) string {
 	return string(AppendMode(nil, mode))
 }
 
-// AppendMode appends to dst what [FormatMode] returns for mode.
+// AppendMode appends FormatMode(mode) to dst.
 func AppendMode(dst []byte, mode uint32) []byte {
 	return strconv.AppendUint(dst, uint64(mode&0o777), 8)
 }
 
-// FormatPermissions returns the nine permission bits of mode as ls and lsipc
-// print them: rw-r--r--.
+// FormatPermissions returns the nine permission bits of mode like ls and lsipc:
+// rw-r--r--.
 func FormatPermissions(mode uint32) string {
 	const letters = "rwxrwxrwx"
 	var text [len(letters)]byte

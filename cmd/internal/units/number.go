@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// ParseUint reads a decimal number from 0 to limit. The word what names the
-// number in the error's text: "count", "user id".
+// ParseUint parses a decimal number from 0 to limit. what names the number in an error:
+// "count", "user id".
 func ParseUint(what, s string, limit uint64) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if errors.Is(err, strconv.ErrSyntax) {
@@ -20,8 +20,8 @@ func ParseUint(what, s string, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// ParseID reads the identifier of an IPC object: a decimal number from 0 to
-// 2147483647, what the kernel's int can hold.
+// ParseID parses the identifier of an IPC object: a decimal number from 0 to
+// 2147483647, the largest int of the kernel.
 func ParseID(s string) (int, error) {
 	n, err := ParseUint("identifier", s, math.MaxInt32)
 	return int(n), err

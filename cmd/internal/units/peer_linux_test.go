@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// runInNamespace runs a shell script in an IPC namespace of its own, so that
-// the objects it makes are nobody else's and end with it.
+// runInNamespace runs a shell script in its own IPC namespace, so that the objects it
+// makes end with it.
 func runInNamespace(t *testing.T, script string) string {
 	t.Helper()
 	for _, tool := range []string{"ipcs", "ipcmk"} {
@@ -38,7 +38,7 @@ func runInNamespace(t *testing.T, script string) string {
 	return stdout.String()
 }
 
-// segmentSizes returns the column of sizes of an ipcs listing.
+// segmentSizes returns the size column of an ipcs listing.
 func segmentSizes(listing string) []string {
 	var sizes []string
 	for line := range strings.Lines(listing) {
@@ -66,8 +66,8 @@ func TestFormatSizeAgainstIpcs(t *testing.T) {
 	}
 }
 
-// TestParseSizeAgainstIpcmk leaves out fractions that ipcmk gets wrong: it
-// makes 1310719 bytes of 1.25MiB.
+// TestParseSizeAgainstIpcmk leaves out fractions that ipcmk gets wrong: it turns
+// 1.25MiB into 1310719 bytes.
 func TestParseSizeAgainstIpcmk(t *testing.T) {
 	texts := []string{"1", "1k", "1K", "1KiB", "1kb", "1KB", "1.5K", "1.5KB", "3M", "3MB", "1G", "1GB", "0x10", "0x1B", "0x10K", "0.5M"}
 	var script strings.Builder

@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// sizeLetters are the unit letters in ascending order of magnitude.
+// sizeLetters are the unit letters in ascending order.
 const sizeLetters = "KMGTPE"
 
-// ParseSize reads a number of bytes.
+// ParseSize parses a number of bytes.
 //
-// K, M, G, T, P and E, alone or followed by iB, are powers of 1024; followed by
-// B alone they are powers of 1000; B alone or no unit at all means bytes.
-// Letters may be of either case. Before the unit stands a decimal number, a
-// decimal fraction if it makes a whole number of bytes (1.5K), or a hexadecimal
-// number (0x1000). In a hexadecimal number B and E are digits.
+// K, M, G, T, P and E, alone or followed by iB, are powers of 1024; followed by B alone
+// they are powers of 1000; B alone or no unit means bytes. Case does not matter. The
+// number before the unit is decimal, a decimal fraction that gives a whole number of
+// bytes (1.5K), or hexadecimal (0x1000). In a hexadecimal number B and E are digits.
 //
-// A leading zero is refused: C's readers take 010 for eight, people for ten.
+// A leading zero is rejected: C reads 010 as eight, people read it as ten.
 func ParseSize(s string) (int64, error) {
 	if strings.HasPrefix(s, "-") {
 		return 0, fmt.Errorf("size %q is negative", s)
@@ -47,8 +46,7 @@ func ParseSize(s string) (int64, error) {
 	}
 
 	hi, whole := bits.Mul64(n.whole, factor)
-	// The fraction is below 1, so its share is below factor and the
-	// quotient fits.
+	// The fraction is below 1, so its share is below factor and the quotient fits.
 	fhi, flo := bits.Mul64(n.frac, factor)
 	part, rem := bits.Div64(fhi, flo, n.scale)
 	if rem != 0 {
@@ -71,7 +69,7 @@ type number struct {
 	tooBig, tooFine, leadingZero bool
 }
 
-// maxDecimals is how many decimals keep scale within 64 bits.
+// maxDecimals is the largest number of decimals for which scale fits 64 bits.
 const maxDecimals = 19
 
 func hasHexPrefix(s string) bool {
@@ -132,7 +130,7 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
 }
 
-// unitFactor returns how many bytes the unit u stands for.
+// unitFactor returns the number of bytes in unit u.
 func unitFactor(u string) (factor uint64, ok bool) {
 	if u == "" || strings.EqualFold(u, "B") {
 		return 1, true
@@ -156,14 +154,14 @@ func unitFactor(u string) (factor uint64, ok bool) {
 	return factor, true
 }
 
-// FormatSize returns n bytes as people read them, the way util-linux's tools
-// do: in the largest unit of which there is at least one, with one decimal
-// unless it is 0, rounded to the nearest (halves up): 1023B, 4K, 1.5M.
+// FormatSize returns n bytes for people, like util-linux: in the largest unit that
+// gives at least 1, with one decimal unless it is 0, rounded to nearest (halves up):
+// 1023B, 4K, 1.5M.
 func FormatSize(n uint64) string {
 	return string(AppendSize(nil, n))
 }
 
-// AppendSize appends to dst what [FormatSize] returns for n.
+// AppendSize appends FormatSize(n) to dst.
 func AppendSize(dst []byte, n uint64) []byte {
 	if n < 1024 {
 		return append(strconv.AppendUint(dst, n, 10), 'B')

@@ -81,11 +81,11 @@ func TestParseSizeErrors(t *testing.T) {
 		{"1Ki", syntax},
 		{"1K1", syntax},
 		{"1X", syntax},
-		{"1\x0b", syntax}, // K without its letter bits
+		{"1\x0b", syntax}, // K with one bit changed
 		{"0x", syntax},
 		{"0xg", syntax},
 		{"0x1.8K", syntax},
-		{"\u0661", syntax}, // a digit, not ASCII
+		{"\u0661", syntax}, // a digit, but not ASCII
 		{"-1", negative},
 		{"-", negative},
 		{"1.5", fraction},
@@ -181,7 +181,7 @@ func TestParseID(t *testing.T) {
 		{"65538", 65538, ""},
 		{"2147483647", math.MaxInt32, ""},
 		{"2147483648", 0, "too big: at most 2147483647"},
-		{"4294967297", 0, "too big"}, // cut to 32 bits it would be 1
+		{"4294967297", 0, "too big"}, // truncated to 32 bits it would be 1
 		{"-1", 0, "invalid identifier"},
 		{"0x4d2", 0, "invalid identifier"}, // a key
 	} {
@@ -202,7 +202,7 @@ func TestParseMode(t *testing.T) {
 		{"777", 0o777, ""},
 		{"1777", 0, "octal"},
 		{"1000", 0, "octal"},
-		{"40000000644", 0, "octal"}, // cut to 32 bits it would be 644
+		{"40000000644", 0, "octal"}, // truncated to 32 bits it would be 644
 		{"888", 0, "octal"},
 		{"", 0, "octal"},
 		{"-1", 0, "octal"},
@@ -277,8 +277,8 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-// checkParsed compares what a reader made of in with what it should have: the
-// value want, or an error whose text contains wantErr and quotes in.
+// checkParsed compares a parser's result with the expected value, or with an error that
+// contains wantErr and quotes in.
 func checkParsed[T comparable](t *testing.T, reader, in string, got, want T, err error, wantErr string) {
 	t.Helper()
 	switch {

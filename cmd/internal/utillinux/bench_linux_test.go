@@ -16,16 +16,16 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The benchmarks run gipcs under all its names, and the programs of util-linux and C
-// in turn with it, as whole processes, and print how long ours take in relation to
-// theirs, and how much more memory:
+// The benchmarks run gipcs under all its names alternately with util-linux's programs
+// or a C program, as whole processes. They print the ratio of the times, and the
+// difference in memory:
 //
 //	go test -run '^$' -bench 'Listing|RemoveAll' -benchtime 1x ./cmd/internal/utillinux
 
 func BenchmarkListing10(b *testing.B)    { benchmarkListing(b, 10, 101) }
 func BenchmarkListing32000(b *testing.B) { benchmarkListing(b, 32000, 9) }
 
-// comparison is a command line of ours and one of theirs, "" if it is the same.
+// A comparison is our command line and theirs, which is "" if it is the same.
 type comparison struct{ ours, theirs string }
 
 func benchmarkListing(b *testing.B, objects, pairs int) {
@@ -106,7 +106,7 @@ func BenchmarkRemoveAll(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// identifiers returns those of all objects of a kind.
+// identifiers returns the identifiers of all objects of a kind.
 func identifiers(b *testing.B, kind, prefix string) (all []string) {
 	b.Helper()
 	add := func(id int, err error) {
@@ -130,8 +130,8 @@ func identifiers(b *testing.B, kind, prefix string) (all []string) {
 	return all
 }
 
-// build compiles gipcs as it is installed, links it to the names of the four programs,
-// and returns where they are.
+// build compiles gipcs as for an installation, links it to the names of the four
+// programs, and returns the directory.
 func build(b *testing.B) string {
 	b.Helper()
 	dir := b.TempDir()
@@ -146,7 +146,7 @@ func build(b *testing.B) string {
 	return dir
 }
 
-// isolateBenchmark is isolate with room for many objects.
+// isolateBenchmark is isolate with limits for many objects.
 func isolateBenchmark(b *testing.B, objects int) {
 	b.Helper()
 	isolate(b)
@@ -158,7 +158,7 @@ func isolateBenchmark(b *testing.B, objects int) {
 	}
 }
 
-// fill brings the number of objects of each kind to n.
+// fill makes objects until there are n of each kind.
 func fill(b *testing.B, n int) {
 	b.Helper()
 	segments, err := sysv.ShmUsage()
@@ -179,15 +179,15 @@ func fill(b *testing.B, n int) {
 	}
 }
 
-// A pairing is the times of pairs of runs.
+// A pairing holds the times of pairs of runs.
 type pairing struct{ ours, theirs []time.Duration }
 
 func (p *pairing) add(ours, theirs time.Duration) {
 	p.ours, p.theirs = append(p.ours, ours), append(p.theirs, theirs)
 }
 
-// report prints ratios, and that of the best times, which noise reaches least. The log
-// of a benchmark is cut after ten lines.
+// report prints the ratios, and that of the best times, which noise affects least. It
+// does not use the benchmark's log, which is cut after ten lines.
 func (p *pairing) report(objects int, c comparison, more string) {
 	what := c.ours
 	if c.theirs != c.ours {
@@ -212,7 +212,7 @@ func timed(b *testing.B, program string, args ...string) time.Duration {
 	return time.Since(start)
 }
 
-// memoryOf returns how much memory a program takes at most, in MB.
+// memoryOf returns a program's peak memory in MB.
 func memoryOf(b *testing.B, peak, program string, args ...string) float64 {
 	b.Helper()
 	out, err := exec.Command(peak, append([]string{program}, args...)...).Output()

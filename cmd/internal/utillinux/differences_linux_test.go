@@ -12,9 +12,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestDifferences holds the list of what we print or do otherwise than util-linux,
-// on purpose; docs/compat.md tells it to people. What is given of both is part of
-// the output, standard error behind standard output.
+// TestDifferences checks every intentional difference from util-linux; docs/compat.md
+// describes them for users. ours and theirs are parts of the output, standard error
+// after standard output.
 func TestDifferences(t *testing.T) {
 	for _, name := range []string{"ipcs", "ipcmk", "lsipc"} {
 		peer(t, name)
@@ -126,8 +126,8 @@ func TestDifferences(t *testing.T) {
 
 const anyStatus = -2
 
-// TestCreatorGroup: the original prints the creating user's number in the column
-// CGID of segments and queues.
+// TestCreatorGroup: in the column CGID of segments and queues the original prints the
+// creator's user number.
 func TestCreatorGroup(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)
@@ -147,8 +147,8 @@ func TestCreatorGroup(t *testing.T) {
 	}
 }
 
-// TestLeapSeconds: the kernel's clock knows none, so a zone that counts them has the
-// times of the one that does not; the original is 27 seconds behind.
+// TestLeapSeconds: the kernel's clock ignores leap seconds, so zones with and without
+// them must show the same times; the original is 27 seconds behind.
 func TestLeapSeconds(t *testing.T) {
 	peer(t, "lsipc")
 	if _, err := os.Stat("/usr/share/zoneinfo/right/UTC"); err != nil {
@@ -166,8 +166,8 @@ func TestLeapSeconds(t *testing.T) {
 	}
 }
 
-// TestLocaleNotInstalled: text is UTF-8 if the locale's name says so; the original
-// falls back to C if there is no such locale.
+// TestLocaleNotInstalled: text is UTF-8 if the locale's name says so; without such a
+// locale the original falls back to C.
 func TestLocaleNotInstalled(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)
@@ -182,7 +182,7 @@ func TestLocaleNotInstalled(t *testing.T) {
 	}
 }
 
-// TestNoLimit: a limit of 0 has no share in use; the original prints -nan%.
+// TestNoLimit: a limit of 0 has no percentage in use; the original prints -nan%.
 func TestNoLimit(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)
@@ -196,8 +196,8 @@ func TestNoLimit(t *testing.T) {
 	}
 }
 
-// TestUnreadableQueue: an ordinary user sees how much a queue may hold that they
-// may not read; the original prints 0.
+// TestUnreadableQueue: an ordinary user sees the limit of a queue that they may not
+// read; the original prints 0.
 func TestUnreadableQueue(t *testing.T) {
 	peer(t, "ipcs")
 	isolate(t)
@@ -215,7 +215,8 @@ func TestUnreadableQueue(t *testing.T) {
 	}
 }
 
-// TestUnreadableSet: of a set that one may not read the semaphores can't be told.
+// TestUnreadableSet: the semaphores of a set cannot be shown to a user who may not read
+// it.
 func TestUnreadableSet(t *testing.T) {
 	isolate(t)
 	(&population{}).set(t, 1, 0o600, 1, 2)
@@ -232,8 +233,8 @@ func TestUnreadableSet(t *testing.T) {
 	}
 }
 
-// TestCommandOnTerminal: a process can not drive the terminal of whoever looks at
-// what it made; the original prints its command line as it is.
+// TestCommandOnTerminal: the creator's command line cannot control the viewer's
+// terminal; the original prints it unchanged.
 func TestCommandOnTerminal(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)
@@ -254,8 +255,8 @@ func TestCommandOnTerminal(t *testing.T) {
 	}
 }
 
-// TestHelp: all options and columns of the original are there, in its order. Ours of
-// ipcs are there at the same places; the others have POSIX options between them.
+// TestHelp: all options and columns of the original are there, in its order. In ipcs
+// they are at the same places; the other programs have POSIX options between them.
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"ipcs", "ipcrm", "ipcmk", "lsipc"} {
 		peer(t, name)
@@ -275,23 +276,22 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// described returns the options and the columns that a help text tells of.
+// described returns the options and columns that a help text describes.
 func described(help string) []string {
 	var all []string
 	for line := range strings.Lines(specifications(help)) {
 		words := strings.TrimSpace(line)
 		indent := strings.Index(line, words)
-		if strings.HasSuffix(words, ":") || indent > 20 { // a title, or what goes on in the next line
+		if strings.HasSuffix(words, ":") || indent > 20 { // a title, or a continuation line
 			continue
 		}
-		words, _, _ = strings.Cut(words, "[=") // which is longer in newer ones
+		words, _, _ = strings.Cut(words, "[=") // newer versions have a longer argument
 		all = append(all, words)
 	}
 	return all
 }
 
-// specifications returns the lines of a help text without what is told of options
-// and columns.
+// specifications returns the lines of a help text without the descriptions.
 func specifications(help string) string {
 	var b strings.Builder
 	for line := range strings.Lines(help) {
@@ -312,7 +312,7 @@ func specifications(help string) string {
 	return b.String()
 }
 
-// textBegins returns where the text of an option begins.
+// textBegins returns where the description of an option begins.
 func textBegins(line string) int {
 	for i := 1; i < len(line); i++ {
 		if line[i-1] == ' ' && line[i] != ' ' && line[i] != '-' && line[i] != '<' {

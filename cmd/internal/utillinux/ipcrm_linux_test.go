@@ -16,14 +16,14 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// freshNamespace leaves the namespace of isolate for another one, in which
-// identifiers begin at 0 again. The one before goes with its objects.
+// freshNamespace enters another IPC namespace, where identifiers start at 0 again. The
+// previous one ends with its objects.
 func freshNamespace(t *testing.T) {
 	t.Helper()
 	must(t, unix.Unshare(unix.CLONE_NEWIPC))
 }
 
-// remaining tells which objects there are.
+// remaining lists the existing objects.
 func remaining(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -42,8 +42,8 @@ func remaining(t *testing.T) string {
 	return b.String()
 }
 
-// populateForRemoval makes three objects of each kind, with identifiers 0 to 2. One
-// segment is attached.
+// populateForRemoval makes three objects of each kind, with identifiers 0 to 2, and
+// attaches one segment.
 func populateForRemoval(t *testing.T) {
 	t.Helper()
 	freshNamespace(t)
@@ -56,7 +56,7 @@ func populateForRemoval(t *testing.T) {
 	ipctest.Start(t, "attach", nil, "1").Line()
 }
 
-// removal is what a run of ipcrm comes to.
+// A removal is the result of a run of ipcrm.
 type removal struct {
 	outcome
 	left string
@@ -71,7 +71,7 @@ func TestIpcrm(t *testing.T) {
 		"-m 0 -m 2 -q 0 -s 1 -M -1", "-m 0 -m 77 -q 0", "-M 0x77 -Q 0x4d2", "-v -m 0 -q 1 -s 2", "-m 0 -v -q 0", "-v -M 0x4d2 -Q 77 -S -1",
 		"-a", "--all", "--al", "-ashm", "-amsg", "--all=sem", "-ashm -asem", "-ashm -a", "-va", "-va -m 0", "-v --all=msg", "-a -m 0 -q 77",
 		"shm 0", "msg 0 1", "sem 2 1 0", "shm 0 77 1", "shm 0 x 1", "sem -1 0", "msg 0x1 0",
-		// What stands before an error is removed: scripts end in "| xargs ipcrm -m".
+		// What comes before an error is removed: scripts end in "| xargs ipcrm -m".
 		"-m 0 1 2", "-m0 1", "-q 0 1", "-s 0 1 2", "-M 0x4d2 -1", "-M 1234 0x4d2", "-Q 0x4d2 0", "-S 1234 1", "-m 0 -- 1 -q 0", "0 -m 1 2 -q 1",
 		"-v -m 0 1", "-m 77 0", "--shmem-id 0 1", "-m 0 shm", "0 1", "msg 0 -q 1", "-q 0 -q 1 -Z", "-m 0 --nosuch -q 0", "-q 0 -ashmem", "-ashm -Z", "-m",
 		"-q 0 -m", "-aX", "-a -q 0 -Z", "-m 2 -m",
@@ -87,7 +87,7 @@ func TestIpcrm(t *testing.T) {
 	}
 }
 
-// TestIpcrmDifferences is where ours is safe and the original is not.
+// TestIpcrmDifferences lists cases in which ours is safe and the original is not.
 func TestIpcrmDifferences(t *testing.T) {
 	peer(t, "ipcrm")
 	isolate(t)
@@ -96,7 +96,7 @@ func TestIpcrmDifferences(t *testing.T) {
 		command      string
 		args         []string // instead of command
 		stderr       string
-		theirs, ours int // how many of the nine objects are left
+		theirs, ours int // how many of the nine objects remain
 	}{
 		{
 			why:     "with a blank between them, the option removes everything and the kind is left over",
@@ -159,15 +159,15 @@ func TestIpcrmDifferences(t *testing.T) {
 	}
 }
 
-// TestIpcrmWithoutRights has a user who may not remove what there is, nor read some of
-// it: -a passes over the latter, and fails for the others.
+// TestIpcrmWithoutRights: a user may not remove the objects, and may not read some of
+// them. -a skips the latter silently and fails for the others.
 func TestIpcrmWithoutRights(t *testing.T) {
 	peer(t, "ipcrm")
 	isolate(t)
 	mine := func() {
 		freshNamespace(t)
 		p := &population{}
-		const mode = 0o600 // for root alone
+		const mode = 0o600 // for root only
 		p.segment(t, sysv.Private, 4096, mode)
 		p.queue(t, sysv.Private, mode)
 		p.set(t, sysv.Private, mode, 1)
@@ -197,7 +197,7 @@ func TestIpcrmWithoutRights(t *testing.T) {
 	}
 }
 
-// TestIpcrmUnreadable has a user whose own segment has mode 0.
+// TestIpcrmUnreadable: a user's own segment has mode 0.
 func TestIpcrmUnreadable(t *testing.T) {
 	peer(t, "ipcrm")
 	isolate(t)
@@ -215,7 +215,7 @@ func TestIpcrmUnreadable(t *testing.T) {
 	}
 }
 
-// withoutRights returns the status of a command and what it says.
+// withoutRights returns the status and the output of a command.
 func withoutRights(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	said, err := cmd.CombinedOutput()
@@ -269,8 +269,8 @@ func TestIpcmk(t *testing.T) {
 	}
 }
 
-// TestFraction: the original loses a byte of some decimals and adds a tenth of the
-// whole for others; .9 is a whole, and .10 is ten tenths.
+// TestFraction: for some decimals the original loses a byte, for others it adds a tenth
+// of the whole; it takes .9 as a whole, and .10 as ten tenths.
 func TestFraction(t *testing.T) {
 	peer(t, "ipcmk")
 	isolate(t)
@@ -306,10 +306,10 @@ func TestFraction(t *testing.T) {
 	}
 }
 
-// TestWriteErrors: a full disk is an error, and so is what can not be written to; a
-// pipe that nobody reads is none, and ends the program quietly, by SIGPIPE even where
-// that was ignored. Where the output is long the original gives no reason for the
-// former, and where SIGPIPE is ignored it takes the latter for an error.
+// TestWriteErrors: a full disk and an unwritable output are errors. A closed pipe is
+// not: it ends the program silently by SIGPIPE, even if that was ignored. With long
+// output the original gives no reason for the first two, and if SIGPIPE is ignored it
+// reports the pipe as an error.
 func TestWriteErrors(t *testing.T) {
 	isolate(t)
 	p := &population{}
@@ -351,7 +351,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// TestClosedPipe is a closed pipe that does not end the program by a signal.
+// TestClosedPipe: a closed pipe that does not end the program by a signal.
 func TestClosedPipe(t *testing.T) {
 	isolate(t)
 	r, w, err := os.Pipe()
@@ -365,8 +365,8 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// TestIpcrmWithoutReader has ipcrm print into a pipe that nobody reads, with a message
-// for each object that it removes. All is removed.
+// TestIpcrmWithoutReader: ipcrm prints a message for each object into a closed pipe. It
+// removes everything.
 func TestIpcrmWithoutReader(t *testing.T) {
 	isolate(t)
 	exe, err := os.Executable()
@@ -419,8 +419,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestExtremes has a status that is more than twice as long as the average, which
-// a narrow terminal does not count.
+// TestExtremes has a status more than twice as long as the average, which a narrow
+// terminal ignores.
 func TestExtremes(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)
@@ -478,7 +478,7 @@ func onTerminal(t *testing.T, columns int, write func(tty *os.File)) string {
 	must(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns)}))
 	read := make(chan string)
 	go func() {
-		// Reading fails when the last one has closed the terminal.
+		// The read fails once the terminal was closed for the last time.
 		text, _ := io.ReadAll(master)
 		read <- string(text)
 	}()

@@ -12,7 +12,7 @@ import (
 // c is the environment of most comparisons.
 func c() environment { return environment{"LC_ALL": "C", "TZ": "UTC"} }
 
-// options splits command lines; "" is none.
+// options splits command lines; "" has no arguments.
 func options(lines ...string) [][]string {
 	split := make([][]string, len(lines))
 	for i, line := range lines {
@@ -21,8 +21,8 @@ func options(lines ...string) [][]string {
 	return split
 }
 
-// product is every combination of a command line of each list; of many, with -short,
-// every seventeenth, so that each line is in some.
+// product returns every combination of one command line from each list. With -short, it
+// returns every seventeenth of many, so that each line still occurs.
 func product(lists ...[][]string) [][]string {
 	all := [][]string{nil}
 	for _, list := range lists {
@@ -64,7 +64,7 @@ func TestIpcs(t *testing.T) {
 		options("", "-t", "-p", "-c", "-l", "-u", "-tc", "-lu --pid"),
 		options("", "-b", "--human", "--human -b", "-b --h"),
 	)
-	for _, args := range everyView { // of nothing
+	for _, args := range everyView { // without any object
 		same(t, c(), "ipcs", args...)
 	}
 	p := populate(t)
@@ -88,7 +88,7 @@ func TestIpcs(t *testing.T) {
 	}
 }
 
-// ids returns the identifiers of a population by the option of their kind.
+// ids returns the identifiers of a population, by the option for their kind.
 func (p *population) ids() map[string][]string {
 	ids := make(map[string][]string)
 	for _, s := range p.segments {
@@ -132,7 +132,7 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// TestMany has so many objects that they are printed while others are read.
+// TestMany has so many objects that printing and reading overlap.
 func TestMany(t *testing.T) {
 	peer(t, "ipcs")
 	isolate(t)
@@ -178,7 +178,7 @@ func TestMisuse(t *testing.T) {
 		for _, args := range options(lines...) {
 			same(t, c(), name, args...)
 		}
-		// POSIX wants options in front.
+		// POSIX requires options before operands.
 		same(t, environment{"POSIXLY_CORRECT": ""}, name, "x", "-Z")
 	}
 	if _, err := p.segments[0].Stat(); err != nil {

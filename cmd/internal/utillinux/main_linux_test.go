@@ -39,17 +39,17 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// runAs makes the test program one of the four programs.
+// runAs in the environment makes the test program one of the four programs.
 const runAs = "GIPC_TEST_RUN_AS"
 
 const version = "0.0-test"
 
-// isolate gives the rest of the test an IPC namespace of its own, and passwd and
-// group files with names for the population. It holds for the goroutine of the
-// test and what that starts, so not within t.Run.
+// isolate gives the rest of the test its own IPC namespace, and passwd and group files
+// with names for the population. It holds for the test's goroutine and the processes it
+// starts, so not within t.Run.
 func isolate(t testing.TB) {
 	t.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNS); err != nil {
 		t.Skipf("no namespaces: %v", err)
 	}
@@ -76,7 +76,7 @@ a_group_with_a_long_name:x:1030:
 `
 )
 
-// overlay puts a file with other contents over path.
+// overlay mounts a file with other contents over path.
 func overlay(t testing.TB, path, contents string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), filepath.Base(path))
@@ -104,10 +104,10 @@ func peer(t testing.TB, name string) {
 	}
 }
 
-// environment is variables; nothing else is set.
+// An environment is all environment variables.
 type environment map[string]string
 
-// outcome is all that a program does to whoever calls it.
+// An outcome is everything that a caller sees of a program.
 type outcome struct {
 	stdout, stderr string
 	status         int
@@ -143,7 +143,7 @@ func ours(env environment, name string, args ...string) outcome {
 	return outcome{stdout.String(), stderr, status}
 }
 
-// oursOn runs our program with a standard output.
+// oursOn runs our program with the given standard output.
 func oursOn(stdout io.Writer, env environment, name string, args ...string) (messages string, status int) {
 	var stderr bytes.Buffer
 	status = utillinux.Lookup(name)(args, program.Env{
@@ -166,9 +166,9 @@ func same(t *testing.T, env environment, name string, args ...string) {
 		got.status, visible(got.stdout), visible(got.stderr), want.status, visible(want.stdout), visible(want.stderr))
 }
 
-// settle returns what ours and theirs give while what they look at stays as it is.
-// A creator's pid may become that of another process or thread between the two, and
-// the day may change; theirs gives something else then when it is called again.
+// settle returns the results of ours and theirs for the same state. In between, a
+// creator's pid may be reused, or the day may change; then theirs returns something
+// else when called again.
 func settle[T comparable](ours, theirs func() T) (got, want T) {
 	for {
 		want, got = theirs(), ours()
@@ -178,12 +178,12 @@ func settle[T comparable](ours, theirs func() T) (got, want T) {
 	}
 }
 
-// visible shows where lines end.
+// visible marks the ends of lines.
 func visible(s string) string { return strings.ReplaceAll(s, "\n", "$\n") }
 
 // The roles.
 
-// playAttach attaches a segment, says so, and stays attached.
+// playAttach attaches a segment, confirms it, and stays attached.
 func playAttach(args []string) error {
 	id, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -226,8 +226,8 @@ func playCreate([]string) error {
 	return err
 }
 
-// playWait waits on semaphores of a set: on num 0 for it to grow, or on num 1 for
-// it to be zero.
+// playWait waits on a semaphore of a set: on number 0 to increase, or on number 1 to
+// become zero.
 func playWait(args []string) error {
 	id, _ := strconv.Atoi(args[0])
 	op := sysv.Op{Num: 0, Add: -100}
@@ -241,7 +241,7 @@ func playWait(args []string) error {
 	return err
 }
 
-// playSleep is a process that does nothing.
+// playSleep does nothing.
 func playSleep([]string) error {
 	if _, err := os.Stdout.WriteString("here\n"); err != nil {
 		return err
@@ -249,7 +249,7 @@ func playSleep([]string) error {
 	select {}
 }
 
-// population is what a namespace was filled with.
+// A population is the objects in a namespace.
 type population struct {
 	segments []sysv.Segment
 	queues   []sysv.Queue
@@ -281,20 +281,20 @@ func (p *population) set(t testing.TB, key sysv.Key, mode fs.FileMode, values ..
 	return s
 }
 
-// strangers are users and groups: with a name of ten characters, of eleven, of many,
-// one whose group has no name, one without any name, the highest there is.
+// strangers are users and groups with a name of ten characters, of eleven, and of many;
+// one whose group has no name, one without a name, and the highest number.
 func strangers() []uint32 { return []uint32{1010, 1011, 1030, 65534, 54321, 4294967294} }
 
 // populate fills the namespace with objects of every kind, owner, mode and state.
 func populate(t *testing.T) *population {
 	t.Helper()
 	p := &population{}
-	const page = 4096 // whole pages, since lsipc counts others wrongly
+	const page = 4096 // whole pages; lsipc miscounts others
 	p.segment(t, sysv.Private, page, 0o600)
 	p.segment(t, 0x4d2, 2*page, 0o644)
 	p.segment(t, math32(0x80000001), 375*page, 0)
 	p.segment(t, -1, page, 0o777)
-	p.segment(t, 7, 375<<min(30, bits.UintSize-32+20), 0o400) // what a long can hold
+	p.segment(t, 7, 375<<min(30, bits.UintSize-32+20), 0o400) // the most that a C long can hold
 	p.segment(t, 8, 1<<20-page, 0o200)
 	must(t, p.segment(t, 9, page, 0o666).Lock())
 
@@ -326,7 +326,7 @@ func send(t testing.TB, q sysv.Queue, mtype int, text string) {
 	}
 }
 
-// addStrangers adds objects that others own, and ones that others made.
+// addStrangers adds objects that other users own or made.
 func (p *population) addStrangers(t *testing.T) {
 	t.Helper()
 	for _, id := range strangers() {
@@ -340,14 +340,14 @@ func (p *population) addStrangers(t *testing.T) {
 	}
 	for _, id := range strangers() {
 		credential := &syscall.Credential{Uid: id, Gid: id, NoSetGroups: true}
-		// Arguments that need escaping are seen in the column COMMAND.
+		// Arguments that need escaping appear in the column COMMAND.
 		maker := ipctest.Start(t, "create", credential, "tab\tback\\x41 \"quoted\" $x `y`", "na\u00efve \u6f22\u5b57", "", "\x80\x1b[1m")
 		line := strings.Fields(maker.Line())
 		p.segments = append(p.segments, sysv.Segment(atoi(t, line[0])))
 		p.queues = append(p.queues, sysv.Queue(atoi(t, line[1])))
 		p.sets = append(p.sets, sysv.Set(atoi(t, line[2])))
 		if id == 1010 {
-			maker.Kill() // the creator of these is gone
+			maker.Kill() // their creator is gone
 		}
 	}
 }
@@ -395,8 +395,8 @@ func (p *population) addStates(t *testing.T) {
 	}
 }
 
-// addHighIDs adds objects whose identifiers are above 100000, by using an index of
-// the kernel's tables again and again.
+// addHighIDs adds objects with identifiers above 100000, by reusing a slot of the
+// kernel's tables.
 func (p *population) addHighIDs(t *testing.T) {
 	t.Helper()
 	const high = 100000
@@ -416,10 +416,10 @@ func (p *population) addHighIDs(t *testing.T) {
 	}
 }
 
-// nobody is a user who owns nothing.
+// nobody owns no objects.
 const nobody = 65534
 
-// asUser is our program run by somebody without rights.
+// asUser returns a command that runs our program without privileges.
 func asUser(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", args...)

@@ -21,13 +21,13 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// The POSIX options are those of util-linux 2.41 and 2.42, which few systems have. The
-// tests compare with the programs in the directory that this variable names or, if it
-// is not set, with the installed ones. What 2.42.4 printed is in testdata/posix.txt,
-// so that ours is held to it where there is none to compare with.
+// newerDir names the environment variable with a directory of programs from util-linux
+// 2.41 or later, which few systems have installed; the tests use their POSIX options.
+// If it is unset, the installed programs are used. testdata/posix.txt holds the output
+// of 2.42.4, so that ours can be checked without them.
 const newerDir = "GIPC_TEST_UTIL_LINUX"
 
-// hasNewer tells whether the programs of version 2.minor or later are there.
+// hasNewer reports whether programs of version 2.minor or later are available.
 func hasNewer(minor int) bool {
 	out, err := exec.Command(newer("lsipc"), "-V").Output()
 	if err != nil {
@@ -41,7 +41,7 @@ func hasNewer(minor int) bool {
 
 func newer(name string) string { return filepath.Join(os.Getenv(newerDir), name) }
 
-// newerPeer skips the test unless the programs that know the POSIX options are there.
+// newerPeer skips the test unless programs with the POSIX options are available.
 func newerPeer(t testing.TB) {
 	t.Helper()
 	if !hasNewer(41) {
@@ -54,7 +54,7 @@ func newerTheirs(t testing.TB, name string, args ...string) outcome {
 	return theirsAt(t, newer(name), c(), name, args...)
 }
 
-// isolatePOSIX is isolate with a /dev/shm and a /dev/mqueue of its own.
+// isolatePOSIX is isolate with its own /dev/shm and /dev/mqueue.
 func isolatePOSIX(t *testing.T) {
 	t.Helper()
 	isolate(t)
@@ -63,8 +63,8 @@ func isolatePOSIX(t *testing.T) {
 	}
 }
 
-// populatePOSIX makes objects of all POSIX kinds, the one that is first by name at
-// last: the file system lists the youngest first, and util-linux in that order.
+// populatePOSIX makes objects of all POSIX kinds, in reverse order of names: the file
+// system lists the youngest first, and so does util-linux.
 func populatePOSIX(t *testing.T) {
 	t.Helper()
 	object := func(name string, size int64, mode fs.FileMode) {
@@ -130,8 +130,8 @@ func TestPOSIXListing(t *testing.T) {
 	}
 }
 
-// skipUnlessSorted skips the test where the file systems list in another order: the
-// order in which util-linux prints.
+// skipUnlessSorted skips the test if the file systems do not list in order of names.
+// util-linux prints in the order of the file system.
 func skipUnlessSorted(t *testing.T) {
 	t.Helper()
 	for _, dir := range []string{"/dev/shm", "/dev/mqueue"} {
@@ -147,7 +147,7 @@ func skipUnlessSorted(t *testing.T) {
 	}
 }
 
-// TestPOSIXHelp: all options and columns of the newer programs are told of, in their
+// TestPOSIXHelp: all options and columns of the newer programs are described, in their
 // order.
 func TestPOSIXHelp(t *testing.T) {
 	newerPeer(t)
@@ -159,8 +159,8 @@ func TestPOSIXHelp(t *testing.T) {
 	}
 }
 
-// TestPOSIXRecorded compares with what util-linux 2.42.4 printed, and that with what
-// the programs print that are there.
+// TestPOSIXRecorded compares ours with the output of util-linux 2.42.4, and that with
+// the available programs.
 func TestPOSIXRecorded(t *testing.T) {
 	recording, err := os.ReadFile("testdata/posix.txt")
 	must(t, err)
@@ -182,9 +182,9 @@ func TestPOSIXRecorded(t *testing.T) {
 	}
 }
 
-// replay runs the commands of a recording, the lines that begin with a dollar sign,
-// and returns what it would be of this run: behind the command its standard output,
-// then its messages behind exclamation marks, then the exit status if it failed.
+// replay runs the commands of a recording, the lines that begin with a dollar sign, and
+// returns the recording of this run: after each command its standard output, then its
+// messages after exclamation marks, then the exit status if it failed.
 func replay(recording string, run func(name string, args []string) outcome) string {
 	var b strings.Builder
 	for line := range strings.Lines(recording) {
@@ -208,11 +208,10 @@ func replay(recording string, run func(name string, args []string) outcome) stri
 	return b.String()
 }
 
-// TestPOSIXDifferences is TestDifferences for what only the newer programs know. Each
-// command finds the objects of populatePOSIX; what follows is looked at afterwards, to
-// tell what is left.
+// TestPOSIXDifferences is TestDifferences for the newer programs. Each command starts
+// with the objects of populatePOSIX; then shows what is left.
 func TestPOSIXDifferences(t *testing.T) {
-	withTheirs := hasNewer(42) // 2.41 says it in other words
+	withTheirs := hasNewer(42) // 2.41 has other messages
 	const all = "alpha\nbig\nempty\nza\\xc3\\xaf\\x20\\xe6\\xbc\\xa2\\x20\"x\"\\x09$y\n"
 	const objects, segments = "lsipc -M -r --noheadings -o name", "lsipc -m -r --noheadings -o nattch"
 	for _, d := range []struct {
@@ -390,8 +389,8 @@ func TestPOSIXDifferences(t *testing.T) {
 	}
 }
 
-// unlinkQueues makes room for others within what RLIMIT_MSGQUEUE allows: the mounts
-// keep the namespaces of earlier populations alive.
+// unlinkQueues makes room within RLIMIT_MSGQUEUE: the mounts keep the namespaces of
+// earlier populations alive.
 func unlinkQueues(t *testing.T) {
 	t.Helper()
 	for q, err := range posix.Queues() {
@@ -400,15 +399,15 @@ func unlinkQueues(t *testing.T) {
 	}
 }
 
-// contains tells whether text has part in it; nothing is in nothing only.
+// contains reports whether text contains part; an empty part is only in an empty text.
 func contains(text, part string) bool {
 	return strings.Contains(text, part) && (part != "" || text == "")
 }
 
-// TestNameOnTerminal: a name can not drive the terminal of whoever looks at it; the
-// original prints it as it is.
+// TestNameOnTerminal: a name cannot control the viewer's terminal; the original prints
+// it unchanged.
 func TestNameOnTerminal(t *testing.T) {
-	isolate(t) // and not isolatePOSIX, whose /dev has no terminals
+	isolate(t) // not isolatePOSIX, whose /dev has no terminals
 	if err := unix.Mount("none", "/dev/shm", "tmpfs", 0, ""); err != nil {
 		t.Skipf("no /dev/shm of its own: %v", err)
 	}
@@ -432,8 +431,8 @@ func TestNameOnTerminal(t *testing.T) {
 	}
 }
 
-// TestPOSIXUnreadable: an ordinary user sees the rows that root sees, without what
-// only who may read can know. The original leaves these rows out.
+// TestPOSIXUnreadable: an ordinary user sees the same rows as root, without the values
+// that take read permission. The original omits such rows.
 func TestPOSIXUnreadable(t *testing.T) {
 	isolatePOSIX(t)
 	populatePOSIX(t)
@@ -456,7 +455,7 @@ func TestPOSIXUnreadable(t *testing.T) {
 	}
 }
 
-// TestNoQueueFileSystem: what can not be seen is not called empty.
+// TestNoQueueFileSystem: queues that cannot be seen are not reported as absent.
 func TestNoQueueFileSystem(t *testing.T) {
 	isolatePOSIX(t)
 	must(t, unix.Unmount("/dev/mqueue", 0))

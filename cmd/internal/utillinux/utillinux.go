@@ -1,6 +1,6 @@
-// Package utillinux is the four programs of util-linux that gipcs stands in for,
-// as functions. What they print is the original's, so that scripts go on working;
-// docs/compat.md lists where they differ and why.
+// Package utillinux is the four util-linux programs that gipcs replaces, as functions.
+// Their output is the original's, so that scripts keep working; docs/compat.md lists
+// the differences with reasons.
 package utillinux
 
 import (
@@ -14,8 +14,8 @@ import (
 // Names returns the names of the programs.
 func Names() []string { return []string{"ipcs", "ipcrm", "ipcmk", "lsipc"} }
 
-// Lookup returns the program of a name without directories, nil if it is none of
-// Names.
+// Lookup returns the program with a name (without directories), or nil if it is not one
+// of Names.
 func Lookup(name string) program.Main {
 	switch name {
 	case "ipcs":

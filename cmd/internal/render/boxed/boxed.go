@@ -1,8 +1,8 @@
-// Package boxed draws tables in boxes, for a person at a terminal.
+// Package boxed draws tables in boxes for a terminal.
 //
-// It is apart from package render because the library that it stands on takes
-// time at every start of a program that it is linked into; gipcs, which scripts start
-// again and again, goes without it. A test holds the two to the same picture.
+// It is separate from package render because its library costs time at every start of a
+// program that links it. gipcs, which scripts start very often, does without. A test
+// checks that both draw the same.
 package boxed
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// Draw draws g. It serves as DrawTable in [render.Options].
+// Draw draws g. Use it as DrawTable in [render.Options].
 func Draw(w io.Writer, g render.Grid) error {
 	align := make([]tw.Align, len(g.Align))
 	for i, a := range g.Align {
@@ -24,14 +24,14 @@ func Draw(w io.Writer, g render.Grid) error {
 			align[i] = tw.AlignRight
 		}
 	}
-	// The texts are final: nothing is to be wrapped, trimmed or recased. A
-	// character's width must not hang on the environment.
+	// The texts are final: do not wrap, trim or recase them. The width of a character
+	// must not depend on the environment.
 	cell := tw.CellConfig{
 		Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off},
 		Padding:    tw.CellPadding{Global: tw.PaddingDefault},
 		Alignment:  tw.CellAlignment{PerColumn: align},
 	}
-	// The library drops the errors of its writer.
+	// The library ignores its writer's errors, so write to memory first.
 	var out bytes.Buffer
 	t := tablewriter.NewTable(&out,
 		tablewriter.WithHeaderConfig(cell),

@@ -1,5 +1,5 @@
-// Package clock prints times as the C library does in the C locale, in the time
-// zone that the environment names.
+// Package clock formats times like the C library in the C locale, in the time zone of
+// the environment.
 package clock
 
 import (
@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Format is a way to print a time.
+// A Format is a way to format a time.
 type Format int
 
 const (
-	// Ctime is what ctime(3) prints: Sat Nov  1 08:05:28 2025.
+	// Ctime is the format of ctime(3): Sat Nov 1 08:05:28 2025.
 	Ctime Format = iota
 	// Short is 08:05 today, Nov01 this year, 2024-Nov01 otherwise.
 	Short
@@ -21,20 +21,20 @@ const (
 	ISO
 )
 
-// A Clock prints times in one format. The zone is looked up when a time is first
-// printed. It is not safe for use by several goroutines at once.
+// A Clock formats times in one format. It looks the zone up when the first time is
+// formatted. It is not safe for concurrent use.
 type Clock struct {
 	format Format
 	lookup func(string) (string, bool)
-	zone   *time.Location // nil until it is needed
-	now    time.Time      // for Short; of when the zone was looked up
+	zone   *time.Location // nil until first used
+	now    time.Time      // for Short: when the zone was looked up
 
-	// Neighbouring objects are often of the same second.
+	// Neighbouring objects often have the same second.
 	lastSecond int64
 	lastText   []byte
 }
 
-// New returns a Clock that looks up TZ by lookup.
+// New returns a Clock that calls lookup for TZ.
 func New(format Format, lookup func(name string) (value string, ok bool)) *Clock {
 	return &Clock{format: format, lookup: lookup}
 }
@@ -70,9 +70,8 @@ func (c *Clock) layout(t time.Time) string {
 	return time.ANSIC
 }
 
-// zone returns the zone of TZ as tzset(3) understands it: unset it is the
-// system's, empty UTC, otherwise a file or a rule of POSIX such as
-// CET-1CEST,M3.5.0,M10.5.0/3.
+// zone returns the zone that tzset(3) derives from TZ: the system's if TZ is unset, UTC
+// if it is empty, otherwise a file or a POSIX rule such as CET-1CEST,M3.5.0,M10.5.0/3.
 func zone(lookup func(string) (string, bool)) *time.Location {
 	tz, ok := lookup("TZ")
 	if !ok {
@@ -99,8 +98,8 @@ func zone(lookup func(string) (string, bool)) *time.Location {
 	return time.UTC
 }
 
-// rule makes of a rule of POSIX the smallest file of tzfile(5) that consists of
-// it: no transitions, one type of local time, the rule in the footer.
+// rule returns the smallest tzfile(5) with a POSIX rule: no transitions, one type of
+// local time, the rule in the footer.
 func rule(tz string) []byte {
 	block := func() []byte {
 		b := append([]byte("TZif2"), make([]byte, 15)...)

@@ -31,7 +31,7 @@ func TestAppend(t *testing.T) {
 		{Ctime, "", -1, "Wed Dec 31 23:59:59 1969"},
 	} {
 		c := New(tt.format, lookup(tt.tz))
-		for range 2 { // the second time it is remembered
+		for range 2 { // the second time it comes from the cache
 			if got := string(c.Append([]byte("x"), time.Unix(tt.second, 0))); got != "x"+tt.want {
 				t.Errorf("format %d of %d in %q = %q, want %q", tt.format, tt.second, tt.tz, got, "x"+tt.want)
 			}
@@ -60,7 +60,7 @@ func TestShort(t *testing.T) {
 	}
 }
 
-// TestNeighbours: what is remembered of one second is not taken for another.
+// TestNeighbours: the cached text of one second is not used for another.
 func TestNeighbours(t *testing.T) {
 	c := New(Ctime, lookup(""))
 	for _, second := range []int64{0, 1, 1, 0, 86400} {

@@ -42,14 +42,14 @@ Arguments:
 More: ipcmk(1), gipcs(1)
 `
 
-// request is what a command line asks for.
+// A request is a parsed command line.
 type request struct {
 	segment, set, queue       bool
-	object, semaphore, mqueue bool // of POSIX
+	object, semaphore, mqueue bool // POSIX kinds
 	size, objectSize          uint64
 	nsems                     int
 	mode                      fs.FileMode
-	name                      string // of what is POSIX
+	name                      string // of the POSIX objects
 	named                     bool
 }
 
@@ -98,7 +98,7 @@ func run(p *program.Program, args []string) int {
 	return r.create(p)
 }
 
-// option takes an option. If it is wrong it reports so, and returns false.
+// option applies an option. If it is invalid, option reports that and returns false.
 func (r *request) option(p *program.Program, m getopt.Match) (ok bool) {
 	var err error
 	switch m.Name {
@@ -179,8 +179,7 @@ func (r request) createSet(key sysv.Key) (int, error) {
 	return int(s), err
 }
 
-// underFreeKey never takes somebody else's object for its own. It returns the
-// identifier.
+// underFreeKey never takes over an existing object. It returns the identifier.
 func underFreeKey(create func(sysv.Key) (int, error)) func() (string, error) {
 	return func() (string, error) {
 		id, err := sysvipc.UnderFreeKey(create)

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { ipctest.Main(m) }
 
-// TestTakenKey: an object that is there already is never taken for a new one.
+// TestTakenKey: an existing object is never taken for a new one.
 func TestTakenKey(t *testing.T) {
 	r := request{size: 1, nsems: 1, mode: 0o600}
 	for _, kind := range []struct {

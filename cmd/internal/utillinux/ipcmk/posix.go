@@ -8,8 +8,8 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// The POSIX objects. A name that is taken is an error: what has it belongs to
-// somebody else. They return the name.
+// The functions that make POSIX objects return the name. A name that is taken is an
+// error, since its object belongs to somebody else.
 
 func (r *request) createObject() (string, error) {
 	if r.objectSize > math.MaxInt64 {
@@ -29,7 +29,7 @@ func (r *request) createSemaphore() (string, error) {
 	return r.made(s, err)
 }
 
-// made lets go of what was made, which stays.
+// made closes the new object, which continues to exist.
 func (r *request) made(object io.Closer, err error) (string, error) {
 	if err != nil {
 		return "", err

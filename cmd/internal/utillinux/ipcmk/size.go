@@ -9,9 +9,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/program"
 )
 
-// parseSize reads a size as util-linux does: a number in any base of C, perhaps
-// with decimals, and a unit, K or KiB for 1024, KB for 1000 and so on to Y. The
-// error is EINVAL or ERANGE.
+// parseSize parses a size like util-linux: any C integer, optionally with decimals and
+// a unit: K or KiB for 1024, KB for 1000, and so on up to Y. The error is EINVAL or
+// ERANGE.
 func parseSize(s string) (uint64, error) {
 	s = strings.TrimLeft(s, " \t\n\v\f\r")
 	whole, rest, err := program.CutUint(strings.TrimPrefix(s, "+"), 0)
@@ -27,7 +27,7 @@ func parseSize(s string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if factor == 0 { // beyond 64 bits
+	if factor == 0 { // more than 64 bits
 		if whole == 0 && strings.Trim(decimals, "0") == "" {
 			return 0, nil
 		}
@@ -41,9 +41,8 @@ func parseSize(s string) (uint64, error) {
 	return sum, nil
 }
 
-// fraction returns 0.decimals of factor, rounded down: what is carried from digit
-// to digit on the way from the last to the first. A factor is at most 1024^6, so nine
-// of it fit.
+// fraction returns 0.decimals of factor, rounded down, carrying from the last digit to
+// the first. A factor is at most 1024^6, so nine times it fits 64 bits.
 func fraction(decimals string, factor uint64) uint64 {
 	carry := uint64(0)
 	for i := len(decimals) - 1; i >= 0; i-- {
@@ -52,7 +51,7 @@ func fraction(decimals string, factor uint64) uint64 {
 	return carry
 }
 
-// unitFactor returns how many bytes a unit has, 0 if that does not fit.
+// unitFactor returns the number of bytes in a unit, or 0 if that does not fit.
 func unitFactor(unit string) (uint64, error) {
 	if unit == "" {
 		return 0, syscall.EINVAL

@@ -1,9 +1,9 @@
 // Package ipcrm is ipcrm(1) of util-linux 2.38.1 with the POSIX options of 2.41, made
-// safe where that is dangerous; docs/compat.md lists the differences.
+// safe where the original is dangerous; docs/compat.md lists the differences.
 //
-// Objects are removed in the order in which the command line names them. What stands
-// before an error is removed, as util-linux does, which scripts rely on; -a removes
-// nothing unless the whole command line is right.
+// It removes objects in command-line order. Like util-linux, it removes those before an
+// error, which scripts rely on; but -a removes nothing unless the whole command line is
+// valid.
 package ipcrm
 
 import (
@@ -50,14 +50,14 @@ func Main(args []string, env program.Env) int {
 		return program.Success
 	}
 	p := program.Start(env)
-	// If nobody reads what is printed that must not end it before all is removed.
+	// A reader that closes the pipe must not end ipcrm before everything is removed.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // Reset does not undo Ignore
 	status := run(&remover{Program: p}, args)
 	signal.Reset(syscall.SIGPIPE)
 	return p.Exit(status)
 }
 
-// remover removes objects and knows whether all could be.
+// A remover removes objects and records whether any removal failed.
 type remover struct {
 	*program.Program
 	verbose bool
@@ -90,7 +90,8 @@ func run(r *remover, args []string) int {
 		{Names: []string{"V", "version"}},
 		{Names: []string{"h", "help"}},
 	}, args)
-	// With -a, an operand may be meant for its argument: "-a shm" must not remove all.
+	// With -a, an operand may be meant as its argument: "-a shm" must not remove
+	// everything.
 	leftOver := wrong == nil && len(parsed.Operands) > 0
 	refused := leftOver && slices.ContainsFunc(parsed.Matches, func(m getopt.Match) bool { return m.Name == "a" })
 	var all []func(*remover)
@@ -100,7 +101,7 @@ func run(r *remover, args []string) int {
 			return r.PrintHelp(help)
 		case "V":
 			return r.PrintVersion()
-		case "a": // the last one counts
+		case "a": // the last -a wins
 			if all = allOf(m); all == nil {
 				return r.Fail("unknown argument: " + m.Value)
 			}
@@ -126,7 +127,7 @@ func run(r *remover, args []string) int {
 	return r.status()
 }
 
-// kindOf returns the kind that a word of the command line names.
+// kindOf returns the kind called word.
 func kindOf(word string) (sysv.Kind, bool) {
 	for _, kind := range []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {
 		if word == kind.String() {
@@ -136,8 +137,8 @@ func kindOf(word string) (sysv.Kind, bool) {
 	return 0, false
 }
 
-// allOf returns what removes the objects that -a asks for, nil if its argument names
-// no kind.
+// allOf returns functions that remove what -a asks for, or nil if its argument is not a
+// kind.
 func allOf(m getopt.Match) []func(*remover) {
 	if !m.HasValue {
 		return []func(*remover){allOfKind("shm"), allOfKind("sem"), allOfKind("msg")}
@@ -148,8 +149,8 @@ func allOf(m getopt.Match) []func(*remover) {
 	return nil
 }
 
-// allOfKind returns what removes all objects of the kind that a word names, nil if it
-// names none.
+// allOfKind returns a function that removes all objects of the kind called word, or nil
+// if there is no such kind.
 func allOfKind(word string) func(*remover) {
 	if kind, ok := kindOf(word); ok {
 		return func(r *remover) { r.removeAll(kind) }
@@ -160,7 +161,7 @@ func allOfKind(word string) func(*remover) {
 	return nil
 }
 
-// refuse reports a command line that has -a and an operand.
+// refuse reports a command line with -a and an operand.
 func (r *remover) refuse(operand string) int {
 	r.Warn("unknown argument: " + operand)
 	if allOfKind(operand) != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// namedKind is a kind of POSIX object.
+// A namedKind is a kind of POSIX object.
 type namedKind struct {
-	word   string // as an argument of -a
+	word   string // the argument of -a
 	noun   string
 	unlink func(name string) error
-	names  iter.Seq2[string, error] // of all that there are, as lsipc prints them
+	names  iter.Seq2[string, error] // of all existing objects, as lsipc prints them
 }
 
 func objects() namedKind {
@@ -60,10 +60,10 @@ func namedKindOf(word string) (namedKind, bool) {
 	return namedKind{}, false
 }
 
-// removeName removes the object with this name. One that nothing can be called is
-// not found.
+// removeName removes the object called name. If no object can have that name it reports
+// "not found".
 func (r *remover) removeName(kind namedKind, name string) {
-	// Somebody else may have chosen it, and must not drive a terminal.
+	// Another user may have chosen the name; it must not control the terminal.
 	shown := string(smartcols.AppendSafe(nil, []byte(name), r.IsUTF8()))
 	if r.verbose {
 		_, _ = r.Out.WriteString("removing " + kind.noun + " `" + shown + "'\n")

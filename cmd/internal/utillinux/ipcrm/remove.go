@@ -15,7 +15,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// legacy is ipcrm KIND ID...
+// legacy handles ipcrm KIND ID...
 func (r *remover) legacy(kind sysv.Kind, ids []string) int {
 	if len(ids) == 0 {
 		r.Warn("not enough arguments")
@@ -36,7 +36,7 @@ func (r *remover) legacy(kind sysv.Kind, ids []string) int {
 	return r.status()
 }
 
-// carryOut does what one option says.
+// carryOut carries out one option.
 func (r *remover) carryOut(m getopt.Match) {
 	switch m.Name {
 	case "v":
@@ -72,7 +72,7 @@ func (r *remover) removeID(kind sysv.Kind, s string) {
 	r.remove(kind, id, false)
 }
 
-// removeKey takes the signed and the unsigned form of a key.
+// removeKey accepts a key as a signed or an unsigned number.
 func (r *remover) removeKey(kind sysv.Kind, s string) {
 	key, err := program.ParseInt(s, 0, math.MinInt32, math.MaxUint32)
 	if err != nil {
@@ -99,8 +99,7 @@ func (r *remover) removeKey(kind sysv.Kind, s string) {
 	r.failed = true
 }
 
-// remove removes one object. Messages name it by its identifier, also where it was
-// found by key.
+// remove removes one object. Messages give its identifier even if it was found by key.
 func (r *remover) remove(kind sysv.Kind, id int, byKey bool) {
 	if r.verbose {
 		_, _ = r.Out.WriteString("removing " + noun(kind) + " id `" + strconv.Itoa(id) + "'\n")
@@ -127,9 +126,9 @@ func (r *remover) remove(kind sysv.Kind, id int, byKey bool) {
 	}
 }
 
-// mayRead reports whether the kernel shows an object to the caller. util-linux lists
-// objects in a way that leaves out the others, so -a passes over them silently; make
-// clean of an ordinary user relies on that.
+// mayRead reports whether the kernel shows the object to the caller. util-linux lists
+// only such objects, so -a skips the others silently; an ordinary user's "make clean"
+// relies on that.
 func mayRead(kind sysv.Kind, id int) bool {
 	var err error
 	switch kind {
@@ -150,9 +149,8 @@ func noun(kind sysv.Kind) string {
 	return kind.Noun()
 }
 
-// removeAll removes objects while others are looked for. What is removed was found a
-// little earlier: it is the sequence number in the identifier that keeps the kernel
-// from taking another object for it.
+// removeAll removes objects while it is still listing. An object may have been replaced
+// since it was listed; the sequence number in its identifier protects the replacement.
 func (r *remover) removeAll(kind sysv.Kind) {
 	switch kind {
 	case sysv.Shm:

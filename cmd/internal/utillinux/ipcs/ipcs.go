@@ -1,5 +1,5 @@
-// Package ipcs is ipcs(1): it prints what util-linux 2.38.1 prints, byte for byte
-// but for the differences that docs/compat.md lists.
+// Package ipcs is ipcs(1): its output equals that of util-linux 2.38.1 byte for byte,
+// except for the differences in docs/compat.md.
 package ipcs
 
 import (
@@ -41,7 +41,7 @@ Output options:
 More: ipcs(1), gipcs(1)
 `
 
-// view is which columns a listing has.
+// A view is the set of columns in a listing.
 type view int
 
 const (
@@ -53,20 +53,20 @@ const (
 	pids
 )
 
-// unit is how sizes are printed.
+// A unit is how sizes are printed.
 type unit int
 
 const (
-	standard unit = iota // whatever is customary at the place
+	standard unit = iota // the usual unit for each size
 	bytes
 	kilobytes
 	human
 )
 
-// request is what a command line asks for.
+// A request is a parsed command line.
 type request struct {
 	queues, segments, sets bool
-	one                    bool // the object with the identifier id
+	one                    bool // only the object with identifier id
 	id                     int
 	view                   view
 	unit                   unit
@@ -174,7 +174,7 @@ func (r *request) kinds() int {
 	return n
 }
 
-// identifier refuses what no object has.
+// identifier parses an identifier and rejects negative ones.
 func identifier(s string) (int, error) {
 	id, err := program.ParseID(s)
 	if err == nil && id < 0 {

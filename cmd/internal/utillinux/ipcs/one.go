@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// showOne prints everything about one object.
+// showOne prints all about one object.
 func (l *lister) showOne() int {
 	var err error
 	switch {

@@ -114,7 +114,7 @@ func (l *lister) showQueue(q *sysv.QueueInfo) {
 	_, _ = l.Out.Write(append(b, "\n\n"...))
 }
 
-// knownQBytes is 0 for what is not known, as in util-linux.
+// knownQBytes returns 0 for an unknown value, like util-linux.
 func knownQBytes(q *sysv.QueueInfo) uint64 {
 	if q.QBytes == sysvipc.UnknownQBytes {
 		return 0

@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// nameWidth is where names of owners are cut, but those of creators.
+// nameWidth is where owners' names are cut; creators' names are not.
 const nameWidth = 10
 
 const notSet = "Not set"
@@ -29,7 +29,7 @@ func rows[T any](l *lister, objects iter.Seq2[T, error], perm func(*T) *sysv.Per
 	})
 }
 
-// expect announces the names that the row of an object will need.
+// expect announces the names that an object's row will need.
 func (l *lister) expect(p *sysv.Perm) {
 	l.accounts.ExpectUser(p.UID)
 	if l.view == creators {
@@ -39,7 +39,7 @@ func (l *lister) expect(p *sysv.Perm) {
 	}
 }
 
-// appendIDOwner appends identifier and owner.
+// appendIDOwner appends the identifier and the owner.
 func (l *lister) appendIDOwner(dst []byte, id, idWidth int, uid uint32) []byte {
 	dst = program.PadUint(dst, uint64(id), idWidth)
 	dst = append(dst, ' ')
@@ -50,7 +50,7 @@ func (l *lister) appendIDOwner(dst []byte, id, idWidth int, uid uint32) []byte {
 	return program.PadLeft(dst, name[:min(len(name), nameWidth)], nameWidth)
 }
 
-// appendCreators appends a row of the view of creators.
+// appendCreators appends a row of the creators view.
 func (l *lister) appendCreators(dst []byte, id int, p *sysv.Perm) []byte {
 	dst = program.PadUint(dst, uint64(id), 10)
 	dst = program.PadOctal(append(dst, ' '), uint32(p.Mode), 10)
@@ -61,8 +61,8 @@ func (l *lister) appendCreators(dst []byte, id int, p *sysv.Perm) []byte {
 	return append(dst, '\n')
 }
 
-// appendDay appends a time without weekday and year (Nov  1 08:05:28), in column
-// number column of the row, 20 wide.
+// appendDay appends a time without weekday and year (Nov 1 08:05:28), 20 wide. column
+// is its number among the row's time columns.
 func (l *lister) appendDay(dst []byte, column int, t time.Time) []byte {
 	if t.IsZero() {
 		return program.PadLeft(dst, notSet, 20)
@@ -75,7 +75,7 @@ func (l *lister) appendDay(dst []byte, column int, t time.Time) []byte {
 	return append(dst, "    "...)
 }
 
-// appendTime appends a whole time, 26 wide.
+// appendTime appends a full time, 26 wide.
 func (l *lister) appendTime(dst []byte, column int, t time.Time) []byte {
 	if t.IsZero() {
 		return program.PadLeft(dst, notSet, 26)
@@ -83,8 +83,8 @@ func (l *lister) appendTime(dst []byte, column int, t time.Time) []byte {
 	return append(l.clocks[column].Append(dst, t), "  "...)
 }
 
-// appendSize appends a size behind its label. A label that ends in = stands as it
-// is, others are told the unit.
+// appendSize appends a label and a size. Unless the label ends in =, the unit goes
+// between them.
 func appendSize(dst []byte, label string, size uint64, u unit) []byte {
 	dst = append(dst, label...)
 	if label[len(label)-1] != '=' {
@@ -106,7 +106,7 @@ func appendSize(dst []byte, label string, size uint64, u unit) []byte {
 	}
 }
 
-// or returns u, or what is customary if no unit was asked for.
+// or returns u, or customary if no unit was asked for.
 func (u unit) or(customary unit) unit {
 	if u == standard {
 		return customary
@@ -114,7 +114,7 @@ func (u unit) or(customary unit) unit {
 	return u
 }
 
-// appendOwners appends the four numbers of owner and creator.
+// appendOwners appends the ids of the owner and the creator.
 func appendOwners(dst []byte, p *sysv.Perm, separator string) []byte {
 	dst = strconv.AppendUint(append(dst, "uid="...), uint64(p.UID), 10)
 	dst = strconv.AppendUint(append(append(dst, separator...), "gid="...), uint64(p.GID), 10)
@@ -122,7 +122,7 @@ func appendOwners(dst []byte, p *sysv.Perm, separator string) []byte {
 	return strconv.AppendUint(append(append(dst, separator...), "cgid="...), uint64(p.CGID), 10)
 }
 
-// label chooses the label of a size.
+// label returns the label for a size.
 func (l *lister) label(exact, rounded string) string {
 	if l.unit == human {
 		return rounded

@@ -101,8 +101,8 @@ func (l *lister) segmentLimits() {
 	_, _ = l.Out.Write(append(b, '\n'))
 }
 
-// times64 multiplies; instead of a product that does not fit it returns the highest
-// multiple of factor that does.
+// times64 returns n*factor or, if that overflows, the largest multiple of factor that
+// fits.
 func times64(n, factor uint64) uint64 {
 	high, low := bits.Mul64(n, factor)
 	if high != 0 {
@@ -128,7 +128,7 @@ func (l *lister) segmentSummary() {
 	_, _ = l.Out.Write(append(b, " successes\n"...))
 }
 
-// Bits of a segment's mode beyond the permissions.
+// Mode bits of a segment beyond the permissions.
 const (
 	modeDest   = 0o1000
 	modeLocked = 0o2000

@@ -17,7 +17,7 @@ func (l *lister) listSets() error {
 		l.setSummary()
 		return nil
 	case pids:
-		return nil // a set has none, its semaphores do
+		return nil // only its semaphores have pids
 	case creators:
 		l.print("------ Semaphore Arrays Creators/Owners --------\n" +
 			"semid      perms      cuid       cgid       uid        gid       \n")

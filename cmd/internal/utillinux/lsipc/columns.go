@@ -6,7 +6,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/smartcols"
 )
 
-// column is a column of lsipc. The order is that of the columns of -i and -N.
+// A column is a column of lsipc. The order is that of -i and -N.
 type column int
 
 const (
@@ -57,7 +57,7 @@ const (
 	columnCount
 )
 
-// columnRange is columns that apply to one kind of object, first to last.
+// A columnRange is the columns of one kind of object, first to last.
 type columnRange struct{ first, last column }
 
 func commonColumns() columnRange  { return columnRange{colKey, colCTime} }
@@ -66,7 +66,7 @@ func segmentColumns() columnRange { return columnRange{colSize, colLPID} }
 func setColumns() columnRange     { return columnRange{colNSems, colOTime} }
 func summaryColumns() columnRange { return columnRange{colResource, colUsePercent} }
 
-// The columns of POSIX objects. Of the common ones they have those of ownership.
+// The columns of POSIX objects. Of the common ones they have only those of ownership.
 func posixColumns() columnRange     { return columnRange{colName, colMTime} }
 func ownershipColumns() columnRange { return columnRange{colOwner, colCGroup} }
 func objectColumns() columnRange    { return columnRange{colSize, colSize} }
@@ -75,15 +75,15 @@ func semaphoreColumns() columnRange { return columnRange{colValue, colValue} }
 
 func (r columnRange) contains(c column) bool { return r.first <= c && c <= r.last }
 
-// heading describes a column.
+// A heading describes a column.
 type heading struct {
 	name   string
-	label  string // of -i
+	label  string // shown by -i
 	help   string
-	format smartcols.Column // but for the name
+	format smartcols.Column // without the name
 }
 
-// table returns the column as the table printer wants it.
+// table returns the column for package smartcols.
 func (c column) table(noTruncate bool) smartcols.Column {
 	format := headings[c].format
 	format.Name = headings[c].name
@@ -91,7 +91,7 @@ func (c column) table(noTruncate bool) smartcols.Column {
 	return format
 }
 
-// headings is data that the compiler lays out.
+// The compiler lays headings out, so they cost nothing at start.
 var headings = [columnCount]heading{
 	colKey:    {name: "KEY", label: "Key", help: "key"},
 	colID:     {name: "ID", label: "ID", help: "identifier"},
@@ -138,7 +138,7 @@ var headings = [columnCount]heading{
 	colValue: {name: "SVAL", label: "Value", help: "value of the semaphore", format: smartcols.Column{Right: true}},
 }
 
-// columnByName finds a column by its name in either case.
+// columnByName finds a column by name, ignoring case.
 func columnByName(name string) (column, bool) {
 	for c := range columnCount {
 		if strings.EqualFold(headings[c].name, name) {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// commands finds the command lines of processes, each once.
+// A commands caches the command lines of processes.
 type commands struct {
 	known map[int]string
 	buf   []byte
@@ -44,6 +44,6 @@ func (c *commands) read(pid int) string {
 	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return ""
 	}
-	// Each argument ends in a zero byte; the last one is left out.
+	// Each argument ends in a NUL; drop the last one.
 	return string(bytes.ReplaceAll(c.buf[:n-1], []byte{0}, []byte{' '}))
 }

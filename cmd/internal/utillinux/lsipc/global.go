@@ -8,16 +8,16 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// resource is a row of the summary.
+// A resource is a row of the summary.
 type resource struct {
 	name, description string
 	limit             uint64
-	size              bool // limit is bytes
+	size              bool // limit is in bytes
 	counted           bool // used is known
 	used              uint64
 }
 
-// global prints limits and use.
+// global prints limits and their use.
 func (l *lister) global() int {
 	table := l.newTable("ipclimits")
 	for _, kind := range []struct {
@@ -88,7 +88,7 @@ func queueResources() ([]resource, error) {
 	}, err
 }
 
-// mqueueResources tells the limits also where the queues can not be counted.
+// mqueueResources returns the limits even if the queues cannot be counted.
 func (l *lister) mqueueResources() ([]resource, error) {
 	limits, err := posix.MqLimits()
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package lsipc is lsipc(1): it prints what util-linux 2.38.1 prints, and of POSIX
-// objects, which that does not know, what 2.42 prints, byte for byte but for the
-// differences that docs/compat.md lists.
+// Package lsipc is lsipc(1): its output equals that of util-linux 2.38.1, and for POSIX
+// objects, which 2.38 does not know, that of 2.42, byte for byte except for the
+// differences in docs/compat.md.
 package lsipc
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/smartcols"
 )
 
-// lister prints what a request asks for.
+// A lister carries out a request.
 type lister struct {
 	*program.Program
 	request
@@ -52,7 +52,7 @@ func run(p *program.Program, args []string) int {
 	}
 }
 
-// newTable returns an empty table of the requested columns.
+// newTable returns an empty table with the requested columns.
 func (l *lister) newTable(name string) *smartcols.Table {
 	columns := make([]smartcols.Column, len(l.columns))
 	for i, c := range l.columns {
@@ -67,7 +67,7 @@ func (l *lister) newTable(name string) *smartcols.Table {
 	return smartcols.New(style, columns)
 }
 
-// terminal returns how wide the terminal is to which is printed, 0 for none.
+// terminal returns the width of the terminal that output goes to, 0 if there is none.
 func (l *lister) terminal() int {
 	file, ok := l.Stdout.(*os.File)
 	if !ok || !term.IsTerminal(file.Fd()) {

@@ -71,7 +71,7 @@ func listAll[T any](l *lister, name string, objects iter.Seq2[T, error], perm fu
 	return l.finish(table)
 }
 
-// expectations returns what announces the names that the row of an object will
+// expectations returns a function that announces the names that an object's row will
 // need.
 func (l *lister) expectations() func(*sysv.Perm) {
 	has := func(c column) bool { return slices.Contains(l.columns, c) }
@@ -100,8 +100,8 @@ func addRow[T any](l *lister, table *smartcols.Table, object *T, value appender[
 	}
 }
 
-// listOne prints an object that was looked up. If there is none the table is empty,
-// which in JSON is still to be seen.
+// listOne prints one object. If it does not exist it prints an empty table, which only
+// JSON shows.
 func listOne[T any](l *lister, name string, object *T, err error, value appender[T]) int {
 	switch {
 	case err == nil:
@@ -143,7 +143,7 @@ func printPretty[T any](l *lister, object *T, value appender[T]) {
 		if !ok {
 			continue
 		}
-		if onTerminal { // which a command line must not drive
+		if onTerminal { // a command line must not control the terminal
 			text = smartcols.AppendSafe(nil, text, isUTF8)
 		}
 		b := program.PadLeft(l.Out.AvailableBuffer(), headings[c].label+":", labelWidth)
@@ -225,7 +225,7 @@ func (l *lister) appendSet(dst []byte, c column, s *sysv.SetInfo) ([]byte, bool)
 	return l.appendPerm(dst, c, s.ID, &s.Perm)
 }
 
-// appendPerm appends what objects of all kinds have.
+// appendPerm appends a column that objects of all kinds have.
 func (l *lister) appendPerm(dst []byte, c column, id int, p *sysv.Perm) ([]byte, bool) {
 	switch c {
 	case colKey:
@@ -283,8 +283,7 @@ func appendStatus(dst []byte, s *sysv.SegmentInfo) []byte {
 	return dst
 }
 
-// appendTime has a clock for each column, since what is in one column is often the
-// same from row to row.
+// appendTime uses a clock for each column, since a column often repeats the same time.
 func (l *lister) appendTime(dst []byte, c column, t time.Time) ([]byte, bool) {
 	if t.IsZero() {
 		return dst, false

@@ -25,7 +25,7 @@ func (l *lister) listSemaphores() int {
 		func(s *posix.SemaphoreInfo) *posix.FileInfo { return &s.FileInfo }, l.appendSemaphore)
 }
 
-// listFiles lists POSIX objects, or the one that was asked for.
+// listFiles lists POSIX objects, or the requested one.
 func listFiles[T any](l *lister, name, noun string, objects iter.Seq2[T, error], file func(*T) *posix.FileInfo, value appender[T]) int {
 	var all []T
 	expect := l.expectations()
@@ -59,12 +59,12 @@ func (l *lister) failListing(err error) int {
 	return l.FailError("listing failed", err)
 }
 
-// bareName is a name without the slash in front, which only message queues are
+// bareName returns a name without its leading slash, which only message queues are
 // printed with.
 func bareName(name string) string { return strings.TrimPrefix(name, "/") }
 
-// ownership returns what appendPerm needs. The owner counts as the creator too,
-// since nothing tells whether there was another one.
+// ownership returns the input of appendPerm. The owner counts as the creator, since the
+// kernel records no creator.
 func ownership(f *posix.FileInfo) sysv.Perm {
 	return sysv.Perm{UID: f.UID, GID: f.GID, CUID: f.UID, CGID: f.GID, Mode: f.Mode}
 }
@@ -101,7 +101,7 @@ func (l *lister) appendSemaphore(dst []byte, c column, s *posix.SemaphoreInfo) (
 	return l.appendFile(dst, c, &s.FileInfo)
 }
 
-// appendFile appends what objects of all POSIX kinds have.
+// appendFile appends a column that POSIX objects of all kinds have.
 func (l *lister) appendFile(dst []byte, c column, f *posix.FileInfo) ([]byte, bool) {
 	switch {
 	case c == colMTime:

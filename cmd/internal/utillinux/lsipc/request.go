@@ -11,22 +11,22 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/smartcols"
 )
 
-// request is what a command line asks for.
+// A request is a parsed command line.
 type request struct {
 	queues, segments, sets       bool
-	mqueues, objects, semaphores bool // of POSIX
+	mqueues, objects, semaphores bool // POSIX kinds
 
 	global bool
-	one    bool // the System V object with the identifier id
+	one    bool // only the System V object with identifier id
 	id     int
-	named  bool // the POSIX object with the name
+	named  bool // only the POSIX object with the name
 	name   string
 
 	columns      []column
-	own          []columnRange // the columns that apply beside the common ones
+	own          []columnRange // the columns that apply besides the common ones
 	style        smartcols.Style
-	styled       bool // an output format was asked for
-	pretty       bool // a line for each field
+	styled       bool // an output format was chosen
+	pretty       bool // one line per field
 	bytes        bool
 	numericPerms bool
 	noTruncate   bool
@@ -34,7 +34,7 @@ type request struct {
 	times        bool
 	timeFormat   clock.Format
 	timeSet      bool
-	list         string // of -o
+	list         string // argument of -o
 	listSet      bool
 }
 
@@ -68,7 +68,7 @@ func options() []getopt.Option {
 	}
 }
 
-// read reads the command line, or ends the program.
+// read parses the command line. If done is true the program ends with status.
 func read(p *program.Program, args []string) (r request, status int, done bool) {
 	parsed, wrong := p.Options(options(), args)
 	var exclusive exclusion
@@ -83,7 +83,7 @@ func read(p *program.Program, args []string) (r request, status int, done bool) 
 			return r, p.PrintVersion(), true
 		case "i":
 			id, err := program.ParseID(m.Value)
-			if err == nil && id < 0 { // no object has it
+			if err == nil && id < 0 { // no object has such an id
 				err = syscall.ERANGE
 			}
 			if err != nil {
@@ -199,8 +199,8 @@ func (r *request) setTimeFormat(s string) bool {
 	return true
 }
 
-// complete adds what follows from the whole command line. It returns what is wrong
-// with it, if anything.
+// complete derives what depends on the whole command line. It returns a message if
+// something is wrong.
 func (r *request) complete() (wrong string) {
 	systemV, posix := r.queues || r.segments || r.sets, r.mqueues || r.objects || r.semaphores
 	switch {
@@ -244,7 +244,7 @@ func (r *request) complete() (wrong string) {
 // addViews adds the columns of -c and -t.
 func (r *request) addViews(posix bool) {
 	switch {
-	case r.creator && posix: // the owner is all that they know
+	case r.creator && posix: // they record only the owner
 		r.add(colCUID, colCGID)
 	case r.creator:
 		r.add(colCUID, colCGID, colUID, colGID)
@@ -257,7 +257,7 @@ func (r *request) addViews(posix bool) {
 	}
 	if r.segments {
 		last := len(r.columns) - 1
-		if r.columns[last] == colCommand { // which stays the last
+		if r.columns[last] == colCommand { // COMMAND stays last
 			r.columns = slices.Insert(r.columns, last, colAttach, colDetach)
 		} else {
 			r.add(colAttach, colDetach)
@@ -268,8 +268,7 @@ func (r *request) addViews(posix bool) {
 	}
 }
 
-// addList takes the columns of -o, instead of those that there are or, behind a
-// plus sign, in addition.
+// addList sets the columns of -o, or adds them if the list begins with a plus sign.
 func (r *request) addList() (wrong string) {
 	list, more := strings.CutPrefix(r.list, "+")
 	if !more {
@@ -277,7 +276,7 @@ func (r *request) addList() (wrong string) {
 	}
 	for {
 		name, rest, found := strings.Cut(list, ",")
-		if rest == "" { // a comma at the end counts as part of the name
+		if rest == "" { // a trailing comma counts as part of the name
 			name = list
 		}
 		c, ok := columnByName(name)
@@ -295,11 +294,11 @@ func (r *request) addList() (wrong string) {
 	}
 }
 
-// exclusion finds options that exclude each other.
+// exclusion detects mutually exclusive options.
 type exclusion [6]string
 
-// groups of options that exclude each other, and what is said of it: the one that
-// has only options of 2.38 in front of the one with those of 2.41.
+// groups returns groups of mutually exclusive options with their messages. A group with
+// only options of 2.38 comes before the one with those of 2.41.
 func (*exclusion) groups() [6]struct{ names, message string } {
 	return [6]struct{ names, message string }{
 		{"Jelnr", "--json --export --list --newline --raw"},
@@ -311,7 +310,7 @@ func (*exclusion) groups() [6]struct{ names, message string } {
 	}
 }
 
-// check takes the next option and returns what is wrong with it, if anything.
+// check records an option and returns a message if it conflicts with an earlier one.
 func (e *exclusion) check(name string) (wrong string) {
 	if len(name) > 1 {
 		return ""

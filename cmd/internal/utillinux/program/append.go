@@ -2,32 +2,32 @@ package program
 
 import "strconv"
 
-// PadLeft appends s and blanks up to width (%-*s).
+// PadLeft appends s, padded with blanks to width (%-*s).
 func PadLeft(dst []byte, s string, width int) []byte {
 	dst = append(dst, s...)
 	return blanks(dst, width-len(s))
 }
 
-// PadRight appends blanks up to width and s (%*s).
+// PadRight appends s after blanks up to width (%*s).
 func PadRight(dst []byte, s string, width int) []byte {
 	return append(blanks(dst, width-len(s)), s...)
 }
 
-// PadUint appends n and blanks up to width (%-*u).
+// PadUint appends n, padded with blanks to width (%-*u).
 func PadUint(dst []byte, n uint64, width int) []byte {
 	start := len(dst)
 	dst = strconv.AppendUint(dst, n, 10)
 	return blanks(dst, width-(len(dst)-start))
 }
 
-// PadOctal appends n in octal and blanks up to width (%-*o).
+// PadOctal appends n in octal, padded with blanks to width (%-*o).
 func PadOctal(dst []byte, n uint32, width int) []byte {
 	start := len(dst)
 	dst = strconv.AppendUint(dst, uint64(n), 8)
 	return blanks(dst, width-(len(dst)-start))
 }
 
-// Key appends a key as eight hexadecimal digits behind 0x.
+// Key appends 0x and the key as eight hexadecimal digits.
 func Key(dst []byte, key int32) []byte {
 	dst = append(dst, '0', 'x')
 	for shift := 28; shift >= 0; shift -= 4 {
@@ -36,7 +36,7 @@ func Key(dst []byte, key int32) []byte {
 	return dst
 }
 
-// Octal appends n in octal behind a 0 (%#o).
+// Octal appends n in octal after a 0 (%#o).
 func Octal(dst []byte, n uint32) []byte {
 	if n != 0 {
 		dst = append(dst, '0')

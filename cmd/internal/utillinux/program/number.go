@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// ParseInt reads a number of a base from least to most as strtol(3) does, which
-// takes blanks and a sign in front of it and, with base 0, the prefixes of C. The
-// error is EINVAL for what is no number and ERANGE for one that does not fit.
+// ParseInt parses a number from least to most like strtol(3): blanks and a sign may
+// precede it and, with base 0, C's prefixes. The error is EINVAL for what is not a
+// number and ERANGE for one that does not fit.
 func ParseInt(s string, base int, least, most int64) (int64, error) {
 	n, rest, err := cutInt(s, base)
 	switch {
@@ -22,7 +22,7 @@ func ParseInt(s string, base int, least, most int64) (int64, error) {
 	return n, nil
 }
 
-// ParseID reads an argument that is to be an int of C in decimal.
+// ParseID parses a decimal C int.
 func ParseID(s string) (int, error) {
 	n, err := ParseInt(s, 10, math.MinInt32, math.MaxInt32)
 	return int(n), err
@@ -30,7 +30,7 @@ func ParseID(s string) (int, error) {
 
 func cutInt(s string, base int) (n int64, rest string, err error) {
 	digits := s
-	if s != "" && s[0] <= ' ' { // of 32,000 arguments hardly any
+	if s != "" && s[0] <= ' ' { // rare among 32,000 arguments
 		digits = strings.TrimLeft(s, " \t\n\v\f\r")
 	}
 	negative := strings.HasPrefix(digits, "-")
@@ -49,8 +49,8 @@ func cutInt(s string, base int) (n int64, rest string, err error) {
 	return int64(u), rest, nil
 }
 
-// CutUint reads the digits at the beginning of s and returns what follows them.
-// Base 0 is 16 behind 0x, 8 behind 0 and otherwise 10.
+// CutUint parses the digits at the beginning of s and returns the rest. Base 0 means 16
+// after 0x, 8 after 0, and otherwise 10.
 func CutUint(s string, base int) (n uint64, rest string, err error) {
 	if base == 0 {
 		base = 10
@@ -78,7 +78,7 @@ func CutUint(s string, base int) (n uint64, rest string, err error) {
 	return n, s[i:], err
 }
 
-// digit returns the value of a digit, 16 for what is none.
+// digit returns the value of a digit, 16 if c is none.
 func digit(c byte) uint64 {
 	switch {
 	case '0' <= c && c <= '9':

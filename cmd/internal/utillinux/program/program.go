@@ -1,5 +1,5 @@
-// Package program is what ipcs, ipcrm, ipcmk and lsipc have in common: how they
-// read their command line, what their messages look like, and how they end.
+// Package program is what ipcs, ipcrm, ipcmk and lsipc share: parsing the command line,
+// formatting messages, and exiting.
 package program
 
 import (
@@ -19,16 +19,16 @@ const (
 	Failure = 1
 )
 
-// Env is what a program gets from where it is started. All fields must be set.
+// Env is the environment of a program. All fields must be set.
 type Env struct {
-	Name      string // argv[0], as messages have it
+	Name      string // argv[0], for messages
 	Version   string // of gipc
 	Stdout    io.Writer
 	Stderr    io.Writer
 	LookupEnv func(name string) (value string, ok bool)
 }
 
-// Main is a program: it does what args say and returns the exit status.
+// Main runs a program and returns its exit status.
 type Main func(args []string, env Env) int
 
 // A Program is a running program.
@@ -37,44 +37,44 @@ type Program struct {
 	Out *bufio.Writer // standard output; Exit flushes it
 }
 
-// Start returns the program of an environment.
+// Start returns a program with its environment.
 func Start(env Env) *Program {
 	const size = 64 << 10
 	return &Program{Env: env, Out: bufio.NewWriterSize(env.Stdout, size)}
 }
 
-// ShortName is the name of the program without directories.
+// ShortName returns the program's name without directories.
 func (p *Program) ShortName() string { return filepath.Base(p.Name) }
 
-// Warn prints a message to standard error, behind what was printed so far.
+// Warn prints a message to standard error, after flushing standard output.
 func (p *Program) Warn(message string) {
 	_ = p.Out.Flush() // Exit sees the error again
 	_, _ = io.WriteString(p.Stderr, p.ShortName()+": "+message+"\n")
 }
 
-// WarnError is Warn with the text of the error number that err is about.
+// WarnError is Warn with the text of err's error number.
 func (p *Program) WarnError(message string, err error) { p.Warn(message + ": " + Strerror(err)) }
 
-// Fail is Warn, and returns Failure.
+// Fail is Warn and returns Failure.
 func (p *Program) Fail(message string) int {
 	p.Warn(message)
 	return Failure
 }
 
-// FailError is WarnError, and returns Failure.
+// FailError is WarnError and returns Failure.
 func (p *Program) FailError(message string, err error) int {
 	p.WarnError(message, err)
 	return Failure
 }
 
-// FailNumber reports an argument that is no number (EINVAL) or one that does not
-// fit (ERANGE), and returns Failure.
+// FailNumber reports an argument that is not a number (EINVAL) or does not fit
+// (ERANGE), and returns Failure.
 func (p *Program) FailNumber(message, argument string, err error) int {
 	p.WarnNumber(message, argument, err)
 	return Failure
 }
 
-// WarnNumber is FailNumber for a program that goes on.
+// WarnNumber is FailNumber for a program that continues.
 func (p *Program) WarnNumber(message, argument string, err error) {
 	message += ": '" + argument + "'"
 	if errors.Is(err, syscall.ERANGE) {
@@ -90,15 +90,15 @@ func (p *Program) Misuse() int {
 	return Failure
 }
 
-// BadOption reports what getopt found wrong, under the name by which the program was
-// called, and returns Failure.
+// BadOption reports an error of getopt under the name by which the program was called,
+// and returns Failure.
 func (p *Program) BadOption(err error) int {
 	_, _ = io.WriteString(p.Stderr, p.Name+": "+err.Error()+"\n")
 	return p.Misuse()
 }
 
-// Options reads the command line. The result holds what stood in front of an
-// error.
+// Options parses the command line. After an error, the result holds what came before
+// it.
 func (p *Program) Options(options []getopt.Option, args []string) (getopt.Result, error) {
 	if _, inOrder := p.LookupEnv("POSIXLY_CORRECT"); inOrder {
 		return getopt.ParseInOrder(options, args)
@@ -106,21 +106,20 @@ func (p *Program) Options(options []getopt.Option, args []string) (getopt.Result
 	return getopt.Parse(options, args)
 }
 
-// PrintVersion prints the version and whose behaviour it has.
+// PrintVersion prints the version and the util-linux version it is compatible with.
 func (p *Program) PrintVersion() int {
 	_, _ = p.Out.WriteString(p.ShortName() + " from gipc " + p.Version + " (compatible with util-linux 2.38.1)\n")
 	return Success
 }
 
-// PrintHelp prints a help text in which NAME stands for the program's name.
+// PrintHelp prints a help text, with NAME replaced by the program's name.
 func (p *Program) PrintHelp(text string) int {
 	_, _ = p.Out.WriteString(strings.ReplaceAll(text, "NAME", p.ShortName()))
 	return Success
 }
 
-// Exit flushes standard output and returns the exit status: status, or Failure if
-// something could not be written. A closed pipe is no failure: whoever reads has
-// seen enough.
+// Exit flushes standard output and returns status, or Failure if something could not be
+// written. A closed pipe is not a failure: the reader has seen enough.
 func (p *Program) Exit(status int) int {
 	switch err := p.Out.Flush(); {
 	case err == nil || errors.Is(err, syscall.EPIPE):
@@ -131,18 +130,18 @@ func (p *Program) Exit(status int) int {
 	}
 }
 
-// Strerror returns the text of the C library for the error number in err, or the
-// error's own text if there is none in it.
+// Strerror returns the C library's text for the error number in err, or err's own text
+// if it has none.
 func Strerror(err error) string {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err.Error()
 	}
-	text := errno.Error() // the same, but for the case of the first letter
+	text := errno.Error() // the same except for the first letter's case
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// IsUTF8 tells whether the locale says that text is UTF-8.
+// IsUTF8 reports whether the locale's encoding is UTF-8.
 func (p *Program) IsUTF8() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale, _ := p.LookupEnv(name); locale != "" {

@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Semaphores returns the semaphores of a set. If that fails it reports so, and
+// Semaphores returns the semaphores of a set. If that fails it reports the error and
 // returns false.
 func (p *Program) Semaphores(s *sysv.SetInfo) ([]sysvipc.Semaphore, bool) {
 	semaphores, err := sysvipc.Semaphores(s.ID, s.NSems)

@@ -2,8 +2,8 @@ package smartcols
 
 import "encoding/binary"
 
-// cells is texts one behind the other, each behind its length, in blocks: what is
-// there is never copied, as it is in a slice that grows.
+// cells is a sequence of texts, each after its length, in blocks. Unlike a growing
+// slice it never copies what it holds.
 type cells struct{ blocks [][]byte }
 
 const blockSize = 64 << 10
@@ -24,10 +24,10 @@ func (c *cells) all() reader { return reader{blocks: c.blocks} }
 
 type reader struct {
 	blocks [][]byte
-	rest   []byte // of the block before them
+	rest   []byte // of the block before blocks
 }
 
-// next returns the next text. There must be one.
+// next returns the next text, which must exist.
 func (r *reader) next() []byte {
 	if len(r.rest) == 0 {
 		r.rest, r.blocks = r.blocks[0], r.blocks[1:]

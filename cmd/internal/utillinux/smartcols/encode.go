@@ -9,7 +9,7 @@ import (
 
 func isPrint(c byte) bool { return ' ' <= c && c <= '~' }
 
-// isPlain tells whether text is printed as it is, and takes one column a byte.
+// isPlain reports whether text is printed unchanged, one column a byte.
 func isPlain(text []byte) bool {
 	for _, c := range text {
 		if !isPrint(c) || c == '\\' {
@@ -31,8 +31,8 @@ func (t *Table) appendSafe(dst, text []byte) []byte {
 	return AppendSafe(dst, text, t.UTF8)
 }
 
-// AppendSafe appends text with what would drive a terminal, or is not printed, in
-// hexadecimal. Text that is not ASCII is printed if it is UTF-8 and isUTF8 is set.
+// AppendSafe appends text, with bytes that would control a terminal or are unprintable
+// in hexadecimal. Text beyond ASCII stays if it is UTF-8 and isUTF8 is set.
 func AppendSafe(dst, text []byte, isUTF8 bool) []byte {
 	for i := 0; i < len(text); {
 		c := text[i]
@@ -63,7 +63,7 @@ func AppendSafe(dst, text []byte, isUTF8 bool) []byte {
 	return dst
 }
 
-// width returns how many columns text takes once it is safe.
+// width returns how many columns text takes after AppendSafe.
 func (t *Table) width(text []byte) int {
 	if t.plain || isPlain(text) {
 		return len(text)
@@ -71,7 +71,7 @@ func (t *Table) width(text []byte) int {
 	return term.BytesWidth(t.appendSafe(nil, text))
 }
 
-// appendNonBlank appends text without blanks.
+// appendNonBlank appends text with blanks escaped.
 func appendNonBlank(dst, text []byte) []byte {
 	for _, c := range text {
 		if isPrint(c) && c != ' ' && c != '\\' {
@@ -83,7 +83,7 @@ func appendNonBlank(dst, text []byte) []byte {
 	return dst
 }
 
-// appendQuoted appends text in quotes within which a shell replaces nothing.
+// appendQuoted appends text in quotes in which a shell expands nothing.
 func appendQuoted(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	for _, c := range text {
@@ -96,8 +96,7 @@ func appendQuoted(dst, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendJSON appends text as a string, or null if there is none. Bytes that are no
-// UTF-8 stay what they are.
+// appendJSON appends text as a string, or null if it is empty. Invalid UTF-8 is kept.
 func appendJSON(dst, text []byte) []byte {
 	if len(text) == 0 {
 		return append(dst, "null"...)

@@ -20,7 +20,7 @@ func (p *printer) human() {
 	}
 }
 
-// humanCell prints a cell and what comes between it and the next one.
+// humanCell prints a cell and the space after it.
 func (p *printer) humanCell(layout []columnLayout, column int, text []byte) {
 	l := layout[column]
 	start := len(p.buf)
@@ -31,7 +31,7 @@ func (p *printer) humanCell(layout []columnLayout, column int, text []byte) {
 	p.buf = p.t.appendSafe(p.buf, text)
 	switch {
 	case l.Right && width > 0:
-		width = l.width // one that is too long moves what is right of it
+		width = l.width // a wider cell shifts what is right of it
 	case width > l.width && l.Truncate:
 		var head string
 		head, width = term.Truncate(string(p.buf[start:]), l.width)
@@ -40,7 +40,7 @@ func (p *printer) humanCell(layout []columnLayout, column int, text []byte) {
 	switch {
 	case column == len(layout)-1:
 	case width > l.width:
-		// The row goes on below, in the next column.
+		// The row continues below, in the next column.
 		p.buf = append(p.buf, '\n')
 		for _, l := range layout[:column+1] {
 			p.blanks(l.width + 1)

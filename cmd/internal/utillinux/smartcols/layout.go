@@ -1,12 +1,12 @@
 package smartcols
 
-// columnLayout is a column as it is laid out.
+// A columnLayout is a column and its measures.
 type columnLayout struct {
 	Column
 	width   int
 	least   int // width of the heading
 	longest int // width of the longest cell
-	average int // of cells, of a column with NoExtremes
+	average int // cell width, for a column with NoExtremes
 	extreme bool
 }
 
@@ -29,9 +29,9 @@ func (t *Table) layout() []columnLayout {
 	return columns
 }
 
-// fit makes the columns as wide as the terminal, as far as that is possible: first
-// at the cost of what is extremely long, which then breaks the row, then of what
-// may be cut.
+// fit narrows the columns to the terminal's width as far as possible: first it ignores
+// extremely long cells, which then break the row, then it cuts the columns that may be
+// cut.
 func (t *Table) fit(columns []columnLayout) {
 	spare := t.Terminal - (len(columns) - 1)
 	for i := range columns {
@@ -75,7 +75,7 @@ func (t *Table) ordinaryWidth(c *columnLayout, column int) int {
 	return width
 }
 
-// giveBack lets extreme columns have what room there is.
+// giveBack gives spare room to extreme columns.
 func giveBack(columns []columnLayout, spare int) {
 	for i := range columns {
 		if c := &columns[i]; c.extreme {
@@ -86,8 +86,8 @@ func giveBack(columns []columnLayout, spare int) {
 	}
 }
 
-// cut takes excess off the columns that may be cut, each in its turn, but never
-// more than the headings allow.
+// cut narrows the columns that may be cut, in turn, by excess in all, but none below
+// its heading.
 func cut(columns []columnLayout, excess int) {
 	for changed := true; changed && excess > 0; {
 		changed = false

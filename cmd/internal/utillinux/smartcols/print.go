@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Print prints the table. Of one without rows only JSON shows anything.
+// Print prints the table. Without rows, only JSON prints anything.
 func (t *Table) Print(w io.Writer) error {
 	p := printer{t: t, w: w, names: t.names()}
 	switch {
@@ -21,7 +21,7 @@ func (t *Table) Print(w io.Writer) error {
 	return p.err
 }
 
-// printer collects output and writes it in large pieces.
+// A printer collects output and writes it in large pieces.
 type printer struct {
 	t     *Table
 	w     io.Writer
@@ -32,7 +32,7 @@ type printer struct {
 
 const chunk = 32 << 10
 
-// flush writes what was collected if that is more than atLeast bytes.
+// flush writes what was collected if it is more than atLeast bytes.
 func (p *printer) flush(atLeast int) {
 	if len(p.buf) <= atLeast {
 		return

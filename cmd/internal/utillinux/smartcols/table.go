@@ -1,59 +1,60 @@
-// Package smartcols prints tables as util-linux's library of that name does: to
-// people, raw, as NAME="value" pairs and as JSON.
+// Package smartcols prints tables like util-linux's library of that name: for people,
+// raw, as NAME="value" pairs and as JSON.
 package smartcols
 
-// Format is how a table is printed.
+// A Format is how a table is printed.
 type Format int
 
 const (
-	// Human lines columns up.
+	// Human aligns the columns.
 	Human Format = iota
-	// Raw separates cells by one blank; blanks in them are escaped.
+	// Raw separates cells by one blank and escapes blanks in them.
 	Raw
 	// Export prints NAME="value" pairs.
 	Export
-	// JSON prints an object that has one member, an array of objects. All values
-	// are strings, or null if they are empty.
+	// JSON prints an object with one member, an array of objects. All values are
+	// strings, or null if empty.
 	JSON
 )
 
-// Column is a column of a table.
+// A Column is a column of a table.
 type Column struct {
 	Name  string
 	Right bool // aligned to the right
-	// Truncate lets cells be cut where the terminal is too narrow.
+	// Truncate allows cells to be cut if the terminal is too narrow.
 	Truncate bool
-	// NoExtremes leaves cells that are more than twice as long as the average
-	// out of account where the terminal is too narrow.
+	// NoExtremes ignores cells more than twice as long as the average if the terminal
+	// is too narrow.
 	NoExtremes bool
 }
 
-// Style is what a table looks like.
+// A Style is the look of a table.
 type Style struct {
 	Format     Format
-	Name       string // of the array in JSON
+	Name       string // of JSON's array
 	NoHeadings bool
-	ShellNames bool // makes names of columns such as a shell allows for variables
+	ShellNames bool // turn column names into valid shell variable names
 	Lines      bool // Export: a line for each pair
-	UTF8       bool // text that prints stands as it is, not in hexadecimal
-	// Terminal is how wide the terminal is, 0 for none, where nothing is cut.
+	UTF8       bool // printable UTF-8 is not escaped
+	// Terminal is the width of the terminal, 0 if there is none and nothing is cut.
 	Terminal int
 }
 
-// A Table is columns and cells, in rows. Nothing is printed before all cells are
-// there, since they make the widths.
+// A Table is columns, and cells in rows. It prints nothing before all cells are there,
+// since they determine the widths.
 type Table struct {
 	Style
 	columns []Column
 	cells   cells
-	plain   bool     // whether all cells are printed as they are
+	plain   bool     // all cells print unchanged
 	lengths []length // of the cells of each column
-	rows    int      // complete ones
+	rows    int      // completed rows
 	next    int      // column of the next cell
-	cell    []byte   // the next cell, while it is made
+	cell    []byte   // the next cell, under construction
 }
 
-// length is how long the cells of a column are, in columns of a terminal.
+// A length is the longest and the summed width of a column's cells, in terminal
+// columns.
 type length struct{ longest, sum int }
 
 // New returns a table without rows.
@@ -61,10 +62,10 @@ func New(style Style, columns []Column) *Table {
 	return &Table{Style: style, columns: columns, plain: true, lengths: make([]length, len(columns))}
 }
 
-// Cell returns what the text of the next cell is to be appended to.
+// Cell returns a slice to append the next cell's text to.
 func (t *Table) Cell() []byte { return t.cell[:0] }
 
-// Add makes a cell of what was appended to Cell. Cells are added row by row.
+// Add adds what was appended to Cell as a cell. Cells are added row by row.
 func (t *Table) Add(text []byte) {
 	t.cell = text
 	t.cells.add(text)
@@ -82,7 +83,7 @@ func (t *Table) Add(text []byte) {
 	}
 }
 
-// names returns the columns' names as the style wants them.
+// names returns the columns' names in the table's style.
 func (t *Table) names() []string {
 	names := make([]string, len(t.columns))
 	for i, c := range t.columns {
@@ -94,8 +95,8 @@ func (t *Table) names() []string {
 	return names
 }
 
-// shellName replaces what a variable of a shell can not be called; a percent sign
-// at the end becomes _PCT.
+// shellName replaces characters that a shell variable cannot have; a trailing percent
+// sign becomes _PCT.
 func shellName(name string) string {
 	b := []byte(name)
 	for i, c := range b {
