@@ -41,6 +41,8 @@ func mayBeUnsafe() map[string]string {
 		"internal/memory/prefault_linux.go":       "touches a page by an atomic addition of nothing",
 		"posix/word.go":                           "the half of a 64-bit word on which glibc's semaphores sleep",
 		"shmring/layout.go":                       "the header, the words and the bytes of a ring in memory that is given as bytes",
+		"cmd/internal/rejoin/rejoin_linux.go":     kernel,
+		"posix/mapping.go":                        "the rest of a huge page behind the part that is mapped, which the kernel unmaps only whole",
 		"cmd/internal/render/cell.go":             "a text and a number in one cell of 24 bytes, since listings have hundreds of thousands",
 		"internal/spin/pause_386.s":               pause,
 		"internal/spin/pause_amd64.s":             pause,

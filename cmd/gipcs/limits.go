@@ -122,7 +122,7 @@ func showLimits(c *cli.Context) error {
 	if o.everywhere {
 		return limitsEverywhere(c, o)
 	}
-	// One kind that can't be read does not hide the others.
+	// One kind that cannot be read does not hide the others.
 	all, unread := o.read(c)
 	switch {
 	case o.thresholds != nil:
@@ -172,7 +172,7 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 		v := &visits[i]
 		if v.seen == nil { // it was counted on standard error
 			if o.check != nil {
-				unread = append(unread, fmt.Errorf("the limits of IPC namespace %d can't be read: %w", v.place.Inode, fs.ErrPermission))
+				unread = append(unread, fmt.Errorf("the limits of IPC namespace %d cannot be read: %w", v.place.Inode, fs.ErrPermission))
 			}
 			continue
 		}

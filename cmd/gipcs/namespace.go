@@ -137,7 +137,7 @@ func readLimits(c *cli.Context, kinds []ref.Kind) ([]limits.Limit, error) {
 		case err == nil:
 			seen = append(seen, kind)
 		case kind != ref.PSem && !errors.Is(err, fs.ErrNotExist): // semaphores are in /dev/shm as well
-			unread = append(unread, fmt.Errorf("the limits of %ss can't be read: %w", kind.Noun(), err))
+			unread = append(unread, fmt.Errorf("the limits of %ss cannot be read: %w", kind.Noun(), err))
 		}
 	}
 	all, err := limits.Read(seen)

@@ -38,12 +38,12 @@ func kindsIn(list []kindRef) (kinds []ref.Kind) {
 	return kinds
 }
 
-// checkVisible refuses objects of kinds that can't be seen.
+// checkVisible refuses objects of kinds that cannot be seen.
 func checkVisible(c *cli.Context, kinds []ref.Kind) error {
 	lacks := missing(c)
 	for _, kind := range kinds {
 		if err := lacks[kind]; err != nil {
-			return fmt.Errorf("%ss can't be seen: %w", kind.Noun(), err)
+			return fmt.Errorf("%ss cannot be seen: %w", kind.Noun(), err)
 		}
 	}
 	return nil

@@ -240,7 +240,7 @@ func TestDirectory(t *testing.T) {
 	for _, kind := range kinds {
 		s := newStore(t)
 		_, err := s.Save(t.Context(), ref.Object{Kind: kind, ID: math.MaxInt32})
-		wantError(t, "Save of none", err, "can't be saved")
+		wantError(t, "Save of none", err, "cannot be saved")
 	}
 }
 

@@ -95,7 +95,7 @@ func fileInfo(name string, st *unix.Stat_t) *posix.FileInfo {
 	const block = 512 // of st_blocks, whatever the file system has
 	return &posix.FileInfo{
 		Name: name, UID: st.Uid, GID: st.Gid, Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size, Memory: st.Blocks * block,
-		Dev: st.Dev, Ino: st.Ino, Links: uint64(st.Nlink),
+		Dev: uint64(st.Dev), Ino: st.Ino, Links: uint64(st.Nlink),
 		ATime: time.Unix(st.Atim.Unix()), MTime: time.Unix(st.Mtim.Unix()), CTime: time.Unix(st.Ctim.Unix()),
 	}
 }

@@ -30,7 +30,7 @@ type hit struct {
 }
 
 // errUnnamed hides a process that uses an object, if that is all that is known of it.
-var errUnnamed = errors.New("its name and user can't be read")
+var errUnnamed = errors.New("its name and user cannot be read")
 
 // record notes what a process uses.
 func (s *scanner) record(pid int, u *uses) error {

@@ -42,7 +42,7 @@ func (s source[T]) find(id int) (T, error) {
 	for object, procErr := range s.rows() {
 		switch {
 		case procErr != nil && errors.Is(ownErr, fs.ErrNotExist): // which it need not mean
-			return none, fmt.Errorf("%v:%d can't be looked up: %v; %v", s.kind, id, err, procErr)
+			return none, fmt.Errorf("%v:%d cannot be looked up: %v; %v", s.kind, id, err, procErr)
 		case procErr != nil:
 			return none, ownErr
 		case s.id(&object) == id:
