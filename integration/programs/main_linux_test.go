@@ -1,12 +1,12 @@
-// Package programs_test starts real programs of Debian that use System V or POSIX IPC,
-// as their packages start them, and holds what gipcs says of their objects against what
-// the programs do: no object that a live program can use is an orphan, and what a killed
-// one leaves is found.
+// Package programs_test starts real programs from Debian packages that use System V or
+// POSIX IPC, the way their packages start them, and compares what gipcs says about
+// their objects with what they do: no object that a live program can use is an orphan,
+// and what a killed program leaves is found.
 //
 //	go test ./integration/programs -programs light|all [-table FILE]
 //
-// Each file describes one program or a few that are alike. A program is added by a
-// function that starts it (see program) and a line in all.
+// Each file describes one program, or a few similar ones. To add a program, write a
+// function that starts it (see program) and add a line to all.
 package programs_test
 
 import (
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// all is every program, in the order of the page. The light ones run in .ci/run.
+// all returns every program, in the order of the page. The light ones run in .ci/run.
 func all() []program {
 	const www, postgres = "www-data", "postgres"
 	return []program{

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A program is one that makes objects.
+// A program is a program that makes IPC objects.
 type program struct {
 	name     string // in the table
 	packages string // Debian packages that it needs
@@ -21,29 +21,29 @@ type program struct {
 	user string
 
 	// start starts it in the room, where it may have run and been killed before, and
-	// returns when it serves.
+	// returns once it serves.
 	start func(r *room) service
 }
 
-// id returns the name for the command line: of "PHP-FPM, ondemand" php-fpm-ondemand.
+// id returns the name for the command line: php-fpm-ondemand for "PHP-FPM, ondemand".
 func (p program) id() string {
 	word := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-", c) }
 	return strings.Join(strings.FieldsFunc(strings.ToLower(p.name), word), "-")
 }
 
-// A service is a program that runs.
+// A service is a running program.
 type service struct {
-	// request asks the program for something that needs its objects, and checks what
-	// comes. It is called in a loop, never twice at once.
+	// request asks the program for something that needs its objects, and checks the
+	// answer. It is called in a loop, never concurrently.
 	request func() error
-	// rest lets the program come to rest: workers end by themselves, as they do in
-	// this mode. Nil: it rests when nobody asks for anything.
+	// rest lets the program come to rest, where workers end by themselves. nil means
+	// that it rests between requests.
 	rest func()
-	// recycle kills workers. Nil: it has none.
+	// recycle kills workers; nil means that there are none.
 	recycle func()
 }
 
-// The states in which a live program is looked at.
+// The states in which a live program is observed.
 const (
 	busy = iota
 	resting
@@ -51,7 +51,7 @@ const (
 	states
 )
 
-// A result is what was seen of a program.
+// A result is what was observed of a program.
 type result struct {
 	objects  counts           // alive, the most of each kind
 	verdicts [states][]string // of objects alive; nil: it has no such state
@@ -120,19 +120,19 @@ func (o object) String() string {
 	return fmt.Sprintf("%s:%d", o.Kind, o.ID)
 }
 
-// watched is how long a state is looked at. Some of the rules for verdicts know seconds.
+// watched is how long each state is observed. Some rules for verdicts use seconds.
 const watched = 2500 * time.Millisecond
 
 // An observation is the work on one program.
 type observation struct {
 	*room
 	gipcs   string
-	others  []string // objects of the bystander
+	others  []string // the bystander's objects
 	service service
 	result  result
 }
 
-// observe looks at a program from its start to its start after kill -9.
+// observe observes a program from its start to its restart after kill -9.
 func observe(t *testing.T, p program, gipcs string) *result {
 	r := newRoom(t, p.user)
 	o := &observation{room: r, gipcs: gipcs, result: result{objects: counts{}, unused: counts{}}}
@@ -232,7 +232,7 @@ func (o *observation) all(options ...string) (objects []object) {
 	return objects
 }
 
-// note adds what was seen of a live program to the result.
+// note adds an observation of a live program to the result.
 func (o *observation) note(which int, objects []object) {
 	o.result.objects.atLeast(objects)
 	for _, x := range objects {
@@ -261,7 +261,7 @@ func (o *observation) noteUnused() {
 	}
 }
 
-// afterDeath kills the program, looks at what it leaves, and removes that.
+// afterDeath kills the program, inspects what it leaves, and removes it.
 func (o *observation) afterDeath() {
 	o.t.Helper()
 	o.killAll()
@@ -281,7 +281,7 @@ func (o *observation) afterDeath() {
 	}
 }
 
-// judge fails for what must not be.
+// judge fails the test for unacceptable results.
 func judge(t *testing.T, results []*result) {
 	left, found := 0, 0
 	for _, r := range results {

@@ -1,6 +1,6 @@
 package programs_test
 
-// pool counts in shared memory, in processes of a Pool that end after four jobs each.
+// pool counts in shared memory, in Pool processes that end after four jobs each.
 const pool = `
 import multiprocessing, os, sys
 from multiprocessing import shared_memory

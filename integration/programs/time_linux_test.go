@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// chrony is chronyd that reads a reference clock from a segment, and leaves the clock of
-// the machine alone.
+// chrony is chronyd with a reference clock in a segment. It does not set the machine's
+// clock.
 func chrony(r *room) service {
 	pid, socket := r.path("chrony.pid"), r.owned("chrony", "_chrony")+"/socket"
 	r.discard(pid)
 	r.discard(socket)
-	r.check(os.Chmod(filepath.Dir(socket), 0o750)) // chronyd wants that
+	r.check(os.Chmod(filepath.Dir(socket), 0o750)) // chronyd requires this mode
 	r.must("root", "chronyd", "-x", "-f", r.write("chrony.conf", fmt.Sprintf(`
 refclock SHM 0 refid CLCK
 port 0

@@ -32,7 +32,7 @@ func xServer(r *room, screen int) (display string) {
 	return display
 }
 
-// x11vnc is x11vnc beside an X server that outlives it, which detaches last.
+// x11vnc is x11vnc with an X server that outlives it and detaches last.
 func x11vnc(r *room) service {
 	r.start(r.user, "x11vnc", "-display", xServer(r, 77), "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
 	return service{request: func() error { return picture(r, "127.0.0.1:5977") }}
@@ -72,10 +72,10 @@ func picture(r *room, address string) error {
 		return fmt.Errorf("it is not a VNC server: %q", version)
 	}
 	write([]byte("RFB 003.008\n")...)
-	read(int(read(1)[0])) // ways to say who one is
-	write(1)              // nobody
+	read(int(read(1)[0])) // security types
+	write(1)              // no authentication
 	read(4)
-	write(1) // others may stay
+	write(1) // shared access
 	screen := read(24)
 	read(int(binary.BigEndian.Uint32(screen[20:]))) // the name of the desktop
 	write(append([]byte{3, 0, 0, 0, 0, 0}, screen[:4]...)...)

@@ -77,9 +77,9 @@ func TestWrite(t *testing.T) {
 	}
 	for line, want := range map[string]bool{
 		"P and V, nobody in the way, Go / C":                                                    false,
-		"ping-pong across cores, C / Go: 4.83, where 15 at least was aimed at":                  true,
-		"Cond: 2028, where 2000 at most was aimed at":                                           true,
-		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37, where 1.05 at most was aimed at":    true,
+		"ping-pong across cores, C / Go: 4.83; the target is at least 15":                       true,
+		"Cond: 2028; the target is at most 2000":                                                true,
+		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37; the target is at most 1.05":         true,
 		"256 B messages, four producers, ours / msgsnd and msgrcv in C with four: not measured": true,
 		"4 GiB stream, copied in and out, ours / memcpy":                                        false,
 	} {
@@ -95,7 +95,7 @@ func TestWrite(t *testing.T) {
 	}
 	page.Reset()
 	r.facts["load-before"] = "2.50 1.00 1.00"
-	if write(&page, r); !strings.Contains(page.String(), "busy with other things meanwhile (load 2.5 before)") {
+	if write(&page, r); !strings.Contains(page.String(), "busy with other work (load 2.5 before)") {
 		t.Error("a load of 2.5 is not told")
 	}
 }
@@ -123,7 +123,7 @@ func TestWithRows(t *testing.T) {
 	}
 }
 
-// What the README says of speed is what docs/benchmarks.md says.
+// TestReadme: the README's rows of benchmarks are those of docs/benchmarks.md.
 func TestReadme(t *testing.T) {
 	readme, page := read(t, "../../README.md"), read(t, "../../docs/benchmarks.md")
 	_, rows, _ := strings.Cut(readme, rowsBegin)
@@ -151,7 +151,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// Each claim has a name of its own, and each section all that a table needs.
+// TestSections: each claim has a distinct name, and each section is complete.
 func TestSections(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, s := range sections() {

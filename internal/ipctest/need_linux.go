@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// NeedOtherUsers skips a test that becomes another user, if it is not root or there is
-// nobody else in its user namespace.
+// NeedOtherUsers skips a test that becomes another user, unless it is root in a user
+// namespace that maps all users.
 func NeedOtherUsers(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root can become another user")
 	}
-	const all = "4294967295" // numbers, as the first user namespace has
+	const all = "4294967295" // uids in the initial user namespace
 	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), all) {
 		t.Skip("there is nobody else in this user namespace")
 	}
