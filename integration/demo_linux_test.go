@@ -72,8 +72,8 @@ func TestDemo(t *testing.T) {
 		"classic: C as printed to Go": func(t *testing.T, gshm string) {
 			testClassicPair(t, printedWriter(t, "0"), []string{gshm, "demo", "reader", "--classic"})
 		},
-		"classic: lines that can not be passed": testClassicRefuses,
-		"classic: interrupted":                  testClassicInterrupted,
+		"classic: lines that cannot be passed": testClassicRefuses,
+		"classic: interrupted":                 testClassicInterrupted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)

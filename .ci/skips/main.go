@@ -86,7 +86,7 @@ func report(r io.Reader, accepted []*regexp.Regexp) error {
 	case run.failed > 0:
 		return fmt.Errorf("%d failed", run.failed)
 	case refused > 0:
-		return fmt.Errorf("%d skipped without need: make it possible, or say in %s why it can not be", refused, os.Args[1])
+		return fmt.Errorf("%d skipped without need: install what they need, or add the reason to %s", refused, os.Args[1])
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 // TestModel makes steps on objects of one kind, which reaches deeper states, and on all
 // kinds.
 func TestModel(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	c := ipctest.Compile(t, "testdata/worker.c")
 	m := &machine{
 		sides: []*side{

@@ -312,7 +312,7 @@ func identities() (all []identity) {
 // TestMatrix lets every identity attempt everything: on objects of all 512 modes in a
 // soak, otherwise of every fifth, which covers all eight combinations of each class.
 func TestMatrix(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	ipctest.NeedOtherUsers(t)
 	step := 5
 	if ipctest.Soaking() {

@@ -230,7 +230,7 @@ func credential(t *testing.T, name string) *syscall.Credential {
 // installed do not count.
 const debianPath = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-// program returns the path of a program of a package.
+// program returns the path of a program from a package.
 func (r *room) program(name string) string {
 	r.t.Helper()
 	if strings.Contains(name, "/") {

@@ -68,7 +68,7 @@ type Process struct {
 // process ends with the test at the latest.
 func Start(t testing.TB, name string, credential *syscall.Credential, args ...string) *Process {
 	t.Helper()
-	SkipUnderQEMU(t, "it can not start the test program again")
+	SkipUnderQEMU(t, "it cannot start the test program again")
 	cmd := exec.Command("/proc/self/exe", args...)
 	// By default the race detector makes a process sleep for a second before it exits.
 	cmd.Env = append(os.Environ(), role+"="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))

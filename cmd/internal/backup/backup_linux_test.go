@@ -240,7 +240,7 @@ func TestDirectory(t *testing.T) {
 	for _, kind := range kinds {
 		s := newStore(t)
 		_, err := s.Save(t.Context(), ref.Object{Kind: kind, ID: math.MaxInt32})
-		wantError(t, "Save of none", err, "can't be saved")
+		wantError(t, "Save of none", err, "cannot be saved")
 	}
 }
 
@@ -251,7 +251,7 @@ func TestHostile(t *testing.T) {
 		{`"kind":"shm","id":5,"segment":{"size":-1}`, "a segment of -1 bytes"},
 		{`"kind":"shm","id":5,"segment":{"size":0}`, "a segment of 0 bytes"},
 		{`"kind":"shm","id":5,"segment":{"size":9223372036854775807}`, "has no contents"},
-		{`"kind":"shm","id":5,"segment":{"size":9223372036854775808}`, "makes no sense"},
+		{`"kind":"shm","id":5,"segment":{"size":9223372036854775808}`, "is invalid"},
 		{`"kind":"shm","id":5,"set":{"values":[1]}`, "the fields of another kind"},
 		{`"kind":"shm","id":5,"segment":{"size":1},"set":{"values":[1]}`, "the fields of another kind"},
 		{`"kind":"../x","id":5,"segment":{"size":1}`, "the fields of another kind"},
@@ -261,15 +261,15 @@ func TestHostile(t *testing.T) {
 		{`"kind":"sem","id":2147483648,"set":{"values":[1]}`, ""},
 		{`"kind":"sem","id":5,"set":{"values":[]}`, "no semaphores"},
 		{`"kind":"sem","id":5,"set":{"values":[32768]}`, "has value 32768"},
-		{`"kind":"sem","id":5,"set":{"values":[-1]}`, "makes no sense"},
+		{`"kind":"sem","id":5,"set":{"values":[-1]}`, "is invalid"},
 		{`"kind":"sem","id":5,"mode":512,"set":{"values":[1]}`, "mode 01000"},
 		{`"kind":"sem","id":5,"uid":4294967295,"set":{"values":[1]}`, "uid 4294967295"},
-		{`"kind":"sem","id":5,"gid":-1,"set":{"values":[1]}`, "makes no sense"},
+		{`"kind":"sem","id":5,"gid":-1,"set":{"values":[1]}`, "is invalid"},
 		{`"kind":"msg","id":5,"queue":{"qbytes":2147483648}`, "a queue of 2147483648 bytes"},
 		{`"kind":"msg","id":5,"queue":{"qbytes":9,"messages":[{"type":0}]}`, "message 0 has type 0"},
 		{`"kind":"msg","id":5,"queue":{"qbytes":9,"messages":[{"type":-3}]}`, "message 0 has type -3"},
 		{`"kind":"msg","id":5,"version":3,"queue":{"qbytes":9}`, "has version 3"},
-		{`"kind":"msg"}}`, "makes no sense"},
+		{`"kind":"msg"}}`, "is invalid"},
 	} {
 		kind := test.fields[len(`"kind":"`):][:3]
 		if kind == "../" {
@@ -491,7 +491,7 @@ func TestShut(t *testing.T) {
 		if after := dump(t); !maps.Equal(before, after) {
 			t.Errorf("%v, want %v", after, before)
 		}
-		awaitSecond(t) // by which the kernel notes changes
+		awaitSecond(t) // timestamps are whole seconds
 	}
 }
 

@@ -126,9 +126,9 @@ func TestNotSaved(t *testing.T) {
 	check(t, os.WriteFile("/dev/shm/sem.bad", []byte("no semaphore"), 0o600))
 	s := newStore(t)
 	for o, want := range map[ref.Object]string{
-		{Kind: ref.PMsg, Name: "/x"}:   "pmsg:/x can't be saved: it holds messages (1), and reading them would remove them",
-		{Kind: ref.PSem, Name: "/bad"}: "psem:/bad can't be saved: it is not readable, or it is not a semaphore of the GNU C library",
-		{Kind: ref.PShm, Name: "/no"}:  "pshm:/no can't be saved: stat /no: no such file or directory",
+		{Kind: ref.PMsg, Name: "/x"}:   "pmsg:/x cannot be saved: it holds messages (1), and reading them would remove them",
+		{Kind: ref.PSem, Name: "/bad"}: "psem:/bad cannot be saved: it is not readable, or it is not a semaphore of the GNU C library",
+		{Kind: ref.PShm, Name: "/no"}:  "pshm:/no cannot be saved: stat /no: no such file or directory",
 	} {
 		if _, err := s.Save(t.Context(), o); err == nil || err.Error() != want {
 			t.Errorf("%v: %v, want %s", o, err, want)
@@ -184,7 +184,7 @@ func TestFileNames(t *testing.T) {
 func TestCheckNames(t *testing.T) {
 	for _, name := range []string{"", "x", "/", "/a/b", "/..", "/a\x00b", "/" + strings.Repeat("x", 256)} {
 		e := &Entry{Version: version, Kind: "pshm", Name: []byte(name), File: &File{}, Segment: &Segment{}}
-		if err := e.check(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("makes no sense: name %q", name)) {
+		if err := e.check(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("is invalid: name %q", name)) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

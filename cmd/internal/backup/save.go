@@ -66,7 +66,7 @@ func (s *Store) Save(ctx context.Context, o ref.Object) (*Saved, error) {
 	case errors.Is(err, ErrUsed), err != nil && ctx.Err() != nil:
 		return nil, err
 	case err != nil:
-		return nil, fmt.Errorf("%v can't be saved: %w", o, err)
+		return nil, fmt.Errorf("%v cannot be saved: %w", o, err)
 	}
 	return &Saved{s, e, h}, nil
 }

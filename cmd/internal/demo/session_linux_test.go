@@ -51,7 +51,7 @@ func wantNothing(t *testing.T) {
 	}
 }
 
-// playComeAndGo joins and leaves the session again and again.
+// playComeAndGo joins and leaves the session repeatedly.
 func playComeAndGo(args []string) error {
 	rounds, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -355,7 +355,7 @@ func TestCancelled(t *testing.T) {
 
 	// Within a line: nobody reads the rest, and it is dropped.
 	wantCancelled(t, "Write of a long line", w.Write(soon(), make([]byte, 100)))
-	go func() { _ = w.Write(context.Background(), []byte("next")) }() // its end is what is read
+	go func() { _ = w.Write(context.Background(), []byte("next")) }() // the reader reads its end
 	line, err = r.Read(t.Context())
 	if err != nil || string(line.Text) != "next" {
 		t.Errorf("read %q, %v", line.Text, err)

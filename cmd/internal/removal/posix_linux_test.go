@@ -177,8 +177,8 @@ func TestPOSIXLeftAlone(t *testing.T) {
 	}
 }
 
-// TestPOSIXMoreUsers: what was selected with its users is left alone when there are
-// more, and goes when there are not.
+// TestPOSIXMoreUsers: an object selected with its users is left alone if it has more
+// users, and removed if it has not.
 func TestPOSIXMoreUsers(t *testing.T) {
 	for _, kind := range ref.POSIX() {
 		makeNamed(t, kind, "/x")
@@ -199,8 +199,7 @@ func TestPOSIXMoreUsers(t *testing.T) {
 	}
 }
 
-// playRemoveIdle removes what it takes for unused as far as it sees, and tells how that
-// ended.
+// playRemoveIdle removes what it sees as unused, and prints the results.
 func playRemoveIdle([]string) error {
 	const want = inventory.WantVerdict
 	inv, err := inventory.Collect(inventory.Options{Kinds: ref.POSIX(), Want: want, HiddenIdle: true})

@@ -45,7 +45,7 @@ func (s *Slot) Text() []byte {
 	return bytes.Clone(text)
 }
 
-// SetText puts as much of text into the slot as fits, and the zero byte.
+// SetText stores as much of text as fits into the slot, and a zero byte.
 func (s *Slot) SetText(text string) {
 	n := copy(s[:len(s)-1], text)
 	s[n] = 0
