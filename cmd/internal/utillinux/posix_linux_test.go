@@ -208,8 +208,8 @@ func replay(recording string, run func(name string, args []string) outcome) stri
 	return b.String()
 }
 
-// TestPOSIXDifferences is TestDifferences for the newer programs. Each command starts
-// with the objects of populatePOSIX; then shows what is left.
+// TestPOSIXDifferences is TestDifferences for the newer programs. Each case starts with
+// the objects of populatePOSIX; its field then is a command that shows what is left.
 func TestPOSIXDifferences(t *testing.T) {
 	withTheirs := hasNewer(42) // 2.41 has other messages
 	const all = "alpha\nbig\nempty\nza\\xc3\\xaf\\x20\\xe6\\xbc\\xa2\\x20\"x\"\\x09$y\n"

@@ -96,7 +96,7 @@ func lint(t *testing.T, page string) {
 		t.Errorf("mandoc -T lint %s: %v", page, err)
 	}
 	for line := range strings.Lines(string(out)) {
-		// It depends on this machine which other pages are installed.
+		// Which other pages are installed depends on this machine.
 		if !strings.Contains(line, "outdated mandoc.db") && !strings.Contains(line, "referenced manual not found") {
 			t.Error(strings.TrimSpace(line))
 		}
