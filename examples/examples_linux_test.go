@@ -345,7 +345,7 @@ func testManyClients(t *testing.T, bin programs) {
 		delete(byPID, pid)
 	}
 	for pid, lines := range byPID {
-		t.Errorf("%d lines are of nobody (%s), such as %q", len(lines), pid, lines[0])
+		t.Errorf("%d lines have an unknown sender (%s), such as %q", len(lines), pid, lines[0])
 	}
 }
 
@@ -510,7 +510,7 @@ func testMapfile(t *testing.T, bin programs) {
 	refuses(t, "file exists", bin.path("mapfile"), "send", path)
 	refuses(t, "beyond the end", bin.path("mapfile"), "receive", path)
 	if got, err := os.ReadFile(path); err != nil || string(got) != "abc" {
-		t.Errorf("the file that was there holds %q now (%v)", got, err)
+		t.Errorf("the existing file now holds %q (%v)", got, err)
 	}
 }
 
@@ -635,7 +635,7 @@ func testRace(t *testing.T, bin programs) {
 		t.Fatalf("got %q: %v", r.stdout, err)
 	}
 	if written == 0 || read != written || torn != 0 {
-		t.Errorf("got %q, want all read and none torn", r.stdout)
+		t.Errorf("got %q, want all texts read and none torn", r.stdout)
 	}
 	withPeers(t, testRaceInC)
 	p := ipctest.Run(t, bin.path("race"), "-for", "1h", "-mended")

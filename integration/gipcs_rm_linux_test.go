@@ -59,7 +59,7 @@ func TestOrphansAmongOthers(t *testing.T) {
 			}
 			for _, p := range living {
 				if got := p.End(); got != "lost 0\n" {
-					t.Errorf("a program that lives: %s", got)
+					t.Errorf("a live program: %s", got)
 				}
 			}
 		})

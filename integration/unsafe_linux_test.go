@@ -75,7 +75,7 @@ func TestUnsafe(t *testing.T) {
 		return nil
 	}))
 	for _, name := range slices.Sorted(maps.Keys(allowed)) {
-		t.Errorf("%s is listed, and has nothing unsafe any more", name)
+		t.Errorf("%s is listed but has nothing unsafe", name)
 	}
 }
 

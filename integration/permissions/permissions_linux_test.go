@@ -417,7 +417,7 @@ func TestIdentitiesAreAll(t *testing.T) {
 		}
 		always := strings.HasSuffix(a.name, " Open") && a.rule(identity{uid: stranger}, 0) == 0 || strings.HasSuffix(a.name, "_ANY")
 		if len(verdicts) != 2 && !always {
-			t.Errorf("%s: all verdicts are %v", a.name, verdicts)
+			t.Errorf("%s: every verdict is %v", a.name, verdicts)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func TestPrograms(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	programs := selected()
 	if len(programs) == 0 {
-		t.Fatalf("-programs %s: there is none of that name", *which)
+		t.Fatalf("-programs %s: no program has that name", *which)
 	}
 	gipcs := buildCommand(t)
 	results := make([]*result, len(programs))

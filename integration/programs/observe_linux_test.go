@@ -291,6 +291,6 @@ func judge(t *testing.T, results []*result) {
 		}
 	}
 	if left > 0 && found*100 < left*90 {
-		t.Errorf("of %d objects that killed programs left %d were found, less than 90 %%", left, found)
+		t.Errorf("%d of %d objects left by killed programs were found, less than 90 %%", found, left)
 	}
 }

@@ -119,7 +119,7 @@ func TestWithRows(t *testing.T) {
 		t.Error(diff)
 	}
 	if _, err := withRows("before\n"+rowsEnd+rowsBegin, r); err == nil {
-		t.Error("a text without marks is taken")
+		t.Error("a text without marks was accepted")
 	}
 }
 
@@ -160,7 +160,7 @@ func TestSections(t *testing.T) {
 		}
 		for _, c := range s.claims {
 			if seen[c.name] || c.name == "" || (c.compared == "") != (s.claims[0].compared == "") {
-				t.Errorf("%s, %q: named twice, or not like the others of its section", s.title, c.name)
+				t.Errorf("%s, %q: duplicate name, or inconsistent with its section", s.title, c.name)
 			}
 			seen[c.name] = true
 		}

@@ -70,7 +70,7 @@ func TestManyWaiters(t *testing.T) {
 	cancel()
 	for i, result := range results {
 		if err := receive(t, result, all[i].name); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v, want that it was cancelled", all[i].name, err)
+			t.Errorf("%s: %v, want a cancellation", all[i].name, err)
 		}
 	}
 	if n := waiting(); n != 0 {
@@ -99,7 +99,7 @@ func waitOnSet(set sysv.Set, waiters int) error {
 		cancel()
 		for range waiters {
 			if err := <-results; !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("error %w, want that it was cancelled", err)
+				return fmt.Errorf("error %w, want a cancellation", err)
 			}
 		}
 	}
@@ -176,13 +176,13 @@ func playTooMany(args []string) error {
 func TestTooManyThreads(t *testing.T) {
 	set := newSet(t, 0, 0)
 	if got := ipctest.Start(t, "too many", nil, strconv.Itoa(int(set))).Wait(); got != "true\n" {
-		t.Errorf("the program said %q, want that its threads were exhausted", got)
+		t.Errorf("the program said %q, want thread exhaustion", got)
 	}
 	values, err1 := set.Values()
 	waiting, err2 := set.NCount(1)
 	pid, err3 := set.PID(0)
 	check(t, errors.Join(err1, err2, err3))
 	if values[0] != 0 || waiting != 0 || pid == 0 {
-		t.Errorf("values %v, %d wait, last used by %d; want that all is undone", values, waiting, pid)
+		t.Errorf("values %v, %d waiters, last used by %d; want everything undone", values, waiting, pid)
 	}
 }

@@ -68,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	wantError(t, "Save again", saveAll(s, false), "; choose another directory")
 	if _, err := Open(s.dir); !errors.Is(err, unix.EAGAIN) {
-		t.Errorf("Open of one that is in use: %v", err)
+		t.Errorf("Open of a backup in use: %v", err)
 	}
 }
 
@@ -376,7 +376,7 @@ func TestRoom(t *testing.T) {
 			continue
 		}
 		if _, made, err := s.Restore(e); made != (capable == nil) || !made && !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("made %v, %v, while raising a queue's limit is %v", made, err, capable)
+			t.Errorf("made %v, %v; may raise a queue's limit: %v", made, err, capable)
 		}
 		if n := len(dump(t)); (n > 0) != (capable == nil) {
 			t.Errorf("there are %d objects", n)
@@ -442,7 +442,7 @@ func TestHalfMade(t *testing.T) {
 	name := filepath.Join(s.dir, entries[0].name()+attemptSuffix)
 	check(t, os.WriteFile(name, content, 0o600))
 	if a, err := s.lastAttempt(entries[0]); a != nil || err != nil {
-		t.Errorf("a note of elsewhere: %v, %v", a, err)
+		t.Errorf("a note from elsewhere: %v, %v", a, err)
 	}
 	if made, err := restoreAll(s); made != 3 || err != nil {
 		t.Errorf("made %d, %v", made, err)

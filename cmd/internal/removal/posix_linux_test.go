@@ -111,7 +111,7 @@ func TestRemovePOSIX(t *testing.T) {
 			var s *Skipped
 			if want := "there is no " + kind.Noun() + " /a b\x1b"; how != "selected" && (err == nil || err.Error() != want) ||
 				how == "selected" && (!errors.As(err, &s) || s.Why != isGone) {
-				t.Errorf("%s %v that is gone: %v", how, kind, err)
+				t.Errorf("%s removed %v: %v", how, kind, err)
 			}
 		}
 	}
