@@ -106,7 +106,7 @@ func allPackages(programs []program) (names []string) {
 	return names
 }
 
-// missingPackages returns those of them that are not installed.
+// missingPackages returns the programs' packages that are not installed.
 func missingPackages(programs []program) []string {
 	return slices.DeleteFunc(allPackages(programs), func(name string) bool {
 		status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
@@ -151,8 +151,8 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// firstUser is the first number of the users that programs run as. None of them has other
-// processes, nor a name.
+// firstUser is the lowest of the uids that programs run as. These have no other
+// processes and no names.
 const firstUser = 64330
 
 // buildCommand builds gipcs where every user may run it.

@@ -46,7 +46,7 @@ with Parallel(n_jobs=2) as workers:
         print(sum(workers(delayed(len)(word) for word in line.split())), flush=True)
 `
 
-// joblib is a Python program with the processes of joblib, which are loky's.
+// joblib is a Python program with joblib's processes, which are loky's.
 func joblib(r *room) service {
 	cmd := r.command(r.user, "python3", r.write("lengths.py", lengths))
 	cmd.Env = append(cmd.Env, "HOME="+r.home())

@@ -35,7 +35,7 @@ const patience = 20 * time.Second
 type room struct {
 	t      *testing.T
 	dir    string // for all files of the programs
-	user   string // that they run as, if their package has none for them
+	user   string // that they run as, unless their package defines one
 	spaces []space
 	ipc    string // as in /proc/PID/ns/ipc
 	log    *os.File
@@ -178,17 +178,17 @@ func (r *room) owned(name, owner string) string {
 // home makes a directory that belongs to the room's user, and returns its path.
 func (r *room) home() string { return r.owned("home", r.user) }
 
-// overlay lets programs change what is in a directory of the machine for this room alone.
+// overlay lets programs change a directory of the machine for this room only.
 func (r *room) overlay(dir string) {
 	r.t.Helper()
 	name := strings.ReplaceAll(dir, "/", "_")
 	if _, err := os.Stat(r.path(name)); err == nil {
-		return // the program ran here before
+		return // the program has run here before
 	}
 	upper, work := r.owned(name, "root"), r.owned(name+".work", "root")
 	info, err := os.Stat(dir)
 	r.check(err)
-	owner := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // it is that on Linux
+	owner := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // always so on Linux
 	r.check(os.Chown(upper, int(owner.Uid), int(owner.Gid)))
 	r.check(os.Chmod(upper, info.Mode().Perm()))
 	r.check(r.inside(unix.CLONE_NEWNS, func() error {
@@ -196,7 +196,7 @@ func (r *room) overlay(dir string) {
 	}))
 }
 
-// runtimeDir makes a directory in /run that belongs to a user, as systemd does.
+// runtimeDir makes a directory in /run that belongs to a user, like systemd.
 func (r *room) runtimeDir(name, owner string) string {
 	r.t.Helper()
 	path := filepath.Join("/run", name)
@@ -207,8 +207,8 @@ func (r *room) runtimeDir(name, owner string) string {
 	return path
 }
 
-// credential returns what makes a process one of a user: a name, or a number that need
-// not be anybody's.
+// credential returns the credential of a user: a name, or a number that need not have
+// an account.
 func credential(t *testing.T, name string) *syscall.Credential {
 	t.Helper()
 	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
@@ -433,7 +433,7 @@ func (r *room) spares(pid int) {
 	r.spare = append(r.spare, pid)
 }
 
-// processes returns the processes in the room's IPC namespace, but for spared ones.
+// processes returns the processes in the room's IPC namespace, except spared ones.
 func (r *room) processes() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -442,10 +442,10 @@ func (r *room) processes() []int {
 
 // inhabitants returns the processes in an IPC namespace.
 func inhabitants(ipc string) (pids []int) {
-	links, _ := filepath.Glob("/proc/[0-9]*/ns/ipc") // the pattern is right
+	links, _ := filepath.Glob("/proc/[0-9]*/ns/ipc") // the pattern is valid
 	for _, link := range links {
 		if to, err := os.Readlink(link); err != nil || to != ipc {
-			continue // of one that has ended there is none
+			continue // it has ended
 		}
 		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
 			pids = append(pids, pid)
@@ -461,8 +461,8 @@ func (r *room) killAll() {
 	r.until("the processes have ended", func() bool { return len(r.processes()) == 0 })
 }
 
-// killAll kills processes at once: stopped, none of them can do anything about the end of
-// another.
+// killAll kills processes at once: it stops them first, so that none can react to the
+// end of another.
 func killAll(list func() []int) {
 	var stopped []int
 	for {
@@ -494,7 +494,7 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// alive is a request to a program that works without being asked.
+// alive is the request to a program that works without requests.
 func (p *process) alive() error {
 	select {
 	case <-p.over:
@@ -504,8 +504,8 @@ func (p *process) alive() error {
 	}
 }
 
-// killChildren kills the children that a process has now and that have its name, one after
-// the other, as a crash or an operator does, and waits until they are gone.
+// killChildren kills a process's current children of the same name, one by one, like a
+// crash or an operator, and waits until they are gone.
 func (r *room) killChildren(pid int) {
 	r.t.Helper()
 	for _, child := range children(pid) {

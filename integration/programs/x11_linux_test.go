@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// xServer starts Xvfb with a screen, unless it runs, and keeps it through the death of its
-// clients. The number of the screen has to be one that no other program uses: it is in the
-// name of a lock file of the machine.
+// xServer starts Xvfb with a screen unless it is running; it survives its clients. No
+// other program may use the screen's number, which is in the name of one of the
+// machine's lock files.
 func xServer(r *room, screen int) (display string) {
 	there := func() bool {
 		c, err := r.dial("unix", fmt.Sprintf("@/tmp/.X11-unix/X%d", screen))
@@ -38,14 +38,14 @@ func x11vnc(r *room) service {
 	return service{request: func() error { return picture(r, "127.0.0.1:5977") }}
 }
 
-// tigerVNC is TigerVNC's server for a screen that is there, which makes its segment with
-// the first viewer.
+// tigerVNC is TigerVNC's server for an existing screen, which makes its segment for the
+// first viewer.
 func tigerVNC(r *room) service {
 	r.start(r.user, "X0tigervnc", "-display", xServer(r, 78), "-SecurityTypes", "None", "-rfbport", "5978", "-localhost")
 	return service{request: func() error { return picture(r, "127.0.0.1:5978") }}
 }
 
-// picture gets one picture of the screen from a VNC server, as RFC 6143 has it.
+// picture gets one picture of the screen from a VNC server (RFC 6143).
 func picture(r *room, address string) error {
 	c, err := r.dial("tcp", address)
 	if err != nil {

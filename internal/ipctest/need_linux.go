@@ -21,14 +21,14 @@ func NeedOtherUsers(t testing.TB) {
 	}
 }
 
-// User returns the number of a user of whom there is no process but those that this
-// program starts. The users of different n, 0 to 15, are different.
+// User returns the number of a user without processes, except those that this program
+// starts. Each n, 0 to 15, gives a different user.
 func User(n int) int {
-	const base = 1 << 30 // above all that are given to people, services and containers
+	const base = 1 << 30 // above all numbers given to people, services and containers
 	return base + os.Getpid()<<4 + n
 }
 
-// UnderRace tells whether the race detector is part of this program.
+// UnderRace reports whether this program has the race detector.
 func UnderRace() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
