@@ -45,7 +45,7 @@ func sections() []section {
 			metrics: metrics, headings: headings,
 			claims: []claim{
 				{
-					work: "P and V, nobody in the way", compared: "Go / C", name: "semops Peer/pv", mark: mark{most: 1.05},
+					work: "P and V, uncontended", compared: "Go / C", name: "semops Peer/pv", mark: mark{most: 1.05},
 					why: callWhy,
 				},
 				{
@@ -55,7 +55,7 @@ func sections() []section {
 				{work: "ping-pong across cores", compared: "C / Go", name: "semops Peer/pingpong/cross", readme: true, mark: mark{least: 15}, why: spinWhy},
 				{
 					work: "ping-pong on one core", compared: "Go / C", name: "semops Peer/pingpong/same", mark: mark{most: 1.1},
-					why: "Every P sleeps here. A goroutine that sleeps in the kernel gives its place in Go's scheduler back and takes it again, twice in a round trip; C has nothing to tell anybody.",
+					why: "Every P sleeps here. A goroutine that sleeps in the kernel releases its place in Go's scheduler and takes it again, twice per round trip; C has no scheduler to inform.",
 				},
 				{
 					work: "bounded buffer of ten slots, 256 B, across cores", compared: "C, three semaphores / Go", name: "semops Peer/buffer/cross", mark: mark{least: 15},
@@ -86,9 +86,9 @@ func sections() []section {
 					work: "256 B messages, one producer", compared: "ours / msgsnd and msgrcv in C", name: "shmring MessagesAgainstMsgsnd", readme: true, mark: mark{least: 15},
 					why: modeWhy,
 				},
-				{work: "256 B messages, one producer", compared: "ours / C's SPSC ring", name: "shmring MessagesAgainstC", mark: mark{least: 0.9}, modes: true, why: "How many messages move with each cache line depends on how far the two sides are apart, which settles differently from run to run, in C too."},
+				{work: "256 B messages, one producer", compared: "ours / C's SPSC ring", name: "shmring MessagesAgainstC", mark: mark{least: 0.9}, modes: true, why: "How many messages each cache line carries depends on the distance between the two sides, which differs from run to run, in C too."},
 				{work: "256 B messages, one producer, 32 at a time", compared: "ours / C's SPSC ring, one at a time", name: "shmring BatchesAgainstC"},
-				{work: "256 B messages, four producers", compared: "ours / msgsnd and msgrcv in C with four", name: "shmring FourProducersAgainstMsgsnd", mark: mark{least: 20}, why: "Five processes share the processors; messages behind that of a producer which was stopped between claim and commit wait for it."},
+				{work: "256 B messages, four producers", compared: "ours / msgsnd and msgrcv in C with four", name: "shmring FourProducersAgainstMsgsnd", mark: mark{least: 20}, why: "Five processes share the processors; when a producer is preempted between claim and commit, all later messages wait for it."},
 			},
 		},
 		{

@@ -63,7 +63,7 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{
 		"| processor | some, 2 of them |",
 		"| go | not known |",
-		"| P and V, nobody in the way | Go / C | 1.03 | 1.02 | 1.2 | 916 / 817 ns |",
+		"| P and V, uncontended | Go / C | 1.03 | 1.02 | 1.2 | 916 / 817 ns |",
 		"| ping-pong across cores | C / Go | 4.83 | 2.5 | 27.5 | 1972 / 42722 ns |",
 		"| 4 GiB stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 | 34.9 / 45.3 GB/s |",
 		"- 4 GiB stream, copied in and out, ours / memcpy: the ratios of all pairs are 0.435, 0.799, 0.895.",
@@ -76,7 +76,7 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]bool{
-		"P and V, nobody in the way, Go / C":                                                    false,
+		"P and V, uncontended, Go / C":                                                          false,
 		"ping-pong across cores, C / Go: 4.83; the target is at least 15":                       true,
 		"Cond: 2028; the target is at most 2000":                                                true,
 		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37; the target is at most 1.05":         true,
