@@ -25,10 +25,10 @@ import (
 
 func TestMain(m *testing.M) { ipctest.MainPOSIX(m) }
 
-// timeout is how long a program may take that does not hang.
+// timeout is how long a program may take.
 const timeout = time.Minute
 
-// TestExamples runs every program as its comment says. All are built once.
+// TestExamples runs every program as its comment says. It builds them all once.
 func TestExamples(t *testing.T) {
 	bin := build(t)
 	t.Run("logger", func(t *testing.T) { testLogger(t, bin) })
@@ -41,7 +41,7 @@ func TestExamples(t *testing.T) {
 	t.Run("race", func(t *testing.T) { testRace(t, bin) })
 }
 
-// programs is a directory with the built examples.
+// programs is the directory of the built examples.
 type programs string
 
 func (p programs) path(name string) string { return filepath.Join(string(p), name) }
@@ -77,7 +77,7 @@ func try(stdin, program string, args ...string) result {
 	return r
 }
 
-// run returns what a program does that succeeds.
+// run runs a program that must succeed.
 func run(t *testing.T, stdin, program string, args ...string) result {
 	t.Helper()
 	r := try(stdin, program, args...)
@@ -87,7 +87,7 @@ func run(t *testing.T, stdin, program string, args ...string) result {
 	return r
 }
 
-// refuses wants a program to fail and to say why.
+// refuses checks that a program fails with the reason why.
 func refuses(t *testing.T, why, program string, args ...string) {
 	t.Helper()
 	if r := try("", program, args...); r.err == nil || !strings.Contains(r.stderr, why) {
@@ -102,7 +102,7 @@ func wantOutput(t *testing.T, r result, want string) {
 	}
 }
 
-// interrupt is Ctrl-C: the program ends well.
+// interrupt sends Ctrl-C and checks that the program ends well.
 func interrupt(t *testing.T, p *ipctest.Process) {
 	t.Helper()
 	if err := syscall.Kill(p.PID(), syscall.SIGINT); err != nil {
@@ -111,7 +111,7 @@ func interrupt(t *testing.T, p *ipctest.Process) {
 	p.Wait()
 }
 
-// wantNothingLeft wants /dev/shm to be empty.
+// wantNothingLeft checks that /dev/shm is empty.
 func wantNothingLeft(t *testing.T) {
 	t.Helper()
 	entries, err := os.ReadDir("/dev/shm")
@@ -124,16 +124,17 @@ func wantNothingLeft(t *testing.T) {
 	}
 }
 
-// peers are the other halves in C: those of testdata, or those that the documents print.
+// peers are the C programs for the other half: those of testdata, or those printed in
+// the documents.
 type peers struct{ printed bool }
 
-// withPeers runs a test with either.
+// withPeers runs a test with both.
 func withPeers(t *testing.T, test func(*testing.T, peers)) {
 	t.Run("ours", func(t *testing.T) { test(t, peers{}) })
 	t.Run("as printed", func(t *testing.T) { test(t, peers{printed: true}) })
 }
 
-// compile compiles a program, with definitions (name, value, ...) in place of its own.
+// compile compiles a program, with definitions (name, value, ...) that replace its own.
 func (p peers) compile(t *testing.T, name string, definitions ...string) string {
 	t.Helper()
 	if p.printed {
@@ -146,11 +147,11 @@ func (p peers) compile(t *testing.T, name string, definitions ...string) string 
 	return ipctest.Compile(t, filepath.Join("testdata", name+".c"), flags...)
 }
 
-// A printing is where a document has a program, and what it leaves out or gives only once.
+// A printing is where a document has a program, and what it omits or prints only once.
 type printing struct {
 	before            string
 	first, mark, last string
-	replace           []string // old, new, ...; @NAME@ is what ours have as a macro
+	replace           []string // old, new, ...; @NAME@ is a macro in ours
 }
 
 func printings() map[string]printing {
@@ -177,7 +178,7 @@ using namespace std;
 		"memmap_send":     {before: includes, first: "#define SHM_NAME ", mark: `" send:"<<memPtr`, last: "}"},
 		"memmap_recv":     {before: includes + names, first: "int main", mark: `" recv:"<<memPtr`, last: "}"},
 		"race_sender":     {first: "#include <stdio.h>", mark: `printf("input: ")`, last: "}"},
-		// What it prints would stay in its buffer.
+		// Its output would stay in its buffer.
 		"race_receiver": {first: "#include <stdio.h>", mark: `printf("%s ", p)`, last: "}", replace: []string{"sleep(1)", "fflush(stdout); sleep(1)"}},
 	}
 }
@@ -198,7 +199,7 @@ func compilePrinted(t *testing.T, name string, definitions []string) string {
 	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// They are no models of care.
+	// These programs cause warnings.
 	return ipctest.Compile(t, source, "-w", "-pthread", "-lrt", "-lstdc++")
 }
 
@@ -214,7 +215,7 @@ func testLogger(t *testing.T, bin programs) {
 	t.Run("damage", func(t *testing.T) { testDamage(t, bin) })
 }
 
-// startLogger starts the Go logger and returns when clients may come.
+// startLogger starts the Go logger and waits until it is ready.
 func startLogger(t *testing.T, bin programs, log string) *ipctest.Process {
 	t.Helper()
 	p := ipctest.Run(t, bin.path("logger"), "-log", log)
@@ -224,7 +225,7 @@ func startLogger(t *testing.T, bin programs, log string) *ipctest.Process {
 	return p
 }
 
-// messages are more than there are slots, the last of them as long as may be.
+// messages returns more messages than there are slots, the last one of maximum length.
 func messages() []string {
 	var m []string
 	for i := range 2*spool.Slots + 5 {
@@ -244,7 +245,7 @@ func testLoggerServes(t *testing.T, bin programs, client string) {
 	if got, want := strings.Count(r.stdout, "Please type a message: "), len(sent)+1; got != want {
 		t.Errorf("the client asked %d times, want %d", got, want)
 	}
-	interrupt(t, logger) // it writes what waits
+	interrupt(t, logger) // it writes what is waiting
 	wantNothingLeft(t)
 
 	lines := logLines(t, log)
@@ -254,7 +255,7 @@ func testLoggerServes(t *testing.T, bin programs, client string) {
 	wantMessages(t, lines[1:], r.pid, sent)
 }
 
-// testClientFeedsC lets Go clients feed a logger in C.
+// testClientFeedsC: Go clients send to a C logger.
 func testClientFeedsC(t *testing.T, bin programs, c peers) {
 	log := filepath.Join(t.TempDir(), "log")
 	logger := ipctest.Run(t, c.compile(t, "logger", "LOG", log))
@@ -263,7 +264,7 @@ func testClientFeedsC(t *testing.T, bin programs, c peers) {
 	sent := messages()
 	r := run(t, strings.Join(sent, "\n")+"\n", bin.path("client"))
 	deadline := time.Now().Add(timeout)
-	for countLines(t, log) < len(sent) { // it has no way to say that it has written
+	for countLines(t, log) < len(sent) { // the C logger cannot confirm its writes
 		if time.Now().After(deadline) {
 			t.Fatalf("the C logger wrote %d lines, want %d", countLines(t, log), len(sent))
 		}
@@ -273,7 +274,7 @@ func testClientFeedsC(t *testing.T, bin programs, c peers) {
 	wantMessages(t, logLines(t, log), r.pid, sent)
 }
 
-// waitForC waits until a logger in C is ready: then the mutex is 1.
+// waitForC waits until a C logger is ready, which sets the mutex to 1.
 func waitForC(t *testing.T) {
 	t.Helper()
 	deadline := time.Now().Add(timeout)
@@ -293,7 +294,7 @@ func waitForC(t *testing.T) {
 	}
 }
 
-// removeLogger removes what a logger in C leaves for ever.
+// removeLogger removes what a C logger leaves behind.
 func removeLogger(t *testing.T) {
 	t.Helper()
 	err := posix.UnlinkObject(spool.Memory)
@@ -305,8 +306,8 @@ func removeLogger(t *testing.T) {
 	}
 }
 
-// testManyClients: every line is there once, in each client's order, none torn.
-// GIPC_TEST_MESSAGES says how many messages each of the clients sends.
+// testManyClients: every line is in the log once, in each client's order, complete.
+// GIPC_TEST_MESSAGES is the number of messages per client.
 func testManyClients(t *testing.T, bin programs) {
 	const clients = 8
 	count := 10_000
@@ -316,7 +317,7 @@ func testManyClients(t *testing.T, bin programs) {
 			t.Fatal(err)
 		}
 	}
-	// In memory: O_SYNC to a disk would measure the disk.
+	// In memory, since O_SYNC to a disk would measure the disk.
 	log := "/dev/shm/log"
 	defer os.Remove(log)
 	logger := startLogger(t, bin, log)
@@ -344,11 +345,11 @@ func testManyClients(t *testing.T, bin programs) {
 		delete(byPID, pid)
 	}
 	for pid, lines := range byPID {
-		t.Errorf("%d lines are of nobody (%s), such as %q", len(lines), pid, lines[0])
+		t.Errorf("%d lines have an unknown sender (%s), such as %q", len(lines), pid, lines[0])
 	}
 }
 
-// numbered returns messages of changing length, which another one would show in.
+// numbered returns messages of varying length, so that mixed ones are noticed.
 func numbered(client, count int) []string {
 	m := make([]string, count)
 	for i := range m {
@@ -362,12 +363,12 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	log := filepath.Join(t.TempDir(), "log")
 	logger := startLogger(t, bin, log)
 	refuses(t, "another logger runs", bin.path("logger"), "-log", log)
-	// The one that was refused has taken nothing away.
+	// The refused logger has removed nothing.
 	r := run(t, "still there\n", bin.path("client"))
 	interrupt(t, logger)
 	wantMessages(t, logLines(t, log), r.pid, []string{"still there"})
 
-	// A stranger's semaphore stays, and nothing else is left.
+	// A foreign semaphore stays, and nothing else is left.
 	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
 	if err != nil {
 		t.Fatal(err)
@@ -380,8 +381,8 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	wantNothingLeft(t)
 }
 
-// testClientInterrupted: Ctrl-C ends a client that waits for a slot, and the mutex is
-// free for the others.
+// testClientInterrupted: Ctrl-C ends a client that waits for a slot, and leaves the
+// mutex free for the others.
 func testClientInterrupted(t *testing.T, bin programs) {
 	startLogger(t, bin, filepath.Join(t.TempDir(), "log")).Kill()
 	defer removeLogger(t)
@@ -419,7 +420,7 @@ func testClientInterrupted(t *testing.T, bin programs) {
 	}
 }
 
-// testDamage: an index that a client has spoilt is an error, not a crash.
+// testDamage: an index damaged by a client is an error, not a crash.
 func testDamage(t *testing.T, bin programs) {
 	startLogger(t, bin, filepath.Join(t.TempDir(), "log")).Kill()
 	defer removeLogger(t)
@@ -446,7 +447,7 @@ func testDamage(t *testing.T, bin programs) {
 
 var lineFormat = regexp.MustCompile(`^(\d+): ([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}) (.*)$`)
 
-// wantMessages compares lines of the log with what the process pid has sent.
+// wantMessages compares lines of the log with what process pid has sent.
 func wantMessages(t *testing.T, lines []string, pid int, want []string) {
 	t.Helper()
 	if len(lines) != len(want) {
@@ -509,7 +510,7 @@ func testMapfile(t *testing.T, bin programs) {
 	refuses(t, "file exists", bin.path("mapfile"), "send", path)
 	refuses(t, "beyond the end", bin.path("mapfile"), "receive", path)
 	if got, err := os.ReadFile(path); err != nil || string(got) != "abc" {
-		t.Errorf("the file that was there holds %q now (%v)", got, err)
+		t.Errorf("the existing file now holds %q (%v)", got, err)
 	}
 }
 
@@ -576,7 +577,7 @@ func testMemmapPairs(t *testing.T, bin programs, c peers) {
 		wantOutput(t, r, fmt.Sprintf("process:%d send:yuki...\n", r.pid))
 		refuses(t, "file exists", bin.path("memmap"), "send")
 		wantRecv(t, run(t, "", bin.path("memmap"), "recv"))
-		// They are not ours, so they are still there.
+		// They are not ours, so they must still exist.
 		if err := errors.Join(posix.UnlinkObject(object), posix.UnlinkSemaphore(semaphore)); err != nil {
 			t.Error(err)
 		}
@@ -597,7 +598,7 @@ func testSysv(t *testing.T, bin programs) {
 	refuses(t, "file exists", bin.path("sysv"), "write", "good night")
 	wantOutput(t, run(t, "", bin.path("sysv"), "read"), "You wrote: good morning\n")
 	p.Wait()
-	interrupt(t, write("unread")) // that nothing is left TestMain makes sure of
+	interrupt(t, write("unread")) // TestMain checks that nothing is left
 	refuses(t, "beyond the end", bin.path("sysv"), "write", strings.Repeat("x", 4097))
 }
 
@@ -634,15 +635,15 @@ func testRace(t *testing.T, bin programs) {
 		t.Fatalf("got %q: %v", r.stdout, err)
 	}
 	if written == 0 || read != written || torn != 0 {
-		t.Errorf("got %q, want all read and none torn", r.stdout)
+		t.Errorf("got %q, want all texts read and none torn", r.stdout)
 	}
 	withPeers(t, testRaceInC)
 	p := ipctest.Run(t, bin.path("race"), "-for", "1h", "-mended")
 	waitForAttached(t, p.PID())
-	interrupt(t, p) // that nothing is left TestMain makes sure of
+	interrupt(t, p) // TestMain checks that nothing is left
 }
 
-// testRaceInC: the receiver in C finds what the sender in C has written.
+// testRaceInC: the C receiver finds what the C sender has written.
 func testRaceInC(t *testing.T, c peers) {
 	sender := ipctest.Run(t, c.compile(t, "race_sender"))
 	receiverC := c.compile(t, "race_receiver")
@@ -660,7 +661,7 @@ func testRaceInC(t *testing.T, c peers) {
 	}
 }
 
-// waitForText waits until somebody has written text into the segment under key.
+// waitForText waits until text is in the segment with key.
 func waitForText(t *testing.T, key sysv.Key, text string) sysv.Segment {
 	t.Helper()
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -687,7 +688,7 @@ func waitForText(t *testing.T, key sysv.Key, text string) sysv.Segment {
 	return 0
 }
 
-// waitForAttached waits until the race is on: two processes have its segment.
+// waitForAttached waits until the race is on: two processes have attached its segment.
 func waitForAttached(t *testing.T, maker int) {
 	t.Helper()
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

@@ -1,9 +1,8 @@
 #!/bin/sh
-# Ours beside C programs and the system's tools, by turns in the same run, as ratios
-# with median, minimum and maximum; some minutes. The page docs/benchmarks.md is
-# written of them, and the rows of the README; beside it is a chart of what gshm bench
-# shows. gcc and util-linux have to be there, lsof for one of them. A quiet machine
-# gives a small spread.
+# Runs gipc alternately with C programs and system tools and writes the ratios (median,
+# minimum, maximum) to docs/benchmarks.md and the README, and a chart of gshm bench next
+# to the page. It takes some minutes and needs gcc and util-linux, and lsof for one
+# benchmark. A quiet machine gives a small spread.
 #
 #	integration/bench.sh [PAGE]
 set -u
@@ -55,4 +54,4 @@ main() {
 	go run ./integration/report $readme <"$raw" >"$raw.page" && cp "$raw.page" "$page"
 }
 
-main; exit # all of it is read before it runs: it may be edited meanwhile
+main; exit # the shell reads all of it first, so it may be edited while it runs

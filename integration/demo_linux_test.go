@@ -72,8 +72,8 @@ func TestDemo(t *testing.T) {
 		"classic: C as printed to Go": func(t *testing.T, gshm string) {
 			testClassicPair(t, printedWriter(t, "0"), []string{gshm, "demo", "reader", "--classic"})
 		},
-		"classic: lines that can not be passed": testClassicRefuses,
-		"classic: interrupted":                  testClassicInterrupted,
+		"classic: lines that cannot be passed": testClassicRefuses,
+		"classic: interrupted":                 testClassicInterrupted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
@@ -242,7 +242,7 @@ func waiters(t *testing.T, set sysv.Set, n int) {
 		return sum == n
 	})
 	if err != nil {
-		t.Fatalf("%d are to wait: %v", n, err)
+		t.Fatalf("want %d waiters: %v", n, err)
 	}
 }
 
@@ -364,7 +364,7 @@ func testOutputClosed(t *testing.T, gshm string) {
 	p.pipe.Close()
 	_ = p.cmd.Wait() // its status is checked below
 	if got := exitCode(p.cmd.ProcessState); got != killed(unix.SIGPIPE) {
-		t.Errorf("exit status %d, want that of a broken pipe", got)
+		t.Errorf("exit status %d, want the status for a broken pipe", got)
 	}
 	p.says("")
 	if err := eventually(func() bool { return objects(t.Fatal) == nil }); err != nil {
@@ -475,7 +475,7 @@ func testLongLines(t *testing.T, gshm string) {
 	reader.ends(0)
 	slices.Sort(got)
 	if !slices.Equal(got, expected) {
-		t.Error("lines came mixed, cut or in part")
+		t.Error("lines came mixed or incomplete")
 	}
 
 	// A segment with room for one byte.

@@ -92,7 +92,7 @@ func TestFullSystem(t *testing.T) {
 			for _, c := range limit.creations {
 				message, failed := c.do()
 				if !failed || !strings.Contains(message, limit.name) {
-					t.Errorf("%s = %s, %s: %q, want that it fails and names the limit", limit.name, value, c.what, message)
+					t.Errorf("%s = %s, %s: %q, want a failure that names the limit", limit.name, value, c.what, message)
 				}
 				if now := objects(t.Fatal); !slices.Equal(now, there) {
 					t.Fatalf("%s = %s, %s left something:\n%q\nwant\n%q", limit.name, value, c.what, now, there)
@@ -184,7 +184,7 @@ func TestFullShm(t *testing.T) {
 	} {
 		check(t, unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, tt.options))
 		if out, err := run(tt.create...); err == nil || !strings.Contains(out, tt.says) {
-			t.Errorf("%s, %q: %v, %q, want that it says %q", tt.options, tt.create, err, out, tt.says)
+			t.Errorf("%s, %q: %v, %q, want a message with %q", tt.options, tt.create, err, out, tt.says)
 		}
 		left, err := os.ReadDir("/dev/shm")
 		if err != nil || len(left) > 0 {

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs every fuzz target for a while, one after the other:
+# Runs every fuzz target in turn:
 #
 #	integration/fuzz.sh [DURATION|NUMBERx]
 #
-# 60s if it is left out; NUMBERx is so many inputs for each.
+# for DURATION each (default 60s), or for NUMBER inputs each.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ for package in $(go list ./...); do
 		echo "$package $target"
 		go test -run '^$' -fuzz "^$target\$" -fuzztime "${1:-60s}" -fuzzminimizetime 1x "$package" >"$log" 2>&1 && status=0 || status=$?
 		tail -n 3 "$log" | grep '^fuzz: ' || true
-		# A fault of go test itself: at times it takes the end of the time for a failure.
+		# A bug of go test: it sometimes reports the end of the time as a failure.
 		[ "$status" = 0 ] || { grep -qx ' *context deadline exceeded' "$log" && ! grep -q 'Failing input' "$log"; } || {
 			cat "$log"
 			exit 1

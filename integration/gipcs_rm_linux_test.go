@@ -38,7 +38,7 @@ func TestOrphansAmongOthers(t *testing.T) {
 			sets := compileForAll(t, "peers/sets.c")
 			as := func(command ...string) []string { return slices.Concat(user.run, command) }
 
-			// A program that lives may know all objects of its own user.
+			// A live program may know all objects of its own user.
 			leave, stay := slices.Concat(runAs(ipctest.User(0)), []string{sets, "leave", "500"}), slices.Concat(runAs(ipctest.User(1)), []string{sets, "stay", "500"})
 			var living []*ipctest.Process
 			for range 2 {
@@ -59,7 +59,7 @@ func TestOrphansAmongOthers(t *testing.T) {
 			}
 			for _, p := range living {
 				if got := p.End(); got != "lost 0\n" {
-					t.Errorf("a program that lives: %s", got)
+					t.Errorf("a live program: %s", got)
 				}
 			}
 		})

@@ -84,8 +84,8 @@ func setUp(env *testscript.Env, bin string) error {
 	return nil
 }
 
-// condition knows [root]: whether the test can act as two users and set limits, and
-// [userns]: whether an ordinary user can make namespaces as well.
+// condition implements [root]: the test can act as two users and set limits; and
+// [userns]: an ordinary user can also make namespaces.
 func condition(name string) (bool, error) {
 	switch name {
 	case "root":

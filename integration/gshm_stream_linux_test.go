@@ -64,7 +64,7 @@ func wantLines(t *testing.T, got string, texts map[string]string) {
 	}
 	for who, text := range texts {
 		if of[who] == nil || of[who].String() != text {
-			t.Errorf("the lines of %s are not those that it sent", who)
+			t.Errorf("the lines of %s differ from what it sent", who)
 		}
 	}
 	if len(of) != len(texts) {
@@ -116,7 +116,7 @@ func testLineLengths(t *testing.T, gshm string) {
 	p := start(t, gshm, "send", "key:7", "--messages", "--create", "--size=256K")
 	p.feed(text.String())
 	if got := receiver.ends(0); got != text.String() {
-		t.Errorf("received %d bytes, want those %d that were sent", len(got), text.Len())
+		t.Errorf("received %d bytes, want the %d that were sent", len(got), text.Len())
 	}
 	p.ends(0)
 }
@@ -147,7 +147,7 @@ func testOneOfSeveralKilled(t *testing.T, gshm string) {
 	other.feed("other 1\nother 2\n")
 	other.ends(0)
 	if got := receiver.ends(1); got != "other 1\nother 2\n" {
-		t.Errorf("received %q, want the lines of the other", got)
+		t.Errorf("received %q, want the other sender's lines", got)
 	}
 	receiver.says("gshm: the sender has ended too early: not all has arrived\n")
 }
@@ -168,7 +168,7 @@ func testLineReceiverKilled(t *testing.T, gshm string) {
 	p.feed("second\n")
 	p.ends(0)
 	if got := receiver.ends(0); got != "second\n" {
-		t.Errorf("received %q, want what was sent afterwards alone", got)
+		t.Errorf("received %q, want only what was sent afterwards", got)
 	}
 }
 
@@ -210,7 +210,7 @@ func testRandomBytes(t *testing.T, gshm string) {
 	}()
 	got, err := io.ReadAll(receiver.stdout)
 	if err != nil || sha256.Sum256(got) != sha256.Sum256(data) {
-		t.Errorf("received %d bytes, %v, want those %d that were sent", len(got), err, len(data))
+		t.Errorf("received %d bytes, %v, want the %d that were sent", len(got), err, len(data))
 	}
 	p.ends(0)
 	receiver.ends(0)
@@ -235,7 +235,7 @@ func TestStreamKilled(t *testing.T) {
 				sender, receiver := start(t, slices.Concat([]string{gshm, "send"}, args)...), start(t, slices.Concat([]string{gshm, "recv"}, args)...)
 				sender.feed(text)
 				if got := receiver.ends(0); got != text {
-					t.Errorf("the next receiver got %d bytes, want those %d that were sent", len(got), len(text))
+					t.Errorf("the next receiver got %d bytes, want the %d that were sent", len(got), len(text))
 				}
 				sender.ends(0)
 			}
@@ -258,7 +258,7 @@ func killedPair(t *testing.T, gshm string, args []string, text string, killSende
 	_ = victim.cmd.Wait() // killed or not
 	_ = survivor.cmd.Wait()
 	if !strings.HasPrefix(text, string(got)) {
-		t.Errorf("received %d bytes that are not the first ones", len(got))
+		t.Errorf("received %d bytes that are not a prefix", len(got))
 	}
 	switch status := exitCode(survivor.cmd.ProcessState); {
 	case status == 0 && string(got) != text:

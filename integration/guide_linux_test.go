@@ -143,7 +143,7 @@ func TestGuide(t *testing.T) {
 				n++
 			case "text":
 			default:
-				t.Errorf("%s: a block of %q, which nothing runs", c.name, b.language)
+				t.Errorf("%s: no test runs a block of %q", c.name, b.language)
 			}
 		}
 		sh.run(c.name+", what is left", step{"gipcs ls --no-headings; ls /dev/shm /dev/mqueue | grep -v :", nil}, "")

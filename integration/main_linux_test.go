@@ -120,7 +120,7 @@ func digest(i sysv.SegmentInfo) string {
 	}
 	mem, err := sysv.Segment(i.ID).Attach(sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
-		return "what can not be seen: " + err.Error()
+		return "contents that cannot be read: " + err.Error()
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(mem.Bytes()) // never fails

@@ -87,7 +87,7 @@ func testThereAndBack(t *testing.T, g gipcs) {
 
 	want(t, "restored", strings.Count(g.prints(t, "restore", saved), "restored "), len(refs))
 	if diff := cmp.Diff(before, g.dump(t)); diff != "" {
-		t.Errorf("what is shown before and after: %s", diff)
+		t.Errorf("shown before and after: %s", diff)
 	}
 	want(t, "contents", contents(t), whole)
 	g.prints(t, slices.Concat([]string{"rm"}, refs)...)

@@ -128,7 +128,7 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 	}
 	if got := verdicts(); len(got) == 0 || slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, "orphan") }) ||
 		!slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, "in use PostgreSQL") }) {
-		t.Errorf("a server that runs: %q, want in use and PostgreSQL, and no orphan", got)
+		t.Errorf("a running server: %q, want in use and PostgreSQL, and no orphan", got)
 	}
 	// What its processes leave unattached, others of them may attach again.
 	user := gipcs{"setpriv", "--reuid", fmt.Sprint(p.who.Uid), "--regid", fmt.Sprint(p.who.Gid), "--clear-groups", "--", g[0]}
@@ -142,7 +142,7 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 	if err := eventually(func() bool {
 		return !slices.ContainsFunc(verdicts(), func(v string) bool { return !strings.HasPrefix(v, "orphan") })
 	}); err != nil {
-		t.Fatalf("a server that was killed: %q, want orphans", verdicts())
+		t.Fatalf("a killed server: %q, want orphans", verdicts())
 	}
 	left := g.rows(t, "ls", "-o", "kind,id,key")
 	known := 0
@@ -153,7 +153,7 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 		}
 	}
 	if known == 0 {
-		t.Errorf("none of %v is known to be of PostgreSQL in %s", left, p.data)
+		t.Errorf("none of %v is recognized as PostgreSQL's in %s", left, p.data)
 	}
 	dir := filepath.Join(t.TempDir(), "saved")
 	g.prints(t, "rm", "--orphans", "--yes", "--backup", dir)

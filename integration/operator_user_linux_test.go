@@ -52,7 +52,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	want(t, "who waits", shown.nested(t, "waiting")[0].only("pid", "likely_holder"),
 		fmt.Sprintf(`{"likely_holder":"%d (locks)","pid":%d}`, holder.PID(), waiter.PID()))
 	if hidden, _ := shown["hidden_processes"].(float64); hidden == 0 {
-		t.Errorf("hidden processes: %v, want those of root", shown["hidden_processes"])
+		t.Errorf("hidden processes: %v, want root's", shown["hidden_processes"])
 	}
 	want(t, "who is attached", user.show(t, foreign[0]).only("attached", "hidden_attachments"), `{"attached":[],"hidden_attachments":1}`)
 	want(t, "values", user.show(t, foreign[1]).only("semaphores"), `{"semaphores":null}`)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the Debian packages of integration/programs, as root, starts the programs, and
-# writes what was seen to docs/programs.md. It is for a machine where the packages may be
-# installed; the programs run in namespaces of their own.
+# As root, installs the Debian packages of integration/programs, runs the programs in
+# their own namespaces, and writes the results to docs/programs.md. Run it on a machine
+# where these packages may be installed.
 set -eu
 cd "$(dirname "$0")/.."
 page=$PWD/docs/programs.md

@@ -1,28 +1,27 @@
 #!/bin/sh
-# Runs tests of packages that stand on the kernel's ABI under qemu-user, for other
+# Runs the tests of packages that depend on the kernel's ABI under qemu-user, for other
 # architectures:
 #
 #	integration/qemu.sh [ARCHITECTURE]...
 #
-# Architectures are those of Go. Packages are those of $PACKAGES, flags of go test those
-# of $GOTESTFLAGS. Debian has qemu in
-# qemu-user-static, and for the layouts of structures the compilers in gcc-*; what
-# is missing is told as SKIPPED.
+# ARCHITECTURE is as in GOARCH. $PACKAGES selects packages, $GOTESTFLAGS holds flags of
+# go test. Debian has qemu in qemu-user-static, and the compilers that check structure
+# layouts in gcc-*; what is missing is reported as SKIPPED.
 #
-# Each package is tested in a namespace of its own, all of an architecture at the
-# same time. package shmring works on neither of mips and mipsle, and says so.
+# Each package is tested in its own namespace, all packages of an architecture at the
+# same time. Package shmring does not work on mips and mipsle, and says so.
 #
-# Faults of qemu itself, for which tests are skipped (ipctest.SkipUnderQEMU):
-#   - /proc/self/exe is qemu, so a test can not start itself again: no second
+# Tests are skipped (ipctest.SkipUnderQEMU) because of these limits of qemu:
+#   - /proc/self/exe is qemu, so a test cannot start itself again: there is no second
 #     process, and the namespace is made here;
 #   - SHM_STAT_ANY, SEM_STAT_ANY and MSG_STAT_ANY are not known;
 #   - msg_lspid and msg_lrpid are read from the wrong place;
 #   - on s390x the mode is read from the wrong place;
 #   - on mips (big-endian) the halves of msg_stime, msg_rtime and msg_ctime are
 #     swapped;
-#   - /proc/self/maps, mprotect(2) and resident pages are those of the emulation;
-#   - in 32 bits 2 GiB are a size below zero;
-#   - a SIGBUS comes without its address, so Go takes it for a nil pointer.
+#   - /proc/self/maps, mprotect(2) and resident pages are those of the emulator;
+#   - in 32 bits a size of 2 GiB is negative;
+#   - a SIGBUS has no address, so Go reports a nil pointer.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 

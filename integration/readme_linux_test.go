@@ -13,7 +13,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestReadmePrograms builds and runs the Go programs of the README, each of which is whole.
+// TestReadmePrograms builds and runs the README's Go programs, each of which is
+// complete.
 func TestReadmePrograms(t *testing.T) {
 	inNamespace(t)
 	text, err := os.ReadFile("../README.md")
@@ -45,7 +46,7 @@ func TestReadmePrograms(t *testing.T) {
 	}
 }
 
-// removeLeft removes what the programs of the README leave for others on purpose.
+// removeLeft removes what the README's programs leave behind on purpose.
 func removeLeft(t *testing.T) {
 	t.Helper()
 	if set, err := sysv.OpenSet(0x4d2); err == nil {

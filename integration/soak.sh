@@ -1,19 +1,17 @@
 #!/bin/sh
-# Runs every test that kills processes at random moments, those that remove what is
-# changing, the random calls of the model and the storms, for a long time, one after
-# the other:
+# Runs in turn, for a long time, every test that kills processes at random moments or
+# removes changing objects, the model's random calls, and the storms:
 #
 #	integration/soak.sh [DURATION]
 #
-# DURATION is that of all together: a number with s, m or h, 20m if it is left out.
-# At the end there is a table of rounds, kills and failures. Each test is in a
-# namespace of its own, where it must leave neither an object nor a process, and its
-# own memory, threads and files must not grow; see internal/ipctest. Status: 0 if
-# nothing failed, 1 if anything did or did not run.
+# DURATION is the total time: a number with s, m or h; default 20m. At the end it prints
+# a table of rounds, kills and failures. Each test runs in its own namespace, must leave
+# no object and no process there, and must not grow in memory, threads or files; see
+# internal/ipctest. Exit status: 0 if everything ran and passed, else 1.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-# A package, a test and, if it has several such cases, one of them.
+# A package, a test and, if it has several such cases, a case.
 suites='
 cmd/internal/demo TestKilledInBetween
 integration   TestDemoKilled writer
@@ -71,7 +69,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 trap 'exit 1' HUP INT TERM # not every sh takes them for an exit
 echo "$suites" | awk 'NF { print $1 }' | sort -u | while read -r package; do
-	go test -c -o "$logs/" "./$package" || exit 1 # so that no time goes into it later
+	go test -c -o "$logs/" "./$package" || exit 1 # so that it takes no time later
 done || exit 1
 
 run() { # package test case
@@ -82,7 +80,7 @@ run() { # package test case
 	took=$(($(date +%s) - began))
 	sum() { awk -v what="$1" '$2 == "ATTR" && $4 == what { n += $5 } END { print n + 0 }' "$log"; }
 	rounds=$(sum rounds) failures=0
-	[ "$status" = 0 ] && [ "$rounds" -gt 0 ] || failures=1 # without rounds it was skipped
+	[ "$status" = 0 ] && [ "$rounds" -gt 0 ] || failures=1 # no rounds: it was skipped
 	[ "$failures" = 0 ] || grep -v '^=== \(RUN\|CONT\|PAUSE\|ATTR\)' "$log" >&2
 	printf '%-17s %-20s %-5s %8d %8d %8d %6ds\n' "$1" "$2" "${3:--}" "$rounds" "$(sum kills)" "$failures" "$took"
 }

@@ -29,21 +29,21 @@ func mayBeUnsafe() map[string]string {
 		"internal/abi/posix_time_narrow_linux.go": kernel,
 		"internal/abi/posix_time_wide_linux.go":   kernel,
 		"internal/abi/procmap_linux.go":           kernel,
-		"cmd/internal/addrspace/mmap_amd64.s":     "stands in for the runtime's mmap before Go code can run",
+		"cmd/internal/addrspace/mmap_amd64.s":     "replaces the runtime's mmap before Go code can run",
 		"cmd/internal/bench/cpus_linux.go":        kernel,
 		"internal/ipctest/refuse_linux.go":        kernel,
 		"internal/futex/futex_linux.go":           kernel,
 		"posix/sys_linux.go":                      "maps and unmaps at addresses",
-		"cmd/internal/procfs/address_linux.go":    "tells the address of memory, to find it in /proc/PID/maps",
+		"posix/mapping.go":                        "extends a slice of mapped memory to the end of its last page",
+		"cmd/internal/rejoin/rejoin_linux.go":     "runs in a child process in which neither Go's heap nor its scheduler may be used",
+		"cmd/internal/procfs/address_linux.go":    "returns the address of memory, to find it in /proc/PID/maps",
 		"internal/futex/futex.go":                 "a word in shared memory",
-		"internal/memory/region.go":               "makes a slice of attached or mapped memory, which Go does not know",
+		"internal/memory/region.go":               "makes a slice of attached or mapped memory, which Go does not manage",
 		"internal/memory/view.go":                 "values of a type in shared memory; bounds, alignment and pointers are checked here",
-		"internal/memory/prefault_linux.go":       "touches a page by an atomic addition of nothing",
+		"internal/memory/prefault_linux.go":       "touches a page with an atomic addition of 0",
 		"posix/word.go":                           "the half of a 64-bit word on which glibc's semaphores sleep",
-		"shmring/layout.go":                       "the header, the words and the bytes of a ring in memory that is given as bytes",
-		"cmd/internal/rejoin/rejoin_linux.go":     kernel,
-		"posix/mapping.go":                        "the rest of a huge page behind the part that is mapped, which the kernel unmaps only whole",
-		"cmd/internal/render/cell.go":             "a text and a number in one cell of 24 bytes, since listings have hundreds of thousands",
+		"shmring/layout.go":                       "header, words and bytes of a ring in a byte slice",
+		"cmd/internal/render/cell.go":             "text and numbers in cells of four words, since listings have hundreds of thousands",
 		"internal/spin/pause_386.s":               pause,
 		"internal/spin/pause_amd64.s":             pause,
 		"internal/spin/pause_arm.s":               pause,
@@ -77,7 +77,7 @@ func TestUnsafe(t *testing.T) {
 		return nil
 	}))
 	for _, name := range slices.Sorted(maps.Keys(allowed)) {
-		t.Errorf("%s is listed, and has nothing unsafe any more", name)
+		t.Errorf("%s is listed but has nothing unsafe", name)
 	}
 }
 

@@ -1,7 +1,7 @@
-// Skips shows what go test -json tells as go test does, and at the end which tests were
-// skipped and why. Its argument is a file with a regular expression on each line: the
-// reasons that are accepted. It fails if a test failed, and if one was skipped for
-// another reason, which this machine could do something about.
+// Skips prints the events of go test -json like go test, and at the end which tests
+// were skipped, and why. Its argument is a file with a regular expression on each line:
+// the accepted reasons. It fails if a test failed, or was skipped for another reason,
+// which this machine could do something about.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 	}
 }
 
-// reasons reads the regular expressions in a file, whose comments begin with #.
+// reasons reads regular expressions from a file, in which # begins a comment line.
 func reasons(name string) (all []*regexp.Regexp, err error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -56,10 +56,10 @@ type event struct {
 	Action, Package, Test, Output string
 }
 
-// A run is what was learnt from the events.
+// A run is what the events have shown so far.
 type run struct {
-	output  map[string][]string // of a package, or of a test in it, that is not over
-	skipped map[string][]string // names of tests by the reason why they were skipped
+	output  map[string][]string // of a package, or of a test in it, that has not ended
+	skipped map[string][]string // names of tests, by the reason for skipping them
 	failed  int
 }
 
@@ -70,7 +70,7 @@ func report(r io.Reader, accepted []*regexp.Regexp) error {
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Println(lines.Text()) // of a compiler, or of integration/qemu.sh
+			fmt.Println(lines.Text()) // from a compiler, or from integration/qemu.sh
 			if reason, ok := strings.CutPrefix(lines.Text(), whole); ok {
 				run.skip("all", reason)
 			}
@@ -86,12 +86,12 @@ func report(r io.Reader, accepted []*regexp.Regexp) error {
 	case run.failed > 0:
 		return fmt.Errorf("%d failed", run.failed)
 	case refused > 0:
-		return fmt.Errorf("%d skipped without need: make it possible, or say in %s why it can not be", refused, os.Args[1])
+		return fmt.Errorf("%d skipped without need: install what they need, or add the reason to %s", refused, os.Args[1])
 	}
 	return nil
 }
 
-// whole is what a package says that skips all of its tests: see internal/ipctest.
+// whole begins the message of a package that skips all its tests: see internal/ipctest.
 const whole = "SKIPPED: "
 
 func (r *run) take(e event) {
@@ -128,8 +128,8 @@ func (r *run) take(e event) {
 	}
 }
 
-// showUnfinished prints what the tests of a package said that did not come to their end: the
-// package took too long, or its process ended.
+// showUnfinished prints the output of tests that did not end, because the package took
+// too long or its process died.
 func (r *run) showUnfinished(pkg string) {
 	for _, name := range slices.Sorted(maps.Keys(r.output)) {
 		if strings.HasPrefix(name, pkg+" ") {
@@ -141,7 +141,7 @@ func (r *run) showUnfinished(pkg string) {
 
 func (r *run) skip(name, reason string) { r.skipped[reason] = append(r.skipped[reason], name) }
 
-// last returns the last line of a package: that it is ok.
+// last returns the last line of a package, which says whether it is ok.
 func last(output []string) string {
 	if len(output) == 0 {
 		return ""
@@ -149,7 +149,7 @@ func last(output []string) string {
 	return output[len(output)-1]
 }
 
-// why finds the reason in what a test printed.
+// why finds the reason in a test's output.
 func why(output []string) string {
 	place := regexp.MustCompile(`^\s+\S+\.go:\d+: (?:SKIPPED: )?(.*)\n$`)
 	for _, line := range slices.Backward(output) {
@@ -160,7 +160,7 @@ func why(output []string) string {
 	return "no reason given"
 }
 
-// show prints what was skipped and returns how many reasons are not accepted.
+// show prints what was skipped and returns the number of reasons that are not accepted.
 func (r *run) show(accepted []*regexp.Regexp) (refused int) {
 	for _, reason := range slices.Sorted(maps.Keys(r.skipped)) {
 		verdict := "skipped"
@@ -174,7 +174,7 @@ func (r *run) show(accepted []*regexp.Regexp) (refused int) {
 	return refused
 }
 
-// shortened names a few.
+// shortened returns at most a few of the names.
 func shortened(names []string) string {
 	const few = 3
 	if len(names) <= few {

@@ -74,7 +74,7 @@ type suggester struct {
 	flags   string // for gipcs
 	prefix  string // for other commands
 	noEntry bool   // other commands cannot enter the namespace
-	noMount bool   // mount(8) neither: it would be that of another mount namespace
+	noMount bool   // neither can mount(8), which would act on another mount namespace
 }
 
 func newSuggester(c *cli.Context) (s suggester) {

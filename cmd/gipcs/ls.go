@@ -96,7 +96,7 @@ func kindsOf(c *cli.Context) ([]ref.Kind, error) {
 	return selection.Selection{condition}.Kinds(), nil
 }
 
-// A listing is what gipcs ls was asked for.
+// A listing holds the options of gipcs ls.
 type listing struct {
 	kinds    []ref.Kind // none: all
 	format   render.Format
@@ -166,7 +166,7 @@ func readListing(c *cli.Context) (*listing, error) {
 	return l, err
 }
 
-// collect returns what the command sees of what is selected.
+// collect returns the selected objects that the command sees.
 func (l *listing) collect(c *cli.Context) (*inventory.Inventory, error) {
 	inv, err := collectSelected(c, l.selected, l.list.Want()|l.order.Want())
 	if err != nil {
@@ -180,7 +180,7 @@ func (l *listing) collect(c *cli.Context) (*inventory.Inventory, error) {
 	return inv, nil
 }
 
-// narrow leaves out the columns that none of the objects has, unless kinds were chosen.
+// narrow drops the columns that none of the objects has, unless kinds were chosen.
 func (l *listing) narrow(c *cli.Context, kinds []ref.Kind) (err error) {
 	if len(l.kinds) == 0 && !forMachines(l.format) {
 		l.list, _, err = layout(c, kinds, l.format)

@@ -38,7 +38,7 @@ func kindsIn(list []kindRef) (kinds []ref.Kind) {
 	return kinds
 }
 
-// checkVisible refuses objects of kinds that cannot be seen.
+// checkVisible rejects objects of kinds that cannot be seen.
 func checkVisible(c *cli.Context, kinds []ref.Kind) error {
 	lacks := missing(c)
 	for _, kind := range kinds {

@@ -1,13 +1,12 @@
-// Anonymous shares memory without a name between a parent and its child.
+// Anonymous shares unnamed memory between a parent and its child.
 //
 //	$ go run ./examples/anonymous
 //	child:set memory 1
 //	parent:memory value 1
 //
-// The C program maps anonymous memory and forks. A Go program does not fork: its
-// child is a new program, which has none of its mappings. What a child can inherit is
-// a descriptor, so the memory is that of a memfd, which has no name either and goes
-// with the last process that has it.
+// The C program maps anonymous memory and forks. A Go program does not fork: its child
+// is a new program, without its parent's mappings. But it can inherit a descriptor, so
+// the memory is a memfd, which has no name either and ends with its last user.
 package main
 
 import (
@@ -54,7 +53,7 @@ func parent() (err error) {
 	cmd := exec.Command(program, "child")
 	cmd.Args = append(cmd.Args, strconv.Itoa(obj.PassTo(&cmd.ExtraFiles)))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// The document sleeps for a second and hopes. Run waits for the child's end.
+	// The document sleeps for a second and hopes. Run waits for the child to end.
 	if err := cmd.Run(); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Client sends the lines that it reads to the logger, as the client of the QNX
-// document does; a logger that is built from there understands it.
+// Client sends the lines that it reads to the logger, like the client of the QNX
+// document; a logger built from that document understands it.
 //
 // While examples/logger runs, until Ctrl-D or Ctrl-C:
 //
@@ -11,9 +11,9 @@
 //
 //	2785: Fri Dec 17 02:02:11 2021 Hello World!
 //
-// Where it differs from the document: Ctrl-C does not strike while it holds the mutex,
-// which no semaphore would give back. (kill -9 still can: these semaphores do not
-// know who holds them. Those of System V do, see semop(2), SEM_UNDO.)
+// Difference from the document: Ctrl-C does not end it while it holds the mutex, which
+// nothing would release. (kill -9 still can: these semaphores do not record their
+// holder. Those of System V do, see SEM_UNDO in semop(2).)
 package main
 
 import (
@@ -71,7 +71,7 @@ func run() (err error) {
 		if err := free.P(ctx); err != nil {
 			return err
 		}
-		// Several clients may have a slot each. Only one at a time may find out which.
+		// Several clients may have a slot each. One at a time may find out which.
 		if err := mutex.P(ctx); err != nil {
 			return errors.Join(err, free.V())
 		}
@@ -100,8 +100,7 @@ func run() (err error) {
 	}
 }
 
-// lines returns the lines of standard input. A line that is too long for a slot
-// comes in pieces.
+// lines returns the lines of standard input. A line too long for a slot is split.
 func lines() <-chan string {
 	lines := make(chan string)
 	go func() {

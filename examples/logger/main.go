@@ -1,5 +1,5 @@
-// Logger writes the messages of any number of clients to a log file. It is the
-// server of the QNX document; C clients that are built from there find it as well.
+// Logger writes the messages of any number of clients to a log file. It is the server
+// of the QNX document, and also serves C clients built from it.
 //
 // In one terminal, until Ctrl-C:
 //
@@ -16,9 +16,10 @@
 //	$ cat /tmp/example.log
 //	2785: Fri Dec 17 02:02:11 2021 Hello World!
 //
-// Where it differs from the document: it makes the mutex last and whole, so that no
-// client finds half of the objects; it refuses to share them with another logger,
-// which would reset the slots under its clients; and it takes them away at the end.
+// Differences from the document: it makes the mutex last, when everything else is
+// ready, so that no client finds only some of the objects; it refuses to share them
+// with another logger, which would reset the slots under its clients; and it removes
+// them at the end.
 package main
 
 import (
@@ -84,7 +85,7 @@ func run(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, posix.UnlinkSemaphore(spool.Waiting)) }()
-	// Clients look for the mutex first. It is there when all the rest is.
+	// Clients look for the mutex first, so make it last.
 	if _, err := posix.CreateSemaphore(spool.Mutex, 1, options); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func run(path string) (err error) {
 	for {
 		err := waiting.P(ctx)
 		if errors.Is(err, context.Canceled) {
-			// What came while P was told to stop is logged too: nothing is left behind.
+			// Log what arrived while P was cancelled, too: nothing is lost.
 			var more bool
 			if more, err = waiting.TryP(); !more {
 				return err
@@ -108,7 +109,7 @@ func run(path string) (err error) {
 			return err
 		}
 		text := slot.Text()
-		// The text is copied: the slot can be filled again while we write.
+		// The text was copied, so the slot can be refilled while we write.
 		if err := free.V(); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-// Mapfile passes a number between strangers through a file that both map.
+// Mapfile passes a number between unrelated processes through a file that both map.
 //
 //	$ go run ./examples/mapfile send /tmp/number
 //	process:2695 send:111
@@ -6,10 +6,10 @@
 //	process:2788 receive:111
 //	$ rm /tmp/number
 //
-// The processes need not live at the same time: the file keeps the number. Where it
-// differs from the document: the sender makes a new file and never cuts one that is
-// there, and the receiver makes none; the document's, started first, dies of SIGBUS on
-// an empty file.
+// The processes need not run at the same time: the file keeps the number. Differences
+// from the document: the sender makes a new file and never truncates an existing one,
+// and the receiver makes none. The document's receiver, started first, dies of SIGBUS
+// on an empty file.
 package main
 
 import (

@@ -1,15 +1,15 @@
-// Memmap passes a text between strangers through a shared-memory object, and says
-// by a named semaphore that it is there. Each half understands the C program of the
-// document that is the other half.
+// Memmap passes a text between unrelated processes through a shared-memory object, with
+// a named semaphore to say that it is there. Each half interoperates with the
+// document's C program for the other half.
 //
 //	$ go run ./examples/memmap send   # in one terminal
 //	process:2695 send:yuki...
 //	$ go run ./examples/memmap recv   # in another
 //	process:2788 recv:yuki...
 //
-// Where it differs from the document: the sender stays until the text was taken, or
-// until Ctrl-C, and removes the objects, which the document's leaves behind for ever;
-// and it refuses to overwrite what is there. What a sender in C has left goes with
+// Differences from the document: the sender stays until the text was taken, or until
+// Ctrl-C, and removes the objects, which the document's sender leaves behind forever;
+// and it refuses to overwrite existing objects. To remove what the C sender has left:
 //
 //	$ rm /dev/shm/memmap /dev/shm/sem.memmap_sem
 package main
@@ -84,7 +84,7 @@ func send(ctx context.Context) (err error) {
 	return taken(ctx, ready)
 }
 
-// taken waits until the semaphore is zero. POSIX has no call that does; semop(2) has.
+// taken waits until the semaphore is zero. POSIX has no call for that; semop(2) does.
 func taken(ctx context.Context, ready *posix.Semaphore) error {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
@@ -115,7 +115,7 @@ func recv(ctx context.Context) (err error) {
 	if err := ready.P(ctx); err != nil {
 		return err
 	}
-	// Not before: the sender in C makes the object first and gives it its size later.
+	// Map only now: the C sender makes the object first and sets its size later.
 	mem, err := obj.Map(posix.MapOptions{Prot: posix.ProtRead})
 	if err != nil {
 		return err

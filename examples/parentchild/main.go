@@ -1,12 +1,11 @@
-// Parentchild lets a child write into a shared-memory object of its parent.
+// Parentchild lets a child write to its parent's shared-memory object.
 //
 //	$ go run ./examples/parentchild
 //	child wrote 0xdbeebee
 //
-// The C program inherits the mapping through fork. Here the child is a new program
-// and maps the object again, which it finds by its name. Where it differs from the
-// document: an object of that name that is there already is neither emptied nor
-// removed.
+// The C program's child inherits the mapping through fork. Here the child is a new
+// program, which finds the object by name and maps it again. Difference from the
+// document: an existing object of that name is neither emptied nor removed.
 package main
 
 import (
@@ -35,7 +34,7 @@ func main() {
 }
 
 func parent() (err error) {
-	// Ctrl-C ends the child, and then the parent in good order.
+	// Ctrl-C ends the child, and then the parent in an orderly way.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 

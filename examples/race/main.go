@@ -1,18 +1,18 @@
 // Race is the sender and the receiver of the fifth document, which share a segment
-// and nothing that orders their accesses, and what comes of it.
+// without anything to order their accesses, and shows the result.
 //
 //	$ go run ./examples/race
 //	as printed: 181887 texts written, 2060298 read, 2007311 of them torn
 //	$ go run ./examples/race -mended
 //	mended: 73069 texts written, 73069 read, 0 of them torn
 //
-// A text is one letter, many times. The receiver counts those in which it finds two
-// letters: it read them while the sender wrote. The numbers differ from run to run,
-// but for the zero. As printed it also reads some texts twice and misses others.
+// A text is one letter, repeated. The receiver counts texts with two different letters,
+// which it read while the sender was writing. The numbers differ from run to run,
+// except for the zero. As printed, it also reads some texts twice and misses others.
 //
-// Where it differs from the document: nobody types, and the receiver does not sleep
-// for a second after every text, which hides the race and does not mend it. Two
-// semaphores do: one says that the segment is free, the other that there is a text.
+// Differences from the document: nobody types, and the receiver does not sleep for a
+// second after every text, which hides the race without fixing it. Two semaphores fix
+// it: one says that the segment is free, the other that there is a text.
 package main
 
 import (
@@ -67,15 +67,15 @@ func main() {
 	}
 }
 
-// parent makes the objects, starts the receiver and is the sender.
+// parent makes the objects, starts the receiver, and acts as the sender.
 func parent(mended bool, duration time.Duration) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// Should the receiver be killed nobody would answer any more.
+	// If the receiver were killed, nobody would answer.
 	ctx, cancel := context.WithTimeout(ctx, duration+10*time.Second)
 	defer cancel()
 
-	// Without a key: nobody else finds them. The document's key is 123.
+	// Without a key nobody else finds them. The document's key is 123.
 	l := link{mended: mended}
 	if l.seg, err = sysv.CreateSegment(sysv.Private, segmentSize, sysv.SegmentOptions{Mode: 0o600}); err != nil {
 		return err
@@ -97,7 +97,7 @@ func parent(mended bool, duration time.Duration) (err error) {
 		strconv.Itoa(int(l.seg)), strconv.Itoa(int(l.set)))
 	var report bytes.Buffer
 	receiver.Stdout, receiver.Stderr = &report, os.Stderr
-	alive, err := receiver.StdinPipe() // closed when we end, however that comes
+	alive, err := receiver.StdinPipe() // closes when we end, in whatever way
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func parent(mended bool, duration time.Duration) (err error) {
 	return nil
 }
 
-// send writes texts for some time, and then the last one.
+// send writes texts for duration, and then the last one.
 func (l link) send(ctx context.Context, duration time.Duration) (written int, err error) {
 	mem, err := l.seg.Attach(sysv.AttachOptions{})
 	if err != nil {
@@ -147,7 +147,7 @@ func (l link) send(ctx context.Context, duration time.Duration) (written int, er
 	return written, l.give(ctx, full)
 }
 
-// receive reads texts until it has read the last one.
+// receive reads texts up to the last one.
 func (l link) receive(ctx context.Context) (read, torn int, err error) {
 	mem, err := l.seg.Attach(sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
@@ -167,7 +167,7 @@ func (l link) receive(ctx context.Context) (read, torn int, err error) {
 			return read, torn, nil
 		}
 		if text[0] == 0 {
-			continue // nothing was written yet
+			continue // nothing has been written yet
 		}
 		read++
 		if bytes.Count(text, text[:1]) != textSize {
@@ -176,7 +176,7 @@ func (l link) receive(ctx context.Context) (read, torn int, err error) {
 	}
 }
 
-// take waits until the semaphore is 1 and makes it 0, in the mended form.
+// take waits until the semaphore is 1 and sets it to 0, in the mended form.
 func (l link) take(ctx context.Context, num uint16) error {
 	if !l.mended {
 		return ctx.Err()
@@ -184,7 +184,7 @@ func (l link) take(ctx context.Context, num uint16) error {
 	return l.set.Do(ctx, sysv.Op{Num: num, Add: -1})
 }
 
-// give makes the semaphore 1.
+// give sets the semaphore to 1.
 func (l link) give(ctx context.Context, num uint16) error {
 	if !l.mended {
 		return nil
@@ -192,7 +192,7 @@ func (l link) give(ctx context.Context, num uint16) error {
 	return l.set.Do(ctx, sysv.Op{Num: num, Add: 1})
 }
 
-// child is the receiver. It ends when its parent does.
+// child is the receiver. It ends with its parent.
 func child(ids []string, mended bool) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -1,4 +1,4 @@
-// Strategies shows three ways in which a parent and its child agree on shared memory:
+// Strategies shows three ways for a parent and a child to coordinate shared memory:
 // semaphores in the memory, atomic operations on it, and messages about it.
 //
 //	$ go run ./examples/strategies
@@ -6,8 +6,8 @@
 //	atomics: 2 processes added 50000 each: 100000
 //	message: 16 bytes through the queue for 1048576 in memory: the text is whole
 //
-// The memory is a memfd, which goes with the processes. The message queue has a name
-// of its own for every run and is removed at the end.
+// The memory is a memfd, which ends with the processes. The message queue gets a new
+// name in every run and is removed at the end.
 package main
 
 import (
@@ -37,11 +37,11 @@ const (
 // shared is the beginning of the memory.
 type shared struct {
 	Lock    [posix.SemaphoreSize]byte // a semaphore, like a sem_t
-	Counter int64                     // belongs to who holds the lock
+	Counter int64                     // belongs to the holder of the lock
 	Atomic  atomic.Int64              // belongs to everybody
 }
 
-// A reference says where in the memory a message is. It travels instead of it.
+// A reference says where in the memory a message is, and is sent in its place.
 type reference struct {
 	Offset, Length uint32
 	Sum, _         uint32
@@ -49,7 +49,7 @@ type reference struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// Should one process be killed nobody would answer the other any more.
+	// If one process were killed, nobody would answer the other.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	var err error
 	if len(os.Args) == 3 {
@@ -164,7 +164,7 @@ func add(ctx context.Context, mem *posix.Mapping, lock *posix.Semaphore) error {
 	return nil
 }
 
-// send writes a large text into the memory and a small message into the queue.
+// send writes a large text to the memory and a small message to the queue.
 func send(ctx context.Context, mem *posix.Mapping, queue *posix.Queue) error {
 	text := bytes.Repeat([]byte("0123456789abcdef"), textSize/16)
 	if _, err := mem.WriteAt(text, textStart); err != nil {
@@ -178,7 +178,7 @@ func send(ctx context.Context, mem *posix.Mapping, queue *posix.Queue) error {
 	return queue.Send(ctx, msg, 0)
 }
 
-// receive takes the small message and looks at the text where it is.
+// receive takes the small message and reads the text in place.
 func receive(ctx context.Context, mem *posix.Mapping, queue *posix.Queue) (string, error) {
 	msg := make([]byte, binary.Size(reference{}))
 	n, _, err := queue.Receive(ctx, msg)

@@ -1,14 +1,14 @@
-// Sysv passes a text between strangers through a System V segment, and says by a
-// semaphore that it is there: the least that does it right.
+// Sysv passes a text between unrelated processes through a System V segment, with a
+// semaphore to say that it is there: the shortest correct way.
 //
 //	$ go run ./examples/sysv write 'good morning'   # in one terminal
 //	waiting for a reader
 //	$ go run ./examples/sysv read                   # in another
 //	You wrote: good morning
 //
-// The writer stays until the text was read, or until Ctrl-C, and removes both
-// objects; it refuses to use such that are there. For many lines, and for the very
-// programs of the document, see "gshm demo" and "gshm demo --classic".
+// The writer stays until the text was read, or until Ctrl-C, and removes both objects;
+// it refuses to use existing ones. For many lines, and for compatibility with the
+// document's own programs, see "gshm demo" and "gshm demo --classic".
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The key of both objects: segments and semaphore sets have keys of their own.
+// key is the key of both objects: segments and semaphore sets have separate keys.
 const key sysv.Key = 0x67697063
 
 const size = 4096
@@ -72,7 +72,7 @@ func write(ctx context.Context, text string) (err error) {
 		return err
 	}
 	fmt.Println("waiting for a reader")
-	err = set.Do(ctx, sysv.Op{Add: 0}) // wait until there is none
+	err = set.Do(ctx, sysv.Op{Add: 0}) // wait until it was taken
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -93,7 +93,8 @@ func read(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// The writer may remove the segment from here on. It stays while it is attached.
+	// From here on the writer may remove the segment, which exists as long as it is
+	// attached.
 	if err := set.Do(ctx, sysv.Op{Add: -1}); err != nil {
 		return err
 	}

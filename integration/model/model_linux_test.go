@@ -1,6 +1,6 @@
-// Package model_test makes random calls, by several processes, on sets, queues and
-// segments, and holds what comes of them against a model of the manual's words and
-// against the same calls made by C programs.
+// Package model_test makes random calls from several processes on sets, queues and
+// segments. It compares the results with a model of what the manual says, and with the
+// same calls made by C programs.
 //
 //	go test ./integration/model -rapid.checks 10000       # more of them
 //	go test ./integration/model -rapid.seed N             # those of a failure again
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// As much as is good for every run; the command line is read later.
+	// As many as suit every run; flags on the command line override these.
 	for name, value := range map[string]string{"rapid.checks": "15", "rapid.steps": "100"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
@@ -45,17 +45,17 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// TestModel makes steps on objects of one kind, which comes to the deeper states, and
-// on all of them.
+// TestModel makes steps on objects of one kind, which reaches deeper states, and on all
+// kinds.
 func TestModel(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	c := ipctest.Compile(t, "testdata/worker.c")
 	m := &machine{
 		sides: []*side{
 			newSide(t, "Go", func() *exec.Cmd {
 				cmd := exec.Command("/proc/self/exe")
-				// A signal to preempt a goroutine would put its call at the end of
-				// those that wait.
+				// A preemption signal would move a call to the end of its queue of
+				// waiters.
 				cmd.Env = append(os.Environ(), asWorker+"=1", "GODEBUG=asyncpreemptoff=1", "GORACE=atexit_sleep_ms=0")
 				return cmd
 			}, func(p *process) error { return p.tell("interrupt") }),
@@ -81,7 +81,7 @@ func TestModel(t *testing.T) {
 			t.Logf("%d steps, %d calls that slept, %d processes", m.steps, m.slept, m.started)
 		})
 		if !ok {
-			return // shorter ones than these there are not
+			return // there are no shorter ones
 		}
 	}
 }
@@ -92,13 +92,13 @@ type machine struct {
 	system *system
 	number [workers]int    // of the processes, in the model
 	last   int             // the highest number
-	sleeps [workers]string // what a process has been told that sleeps in it
+	sleeps [workers]string // the step in which a process sleeps
 	whole  bool            // all processes are as the model says
 
 	steps, slept, started int
 }
 
-// reset begins with nothing: with new processes if the last check has failed.
+// reset starts from nothing, with new processes if the last check failed.
 func (m *machine) reset(t *rapid.T) {
 	if !m.whole {
 		for w := range workers {
@@ -126,8 +126,8 @@ func (m *machine) reset(t *rapid.T) {
 	m.sleeps = [workers]string{}
 }
 
-// clear removes what is in the namespace of a side, first by those who do not sleep,
-// and by that wakes the others.
+// clear removes everything in a side's namespace. The idle processes do it, which wakes
+// the others.
 func (m *machine) clear(t *rapid.T, s *side) {
 	idle := m.idle()
 	for _, w := range idle {
@@ -144,7 +144,7 @@ func (m *machine) clear(t *rapid.T, s *side) {
 	}
 }
 
-// start makes a new process of a worker on both sides.
+// start makes a new process for a worker on both sides.
 func (m *machine) start(t *rapid.T, w int) {
 	m.last++
 	m.started++
@@ -162,17 +162,16 @@ func (m *machine) tell(t *rapid.T, s *side, w int, line string) {
 	}
 }
 
-// A step is a call by a process. If it has an object that comes first among its
-// arguments.
+// A step is a call by a process. Its object, if it has one, is its first argument.
 type step struct {
 	worker int
 	verb   int
 	kind   sysv.Kind
-	handle int // of the object, -1 if it has none
+	handle int // of the object, or -1
 	args   []int
 }
 
-// line returns what a process of the side is told.
+// line returns the text of the step for a process of the side.
 func (s step) line(side *side) string {
 	words := []int{s.verb}
 	if s.handle >= 0 {
@@ -194,8 +193,8 @@ func (s step) String() string {
 	return name + " " + fmt.Sprint(s.args)
 }
 
-// make lets both sides make a step of which the model says what comes, and looks at
-// the object.
+// make makes a step on both sides, compares the results with the model's, and then the
+// state of the object.
 func (m *machine) make(t *rapid.T, s step, want result) {
 	m.steps++
 	text := fmt.Sprintf("process %d: %v", m.number[s.worker], s)
@@ -228,7 +227,7 @@ func (m *machine) make(t *rapid.T, s step, want result) {
 	}
 }
 
-// settle waits for those whose calls have ended, and until all others sleep.
+// settle waits for processes whose calls have ended, and until all others sleep.
 func (m *machine) settle(t *rapid.T) {
 	for w, text := range m.sleeps {
 		if text == "" {
@@ -249,7 +248,7 @@ func (m *machine) settle(t *rapid.T) {
 	m.system.ended = map[int]result{}
 }
 
-// look compares all that can be seen of an object.
+// look compares everything visible about an object.
 func (m *machine) look(t *rapid.T, kind sysv.Kind, handle int) {
 	verb := [...]int{shmlook, semlook, msglook}[kind]
 	want := [...]func(int) result{m.system.shmlook, m.system.semlook, m.system.msglook}[kind](handle)
@@ -267,7 +266,7 @@ func (m *machine) look(t *rapid.T, kind sysv.Kind, handle int) {
 	}
 }
 
-// pids tells which numbers of a look are the kernel's ids of processes.
+// pids returns which numbers of a look are process ids.
 func pids(kind sysv.Kind, look result) (first, last int) {
 	switch kind {
 	case sysv.Shm:
@@ -297,14 +296,14 @@ func (m *machine) compare(t *rapid.T, s *side, what string, got, want result) {
 	}
 }
 
-// differ fails the check, always with the same words, so that rapid takes a shorter
-// sequence of steps for the same failure.
+// differ fails the check, always with the same words, so that rapid recognizes the same
+// failure when it shortens the steps.
 func (m *machine) differ(t *rapid.T, s *side, what string, how ...any) {
 	t.Log(append([]any{s.name + ":", what, "gives"}, how...)...)
 	t.Fatal("the model says something else")
 }
 
-// words names an error number, and what is none.
+// words formats a result, with the name of an error number.
 func (r result) words() string {
 	if r == nil {
 		return "sleep"
@@ -315,7 +314,7 @@ func (r result) words() string {
 	return fmt.Sprint([]int(r))
 }
 
-// sleep waits until a process sleeps. A message may be booked to its thread.
+// sleep waits until a process sleeps, and records its thread, which a message may name.
 func (m *machine) sleep(t *rapid.T, s *side, w int, what string) {
 	tid, err := s.process[w].sleep()
 	if err != nil {
@@ -324,8 +323,8 @@ func (m *machine) sleep(t *rapid.T, s *side, w int, what string) {
 	s.number[tid] = m.number[w]
 }
 
-// handleOf returns the handle of the identifier that was got. It is new if the model
-// says so.
+// handleOf returns the handle of the identifier in got. If want says that it is new, it
+// gets a new handle.
 func (s *side) handleOf(kind sysv.Kind, got, want result) result {
 	if got[0] < 0 || want[0] < 0 {
 		return got
@@ -336,15 +335,15 @@ func (s *side) handleOf(kind sysv.Kind, got, want result) result {
 	return s.handlesOf(kind, got)
 }
 
-// handlesOf returns the handles of identifiers, in their order. One that is not
-// known keeps its identifier, negative.
+// handlesOf returns the handles of identifiers, in order. An unknown identifier stays,
+// negated.
 func (s *side) handlesOf(kind sysv.Kind, ids result) result {
 	handles := make(result, len(ids))
 	for i, id := range ids {
 		handles[i] = -id - 1
 		for h, known := range s.id[kind] {
 			if known == id {
-				// An identifier may be used again after many others.
+				// An identifier may be reused after many others.
 				handles[i] = max(handles[i], h)
 			}
 		}
@@ -353,7 +352,7 @@ func (s *side) handlesOf(kind sysv.Kind, ids result) result {
 	return handles
 }
 
-// idle returns the workers that do not sleep. One there is always.
+// idle returns the workers that do not sleep. There is always one.
 func (m *machine) idle() (all []int) {
 	for w, text := range m.sleeps {
 		if text == "" {

@@ -11,10 +11,10 @@ type queue struct {
 	messages           []message
 	qbytes             int
 	lspid, lrpid       int
-	senders, receivers []*call // who sleeps, in the order in which they came
+	senders, receivers []*call // sleeping calls, in order of arrival
 }
 
-// A message is length bytes that are all tag.
+// A message is length bytes, all equal to tag.
 type message struct{ kind, length, tag int }
 
 // A receive says which message is wanted, and how.
@@ -30,7 +30,7 @@ func (q *queue) bytes() (n int) {
 	return n
 }
 
-// msgget creates a queue, unless there is one under the key.
+// msgget makes a queue, unless the key has one.
 func (s *system) msgget(key int, exclusive bool) result {
 	if h := lookup(s.queues, key); h >= 0 {
 		if exclusive {
@@ -60,13 +60,14 @@ func (s *system) msgsnd(proc, h int, m message, noWait bool) result {
 	return nil
 }
 
-// fits tells whether there is room: qbytes limits the bytes and the messages.
+// fits reports whether there is room: qbytes limits both the bytes and the number of
+// messages.
 func (q *queue) fits(m message) bool {
 	return q.bytes()+m.length <= q.qbytes && len(q.messages)+1 <= q.qbytes
 }
 
-// deliver gives a message to the first who waits for it, and otherwise appends it.
-// On the way those learn who wait for it and have no room for it.
+// deliver gives a message to the first matching receiver, or else appends it. On the
+// way, matching receivers whose buffer is too small fail.
 func (q *queue) deliver(s *system, proc int, m message) {
 	q.lspid = proc
 	for i := 0; i < len(q.receivers); {
@@ -85,7 +86,7 @@ func (q *queue) deliver(s *system, proc int, m message) {
 	q.messages = append(q.messages, m)
 }
 
-// wants tells whether the message is one that could be received.
+// wants reports whether the message can be received.
 func (r receive) wants(m message) bool {
 	switch {
 	case r.kind < 0:
@@ -97,7 +98,7 @@ func (r receive) wants(m message) bool {
 	}
 }
 
-// gets returns what msgrcv returns with the message: its length, type and contents.
+// gets returns the result of msgrcv for the message: its length, type and contents.
 func (r receive) gets(m message) result {
 	if m.length > r.size && !r.truncate {
 		return fail(unix.E2BIG)
@@ -106,7 +107,7 @@ func (r receive) gets(m message) result {
 	return result{n, m.kind, n * m.tag}
 }
 
-// choose returns the index of the message to receive, -1 if there is none.
+// choose returns the index of the message to receive, or -1.
 func (q *queue) choose(r receive) int {
 	chosen := -1
 	for i, m := range q.messages {
@@ -139,7 +140,7 @@ func (s *system) msgrcv(proc, h int, r receive, noWait bool) result {
 	return got
 }
 
-// retry lets a sender go on for whom there is room now.
+// retry wakes senders for whose messages there is now room.
 func (q *queue) retry(s *system) {
 	q.senders = slices.DeleteFunc(q.senders, func(c *call) bool {
 		if !q.fits(c.msg) {

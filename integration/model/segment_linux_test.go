@@ -2,19 +2,19 @@ package model_test
 
 import "golang.org/x/sys/unix"
 
-// slots is how many attachments a process can have.
+// slots is the maximum number of attachments of a process.
 const slots = 2
 
 type segment struct {
 	header
 	bytes       []byte
-	dest        bool // goes with its last attachment
+	dest        bool // destroyed at its last detach
 	cpid, lpid  int
-	attachments map[place]bool // whether they are for reading only
+	attachments map[attachment]bool // whether they are read-only
 }
 
-// A place is where a process has a segment attached.
-type place struct{ proc, slot int }
+// An attachment is a slot in which a process has a segment attached.
+type attachment struct{ proc, slot int }
 
 func (s *system) pages() (n int) {
 	for _, h := range live(s.segments) {
@@ -23,7 +23,7 @@ func (s *system) pages() (n int) {
 	return n
 }
 
-// shmget creates a segment, unless there is one under the key.
+// shmget makes a segment, unless the key has one.
 func (s *system) shmget(proc, key, size int, exclusive bool) result {
 	if h := lookup(s.segments, key); h >= 0 {
 		switch {
@@ -41,28 +41,28 @@ func (s *system) shmget(proc, key, size int, exclusive bool) result {
 		return fail(unix.ENOSPC)
 	}
 	s.segments = append(s.segments, &segment{
-		header: header{key: key, mode: 0o600}, bytes: make([]byte, size), cpid: proc, attachments: map[place]bool{},
+		header: header{key: key, mode: 0o600}, bytes: make([]byte, size), cpid: proc, attachments: map[attachment]bool{},
 	})
 	return result{len(s.segments) - 1}
 }
 
-// attached returns the segment that a process has in a slot, nil if none.
+// attached returns the segment in a slot of a process, or nil.
 func (s *system) attached(proc, slot int) *segment {
 	for _, segment := range s.segments {
-		if _, ok := segment.attachments[place{proc, slot}]; ok {
+		if _, ok := segment.attachments[attachment{proc, slot}]; ok {
 			return segment
 		}
 	}
 	return nil
 }
 
-// shmat attaches a segment, also one that was removed, in a slot that is free.
+// shmat attaches a segment, even a removed one, in a free slot.
 func (s *system) shmat(proc, h, slot int, readOnly bool) result {
 	segment := s.segments[h]
 	if segment.gone {
 		return fail(unix.EINVAL)
 	}
-	segment.attachments[place{proc, slot}] = readOnly
+	segment.attachments[attachment{proc, slot}] = readOnly
 	segment.lpid = proc
 	return result{0}
 }
@@ -72,13 +72,13 @@ func (s *system) shmdt(proc, slot int) result {
 	if segment == nil {
 		return fail(unix.EINVAL)
 	}
-	delete(segment.attachments, place{proc, slot})
+	delete(segment.attachments, attachment{proc, slot})
 	segment.lpid = proc
 	segment.gone = segment.dest && len(segment.attachments) == 0
 	return result{0}
 }
 
-// shmrm is IPC_RMID: the key goes at once, the rest with the last attachment.
+// shmrm is IPC_RMID: the key disappears at once, the rest at the last detach.
 func (s *system) shmrm(h int) result {
 	segment := s.segments[h]
 	if segment.gone {

@@ -9,12 +9,12 @@ import (
 type set struct {
 	header
 	values []int
-	pids   []int         // who operated last, by semaphore
+	pids   []int         // last process to operate, by semaphore
 	undo   map[int][]int // adjustments, by process and semaphore
 	used   bool          // sem_otime is not 0
 
-	// Those who wait only for zero are asked first, then the others in the order in
-	// which they came, again and again from the front.
+	// Calls that only wait for zero are tried first, then the others in order of
+	// arrival, again and again from the front.
 	zero, alter []*call
 }
 
@@ -31,7 +31,7 @@ func (s *system) semaphores() (n int) {
 	return n
 }
 
-// semget creates a set, unless there is one under the key.
+// semget makes a set, unless the key has one.
 func (s *system) semget(key, nsems int, exclusive bool) result {
 	if nsems > semmsl {
 		return fail(unix.EINVAL)
@@ -58,7 +58,7 @@ func (s *system) semget(key, nsems int, exclusive bool) result {
 	return result{len(s.sets) - 1}
 }
 
-// semop does all of ops or none, or sleeps, unless noWait.
+// semop performs all of ops or none, or sleeps, unless noWait.
 func (s *system) semop(proc, h int, ops []op, noWait bool) result {
 	set := s.sets[h]
 	switch {
@@ -70,7 +70,7 @@ func (s *system) semop(proc, h int, ops []op, noWait bool) result {
 		return fail(unix.EINVAL)
 	}
 	if set.undo[proc] == nil && slices.ContainsFunc(ops, func(o op) bool { return o.undo }) {
-		set.undo[proc] = make([]int, len(set.values)) // also if the call fails
+		set.undo[proc] = make([]int, len(set.values)) // even if the call fails
 	}
 	if slices.ContainsFunc(ops, func(o op) bool { return o.num >= len(set.values) }) {
 		return fail(unix.EFBIG)
@@ -99,7 +99,7 @@ func (c *call) alters() bool {
 	return slices.ContainsFunc(c.ops, func(o op) bool { return o.add != 0 })
 }
 
-// touched returns the semaphores that the operations name.
+// touched returns the semaphores named by the operations.
 func (c *call) touched() (nums []int) {
 	for _, o := range c.ops {
 		nums = append(nums, o.num)
@@ -107,8 +107,8 @@ func (c *call) touched() (nums []int) {
 	return nums
 }
 
-// attempt does all the operations of a call, one after the other, or none of them if
-// one fails or has to wait.
+// attempt performs the operations of a call in order, or none of them if one fails or
+// must wait.
 func (s *set) attempt(c *call) (e unix.Errno, wait bool) {
 	values := slices.Clone(s.values)
 	undo := slices.Clone(s.undo[c.proc])
@@ -142,7 +142,7 @@ func (s *set) attempt(c *call) (e unix.Errno, wait bool) {
 	return 0, false
 }
 
-// update lets those go on who can, after semaphores have changed.
+// update wakes the calls that can continue after semaphores have changed.
 func (s *set) update(sys *system, changed []int) {
 	s.updateZero(sys, changed)
 	for i := 0; i < len(s.alter); {
@@ -163,8 +163,8 @@ func (s *set) update(sys *system, changed []int) {
 	}
 }
 
-// updateZero lets those go on who wait for zero only, if one that has changed is
-// zero now. One that waits for several is looked at when any of those is.
+// updateZero wakes calls that only wait for zero if a changed semaphore is now zero. A
+// call that waits for several is tried when any of them is.
 func (s *set) updateZero(sys *system, changed []int) {
 	if !slices.ContainsFunc(changed, func(num int) bool { return s.values[num] == 0 }) {
 		return
@@ -189,7 +189,7 @@ func (s *set) all() (nums []int) {
 	return nums
 }
 
-// setval is SETVAL: nobody undoes anything there any more.
+// setval is SETVAL, which clears the semaphore's undo adjustments.
 func (s *system) setval(proc, h, num, value int) result {
 	set := s.sets[h]
 	switch {
@@ -226,7 +226,7 @@ func (s *set) give(proc, num, value int) {
 	}
 }
 
-// exit undoes what a process has asked to be undone.
+// exit applies the undo adjustments of a process.
 func (s *set) exit(sys *system, proc int) {
 	undo, ok := s.undo[proc]
 	if !ok || s.gone {
@@ -239,11 +239,11 @@ func (s *set) exit(sys *system, proc int) {
 		}
 	}
 	delete(s.undo, proc)
-	s.used = true // also if there was nothing to undo
+	s.used = true // even if there was nothing to undo
 	s.update(sys, s.all())
 }
 
-// semlook is IPC_STAT, GETALL, and GETPID, GETNCNT and GETZCNT of all semaphores.
+// semlook is IPC_STAT, GETALL, and GETPID, GETNCNT and GETZCNT for each semaphore.
 func (s *system) semlook(h int) result {
 	set := s.sets[h]
 	if set.gone {
@@ -259,7 +259,7 @@ func (s *system) semlook(h int) result {
 	return append(look, set.waiting(func(o op) bool { return o.add == 0 })...)
 }
 
-// waiting counts the calls that have to wait at an operation of a kind, by semaphore.
+// waiting counts the calls blocked at an operation of a kind, by semaphore.
 func (s *set) waiting(kind func(op) bool) []int {
 	count := make([]int, len(s.values))
 	for _, c := range slices.Concat(s.zero, s.alter) {

@@ -19,23 +19,23 @@ import (
 // workers is how many processes make steps at a time.
 const workers = 4
 
-// patience is how long a process may take for what needs no wait.
+// patience is how long a process may take for what does not wait.
 const patience = 30 * time.Second
 
-// A side is the processes that make the steps in one of the languages, in an IPC
-// namespace of their own.
+// A side is the processes that make the steps in one language, in their own IPC
+// namespace.
 type side struct {
 	name      string
 	command   func() *exec.Cmd
-	interrupt func(*process) error // ends the call in which it sleeps
-	do        chan func()          // what is to be done in the namespace
+	interrupt func(*process) error // ends the call that it sleeps in
+	do        chan func()          // work to do in the namespace
 
 	process [workers]*process
 	id      [3]map[int]int // identifiers of the objects, by kind and handle
-	number  map[int]int    // the model's numbers of processes, by the kernel's ids of their threads
+	number  map[int]int    // the model's process numbers, by thread id
 }
 
-// newSide makes a namespace with small limits. It goes at the end of the test.
+// newSide makes a namespace with small limits, which ends with the test.
 func newSide(t *testing.T, name string, command func() *exec.Cmd, interrupt func(*process) error) *side {
 	t.Helper()
 	s := &side{name: name, command: command, interrupt: interrupt, do: make(chan func()), number: map[int]int{}}
@@ -43,7 +43,7 @@ func newSide(t *testing.T, name string, command func() *exec.Cmd, interrupt func
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		made <- enterNamespace()
 		for f := range s.do {
 			f()
@@ -79,7 +79,7 @@ func enterNamespace() error {
 	return nil
 }
 
-// start makes the process of a worker, to which the model gives a number.
+// start starts a worker's process. number is its number in the model.
 func (s *side) start(w, number int) error {
 	result := make(chan error)
 	s.do <- func() {
@@ -129,7 +129,7 @@ func (p *process) tell(line string) error {
 	return err
 }
 
-// answer returns the next answer. Who sleeps for long will not give one.
+// answer returns the next answer. It fails if the process sleeps for long.
 func (p *process) answer() (result, error) {
 	for began := time.Now(); ; {
 		select {
@@ -161,10 +161,10 @@ func (p *process) sleep() (tid int, err error) {
 	return 0, errors.New("it should sleep in a call, and does not")
 }
 
-// asleep returns the thread that sleeps in a System V call, 0 if none does.
+// asleep returns the thread that sleeps in a System V call, or 0.
 func (p *process) asleep() int {
 	dir := fmt.Sprintf("/proc/%d/task", p.pid())
-	tasks, _ := os.ReadDir(dir) // none, if it is gone
+	tasks, _ := os.ReadDir(dir) // none if it is gone
 	for _, task := range tasks {
 		at, _ := os.ReadFile(dir + "/" + task.Name() + "/wchan")
 		for _, function := range []string{"semtimedop", "do_msgsnd", "do_msgrcv"} {
@@ -176,13 +176,13 @@ func (p *process) asleep() int {
 	return 0
 }
 
-// end closes the input of the process, at which it exits, and waits for that.
+// end closes the process's input, which makes it exit, and waits.
 func (p *process) end() error {
 	p.in.Close()
 	return p.wait()
 }
 
-// kill ends the process by SIGKILL and waits for that.
+// kill kills the process and waits.
 func (p *process) kill() {
 	if p != nil {
 		_ = p.cmd.Process.Kill()
@@ -190,7 +190,7 @@ func (p *process) kill() {
 	}
 }
 
-// wait reads what is left before it waits, as it must.
+// wait reads the remaining answers before it waits, as it must.
 func (p *process) wait() error {
 	for range p.answers {
 		continue

@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The limits of the namespaces in which the steps are made: small, so that they are
-// met often.
+// The limits of the namespaces: small, so that steps often reach them.
 const (
 	pageSize = 4096
 	shmmax   = 3 * pageSize
@@ -23,20 +22,20 @@ const (
 	msgmnb   = 16
 )
 
-// A result is what a call returns: numbers, or one negated error number. A nil
-// result is that of a call that sleeps.
+// A result is what a call returns: numbers, or a single negated error number. nil means
+// that the call sleeps.
 type result []int
 
 func fail(e unix.Errno) result { return result{-int(e)} }
 
-// A system is what is in an IPC namespace, as the manual says it should be. Objects
-// are named by handles, in the order in which they were made, and never used again.
-// Processes are numbered from 1.
+// A system is the contents of an IPC namespace, as the manual says it should be.
+// Objects have handles, in order of creation, which are never reused. Processes are
+// numbered from 1.
 type system struct {
 	segments []*segment
 	sets     []*set
 	queues   []*queue
-	ended    map[int]result // calls that slept and were ended by the last step, by process
+	ended    map[int]result // calls that slept and that the last step ended, by process
 }
 
 // A header is what all objects have.
@@ -49,12 +48,12 @@ type object interface{ head() *header }
 
 func (h *header) head() *header { return h }
 
-// lookup returns the handle of the object under a key, -1 if there is none.
+// lookup returns the handle of the object with a key, or -1.
 func lookup[T object](all []T, key int) int {
 	return slices.IndexFunc(all, func(o T) bool { return !o.head().gone && key != 0 && o.head().key == key })
 }
 
-// live returns the handles of the objects that are there.
+// live returns the handles of existing objects.
 func live[T object](all []T) result {
 	handles := result{}
 	for h, o := range all {
@@ -74,30 +73,30 @@ func chmod(o object, mode int) result {
 	return result{0}
 }
 
-// A call sleeps in a queue of waiters.
+// A call is one that sleeps in a queue of waiters.
 type call struct {
 	proc  int
 	ops   []op    // of semop
-	at    int     // of semop: the operation that has to wait, when last looked at
+	at    int     // of semop: the operation that had to wait at the last try
 	msg   message // of msgsnd
 	which receive // of msgrcv
 }
 
-// leave takes the call of a process out of a queue and tells whether it was there.
+// leave removes a process's call from a queue and reports whether it was there.
 func leave(waiters *[]*call, proc int) bool {
 	before := len(*waiters)
 	*waiters = slices.DeleteFunc(*waiters, func(c *call) bool { return c.proc == proc })
 	return len(*waiters) < before
 }
 
-// interrupt ends the sleep of a process.
+// interrupt ends a process's sleep with EINTR.
 func (s *system) interrupt(proc int) {
 	if s.wake(proc) {
 		s.ended[proc] = fail(unix.EINTR)
 	}
 }
 
-// wake takes the call of a process off the queue in which it sleeps.
+// wake removes a process's call from the queue it sleeps in.
 func (s *system) wake(proc int) (slept bool) {
 	for _, set := range s.sets {
 		slept = leave(&set.zero, proc) || leave(&set.alter, proc) || slept
@@ -108,7 +107,7 @@ func (s *system) wake(proc int) (slept bool) {
 	return slept
 }
 
-// exit is the end of a process, however it comes.
+// exit ends a process, in whatever way.
 func (s *system) exit(proc int) {
 	s.wake(proc)
 	for slot := range slots {
@@ -119,7 +118,7 @@ func (s *system) exit(proc int) {
 	}
 }
 
-// remove is IPC_RMID of a set or a queue: those who sleep there are told.
+// remove is IPC_RMID for a set or a queue: its waiters fail with EIDRM.
 func (s *system) remove(o object, waiters ...*[]*call) result {
 	if o.head().gone {
 		return fail(unix.EINVAL)
@@ -134,7 +133,7 @@ func (s *system) remove(o object, waiters ...*[]*call) result {
 	return result{0}
 }
 
-// usage is *_INFO of all kinds.
+// usage is *_INFO for all kinds.
 func (s *system) usage() result {
 	segments, sets, queues := live(s.segments), live(s.sets), live(s.queues)
 	messages, bytes := 0, 0

@@ -9,11 +9,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// worker chooses one that does not sleep.
+// worker chooses a worker that does not sleep.
 func (m *machine) worker(t *rapid.T) int { return rapid.SampledFrom(m.idle()).Draw(t, "worker") }
 
-// how chooses how a call that may have to wait is made: without waiting if only one
-// process is left.
+// how chooses how to make a call that may have to wait: without waiting if this is the
+// last idle process.
 func (m *machine) how(t *rapid.T) int {
 	if len(m.idle()) == 1 {
 		return trying
@@ -21,11 +21,11 @@ func (m *machine) how(t *rapid.T) int {
 	return rapid.SampledFrom([]int{waiting, waiting, waiting, noTime, trying}).Draw(t, "how")
 }
 
-// rarely is for steps that undo what others have built up.
+// rarely is for steps that destroy what others have built up.
 func rarely(t *rapid.T) bool { return rapid.IntRange(0, 3).Draw(t, "really") == 3 }
 
-// choose chooses one of all, and another step if there is none. A step is skipped
-// before anything else is drawn: rapid gives up if many are skipped later.
+// choose chooses one of all, or skips the step if there is none. It skips before it
+// draws anything else: rapid gives up after many later skips.
 func choose[T any](t *rapid.T, all []T, what string) T {
 	if len(all) == 0 {
 		t.SkipNow()
@@ -33,7 +33,7 @@ func choose[T any](t *rapid.T, all []T, what string) T {
 	return rapid.SampledFrom(all).Draw(t, what)
 }
 
-// handle chooses an object: rarely one that is gone.
+// handle chooses an object, rarely one that no longer exists.
 func handle[T object](t *rapid.T, all []T) int {
 	handles := live(all)
 	if stale := len(all) - len(handles); stale > 0 && (len(handles) == 0 || rapid.IntRange(0, 9).Draw(t, "stale") == 9) {
@@ -57,7 +57,7 @@ func number(b bool) int {
 	return 0
 }
 
-// opened is the result of looking for an object under a key.
+// opened returns the result of looking up a key.
 func opened(h int) result {
 	if h < 0 {
 		return fail(unix.ENOENT)
@@ -66,19 +66,19 @@ func opened(h int) result {
 }
 
 func (m *machine) onSegments() map[string]func(*rapid.T) {
-	// places returns where processes that do not sleep have a segment, or could.
-	places := func(attached bool) (all []place) {
+	// places returns the slots of idle processes that hold a segment, or that are free.
+	places := func(attached bool) (all []attachment) {
 		for _, w := range m.idle() {
 			for slot := range slots {
 				if (m.system.attached(m.number[w], slot) != nil) == attached {
-					all = append(all, place{w, slot})
+					all = append(all, attachment{w, slot})
 				}
 			}
 		}
 		return all
 	}
-	// memory chooses a byte of a segment that is attached.
-	memory := func(t *rapid.T) (at place, s *segment, offset int) {
+	// memory chooses a byte of an attached segment.
+	memory := func(t *rapid.T) (at attachment, s *segment, offset int) {
 		at = choose(t, places(true), "attachment")
 		s = m.system.attached(m.number[at.proc], at.slot)
 		return at, s, rapid.SampledFrom([]int{0, len(s.bytes) / 2, len(s.bytes) - 1}).Draw(t, "offset")
@@ -111,8 +111,8 @@ func (m *machine) onSegments() map[string]func(*rapid.T) {
 		},
 		"poke": func(t *rapid.T) {
 			at, segment, offset := memory(t)
-			if segment.attachments[place{m.number[at.proc], at.slot}] {
-				return // for reading only
+			if segment.attachments[attachment{m.number[at.proc], at.slot}] {
+				return // read-only
 			}
 			value := rapid.Byte().Draw(t, "value")
 			segment.bytes[offset] = value
@@ -160,7 +160,7 @@ func (m *machine) onSets() map[string]func(*rapid.T) {
 			m.make(t, step{m.worker(t), semopen, sysv.Sem, -1, []int{key}}, opened(lookup(m.system.sets, key)))
 		},
 		"semop":       semopStep,
-		"semop more":  semopStep, // the most of it is here
+		"semop more":  semopStep, // most of the complexity is here
 		"semop often": semopStep,
 		"semop again": semopStep,
 		"setval": func(t *rapid.T) {
@@ -197,7 +197,7 @@ func (m *machine) onSets() map[string]func(*rapid.T) {
 	}
 }
 
-// drawNum chooses a semaphore: mostly one of the first two.
+// drawNum chooses a semaphore, mostly one of the first two.
 func drawNum(t *rapid.T) int {
 	return rapid.SampledFrom([]int{0, 1, 0, 1, 0, 1, 0, 1, 2, 2, 3, semmsl}).Draw(t, "semaphore")
 }
@@ -215,7 +215,7 @@ func (m *machine) onQueues() map[string]func(*rapid.T) {
 	send := func(t *rapid.T) {
 		h, w, how := handle(t, m.system.queues), m.worker(t), m.how(t)
 		if len(m.system.queues[h].senders) > 0 {
-			how = trying // of two that sleep, who comes first when there is room for both is left open
+			how = trying // of two sleeping senders, which one goes first is undefined
 		}
 		msg := message{
 			kind:   rapid.IntRange(0, 4).Draw(t, "type"),
@@ -258,7 +258,7 @@ func (m *machine) onQueues() map[string]func(*rapid.T) {
 		"msgset": func(t *rapid.T) {
 			h, mode, qbytes := handle(t, m.system.queues), mode(t), rapid.IntRange(0, msgmnb).Draw(t, "qbytes")
 			if len(m.system.queues[h].receivers) > 1 {
-				return // they are woken, and in which order they sleep again is left open
+				return // they wake, and the order in which they sleep again is undefined
 			}
 			m.make(t, step{m.worker(t), msgset, sysv.Msg, h, []int{mode, qbytes}}, m.system.msgset(h, mode, qbytes))
 		},
@@ -277,7 +277,7 @@ func (m *machine) onQueues() map[string]func(*rapid.T) {
 	}
 }
 
-// onProcesses returns what happens to processes.
+// onProcesses returns the steps on processes.
 func (m *machine) onProcesses() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"usage": func(t *rapid.T) {
@@ -297,7 +297,7 @@ func (m *machine) onProcesses() map[string]func(*rapid.T) {
 		},
 		"end": func(t *rapid.T) {
 			if !rarely(t) {
-				return // it is dear
+				return // it is expensive
 			}
 			w, how := rapid.IntRange(0, workers-1).Draw(t, "worker"), (*process).end
 			if m.sleeps[w] != "" || yes(t, "kill") {
@@ -308,7 +308,7 @@ func (m *machine) onProcesses() map[string]func(*rapid.T) {
 	}
 }
 
-// sleeper chooses a worker that sleeps.
+// sleeper chooses a sleeping worker.
 func (m *machine) sleeper(t *rapid.T) int {
 	var all []int
 	for w, text := range m.sleeps {
@@ -319,7 +319,7 @@ func (m *machine) sleeper(t *rapid.T) int {
 	return choose(t, all, "worker")
 }
 
-// end lets a process end, and makes another one in its place.
+// end ends a process and starts another one in its place.
 func (m *machine) end(t *rapid.T, w int, how func(*process) error) {
 	t.Logf("process %d ends", m.number[w])
 	m.system.exit(m.number[w])
@@ -334,7 +334,7 @@ func (m *machine) end(t *rapid.T, w int, how func(*process) error) {
 	m.lookAtAll(t)
 }
 
-// lookAtAll looks at all objects that are there.
+// lookAtAll compares all existing objects.
 func (m *machine) lookAtAll(t *rapid.T) {
 	for _, h := range live(m.system.segments) {
 		m.look(t, sysv.Shm, h)

@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// work is what a process of the Go side does: it reads steps from its standard input
-// and makes them, as testdata/worker.c does. It answers each with a line of numbers.
+// work is the main function of a process of the Go side. Like testdata/worker.c it
+// reads steps from standard input, makes them, and answers each with a line of numbers.
 func work() error {
 	w := &worker{buf: make([]byte, 64), cancelled: make(chan context.CancelFunc, 1)}
 	steps := make(chan []int)
@@ -46,7 +46,7 @@ func work() error {
 	return nil
 }
 
-// numbers reads the numbers of a line.
+// numbers parses the numbers on a line.
 func numbers(line string) (all []int) {
 	for _, word := range strings.Fields(line) {
 		n := 0
@@ -65,7 +65,7 @@ type worker struct {
 	cancelled chan context.CancelFunc
 }
 
-// The verbs, as in testdata/worker.c. The arguments of each are told there.
+// The verbs, as in testdata/worker.c, which describes their arguments.
 const (
 	shmget = iota
 	shmopen
@@ -179,7 +179,7 @@ func (w *worker) set(verb int, a []int) (result, error) {
 	}
 }
 
-// semop is Do, DoTimeout without a wait, or TryDo.
+// semop is Do, DoTimeout with no time, or TryDo.
 func (w *worker) semop(s sysv.Set, how int, a []int) error {
 	var ops []sysv.Op
 	for ; len(a) > 0; a = a[3:] {
@@ -203,7 +203,7 @@ const (
 	trying
 )
 
-// unless returns e for a call that tried in vain.
+// unless returns e for a call that could not be done at once.
 func unless(ok bool, e unix.Errno, err error) error {
 	if !ok && err == nil {
 		return e
@@ -307,14 +307,14 @@ func (w *worker) interruptible(f func(context.Context) error) error {
 	w.cancelled <- cancel
 	defer func() {
 		select {
-		case <-w.cancelled: // nobody did
+		case <-w.cancelled: // it was not interrupted
 		default:
 		}
 	}()
 	return f(ctx)
 }
 
-// interrupt cancels the call that sleeps.
+// interrupt cancels the sleeping call.
 func (w *worker) interrupt() { (<-w.cancelled)() }
 
 // ids returns the identifiers of all objects of a kind.
@@ -356,7 +356,7 @@ func (w *worker) detachAll() (err error) {
 	return err
 }
 
-// removeAll removes what is in the namespace.
+// removeAll removes everything in the namespace.
 func removeAll() error {
 	var failed []error
 	for _, kind := range []sysv.Kind{sysv.Shm, sysv.Sem, sysv.Msg} {

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Users and groups of the objects, and of those who try to use them.
+// Users and groups of the objects, and of the processes that try to use them.
 const (
 	root     = 0
 	owner    = 1001
-	creator  = 1002 // of System V objects; it gave them to the owner
+	creator  = 1002 // of System V objects, which it gave to owner
 	stranger = 2000
 
 	ownerGroup    = 1101
@@ -18,29 +18,29 @@ const (
 	strangerGroup = 2100
 )
 
-// Permission bits of a class of users.
+// Permission bits of one class of users.
 const (
 	r = 4
 	w = 2
 	x = 1
 )
 
-// An identity is who a process is to the kernel.
+// An identity is a process's user, groups and capabilities.
 type identity struct {
 	uid, gid int
 	groups   []int
-	caps     []int // capabilities in effect, no others
+	caps     []int // all effective capabilities
 }
 
 func (i identity) in(group int) bool { return i.gid == group || slices.Contains(i.groups, group) }
 func (i identity) can(c int) bool    { return slices.Contains(i.caps, c) }
 
-// A rule says with which error the kernel refuses an identity something of objects of
-// a mode; 0 is that it does not.
+// A rule returns the error with which the kernel refuses an identity an operation on
+// objects of a mode, or 0.
 type rule func(i identity, mode int) unix.Errno
 
-// bits is svipc(7): what the mode grants to the first class that fits. Owner and
-// creator are one class, and their groups another.
+// bits is the rule of svipc(7): the mode's bits for the first class that matches. Owner
+// and creator are one class, and their groups another.
 func bits(needs int) rule {
 	return func(i identity, mode int) unix.Errno {
 		granted := mode
@@ -57,7 +57,7 @@ func bits(needs int) rule {
 	}
 }
 
-// control is who may do IPC_SET and IPC_RMID, whatever the mode.
+// control is the rule for IPC_SET and IPC_RMID, independent of the mode.
 func control(i identity, _ int) unix.Errno {
 	if i.uid == owner || i.uid == creator || i.can(unix.CAP_SYS_ADMIN) {
 		return 0
@@ -65,7 +65,7 @@ func control(i identity, _ int) unix.Errno {
 	return unix.EPERM
 }
 
-// lock is who may do SHM_LOCK and SHM_UNLOCK.
+// lock is the rule for SHM_LOCK and SHM_UNLOCK.
 func lock(i identity, _ int) unix.Errno {
 	if i.uid == owner || i.uid == creator || i.can(unix.CAP_IPC_LOCK) {
 		return 0
@@ -73,7 +73,7 @@ func lock(i identity, _ int) unix.Errno {
 	return unix.EPERM
 }
 
-// file is path_resolution(7): POSIX objects have an owner and a group only.
+// file is the rule of path_resolution(7): POSIX objects have only an owner and a group.
 func file(needs int) rule {
 	return func(i identity, mode int) unix.Errno {
 		granted := mode
@@ -90,8 +90,8 @@ func file(needs int) rule {
 	}
 }
 
-// fileOwner is who may change the mode of a file, and unlink one in a directory of
-// root that is sticky.
+// fileOwner is the rule for changing a file's mode, and for unlinking it from a sticky
+// directory of root.
 func fileOwner(i identity, _ int) unix.Errno {
 	if i.uid == owner || i.can(unix.CAP_FOWNER) {
 		return 0
@@ -99,7 +99,7 @@ func fileOwner(i identity, _ int) unix.Errno {
 	return unix.EPERM
 }
 
-// unlink is fileOwner, or to be the owner of the directory.
+// unlink is fileOwner, or ownership of the directory.
 func unlink(i identity, mode int) unix.Errno {
 	if i.uid == root {
 		return 0

@@ -1,6 +1,6 @@
-// Package permissions_test lets processes of several users, groups and capabilities
-// attempt everything that the module can do to objects of others, and holds what the
-// kernel says against a model of the manual's rules.
+// Package permissions_test lets processes with various users, groups and capabilities
+// attempt every operation of the module on other users' objects, and compares the
+// kernel's answers with a model of the manual's rules.
 package permissions_test
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// asWorker is set in the environment of a process that attempts, to its capabilities.
+// asWorker in the environment makes a process a worker; its value is the capabilities.
 const asWorker = "GIPC_PERMISSIONS_WORKER"
 
 func TestMain(m *testing.M) {
@@ -52,14 +52,14 @@ type attempt struct {
 	make func(o ids) error
 }
 
-// ids are the System V objects, by kind; the POSIX ones have a name.
+// ids are the System V objects, by kind; POSIX objects have a name.
 type ids [3]int
 
 func (o ids) segment() sysv.Segment { return sysv.Segment(o[sysv.Shm]) }
 func (o ids) set() sysv.Set         { return sysv.Set(o[sysv.Sem]) }
 func (o ids) queue() sysv.Queue     { return sysv.Queue(o[sysv.Msg]) }
 
-// index is that of an identifier in the kernel's table.
+// index returns the index in the kernel's table for an identifier.
 func index(id int) int { return id & 0x7fff }
 
 func second[T any](_ T, err error) error { return err }
@@ -81,7 +81,7 @@ func closed[T io.Closer](opened T, err error) error {
 	return opened.Close()
 }
 
-// uses returns the attempts that change nothing for the next.
+// uses returns the attempts that change nothing for later ones.
 func uses() []attempt {
 	ctx := context.Background()
 	return []attempt{
@@ -138,8 +138,8 @@ func uses() []attempt {
 	}
 }
 
-// changes returns the attempts after which the objects have to be made again. They are
-// made on objects that everybody may read.
+// changes returns the attempts after which the objects must be remade. They run on
+// objects that everybody may read.
 func changes() []attempt {
 	same := sysv.Ownership{UID: owner, GID: ownerGroup, Mode: readable}
 	return []attempt{
@@ -169,13 +169,13 @@ func changes() []attempt {
 	}
 }
 
-// readable lets everybody read, so that nothing but the change itself is refused.
+// readable lets everybody read, so that only the change itself can be refused.
 const readable = 0o444
 
-// work is a process that attempts. Each line that it reads says what; it answers with
-// the error numbers.
+// work is the main function of a worker. Each line that it reads names attempts; it
+// answers with their error numbers.
 func work(caps string) error {
-	runtime.LockOSThread() // whose capabilities are given up
+	runtime.LockOSThread() // the thread whose capabilities are dropped
 	if err := keepCapabilities(caps); err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func work(caps string) error {
 	return nil
 }
 
-// keepCapabilities gives up all capabilities but some.
+// keepCapabilities drops all capabilities except caps.
 func keepCapabilities(caps string) error {
 	var data [2]unix.CapUserData
 	for _, word := range strings.Fields(caps) {
@@ -229,7 +229,7 @@ func create() error {
 	return errors.Join(err1, err2, err3)
 }
 
-// A worker is such a process.
+// A worker is a process that makes attempts.
 type worker struct {
 	identity
 	in  io.WriteCloser
@@ -247,7 +247,7 @@ func start(t *testing.T, i identity) *worker {
 		credential.Groups = append(credential.Groups, uint32(g))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential, Pdeathsig: unix.SIGKILL}
-	if i.uid != root { // who has them anyway
+	if i.uid != root { // root has them anyway
 		for _, c := range i.caps {
 			cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, uintptr(c))
 		}
@@ -259,7 +259,7 @@ func start(t *testing.T, i identity) *worker {
 	return &worker{i, in, bufio.NewReader(out), cmd}
 }
 
-// ask tells the process what to do and returns the numbers that it answers.
+// ask sends a command to the process and returns the numbers in its answer.
 func (w *worker) ask(t *testing.T, what string, o ids) (numbers []int) {
 	t.Helper()
 	_, err := fmt.Fprintln(w.in, what, o[0], o[1], o[2])
@@ -287,8 +287,8 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// identities returns who tries: each user in each group without capabilities, and those
-// without rights with each capability that matters.
+// identities returns the callers: each user in each group without capabilities, and
+// unprivileged users with each relevant capability.
 func identities() (all []identity) {
 	for _, uid := range []int{owner, creator, stranger, root} {
 		for _, groups := range [][]int{nil, {ownerGroup}, {4000, creatorGroup}} {
@@ -309,10 +309,10 @@ func identities() (all []identity) {
 	return all
 }
 
-// TestMatrix lets everybody attempt everything: on objects of each of the 512 modes in
-// a soak, and otherwise of every fifth, in which each class has all of its eight.
+// TestMatrix lets every identity attempt everything: on objects of all 512 modes in a
+// soak, otherwise of every fifth, which covers all eight combinations of each class.
 func TestMatrix(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	ipctest.NeedOtherUsers(t)
 	step := 5
 	if ipctest.Soaking() {
@@ -347,7 +347,7 @@ func attemptAll(t *testing.T, step int) (count int) {
 	return count
 }
 
-// compare holds error numbers against the rules.
+// compare compares error numbers with the rules.
 func compare(t *testing.T, i identity, mode int, all []attempt, got []int) int {
 	t.Helper()
 	for n, a := range all {
@@ -358,8 +358,8 @@ func compare(t *testing.T, i identity, mode int, all []attempt, got []int) int {
 	return len(all)
 }
 
-// makeObjects lets the creator make objects, gives them to the owner, and makes POSIX
-// objects of that owner.
+// makeObjects lets the creator make objects and gives them to the owner, and makes
+// POSIX objects of the owner.
 func makeObjects(t *testing.T, maker *worker) ids {
 	t.Helper()
 	o := ids(maker.ask(t, "create", ids{}))
@@ -378,7 +378,7 @@ func makeObjects(t *testing.T, maker *worker) ids {
 // paths are the files of the POSIX objects.
 var paths = []string{"/dev/shm" + name, "/dev/shm/sem." + name[1:], "/dev/mqueue" + name}
 
-// setMode gives all objects a mode, and takes what is in the queue.
+// setMode sets the mode of all objects, and empties the queue.
 func setMode(t *testing.T, o ids, mode int) {
 	t.Helper()
 	set := sysv.Ownership{UID: owner, GID: ownerGroup, Mode: fs.FileMode(mode)}
@@ -406,8 +406,7 @@ func removeObjects(t *testing.T, o ids) {
 	}
 }
 
-// TestIdentitiesAreAll sees to it that each rule refuses somebody something, and grants
-// somebody else the same.
+// TestIdentitiesAreAll checks that each rule refuses some identity and allows another.
 func TestIdentitiesAreAll(t *testing.T) {
 	for _, a := range slices.Concat(uses(), changes()) {
 		verdicts := map[unix.Errno]bool{}
@@ -418,7 +417,7 @@ func TestIdentitiesAreAll(t *testing.T) {
 		}
 		always := strings.HasSuffix(a.name, " Open") && a.rule(identity{uid: stranger}, 0) == 0 || strings.HasSuffix(a.name, "_ANY")
 		if len(verdicts) != 2 && !always {
-			t.Errorf("%s: all verdicts are %v", a.name, verdicts)
+			t.Errorf("%s: every verdict is %v", a.name, verdicts)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// apachePrefork is Apache with processes that take turns by a System V semaphore: when
-// they accept, and when they talk to the one program of a RewriteMap.
+// apachePrefork is Apache with processes that take turns by a System V semaphore when
+// they accept connections, and when they use the one program of a RewriteMap.
 func apachePrefork(r *room) service {
 	r.write("map.sh", "#!/bin/sh\nexec cat\n")
 	return apache(r, "prefork", `
@@ -21,7 +21,7 @@ func apachePrefork(r *room) service {
 	`, "/through/index.html")
 }
 
-// apache starts Apache as apachectl does, as root, with children of www-data.
+// apache starts Apache like apachectl: as root, with children of www-data.
 func apache(r *room, mpm, conf, page string) service {
 	r.write("index.html", "it works\n")
 	pid := r.path("apache.pid")
@@ -51,8 +51,8 @@ func apache(r *room, mpm, conf, page string) service {
 	}
 }
 
-// apacheBalancer is Apache with threads, whose balancer keeps what it knows of its members
-// in segments, and whose digests and sessions are in memory without a name.
+// apacheBalancer is Apache with threads. Its balancer keeps the state of its members in
+// segments; digests and sessions are in unnamed memory.
 func apacheBalancer(r *room) service {
 	return apache(r, "event", `
 		StartServers 2

@@ -2,9 +2,9 @@ package programs_test
 
 import "slices"
 
-// bystander is a program of another user that lives through all that is done to the
-// program under test. Its set, segment and queues were used last by a child that has
-// ended; one object it has open.
+// bystander is another user's program, which must survive everything done to the
+// program under test. A child that has ended last used its set, segment and queues; it
+// has one object open.
 const bystander = `
 use strict;
 use IPC::SysV qw(IPC_PRIVATE IPC_CREAT SEM_UNDO);
@@ -30,7 +30,7 @@ close STDOUT;
 sleep;
 `
 
-// startBystander starts the bystander as a user that no program is, and returns its
+// startBystander starts the bystander as a user that no program uses, and returns its
 // objects.
 func (o *observation) startBystander() []object {
 	o.t.Helper()
@@ -39,7 +39,7 @@ func (o *observation) startBystander() []object {
 	return o.all()
 }
 
-// missingOthers returns the objects of the bystander that are gone.
+// missingOthers returns the bystander's objects that are gone.
 func (o *observation) missingOthers() []string {
 	now := map[string]bool{}
 	for _, x := range o.all() {

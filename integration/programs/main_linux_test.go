@@ -1,12 +1,12 @@
-// Package programs_test starts real programs of Debian that use System V or POSIX IPC,
-// as their packages start them, and holds what gipcs says of their objects against what
-// the programs do: no object that a live program can use is an orphan, and what a killed
-// one leaves is found.
+// Package programs_test starts real programs from Debian packages that use System V or
+// POSIX IPC, the way their packages start them, and compares what gipcs says about
+// their objects with what they do: no object that a live program can use is an orphan,
+// and what a killed program leaves is found.
 //
 //	go test ./integration/programs -programs light|all [-table FILE]
 //
-// Each file describes one program or a few that are alike. A program is added by a
-// function that starts it (see program) and a line in all.
+// Each file describes one program, or a few similar ones. To add a program, write a
+// function that starts it (see program) and add a line to all.
 package programs_test
 
 import (
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// all is every program, in the order of the page. The light ones run in .ci/run.
+// all returns every program, in the order of the page. The light ones run in .ci/run.
 func all() []program {
 	const www, postgres = "www-data", "postgres"
 	return []program{
@@ -106,7 +106,7 @@ func allPackages(programs []program) (names []string) {
 	return names
 }
 
-// missingPackages returns those of them that are not installed.
+// missingPackages returns the programs' packages that are not installed.
 func missingPackages(programs []program) []string {
 	return slices.DeleteFunc(allPackages(programs), func(name string) bool {
 		status, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status}", name).Output()
@@ -121,7 +121,7 @@ func TestPrograms(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	programs := selected()
 	if len(programs) == 0 {
-		t.Fatalf("-programs %s: there is none of that name", *which)
+		t.Fatalf("-programs %s: no program has that name", *which)
 	}
 	gipcs := buildCommand(t)
 	results := make([]*result, len(programs))
@@ -151,8 +151,8 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// firstUser is the first number of the users that programs run as. None of them has other
-// processes, nor a name.
+// firstUser is the lowest of the uids that programs run as. These have no other
+// processes and no names.
 const firstUser = 64330
 
 // buildCommand builds gipcs where every user may run it.

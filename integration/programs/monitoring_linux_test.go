@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// xymon is Xymon's server, whose channels are segments and sets under keys of ftok(3).
+// xymon is Xymon's server, whose channels are segments and sets with keys from ftok(3).
 func xymon(r *room) service {
 	r.overlay("/var/log/xymon")
 	r.overlay("/var/lib/xymon")
@@ -33,7 +33,7 @@ func xymon(r *room) service {
 	}}
 }
 
-// zabbixAgent is the agent of Zabbix, whose segments are marked for removal from the start.
+// zabbixAgent is Zabbix's agent, whose segments are marked for removal from the start.
 func zabbixAgent(r *room) service {
 	r.start("zabbix", "zabbix_agentd", "--foreground", "-c", r.write("zabbix.conf", fmt.Sprintf(`
 PidFile=%s/agent.pid
@@ -63,8 +63,8 @@ Hostname=room
 	}}
 }
 
-// gammuSMSD is the daemon that sends and receives messages by a phone, here one that
-// does not exist. Its monitor is the last user of its segment.
+// gammuSMSD is the daemon that sends and receives text messages through a phone, here
+// one that does not exist. Its monitor is the last user of its segment.
 func gammuSMSD(r *room) service {
 	conf := r.write("smsd.conf", fmt.Sprintf(`
 [gammu]

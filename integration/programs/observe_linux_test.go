@@ -10,40 +10,40 @@ import (
 	"time"
 )
 
-// A program is one that makes objects.
+// A program is a program that makes IPC objects.
 type program struct {
 	name     string // in the table
 	packages string // Debian packages that it needs
 	light    bool   // .ci/run starts it
-	// user is one that several programs run as. They take turns, since gipcs rm
-	// --owner-gone asks whether any process of the user is left. "" stands for one of its
-	// own, for those that have none by their package.
+	// user is the user that the program runs as. Programs with the same user take
+	// turns, since gipcs rm --owner-gone checks whether any process of the user is
+	// left. "" gives the program a user of its own, for packages that define none.
 	user string
 
 	// start starts it in the room, where it may have run and been killed before, and
-	// returns when it serves.
+	// returns once it serves.
 	start func(r *room) service
 }
 
-// id returns the name for the command line: of "PHP-FPM, ondemand" php-fpm-ondemand.
+// id returns the name for the command line: php-fpm-ondemand for "PHP-FPM, ondemand".
 func (p program) id() string {
 	word := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-", c) }
 	return strings.Join(strings.FieldsFunc(strings.ToLower(p.name), word), "-")
 }
 
-// A service is a program that runs.
+// A service is a running program.
 type service struct {
-	// request asks the program for something that needs its objects, and checks what
-	// comes. It is called in a loop, never twice at once.
+	// request asks the program for something that needs its objects, and checks the
+	// answer. It is called in a loop, never concurrently.
 	request func() error
-	// rest lets the program come to rest: workers end by themselves, as they do in
-	// this mode. Nil: it rests when nobody asks for anything.
+	// rest lets the program come to rest, where workers end by themselves. nil means
+	// that it rests between requests.
 	rest func()
-	// recycle kills workers. Nil: it has none.
+	// recycle kills workers; nil means that there are none.
 	recycle func()
 }
 
-// The states in which a live program is looked at.
+// The states in which a live program is observed.
 const (
 	busy = iota
 	resting
@@ -51,18 +51,18 @@ const (
 	states
 )
 
-// A result is what was seen of a program.
+// A result is what was observed of a program.
 type result struct {
-	objects  counts           // alive, the most of each kind
-	verdicts [states][]string // of objects alive; nil: it has no such state
-	orphans  [states][]string // objects that were called orphans though it lived
-	unused   counts           // alive, but chosen by --unused, the most of each kind
+	objects  counts           // while alive, the maximum of each kind
+	verdicts [states][]string // of objects while alive; nil for a state that it does not have
+	orphans  [states][]string // objects called orphans while it was alive
+	unused   counts           // selected by --unused while it was alive, the maximum of each kind
 	left     []object         // by SIGKILL
-	found    [selections]int  // of these by rm, one selection after the other
+	found    [selections]int  // of these, removed by rm, by selection
 	missed   []object
 }
 
-// The selections that are tried on what a killed program left, in this order.
+// The selections tried on what a killed program left, in this order.
 const (
 	byOrphans = iota
 	byOwnerGone
@@ -74,7 +74,7 @@ var flags = [selections]string{"--orphans", "--owner-gone"}
 // allFound returns how many objects were found.
 func (r *result) allFound() int { return len(r.left) - len(r.missed) }
 
-// counts is how many objects there are of each kind.
+// counts is the number of objects of each kind.
 type counts map[string]int
 
 // atLeast raises the counts to those of objects.
@@ -92,7 +92,7 @@ func count(objects []object) counts {
 	return c
 }
 
-// String lists the counts, as "2 sem, 1 shm".
+// String formats the counts, as in "2 sem, 1 shm".
 func (c counts) String() string {
 	var parts []string
 	for _, kind := range slices.Sorted(maps.Keys(c)) {
@@ -120,19 +120,19 @@ func (o object) String() string {
 	return fmt.Sprintf("%s:%d", o.Kind, o.ID)
 }
 
-// watched is how long a state is looked at. Some of the rules for verdicts know seconds.
+// watched is how long each state is observed. Some rules for verdicts use seconds.
 const watched = 2500 * time.Millisecond
 
 // An observation is the work on one program.
 type observation struct {
 	*room
 	gipcs   string
-	others  []string // objects of the bystander
+	others  []string // the bystander's objects
 	service service
 	result  result
 }
 
-// observe looks at a program from its start to its start after kill -9.
+// observe observes a program from its start to its restart after kill -9.
 func observe(t *testing.T, p program, gipcs string) *result {
 	r := newRoom(t, p.user)
 	o := &observation{room: r, gipcs: gipcs, result: result{objects: counts{}, unused: counts{}}}
@@ -186,8 +186,8 @@ func (o *observation) ask() (stop func()) {
 	}
 }
 
-// state looks at the program for some time, removes what gipcs says that nobody needs,
-// and sees whether the program bears that.
+// state observes the program for some time, removes what gipcs says nobody needs, and
+// checks that the program still serves.
 func (o *observation) state(which int) {
 	o.t.Helper()
 	for began := time.Now(); time.Since(began) < watched; {
@@ -200,23 +200,23 @@ func (o *observation) state(which int) {
 		}
 	}
 	if which == busy {
-		return // it is being asked
+		return // requests are being made
 	}
 	if err := o.service.request(); err != nil {
 		o.t.Fatalf("after rm it does not serve: %v", err)
 	}
 }
 
-// anyKind makes a selection choose POSIX objects too.
+// anyKind makes a selection include POSIX objects.
 const anyKind = "sysv,posix"
 
-// remove removes what a selection chooses, and returns the list of that.
+// remove removes what a selection selects, and returns the list.
 func (o *observation) remove(selection string) string {
 	o.t.Helper()
 	return strings.TrimSpace(o.must("root", o.gipcs, "rm", selection, "--kind", anyKind, "--yes"))
 }
 
-// look returns the objects of the program, as gipcs lists them.
+// look returns the program's objects, as listed by gipcs.
 func (o *observation) look(options ...string) []object {
 	o.t.Helper()
 	return slices.DeleteFunc(o.all(options...), func(x object) bool { return slices.Contains(o.others, x.String()) })
@@ -232,7 +232,7 @@ func (o *observation) all(options ...string) (objects []object) {
 	return objects
 }
 
-// note adds what was seen of a live program to the result.
+// note adds an observation of a live program to the result.
 func (o *observation) note(which int, objects []object) {
 	o.result.objects.atLeast(objects)
 	for _, x := range objects {
@@ -247,9 +247,9 @@ func (o *observation) note(which int, objects []object) {
 	}
 }
 
-// noteUnused adds what --unused chooses of a live program. That may be an object that
-// the program will use again, if none of its processes is known to have used it last, but
-// none that a process uses or may hold.
+// noteUnused records what --unused selects of a live program. That may include an
+// object that the program will use again, if none of its processes is known as its last
+// user, but never one that a process uses or may hold.
 func (o *observation) noteUnused() {
 	o.t.Helper()
 	chosen := o.look("--unused", "--kind", anyKind)
@@ -261,7 +261,7 @@ func (o *observation) noteUnused() {
 	}
 }
 
-// afterDeath kills the program, looks at what it leaves, and removes that.
+// afterDeath kills the program, inspects what it leaves, and removes it.
 func (o *observation) afterDeath() {
 	o.t.Helper()
 	o.killAll()
@@ -281,7 +281,7 @@ func (o *observation) afterDeath() {
 	}
 }
 
-// judge fails for what must not be.
+// judge fails the test for unacceptable results.
 func judge(t *testing.T, results []*result) {
 	left, found := 0, 0
 	for _, r := range results {
@@ -291,6 +291,6 @@ func judge(t *testing.T, results []*result) {
 		}
 	}
 	if left > 0 && found*100 < left*90 {
-		t.Errorf("of %d objects that killed programs left %d were found, less than 90 %%", left, found)
+		t.Errorf("%d of %d objects left by killed programs were found, less than 90 %%", found, left)
 	}
 }

@@ -1,7 +1,7 @@
 package programs_test
 
 // prefork has two workers that take jobs from a queue, count them in a segment under a
-// semaphore, answer by the queue, and end after ten jobs.
+// semaphore, answer through the queue, and end after ten jobs.
 const prefork = `
 use strict;
 use Errno;
@@ -37,7 +37,7 @@ for (;;) {
 }
 `
 
-// perlPrefork is a server in Perl with objects of each kind.
+// perlPrefork is a Perl server with objects of each System V kind.
 func perlPrefork(r *room) service {
 	d := r.startDialogue(r.command(r.user, "perl", r.write("prefork.pl", prefork)))
 	return service{

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// page counts its calls in a segment under a lock, and leaves a job in a queue at the
-// first, which is never taken.
+// page counts its calls in a segment under a lock. On the first call it leaves a job in
+// a queue that nobody takes.
 const page = `<?php
 $key = ftok(__FILE__, 'a');
 $lock = sem_get($key, 1, 0666, 1);
@@ -22,7 +22,7 @@ sem_release($lock);
 echo "request ", $n + 1, ", jobs waiting ", msg_stat_queue($jobs)['msg_qnum'], "\n";
 `
 
-// phpFPM is PHP-FPM whose workers start with a request and end when they are idle.
+// phpFPM is PHP-FPM with workers that start on demand and end when idle.
 func phpFPM(r *room) service {
 	script := r.write("page.php", page)
 	socket := r.path("socket")
@@ -44,7 +44,7 @@ pm.process_idle_timeout = 1s
 `, r.dir, socket))
 	master := r.start("root", found[0], "--nodaemonize", "--fpm-config", conf)
 	r.until("the socket is there", func() bool { _, err := os.Stat(socket); return err == nil })
-	last := -1 // not known: a killed one may have left its count
+	last := -1 // unknown: a killed one may have left its count
 	return service{
 		request: func() error {
 			cmd := r.command("www-data", "cgi-fcgi", "-bind", "-connect", socket)

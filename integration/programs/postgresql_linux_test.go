@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// postgreSQL is a server with its memory, and that of its parallel workers, of the given
-// kinds. Its data are where Debian's clusters are.
+// postgreSQL is a server whose memory, and that of its parallel workers, is of the
+// given kinds. Its data are where Debian keeps clusters.
 func postgreSQL(shared, dynamic string) func(*room) service {
 	return func(r *room) service {
 		const home = "/var/lib/postgresql"
@@ -35,7 +35,7 @@ func postgreSQL(shared, dynamic string) func(*room) service {
 		}
 		return service{
 			request: request,
-			recycle: func() { // after which the server makes all of its memory anew
+			recycle: func() { // after which the server remakes all its memory
 				_ = unix.Kill(children(postmaster.pid)[0], unix.SIGKILL)
 				r.serves(request)
 			},

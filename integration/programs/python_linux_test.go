@@ -1,6 +1,6 @@
 package programs_test
 
-// pool counts in shared memory, in processes of a Pool that end after four jobs each.
+// pool counts in shared memory, in Pool processes that end after four jobs each.
 const pool = `
 import multiprocessing, os, sys
 from multiprocessing import shared_memory
@@ -46,7 +46,7 @@ with Parallel(n_jobs=2) as workers:
         print(sum(workers(delayed(len)(word) for word in line.split())), flush=True)
 `
 
-// joblib is a Python program with the processes of joblib, which are loky's.
+// joblib is a Python program with joblib's processes, which are loky's.
 func joblib(r *room) service {
 	cmd := r.command(r.user, "python3", r.write("lengths.py", lengths))
 	cmd.Env = append(cmd.Env, "HOME="+r.home())

@@ -26,23 +26,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a program may take for what it does at once on a quiet machine.
+// patience is how long a program may take for what is immediate on a quiet machine.
 const patience = 20 * time.Second
 
-// A room has IPC, mount and network namespaces of its own, with an empty /dev/shm, /run
-// and /dev/mqueue, and the loopback interface. The test itself is never in its IPC
-// namespace for longer than it takes to start a program there, so that it is no user of
-// the objects.
+// A room is a set of IPC, mount and network namespaces, with an empty /dev/shm, /run
+// and /dev/mqueue, and the loopback interface. The test enters its IPC namespace only
+// to start programs there, so that it never counts as a user of the objects.
 type room struct {
 	t      *testing.T
 	dir    string // for all files of the programs
-	user   string // that they run as, if their package has none for them
+	user   string // that they run as, unless their package defines one
 	spaces []space
-	ipc    string // as /proc/PID/ns/ipc shows it
+	ipc    string // as in /proc/PID/ns/ipc
 	log    *os.File
 
 	mu    sync.Mutex
-	spare []int // processes that killAll leaves alone
+	spare []int // processes that killAll spares
 }
 
 // A space is a namespace that a thread can enter.
@@ -111,7 +110,8 @@ func (r *room) hold(name string, kind int) error {
 	return err
 }
 
-// inThread calls f in a thread that ends with it, and may be changed by it for good.
+// inThread calls f on a thread that ends with it, so that f may change the thread for
+// good.
 func inThread(f func() error) error {
 	done := make(chan error)
 	go func() {
@@ -121,7 +121,7 @@ func inThread(f func() error) error {
 	return <-done
 }
 
-// inside calls f in a thread that is in the namespaces of the given kinds.
+// inside calls f on a thread in the room's namespaces of the given kinds.
 func (r *room) inside(kinds int, f func() error) error {
 	return inThread(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -151,7 +151,7 @@ func (r *room) check(err error) {
 // path returns the path of a file in the room's directory.
 func (r *room) path(name string) string { return filepath.Join(r.dir, name) }
 
-// write writes a file into the room's directory and returns its path.
+// write writes a file in the room's directory and returns its path.
 func (r *room) write(name, text string) string {
 	r.t.Helper()
 	r.check(os.WriteFile(r.path(name), []byte(text), 0o755))
@@ -178,17 +178,17 @@ func (r *room) owned(name, owner string) string {
 // home makes a directory that belongs to the room's user, and returns its path.
 func (r *room) home() string { return r.owned("home", r.user) }
 
-// overlay lets programs change what is in a directory of the machine for this room alone.
+// overlay lets programs change a directory of the machine for this room only.
 func (r *room) overlay(dir string) {
 	r.t.Helper()
 	name := strings.ReplaceAll(dir, "/", "_")
 	if _, err := os.Stat(r.path(name)); err == nil {
-		return // the program ran here before
+		return // the program has run here before
 	}
 	upper, work := r.owned(name, "root"), r.owned(name+".work", "root")
 	info, err := os.Stat(dir)
 	r.check(err)
-	owner := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // it is that on Linux
+	owner := info.Sys().(*syscall.Stat_t) //nolint:forcetypeassert // always so on Linux
 	r.check(os.Chown(upper, int(owner.Uid), int(owner.Gid)))
 	r.check(os.Chmod(upper, info.Mode().Perm()))
 	r.check(r.inside(unix.CLONE_NEWNS, func() error {
@@ -196,7 +196,7 @@ func (r *room) overlay(dir string) {
 	}))
 }
 
-// runtimeDir makes a directory in /run that belongs to a user, as systemd does.
+// runtimeDir makes a directory in /run that belongs to a user, like systemd.
 func (r *room) runtimeDir(name, owner string) string {
 	r.t.Helper()
 	path := filepath.Join("/run", name)
@@ -207,8 +207,8 @@ func (r *room) runtimeDir(name, owner string) string {
 	return path
 }
 
-// credential returns what makes a process one of a user: a name, or a number that need
-// not be anybody's.
+// credential returns the credential of a user: a name, or a number that need not have
+// an account.
 func credential(t *testing.T, name string) *syscall.Credential {
 	t.Helper()
 	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
@@ -226,11 +226,11 @@ func credential(t *testing.T, name string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// debianPath is where packages put programs; what a user of this machine installed
-// beside them is not meant.
+// debianPath is where packages put programs; programs that this machine's users
+// installed do not count.
 const debianPath = "/usr/sbin:/usr/bin:/sbin:/bin"
 
-// program returns the path of a program of a package.
+// program returns the path of a program from a package.
 func (r *room) program(name string) string {
 	r.t.Helper()
 	if strings.Contains(name, "/") {
@@ -259,13 +259,13 @@ func (r *room) command(who string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// A process is one that start started.
+// A process was started by start.
 type process struct {
 	pid  int
 	over chan struct{}
 }
 
-// start starts a program that goes on running, in a session of its own.
+// start starts a program that keeps running, in its own session.
 func (r *room) start(who string, args ...string) *process {
 	r.t.Helper()
 	return r.startCommand(r.command(who, args...))
@@ -287,7 +287,7 @@ func (r *room) startCommand(cmd *exec.Cmd) *process {
 	return p
 }
 
-// startReady starts a program that prints a line when it is ready, and waits for that.
+// startReady starts a program and waits until it prints a line, when it is ready.
 func (r *room) startReady(cmd *exec.Cmd) *process {
 	r.t.Helper()
 	in, out, err := os.Pipe()
@@ -303,7 +303,7 @@ func (r *room) startReady(cmd *exec.Cmd) *process {
 	return p
 }
 
-// A dialogue is a program that answers each line on its standard input with one on its
+// A dialogue is a program that answers each line on standard input with a line on
 // standard output.
 type dialogue struct {
 	*process
@@ -312,7 +312,7 @@ type dialogue struct {
 	answers *bufio.Reader
 }
 
-// startDialogue starts such a program.
+// startDialogue starts a dialogue.
 func (r *room) startDialogue(cmd *exec.Cmd) *dialogue {
 	r.t.Helper()
 	in, ours, err := os.Pipe()
@@ -330,7 +330,7 @@ func (r *room) startDialogue(cmd *exec.Cmd) *dialogue {
 	return d
 }
 
-// ask sends a line, and fails if another one than want comes back.
+// ask sends a line, and fails unless the answer is want.
 func (d *dialogue) ask(line, want string) error {
 	if _, err := fmt.Fprintln(d.in, line); err != nil {
 		return err
@@ -345,7 +345,7 @@ func (d *dialogue) ask(line, want string) error {
 	return err
 }
 
-// run runs a program to its end and returns what it printed on standard output.
+// run runs a program to its end and returns its standard output.
 func (r *room) run(who string, args ...string) (string, error) {
 	return r.runCommand(r.command(who, args...))
 }
@@ -353,7 +353,7 @@ func (r *room) run(who string, args ...string) (string, error) {
 func (r *room) runCommand(cmd *exec.Cmd) (string, error) {
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	cmd.WaitDelay = time.Second // a daemon that it started may have kept its output
+	cmd.WaitDelay = time.Second // a daemon that it started may have kept its output open
 	if err := r.inside(allSpaces, cmd.Start); err != nil {
 		return "", err
 	}
@@ -365,7 +365,7 @@ func (r *room) runCommand(cmd *exec.Cmd) (string, error) {
 	return out.String(), nil
 }
 
-// must is run for what can't fail.
+// must is run for a program that must not fail.
 func (r *room) must(who string, args ...string) string {
 	r.t.Helper()
 	out, err := r.run(who, args...)
@@ -382,7 +382,7 @@ func (r *room) dial(network, address string) (conn net.Conn, err error) {
 	return conn, err
 }
 
-// get returns what a web server in the room answers.
+// get returns the answer of a web server in the room.
 func (r *room) get(url string) (string, error) {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -412,7 +412,7 @@ func (r *room) until(what string, condition func() bool) {
 	}
 }
 
-// serves waits until a request is answered.
+// serves waits until a request succeeds.
 func (r *room) serves(request func() error) {
 	r.t.Helper()
 	var err error
@@ -426,14 +426,14 @@ func (r *room) serves(request func() error) {
 	}
 }
 
-// spares makes killAll leave the process alone, until the room is left.
+// spares makes killAll spare a process until the end of the room.
 func (r *room) spares(pid int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spare = append(r.spare, pid)
 }
 
-// processes returns the processes in the room's IPC namespace, but for spared ones.
+// processes returns the processes in the room's IPC namespace, except spared ones.
 func (r *room) processes() []int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -442,10 +442,10 @@ func (r *room) processes() []int {
 
 // inhabitants returns the processes in an IPC namespace.
 func inhabitants(ipc string) (pids []int) {
-	links, _ := filepath.Glob("/proc/[0-9]*/ns/ipc") // the pattern is right
+	links, _ := filepath.Glob("/proc/[0-9]*/ns/ipc") // the pattern is valid
 	for _, link := range links {
 		if to, err := os.Readlink(link); err != nil || to != ipc {
-			continue // of one that has ended there is none
+			continue // it has ended
 		}
 		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
 			pids = append(pids, pid)
@@ -461,8 +461,8 @@ func (r *room) killAll() {
 	r.until("the processes have ended", func() bool { return len(r.processes()) == 0 })
 }
 
-// killAll kills processes at once: stopped, none of them can do anything about the end of
-// another.
+// killAll kills processes at once: it stops them first, so that none can react to the
+// end of another.
 func killAll(list func() []int) {
 	var stopped []int
 	for {
@@ -471,7 +471,7 @@ func killAll(list func() []int) {
 			break
 		}
 		for _, pid := range fresh {
-			_ = unix.Kill(pid, unix.SIGSTOP) // or it has ended
+			_ = unix.Kill(pid, unix.SIGSTOP) // it may have ended
 		}
 		stopped = append(stopped, fresh...)
 	}
@@ -480,11 +480,11 @@ func killAll(list func() []int) {
 	}
 }
 
-// children returns the children of a process, whichever thread started them.
+// children returns a process's children, whichever thread started them.
 func children(pid int) (pids []int) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is right
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is valid
 	for _, list := range lists {
-		text, _ := os.ReadFile(list) // of one that has ended there is none
+		text, _ := os.ReadFile(list) // empty if it has ended
 		for field := range strings.FieldsSeq(string(text)) {
 			if child, err := strconv.Atoi(field); err == nil {
 				pids = append(pids, child)
@@ -494,7 +494,7 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// alive is a request to a program that works without being asked.
+// alive is the request to a program that works without requests.
 func (p *process) alive() error {
 	select {
 	case <-p.over:
@@ -504,20 +504,20 @@ func (p *process) alive() error {
 	}
 }
 
-// killChildren kills the children that a process has now and that have its name, one after
-// the other, as a crash or an operator does, and waits until they are gone.
+// killChildren kills a process's current children of the same name, one by one, like a
+// crash or an operator, and waits until they are gone.
 func (r *room) killChildren(pid int) {
 	r.t.Helper()
 	for _, child := range children(pid) {
 		if comm(child) != comm(pid) {
 			continue
 		}
-		_ = unix.Kill(child, unix.SIGKILL) // or it has ended
+		_ = unix.Kill(child, unix.SIGKILL) // it may have ended
 		r.until("a worker has ended", func() bool { return !slices.Contains(children(pid), child) })
 	}
 }
 
-// comm returns the name of a process, "" if it has ended.
+// comm returns a process's name, or "" if it has ended.
 func comm(pid int) string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return string(text)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// jack is JACK's server without a sound card. It has a set beside its POSIX objects, which
+// jack is JACK's server without a sound card. Besides POSIX objects it has a set, which
 // its clients use too.
 func jack(r *room) service {
 	home := r.home()
@@ -26,7 +26,7 @@ func jack(r *room) service {
 	}}
 }
 
-// pulseAudio is PulseAudio without a sound card, with memory that has a name.
+// pulseAudio is PulseAudio without a sound card, with named memory.
 func pulseAudio(r *room) service {
 	home := r.home()
 	r.write("daemon.conf", "enable-memfd = no\nexit-idle-time = -1\n")

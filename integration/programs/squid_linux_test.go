@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// squid is Squid with two workers and a disk process, which share a cache by POSIX objects.
+// squid is Squid with two workers and a disk process, which share a cache through POSIX
+// objects.
 func squid(r *room) service {
 	r.runtimeDir("squid", "proxy")
 	pid, cache := r.path("squid.pid"), r.path("cache")

@@ -56,7 +56,7 @@ func writeTable(t *testing.T, file string, programs []program, results []*result
 	}
 }
 
-// row returns the line of the table for a program.
+// row returns the program's line of the table.
 func (r *result) row(name string) string {
 	cells := []string{name, r.objects.String()}
 	for _, verdicts := range r.verdicts {
@@ -69,7 +69,7 @@ func (r *result) row(name string) string {
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// explain lists the objects that were missed, those for one reason together.
+// explain lists the missed objects, grouped by reason.
 func explain(program string, missed []object) (lines []string) {
 	byReason := make(map[string][]object)
 	for _, x := range missed {
@@ -84,11 +84,11 @@ func explain(program string, missed []object) (lines []string) {
 	return lines
 }
 
-// telling are the codes of reasons that keep no object from being an orphan.
+// telling are the codes of reasons that do not keep an object from being an orphan.
 var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
 
-// why returns the reasons of a verdict with their codes, and without the numbers of
-// processes, which differ in each run.
+// why returns the reasons of a verdict with their codes, without process ids, which
+// differ in each run.
 func why(x object) string {
 	var parts []string
 	for i, code := range x.Codes {

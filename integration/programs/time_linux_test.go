@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// chrony is chronyd that reads a reference clock from a segment, and leaves the clock of
-// the machine alone.
+// chrony is chronyd with a reference clock in a segment. It does not set the machine's
+// clock.
 func chrony(r *room) service {
 	pid, socket := r.path("chrony.pid"), r.owned("chrony", "_chrony")+"/socket"
 	r.discard(pid)
 	r.discard(socket)
-	r.check(os.Chmod(filepath.Dir(socket), 0o750)) // chronyd wants that
+	r.check(os.Chmod(filepath.Dir(socket), 0o750)) // chronyd requires this mode
 	r.must("root", "chronyd", "-x", "-f", r.write("chrony.conf", fmt.Sprintf(`
 refclock SHM 0 refid CLCK
 port 0
@@ -36,8 +36,8 @@ pidfile %s
 	}}
 }
 
-// gpsd is gpsd with a receiver on a serial line. It exports what it sees in segments
-// under the keys GPSD, and NTP0 to NTP7 for programs that set clocks.
+// gpsd is gpsd with a receiver on a serial line. It exports what it receives in
+// segments with the key GPSD, and NTP0 to NTP7 for programs that set clocks.
 func gpsd(r *room) service {
 	line := receiver(r)
 	r.start("root", "gpsd", "-N", "-n", line)
@@ -63,8 +63,8 @@ func gpsd(r *room) service {
 	}}
 }
 
-// receiver returns a terminal on which a GPS receiver tells its position, until the test
-// ends.
+// receiver returns a terminal on which a GPS receiver reports its position until the
+// test ends.
 func receiver(r *room) string {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	r.check(err)
@@ -83,7 +83,7 @@ func receiver(r *room) string {
 			for _, c := range []byte(sentence) {
 				sum ^= c
 			}
-			_ = unix.SetNonblock(fd, true) // nobody may be reading
+			_ = unix.SetNonblock(fd, true) // there may be no reader
 			_, _ = unix.Write(fd, fmt.Appendf(nil, "$%s*%02X\r\n", sentence, sum))
 			select {
 			case <-end:

@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// lttng is the daemon that tracing sessions are asked of.
+// lttng is the daemon that manages tracing sessions.
 func lttng(r *room) service {
 	home := "HOME=" + r.home()
 	server := r.command("root", "lttng-sessiond")
@@ -18,7 +18,7 @@ func lttng(r *room) service {
 	}}
 }
 
-// faketime is a shell that lives at another time, which faketime shares with its children.
+// faketime is a shell at a fake time, which faketime shares with its children.
 func faketime(r *room) service {
 	d := r.startDialogue(r.command(r.user, "faketime", "2001-02-03 04:05:06", "sh", "-c", "while read -r line; do date +%Y; done"))
 	return service{request: func() error { return d.ask("which year is it?", "2001") }}
@@ -39,8 +39,8 @@ func fio(r *room) service {
 	return service{request: p.alive}
 }
 
-// rtTests are two programs that measure how long a wake-up takes, by a System V set and
-// by POSIX queues, each with two processes.
+// rtTests are two programs that measure the latency of wake-ups, with a System V set
+// and with POSIX queues, in two processes each.
 func rtTests(r *room) service {
 	sets := r.start("root", "svsematest", "-q", "-f", "-t1", "-p80", "-i10000", "-D1h")
 	queues := r.start("root", "pmqtest", "-q", "-f", "-t1", "-p80", "-i10000", "-D1h")

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// unbound is the resolver, which leaves its statistics in two segments.
+// unbound is the resolver, which keeps its statistics in two segments.
 func unbound(r *room) service {
 	r.start("root", "unbound", "-d", "-p", "-c", r.write("unbound.conf", fmt.Sprintf(`
 server:

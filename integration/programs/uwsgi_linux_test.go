@@ -13,7 +13,7 @@ def application(env, start):
     return [b"it works"]
 `
 
-// uWSGI is uWSGI with workers that take turns by System V semaphores.
+// uWSGI is uWSGI with workers that take turns through System V semaphores.
 func uWSGI(r *room) service {
 	pid := r.path("uwsgi.pid")
 	r.discard(pid)

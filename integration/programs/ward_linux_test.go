@@ -17,8 +17,8 @@ import (
 
 var warded = flag.String("ward", "", "internal: when standard input ends, kill all processes of this IPC `namespace`")
 
-// startWard starts a process that kills all others of the room when the test ends, even
-// if it is killed itself: nothing else ties a program that became a daemon to it.
+// startWard starts a process that kills all others in the room when the test ends, even
+// if the test is killed: nothing else ties a daemonized program to the test.
 func (r *room) startWard() {
 	r.t.Helper()
 	ward := exec.Command("/proc/self/exe", "-ward", r.ipc)
@@ -32,7 +32,7 @@ func (r *room) startWard() {
 	})
 }
 
-// keepWard is what that process does.
+// keepWard is the main function of that process.
 func keepWard(ipc string) {
 	_, _ = io.Copy(io.Discard, os.Stdin) // nothing is ever written
 	killAll(func() []int { return inhabitants(ipc) })

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// xServer starts Xvfb with a screen, unless it runs, and keeps it through the death of its
-// clients. The number of the screen has to be one that no other program uses: it is in the
-// name of a lock file of the machine.
+// xServer starts Xvfb with a screen unless it is running; it survives its clients. No
+// other program may use the screen's number, which is in the name of one of the
+// machine's lock files.
 func xServer(r *room, screen int) (display string) {
 	there := func() bool {
 		c, err := r.dial("unix", fmt.Sprintf("@/tmp/.X11-unix/X%d", screen))
@@ -32,20 +32,20 @@ func xServer(r *room, screen int) (display string) {
 	return display
 }
 
-// x11vnc is x11vnc beside an X server that outlives it, which detaches last.
+// x11vnc is x11vnc with an X server that outlives it and detaches last.
 func x11vnc(r *room) service {
 	r.start(r.user, "x11vnc", "-display", xServer(r, 77), "-forever", "-shared", "-nopw", "-localhost", "-rfbport", "5977", "-quiet")
 	return service{request: func() error { return picture(r, "127.0.0.1:5977") }}
 }
 
-// tigerVNC is TigerVNC's server for a screen that is there, which makes its segment with
-// the first viewer.
+// tigerVNC is TigerVNC's server for an existing screen, which makes its segment for the
+// first viewer.
 func tigerVNC(r *room) service {
 	r.start(r.user, "X0tigervnc", "-display", xServer(r, 78), "-SecurityTypes", "None", "-rfbport", "5978", "-localhost")
 	return service{request: func() error { return picture(r, "127.0.0.1:5978") }}
 }
 
-// picture gets one picture of the screen from a VNC server, as RFC 6143 has it.
+// picture gets one picture of the screen from a VNC server (RFC 6143).
 func picture(r *room, address string) error {
 	c, err := r.dial("tcp", address)
 	if err != nil {
@@ -72,10 +72,10 @@ func picture(r *room, address string) error {
 		return fmt.Errorf("it is not a VNC server: %q", version)
 	}
 	write([]byte("RFB 003.008\n")...)
-	read(int(read(1)[0])) // ways to say who one is
-	write(1)              // nobody
+	read(int(read(1)[0])) // security types
+	write(1)              // no authentication
 	read(4)
-	write(1) // others may stay
+	write(1) // shared access
 	screen := read(24)
 	read(int(binary.BigEndian.Uint32(screen[20:]))) // the name of the desktop
 	write(append([]byte{3, 0, 0, 0, 0, 0}, screen[:4]...)...)

@@ -1,6 +1,6 @@
-// Report makes docs/benchmarks.md of what integration/bench.sh has measured, read
-// from standard input. What misses its mark is told on standard error too. With the
-// name of the README it writes the rows of that.
+// Report turns the measurements of integration/bench.sh, read from standard input, into
+// docs/benchmarks.md. It also reports missed targets on standard error. Given the
+// README's name it writes the rows there.
 package main
 
 import (

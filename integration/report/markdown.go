@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// preface tells how to read the tables.
+// preface says how to read the tables.
 const preface = `# Benchmarks
 
 Made by %smake bench%s, which runs in some minutes on anyone's machine and writes this page. Do not edit it.
@@ -16,24 +16,24 @@ Made by %smake bench%s, which runs in some minutes on anyone's machine and write
 |---|---|
 `
 
-// busy is the load from which on a page says that it is one of a busy machine.
+// busy is the load from which the page says that the machine was busy.
 const busy = 1
 
 const method = `
-Ours and theirs run by turns in one run, at least five pairs, each first in every other pair, both compiled on this machine (gcc -O2), each side as processes
-of its own. A ratio is that of a pair; the tables have the median of the ratios and the extremes. Absolute times, in the last column, are medians too, and
-prove nothing on another machine.
+Ours and theirs run alternately in one run, in at least five pairs, each first in every other pair, both compiled on this machine (gcc -O2), each as separate
+processes. A ratio is that of a pair; the tables show the median and the extremes of the ratios. Absolute times, in the last column, are medians too, and
+say nothing about another machine.
 `
 
 const chart = `
 ## gshm bench
 
-What this machine does with each way of passing messages between two processes, as %[1]sgshm bench%[1]s shows it:
+How fast this machine passes messages between two processes in each way, as measured by %[1]sgshm bench%[1]s:
 
 ![round trips and rates by the size of the messages](benchmarks.svg)
 `
 
-// write writes the page and returns what misses its mark.
+// write writes the page and returns the missed targets.
 func write(w io.Writer, r run) (missed []string) {
 	fmt.Fprintf(w, preface, "`", "`")
 	for _, fact := range []string{"processor", "memory", "system", "go", "compiler", "date", "load-before", "load-after"} {
@@ -45,7 +45,7 @@ func write(w io.Writer, r run) (missed []string) {
 	}
 	fmt.Fprint(w, method)
 	if load, err := strconv.ParseFloat(strings.SplitN(r.facts["load-before"], " ", 2)[0], 64); err == nil && load >= busy {
-		fmt.Fprintf(w, "\n**The machine was busy with other things meanwhile (load %v before): the spread is large, and whatever needs both processors at once suffers most.**\n", load)
+		fmt.Fprintf(w, "\n**The machine was busy with other work (load %v before): the spread is large, and what needs both processors at once suffers most.**\n", load)
 	}
 	for _, s := range sections() {
 		missed = append(missed, s.write(w, r)...)
@@ -101,7 +101,7 @@ func (s section) write(w io.Writer, r run) (missed []string) {
 	return missed
 }
 
-// number formats a metric to three digits.
+// number formats a metric with three digits.
 func number(m map[string]float64, metric string) string {
 	v, ok := m[metric]
 	if !ok {
@@ -113,7 +113,7 @@ func number(m map[string]float64, metric string) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// absolute returns what a benchmark tells besides ratios.
+// absolute returns a benchmark's absolute figures.
 func absolute(m map[string]float64) string {
 	for _, unit := range []struct{ ours, theirs, name string }{
 		{"ours-ns", "theirs-ns", "ns"},
@@ -132,7 +132,7 @@ func absolute(m map[string]float64) string {
 
 const notMeasured = "not measured"
 
-// missedBy returns what was aimed at if that was not reached, otherwise "".
+// missedBy returns the target if it was missed, otherwise "".
 func (k mark) missedBy(m map[string]float64, median string) string {
 	metric := k.of
 	if metric == "" {
@@ -143,9 +143,9 @@ func (k mark) missedBy(m map[string]float64, median string) string {
 	case !ok:
 		return notMeasured
 	case k.least > 0 && got < k.least:
-		return fmt.Sprintf("%s, where %v at least was aimed at", number(m, metric), k.least)
+		return fmt.Sprintf("%s; the target is at least %v", number(m, metric), k.least)
 	case k.most > 0 && got > k.most:
-		return fmt.Sprintf("%s, where %v at most was aimed at", number(m, metric), k.most)
+		return fmt.Sprintf("%s; the target is at most %v", number(m, metric), k.most)
 	}
 	return ""
 }

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// A run is what one run of bench.sh printed.
+// A run is the output of one run of bench.sh.
 type run struct {
-	facts   map[string]string             // of the machine: lines ":: NAME VALUE"
+	facts   map[string]string             // about the machine: lines ":: NAME VALUE"
 	metrics map[string]map[string]float64 // by "PACKAGE BENCHMARK" and unit
-	ratios  map[string]string             // of all pairs, where they were printed
+	ratios  map[string]string             // of all pairs, if they were printed
 }
 
-// listing is a line of the benchmarks of cmd/internal/utillinux: whole programs, which
-// print more results than go test's own lines could name.
+// listing matches a line of the benchmarks of cmd/internal/utillinux, which print more
+// results than go test's own lines could name.
 var listing = regexp.MustCompile(`^ *(\d+) objects  (.+?) +median (\S+) +min (\S+) +max (\S+)(?: +memory +(\S+) MB)?`)
 
-// parse reads lines of go test -bench and of bench.sh, and skips all others.
+// parse parses lines of go test -bench and of bench.sh, and skips all others.
 func parse(in io.Reader) (run, error) {
 	r := run{make(map[string]string), make(map[string]map[string]float64), make(map[string]string)}
 	pkg, logged := "", ""
@@ -48,7 +48,7 @@ func parse(in io.Reader) (run, error) {
 	return r, lines.Err()
 }
 
-// benchmarkName takes "Benchmark" and the number of processors off a name.
+// benchmarkName strips "Benchmark" and the number of processors from a name.
 func benchmarkName(s string) string {
 	s = strings.TrimPrefix(s, "Benchmark")
 	if i := strings.LastIndexByte(s, '-'); i > 0 {

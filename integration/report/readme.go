@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// The rows between these lines of the README are written by this program.
+// This program writes the rows between these lines of the README.
 const (
 	rowsBegin = "<!-- make bench writes these rows -->\n"
 	rowsEnd   = "<!-- end of the rows -->\n"
 )
 
-// updateReadme writes what was measured into the README.
+// updateReadme writes the measurements to the README.
 func updateReadme(name string, r run) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -26,7 +26,7 @@ func updateReadme(name string, r run) error {
 	return os.WriteFile(name, []byte(updated), 0o644)
 }
 
-// withRows returns text with its rows made anew.
+// withRows returns text with its rows replaced.
 func withRows(text string, r run) (string, error) {
 	before, rest, begins := strings.Cut(text, rowsBegin)
 	_, after, ends := strings.Cut(rest, rowsEnd)
@@ -36,7 +36,7 @@ func withRows(text string, r run) (string, error) {
 	return before + rowsBegin + readmeRows(r) + rowsEnd + after, nil
 }
 
-// readmeRows returns the table of the claims that the README makes.
+// readmeRows returns the table of claims in the README.
 func readmeRows(r run) string {
 	var rows strings.Builder
 	rows.WriteString("\n| work | ratio | median | min | max |\n|---|---|---|---|---|\n")

@@ -63,7 +63,7 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{
 		"| processor | some, 2 of them |",
 		"| go | not known |",
-		"| P and V, nobody in the way | Go / C | 1.03 | 1.02 | 1.2 | 916 / 817 ns |",
+		"| P and V, uncontended | Go / C | 1.03 | 1.02 | 1.2 | 916 / 817 ns |",
 		"| ping-pong across cores | C / Go | 4.83 | 2.5 | 27.5 | 1972 / 42722 ns |",
 		"| 4 GiB stream, copied in and out | ours / memcpy | 0.799 | 0.435 | 0.895 | 34.9 / 45.3 GB/s |",
 		"- 4 GiB stream, copied in and out, ours / memcpy: the ratios of all pairs are 0.435, 0.799, 0.895.",
@@ -76,10 +76,10 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]bool{
-		"P and V, nobody in the way, Go / C":                                                    false,
-		"ping-pong across cores, C / Go: 4.83, where 15 at least was aimed at":                  true,
-		"Cond: 2028, where 2000 at most was aimed at":                                           true,
-		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37, where 1.05 at most was aimed at":    true,
+		"P and V, uncontended, Go / C":                                                          false,
+		"ping-pong across cores, C / Go: 4.83; the target is at least 15":                       true,
+		"Cond: 2028; the target is at most 2000":                                                true,
+		"32000 objects: gipcs rm shm:ID..., ours / C: 1.37; the target is at most 1.05":         true,
 		"256 B messages, four producers, ours / msgsnd and msgrcv in C with four: not measured": true,
 		"4 GiB stream, copied in and out, ours / memcpy":                                        false,
 	} {
@@ -95,7 +95,7 @@ func TestWrite(t *testing.T) {
 	}
 	page.Reset()
 	r.facts["load-before"] = "2.50 1.00 1.00"
-	if write(&page, r); !strings.Contains(page.String(), "busy with other things meanwhile (load 2.5 before)") {
+	if write(&page, r); !strings.Contains(page.String(), "busy with other work (load 2.5 before)") {
 		t.Error("a load of 2.5 is not told")
 	}
 }
@@ -119,11 +119,11 @@ func TestWithRows(t *testing.T) {
 		t.Error(diff)
 	}
 	if _, err := withRows("before\n"+rowsEnd+rowsBegin, r); err == nil {
-		t.Error("a text without marks is taken")
+		t.Error("a text without marks was accepted")
 	}
 }
 
-// What the README says of speed is what docs/benchmarks.md says.
+// TestReadme: the README's rows of benchmarks are those of docs/benchmarks.md.
 func TestReadme(t *testing.T) {
 	readme, page := read(t, "../../README.md"), read(t, "../../docs/benchmarks.md")
 	_, rows, _ := strings.Cut(readme, rowsBegin)
@@ -151,7 +151,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// Each claim has a name of its own, and each section all that a table needs.
+// TestSections: each claim has a distinct name, and each section is complete.
 func TestSections(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, s := range sections() {
@@ -160,7 +160,7 @@ func TestSections(t *testing.T) {
 		}
 		for _, c := range s.claims {
 			if seen[c.name] || c.name == "" || (c.compared == "") != (s.claims[0].compared == "") {
-				t.Errorf("%s, %q: named twice, or not like the others of its section", s.title, c.name)
+				t.Errorf("%s, %q: duplicate name, or inconsistent with its section", s.title, c.name)
 			}
 			seen[c.name] = true
 		}

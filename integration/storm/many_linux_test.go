@@ -16,8 +16,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestManyObjects makes many objects of each kind, lists and removes them, with the
-// package and with the command: in a soak as many as a system may have by default.
+// TestManyObjects makes many objects of each kind, lists and removes them with the
+// package and with the command; in a soak as many as a system may have by default.
 func TestManyObjects(t *testing.T) {
 	many := 4000
 	if ipctest.Soaking() {
@@ -34,12 +34,12 @@ func TestManyObjects(t *testing.T) {
 	}
 }
 
-// inNamespace makes objects in a namespace of its own for each of the ways to remove
-// them, and sees to it that none is left.
+// inNamespace makes objects in a new namespace for each way to remove them, and checks
+// that none is left.
 func inNamespace(many int, ways ...func(int) error) error {
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: thread and namespace end with the goroutine
+		runtime.LockOSThread() // never unlocked: thread and namespace end with the goroutine
 		err := unix.Unshare(unix.CLONE_NEWIPC)
 		if err == nil {
 			err = os.WriteFile("/proc/sys/kernel/shmmni", []byte("32768"), 0)
@@ -60,10 +60,10 @@ func inNamespace(many int, ways ...func(int) error) error {
 	return <-done
 }
 
-// makeObjects makes so many objects of each kind.
+// makeObjects makes many objects of each kind.
 func makeObjects(many int) error {
 	for i := range many {
-		// None has a key, which would make the kernel look for it.
+		// None has a key, which the kernel would have to look up.
 		if _, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600}); err != nil {
 			return fmt.Errorf("after %d: %w", i, err)
 		}
@@ -77,7 +77,7 @@ func makeObjects(many int) error {
 	return wantObjects(many)
 }
 
-// wantObjects compares what the kernel counts.
+// wantObjects checks the kernel's counts.
 func wantObjects(want int) error {
 	shm, err := sysv.ShmUsage()
 	if err != nil {
@@ -97,7 +97,7 @@ func wantObjects(want int) error {
 	return nil
 }
 
-// byPackage removes each object while it goes through them.
+// byPackage removes each object while it iterates.
 func byPackage(many int) error {
 	seen := 0
 	for info, err := range sysv.Segments() {
@@ -133,10 +133,10 @@ func byPackage(many int) error {
 	return nil
 }
 
-// ours selects what is in the namespace. POSIX objects are those of the machine.
+// ours selects the objects in the namespace. POSIX objects are the machine's.
 const ours = `kind in ["shm", "sem", "msg"] && key == 0`
 
-// byCommand lists them as JSON, and removes them.
+// byCommand lists the objects as JSON, and removes them.
 func byCommand(gipcs string, many int) error {
 	out, err := exec.Command(gipcs, "ls", "--json", "--where", ours).Output()
 	if err != nil {

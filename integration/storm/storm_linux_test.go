@@ -15,7 +15,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// weathers are what goes on while calls wait. Each returns what ends it.
+// weathers are what happens while calls wait. Each returns a function that ends it.
 func weathers(t *testing.T) map[string]func() (stop func()) {
 	return map[string]func() func(){
 		"signals": func() func() {
@@ -44,7 +44,7 @@ func weathers(t *testing.T) map[string]func() (stop func()) {
 	}
 }
 
-// during runs f until the function that it returns is called.
+// during runs f until the returned function is called.
 func during(f func(done <-chan struct{})) (stop func()) {
 	done := make(chan struct{})
 	var over sync.WaitGroup
@@ -55,8 +55,8 @@ func during(f func(done <-chan struct{})) (stop func()) {
 	}
 }
 
-// signals sends every thread of this process signals, ten thousand a second in all,
-// until done. (Those that are sent to the process all go to the same thread.)
+// signals sends signals to every thread of this process, ten thousand a second in all,
+// until done. (Signals to the process would all go to one thread.)
 func signals(t testing.TB, done <-chan struct{}, all ...unix.Signal) (sent int) {
 	const pause = 100 * time.Microsecond
 	for began := time.Now(); ; {
@@ -66,7 +66,7 @@ func signals(t testing.TB, done <-chan struct{}, all ...unix.Signal) (sent int) 
 		}
 		for _, task := range tasks {
 			tid, _ := strconv.Atoi(task.Name())
-			_ = unix.Tgkill(os.Getpid(), tid, all[sent%len(all)]) // it may have ended
+			_ = unix.Tgkill(os.Getpid(), tid, all[sent%len(all)]) // the thread may have ended
 			sent++
 			for next := began.Add(time.Duration(sent) * pause); time.Now().Before(next); runtime.Gosched() {
 				select {
@@ -79,9 +79,9 @@ func signals(t testing.TB, done <-chan struct{}, all ...unix.Signal) (sent int) 
 	}
 }
 
-// TestEveryWait makes all calls that wait do so at once in each weather. None of them
-// may come back before it is released, or with an error; and each ends when it is
-// cancelled or its time is over.
+// TestEveryWait makes all blocking calls at once in each weather. None may return
+// before it is released, or with an error, and each ends when it is cancelled or times
+// out.
 func TestEveryWait(t *testing.T) {
 	for range ipctest.Rounds(t, 1, 0) {
 		for name, weather := range weathers(t) {
@@ -91,7 +91,7 @@ func TestEveryWait(t *testing.T) {
 	}
 }
 
-// long is how long calls wait in a weather.
+// long is how long calls wait in each weather.
 const long = 200 * time.Millisecond
 
 func waitAndRelease(t *testing.T, weather func() (stop func())) {
@@ -104,7 +104,7 @@ func waitAndRelease(t *testing.T, weather func() (stop func())) {
 	for _, d := range times {
 		go func() {
 			err := d.call(long)
-			// What measures by the clock on the wall may be off by what that is set.
+			// Timeouts by the wall clock may be off by as much as that is adjusted.
 			if took := time.Since(begun); !errors.Is(err, d.want) || took < long-5*time.Millisecond {
 				t.Errorf("%s(%v) = %v after %v, want %v", d.name, long, err, took, d.want)
 			}
@@ -138,12 +138,12 @@ func waitAndCancel(t *testing.T, weather func() (stop func())) {
 	defer cancel()
 	for i, result := range start(ctx, all) {
 		if err := receive(t, result, all[i].name); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: %v, want that the deadline is exceeded", all[i].name, err)
+			t.Errorf("%s: %v, want a deadline error", all[i].name, err)
 		}
 	}
 }
 
-// start makes all calls, each in a goroutine of its own.
+// start makes all calls, each in its own goroutine.
 func start(ctx context.Context, all []wait) (results []chan error) {
 	for _, w := range all {
 		result := make(chan error, 1)
@@ -153,7 +153,8 @@ func start(ctx context.Context, all []wait) (results []chan error) {
 	return results
 }
 
-// receive takes what comes, or fails the test with all goroutines if nothing does.
+// receive receives a value. If none comes it fails the test with a dump of all
+// goroutines.
 func receive[T any](t *testing.T, from <-chan T, what string) (v T) {
 	t.Helper()
 	select {

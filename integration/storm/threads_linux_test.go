@@ -21,8 +21,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestManyWaiters lets 500 wait in five ways and cancels them all at once. No
-// goroutine is left, and nobody who waits in the kernel.
+// TestManyWaiters lets 500 goroutines wait in five ways and cancels them all at once.
+// No goroutine and no waiter in the kernel may remain.
 func TestManyWaiters(t *testing.T) {
 	const each = 100
 	goroutines := runtime.NumGoroutine()
@@ -70,7 +70,7 @@ func TestManyWaiters(t *testing.T) {
 	cancel()
 	for i, result := range results {
 		if err := receive(t, result, all[i].name); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v, want that it was cancelled", all[i].name, err)
+			t.Errorf("%s: %v, want a cancellation", all[i].name, err)
 		}
 	}
 	if n := waiting(); n != 0 {
@@ -80,8 +80,8 @@ func TestManyWaiters(t *testing.T) {
 	eventually(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
-// waitOnSet lets so many goroutines wait on the second semaphore of a set, cancels
-// them when all do, and does that again.
+// waitOnSet lets goroutines wait on the second semaphore of a set, and cancels them
+// once all do, three times.
 func waitOnSet(set sysv.Set, waiters int) error {
 	for range 3 {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -99,7 +99,7 @@ func waitOnSet(set sysv.Set, waiters int) error {
 		cancel()
 		for range waiters {
 			if err := <-results; !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("error %w, want that it was cancelled", err)
+				return fmt.Errorf("error %w, want a cancellation", err)
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func waitOnSet(set sysv.Set, waiters int) error {
 // spare is how many threads the Go runtime may have besides those that wait.
 const spare = 16
 
-// setOf reads the set that a test tells its process.
+// setOf parses the set that a test passes to its process.
 func setOf(arg string) sysv.Set {
 	id, err := strconv.Atoi(arg)
 	if err != nil {
@@ -118,7 +118,7 @@ func setOf(arg string) sysv.Set {
 	return sysv.Set(id)
 }
 
-// playFewThreads waits with as many threads as the runtime may have.
+// playFewThreads waits with as many threads as the runtime allows.
 func playFewThreads(args []string) error {
 	const waiters = 60
 	debug.SetMaxThreads(waiters + spare)
@@ -135,28 +135,28 @@ func playFewProcesses(args []string) error {
 	return waitOnSet(setOf(args[0]), waiters)
 }
 
-// TestFewThreads waits with hardly more threads than waiters: that is what a wait
-// costs, and cancelling takes none.
+// TestFewThreads waits with hardly more threads than waiters: a wait costs one thread,
+// cancelling none.
 func TestFewThreads(t *testing.T) {
 	set := newSet(t, 0, 0)
 	ipctest.Start(t, "few threads", nil, strconv.Itoa(int(set))).Wait()
 }
 
-// TestFewProcesses is the same under the limit of a user, whom nobody else is.
+// TestFewProcesses does the same under the limit of a user that no other process has.
 func TestFewProcesses(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	set := newSet(t, 0, 0)
 	check(t, set.Set(sysv.Ownership{Mode: 0o666}))
-	user := uint32(60000 + os.Getpid()%5000) // also of a test of somebody else at the same time
+	user := uint32(60000 + os.Getpid()%5000) // distinct from concurrent runs
 	ipctest.Start(t, "few processes", &syscall.Credential{Uid: user, Gid: user}, strconv.Itoa(int(set))).Wait()
 }
 
-// playTooMany lets a process of its own wait with more threads than it may have, and
-// prints how that ended. (Another one would be a failure of the test.)
+// playTooMany runs a child process that waits with more threads than it may have, and
+// prints how that ended. (A failure of this process itself would fail the test.)
 func playTooMany(args []string) error {
 	if len(args) == 1 {
 		cmd := exec.Command("/proc/self/exe", args[0], "really")
-		if _, err := cmd.StdinPipe(); err != nil { // at whose end it would exit
+		if _, err := cmd.StdinPipe(); err != nil { // it would exit at end of input
 			return err
 		}
 		out, err := cmd.CombinedOutput()
@@ -171,18 +171,18 @@ func playTooMany(args []string) error {
 	return waitOnSet(set, 4*spare)
 }
 
-// TestTooManyThreads sees the runtime end a program that has too many waiters, as the
-// documentation says. It leaves nobody who waits, and what it did is undone.
+// TestTooManyThreads: the runtime ends a program with too many waiters, as documented.
+// No waiter remains, and its operations are undone.
 func TestTooManyThreads(t *testing.T) {
 	set := newSet(t, 0, 0)
 	if got := ipctest.Start(t, "too many", nil, strconv.Itoa(int(set))).Wait(); got != "true\n" {
-		t.Errorf("the program said %q, want that its threads were exhausted", got)
+		t.Errorf("the program said %q, want thread exhaustion", got)
 	}
 	values, err1 := set.Values()
 	waiting, err2 := set.NCount(1)
 	pid, err3 := set.PID(0)
 	check(t, errors.Join(err1, err2, err3))
 	if values[0] != 0 || waiting != 0 || pid == 0 {
-		t.Errorf("values %v, %d wait, last used by %d; want that all is undone", values, waiting, pid)
+		t.Errorf("values %v, %d waiters, last used by %d; want everything undone", values, waiting, pid)
 	}
 }

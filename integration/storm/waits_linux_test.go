@@ -15,21 +15,21 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A wait is a call that has to wait, and what lets it go on.
+// A wait is a blocking call, and what releases it.
 type wait struct {
 	name    string
 	call    func(context.Context) error
 	release func() error
 }
 
-// A timed is a call that waits for no longer than it is told.
+// A timed is a call with a timeout.
 type timed struct {
 	name string
 	call func(time.Duration) error
 	want error
 }
 
-// waits returns every call of the module that waits, each on objects of its own.
+// waits returns every blocking call of the module, each on its own objects.
 func waits(t *testing.T) (all []wait, times []timed) {
 	for _, some := range []func(*testing.T) ([]wait, []timed){sysvWaits, semopsWaits, posixWaits, ringWaits} {
 		w, d := some(t)
@@ -38,7 +38,7 @@ func waits(t *testing.T) (all []wait, times []timed) {
 	return all, times
 }
 
-// newSet makes a set for the time of the test.
+// newSet makes a set that lasts for the test.
 func newSet(t testing.TB, values ...uint16) sysv.Set {
 	t.Helper()
 	set, err := sysv.CreateSet(sysv.Private, len(values), sysv.SetOptions{Mode: 0o600})
@@ -48,7 +48,7 @@ func newSet(t testing.TB, values ...uint16) sysv.Set {
 	return set
 }
 
-// newQueue makes a queue that holds so many bytes.
+// newQueue makes a queue that holds up to bytes.
 func newQueue(t testing.TB, bytes uint64) sysv.Queue {
 	t.Helper()
 	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
@@ -98,7 +98,7 @@ func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 
 func semopsWaits(t *testing.T) ([]wait, []timed) {
 	set := newSet(t, slices.Concat(
-		[]uint16{0, 1},                             // a semaphore each
+		[]uint16{0, 1},                             // one semaphore each
 		semops.MutexValues(), semops.EventValues(), // 2 to 4
 		semops.RWMutexValues(), semops.RWMutexValues(), // 5 to 10
 		semops.BarrierValues(2),                   // 11 to 13
@@ -127,7 +127,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(err)
 	cond, err := semops.NewCond(condMu, 16)
 	must(err)
-	locked := make(chan struct{}) // what waits for cond has had condMu
+	locked := make(chan struct{}) // whoever waits for cond has had condMu
 	full, err := semops.NewBuffer(set, 21, 1)
 	must(err)
 	nothing := func(int) error { return nil }
@@ -163,7 +163,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 				close(locked)
 				return errors.Join(cond.Wait(ctx), condMu.Unlock())
 			},
-			func() error { // a signal for which nobody waits yet is lost
+			func() error { // a signal without a waiter is lost
 				<-locked
 				if err := condMu.Lock(t.Context()); err != nil {
 					return err
@@ -184,7 +184,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	}, nil
 }
 
-// newPOSIXQueue makes a queue of one message of one byte.
+// newPOSIXQueue makes a queue for one message of one byte.
 func newPOSIXQueue(t *testing.T, name string) *posix.Queue {
 	t.Helper()
 	q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 1})
@@ -238,7 +238,7 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 	return waits, timeouts
 }
 
-// newRing makes a ring in memory of this process.
+// newRing makes a ring in this process's memory.
 func newRing(t *testing.T, kind shmring.Producers) (*shmring.Producer, *shmring.Consumer) {
 	t.Helper()
 	mem, err := posix.MapAnonymous(shmring.Size(4096), posix.AnonymousOptions{})

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Runs32 reports whether this machine runs programs for 386 beside those of its own
-// word size: amd64 does, unless its kernel was built or started without that.
+// Runs32 reports whether this machine also runs programs for 386: amd64 does, unless
+// its kernel was built or booted without that.
 func Runs32(t testing.TB) bool {
 	t.Helper()
 	if runtime.GOARCH != "amd64" || UnderQEMU() {
@@ -23,7 +23,7 @@ func Runs32(t testing.TB) bool {
 	return exec.Command(program).Run() == nil
 }
 
-// Need32 skips a test for programs of 32 bits where they do not run.
+// Need32 skips a test for 32-bit programs if they do not run here.
 func Need32(t testing.TB) {
 	t.Helper()
 	if !Runs32(t) {
@@ -31,7 +31,7 @@ func Need32(t testing.TB) {
 	}
 }
 
-// exit386 returns the smallest program for 386: it ends at once, with status 0.
+// exit386 returns the smallest program for 386, which exits at once with status 0.
 func exit386() []byte {
 	const base, headers = 0x08048000, 52 + 32
 	code := []byte{0x31, 0xdb, 0x8d, 0x43, 0x01, 0xcd, 0x80} // xor ebx, ebx; lea eax, [ebx+1]; int 0x80

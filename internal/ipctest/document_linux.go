@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// Documents is the environment variable that names the folder with the documents on
-// shared memory whose programs the examples and the demo speak to.
+// Documents names the environment variable with the folder of documents on shared
+// memory. The examples and the demo interoperate with the programs in them.
 const Documents = "GIPC_TEST_DOCUMENTS"
 
-// Document returns the program that a document in the folder of Documents prints: from
-// the last line before mark that begins with first, up to the next one that is last. It
-// skips the test where the variable is not set.
+// Document returns the program that a document in that folder prints: from the last
+// line before mark that begins with first, to the next line equal to last. It skips the
+// test if the variable is not set.
 func Document(t testing.TB, first, mark, last string) string {
 	t.Helper()
 	folder := os.Getenv(Documents)

@@ -1,5 +1,5 @@
-// Package ipctest runs the tests of a package in an IPC namespace of their own, so
-// that they can neither see nor harm the objects of the machine.
+// Package ipctest runs the tests of a package in their own IPC namespace, so that they
+// can neither see nor harm the machine's objects.
 package ipctest
 
 import (
@@ -22,23 +22,24 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// inside tells the second process of Main in which namespaces of its own it is.
+// inside in the environment tells the second process of Main which new namespaces it is
+// in.
 const inside = "GIPC_TEST_NAMESPACE"
 
 // Values of inside.
 const (
 	ownIPC       = "ipc"
-	ownIPCAndDev = "ipc,mnt" // a mount namespace as well: it may mount what it likes
+	ownIPCAndDev = "ipc,mnt" // also a mount namespace, in which it may mount anything
 )
 
-// The namespaces of a process are those of its first thread, whatever its other threads
-// have entered. So no test may get that thread and enter one with it: the function that
-// calls the tests keeps it.
+// A process's namespaces are those of its main thread, whatever its other threads have
+// entered. So no test may get that thread and enter a namespace with it: the function
+// that calls the tests keeps it.
 func init() { runtime.LockOSThread() }
 
-// Main is the whole of a TestMain: it runs m in a new IPC namespace and exits. It
-// fails the run if a test left an object, a process or a goroutine behind. Where no
-// namespace can be made the run fails, unless GIPC_TEST_MAY_SKIP is set.
+// Main is all that a TestMain needs: it runs m in a new IPC namespace and exits. The
+// run fails if a test left an object, a process or a goroutine behind, and if no
+// namespace can be made, unless GIPC_TEST_MAY_SKIP is set.
 func Main(m *testing.M) { os.Exit(runAll(m)) }
 
 func runAll(m *testing.M) int {
@@ -51,8 +52,8 @@ func runAll(m *testing.M) int {
 	return runInside(ownIPC, unix.CLONE_NEWIPC)
 }
 
-// fuzzWorker tells whether this process is one of those that try inputs for another
-// one, in whose namespaces it is and which looks after them.
+// fuzzWorker reports whether this process is a fuzzing worker, whose parent made the
+// namespaces and does the checks.
 func fuzzWorker() bool { return slices.Contains(os.Args, "-test.fuzzworker") }
 
 // runInside runs this program again in new namespaces and returns its status.
@@ -69,11 +70,11 @@ func runInside(where string, namespaces uintptr) int {
 	}
 }
 
-// maySkip is the variable that allows packages to pass though none of their tests ran.
+// maySkip in the environment lets packages pass though none of their tests ran.
 const maySkip = "GIPC_TEST_MAY_SKIP"
 
-// untested returns the status of a package none of whose tests can run here: a failure,
-// unless maySkip is set.
+// untested returns the status of a package whose tests cannot run here: failure, unless
+// maySkip is set.
 func untested(why string) int {
 	if os.Getenv(maySkip) != "" {
 		fmt.Fprintf(os.Stderr, "SKIPPED: all tests of this package: %s\n", why)
@@ -84,10 +85,10 @@ func untested(why string) int {
 	return 1
 }
 
-// reexec runs this program again in new namespaces and, unless it is run by root, in
-// a new user namespace, in which it is root.
+// reexec runs this program again in new namespaces. Unless the user is root, this
+// includes a user namespace in which it is root.
 func reexec(where string, namespaces uintptr) error {
-	runtime.LockOSThread() // Pdeathsig goes by the thread that starts the process
+	runtime.LockOSThread() // Pdeathsig refers to the thread that starts the process
 	defer runtime.UnlockOSThread()
 
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -103,11 +104,11 @@ func reexec(where string, namespaces uintptr) error {
 	return cmd.Run()
 }
 
-// checked returns the exit status of the run: a failure if goroutines, objects or
-// processes are left.
+// checked returns the run's exit status: failure if goroutines, objects or processes
+// are left.
 func checked(status int) int {
 	left := 0
-	if err := goleak.Find(); err != nil && status == 0 { // a test that failed may leave what it likes
+	if err := goleak.Find(); err != nil && status == 0 { // a failed test may leave anything
 		fmt.Fprintf(os.Stderr, "left behind by a test: %v\n", err)
 		left++
 	}
@@ -130,8 +131,8 @@ func checked(status int) int {
 	return status
 }
 
-// Strangers describes the other processes of the calling thread's IPC namespace.
-// One that is about to end is given time to do so.
+// Strangers describes the other processes in the calling thread's IPC namespace. It
+// gives processes that are about to end some time.
 func Strangers() (left []string) {
 	if UnderQEMU() {
 		return nil // they are those of integration/qemu.sh
@@ -144,21 +145,21 @@ func Strangers() (left []string) {
 	}
 }
 
-// inNamespace describes the processes that are in the IPC namespace now, but for
-// this one. Of those that it may not look at it knows nothing.
+// inNamespace describes the other processes in the IPC namespace. It misses those that
+// it may not inspect.
 func inNamespace() (all []string) {
 	const namespace = "/ns/ipc"
 	ours, err := os.Readlink("/proc/thread-self" + namespace)
 	if err != nil {
 		return nil // no /proc
 	}
-	processes, _ := filepath.Glob("/proc/[0-9]*") // the pattern is right
+	processes, _ := filepath.Glob("/proc/[0-9]*") // the pattern is valid
 	for _, dir := range processes {
 		theirs, err := os.Readlink(dir + namespace)
 		if err != nil || theirs != ours || filepath.Base(dir) == strconv.Itoa(os.Getpid()) {
 			continue
 		}
-		command, _ := os.ReadFile(dir + "/cmdline") // of one that ends it is empty
+		command, _ := os.ReadFile(dir + "/cmdline") // empty for one that is ending
 		all = append(all, fmt.Sprintf("process %s: %q", filepath.Base(dir), bytes.ReplaceAll(command, []byte{0}, []byte{' '})))
 	}
 	return all

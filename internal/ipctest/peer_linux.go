@@ -9,14 +9,13 @@ import (
 	"testing"
 )
 
-// qemu is set by integration/qemu.sh, which runs the tests of another
-// architecture under qemu-user.
+// integration/qemu.sh sets qemu; it runs another architecture's tests under qemu-user.
 const qemu = "GIPC_TEST_QEMU"
 
-// UnderQEMU tells whether qemu-user runs this program.
+// UnderQEMU reports whether qemu-user runs this program.
 func UnderQEMU() bool { return os.Getenv(qemu) != "" }
 
-// SkipUnderQEMU skips a test for something that qemu-user can not do.
+// SkipUnderQEMU skips a test for something that qemu-user cannot do.
 func SkipUnderQEMU(t testing.TB, why string) {
 	t.Helper()
 	if UnderQEMU() {
@@ -36,8 +35,8 @@ func SkipUnderCheckptr(t testing.TB) {
 	}
 }
 
-// Compile compiles a C program with optimisation and returns its path. It skips
-// the test where there is no C compiler.
+// Compile compiles a C program with optimization and returns its path. It skips the
+// test if there is no C compiler.
 func Compile(t testing.TB, source string, flags ...string) string {
 	t.Helper()
 	SkipUnderQEMU(t, "the C compiler makes programs of this machine")

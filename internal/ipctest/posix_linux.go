@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the POSIX objects are.
+// Where POSIX objects live.
 const (
 	shmDir   = "/dev/shm"
 	queueDir = "/dev/mqueue"
 )
 
-// MainPOSIX is Main for a package that makes POSIX objects: the new process has a
-// /dev of its own too, with an empty /dev/shm and the /dev/mqueue of its IPC
-// namespace. Tests may mount something else there.
+// MainPOSIX is Main for a package that makes POSIX objects: the new process also has
+// its own /dev, with an empty /dev/shm and its IPC namespace's /dev/mqueue. Tests may
+// mount over them.
 func MainPOSIX(m *testing.M) { os.Exit(runAllPOSIX(m)) }
 
 func runAllPOSIX(m *testing.M) int {
@@ -39,17 +39,17 @@ func runAllPOSIX(m *testing.M) int {
 	}
 }
 
-// MountDev puts a new file system on /dev, and into it the devices that programs
-// need, an empty /dev/shm and the /dev/mqueue of the IPC namespace. The caller must be
-// in a mount namespace of its own. MainPOSIX does it for a whole package.
+// MountDev mounts a new file system on /dev, with the devices that programs need, an
+// empty /dev/shm, and the IPC namespace's /dev/mqueue. The caller must be in its own
+// mount namespace. MainPOSIX does this for a whole package.
 //
-// Whatever the machine has mounted below /dev is out of sight afterwards, so that a
-// test may unmount what it finds there.
+// What the machine has mounted below /dev becomes unreachable, so a test may unmount
+// anything it finds there.
 func MountDev() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	// The devices are held open, since the new file system hides them.
+	// The devices are kept open, since the new file system hides them.
 	var devices []*os.File
 	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty", "pts"} {
 		f, err := os.OpenFile(filepath.Join("/dev", name), unix.O_PATH, 0)
@@ -78,7 +78,7 @@ func MountDev() error {
 	)
 }
 
-// bind mounts an open device, or the directory of the pseudoterminals, on its own name.
+// bind mounts an open device, or the directory of pseudoterminals, on its own name.
 func bind(f *os.File) error {
 	info, err := f.Stat()
 	switch {
@@ -95,7 +95,7 @@ func bind(f *os.File) error {
 	return unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), f.Name(), "", unix.MS_BIND, "")
 }
 
-// mount makes the directory target if it is missing, and mounts on it.
+// mount makes the directory target if necessary, and mounts on it.
 func mount(fstype, target, data string) error {
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
@@ -106,22 +106,22 @@ func mount(fstype, target, data string) error {
 	return nil
 }
 
-// MountShm puts an empty file system of the given size in bytes on /dev/shm until
-// the end of the test, which must not run in parallel with others.
+// MountShm mounts an empty file system of size bytes on /dev/shm until the end of the
+// test, which must not run in parallel with others.
 func MountShm(t testing.TB, size int) {
 	t.Helper()
 	if err := mount("tmpfs", shmDir, fmt.Sprintf("mode=1777,size=%d", size)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// What is mapped still would keep it busy.
+		// Mappings that still exist would keep it busy.
 		if err := unix.Unmount(shmDir, unix.MNT_DETACH); err != nil {
 			t.Errorf("unmount %s: %v", shmDir, err)
 		}
 	})
 }
 
-// checkedFiles returns the exit status of the run: a failure if files are left.
+// checkedFiles returns the run's exit status: failure if files are left.
 func checkedFiles(status int) int {
 	for _, dir := range []string{shmDir, queueDir} {
 		entries, err := os.ReadDir(dir)

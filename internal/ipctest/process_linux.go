@@ -11,16 +11,16 @@ import (
 	"testing"
 )
 
-// role tells a process that Start made which of the roles it plays.
+// role in the environment tells a process that Start made which role to play.
 const role = "GIPC_TEST_ROLE"
 
-// A Role is what a second process of a test does. Its standard output goes to the
-// test line by line (Process.Line); an error fails the test. When the test is done
-// with it, or is no more, the process exits wherever it is.
+// A Role is what a test's second process does. Its standard output goes to the test
+// line by line (Process.Line), and an error fails the test. When the test has finished
+// or died, the process exits wherever it is.
 type Role func(args []string) error
 
-// Play is the first statement of a TestMain whose tests use Start: in a process
-// that Start made it plays the role and exits.
+// Play must be the first statement of a TestMain whose tests use Start. In a process
+// that Start made, it plays the role and exits.
 func Play(roles map[string]Role) {
 	name := os.Getenv(role)
 	if name == "" {
@@ -41,7 +41,7 @@ func Play(roles map[string]Role) {
 
 var told = make(chan string)
 
-// listen hands over what the test tells, and ends the process with the test.
+// listen passes on what the test tells, and exits with the test.
 func listen() {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		told <- in.Text()
@@ -49,7 +49,7 @@ func listen() {
 	os.Exit(0)
 }
 
-// Told returns the next line that the test told this process (Process.Tell).
+// Told returns the next line that the test sent with Process.Tell.
 func Told() string { return <-told }
 
 // A Process is a second process of a test, in the same IPC namespace.
@@ -68,9 +68,9 @@ type Process struct {
 // process ends with the test at the latest.
 func Start(t testing.TB, name string, credential *syscall.Credential, args ...string) *Process {
 	t.Helper()
-	SkipUnderQEMU(t, "it can not start the test program again")
+	SkipUnderQEMU(t, "it cannot start the test program again")
 	cmd := exec.Command("/proc/self/exe", args...)
-	// Under the race detector a process would sleep for a second before it exits.
+	// By default the race detector makes a process sleep for a second before it exits.
 	cmd.Env = append(os.Environ(), role+"="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
 	return run(t, name, cmd)
@@ -129,8 +129,8 @@ func (p *Process) Tell(line string) {
 	}
 }
 
-// Wait lets the process come to its own end and returns what it printed and
-// Line did not take. It fails the test if the process failed.
+// Wait waits for the process to end by itself, and returns the output that Line did not
+// take. It fails the test if the process failed.
 func (p *Process) Wait() string {
 	p.t.Helper()
 	rest, err := io.ReadAll(p.out)
@@ -144,15 +144,14 @@ func (p *Process) Wait() string {
 	return string(rest)
 }
 
-// End closes the standard input of the process, which ends one that plays a Role,
-// and waits for it.
+// End closes the process's standard input, which ends one that plays a Role, and waits.
 func (p *Process) End() string {
 	p.t.Helper()
 	p.in.Close()
 	return p.Wait()
 }
 
-// Kill ends the process by SIGKILL and waits until it is gone.
+// Kill kills the process and waits until it is gone.
 func (p *Process) Kill() {
 	if p.cmd == nil {
 		return
@@ -160,5 +159,5 @@ func (p *Process) Kill() {
 	p.over = true
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
-	p.cmd, p.in, p.out = nil, nil, nil // a soak has many, and each is known until its end
+	p.cmd, p.in, p.out = nil, nil, nil // a soak makes many, and remembers each until its end
 }

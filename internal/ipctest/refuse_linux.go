@@ -10,17 +10,17 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// Commands are commands of shmctl, semctl and msgctl, each of all three.
+// Commands is a set of commands of shmctl, semctl and msgctl, each for all three.
 type Commands uint
 
-// The commands that list objects and tell limits.
+// The commands that list objects and report limits.
 const (
 	IPCStat Commands = 1 << iota
 	IPCInfo
 	Info // SHM_INFO and its like
 	Stat
 	StatAny
-	AllCommands // is above all combinations
+	AllCommands // above all combinations
 )
 
 // String returns the names of the commands.
@@ -34,7 +34,7 @@ func (c Commands) String() string {
 	return strings.Join(names, " ")
 }
 
-// numbers returns the numbers of the commands, for each of the calls.
+// numbers returns the numbers of the commands, for each call.
 func (c Commands) numbers() (numbers [3][]uint32) {
 	for i, all := range [...][3]uint32{
 		{abi.IPCStat, abi.IPCStat, abi.IPCStat},
@@ -53,10 +53,10 @@ func (c Commands) numbers() (numbers [3][]uint32) {
 	return numbers
 }
 
-// Refuse makes the kernel refuse commands to the calling thread and to what it starts, for
-// good, as a security policy or an older kernel does. The caller is in OnThread.
+// Refuse makes the kernel permanently refuse commands to the calling thread and its
+// children, like a security policy or an older kernel. Call it within OnThread.
 func Refuse(commands Commands, e unix.Errno) error {
-	const number, arguments, size = 0, 16, 8 // struct seccomp_data; the halves that count come first
+	const number, arguments, size = 0, 16, 8 // struct seccomp_data; the relevant halves come first
 	var program []unix.SockFilter
 	add := func(code uint16, k uint32, ifTrue, ifFalse uint8) {
 		program = append(program, unix.SockFilter{Code: code, K: k, Jt: ifTrue, Jf: ifFalse})
@@ -80,19 +80,19 @@ func Refuse(commands Commands, e unix.Errno) error {
 	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
 }
 
-// OnThread runs f on a thread that ends with it, so that f may change what belongs to the
-// thread: its user, its namespaces, what it may call.
+// OnThread runs f on a thread that ends with it, so that f may change properties of the
+// thread: its user, its namespaces, the calls it may make.
 func OnThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // never unlocked
 		f()
 	}()
 	<-done
 }
 
-// Become makes the calling thread, alone, another user. The caller is in OnThread.
+// Become changes the user of the calling thread alone. Call it within OnThread.
 func Become(uid int) error {
 	if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); e != 0 {
 		return e

@@ -12,18 +12,17 @@ import (
 	"time"
 )
 
-// soak is set by integration/soak.sh: how long Rounds goes on, as
-// time.ParseDuration reads it.
+// soak in the environment, set by integration/soak.sh, is how long Rounds continues, in
+// the format of time.ParseDuration.
 const soak = "GIPC_SOAK"
 
-// Soaking tells whether the tests are to be made for a time instead of a few times.
+// Soaking reports whether tests run for a time instead of a number of rounds.
 func Soaking() bool { return os.Getenv(soak) != "" }
 
-// Rounds returns the rounds of a test that does the same again and again and in each
-// kills as many processes as kills says: usual many, a tenth of them with -short, and
-// in a soak as many as there is time for. It notes how many there were as attributes
-// of the test. A soak fails the test if this process grows meanwhile, or one of those
-// that live as long.
+// Rounds returns the rounds of a test that repeats itself and kills kills processes in
+// each round: usual rounds, a tenth of that with -short, and in a soak as many as there
+// is time for. It records the numbers as attributes of the test. A soak fails the test
+// if this process, or one of longLived, grows meanwhile.
 func Rounds(t testing.TB, usual, kills int, longLived ...int) iter.Seq[int] {
 	t.Helper()
 	var more func(round int) bool
@@ -52,7 +51,7 @@ func Rounds(t testing.TB, usual, kills int, longLived ...int) iter.Seq[int] {
 			}
 		}()
 		for ; more(round); round++ {
-			// Tables and caches have grown by then, the pool of threads as well.
+			// By then tables, caches and the thread pool have grown.
 			const warmUp = 100
 			if soaking && round == warmUp {
 				for _, pid := range watched {
@@ -66,14 +65,14 @@ func Rounds(t testing.TB, usual, kills int, longLived ...int) iter.Seq[int] {
 	}
 }
 
-// A usage is what a process has of what it could leak.
+// A usage is what a process has of resources that it could leak.
 type usage struct{ pid, goroutines, threads, files, memory int }
 
 func used(t testing.TB, pid int) usage {
 	t.Helper()
 	u := usage{pid: pid}
 	if pid == os.Getpid() {
-		debug.FreeOSMemory() // what is over has been given back then
+		debug.FreeOSMemory() // returns freed memory first
 		u.goroutines = runtime.NumGoroutine()
 	}
 	dir := fmt.Sprintf("/proc/%d", pid)
@@ -82,7 +81,8 @@ func used(t testing.TB, pid int) usage {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		// What is shared between processes grows with what a test writes there.
+		// Shared memory grows with what the test writes there, so count private memory
+		// only.
 		_, _ = fmt.Sscanf(line, "RssAnon: %d", &u.memory)
 		_, _ = fmt.Sscanf(line, "Threads: %d", &u.threads)
 	}
@@ -94,8 +94,8 @@ func used(t testing.TB, pid int) usage {
 	return u
 }
 
-// compare fails the test if there is more now. What is allowed is less than a soak
-// would lose if it lost one in ten rounds.
+// compare fails the test if usage has grown. The allowance is less than a soak would
+// leak at a rate of one in ten rounds.
 func (before usage) compare(t testing.TB, now usage) {
 	t.Helper()
 	t.Logf("soak: process %d: %d goroutines, %d threads, %d files, %d kB after %d, %d, %d, %d kB", now.pid,

@@ -19,7 +19,7 @@ const measured = `[
 {"way":"memcpy","cores":null,"size":64,"round_trip_us":0.04,"p99_us":0.07,"messages_per_s":2e8,"mb_per_s":14090}
 ]`
 
-// texts returns the texts of a picture, which must be well-formed.
+// texts returns the texts in a picture, which must be well-formed.
 func texts(t *testing.T, svg []byte) (all []string) {
 	t.Helper()
 	inText := false
@@ -63,7 +63,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// What has one way, one place or nothing to draw in a panel is drawn all the same.
+// TestChartOfLittle: a chart with one way, one place or an empty panel is still drawn.
 func TestChartOfLittle(t *testing.T) {
 	for _, in := range []string{
 		`[{"way":"memcpy","cores":null,"size":1,"round_trip_us":0.04,"mb_per_s":14090}]`,
@@ -81,10 +81,10 @@ func TestChartOfLittle(t *testing.T) {
 
 func TestChartRefuses(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                         "what gshm bench --json prints is wanted: EOF",
+		"":                         "not the output of gshm bench --json: EOF",
 		"[]":                       "there are no results",
-		`[{"name":"x"}]`:           "a result of gshm bench has a way and a size: {Way: Cores: Size:0 RoundTrip:<nil> MB:<nil>}",
-		`[{"way":"ring","size":0}`: "what gshm bench --json prints is wanted: unexpected EOF",
+		`[{"name":"x"}]`:           "not a result of gshm bench, which has a way and a size: {Way: Cores: Size:0 RoundTrip:<nil> MB:<nil>}",
+		`[{"way":"ring","size":0}`: "not the output of gshm bench --json: unexpected EOF",
 	} {
 		var svg bytes.Buffer
 		if err := run(strings.NewReader(in), &svg); err == nil || err.Error() != want || svg.Len() > 0 {

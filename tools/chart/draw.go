@@ -16,7 +16,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Sizes within the picture.
+// Sizes in the picture.
 const (
 	panelWidth  = 13 * vg.Centimeter
 	panelHeight = 9 * vg.Centimeter
@@ -44,7 +44,7 @@ func draw(out io.Writer, results []result) error {
 	width := vg.Length(len(places))*panelWidth + legendWidth
 	canvas := vgsvg.New(width, vg.Length(len(rows))*panelHeight)
 	whole := vgdraw.New(canvas)
-	whole.SetColor(color.White) // a page may be dark
+	whole.SetColor(color.White) // the page may be dark
 	whole.Fill(whole.Path())
 	panels := vgdraw.Crop(whole, 0, -legendWidth, 0, 0)
 
@@ -74,7 +74,7 @@ func draw(out io.Writer, results []result) error {
 	return err
 }
 
-// kinds returns the places, ways and sizes of results, in their order there.
+// kinds returns the places, ways and sizes in results, in order of appearance.
 func kinds(results []result) (places, ways []string, sizes []float64) {
 	for _, r := range results {
 		if r.Cores != "" && !slices.Contains(places, r.Cores) {
@@ -88,7 +88,7 @@ func kinds(results []result) (places, ways []string, sizes []float64) {
 		}
 	}
 	if len(places) == 0 {
-		places = []string{""} // memcpy alone
+		places = []string{""} // only memcpy
 	}
 	slices.Sort(sizes)
 	return places, ways, sizes
@@ -116,7 +116,7 @@ func panel(m measure, place string, results []result, ways []string, sizes []flo
 		line.LineStyle, dots.GlyphStyle = styleOf(way)
 		p.Add(line, dots)
 	}
-	// A scale of logarithms has no zero, and needs some width.
+	// A logarithmic scale has no zero, and needs some width.
 	p.X.Min, p.X.Max = sizes[0]/1.5, sizes[len(sizes)-1]*1.5
 	if p.Y.Min > p.Y.Max {
 		p.Y.Min, p.Y.Max = 1, 10
@@ -136,7 +136,7 @@ func placeTitle(place string) string {
 	}
 }
 
-// sans sets all texts in letters without serifs.
+// sans sets all texts in a sans-serif font.
 func sans(p *plot.Plot) {
 	const title, text = 11, 9
 	for _, f := range []*font.Font{&p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font} {
@@ -145,8 +145,8 @@ func sans(p *plot.Plot) {
 	p.Title.TextStyle.Font.Variant, p.Title.TextStyle.Font.Size = "Sans", title
 }
 
-// pointsOf returns what was measured of a way at a place. What ran on no place in
-// particular, memcpy, is the limit at all of them.
+// pointsOf returns the measurements of a way at a place. memcpy, which ran at no
+// particular place, is the limit at all of them.
 func pointsOf(m measure, place, way string, results []result) (points plotter.XYs) {
 	for _, r := range results {
 		if v := m.of(r); r.Way == way && (r.Cores == place || r.Cores == "") && v != nil && *v > 0 {
@@ -157,7 +157,7 @@ func pointsOf(m measure, place, way string, results []result) (points plotter.XY
 	return points
 }
 
-// sizeTicks marks the sizes that were measured.
+// sizeTicks marks the measured sizes.
 func sizeTicks(sizes []float64) plot.ConstantTicks {
 	ticks := make(plot.ConstantTicks, len(sizes))
 	for i, size := range sizes {
@@ -178,7 +178,7 @@ func sizeLabel(size float64) string {
 	}
 }
 
-// sameHeight gives panels beside each other the same scale.
+// sameHeight gives adjacent panels the same scale.
 func sameHeight(row []*plot.Plot) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, p := range row {
@@ -205,9 +205,9 @@ func legendOf(ways []string) (plot.Legend, error) {
 	return legend, nil
 }
 
-// styleOf returns how a way is drawn: shared memory in blue and green with filled
-// marks, the kernel's ways in warm colours with open ones, the limit dashed. The
-// colours are apart for those too who see no red or green.
+// styleOf returns the style of a way: shared memory in blue and green with filled
+// marks, the kernel's ways in warm colours with open marks, the limit dashed. The
+// colours also differ for people who cannot see red or green.
 func styleOf(way string) (vgdraw.LineStyle, vgdraw.GlyphStyle) {
 	line := vgdraw.LineStyle{Color: color.Gray{Y: 0x55}, Width: 1.5}
 	glyph := vgdraw.GlyphStyle{Radius: 2.5, Shape: vgdraw.CircleGlyph{}}

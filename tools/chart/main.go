@@ -1,8 +1,8 @@
-// Chart draws what gshm bench measured, as SVG:
+// Chart draws the measurements of gshm bench as SVG:
 //
 //	gshm bench --json | go run . >bench.svg
 //
-// It is a module of its own, so that the commands need nothing of what it needs.
+// It is a separate module, so that the commands do not need its dependencies.
 package main
 
 import (
@@ -32,8 +32,8 @@ func run(in io.Reader, out io.Writer) error {
 	return draw(out, results)
 }
 
-// A result is an object that gshm bench prints; docs/json.md has the fields. What was
-// not measured is nil.
+// A result is an object that gshm bench prints; docs/json.md describes the fields. What
+// was not measured is nil.
 type result struct {
 	Way       string
 	Cores     string
@@ -44,14 +44,14 @@ type result struct {
 
 func read(in io.Reader) (results []result, err error) {
 	if err := json.NewDecoder(in).Decode(&results); err != nil {
-		return nil, fmt.Errorf("what gshm bench --json prints is wanted: %w", err)
+		return nil, fmt.Errorf("not the output of gshm bench --json: %w", err)
 	}
 	if len(results) == 0 {
 		return nil, errors.New("there are no results")
 	}
 	for _, r := range results {
 		if r.Way == "" || r.Size < 1 {
-			return nil, fmt.Errorf("a result of gshm bench has a way and a size: %+v", r)
+			return nil, fmt.Errorf("not a result of gshm bench, which has a way and a size: %+v", r)
 		}
 	}
 	return results, nil

@@ -114,7 +114,7 @@ func TestDirectory(t *testing.T) {
 		d.ExpectUser(id)
 	}
 	if got := calls(); got != nil {
-		t.Errorf("asked before it was needed: %v", got)
+		t.Errorf("asked too early: %v", got)
 	}
 	for range 2 {
 		for id, want := range map[uint32]string{0: "root", 5: "first", 70: "slow70", 71: "slow71", 72: "72", 4294967295: "4294967295"} {
@@ -159,7 +159,7 @@ func TestIDs(t *testing.T) {
 		}
 	}
 	if got := calls(); got != nil {
-		t.Errorf("getent was called with %q for what the file has", got)
+		t.Errorf("getent was called with %q for a name in the file", got)
 	}
 	// To getent the first of these is a number, which it would find.
 	for _, name := range []string{"70", " +70", "nobody else", "", "-1"} {
@@ -177,7 +177,7 @@ func TestIDs(t *testing.T) {
 	}
 	d.users.sources = filepath.Join(t.TempDir(), "none")
 	if _, ok := d.UserID("slow70"); ok || len(calls()) != 3 {
-		t.Errorf("UserID asks more sources than there are: %q", calls())
+		t.Errorf("UserID asks sources that do not exist: %q", calls())
 	}
 }
 

@@ -68,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	wantError(t, "Save again", saveAll(s, false), "; choose another directory")
 	if _, err := Open(s.dir); !errors.Is(err, unix.EAGAIN) {
-		t.Errorf("Open of one that is in use: %v", err)
+		t.Errorf("Open of a backup in use: %v", err)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestHostile(t *testing.T) {
 		{`"kind":"shm","id":5,"segment":{"size":-1}`, "a segment of -1 bytes"},
 		{`"kind":"shm","id":5,"segment":{"size":0}`, "a segment of 0 bytes"},
 		{`"kind":"shm","id":5,"segment":{"size":9223372036854775807}`, "has no contents"},
-		{`"kind":"shm","id":5,"segment":{"size":9223372036854775808}`, "makes no sense"},
+		{`"kind":"shm","id":5,"segment":{"size":9223372036854775808}`, "is invalid"},
 		{`"kind":"shm","id":5,"set":{"values":[1]}`, "the fields of another kind"},
 		{`"kind":"shm","id":5,"segment":{"size":1},"set":{"values":[1]}`, "the fields of another kind"},
 		{`"kind":"../x","id":5,"segment":{"size":1}`, "the fields of another kind"},
@@ -261,15 +261,15 @@ func TestHostile(t *testing.T) {
 		{`"kind":"sem","id":2147483648,"set":{"values":[1]}`, ""},
 		{`"kind":"sem","id":5,"set":{"values":[]}`, "no semaphores"},
 		{`"kind":"sem","id":5,"set":{"values":[32768]}`, "has value 32768"},
-		{`"kind":"sem","id":5,"set":{"values":[-1]}`, "makes no sense"},
+		{`"kind":"sem","id":5,"set":{"values":[-1]}`, "is invalid"},
 		{`"kind":"sem","id":5,"mode":512,"set":{"values":[1]}`, "mode 01000"},
 		{`"kind":"sem","id":5,"uid":4294967295,"set":{"values":[1]}`, "uid 4294967295"},
-		{`"kind":"sem","id":5,"gid":-1,"set":{"values":[1]}`, "makes no sense"},
+		{`"kind":"sem","id":5,"gid":-1,"set":{"values":[1]}`, "is invalid"},
 		{`"kind":"msg","id":5,"queue":{"qbytes":2147483648}`, "a queue of 2147483648 bytes"},
 		{`"kind":"msg","id":5,"queue":{"qbytes":9,"messages":[{"type":0}]}`, "message 0 has type 0"},
 		{`"kind":"msg","id":5,"queue":{"qbytes":9,"messages":[{"type":-3}]}`, "message 0 has type -3"},
 		{`"kind":"msg","id":5,"version":3,"queue":{"qbytes":9}`, "has version 3"},
-		{`"kind":"msg"}}`, "makes no sense"},
+		{`"kind":"msg"}}`, "is invalid"},
 	} {
 		kind := test.fields[len(`"kind":"`):][:3]
 		if kind == "../" {
@@ -376,7 +376,7 @@ func TestRoom(t *testing.T) {
 			continue
 		}
 		if _, made, err := s.Restore(e); made != (capable == nil) || !made && !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("made %v, %v, while raising a queue's limit is %v", made, err, capable)
+			t.Errorf("made %v, %v; may raise a queue's limit: %v", made, err, capable)
 		}
 		if n := len(dump(t)); (n > 0) != (capable == nil) {
 			t.Errorf("there are %d objects", n)
@@ -442,7 +442,7 @@ func TestHalfMade(t *testing.T) {
 	name := filepath.Join(s.dir, entries[0].name()+attemptSuffix)
 	check(t, os.WriteFile(name, content, 0o600))
 	if a, err := s.lastAttempt(entries[0]); a != nil || err != nil {
-		t.Errorf("a note of elsewhere: %v, %v", a, err)
+		t.Errorf("a note from elsewhere: %v, %v", a, err)
 	}
 	if made, err := restoreAll(s); made != 3 || err != nil {
 		t.Errorf("made %d, %v", made, err)
@@ -491,7 +491,7 @@ func TestShut(t *testing.T) {
 		if after := dump(t); !maps.Equal(before, after) {
 			t.Errorf("%v, want %v", after, before)
 		}
-		awaitSecond(t) // by which the kernel notes changes
+		awaitSecond(t) // timestamps are whole seconds
 	}
 }
 

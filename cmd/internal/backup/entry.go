@@ -222,7 +222,7 @@ func decode(b []byte) (*Entry, error) {
 	}
 	e := &Entry{sum: sum}
 	if err := json.Unmarshal(entry, e); err != nil {
-		return nil, fmt.Errorf("makes no sense: %w", err)
+		return nil, fmt.Errorf("is invalid: %w", err)
 	}
 	if err := e.check(); err != nil {
 		return nil, err
@@ -244,13 +244,13 @@ func (e *Entry) check() error {
 	const nobody = math.MaxUint32 // to chown(2), "leave unchanged"
 	switch {
 	case kinds != 1 || e.Kind != e.kind().String() || (e.File != nil) != e.kind().POSIX() || (e.Name != nil) != e.kind().POSIX():
-		return fmt.Errorf("makes no sense: kind %q with the fields of another kind", e.Kind)
+		return fmt.Errorf("is invalid: kind %q with the fields of another kind", e.Kind)
 	case e.kind().POSIX() && !e.named():
-		return fmt.Errorf("makes no sense: name %q", e.Name)
+		return fmt.Errorf("is invalid: name %q", e.Name)
 	case e.ID < 0 || e.ID > math.MaxInt32:
-		return fmt.Errorf("makes no sense: identifier %d", e.ID)
+		return fmt.Errorf("is invalid: identifier %d", e.ID)
 	case e.Mode > uint32(fs.ModePerm) || e.UID == nobody || e.GID == nobody:
-		return fmt.Errorf("makes no sense: mode %#o, uid %d, gid %d", e.Mode, e.UID, e.GID)
+		return fmt.Errorf("is invalid: mode %#o, uid %d, gid %d", e.Mode, e.UID, e.GID)
 	case e.Segment != nil:
 		return e.Segment.check(e.kind())
 	case e.Set != nil:
@@ -258,9 +258,9 @@ func (e *Entry) check() error {
 	case e.Queue != nil:
 		return e.Queue.check()
 	case e.Semaphore != nil && (e.Semaphore.Value < 0 || e.Semaphore.Value > posix.MaxSemaphore):
-		return fmt.Errorf("makes no sense: a semaphore with value %d", e.Semaphore.Value)
+		return fmt.Errorf("is invalid: a semaphore with value %d", e.Semaphore.Value)
 	case e.MQueue != nil && (e.MQueue.MaxMsgs < 1 || e.MQueue.MsgSize < 1):
-		return fmt.Errorf("makes no sense: a queue of %d messages of %d bytes", e.MQueue.MaxMsgs, e.MQueue.MsgSize)
+		return fmt.Errorf("is invalid: a queue of %d messages of %d bytes", e.MQueue.MaxMsgs, e.MQueue.MsgSize)
 	default:
 		return nil
 	}
@@ -274,18 +274,18 @@ func (e *Entry) named() bool {
 
 func (s *Segment) check(kind ref.Kind) error {
 	if s.Size < 0 || s.Size == 0 && kind == ref.Shm {
-		return fmt.Errorf("makes no sense: a segment of %d bytes", s.Size)
+		return fmt.Errorf("is invalid: a segment of %d bytes", s.Size)
 	}
 	return nil
 }
 
 func (s *Set) check() error {
 	if len(s.Values) == 0 {
-		return errors.New("makes no sense: a set of no semaphores")
+		return errors.New("is invalid: a set of no semaphores")
 	}
 	for i, v := range s.Values {
 		if v > math.MaxInt16 { // SEMVMX
-			return fmt.Errorf("makes no sense: semaphore %d has value %d", i, v)
+			return fmt.Errorf("is invalid: semaphore %d has value %d", i, v)
 		}
 	}
 	return nil
@@ -293,11 +293,11 @@ func (s *Set) check() error {
 
 func (q *Queue) check() error {
 	if q.QBytes > math.MaxInt32 {
-		return fmt.Errorf("makes no sense: a queue of %d bytes", q.QBytes)
+		return fmt.Errorf("is invalid: a queue of %d bytes", q.QBytes)
 	}
 	for i := range q.Messages {
 		if mtype := q.Messages[i].Type; mtype < 1 {
-			return fmt.Errorf("makes no sense: message %d has type %d", i, mtype)
+			return fmt.Errorf("is invalid: message %d has type %d", i, mtype)
 		}
 	}
 	return nil

@@ -62,7 +62,7 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("round %d: restored\n%v, want\n%v", round, got, want)
 		}
 	}
-	t.Logf("%d rounds: killed half-way while saving %d, with a fragment %d; while restoring %d, with an object half made %d",
+	t.Logf("%d rounds: killed halfway while saving %d, with a fragment %d; while restoring %d, with an unfinished object %d",
 		rounds, halfSaved, fragmentary, halfRestored, halfMade)
 	if !testing.Short() && (halfSaved == 0 || halfRestored == 0) { // in few rounds this may happen by chance
 		t.Error("no kill hit anything")

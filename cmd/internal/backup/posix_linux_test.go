@@ -184,7 +184,7 @@ func TestFileNames(t *testing.T) {
 func TestCheckNames(t *testing.T) {
 	for _, name := range []string{"", "x", "/", "/a/b", "/..", "/a\x00b", "/" + strings.Repeat("x", 256)} {
 		e := &Entry{Version: version, Kind: "pshm", Name: []byte(name), File: &File{}, Segment: &Segment{}}
-		if err := e.check(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("makes no sense: name %q", name)) {
+		if err := e.check(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("is invalid: name %q", name)) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

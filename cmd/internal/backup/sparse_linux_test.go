@@ -237,7 +237,7 @@ func TestInUse(t *testing.T) {
 		p := ipctest.Start(t, "hold", nil, file)
 		p.Line()
 		if _, err := s.Save(t.Context(), o); !errors.Is(err, ErrUsed) {
-			t.Errorf("%v: %v, want that it is used", o, err)
+			t.Errorf("%v: %v, want ErrUsed", o, err)
 		}
 		p.Kill()
 	}

@@ -21,7 +21,7 @@ func TestBucket(t *testing.T) {
 			t.Fatalf("bucket(%d) = %d of %d", v, i, len(h.count))
 		}
 		if got := middle(i); math.Abs(float64(got)-float64(v)) > float64(v)/100 {
-			t.Errorf("%d is taken for %d, which is more than a percent off", v, got)
+			t.Errorf("%d is counted as %d, more than a percent off", v, got)
 		}
 	}
 	for v := uint64(1); v < 1<<14; v++ {
@@ -34,7 +34,7 @@ func TestBucket(t *testing.T) {
 func TestQuantile(t *testing.T) {
 	var empty histogram
 	if got := empty.quantile(0.5); got != 0 {
-		t.Errorf("median of nothing: %v", got)
+		t.Errorf("median without times: %v", got)
 	}
 	var h histogram
 	h.add(-1) // the clock went back

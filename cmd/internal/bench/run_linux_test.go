@@ -218,7 +218,7 @@ func TestParseRole(t *testing.T) {
 		}
 	}
 	if _, err := parseRole(good[:6]); err == nil {
-		t.Error("a role without a file is taken")
+		t.Error("a role without a file was accepted")
 	}
 }
 

@@ -45,7 +45,7 @@ func TestCopies(t *testing.T) {
 	}()
 	got, err := io.ReadAll(ctxio.NewReader(t.Context(), reading, nil))
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("read %d bytes, %v, want those %d that were written", len(got), err, len(want))
+		t.Errorf("read %d bytes, %v, want the %d that were written", len(got), err, len(want))
 	}
 }
 

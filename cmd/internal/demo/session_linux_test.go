@@ -51,7 +51,7 @@ func wantNothing(t *testing.T) {
 	}
 }
 
-// playComeAndGo joins and leaves the session again and again.
+// playComeAndGo joins and leaves the session repeatedly.
 func playComeAndGo(args []string) error {
 	rounds, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -262,10 +262,10 @@ func TestHalfMade(t *testing.T) {
 	segment, err := sysv.CreateSegment(config.Key, 10, sysv.SegmentOptions{Mode: 0o600})
 	check(t, err)
 	if _, err := Join(t.Context(), config); err == nil {
-		t.Error("a foreign segment was taken")
+		t.Error("a foreign segment was accepted")
 	}
 	if _, err := sysv.OpenSet(config.SemKey); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the set is left: %v", err)
+		t.Errorf("the set was not removed: %v", err)
 	}
 	check(t, segment.Remove())
 }
@@ -277,7 +277,7 @@ func TestJoinIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := Join(ctx, config); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Join: %v, want that it was cancelled", err)
+		t.Errorf("Join: %v, want a cancellation", err)
 	}
 	p.Kill()
 	check(t, join(t).Leave())
@@ -355,7 +355,7 @@ func TestCancelled(t *testing.T) {
 
 	// Within a line: nobody reads the rest, and it is dropped.
 	wantCancelled(t, "Write of a long line", w.Write(soon(), make([]byte, 100)))
-	go func() { _ = w.Write(context.Background(), []byte("next")) }() // its end is what is read
+	go func() { _ = w.Write(context.Background(), []byte("next")) }() // the reader reads its end
 	line, err = r.Read(t.Context())
 	if err != nil || string(line.Text) != "next" {
 		t.Errorf("read %q, %v", line.Text, err)
@@ -368,7 +368,7 @@ func TestCancelled(t *testing.T) {
 func wantCancelled(t *testing.T, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		t.Errorf("%s: %v, want that it was cancelled", what, err)
+		t.Errorf("%s: %v, want a cancellation", what, err)
 	}
 }
 
@@ -394,7 +394,7 @@ func TestSetRemoved(t *testing.T) {
 	}
 	check(t, first.Leave())
 	if _, err := sysv.OpenSegment(config.Key); err != nil {
-		t.Errorf("the segment is gone, but in use: %v", err)
+		t.Errorf("the segment was removed while in use: %v", err)
 	}
 	check(t, second.Leave())
 	wantNothing(t)

@@ -38,7 +38,7 @@ type Subject struct {
 	Inventory *inventory.Inventory
 	Names     *account.Directory
 	Limits    []limits.Limit
-	Messages  []Message // of a queue; nil if they can't be read
+	Messages  []Message // of a queue; nil if they cannot be read
 	Contents  []byte    // the first bytes of memory; nil unless asked for
 	RemovedBy []string  // who will remove it automatically, and when
 }

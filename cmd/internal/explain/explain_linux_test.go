@@ -136,7 +136,7 @@ func TestCreations(t *testing.T) {
 		old, err := os.ReadFile("/proc/sys/kernel/" + name)
 		check(t, err)
 		if err := os.WriteFile("/proc/sys/kernel/"+name, []byte(value), 0); err != nil {
-			t.Skip("limits can not be set here: ", err)
+			t.Skip("limits cannot be set here: ", err)
 		}
 		return func() { check(t, os.WriteFile("/proc/sys/kernel/"+name, old, 0)) }
 	}

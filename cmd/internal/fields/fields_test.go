@@ -354,7 +354,7 @@ func TestChoose(t *testing.T) {
 	}
 	for _, c := range Default([]ref.Kind{ref.Shm, ref.Sem, ref.Msg}, true) {
 		if c.Want != 0 {
-			t.Errorf("%s is shown to machines though it costs more to find out", c.Name)
+			t.Errorf("%s is a default column of machine formats, but must be collected", c.Name)
 		}
 	}
 }

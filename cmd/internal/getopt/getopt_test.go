@@ -233,7 +233,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, m := range got.Matches {
 			if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasSuffix(arg, m.Value) }) {
-				t.Errorf("value %q of %s ends no argument of %q", m.Value, m.Name, args)
+				t.Errorf("value %q of %s is not a suffix of an argument in %q", m.Value, m.Name, args)
 			}
 		}
 		if err == nil {
@@ -243,7 +243,7 @@ func FuzzParse(f *testing.F) {
 			}
 			again.Terminator = got.Terminator
 			if diff := cmp.Diff(got, again); diff != "" {
-				t.Errorf("%q read again as %q (-first +second)\n%s", args, canonical(got), diff)
+				t.Errorf("%q parsed again as %q (-first +second)\n%s", args, canonical(got), diff)
 			}
 		}
 	})

@@ -30,7 +30,7 @@ func TestRemoves(t *testing.T) {
 			}
 			delete(system, "run/systemd/users/1000")
 			if Removes(system) {
-				t.Error("it removes though it does not run")
+				t.Error("Removes is true though logind does not run")
 			}
 		})
 	}
@@ -44,6 +44,6 @@ func TestSystemUser(t *testing.T) {
 		}
 	}
 	if SystemUser(fstest.MapFS{}, 1000) || !SystemUser(fstest.MapFS{}, 999) {
-		t.Error("without login.defs the system's users are those up to 999")
+		t.Error("without login.defs, the limit is not 999")
 	}
 }

@@ -45,11 +45,11 @@ func ParseCgroup(b []byte) Container {
 
 // A ContainerGroup is the control group of a container.
 type ContainerGroup struct {
-	Runtime, ID string // as those of Container
+	Runtime, ID string // as in Container
 	Path        string
 }
 
-// ParseContainerGroup reads /proc/PID/cgroup as ParseCgroup does.
+// ParseContainerGroup parses /proc/PID/cgroup like ParseCgroup.
 func ParseContainerGroup(b []byte) (g ContainerGroup) {
 	lines(b, func(line []byte) bool {
 		p := parser{rest: line}
@@ -68,8 +68,8 @@ func ParseContainerGroup(b []byte) (g ContainerGroup) {
 	return g
 }
 
-// containerOf reads the path of a control group. A container may run others
-// within it, so the innermost one counts.
+// containerOf parses the path of a control group. Containers can be nested; the
+// innermost one counts.
 func containerOf(path string) (c Container) {
 	parent := ""
 	for name := range strings.SplitSeq(path, "/") {

@@ -92,8 +92,8 @@ func (f *FS) OwnIPCNamespace() (uint64, error) {
 	return inode, err
 }
 
-// MountNamespace returns the inode number of the mount namespace of a process. It needs
-// the right to trace it.
+// MountNamespace returns the inode number of a process's mount namespace. It requires
+// permission to trace the process.
 func (f *FS) MountNamespace(pid int) (uint64, error) {
 	return f.namespace(f.name(pid, "ns/mnt"), "mnt")
 }
@@ -257,8 +257,8 @@ func (f *FS) Container(pid int) (Container, error) {
 	return ParseCgroup(b), nil
 }
 
-// ContainerGroup returns the control group of the container of a process. Everybody may
-// know.
+// ContainerGroup returns the control group of a process's container. Anybody may read
+// it.
 func (f *FS) ContainerGroup(pid int) (ContainerGroup, error) {
 	b, err := f.read(f.name(pid, "cgroup"), smallFile)
 	if err != nil {
@@ -267,7 +267,7 @@ func (f *FS) ContainerGroup(pid int) (ContainerGroup, error) {
 	return ParseContainerGroup(b), nil
 }
 
-// Cmdline returns the arguments of a process. Everybody may read them.
+// Cmdline returns the arguments of a process. Anybody may read them.
 func (f *FS) Cmdline(pid int) ([]string, error) {
 	b, err := f.read(f.name(pid, "cmdline"), smallFile)
 	return ParseList(b), err

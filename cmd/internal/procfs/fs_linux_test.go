@@ -157,7 +157,7 @@ func TestDevices(t *testing.T) {
 		}
 	}
 	if ok, _ := (devices{}).holds(Device{8, 1}); !ok {
-		t.Error("a tree of files has devices of its own")
+		t.Error("a directory tree has segment devices")
 	}
 }
 
@@ -199,7 +199,7 @@ func TestProcess(t *testing.T) {
 	}
 	boot := must[time.Time](t)(f.BootTime())
 	if start := boot.Add(stat.Start); before.Sub(start).Abs() > 5*time.Second {
-		t.Errorf("started %v by the boot time, but it is %v", start, before)
+		t.Errorf("started %v according to the boot time, but it is %v", start, before)
 	}
 	status := must[Status](t)(f.Status(pid))
 	if uid := must[uint32](t)(f.UID(pid)); uid != status.EUID() {
@@ -355,7 +355,7 @@ func TestSelf(t *testing.T) {
 		t.Errorf("%+v", call)
 	}
 	if at, err := f.OwnExecStart(); err != nil {
-		t.Logf("no clock of the scheduler: %v", err)
+		t.Logf("no scheduler clock: %v", err)
 	} else if at <= 0 {
 		t.Errorf("it is %v", at)
 	}
@@ -408,7 +408,7 @@ func TestTree(t *testing.T) {
 	}
 	f := open(t, root)
 	if f.Real() || f.Foreign() || f.SeesAllProcesses() {
-		t.Error("a tree is taken for a proc file system")
+		t.Error("a directory tree passes for a proc file system")
 	}
 	if got := must[[]int](t)(f.PIDs()); !slices.Equal(got, []int{7, 8}) {
 		t.Errorf("processes %v", got)
@@ -429,7 +429,7 @@ func TestTree(t *testing.T) {
 		t.Errorf("%d bits", got)
 	}
 	if f.Exists(os.Getpid()) || !f.Exists(7) {
-		t.Error("processes of a tree are those in it")
+		t.Error("Exists sees processes outside the tree, or misses one in it")
 	}
 	if _, err := f.IPCNamespace(7); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), root+"/7/ns/ipc") {
 		t.Error(err)

@@ -28,7 +28,7 @@ func TestParseBits(t *testing.T) {
 		for _, bits := range []int{32, 64} {
 			text := vector(bits, words...)
 			if got, err := ParseBits([]byte(text)); got != bits || err != nil {
-				t.Errorf("%x, which is of %d bits: %d, %v", text, bits, got, err)
+				t.Errorf("%x, of %d bits: %d, %v", text, bits, got, err)
 			}
 		}
 	}

@@ -238,7 +238,7 @@ func TestParseSegmentMemory(t *testing.T) {
 	// The second row is malformed, but not asked for.
 	err = ParseSegmentMemory(strings.NewReader("shmid size rss swap\n1 2 3 4\nbad\n"), func(m SegmentMemory) bool { return m.ID != 1 })
 	if err != nil {
-		t.Errorf("a row behind the last one that was wanted: %v", err)
+		t.Errorf("a row after the last wanted one: %v", err)
 	}
 	for _, bad := range []string{"", "key shmid\n1 2\n", "shmid size rss swap\n1 2 3\n", "shmid size rss swap\n1 2 x 4\n"} {
 		if err := ParseSegmentMemory(strings.NewReader(bad), func(SegmentMemory) bool { return true }); !errors.Is(err, ErrFormat) {

@@ -60,7 +60,7 @@ func TestFtok(t *testing.T) {
 	for _, in := range []string{"c:7", "nosuch", "nosuch:7", "plain/below:7"} {
 		var path *fs.PathError
 		if r, err := ref.Parse("ftok:" + filepath.Join(dir, in)); !errors.As(err, &path) {
-			t.Errorf("ftok:%s is %v, %v, want an error of a file", in, r.Key, err)
+			t.Errorf("ftok:%s is %v, %v, want a file error", in, r.Key, err)
 		}
 	}
 }
@@ -85,10 +85,10 @@ func TestResolve(t *testing.T) {
 	check(t, errors.Join(segment.Remove(), set.Remove(), queue.Remove()))
 
 	if _, err := parse(t, "key:7").Segment(); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Segment that is gone: %v", err)
+		t.Errorf("removed segment: %v", err)
 	}
 	if got, err := parse(t, "77777").Queue(); got != 77777 || err != nil {
-		t.Errorf("an identifier is not taken as it is: %v, %v", got, err)
+		t.Errorf("Queue checks an identifier: %v, %v", got, err)
 	}
 	if _, err := parse(t, "/name").Set(); err == nil || !strings.Contains(err.Error(), "POSIX") {
 		t.Errorf("Set by a name: %v", err)

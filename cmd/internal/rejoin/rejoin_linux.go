@@ -1,6 +1,6 @@
 // Package rejoin runs the program again inside another user namespace.
 //
-// A process with several threads can't enter one (setns(2)), and a program in Go always
+// A process with several threads cannot enter one (setns(2)), and a Go program always
 // has several.
 package rejoin
 
@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run runs this program with its own arguments in the user namespace that file stands
-// for, with all capabilities there, waits for its end and returns its exit status. The
-// caller must have made the namespace, or have capabilities in it.
+// Run runs this program with its own arguments, and all capabilities, in the user
+// namespace that file refers to. It waits for the end and returns the exit status. The
+// caller must have made the namespace or have capabilities in it.
 //
-// The new process ends with this one. A SIGTERM or SIGHUP is passed on; what a terminal
-// sends it sends to both.
+// The new process ends with this one. SIGTERM and SIGHUP are passed on; a terminal's
+// signals go to both.
 func Run(file *os.File) (status int, err error) {
-	runtime.LockOSThread() // whose end the new process is told of
+	runtime.LockOSThread() // the new process is told of the end of this thread
 	defer runtime.UnlockOSThread()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
@@ -55,23 +55,23 @@ func Run(file *os.File) (status int, err error) {
 	}
 }
 
-// A child holds all that the new process needs before it becomes a program: it is a
-// copy of one thread, and must neither allocate memory nor meet Go's scheduler.
+// A child holds all that the new process needs until it runs the program: it is a copy
+// of a single thread, and must neither allocate memory nor enter Go's scheduler.
 type child struct {
 	users  int // the user namespace
-	report int // where it says what failed
+	report int // where it reports a failure
 	path   *byte
 	argv   []*byte
 	env    []*byte
-	mask   unix.Sigset_t // of signals, which Go's handlers must not meet before
-	size   uintptr       // of the kernel's mask
+	mask   unix.Sigset_t // signals to block, so that Go's handlers do not run before then
+	size   uintptr       // of the kernel's signal mask
 
 	header unix.CapUserHeader
 	caps   [2]unix.CapUserData
 	failed failure
 }
 
-// A failure is a step that failed, and its errno.
+// A failure is a failed step and its errno.
 type failure struct {
 	step  uint32
 	errno uint32
@@ -83,10 +83,10 @@ const (
 	stepExec
 )
 
-// start returns the pid of the new process once it runs the program.
+// start returns the new process's pid once it runs the program.
 func start(users int) (pid int, err error) {
 	c := &child{users: users, size: 8, header: unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}}
-	if strings.HasPrefix(runtime.GOARCH, "mips") { // which has 128 signals
+	if strings.HasPrefix(runtime.GOARCH, "mips") { // mips has 128 signals
 		c.size = 16
 	}
 	if c.path, err = unix.BytePtrFromString("/proc/self/exe"); err != nil {
@@ -98,7 +98,7 @@ func start(users int) (pid int, err error) {
 	if c.env, err = syscall.SlicePtrFromStrings(os.Environ()); err != nil {
 		return 0, err
 	}
-	r, w, err := os.Pipe() // both ends are closed by execve
+	r, w, err := os.Pipe() // execve closes both ends
 	if err != nil {
 		return 0, err
 	}
@@ -110,7 +110,7 @@ func start(users int) (pid int, err error) {
 		return 0, err
 	}
 	b := make([]byte, unsafe.Sizeof(c.failed))
-	if n, _ := r.Read(b); n < len(b) { // it has become the program
+	if n, _ := r.Read(b); n < len(b) { // it runs the program
 		return pid, nil
 	}
 	var end unix.WaitStatus
@@ -138,7 +138,7 @@ func (c *child) fork() (pid int, err error) {
 	return int(n), nil
 }
 
-// clone makes the new process, which does not return.
+// clone makes the new process, in which it does not return.
 //
 //go:noinline
 //go:norace
@@ -155,7 +155,7 @@ func (c *child) clone() (pid uintptr, errno syscall.Errno) {
 	return pid, errno
 }
 
-// become joins the namespace, hands its capabilities on to the program and becomes it.
+// become joins the namespace, makes its capabilities inheritable, and executes the program.
 //
 //go:noinline
 //go:norace
@@ -169,12 +169,13 @@ func (c *child) become() {
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPGET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	// A user who is not root there would lose them by execve otherwise (capabilities(7)).
+	// Without this, execve drops them for a user who is not root there
+	// (capabilities(7)).
 	c.caps[0].Inheritable, c.caps[1].Inheritable = c.caps[0].Permitted, c.caps[1].Permitted
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPSET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	for i := uintptr(0); i < 64; i++ { // those that do not exist are refused
+	for i := uintptr(0); i < 64; i++ { // the kernel rejects those that do not exist
 		_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, i, 0, 0, 0)
 	}
 	_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)

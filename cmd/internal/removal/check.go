@@ -69,7 +69,7 @@ func (r *remover) check(t *Target) error {
 	return nil
 }
 
-// judged is what was wanted if verdicts were.
+// judged is what must be collected for verdicts.
 const judged = inventory.WantVerdict | inventory.WantOwner
 
 // needsScan reports whether the target's selection rested on data that takes inspecting

@@ -30,7 +30,7 @@ func TestDenied(t *testing.T) {
 				t.Skip("the user namespace knows one user only")
 			}
 			if !errors.Is(err, fs.ErrPermission) || !exists(kind, id) {
-				t.Errorf("%v, %s: %v, exists: %v; want it denied", kind, name, err, exists(kind, id))
+				t.Errorf("%v, %s: %v, exists: %v; want permission denied", kind, name, err, exists(kind, id))
 			}
 			want := fmt.Sprintf("nobody: permission denied: %v belongs to uid 0, you are uid %d", target, nobody.Uid)
 			if name == "found" && err.Error() != want {
@@ -40,7 +40,7 @@ func TestDenied(t *testing.T) {
 	}
 	gone := Target{Kind: ref.PShm, Name: "/removal-denied-nosuch"}
 	if err := gone.denied(fs.ErrPermission); err != fs.ErrPermission {
-		t.Errorf("denied of what is gone = %v", err)
+		t.Errorf("denied of a removed object = %v", err)
 	}
 }
 

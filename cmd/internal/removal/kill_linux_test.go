@@ -89,7 +89,7 @@ func TestRemoverIsKilled(t *testing.T) {
 		}
 		for gone := range made {
 			if !logged[gone] {
-				t.Errorf("%s was removed, but there is no line of it", gone)
+				t.Errorf("%s was removed without a line in the log", gone)
 			}
 		}
 		if n := len(logged); n > len(made)+1 {
@@ -111,7 +111,7 @@ func TestRemoverIsKilled(t *testing.T) {
 		for _, kind := range kinds {
 			inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}})
 			if err != nil || len(inv.Objects) != 1 || inv.Objects[0].Perm().Mode != otherMode {
-				t.Fatalf("%v: what was not chosen is not there any more, or not alone: %v, %v", kind, inv, err)
+				t.Fatalf("%v: want only the object that was not chosen, got %v, %v", kind, inv, err)
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func TestRemovePOSIX(t *testing.T) {
 			var s *Skipped
 			if want := "there is no " + kind.Noun() + " /a b\x1b"; how != "selected" && (err == nil || err.Error() != want) ||
 				how == "selected" && (!errors.As(err, &s) || s.Why != isGone) {
-				t.Errorf("%s %v that is gone: %v", how, kind, err)
+				t.Errorf("%s removed %v: %v", how, kind, err)
 			}
 		}
 	}
@@ -177,8 +177,8 @@ func TestPOSIXLeftAlone(t *testing.T) {
 	}
 }
 
-// TestPOSIXMoreUsers: what was selected with its users is left alone when there are
-// more, and goes when there are not.
+// TestPOSIXMoreUsers: an object selected with its users is left alone if it has more
+// users, and removed if it has not.
 func TestPOSIXMoreUsers(t *testing.T) {
 	for _, kind := range ref.POSIX() {
 		makeNamed(t, kind, "/x")
@@ -199,8 +199,7 @@ func TestPOSIXMoreUsers(t *testing.T) {
 	}
 }
 
-// playRemoveIdle removes what it takes for unused as far as it sees, and tells how that
-// ended.
+// playRemoveIdle removes what it sees as unused, and prints the results.
 func playRemoveIdle([]string) error {
 	const want = inventory.WantVerdict
 	inv, err := inventory.Collect(inventory.Options{Kinds: ref.POSIX(), Want: want, HiddenIdle: true})

@@ -9,9 +9,9 @@
 // respect: owner, mode, size, times, last user, number of attachments and, if they were
 // collected, the semaphores' values and the waiters. That takes one system call, plus
 // four for each semaphore. No call reports who waits on a queue, so all processes are
-// inspected, at most once a second. Whether a process has a POSIX object mapped or open
-// the kernel tells its owner and root, even for processes that they cannot see; for
-// others the processes are inspected.
+// inspected, at most once a second. The kernel tells the owner of a POSIX object, and
+// root, whether a process has it mapped or open, even a process that they cannot see;
+// for other users the processes are inspected.
 //
 // An object that was named (Find) must still be the same object, whatever happened to
 // it: identifiers are reused. The kernel builds them from an index and a sequence

@@ -74,7 +74,7 @@ func TestRemove(t *testing.T) {
 		} {
 			id, other := create(t, kind, 0o600), create(t, kind, 0o600)
 			if err := now(choose(id), nil); err != nil || exists(kind, id) || !exists(kind, other) {
-				t.Errorf("%s %v: %v; the object exists: %v, another one: %v", name, kind, err, exists(kind, id), exists(kind, other))
+				t.Errorf("%s %v: %v; exists: %v, other object exists: %v", name, kind, err, exists(kind, id), exists(kind, other))
 			}
 		}
 	}
@@ -227,7 +227,7 @@ func TestBefore(t *testing.T) {
 		target := selected(t, kind, id, inventory.WantSemaphores)
 		saying := errors.New("no")
 		if err := now(target, func(*inventory.Object) error { return saying }); !errors.Is(err, saying) || !exists(kind, id) {
-			t.Errorf("%v: %v, exists: %v; want it kept for the reason given", kind, err, exists(kind, id))
+			t.Errorf("%v: %v, exists: %v; want it kept for that reason", kind, err, exists(kind, id))
 		}
 		calls := 0
 		err := now(target, func(o *inventory.Object) error {
@@ -351,7 +351,7 @@ func TestSettle(t *testing.T) {
 	began := time.Now()
 	for _, err := range Remove(t.Context(), []Target{named}, Options{}) {
 		if err != nil || time.Since(began) > settled {
-			t.Errorf("%v after %v, want what is named removed at once", err, time.Since(began))
+			t.Errorf("%v after %v, want a named object removed at once", err, time.Since(began))
 		}
 	}
 }

@@ -95,6 +95,6 @@ func TestHalfALine(t *testing.T) {
 		}
 	}
 	if text, err := os.ReadFile(path); string(text) != "{\"time\":\n" || err != nil {
-		t.Errorf("%q, %v; want the line ended, once", text, err)
+		t.Errorf("%q, %v; want the line completed, once", text, err)
 	}
 }

@@ -382,7 +382,7 @@ func TestHostileText(t *testing.T) {
 		}
 		lines := strings.Split(md, "\n")
 		if n := bareCount(lines[2], '|'); n != 3 {
-			t.Errorf("markdown of %q has %d bars that divide, want 3: %s", s, n, lines[2])
+			t.Errorf("markdown of %q has %d cell separators, want 3: %s", s, n, lines[2])
 		}
 		for _, c := range "`*_[]<>~$@#!" {
 			if n := bareCount(lines[2], byte(c)); n != 0 {
@@ -594,7 +594,7 @@ func TestFewAllocations(t *testing.T) {
 			})
 		}
 		if more := allocs(11_000) - allocs(1000); more > 100 {
-			t.Errorf("%v: 10000 rows more take %v allocations more, want at most 100", f, more)
+			t.Errorf("%v: 10000 more rows take %v more allocations, want at most 100", f, more)
 		}
 	}
 }

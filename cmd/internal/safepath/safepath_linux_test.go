@@ -121,7 +121,7 @@ func TestOthers(t *testing.T) {
 		t.Errorf("through another user's link: %v", err)
 	}
 	if _, err := OpenAppend(top + "/link/new"); err == nil {
-		t.Error("a file is made behind another user's link")
+		t.Error("a file was made through another user's link")
 	}
 	if _, err := OpenAppend(top + "/dir/file"); err == nil || !strings.Contains(err.Error(), "belongs to uid 65534") {
 		t.Errorf("another user's file: %v", err)

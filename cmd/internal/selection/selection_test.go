@@ -200,7 +200,7 @@ func TestWant(t *testing.T) {
 		}
 	}
 	if got := parse(t, "orphan", "rss > 0").Want(); got != inventory.WantVerdict|inventory.WantMemory {
-		t.Errorf("two conditions want %b", got)
+		t.Errorf("Want of two conditions = %b", got)
 	}
 }
 
@@ -478,7 +478,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		if got, err := identifiers(nothing, Selection{c}); err == nil && got != "" && !strings.Contains(expr, "nil") {
-			t.Errorf("%q selects an object of which nothing of that is known", expr)
+			t.Errorf("%q selects an object without a known field", expr)
 		}
 	})
 }

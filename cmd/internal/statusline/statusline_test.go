@@ -39,7 +39,7 @@ func TestBytes(t *testing.T) {
 	show("pshm:/\x1b[2J", 1, 100)
 	show("pshm:/\x1b[2J", 100, 100)
 	if out.Len() > 0 {
-		t.Errorf("what took no time was shown: %q", &out)
+		t.Errorf("an immediate copy was shown: %q", &out)
 	}
 	for began := time.Now(); out.Len() == 0 && time.Since(began) < 30*time.Second; {
 		show("pshm:/\x1b[2J", 1024, 2048)

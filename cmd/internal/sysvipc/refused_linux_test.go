@@ -133,7 +133,7 @@ func checkRefused(t *testing.T, name string, truth everything, known bool) {
 		delete(got.errs, "Queues")
 		for i := range got.Queues {
 			if got.Queues[i].QBytes != UnknownQBytes {
-				t.Errorf("%s: a queue has %d bytes, want them unknown", name, got.Queues[i].QBytes)
+				t.Errorf("%s: a queue has a limit of %d bytes, want unknown", name, got.Queues[i].QBytes)
 			}
 			got.Queues[i].QBytes = truth.Queues[i].QBytes
 		}

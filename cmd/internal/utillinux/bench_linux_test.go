@@ -138,7 +138,7 @@ func build(b *testing.B) string {
 	program := filepath.Join(dir, "gipcs")
 	cmd := exec.Command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w", "-o", program, "../../cmd/gipcs")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Skipf("can not build: %v\n%s", err, out)
+		b.Skipf("cannot build: %v\n%s", err, out)
 	}
 	for _, name := range utillinux.Names() {
 		must(b, os.Link(program, filepath.Join(dir, name)))

@@ -134,7 +134,7 @@ func TestCreatorGroup(t *testing.T) {
 	create := exec.Command("ipcmk", "-M", "1", "-Q", "-S", "1")
 	create.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1010, Gid: 1030, NoSetGroups: true}}
 	if err := create.Run(); err != nil {
-		t.Skipf("can not be another user: %v", err)
+		t.Skipf("cannot become another user: %v", err)
 	}
 	for kind, wrong := range map[string]string{"-m": "1010", "-q": "1010", "-s": "1030"} {
 		args := []string{kind, "-r", "--noheadings", "-o", "cuid,cgid"}

@@ -428,7 +428,7 @@ func asUser(t testing.TB, name string, args ...string) *exec.Cmd {
 	try := exec.Command("/bin/true")
 	try.SysProcAttr = cmd.SysProcAttr
 	if err := try.Run(); err != nil {
-		t.Skipf("can not be another user: %v", err)
+		t.Skipf("cannot become another user: %v", err)
 	}
 	return cmd
 }

@@ -208,8 +208,8 @@ func replay(recording string, run func(name string, args []string) outcome) stri
 	return b.String()
 }
 
-// TestPOSIXDifferences is TestDifferences for the newer programs. Each command starts
-// with the objects of populatePOSIX; then shows what is left.
+// TestPOSIXDifferences is TestDifferences for the newer programs. Each case starts with
+// the objects of populatePOSIX; its field then is a command that shows what is left.
 func TestPOSIXDifferences(t *testing.T) {
 	withTheirs := hasNewer(42) // 2.41 has other messages
 	const all = "alpha\nbig\nempty\nza\\xc3\\xaf\\x20\\xe6\\xbc\\xa2\\x20\"x\"\\x09$y\n"
@@ -307,7 +307,7 @@ func TestPOSIXDifferences(t *testing.T) {
 			command: "lsipc -r -o resource", theirs: "MQUMNI\n", ours: "RESOURCE\nMSGMNI\nMSGMAX\nMSGMNB\nSHMMNI\nSHMALL\nSHMMAX\nSHMMIN\nSEMMNI\n",
 		},
 		{
-			why:     "an object that is there is somebody's; the original cuts it off and says that it was made",
+			why:     "an existing object belongs to somebody; the original truncates it and says that it was made",
 			command: "ipcmk -m 7 -n alpha", theirs: "POSIX shared memory name: alpha\n", ours: "ipcmk: create POSIX shared memory failed: File exists\n", oursStatus: 1,
 			then: "lsipc -M -r --noheadings -o name -N alpha -b", theirsLeft: "alpha\n", oursLeft: "alpha\n",
 		},
@@ -325,13 +325,13 @@ func TestPOSIXDifferences(t *testing.T) {
 			then: "lsipc -M -N aa -r -b --noheadings", theirsLeft: " 4096 ", oursLeft: " 5 ",
 		},
 		{
-			why:     "what can not be made is not there; the original leaves an empty object",
+			why:     "a failed creation leaves nothing; the original leaves an empty object",
 			command: "ipcmk -m 8E -n aa", theirs: "ipcmk: create POSIX shared memory failed: Invalid argument\n", theirsStatus: 1,
 			ours: "ipcmk: create POSIX shared memory failed: Invalid argument\n", oursStatus: 1,
 			then: objects, theirsLeft: "aa\n" + all, oursLeft: all,
 		},
 		{
-			why:     "the slash in front of a queue may be missing",
+			why:     "the leading slash of a queue's name is optional",
 			command: "ipcmk -q -n aa", theirs: "ipcmk: create POSIX message queue failed: Invalid argument\n", theirsStatus: 1, ours: "POSIX message queue name: aa\n",
 		},
 		{

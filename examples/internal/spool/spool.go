@@ -1,5 +1,5 @@
-// Package spool is what the logger and its clients have to agree on: names and the
-// layout of the memory. C programs that declare the same share it with them.
+// Package spool is what the logger and its clients must agree on: names and the layout
+// of the memory. C programs with the same declarations can share it.
 package spool
 
 import (
@@ -15,7 +15,7 @@ const (
 	Waiting = "/sem-spool-signal" // counts the slots that wait to be logged
 )
 
-// Slots is how many messages may wait.
+// Slots is how many messages can wait.
 const Slots = 10
 
 // A Slot holds a line of text that ends with a zero byte.
@@ -24,12 +24,12 @@ type Slot [256]byte
 // Shared is the memory. Slots are filled and logged in turn.
 type Shared struct {
 	Slots  [Slots]Slot
-	Fill   int32 // the slot that is filled next; belongs to who has the mutex
-	Logged int32 // the slot that is logged next; belongs to the logger
+	Fill   int32 // the slot to fill next; belongs to the holder of the mutex
+	Logged int32 // the slot to log next; belongs to the logger
 }
 
-// Next returns the slot that index says and moves index on. Somebody else has
-// written the index, so it is not to be trusted.
+// Next returns the slot at index and advances index. Another process wrote the index,
+// so it is not trusted.
 func (s *Shared) Next(index *int32) (*Slot, error) {
 	i := *index
 	if i < 0 || i >= Slots {
@@ -45,7 +45,7 @@ func (s *Slot) Text() []byte {
 	return bytes.Clone(text)
 }
 
-// SetText puts as much of text into the slot as fits, and the zero byte.
+// SetText stores as much of text as fits into the slot, and a zero byte.
 func (s *Slot) SetText(text string) {
 	n := copy(s[:len(s)-1], text)
 	s[n] = 0

@@ -1,4 +1,4 @@
-// Package mantest holds a manual page against the flags of its command.
+// Package mantest checks that a manual page matches the flags of its command.
 package mantest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Check fails the test if the page leaves out a command or a flag of app, names a
-// flag that app does not have, or is not clean under mandoc -T lint.
+// Check fails the test if the page omits a command or a flag of app, names a flag that
+// app does not have, or is not clean under mandoc -T lint.
 func Check(t *testing.T, app *cli.App, page string) {
 	t.Helper()
 	source, err := os.ReadFile(page)
@@ -42,7 +42,7 @@ func Check(t *testing.T, app *cli.App, page string) {
 	lint(t, page)
 }
 
-// names returns the names of all commands and flags that are not hidden.
+// names returns the names of all visible commands and flags.
 func names(own []cli.Flag, below []*cli.Command) (commands, flags []string) {
 	for _, f := range own {
 		flags = append(flags, f.Names()...)
@@ -59,8 +59,8 @@ func names(own []cli.Flag, below []*cli.Command) (commands, flags []string) {
 	return commands, slices.Compact(flags)
 }
 
-// namedFlags returns the flags that mdoc source names: words behind the macro Fl, of
-// which a leading dash is the second one of a long flag.
+// namedFlags returns the flags named in mdoc source: the words after the macro Fl. A
+// leading dash of such a word is the second dash of a long flag.
 func namedFlags(text string) (flags []string) {
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, ".") {
@@ -96,7 +96,7 @@ func lint(t *testing.T, page string) {
 		t.Errorf("mandoc -T lint %s: %v", page, err)
 	}
 	for line := range strings.Lines(string(out)) {
-		// Which other pages are installed here is not the page's fault.
+		// Which other pages are installed depends on this machine.
 		if !strings.Contains(line, "outdated mandoc.db") && !strings.Contains(line, "referenced manual not found") {
 			t.Error(strings.TrimSpace(line))
 		}

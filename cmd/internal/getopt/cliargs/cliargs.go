@@ -1,25 +1,24 @@
-// Package cliargs stands between the command line and urfave/cli/v2, which by
-// itself knows no attached arguments (-i5), no long options cut short, and
-// takes every flag behind an operand for an operand, silently. [Canonical]
-// reads the command line as getopt_long(3) does and writes it anew in the one
-// form that cli reads without surprises:
+// Package cliargs prepares the command line for urfave/cli/v2. By itself cli knows
+// neither attached arguments (-i5) nor abbreviated long options, and silently takes
+// every flag after an operand for an operand. [Canonical] parses the command line like
+// getopt_long(3) and rewrites it in the one form that cli reads correctly:
 //
 //	argv, err := cliargs.Canonical(app, os.Args)
 //	// report err, exit 2
 //	err = app.Run(argv)
 //
-// What Canonical cannot help and the app has to be built for:
+// Canonical cannot hide these properties of cli:
 //
-//   - UseShortOptionHandling is not needed, and without it completion in the
-//     middle of a flag does not panic.
-//   - Slice flags split their values at commas, unless the app has
-//     DisableSliceFlagSeparator, and trim their space, unless they have KeepSpace.
-//   - cli adds a subcommand "help", "h" for short, to every command: the
-//     operand h would run it. HideHelpCommand on the command prevents that.
+//   - UseShortOptionHandling is unnecessary, and makes completion in the middle of a
+//     flag panic.
+//   - Slice flags split their values at commas, unless the app sets
+//     DisableSliceFlagSeparator, and trim spaces, unless they set KeepSpace.
+//   - cli adds a subcommand "help", or "h", to every command, which the operand h
+//     would run. HideHelpCommand on the command prevents that.
 //   - An unknown subcommand is an operand of the root command's action.
-//   - The value of a generic flag with aliases is set again from its own String
-//     for every alias. Set must bear that, or the value have a method
-//     Serialize, which is then asked instead of String.
+//   - The value of a generic flag with aliases is set again, from its own String, for
+//     every alias. Set must tolerate that, or the value must have a method Serialize,
+//     which cli then calls instead of String.
 //   - A generic flag with an optional argument is set to "true" if it has none.
 package cliargs
 
@@ -46,22 +45,20 @@ func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Canonical returns argv, which begins with the program's name, in the form
-// that app.Run reads as getopt_long(3) would read argv: every flag under its
-// first name with its value attached, then "--", then the operands. App flags
-// stand in front of the subcommand, the subcommand's own behind it.
+// Canonical rewrites argv, which begins with the program's name, so that app.Run reads
+// it like getopt_long(3): every flag under its first name with its value attached, then
+// "--", then the operands. App flags come before the subcommand, the subcommand's own
+// flags after it.
 //
-// A "--" behind an operand stays where it is among the operands, because a
-// command may want to know ("attach REF -- COMMAND"): see [Cut] and [Operands].
-// A "--" in front of all operands only ends the flags, and is not among them.
+// A "--" after an operand stays among the operands, because a command may need it
+// ("attach REF -- COMMAND"): see [Cut] and [Operands]. A "--" before all operands only
+// ends the flags and is dropped.
 //
-// If a command is asked for help in front of its first error, nothing else of
-// what it was given remains. A request for shell completion is returned as it
-// is. An error is always an [*Error].
+// If help is asked for before the first error, only that request remains. A request for
+// shell completion is returned unchanged. An error is always an [*Error].
 //
-// A generic flag whose value says IsBoolFlag takes an optional argument, which
-// has to be attached. Flags that take no value take no argument, not even
-// "=true". All others require one.
+// A generic flag with IsBoolFlag takes an optional argument, which must be attached.
+// Flags without a value take no argument, not even "=true". All others require one.
 //
 // Canonical calls app.Setup, as app.Run does.
 func Canonical(app *cli.App, argv []string) ([]string, error) {
@@ -78,9 +75,8 @@ func Canonical(app *cli.App, argv []string) ([]string, error) {
 	return appendCommand(argv[:1:1], "", root, argv[1:])
 }
 
-// Cut slices what a command's action finds in cli.Context.Args around the "--"
-// behind its first operands. If there is none, found is false and before holds
-// all operands.
+// Cut splits a command's cli.Context.Args at the "--" after its first operands. If
+// there is none, found is false and before holds all operands.
 func Cut(args cli.Args) (before, after []string, found bool) {
 	operands := args.Slice()
 	i := slices.Index(operands, "--")
@@ -90,22 +86,22 @@ func Cut(args cli.Args) (before, after []string, found bool) {
 	return operands[:i:i], operands[i+1:], true
 }
 
-// Operands returns what a command's action finds in cli.Context.Args without
-// the "--" around which [Cut] slices it, for commands to which it means nothing.
+// Operands returns a command's cli.Context.Args without the "--" at which [Cut] splits
+// them, for commands to which it means nothing.
 func Operands(args cli.Args) []string {
 	before, after, _ := Cut(args)
 	return append(before, after...)
 }
 
-// wantsCompletion holds where app.Run answers with completions.
+// wantsCompletion reports whether app.Run would answer with completions.
 func wantsCompletion(app *cli.App, argv []string) bool {
 	return app.EnableBashCompletion &&
 		argv[len(argv)-1] == "--generate-bash-completion" &&
 		!slices.Contains(argv, "--")
 }
 
-// appendCommand appends to argv what command, called path in errors, is to be
-// given for args.
+// appendCommand appends the canonical form of args for command to argv. path is the
+// command's name in errors.
 func appendCommand(argv []string, path string, command *cli.Command, args []string) ([]string, error) {
 	if command.SkipFlagParsing {
 		return append(argv, args...), nil
@@ -132,8 +128,8 @@ func appendCommand(argv []string, path string, command *cli.Command, args []stri
 	return appendOperands(argv, result), nil
 }
 
-// hasSubcommands does not count the "help" that cli adds to everything: with
-// nothing else there are operands, and flags behind them.
+// hasSubcommands ignores the "help" that cli adds to every command: a command with
+// nothing else has operands, and flags after them.
 func hasSubcommands(command *cli.Command) bool {
 	return slices.ContainsFunc(command.Subcommands, func(c *cli.Command) bool { return c.Name != "help" })
 }
@@ -164,8 +160,8 @@ func appendOperands(argv []string, result getopt.Result) []string {
 	return append(argv, result.Operands[before:]...)
 }
 
-// spell writes a flag as package flag reads it: there a value may be empty or
-// begin with a dash, and one or two dashes are the same.
+// spell formats a flag for package flag, where a value may be empty or begin with a
+// dash, and one dash and two are the same.
 func spell(m getopt.Match) string {
 	arg := "--" + m.Name
 	if m.HasValue {
@@ -174,8 +170,8 @@ func spell(m getopt.Match) string {
 	return arg
 }
 
-// optionsOf returns the options of command's flags, among them the help that
-// cli is about to add.
+// optionsOf returns the options for command's flags, including the help flag that cli
+// is about to add.
 func optionsOf(command *cli.Command) []getopt.Option {
 	flags := command.Flags
 	if !command.HideHelp && cli.HelpFlag != nil && !slices.Contains(flags, cli.HelpFlag) {
@@ -202,7 +198,7 @@ func argOf(f cli.Flag) getopt.Arg {
 	return getopt.RequiredArgument
 }
 
-// isBool tells whether package flag will take f without a value.
+// isBool reports whether package flag accepts f without a value.
 func isBool(f *cli.GenericFlag) bool {
 	value := f.Value
 	if f.Destination != nil {

@@ -28,7 +28,7 @@ type required struct{ optional }
 
 func (r *required) IsBoolFlag() bool { return false }
 
-// ran is what an action saw.
+// ran is what an action received.
 type ran struct {
 	command string
 	flags   []string
@@ -37,7 +37,8 @@ type ran struct {
 
 func (r ran) String() string { return fmt.Sprintf("%s %q %q", r.command, r.flags, r.args) }
 
-// newApp has one flag of every kind. Its actions tell what they saw.
+// newApp returns an app with one flag of every kind, whose actions record what they
+// receive.
 func newApp(saw *ran, out *bytes.Buffer) *cli.App {
 	action := func(c *cli.Context) error {
 		*saw = ran{command: c.Command.Name, args: c.Args().Slice()}
@@ -84,7 +85,7 @@ func newApp(saw *ran, out *bytes.Buffer) *cli.App {
 	}
 }
 
-// show tells how often a bool was given, and the value of anything else.
+// show returns how often a bool was given, or the value of another flag.
 func show(c *cli.Context, name string) string {
 	if n := c.Count(name); n > 0 {
 		return fmt.Sprint(n)
@@ -95,7 +96,7 @@ func show(c *cli.Context, name string) string {
 	return fmt.Sprint(c.Generic(name))
 }
 
-// fields splits at spaces; two quotes are an empty argument and _ is a space.
+// fields splits at spaces; two quotes are an empty argument, and _ is a space.
 func fields(line string) []string {
 	args := strings.Fields(line)
 	for i, arg := range args {
@@ -213,7 +214,7 @@ func TestCanonicalError(t *testing.T) {
 	}
 }
 
-// TestCanonicalHelp looks for the first line of a help text.
+// TestCanonicalHelp checks the first line of the help text.
 func TestCanonicalHelp(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{"--help", "gshm - "},
@@ -251,7 +252,7 @@ func TestCanonicalHelp(t *testing.T) {
 }
 
 func TestCanonicalCompletion(t *testing.T) {
-	defer func(args []string) { os.Args = args }(os.Args) // cli completes those
+	defer func(args []string) { os.Args = args }(os.Args) // cli completes os.Args
 	for _, tt := range []struct{ line, want string }{
 		{"cre", "create"},
 		{"create --s", "--size"},
@@ -273,8 +274,8 @@ func TestCanonicalCompletion(t *testing.T) {
 	}
 }
 
-// TestCanonicalFlat is about an app without subcommands, before and after cli
-// gives it one called help.
+// TestCanonicalFlat uses an app without subcommands, before and after cli adds one
+// called help.
 func TestCanonicalFlat(t *testing.T) {
 	var saw []string
 	app := &cli.App{
@@ -311,7 +312,7 @@ func TestCanonicalWithoutHelp(t *testing.T) {
 	}
 }
 
-// TestCanonicalNil is about a program that switched cli's help off for good.
+// TestCanonicalNil: a program has switched cli's help off entirely.
 func TestCanonicalNil(t *testing.T) {
 	defer func(f cli.Flag) { cli.HelpFlag = f }(cli.HelpFlag)
 	cli.HelpFlag = nil
@@ -334,8 +335,8 @@ func TestCanonicalSkipsFlagParsing(t *testing.T) {
 	}
 }
 
-// TestCanonicalKeepsToItself looks for writes behind the end of the caller's
-// slices, and reads the same line again when cli has added its own flags.
+// TestCanonicalKeepsToItself detects writes past the end of the caller's slices, and
+// parses the same line again after cli has added its own flags.
 func TestCanonicalKeepsToItself(t *testing.T) {
 	size := &cli.GenericFlag{Name: "size", Destination: &optional{}, Value: &required{}}
 	flags := []cli.Flag{size, nil}
@@ -366,7 +367,7 @@ func TestCanonicalWithoutCompletion(t *testing.T) {
 	}
 }
 
-// TestPremises holds cli to what the package comment says of it.
+// TestPremises checks the package comment's claims about cli.
 func TestPremises(t *testing.T) {
 	var out bytes.Buffer
 	generic := &optional{}
@@ -434,8 +435,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// FuzzCanonical runs the app on the canonical line: cli must see the flags and
-// operands that getopt saw, and the canonical line must be its own.
+// FuzzCanonical runs the app on the canonical line: cli must receive the flags and
+// operands that getopt parsed, and the canonical line of that line must be itself.
 func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{"5\x00-xs4", "--si=,\x00--\x00-x", "-b\x00--opt=\x00--opt\x00x\x00--opt=--", "-hx", "--\x00--", "a\x00--\x00b\x00--"} {
 		f.Add(seed)
@@ -510,7 +511,7 @@ func FuzzCanonical(f *testing.F) {
 	})
 }
 
-// recorder tells its values, but not those that cli copies to an alias.
+// recorder records the values it is set to, except those that cli copies to an alias.
 type recorder struct {
 	set func(string)
 }
