@@ -265,7 +265,10 @@ func (o *observation) noteUnused() {
 func (o *observation) afterDeath() {
 	o.t.Helper()
 	o.killAll()
-	o.result.left = o.look()
+	o.until("what outlives the program, such as an X server, has let go of its objects", func() bool {
+		o.result.left = o.look()
+		return !slices.ContainsFunc(o.result.left, func(x object) bool { return x.Verdict == "in use" })
+	})
 	o.result.missed = o.result.left
 	for i, selection := range flags {
 		o.remove(selection)

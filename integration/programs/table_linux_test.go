@@ -88,15 +88,16 @@ func explain(program string, missed []object) (lines []string) {
 var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
 
 // why returns the reasons of a verdict with their codes, and without the numbers of
-// processes, which differ in each run.
+// processes, which differ in each run, nor the names of those that are hidden, which
+// differ between machines.
 func why(x object) string {
 	var parts []string
 	for i, code := range x.Codes {
 		if !slices.Contains(telling, code) {
-			parts = append(parts, fmt.Sprintf("`%s` (%s)", code, numbered.ReplaceAllString(x.Reasons[i], "")))
+			parts = append(parts, fmt.Sprintf("`%s` (%s)", code, passing.ReplaceAllString(x.Reasons[i], "$1")))
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-var numbered = regexp.MustCompile(`\[\d+\]`)
+var passing = regexp.MustCompile(`\[\d+\]|(:.* could not be inspected).*`)
