@@ -52,7 +52,7 @@ func apache(r *room, mpm, conf, page string) service {
 }
 
 // apacheBalancer is Apache with threads, whose balancer keeps what it knows of its members
-// in segments, and whose digests and sessions are in memory without a name.
+// in POSIX objects.
 func apacheBalancer(r *room) service {
 	return apache(r, "event", `
 		StartServers 2

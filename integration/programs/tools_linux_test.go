@@ -1,6 +1,7 @@
 package programs_test
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -14,6 +15,24 @@ func lttng(r *room) service {
 		c := r.command("root", "lttng", "--no-sessiond", "list")
 		c.Env = append(c.Env, home)
 		_, err := r.runCommand(c)
+		return err
+	}}
+}
+
+// openCryptoki is the daemon of a PKCS #11 library with its token in software. Programs
+// that use the token open its memory by name; the daemon itself does not.
+func openCryptoki(r *room) service {
+	r.overlay("/var/lib/opencryptoki")
+	for _, dir := range []string{"lock", "lock/opencryptoki", "lock/opencryptoki/swtok", "lock/opencryptoki/tpm"} {
+		r.runtimeDir(dir, "root")
+	}
+	r.must("root", "rm", "-f", "/run/pkcsslotd.pid", "/run/pkcsslotd.socket")
+	r.must("root", "pkcsslotd")
+	return service{request: func() error {
+		said, err := r.run("root", "pkcsconf", "-t")
+		if err == nil && !strings.Contains(said, "IBM SoftTok") {
+			err = fmt.Errorf("it answered %q", said)
+		}
 		return err
 	}}
 }
