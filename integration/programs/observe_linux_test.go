@@ -286,7 +286,7 @@ func (o *observation) besideTheDead(p program) {
 	for _, x := range o.kill() {
 		left = append(left, x.String())
 	}
-	time.Sleep(2 * time.Second) // the kernel notes in seconds when an object was used
+	time.Sleep(4 * time.Second) // the kernel notes in seconds when an object was used, and when it booted
 	o.service = p.start(o.room)
 	o.serves(o.service.request)
 	unwanted := func() []object {

@@ -246,6 +246,9 @@ func (c *collector) named(o *Object) *Process {
 		if p == nil || p.hidden != nil && c.o.HiddenIdle && p.credentials == nil {
 			continue
 		}
+		if user := o.File().UID; uint32(n) == user && p.credentials != nil && !slices.Contains(p.credentials.UIDs[:], user) {
+			continue // the number is the user's
+		}
 		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
 			continue
 		}

@@ -181,6 +181,7 @@ func TestNamedAfter(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	p := ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c"), fmt.Sprint(stranger))
 	p.Line()
+	var paths []string
 	for _, name := range []string{"cache_%d", "sem.loky-%d-abc123", "pid%d.lock"} {
 		name = fmt.Sprintf(name, p.PID())
 		path := filepath.Join("/dev/shm", name)
@@ -188,6 +189,7 @@ func TestNamedAfter(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.Remove(path) })
+		paths = append(paths, path)
 	}
 	verdicts := func(want Verdict, reasons string) {
 		t.Helper()
@@ -199,6 +201,18 @@ func TestNamedAfter(t *testing.T) {
 			wantVerdict(t, &inv.Objects[i], want, reasons)
 		}
 	}
+	verdicts(Unknown, "named-after age")
+	owner := func(uid int) {
+		t.Helper()
+		for _, path := range paths {
+			if err := os.Chown(path, uid, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	owner(p.PID()) // then it is the number of the user
+	verdicts(Orphan, "not-open age")
+	owner(0)
 	verdicts(Unknown, "named-after age")
 	p.Kill()
 	verdicts(Orphan, "not-open age")
