@@ -9,8 +9,11 @@ mkdir -p dist
 go test -c -o dist/programs.test ./integration/programs
 missing=$(dist/programs.test -programs all -packages)
 if [ -n "$missing" ]; then
+	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq
+	set -x
 	# shellcheck disable=SC2086 # a list of words
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+	apt-get install -y -qq --no-install-recommends $missing
+	set +x
 fi
-go test -count=1 -timeout 20m ./integration/programs -programs all -table "$page"
+go test -count=1 -timeout 30m ./integration/programs -programs all -table "$page"

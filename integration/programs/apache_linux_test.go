@@ -51,8 +51,8 @@ func apache(r *room, mpm, conf, page string) service {
 	}
 }
 
-// apacheBalancer is Apache with threads. Its balancer keeps the state of its members in
-// segments; digests and sessions are in unnamed memory.
+// apacheBalancer is Apache with threads, whose balancer keeps what it knows of its members
+// in POSIX objects.
 func apacheBalancer(r *room) service {
 	return apache(r, "event", `
 		StartServers 2

@@ -68,6 +68,7 @@ func all() []program {
 		{name: "Xymon", packages: "xymon", start: xymon},
 		{name: "Zabbix agent", packages: "zabbix-agent", start: zabbixAgent},
 		{name: "Corosync", packages: "corosync", start: corosync},
+		{name: "openCryptoki", packages: "opencryptoki", start: openCryptoki},
 		{name: "JACK", packages: "jackd2", start: jack},
 		{name: "PulseAudio", packages: "pulseaudio pulseaudio-utils", start: pulseAudio},
 		{name: "LTTng", packages: "lttng-tools", start: lttng},

@@ -60,6 +60,9 @@ type result struct {
 	left     []object         // by SIGKILL
 	found    [selections]int  // of these, removed by rm, by selection
 	missed   []object
+	// Of the objects that SIGKILL left those that the program does not use when it has been
+	// started beside them, and how many of these rm found.
+	unwanted, cleaned int
 }
 
 // The selections tried on what a killed program left, in this order.
@@ -153,6 +156,7 @@ func observe(t *testing.T, p program, gipcs string) *result {
 		o.service.recycle()
 		o.state(recycled)
 	}
+	o.besideTheDead(p)
 	o.afterDeath()
 	o.service = p.start(r)
 	r.serves(o.service.request)
@@ -255,17 +259,57 @@ func (o *observation) noteUnused() {
 	chosen := o.look("--unused", "--kind", anyKind)
 	o.result.unused.atLeast(chosen)
 	for _, x := range chosen {
-		if x.Verdict == "in use" || x.Verdict == "idle" {
+		if used(x) {
 			o.t.Errorf("%s is unused, but %s: %q", x, x.Verdict, x.Reasons)
 		}
 	}
 }
 
-// afterDeath kills the program, inspects what it leaves, and removes it.
-func (o *observation) afterDeath() {
+// kill kills the program and returns what it leaves.
+func (o *observation) kill() (left []object) {
 	o.t.Helper()
 	o.killAll()
-	o.result.left = o.look()
+	o.until("what outlives the program, such as an X server, has let go of its objects", func() bool {
+		left = o.look()
+		return !slices.ContainsFunc(left, used)
+	})
+	return left
+}
+
+// used reports whether a process needs an object for certain.
+func used(x object) bool { return x.Verdict == "in use" || x.Verdict == "idle" }
+
+// besideTheDead kills the program, starts it again, and removes what nobody needs then.
+func (o *observation) besideTheDead(p program) {
+	o.t.Helper()
+	var left []string
+	for _, x := range o.kill() {
+		left = append(left, x.String())
+	}
+	time.Sleep(4 * time.Second) // the kernel notes in seconds when an object was used, and when it booted
+	o.service = p.start(o.room)
+	o.serves(o.service.request)
+	unwanted := func() []object {
+		return slices.DeleteFunc(o.look(), func(x object) bool { return !slices.Contains(left, x.String()) || used(x) })
+	}
+	o.result.unwanted = len(unwanted())
+	for _, selection := range flags {
+		o.remove(selection)
+	}
+	if err := o.service.request(); err != nil {
+		o.t.Fatalf("after rm beside what it left it does not serve: %v", err)
+	}
+	rest := unwanted()
+	o.result.cleaned = o.result.unwanted - len(rest)
+	for _, x := range rest {
+		o.t.Logf("missed beside the restarted program %s: %s: %q", x, x.Verdict, x.Reasons)
+	}
+}
+
+// afterDeath kills the program, looks at what it leaves, and removes that.
+func (o *observation) afterDeath() {
+	o.t.Helper()
+	o.result.left = o.kill()
 	o.result.missed = o.result.left
 	for i, selection := range flags {
 		o.remove(selection)

@@ -16,14 +16,16 @@ const top = `# What gipcs says of real programs
 ` + "`make programs`" + ` writes this page. It starts each program as its Debian package does, in IPC, mount and network namespaces of its own, beside
 a program of another user whose objects must stay. It looks at the program while requests are made (busy), when none are made (resting) and
 after workers have been replaced (recycled), runs ` + "`gipcs rm --orphans --yes`" + ` and ` + "`gipcs rm --owner-gone --yes`" + ` each time, and makes another
-request. Then it kills all processes of the program with SIGKILL, runs the two again, and starts the program once more.
+request. Then it kills all processes of the program with SIGKILL and starts it beside what they left. After that it kills them again, removes what
+they left, and starts the program once more.
 
 The columns busy, resting and recycled list the verdicts of the program's objects; a dash stands for a program that has no workers to replace.
 Unused is what ` + "`gipcs ls --unused`" + ` lists of the live program: no process uses it or is known to have used it last, but one of the program may
-use it again. The columns orphans and owner gone are what ` + "`rm`" + ` removed of the objects that SIGKILL left, by the one selection and then by the other.
+use it again. Restarted is the share of the objects that SIGKILL left and the restarted program does not use which ` + "`rm`" + ` found beside it. The columns
+orphans and owner gone are what ` + "`rm`" + ` removed of the objects that SIGKILL left, by the one selection and then by the other.
 
-| program | objects | busy | resting | recycled | unused | after SIGKILL | orphans | owner gone | starts again |
-|---|---|---|---|---|---|---|---|---|---|
+| program | objects | busy | resting | recycled | unused | restarted | after SIGKILL | orphans | owner gone | starts again |
+|---|---|---|---|---|---|---|---|---|---|---|
 `
 
 // writeTable writes the page, unless a program did not run to its end.
@@ -62,7 +64,11 @@ func (r *result) row(name string) string {
 	for _, verdicts := range r.verdicts {
 		cells = append(cells, strings.Join(slices.Sorted(slices.Values(verdicts)), ", "))
 	}
-	cells = append(cells, r.unused.String(), count(r.left).String(), fmt.Sprint(r.found[byOrphans]), fmt.Sprint(r.found[byOwnerGone]), "yes")
+	restarted := ""
+	if r.unwanted > 0 {
+		restarted = fmt.Sprintf("%d of %d", r.cleaned, r.unwanted)
+	}
+	cells = append(cells, r.unused.String(), restarted, count(r.left).String(), fmt.Sprint(r.found[byOrphans]), fmt.Sprint(r.found[byOwnerGone]), "yes")
 	for i, cell := range cells {
 		cells[i] = cmp.Or(cell, "-")
 	}
@@ -87,16 +93,17 @@ func explain(program string, missed []object) (lines []string) {
 // telling are the codes of reasons that do not keep an object from being an orphan.
 var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
 
-// why returns the reasons of a verdict with their codes, without process ids, which
-// differ in each run.
+// why returns the reasons of a verdict with their codes, and without the numbers of
+// processes, which differ in each run, nor the names of those that are hidden, which
+// differ between machines.
 func why(x object) string {
 	var parts []string
 	for i, code := range x.Codes {
 		if !slices.Contains(telling, code) {
-			parts = append(parts, fmt.Sprintf("`%s` (%s)", code, numbered.ReplaceAllString(x.Reasons[i], "")))
+			parts = append(parts, fmt.Sprintf("`%s` (%s)", code, passing.ReplaceAllString(x.Reasons[i], "$1")))
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
-var numbered = regexp.MustCompile(`\[\d+\]`)
+var passing = regexp.MustCompile(`\[\d+\]|(:.* could not be inspected).*`)

@@ -1,6 +1,7 @@
 package programs_test
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -18,7 +19,25 @@ func lttng(r *room) service {
 	}}
 }
 
-// faketime is a shell at a fake time, which faketime shares with its children.
+// openCryptoki is the daemon of a PKCS #11 library with its token in software. Programs
+// that use the token open its memory by name; the daemon itself does not.
+func openCryptoki(r *room) service {
+	r.overlay("/var/lib/opencryptoki")
+	for _, dir := range []string{"lock", "lock/opencryptoki", "lock/opencryptoki/swtok", "lock/opencryptoki/tpm"} {
+		r.runtimeDir(dir, "root")
+	}
+	r.must("root", "rm", "-f", "/run/pkcsslotd.pid", "/run/pkcsslotd.socket")
+	r.must("root", "pkcsslotd")
+	return service{request: func() error {
+		said, err := r.run("root", "pkcsconf", "-t")
+		if err == nil && !strings.Contains(said, "IBM SoftTok") {
+			err = fmt.Errorf("it answered %q", said)
+		}
+		return err
+	}}
+}
+
+// faketime is a shell that lives at another time, which faketime shares with its children.
 func faketime(r *room) service {
 	d := r.startDialogue(r.command(r.user, "faketime", "2001-02-03 04:05:06", "sh", "-c", "while read -r line; do date +%Y; done"))
 	return service{request: func() error { return d.ask("which year is it?", "2001") }}

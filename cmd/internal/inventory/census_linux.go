@@ -24,6 +24,7 @@ type census struct {
 	left     map[uint32]bool      // users who have a process in any namespace
 	unknown  bool                 // there is a process whose user is not known
 	holders  map[holding]*person
+	employer *person // the oldest server of root that is known to start workers of other users
 }
 
 // A person is a living process.
@@ -73,6 +74,11 @@ func (c *collector) census() *census {
 	byStart := func(a, b *person) int { return cmp.Or(cmp.Compare(a.start, b.start), a.PID-b.PID) }
 	for _, list := range s.byUser {
 		slices.SortFunc(list, byStart)
+	}
+	for _, p := range slices.Backward(s.byUser[0]) {
+		if isServer(p.Comm) && (p.hidden == nil || !c.o.HiddenIdle) {
+			s.employer = p
+		}
 	}
 	return s
 }
@@ -222,6 +228,9 @@ func (c *collector) holder(o *Object) Reason {
 	if p := c.oldest(holding{0, calls, true}); older(p) {
 		return reason(RootAlive, "%s may be the parent of its users: it runs as root, and was started before it was last used", p.name())
 	}
+	if p := c.employer(o); p != nil {
+		return reason(RootAlive, "%s may start processes that find it by its key: it runs as root", p.name())
+	}
 	return Reason{}
 }
 
@@ -236,6 +245,9 @@ func (c *collector) named(o *Object) *Process {
 		p := s.byNumber[n]
 		if p == nil || p.hidden != nil && c.o.HiddenIdle && p.credentials == nil {
 			continue
+		}
+		if user := o.File().UID; uint32(n) == user && p.credentials != nil && !slices.Contains(p.credentials.UIDs[:], user) {
+			continue // the number is the user's
 		}
 		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
 			continue
@@ -281,23 +293,20 @@ func (c *collector) ownerLeft(o *Object) Answer {
 // opened implements witness.
 func (c *collector) opened(o *Object) (is, known bool) { return Opened(o.Ref()) }
 
-// mayReturn reports whether a process of the object's owner may come back to it: a server
-// of root is known to start workers of other users when there is work, and was there
-// before the object's last use. A worker may find what has a key or a name whenever its
-// server was started.
-func (c *collector) mayReturn(o *Object) bool {
-	servers := c.census().byUser[0] // by start
-	oldest := slices.IndexFunc(servers, func(p *person) bool {
-		return isServer(p.Comm) && (p.hidden == nil || !c.o.HiddenIdle)
-	})
-	if oldest < 0 {
-		return false
+// employer returns a server of root that may start a worker which knows an object: the
+// server was there before the object's last use, or the worker can find the object by a key
+// or a name. It returns nil if there is none.
+func (c *collector) employer(o *Object) *person {
+	p := c.census().employer
+	if p == nil {
+		return nil
 	}
-	if perm := o.Perm(); perm == nil || perm.Key != sysv.Private {
-		return true
+	if perm := o.Perm(); perm != nil && perm.Key == sysv.Private {
+		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
+			return nil
+		}
 	}
-	after, sure := c.clock.after(servers[oldest].start, latest(o.Changed(), o.Used()))
-	return !after || !sure
+	return p
 }
 
 // answerOwners fills Use.OwnerGone.
@@ -307,7 +316,7 @@ func (c *collector) answerOwners() {
 		switch left := c.ownerLeft(o); {
 		case o.Use.Verdict == InUse || left == Yes:
 			o.Use.OwnerGone = No
-		case left == No && !c.mayReturn(o):
+		case left == No && c.employer(o) == nil:
 			o.Use.OwnerGone = Yes
 		}
 	}

@@ -37,9 +37,11 @@
 //   - it holds messages;
 //   - a process runs as its owner or creator, is older than its last use (or the object
 //     has a key, by which younger ones may have found it), and can use that kind;
-//   - such a process runs as root: it may be the parent of workers of any user;
+//   - such a process runs as root: it may be the parent of workers of any user, and known
+//     servers, such as Apache and PHP-FPM, may become that of one who finds it by its key;
 //   - an object that belongs together with it is needed (see keepFamilies);
-//   - the name of a POSIX object holds the number of a living process;
+//   - the name of a POSIX object holds the number of a living process, or is one that the
+//     program of a running server opens again when nobody has it open;
 //   - a process that may use it is hidden, or not seen from this pid namespace.
 //
 // A process can't use a kind if the files that it has mapped to execute import none of

@@ -21,13 +21,24 @@ import (
 var stranger = ipctest.User(0)
 
 // prefork starts a server whose worker has made a set and ended.
-func prefork(t *testing.T, program string, master, worker int) (*ipctest.Process, sysv.Set) {
+func prefork(t *testing.T, program string, master, worker int, key sysv.Key) (*ipctest.Process, sysv.Set) {
 	t.Helper()
-	p := ipctest.Run(t, program, fmt.Sprint(master), fmt.Sprint(worker))
+	p := ipctest.Run(t, program, fmt.Sprint(master), fmt.Sprint(worker), fmt.Sprintf("%d", key))
 	set := sysv.Set(numbers([]string{p.Line()})[0])
 	t.Cleanup(func() { remove(t, set) })
 	p.Line()
 	return p, set
+}
+
+// compiledAs compiles a program under the name of another one.
+func compiledAs(t *testing.T, source, name string) string {
+	t.Helper()
+	program := ipctest.Compile(t, source)
+	path := filepath.Join(filepath.Dir(program), name)
+	if err := os.Rename(program, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func wantSet(t *testing.T, set sysv.Set, verdict Verdict, reasons string) {
@@ -52,7 +63,7 @@ func TestServerRests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ipctest.Run(t, idler, fmt.Sprint(tt.worker)).Line()
-			server, set := prefork(t, program, tt.master, tt.worker)
+			server, set := prefork(t, program, tt.master, tt.worker, sysv.Private)
 			wantSet(t, set, Unknown, tt.alive)
 			server.Kill()
 			wantSet(t, set, Orphan, "not-waiting process-gone age")
@@ -60,10 +71,25 @@ func TestServerRests(t *testing.T) {
 	}
 	t.Run("linked statically", func(t *testing.T) {
 		ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c", "-static"), fmt.Sprint(stranger)).Line()
-		server, set := prefork(t, program, stranger, stranger)
+		server, set := prefork(t, program, stranger, stranger, sysv.Private)
 		server.Kill()
 		wantSet(t, set, Unknown, "not-waiting process-gone owner-alive age")
 	})
+}
+
+// TestServerRestarted: workers of a server that was started again find what has a key,
+// whoever made it.
+func TestServerRestarted(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	killed, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), 0, stranger, 0x1234)
+	killed.Kill()
+	wantSet(t, set, Orphan, "not-waiting process-gone age")
+	time.Sleep(2 * time.Second) // the kernel notes in seconds when a set was used
+	again := ipctest.Run(t, compiledAs(t, "testdata/idler.c", "php-fpm8.2"), "0")
+	again.Line()
+	wantSet(t, set, Unknown, "not-waiting process-gone root-alive age")
+	again.Kill()
+	wantSet(t, set, Orphan, "not-waiting process-gone age")
 }
 
 // TestBetweenPrograms: a process that has no program mapped for a moment is looked at
@@ -77,7 +103,7 @@ func TestBetweenPrograms(t *testing.T) {
 		p.Line()
 		maps[fmt.Sprintf("%d/maps", p.PID())] = 0
 	}
-	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger)
+	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger, sysv.Private)
 	server.Kill()
 	want := func(empty int, verdict Verdict, reasons string) {
 		t.Helper()
@@ -138,12 +164,7 @@ func TestOwnerGone(t *testing.T) {
 // TestOwnerMayReturn: that no worker of a server runs now does not make its user gone.
 func TestOwnerMayReturn(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	program := ipctest.Compile(t, "testdata/prefork.c")
-	known := filepath.Join(filepath.Dir(program), "php-fpm8.2")
-	if err := os.Rename(program, known); err != nil {
-		t.Fatal(err)
-	}
-	server, set := prefork(t, known, 0, stranger)
+	server, set := prefork(t, compiledAs(t, "testdata/prefork.c", "php-fpm8.2"), 0, stranger, sysv.Private)
 	want := func(what string, want Answer) {
 		t.Helper()
 		if o := find(t, collectAll(t, Options{Want: WantOwner}), ref.Sem, int(set)); o.Use.OwnerGone != want {
@@ -160,6 +181,7 @@ func TestNamedAfter(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	p := ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c"), fmt.Sprint(stranger))
 	p.Line()
+	var paths []string
 	for _, name := range []string{"cache_%d", "sem.loky-%d-abc123", "pid%d.lock"} {
 		name = fmt.Sprintf(name, p.PID())
 		path := filepath.Join("/dev/shm", name)
@@ -167,6 +189,7 @@ func TestNamedAfter(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.Remove(path) })
+		paths = append(paths, path)
 	}
 	verdicts := func(want Verdict, reasons string) {
 		t.Helper()
@@ -179,8 +202,57 @@ func TestNamedAfter(t *testing.T) {
 		}
 	}
 	verdicts(Unknown, "named-after age")
+	owner := func(uid int) {
+		t.Helper()
+		for _, path := range paths {
+			if err := os.Chown(path, uid, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	owner(p.PID()) // then it is the number of the user
+	verdicts(Orphan, "not-open age")
+	owner(0)
+	verdicts(Unknown, "named-after age")
 	p.Kill()
 	verdicts(Orphan, "not-open age")
+}
+
+// TestServedByName: what clients of a server open by name one after the other is no orphan
+// between two of them.
+func TestServedByName(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	const token, job = "/dev/shm/var.lib.opencryptoki.swtok", "/dev/shm/vader_segment.host.1.2.3"
+	for _, path := range []string{token, job} {
+		if err := os.WriteFile(path, make([]byte, 32), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, stranger, stranger); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Remove(path) })
+	}
+	verdict := func(path string, want Verdict, reasons string) {
+		t.Helper()
+		inv := collectAll(t, Options{Want: WantVerdict, Kinds: []ref.Kind{ref.PShm}})
+		wantVerdict(t, findPOSIX(t, inv, ref.PShm, "/"+filepath.Base(path)), want, reasons)
+	}
+	for _, server := range []struct {
+		name    string
+		user    int
+		token   Verdict
+		reasons string
+	}{
+		{"pkcsslotd", 0, Unknown, "server-alive age"},
+		{"orterun", stranger, Orphan, "not-open age"},
+	} {
+		p := ipctest.Run(t, compiledAs(t, "testdata/idler.c", server.name), fmt.Sprint(server.user))
+		p.Line()
+		verdict(token, server.token, server.reasons)
+		verdict(job, Orphan, "not-open age")
+		p.Kill()
+		verdict(token, Orphan, "not-open age")
+	}
 }
 
 // TestStoppedWaiters: who may not use an object does not wait on it, wherever its tracer

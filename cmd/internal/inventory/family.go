@@ -104,8 +104,8 @@ func (f *family) joinNames() {
 		}
 		for _, n := range numbersIn(file.Name) {
 			const least = 100 // smaller ones number objects
-			if n < least {
-				continue
+			if n < least || uint32(n) == file.UID {
+				continue // all that the user has may bear it
 			}
 			key := number{file.UID, uint32(n)}
 			if j, ok := first[key]; ok {

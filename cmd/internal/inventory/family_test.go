@@ -30,6 +30,10 @@ func TestKeepFamilies(t *testing.T) {
 	shm := func(name string, v Verdict) Object {
 		return judged(Object{Kind: ref.PShm, PShm: &posix.FileInfo{Name: name, UID: 5}}, v)
 	}
+	ofUser := func(uid uint32, o Object) Object {
+		o.PShm.UID = uid
+		return o
+	}
 	dead := func(role Role, pid int) Actor { return Actor{Role: role, PID: pid, State: Gone} }
 	reused := func(role Role, pid int) Actor { return Actor{Role: role, PID: pid, State: Reused} }
 	others := set(1, 0, at(0), Orphan)
@@ -59,6 +63,7 @@ func TestKeepFamilies(t *testing.T) {
 		{"last user of both is an X server", []Object{seg(4, at(0), Idle, dead(User, 9)), seg(9, at(60), Orphan, dead(Creator, 8), dead(User, 9))}, "-o"},
 		{"an id that was given away", []Object{seg(4, at(0), InUse, dead(Creator, 9)), seg(9, at(60), Orphan, reused(Creator, 9))}, "-o"},
 		{"names with one number", []Object{shm("/app.4711.ring", InUse), shm("/app-4711", Orphan), shm("/app.4712.ring", Orphan), shm("/x_7", InUse), shm("/y_7", Orphan)}, "-ko-o"},
+		{"names with the number of the user", []Object{ofUser(1000, shm("/seg.1000.a1.0", InUse)), ofUser(1000, shm("/seg.1000.a2.0", Orphan))}, "-o"},
 	} {
 		keepFamilies(tt.objects)
 		got := ""

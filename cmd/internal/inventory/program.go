@@ -96,6 +96,7 @@ var products = map[string]string{
 	"orterun": "Open MPI", "prterun": "Open MPI", "prte": "Open MPI", "orted": "Open MPI", "prted": "Open MPI",
 	"jackd": "JACK", "jackdbus": "JACK",
 	"corosync": "Corosync", "pacemakerd": "Pacemaker",
+	"pkcsslotd": "openCryptoki",
 	"memcached": "memcached", "asterisk": "Asterisk", "atopacctd": "atop", "firebird": "Firebird",
 }
 
@@ -255,37 +256,49 @@ func fakerootHint(o *Object, first map[sysv.Key]bool) []hint {
 	return nil
 }
 
-// nameHints goes by names that programs are known to give POSIX objects.
-func nameHints(o *Object) []hint {
-	for _, known := range [...]struct {
-		kind    ref.Kind
-		prefix  string
-		rest    string // of what the rest of the name is made
-		program string
-	}{
-		{ref.PShm, postgresName, digits, postgresProgram},
-		{ref.PShm, "/psm_", "0123456789abcdef", "Python (multiprocessing.shared_memory)"},
-		{ref.PSem, "/mp-", "abcdefghijklmnopqrstuvwxyz0123456789_", "Python (multiprocessing)"},
-		{ref.PShm, "/torch_", digits + "_", "PyTorch"},
-		{ref.PShm, "/pulse-shm-", digits, "PulseAudio"},
-		{ref.PShm, "/.org.chromium.Chromium.", "", "Chromium"},
-		{ref.PShm, "/.com.google.Chrome.", "", "Chrome"},
-		{ref.PShm, "/lttng-ust-", "", "LTTng"},
-		{ref.PShm, "/vader_segment.", "", "Open MPI"},
-		{ref.PShm, "/nccl-", "", "NCCL"},
-	} {
-		rest, ok := strings.CutPrefix(o.File().Name, known.prefix)
-		if ok && o.Kind == known.kind && rest != "" && (known.rest == "" || strings.Trim(rest, known.rest) == "") {
-			return []hint{{program: known.program, reason: "its name begins with " + known.prefix + ", as that program's do"}}
-		}
-	}
-	return nil
+// A naming is how a program is known to name POSIX objects.
+type naming struct {
+	kind    ref.Kind
+	prefix  string
+	rest    string // of what the rest of the name is made; "" is anything
+	program string
+	// served says that processes of the program open an object by its name after all that
+	// had it open have closed it, as long as a server of the program runs.
+	served bool
 }
 
-const (
-	digits       = "0123456789"
-	postgresName = "/PostgreSQL." // begins the names of what a server allocates on demand
-)
+// namingOf returns how an object is named, the zero naming if that is not known.
+func namingOf(o *Object) naming {
+	const digits = "0123456789"
+	for _, n := range [...]naming{
+		{kind: ref.PShm, prefix: "/PostgreSQL.", rest: digits, program: postgresProgram, served: true},
+		{kind: ref.PShm, prefix: "/var.lib.opencryptoki.", program: "openCryptoki", served: true},
+		{kind: ref.PShm, prefix: "/psm_", rest: "0123456789abcdef", program: "Python (multiprocessing.shared_memory)"},
+		{kind: ref.PSem, prefix: "/mp-", rest: "abcdefghijklmnopqrstuvwxyz0123456789_", program: "Python (multiprocessing)"},
+		{kind: ref.PShm, prefix: "/torch_", rest: digits + "_", program: "PyTorch"},
+		{kind: ref.PShm, prefix: "/pulse-shm-", rest: digits, program: "PulseAudio"},
+		{kind: ref.PShm, prefix: "/.org.chromium.Chromium.", program: "Chromium"},
+		{kind: ref.PShm, prefix: "/.com.google.Chrome.", program: "Chrome"},
+		{kind: ref.PShm, prefix: "/lttng-ust-", program: "LTTng"},
+		{kind: ref.PShm, prefix: "/vader_segment.", program: "Open MPI"},
+		{kind: ref.PShm, prefix: "/nccl-", program: "NCCL"},
+	} {
+		rest, ok := strings.CutPrefix(o.File().Name, n.prefix)
+		if ok && o.Kind == n.kind && rest != "" && (n.rest == "" || strings.Trim(rest, n.rest) == "") {
+			return n
+		}
+	}
+	return naming{}
+}
+
+// nameHints goes by names that programs are known to give POSIX objects.
+func nameHints(o *Object) []hint {
+	n := namingOf(o)
+	if n.program == "" {
+		return nil
+	}
+	return []hint{{program: n.program, reason: "its name begins with " + n.prefix + ", as that program's do"}}
+}
 
 // headerSize is how much of a segment contentHints wants to see.
 const headerSize = 64

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"path/filepath"
@@ -101,17 +102,22 @@ func ftokFiles() (files []ftokFile) {
 // server implements witness. The processes of a PostgreSQL server make segments, or
 // POSIX objects, that others of them attach on demand (dynamic_shared_memory_type),
 // also after the maker and the last user have ended. It never runs as root, so only
-// what others made has to be looked at.
+// what others made has to be looked at. A server of root may serve any user by POSIX
+// objects.
 func (c *collector) server(o *Object) *Process {
 	switch {
 	case c.fs == nil:
 		return nil
-	case ofPostgres(o):
-		return c.servers()[o.PShm.UID]
+	case o.Kind.POSIX():
+		n := namingOf(o)
+		if !n.served {
+			return nil
+		}
+		return cmp.Or(c.servers()[running{n.program, o.File().UID}], c.servers()[running{n.program, 0}])
 	case o.Kind != ref.Shm || o.Perm().CUID == 0 || c.recordEnded(o):
 		return nil
 	}
-	return c.servers()[o.Perm().CUID]
+	return c.servers()[running{postgresProgram, o.Perm().CUID}]
 }
 
 // recordEnded reports whether a segment is that of a PostgreSQL server which has ended,
@@ -128,21 +134,23 @@ func (c *collector) recordEnded(o *Object) bool {
 	})
 }
 
-// ofPostgres tells whether a POSIX object has the name of one of PostgreSQL's.
-func ofPostgres(o *Object) bool {
-	return o.Kind == ref.PShm && strings.HasPrefix(o.PShm.Name, postgresName)
+// running is a program as which a user runs a process.
+type running struct {
+	program string
+	user    uint32
 }
 
-// servers returns a process of a PostgreSQL server for each user that has one in this
-// namespace, or in one that is not known.
-func (c *collector) servers() map[uint32]*Process {
+// servers returns a process of each program that is known by the names of its processes,
+// for each user who has one in this namespace, or in one that is not known.
+func (c *collector) servers() map[running]*Process {
 	if c.running != nil {
 		return c.running
 	}
-	c.running = make(map[uint32]*Process)
+	c.running = make(map[running]*Process)
 	for _, p := range c.census().people {
-		if p.inside && product(p.Comm) == postgresProgram && p.credentials != nil && c.running[p.UID] == nil {
-			c.running[p.UID] = p.Process
+		who := running{product(p.Comm), p.UID}
+		if p.inside && who.program != "" && p.credentials != nil && c.running[who] == nil {
+			c.running[who] = p.Process
 		}
 	}
 	return c.running

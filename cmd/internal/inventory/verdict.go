@@ -72,7 +72,7 @@ const (
 	RootAlive     Code = "root-alive"      // an older process of root may be the parent of its users
 	FamilyAlive   Code = "family-alive"    // it belongs together with one that is needed
 	NamedAfter    Code = "named-after"     // its name holds the id of a living process
-	ServerAlive   Code = "server-alive"    // a server runs whose processes may attach it again
+	ServerAlive   Code = "server-alive"    // a server runs whose program may attach or map it again
 	ProcessHidden Code = "process-hidden"  // somebody might use it who may not be looked into
 	NoProc        Code = "proc-unreadable" // /proc is of no use
 	UsedMeanwhile Code = "used-meanwhile"  // it was used or changed while processes were looked at
@@ -404,7 +404,7 @@ func (u *Use) judgeFile(o *Object, ev evidence) Verdict {
 		u.judgeContent(o.PMsg, ev)
 	}
 	if server := ev.server(o); server != nil {
-		u.add(ServerAlive, "%s of the same user runs, and its processes map objects of others that have ended", server.name())
+		u.add(ServerAlive, "%s runs, whose program maps objects again that nobody has open", server.name())
 	}
 	if p := ev.named(o); p != nil {
 		u.add(NamedAfter, "its name holds the number of a living process: %s", p.name())

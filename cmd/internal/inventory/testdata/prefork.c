@@ -1,5 +1,5 @@
-// prefork MASTER WORKER: a server that runs as user MASTER. A worker of it makes a set,
-// uses it as user WORKER and ends; the server prints the identifier and goes on.
+// prefork MASTER WORKER KEY: a server that runs as user MASTER. A worker of it makes a set
+// under KEY, uses it as user WORKER and ends; the server prints the identifier and goes on.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sem.h>
@@ -8,13 +8,13 @@
 
 int main(int argc, char **argv)
 {
-	if (argc != 3 || setgid(atoi(argv[1])) || setuid(atoi(argv[1])))
+	if (argc != 4 || setgid(atoi(argv[1])) || setuid(atoi(argv[1])))
 		return 1;
 	if (fork() == 0) {
 		if (atoi(argv[2]) != getuid() && setuid(atoi(argv[2])))
 			_exit(1);
 		struct sembuf up = {0, 1, 0};
-		int set = semget(IPC_PRIVATE, 1, 0600 | IPC_CREAT);
+		int set = semget(atoi(argv[3]), 1, 0600 | IPC_CREAT);
 		if (set < 0 || semop(set, &up, 1))
 			_exit(1);
 		printf("%d\n", set);
