@@ -69,7 +69,7 @@ func visitAll[P, T any](c *cli.Context, places []P, hidden *inventory.Hidden, in
 // reportHidden reports which parts of all namespaces could not be seen.
 func reportHidden(c *cli.Context, closed, all int, hidden *inventory.Hidden) {
 	if closed > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN\n", c.App.Name, closed, all)
+		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN, or --namespace if you created their user namespace\n", c.App.Name, closed, all)
 	}
 	if hidden.Any() {
 		command.Report(c.App.ErrWriter, c.App.Name, errors.New(hidden.String()))
