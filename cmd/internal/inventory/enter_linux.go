@@ -39,7 +39,7 @@ func (p Place) Do(f func(Sight) error) error {
 			return
 		}
 		if !own || !here {
-			sight.furnish(tree, here)
+			sight.furnish(tree, here, own)
 		}
 		err = f(sight)
 	})
@@ -80,10 +80,10 @@ func (p Place) cloneShm() (*os.File, error) {
 	})
 }
 
-// furnish gives the calling thread a mount namespace of its own, with the /dev/mqueue of
-// its IPC namespace, and on /dev/shm a tree of mounts, nothing if it is nil, or, if keep is
-// set, what is there.
-func (s *Sight) furnish(tree *os.File, keep bool) {
+// furnish gives the calling thread a mount namespace of its own, in which /dev/mqueue shows
+// its IPC namespace, and tree, or nothing if that is nil, is mounted on /dev/shm. What is
+// there already is kept where that is said.
+func (s *Sight) furnish(tree *os.File, keepShm, keepQueues bool) {
 	err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNS))
 	if err == nil {
 		err = os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
@@ -93,11 +93,14 @@ func (s *Sight) furnish(tree *os.File, keep bool) {
 		return
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount("mqueue", devMqueue, "mqueue", flags, ""); err != nil && !errors.Is(err, unix.ENODEV) {
-		s.lack(failedMount(devMqueue, err), ref.PMsg)
+	if !keepQueues {
+		err := unix.Mount("mqueue", devMqueue, "mqueue", flags, "")
+		if err != nil && !errors.Is(err, unix.ENODEV) {
+			s.lack(failedMount(devMqueue, err), ref.PMsg)
+		}
 	}
 	switch {
-	case keep:
+	case keepShm:
 		return
 	case tree != nil:
 		err = unix.MoveMount(int(tree.Fd()), "", unix.AT_FDCWD, devShm, unix.MOVE_MOUNT_F_EMPTY_PATH)
