@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
@@ -105,6 +106,11 @@ type Options struct {
 	// fault, unless it is nil, stands before each call on /proc (procfs.Fault). It is there
 	// for tests.
 	fault func(call, name string) ([]byte, error)
+}
+
+// lists reports whether objects of a kind are to be listed.
+func (o *Options) lists(kind ref.Kind) bool {
+	return len(o.Kinds) == 0 || slices.Contains(o.Kinds, kind)
 }
 
 // An Inventory is what Collect found.
