@@ -125,6 +125,16 @@ func missing(c *cli.Context) map[ref.Kind]error {
 	return nil
 }
 
+// ownKinds returns the kinds whose objects are the same for the command and for where it
+// was started.
+func ownKinds(c *cli.Context) []ref.Kind {
+	v := viewOf(c)
+	return slices.DeleteFunc(ref.Kinds(), func(k ref.Kind) bool {
+		inShm := k == ref.PShm || k == ref.PSem
+		return v != nil && (inShm && v.OtherShm || !inShm && v.OtherIPC)
+	})
+}
+
 // readLimits returns the limits of what the command sees. With an error it returns those
 // that could be read.
 func readLimits(c *cli.Context, kinds []ref.Kind) ([]limits.Limit, error) {

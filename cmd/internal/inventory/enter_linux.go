@@ -31,15 +31,15 @@ func (p Place) Do(f func(Sight) error) error {
 		defer tree.Close()
 	}
 	here := tree == nil && err == nil
-	sight := Sight{Kinds: p.Kinds, Elsewhere: !here}
+	sight := Sight{Kinds: p.Kinds, OtherShm: !here}
 	sight.lack(err, inFiles()...)
 	onThrowawayThread(func() {
 		var own bool
 		if own, err = p.join(file); err != nil {
 			return
 		}
-		if !own || !here {
-			sight.furnish(tree, here, own)
+		if sight.OtherIPC = !own; !own || !here {
+			sight.furnish(tree)
 		}
 		err = f(sight)
 	})
@@ -80,10 +80,10 @@ func (p Place) cloneShm() (*os.File, error) {
 	})
 }
 
-// furnish gives the calling thread a mount namespace of its own, in which /dev/mqueue shows
-// its IPC namespace, and tree, or nothing if that is nil, is mounted on /dev/shm. What is
-// there already is kept where that is said.
-func (s *Sight) furnish(tree *os.File, keepShm, keepQueues bool) {
+// furnish gives the calling thread a mount namespace of its own. If its IPC namespace is
+// another one, /dev/mqueue shows that; if the /dev/shm is, tree is mounted on it, or an
+// empty file system if tree is nil.
+func (s *Sight) furnish(tree *os.File) {
 	err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNS))
 	if err == nil {
 		err = os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
@@ -93,14 +93,14 @@ func (s *Sight) furnish(tree *os.File, keepShm, keepQueues bool) {
 		return
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if !keepQueues {
+	if s.OtherIPC {
 		err := unix.Mount("mqueue", devMqueue, "mqueue", flags, "")
 		if err != nil && !errors.Is(err, unix.ENODEV) {
 			s.lack(failedMount(devMqueue, err), ref.PMsg)
 		}
 	}
 	switch {
-	case keepShm:
+	case !s.OtherShm:
 		return
 	case tree != nil:
 		err = unix.MoveMount(int(tree.Fd()), "", unix.AT_FDCWD, devShm, unix.MOVE_MOUNT_F_EMPTY_PATH)

@@ -33,8 +33,9 @@ func (p *Place) Process() int {
 type Sight struct {
 	Kinds   []ref.Kind         // that are to be seen there
 	Missing map[ref.Kind]error // those of Kinds that can't be, and why
-	// Elsewhere says that /dev/shm is not that of the caller's mount namespace.
-	Elsewhere bool
+	// OtherIPC and OtherShm say that the IPC namespace and the /dev/shm are not the
+	// caller's.
+	OtherIPC, OtherShm bool
 }
 
 // Present returns a sight without the kinds that are missing because there are none.

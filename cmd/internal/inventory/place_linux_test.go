@@ -97,7 +97,7 @@ func TestPlace(t *testing.T) {
 		return inv, sight
 	}
 	inv, sight := look(p)
-	if len(inv.Objects) != 3 || len(inv.Unlisted) > 0 || !sight.Elsewhere || len(sight.Missing) > 0 {
+	if len(inv.Objects) != 3 || len(inv.Unlisted) > 0 || !sight.OtherShm || len(sight.Missing) > 0 {
 		t.Error(dump(inv), dump(sight))
 	}
 	wantVerdict(t, findPOSIX(t, inv, ref.PShm, "/theirs"), InUse, "open age")
@@ -106,7 +106,7 @@ func TestPlace(t *testing.T) {
 
 	// This process has stayed where it was, and its own place is there without any rights.
 	own := placeOf(t, os.Getpid())
-	if inv, sight := look(own); len(inv.Objects) != 3 || sight.Elsewhere {
+	if inv, sight := look(own); len(inv.Objects) != 3 || sight.OtherShm {
 		t.Error(dump(inv))
 	} else {
 		findPOSIX(t, inv, ref.PShm, "/ours")
@@ -188,7 +188,7 @@ func TestPlaceThatHangs(t *testing.T) {
 func TestPlaceWithoutProcess(t *testing.T) {
 	makePOSIX(t, "/ours", 0o600)
 	err := nowhere(Namespace{Inode: namespaceOf(t, os.Getpid()).Inode, Own: true}).Do(func(s Sight) error {
-		if err := s.Missing[ref.PShm]; !errors.Is(err, fs.ErrNotExist) || s.Missing[ref.PSem] == nil || !s.Elsewhere {
+		if err := s.Missing[ref.PShm]; !errors.Is(err, fs.ErrNotExist) || s.Missing[ref.PSem] == nil || !s.OtherShm {
 			t.Error(dump(s))
 		}
 		// Whoever asks nevertheless sees nothing.
