@@ -90,7 +90,7 @@ func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
 	case o.metrics && (o.check != nil || o.explain):
 		err = command.Usagef("--format prometheus prints all limits, and excludes --check and --explain")
 	case o.everywhere && (o.explain || o.metrics || o.thresholds != nil):
-		err = command.Usagef("--all-namespaces prints a table, alone or with --check; --explain, --warn, --critical and --format prometheus are for one namespace (--namespace)")
+		err = command.Usagef("--all-namespaces cannot be combined with --explain, --warn, --critical or --format prometheus; use --namespace")
 	case o.selected != nil && o.explain:
 		err = command.Usagef("--explain tells of all objects; it and conditions that select some exclude each other")
 	}
@@ -172,7 +172,7 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 		v := &visits[i]
 		if v.seen == nil { // it was counted on standard error
 			if o.check != nil {
-				unread = append(unread, fmt.Errorf("the limits of IPC namespace %d can't be read: %w", v.place.Inode, fs.ErrPermission))
+				unread = append(unread, fmt.Errorf("the limits of IPC namespace %d cannot be read: %w", v.place.Inode, fs.ErrPermission))
 			}
 			continue
 		}

@@ -19,13 +19,13 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A visit is what was seen in a place: nil if it may not be entered.
+// A visit is what was seen in a place, nil if it could not be entered.
 type visit[P, T any] struct {
 	place P
 	seen  *T
 }
 
-// visitPlaces calls look in every place that processes see, with a context of it.
+// visitPlaces calls look in every place, with a context for it.
 func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]visit[inventory.Place, T], error) {
 	places, hidden, err := inventory.Places("")
 	if err != nil {
@@ -41,8 +41,8 @@ func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]
 	})
 }
 
-// visitAll calls look for every place. Namespaces that may not be entered are counted on
-// standard error, and those that went away meanwhile left out.
+// visitAll calls look for every place. It reports on standard error how many namespaces
+// could not be entered, and skips those that have gone away.
 func visitAll[P, T any](c *cli.Context, places []P, hidden *inventory.Hidden, inode func(P) uint64, look func(P) (*T, error)) ([]visit[P, T], error) {
 	var visits []visit[P, T]
 	all, closed := make(map[uint64]bool), make(map[uint64]bool)
@@ -76,7 +76,7 @@ func reportHidden(c *cli.Context, closed, all int, hidden *inventory.Hidden) {
 	}
 }
 
-// placeColumns are those that say in which place something is.
+// placeColumns are the columns for the place of a row.
 func placeColumns() []render.Column {
 	return []render.Column{
 		{Name: "namespace", Heading: "NAMESPACE", Align: render.Right},

@@ -43,7 +43,7 @@ func checkVisible(c *cli.Context, kinds []ref.Kind) error {
 	lacks := missing(c)
 	for _, kind := range kinds {
 		if err := lacks[kind]; err != nil {
-			return fmt.Errorf("%ss can't be seen: %w", kind.Noun(), err)
+			return fmt.Errorf("%ss cannot be seen: %w", kind.Noun(), err)
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ type removers struct {
 }
 
 // readRemovers returns who removes objects where the command works. systemd-logind cleans
-// its own IPC namespace and /dev/shm, which are taken to be the caller's.
+// only its own IPC namespace and /dev/shm; readRemovers assumes that the caller shares them.
 func readRemovers(c *cli.Context) removers {
 	kernel, err := destroysDetached()
 	r := removers{kernel: kernel && err == nil}

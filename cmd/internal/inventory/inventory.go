@@ -79,7 +79,7 @@ type Options struct {
 	// mapped or open (PShm.Links is 0). The memory maps and descriptors of all processes
 	// are read for it.
 	Unlinked bool
-	// Missing says why kinds can't be listed here (see Sight); they are not looked for.
+	// Missing tells why kinds can't be listed (see Sight). Collect does not look for them.
 	Missing map[ref.Kind]error
 	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.

@@ -45,20 +45,21 @@ func failedCall(call string, pid int, err error) error {
 	return fmt.Errorf("/dev/shm of process %d: %w", pid, os.NewSyscallError(call, err))
 }
 
-// openShm opens the /dev/shm of a process of an IPC namespace. It follows no link, and
-// returns only a tmpfs: whoever can make a user namespace can put anything there.
+// openShm opens the /dev/shm of a process in the given IPC namespace. It follows no links
+// and accepts only a tmpfs.
 //
-// A process of another user namespace may show any directory of the machine in this
-// place. One that belongs to a user of that user namespace holds nothing which that user
-// could not remove; others are refused, so that nobody can have the caller remove files
-// for them. The caller's own /dev/shm is accepted from everybody.
+// In a user namespace of their own, any user can mount any directory on /dev/shm. The owner
+// of a directory can remove every file in it. So openShm accepts a directory from another
+// user namespace only if its owner has an id there: then root removes no file that this
+// user could not remove. The caller's own /dev/shm is always accepted.
 func openShm(proc string, pid int, namespace uint64) (d *shmDir, err error) {
 	p, err := os.OpenFile(fmt.Sprintf("%s/%d", proc, pid), unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	// The root comes first: a process can leave this user namespace, but not come back.
+	// Open the root first: a process that leaves this user namespace cannot return, so the
+	// checks that follow cannot see more rights than the process had then.
 	root, err := openIn(p, "root", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (d *shmDir) open(root *os.File, pid int) error {
 	return err
 }
 
-// guard refuses what a process of another user namespace may have put there.
+// guard refuses a directory of another user namespace whose owner has no id there.
 func (d *shmDir) guard(p *os.File, pid int) error {
 	own, err := ownUserNamespace()
 	if err != nil {
@@ -135,7 +136,7 @@ func (d *shmDir) guard(p *os.File, pid int) error {
 		return nil
 	}
 	if st.Ino != own && st.Ino != users {
-		return refusedShm(pid, "is in a mount namespace of neither its user namespace nor this one")
+		return refusedShm(pid, "is in a mount namespace of a third user namespace")
 	}
 	var dir unix.Stat_t
 	if err := unix.Fstat(int(d.dir.Fd()), &dir); err != nil {
@@ -151,7 +152,7 @@ func (d *shmDir) guard(p *os.File, pid int) error {
 		return err
 	}
 	if !mapsUser(text, dir.Uid) {
-		return refusedShm(pid, fmt.Sprintf("belongs to user %d, who is not of its user namespace", dir.Uid))
+		return refusedShm(pid, fmt.Sprintf("belongs to user %d, who has no id in its user namespace", dir.Uid))
 	}
 	return nil
 }
@@ -184,8 +185,7 @@ func openIn(p *os.File, name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// inodeIn returns the inode number of what a file of an open directory of /proc stands
-// for.
+// inodeIn returns the inode number of a namespace in an open directory of /proc.
 func inodeIn(p *os.File, name string) (uint64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(int(p.Fd()), name, &st, 0); err != nil {
@@ -203,8 +203,8 @@ func ownUserNamespace() (uint64, error) {
 	return st.Ino, nil
 }
 
-// mapsUser reports whether a user, as the reader of the map knows it, has an id in the
-// user namespace that the map is of (user_namespaces(7)).
+// mapsUser reports whether a uid_map maps a user id of the reader's user namespace
+// (user_namespaces(7)).
 func mapsUser(uidMap []byte, uid uint32) bool {
 	for line := range bytes.Lines(uidMap) {
 		fields := bytes.Fields(line)
@@ -223,8 +223,8 @@ func mapsUser(uidMap []byte, uid uint32) bool {
 	return false
 }
 
-// clone returns a copy of the mount of the directory, which belongs to no mount
-// namespace, and through which no link, device or program of another one is reached.
+// clone returns a detached mount of the directory that follows no symbolic links, opens
+// no devices and runs no programs.
 func (d *shmDir) clone() (tree *os.File, err error) {
 	onThrowawayThread(func() {
 		if err = unix.Unshare(unix.CLONE_FS); err != nil {
@@ -251,15 +251,14 @@ func (d *shmDir) clone() (tree *os.File, err error) {
 	return tree, err
 }
 
-// errNoAnswer is what comes of a file system whose server does not answer.
+// errNoAnswer is the error for a file system whose server does not answer.
 func errNoAnswer(pid int) error { return refusedShm(pid, "does not answer") }
 
-// patient is how long a file system may take for an answer. Anybody can mount one in a
-// user namespace of their own that never gives any.
+// patient is how long a file system may take to answer. A FUSE server may never answer.
 const patient = time.Second
 
-// within calls f, which looks at the /dev/shm of a process, and waits for so long. What f
-// returns later is left to the garbage collector.
+// within calls f, which inspects the /dev/shm of a process, and returns errNoAnswer after
+// the limit. f then keeps a thread until it returns or the program ends.
 func within[T any](limit time.Duration, pid int, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
