@@ -70,11 +70,7 @@ func (p Place) cloneShm() (*os.File, error) {
 		if own, err := ownShm(); err == nil && own == d.id {
 			return nil, nil
 		}
-		tree, err := d.clone()
-		if err != nil {
-			return nil, fmt.Errorf("/dev/shm of process %d: %w", p.PID, err)
-		}
-		return tree, nil
+		return d.clone()
 	})
 }
 

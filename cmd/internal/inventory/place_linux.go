@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
@@ -106,9 +108,7 @@ func Places(proc string) ([]Place, Hidden, error) {
 	}
 	defer f.Close()
 	s := &survey{fs: f, taken: make(map[file]bool), patience: 2 * patient}
-	if s.mounts, err = f.MountNamespace(os.Getpid()); err != nil {
-		return nil, hidden, err
-	}
+	s.mounts, _ = f.MountNamespace(os.Getpid()) // 0 before Linux 3.8
 	s.own, s.ownErr = ownShm()
 	var all []Place
 	for _, own := range []bool{true, false} {
@@ -130,6 +130,8 @@ type survey struct {
 	ownErr   error
 	taken    map[file]bool // directories that have a place
 	patience time.Duration // time left for file systems that do not answer
+	// unsupported means that the kernel is too old, which is reported once.
+	unsupported bool
 }
 
 // places returns the places of a namespace, at least one. The first has the objects that
@@ -150,7 +152,10 @@ func (s *survey) places(n Namespace) (list []Place) {
 		case errors.Is(err, fs.ErrNotExist):
 			none = err
 			continue
+		case errors.Is(err, unix.ENOSYS) && s.unsupported:
+			continue
 		case err != nil:
+			s.unsupported = errors.Is(err, unix.ENOSYS)
 			failed = append(failed, Place{Namespace: n, PID: pid, Kinds: inFiles(), shm: err})
 			continue
 		}
