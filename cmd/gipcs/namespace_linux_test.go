@@ -72,3 +72,32 @@ func TestFindPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaceName: other users choose the names of containers, which must not break the line
+// of a monitoring plugin.
+func TestPlaceName(t *testing.T) {
+	for _, tt := range []struct {
+		own       bool
+		pid       int
+		container string
+		files     bool // only a further /dev/shm
+		want      string
+	}{
+		{own: true, want: ""},
+		{own: true, pid: 12, files: true, want: "7/12"},
+		{pid: 12, want: "7"},
+		{pid: 12, container: "4f5e00112233445566", want: "4f5e00112233/7"},
+		{pid: 12, container: "web", files: true, want: "web/7/12"},
+		{pid: 12, container: "x|size=0", want: "7"},
+		{pid: 12, container: "a b", want: "7"},
+	} {
+		p := inventory.Place{PID: tt.pid, Kinds: ref.Kinds()}
+		p.Inode, p.Own, p.Container.ID = 7, tt.own, tt.container
+		if tt.files {
+			p.Kinds = []ref.Kind{ref.PShm, ref.PSem}
+		}
+		if got := placeName(&p); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt, got, tt.want)
+		}
+	}
+}

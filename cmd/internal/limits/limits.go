@@ -29,6 +29,8 @@ type Limit struct {
 	// Preset is the value of Sysctl, the default for new queues, if Value is the
 	// fullest queue's own limit; otherwise 0.
 	Preset uint64
+	// Place tells limits of several places apart; "" is the caller's. Read leaves it empty.
+	Place string
 }
 
 func counted(name string, kind ref.Kind, about, sysctl string, value, use uint64) Limit {
