@@ -109,7 +109,7 @@ func testClosedNamespaces(t *testing.T, g gipcs) {
 		_, said, status := user.run(t, args...)
 		want(t, args[0]+": status", status, 0)
 		var closed, all, hidden int
-		if _, err := fmt.Sscanf(said, "gipcs: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN\n"+
+		if _, err := fmt.Sscanf(said, "gipcs: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN, or --namespace if you created their user namespace\n"+
 			"gipcs: %d processes could not be inspected: ", &closed, &all, &hidden); err != nil || closed < 1 || closed != all-1 || hidden == 0 {
 			t.Errorf("%v says %q: %v; want all but one closed, and hidden processes", args, said, err)
 		}

@@ -35,7 +35,7 @@ func explainLimits(c *cli.Context, all []limits.Limit) error {
 	}
 	reportUnlisted(c, inv)
 	suggest := newSuggester(c)
-	names, removers := account.New(), readRemovers()
+	names, removers := account.New(), readRemovers(c)
 	var rows [][]render.Cell
 	for _, l := range pressing(all) {
 		h := limits.NewHolding(l, inv.Objects, names)
@@ -87,7 +87,7 @@ func newSuggester(c *cli.Context) (s suggester) {
 	}
 	file := fileOf(v.Namespace)
 	s.flags += " -N " + quoted(c.StringSlice("namespace")[0])
-	s.prefix, s.noEntry, s.noMount = "nsenter --ipc="+quoted(file)+" ", file == "", v.Elsewhere
+	s.prefix, s.noEntry, s.noMount = "nsenter --ipc="+quoted(file)+" ", file == "", v.OtherShm
 	return s
 }
 

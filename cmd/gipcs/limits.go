@@ -9,6 +9,8 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/units"
@@ -89,8 +92,8 @@ func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
 		err = command.Usagef("--warn and --critical print one line for a monitor, and exclude --format and --json")
 	case o.metrics && (o.check != nil || o.explain):
 		err = command.Usagef("--format prometheus prints all limits, and excludes --check and --explain")
-	case o.everywhere && (o.explain || o.metrics || o.thresholds != nil):
-		err = command.Usagef("--all-namespaces prints a table, alone or with --check; --explain, --warn, --critical and --format prometheus are for one namespace (--namespace)")
+	case o.everywhere && o.explain:
+		err = command.Usagef("--all-namespaces and --explain exclude each other; use --namespace")
 	case o.selected != nil && o.explain:
 		err = command.Usagef("--explain tells of all objects; it and conditions that select some exclude each other")
 	}
@@ -151,32 +154,26 @@ func (o *limitsOptions) read(c *cli.Context) ([]limits.Limit, error) {
 	return all, unread
 }
 
-// limitsEverywhere shows the limits of all places, or those above a percentage.
+// limitsEverywhere shows the limits of all places, or tells a monitor.
 func limitsEverywhere(c *cli.Context, o limitsOptions) error {
-	var unread []error
-	visits, err := visitPlaces(c, func(c *cli.Context) (*[]limits.Limit, error) {
-		all, err := o.read(c)
-		if err != nil {
-			unread = append(unread, fmt.Errorf("IPC namespace %d: %v", viewOf(c).Inode, command.Explained(err)))
-		}
-		if o.check != nil {
-			all = above(all, *o.check)
-		}
-		return &all, nil
-	})
-	if err != nil {
-		return err
+	visits, unread := o.readEverywhere(c)
+	switch {
+	case o.thresholds != nil:
+		return o.thresholds.report(c, allLimits(visits), unread)
+	case o.metrics:
+		return errors.Join(writeMetrics(c.App.Writer, allLimits(visits)), unread)
 	}
 	var rows [][]render.Cell
 	for i := range visits {
 		v := &visits[i]
-		if v.seen == nil { // it was counted on standard error
-			if o.check != nil {
-				unread = append(unread, fmt.Errorf("the limits of IPC namespace %d cannot be read: %w", v.place.Inode, fs.ErrPermission))
-			}
+		if v.seen == nil {
 			continue
 		}
-		for row := range limitRows(*v.seen) {
+		shown := *v.seen
+		if o.check != nil {
+			shown = above(shown, *o.check)
+		}
+		for row := range limitRows(shown) {
 			rows = append(rows, slices.Concat(placeCells(&v.place), row))
 		}
 	}
@@ -186,7 +183,61 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 			return err
 		}
 	}
-	return o.alarm(len(rows), errors.Join(unread...))
+	return o.alarm(len(rows), unread)
+}
+
+// readEverywhere returns the limits of all places. Whoever checks them is told of a
+// namespace that could not be entered; others read that on standard error.
+func (o *limitsOptions) readEverywhere(c *cli.Context) ([]visit[inventory.Place, []limits.Limit], error) {
+	var unread []error
+	visits, err := visitPlaces(c, func(c *cli.Context) (*[]limits.Limit, error) {
+		all, err := o.read(c)
+		if err != nil {
+			unread = append(unread, fmt.Errorf("IPC namespace %d: %v", viewOf(c).Inode, command.Explained(err)))
+		}
+		for i := range all {
+			all[i].Place = placeName(&viewOf(c).Place)
+		}
+		return &all, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range visits {
+		if v.seen == nil && (o.check != nil || o.thresholds != nil) {
+			unread = append(unread, fmt.Errorf("the limits of IPC namespace %d cannot be read: %w", v.place.Inode, fs.ErrPermission))
+		}
+	}
+	return visits, errors.Join(unread...)
+}
+
+// placeName returns a unique name of a place for a monitor: "" for the caller's own,
+// otherwise the container, the IPC namespace, and the process of a further /dev/shm. Other
+// users choose the names of control groups, so only plain ones are printed.
+func placeName(p *inventory.Place) string {
+	const digits = 12 // of a container's id
+	first := slices.Contains(p.Kinds, ref.Shm)
+	if p.Own && first {
+		return ""
+	}
+	var parts []string
+	if id := p.Container.ID; id != "" && command.IsPlain(id) {
+		parts = append(parts, id[:min(len(id), digits)])
+	}
+	parts = append(parts, strconv.FormatUint(p.Inode, 10))
+	if !first {
+		parts = append(parts, strconv.Itoa(p.PID))
+	}
+	return strings.Join(parts, "/")
+}
+
+func allLimits(visits []visit[inventory.Place, []limits.Limit]) (all []limits.Limit) {
+	for _, v := range visits {
+		if v.seen != nil {
+			all = append(all, *v.seen...)
+		}
+	}
+	return all
 }
 
 // alarm returns how a check ends that found so many limits above its percentage. That is

@@ -138,8 +138,14 @@ func inUse(l limits.Limit) string {
 	return fmt.Sprintf("%s %.0f %% (%d of %d)", label(l), 100*l.Share(), l.Use, l.Value)
 }
 
-// label is what monitors call a limit.
-func label(l limits.Limit) string { return strings.ToLower(l.Name) }
+// label is what monitors call a limit, with its place behind an @.
+func label(l limits.Limit) string {
+	name := strings.ToLower(l.Name)
+	if l.Place != "" {
+		name += "@" + l.Place
+	}
+	return name
+}
 
 // performance returns the use of all limits as monitoring plugins print it:
 // label=value[unit];warn;critical;min;max. A threshold is a number that may not be
@@ -166,7 +172,7 @@ func (t *thresholds) performance(all []limits.Limit) string {
 }
 
 func isBytes(l limits.Limit) bool {
-	switch label(l) {
+	switch strings.ToLower(l.Name) {
 	case "msgmnb", "size", "rlimit_msgqueue":
 		return true
 	}
@@ -198,7 +204,11 @@ func writeMetrics(w io.Writer, all []limits.Limit) error {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", family.name, family.help, family.name)
 		for _, l := range all {
 			if n, known := family.value(l); known {
-				fmt.Fprintf(&b, "%s{limit=\"%s\",kind=\"%s\"} %d\n", family.name, labelValue(label(l)), labelValue(l.Kind.String()), n)
+				place := ""
+				if l.Place != "" {
+					place = fmt.Sprintf(",place=\"%s\"", labelValue(l.Place))
+				}
+				fmt.Fprintf(&b, "%s{limit=\"%s\",kind=\"%s\"%s} %d\n", family.name, labelValue(strings.ToLower(l.Name)), labelValue(l.Kind.String()), place, n)
 			}
 		}
 	}

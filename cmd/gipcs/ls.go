@@ -175,7 +175,9 @@ func (l *listing) collect(c *cli.Context) (*inventory.Inventory, error) {
 	l.incomplete = reportUnselected(c, inv, l.selected) || l.incomplete
 	expectNames(l.names, inv)
 	choice := l.selected.Choose(inv, l.names)
-	inv.Objects = choice.Selected
+	// Other kinds were collected for the verdicts; with -A another place has them.
+	visible := visibleKinds(c)
+	inv.Objects = slices.DeleteFunc(choice.Selected, func(o inventory.Object) bool { return !slices.Contains(visible, o.Kind) })
 	l.incomplete = reportFailed(c, choice) || l.incomplete
 	return inv, nil
 }

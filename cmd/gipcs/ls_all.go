@@ -19,13 +19,13 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A visit is what was seen in a place; nil if it could not be entered.
+// A visit is what was seen in a place, nil if it could not be entered.
 type visit[P, T any] struct {
 	place P
 	seen  *T
 }
 
-// visitPlaces calls look in every place that processes see, with a context for it.
+// visitPlaces calls look in every place, with a context for it.
 func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]visit[inventory.Place, T], error) {
 	places, hidden, err := inventory.Places("")
 	if err != nil {
@@ -41,8 +41,8 @@ func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]
 	})
 }
 
-// visitAll calls look for every place. It reports how many namespaces could not be
-// entered on standard error, and skips those that disappear meanwhile.
+// visitAll calls look for every place. It reports on standard error how many namespaces
+// could not be entered, and skips those that have gone away.
 func visitAll[P, T any](c *cli.Context, places []P, hidden *inventory.Hidden, inode func(P) uint64, look func(P) (*T, error)) ([]visit[P, T], error) {
 	var visits []visit[P, T]
 	all, closed := make(map[uint64]bool), make(map[uint64]bool)
@@ -69,14 +69,14 @@ func visitAll[P, T any](c *cli.Context, places []P, hidden *inventory.Hidden, in
 // reportHidden reports which parts of all namespaces could not be seen.
 func reportHidden(c *cli.Context, closed, all int, hidden *inventory.Hidden) {
 	if closed > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN\n", c.App.Name, closed, all)
+		fmt.Fprintf(c.App.ErrWriter, "%s: %d of %d namespaces could not be entered: that takes CAP_SYS_ADMIN, or --namespace if you created their user namespace\n", c.App.Name, closed, all)
 	}
 	if hidden.Any() {
 		command.Report(c.App.ErrWriter, c.App.Name, errors.New(hidden.String()))
 	}
 }
 
-// placeColumns returns the columns that identify a place.
+// placeColumns are the columns for the place of a row.
 func placeColumns() []render.Column {
 	return []render.Column{
 		{Name: "namespace", Heading: "NAMESPACE", Align: render.Right},

@@ -24,7 +24,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// namespaceFlag is the flag of commands that can work in another IPC namespace.
+// namespaceFlag is the flag of commands that can work in another place.
 func namespaceFlag() cli.Flag {
 	return &cli.StringSliceFlag{
 		Name: "namespace", Aliases: []string{"N"},
@@ -32,11 +32,11 @@ func namespaceFlag() cli.Flag {
 	}
 }
 
-// allNamespacesFlag is the flag of commands that can work in all of them.
+// allNamespacesFlag is the flag of commands that can visit every place.
 func allNamespacesFlag() cli.Flag {
 	return &cli.BoolFlag{
 		Name: "all-namespaces", Aliases: []string{"A"}, DisableDefaultText: true,
-		Usage: "look into all namespaces; adds columns for them",
+		Usage: "look into all namespaces, with columns for them",
 	}
 }
 
@@ -48,7 +48,7 @@ func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 		case len(names) == 0:
 			return action(c)
 		case len(names) > 1:
-			return command.Usagef("--namespace is given twice; --all-namespaces of ls and limits looks into every one")
+			return command.Usagef("--namespace is given twice; use --all-namespaces, which ls and limits accept, for every namespace")
 		case c.Bool("all-namespaces"):
 			return command.Usagef("--namespace and --all-namespaces exclude each other")
 		}
@@ -59,15 +59,15 @@ func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 		if status, done, err := joinUsers(place); done || err != nil {
 			return cmp.Or(err, exitWith(status))
 		}
-		// What an error means is looked up in the namespace in which it came up.
+		// Explain an error while still in the namespace where it occurred.
 		return place.Do(func(sight inventory.Sight) error {
 			return command.Explained(action(seeing(c, place, sight)))
 		})
 	}
 }
 
-// joinUsers runs this program once more in the user namespace of a place, if the caller
-// made that and has the rights that it takes there alone. done is false if not.
+// joinUsers runs this program again in the user namespace of a place, if the caller has
+// the required rights only there. Otherwise done is false.
 func joinUsers(p inventory.Place) (status int, done bool, err error) {
 	users, err := p.OwnUsers()
 	if err != nil || users == nil {
@@ -85,7 +85,7 @@ func exitWith(status int) error {
 	return command.Exit(status)
 }
 
-// A view is where a command works, and what it sees there.
+// A view is the place where a command works, and what is visible there.
 type view struct {
 	inventory.Place
 	inventory.Sight
@@ -109,7 +109,7 @@ func viewOf(c *cli.Context) *view {
 	return v
 }
 
-// visibleKinds returns the kinds of objects that the command is to see.
+// visibleKinds returns the kinds of objects that the command looks at.
 func visibleKinds(c *cli.Context) []ref.Kind {
 	if v := viewOf(c); v != nil {
 		return v.Sight.Kinds
@@ -117,7 +117,7 @@ func visibleKinds(c *cli.Context) []ref.Kind {
 	return ref.Kinds()
 }
 
-// missing returns why kinds of objects can't be seen.
+// missing returns why the command can't see kinds of objects.
 func missing(c *cli.Context) map[ref.Kind]error {
 	if v := viewOf(c); v != nil {
 		return v.Missing
@@ -125,8 +125,17 @@ func missing(c *cli.Context) map[ref.Kind]error {
 	return nil
 }
 
-// readLimits returns the limits of what the command sees. With an error it returns those
-// that could be read.
+// ownKinds returns the kinds whose objects are those of the caller's own namespaces.
+func ownKinds(c *cli.Context) []ref.Kind {
+	v := viewOf(c)
+	return slices.DeleteFunc(ref.Kinds(), func(k ref.Kind) bool {
+		inShm := k == ref.PShm || k == ref.PSem
+		return v != nil && (inShm && v.OtherShm || !inShm && v.OtherIPC)
+	})
+}
+
+// readLimits returns the limits of kinds of objects. With an error it also returns the
+// limits that could be read.
 func readLimits(c *cli.Context, kinds []ref.Kind) ([]limits.Limit, error) {
 	var seen []ref.Kind
 	var unread []error
@@ -144,7 +153,7 @@ func readLimits(c *cli.Context, kinds []ref.Kind) ([]limits.Limit, error) {
 	return all, errors.Join(append([]error{err}, unread...)...)
 }
 
-// reportAbsent says which limits there are none of.
+// reportAbsent reports which limits are not shown because the objects do not exist.
 func reportAbsent(c *cli.Context) {
 	lacks := missing(c)
 	seen := slices.DeleteFunc(slices.Clone(visibleKinds(c)), func(k ref.Kind) bool { return lacks[k] != nil })
@@ -228,8 +237,8 @@ func reportFailed(c *cli.Context, choice selection.Choice) bool {
 // namespaces.
 const maxPID = 1 << 22
 
-// findPlace returns the place that a process id, a container, an inode number or a path
-// names.
+// findPlace returns the place named by a process id, a container, an inode number or a
+// path.
 func findPlace(text string) (inventory.Place, error) {
 	if strings.Contains(text, "/") {
 		return inventory.PlaceAt(text)

@@ -4,6 +4,9 @@ package main
 
 import (
 	"os"
+	"slices"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
@@ -13,13 +16,24 @@ import (
 
 // removers is who removes objects on this system automatically.
 type removers struct {
-	kernel bool // segments after their last detach
-	logind bool // objects of users who have logged out
+	kernel bool       // segments after their last detach
+	logind []ref.Kind // objects of users who have logged out, of these kinds
 }
 
-func readRemovers() removers {
+// readRemovers returns who removes objects where the command works. systemd-logind cleans
+// only its own IPC namespace and /dev/shm; readRemovers assumes that the caller shares them.
+func readRemovers(c *cli.Context) removers {
 	kernel, err := destroysDetached()
-	return removers{kernel: kernel && err == nil, logind: logind.Removes(os.DirFS("/"))}
+	r := removers{kernel: kernel && err == nil}
+	if logind.Removes(os.DirFS("/")) {
+		r.logind = ownKinds(c)
+	}
+	return r
+}
+
+// logindRemoves reports whether systemd-logind removes objects of a kind and an owner.
+func (r removers) logindRemoves(kind ref.Kind, owner uint32) bool {
+	return slices.Contains(r.logind, kind) && !logind.SystemUser(os.DirFS("/"), owner)
 }
 
 // of returns who will remove an object, and when.
@@ -27,7 +41,7 @@ func (r removers) of(o *inventory.Object, names *account.Directory) (list []stri
 	if r.kernel && o.Kind == ref.Shm {
 		list = append(list, "the kernel, at its last detach (kernel.shm_rmid_forced=1)")
 	}
-	if owner := o.Ownership().UID; r.logind && !logind.SystemUser(os.DirFS("/"), owner) {
+	if owner := o.Ownership().UID; r.logindRemoves(o.Kind, owner) {
 		list = append(list, "systemd-logind, when the last session of "+names.UserOrID(owner)+" ends (RemoveIPC=yes)")
 	}
 	return list
@@ -38,12 +52,12 @@ func (r removers) ofAny(objects []inventory.Object, concerns func(ref.Kind) bool
 	users := false
 	for i := range objects {
 		o := &objects[i]
-		users = users || concerns(o.Kind) && !logind.SystemUser(os.DirFS("/"), o.Ownership().UID)
+		users = users || concerns(o.Kind) && r.logindRemoves(o.Kind, o.Ownership().UID)
 	}
 	if r.kernel && concerns(ref.Shm) {
 		list = append(list, "the kernel, at the last detach of a segment (kernel.shm_rmid_forced=1)")
 	}
-	if r.logind && users {
+	if users {
 		list = append(list, "systemd-logind, when the last session of an owner ends (RemoveIPC=yes)")
 	}
 	return list

@@ -109,7 +109,7 @@ func show(c *cli.Context) error {
 }
 
 func readShowOptions(c *cli.Context) (*showOptions, error) {
-	s := &showOptions{names: account.New(), removers: readRemovers()}
+	s := &showOptions{names: account.New(), removers: readRemovers(c)}
 	var err error
 	if c.IsSet("hex") {
 		if s.hex, err = command.SizeFlag(c, "hex"); err != nil {

@@ -81,7 +81,7 @@ func (c *collector) list() error {
 	}
 	var errs []error
 	for _, kind := range ref.Kinds() {
-		if len(c.o.Kinds) > 0 && !slices.Contains(c.o.Kinds, kind) {
+		if !c.o.lists(kind) {
 			continue
 		}
 		incomplete := (*sysvipc.Incomplete)(nil)
@@ -95,7 +95,7 @@ func (c *collector) list() error {
 			errs = append(errs, err)
 		}
 	}
-	if c.o.Unlinked {
+	if c.o.Unlinked && c.o.lists(ref.PShm) && c.o.Missing[ref.PShm] == nil {
 		errs = append(errs, c.listUnlinked())
 	}
 	return errors.Join(errs...)

@@ -11,13 +11,12 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// ContainerProcess returns the process of a container that has run for the longest time.
-// The container is named as RUNTIME:ID or by its ID alone, of which the beginning will do
-// if no other container's begins so. proc is where the proc file system is mounted; ""
-// means /proc.
+// ContainerProcess returns the process that has run longest in a container, which is named
+// by RUNTIME:ID or ID. A unique prefix of the ID is enough. proc is where the proc file
+// system is mounted; "" means /proc.
 //
-// An ordinary user may make a control group that is called like a container's. Where two
-// have the name it is an error.
+// An ordinary user can create a control group with the name of a container. If two control
+// groups match, ContainerProcess returns an error.
 func ContainerProcess(proc, name string) (pid int, err error) {
 	f, err := procfs.Open(cmp.Or(proc, procfs.Root))
 	if err != nil {
@@ -54,7 +53,7 @@ func ContainerProcess(proc, name string) (pid int, err error) {
 	}
 	switch len(found) {
 	case 0:
-		return 0, fmt.Errorf("no visible process is in a container %s", name)
+		return 0, fmt.Errorf("no visible process runs in a container %s", name)
 	case 1:
 		for _, p := range found {
 			pid = p.pid

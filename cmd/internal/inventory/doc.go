@@ -2,7 +2,8 @@
 // the objects, the processes that are attached to them or wait on them, those
 // that made and last used them, whether an object looks abandoned, and to which
 // program it belongs. POSIX objects are those that the caller's /dev/shm and
-// /dev/mqueue show; of them it tells who has them mapped or open.
+// /dev/mqueue show; of them it tells who has them mapped or open. A Place is what another
+// process sees in their stead.
 //
 // It knows no output format, and changes nothing, with one exception that has to
 // be asked for (Options.Contents). The kernel makes one of its own: when a process ends
@@ -47,6 +48,9 @@
 // A process can't use a kind if the files that it has mapped to execute import none of
 // the functions for it. What can't be read can do anything. A POSIX object that the
 // kernel gives a write lease on (fcntl(2)) is open nowhere, whoever is hidden.
+//
+// What another mount namespace shows as its /dev/shm is a list of files, and evidence for
+// nothing else; see openShm for what is refused.
 //
 // Evidence for removal comes only from what an attacker can't write. A process's name,
 // directory, environment or mount namespace may make a verdict more careful, never less.

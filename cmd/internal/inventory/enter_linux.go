@@ -13,13 +13,11 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// Do calls f inside the place: on a thread of its own as Namespace.Do does, which has a
-// mount namespace of its own too if that is needed. All else of the machine's files is
-// there as it was, but /dev/shm is that of the place, and /dev/mqueue shows the queues
-// of its IPC namespace. f is told what of that could not be had.
+// Do calls f inside the place, on a thread of its own as Namespace.Do does. For f,
+// /dev/shm is that of the place and /dev/mqueue shows the queues of its IPC namespace; all
+// other files are those of the caller. The Sight tells f what is missing.
 //
-// It needs no rights where the caller is in the place already, and otherwise those of
-// Namespace.Do.
+// Do needs the rights of Namespace.Do, and none if the caller is in the place already.
 func (p Place) Do(f func(Sight) error) error {
 	file, err := p.open()
 	if err != nil {
@@ -31,23 +29,23 @@ func (p Place) Do(f func(Sight) error) error {
 		defer tree.Close()
 	}
 	here := tree == nil && err == nil
-	sight := Sight{Kinds: p.Kinds, Elsewhere: !here}
+	sight := Sight{Kinds: p.Kinds, OtherShm: !here}
 	sight.lack(err, inFiles()...)
 	onThrowawayThread(func() {
 		var own bool
 		if own, err = p.join(file); err != nil {
 			return
 		}
-		if !own || !here {
-			sight.furnish(tree, here)
+		if sight.OtherIPC = !own; !own || !here {
+			sight.furnish(tree)
 		}
 		err = f(sight)
 	})
 	return err
 }
 
-// join moves the calling thread into the namespace, unless it is there already, where
-// setns(2) would ask for rights all the same.
+// join moves the calling thread into the namespace. It reports whether the thread was
+// there already, and then needs no rights, which setns(2) would.
 func (n Namespace) join(file *os.File) (own bool, err error) {
 	if n.isOwn() {
 		return true, nil
@@ -72,18 +70,14 @@ func (p Place) cloneShm() (*os.File, error) {
 		if own, err := ownShm(); err == nil && own == d.id {
 			return nil, nil
 		}
-		tree, err := d.clone()
-		if err != nil {
-			return nil, fmt.Errorf("/dev/shm of process %d: %w", p.PID, err)
-		}
-		return tree, nil
+		return d.clone()
 	})
 }
 
-// furnish gives the calling thread a mount namespace of its own, with the /dev/mqueue of
-// its IPC namespace, and on /dev/shm a tree of mounts, nothing if it is nil, or, if keep is
-// set, what is there.
-func (s *Sight) furnish(tree *os.File, keep bool) {
+// furnish gives the calling thread a mount namespace of its own. With OtherIPC it mounts
+// the queues of the thread's IPC namespace on /dev/mqueue, with OtherShm tree on /dev/shm,
+// or an empty file system if tree is nil.
+func (s *Sight) furnish(tree *os.File) {
 	err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNS))
 	if err == nil {
 		err = os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
@@ -93,15 +87,18 @@ func (s *Sight) furnish(tree *os.File, keep bool) {
 		return
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount("mqueue", devMqueue, "mqueue", flags, ""); err != nil && !errors.Is(err, unix.ENODEV) {
-		s.lack(failedMount(devMqueue, err), ref.PMsg)
+	if s.OtherIPC {
+		err := unix.Mount("mqueue", devMqueue, "mqueue", flags, "")
+		if err != nil && !errors.Is(err, unix.ENODEV) {
+			s.lack(failedMount(devMqueue, err), ref.PMsg)
+		}
 	}
 	switch {
-	case keep:
+	case !s.OtherShm:
 		return
 	case tree != nil:
 		err = unix.MoveMount(int(tree.Fd()), "", unix.AT_FDCWD, devShm, unix.MOVE_MOUNT_F_EMPTY_PATH)
-	default: // so that what is there is not taken for what is not known
+	default: // hides the caller's objects, which are not those of the place
 		err = unix.Mount("tmpfs", devShm, "tmpfs", flags|unix.MS_RDONLY, "")
 	}
 	if err != nil && s.Missing[ref.PShm] == nil {
@@ -109,6 +106,6 @@ func (s *Sight) furnish(tree *os.File, keep bool) {
 	}
 }
 
-// failedMount returns an error that is not fs.ErrNotExist: that there is no directory to
-// mount on does not mean that there are no objects.
+// failedMount returns an error that is not fs.ErrNotExist: a missing mount point does not
+// mean that there are no objects.
 func failedMount(path string, err error) error { return fmt.Errorf("mount %s: %v", path, err) }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
@@ -78,7 +79,7 @@ type Options struct {
 	// mapped or open (PShm.Links is 0). The memory maps and descriptors of all processes
 	// are read for it.
 	Unlinked bool
-	// Missing says why kinds can't be listed here (see Sight); they are not looked for.
+	// Missing tells why kinds can't be listed (see Sight). Collect does not look for them.
 	Missing map[ref.Kind]error
 	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
@@ -105,6 +106,11 @@ type Options struct {
 	// fault, unless it is nil, stands before each call on /proc (procfs.Fault). It is there
 	// for tests.
 	fault func(call, name string) ([]byte, error)
+}
+
+// lists reports whether objects of a kind are to be listed.
+func (o *Options) lists(kind ref.Kind) bool {
+	return len(o.Kinds) == 0 || slices.Contains(o.Kinds, kind)
 }
 
 // An Inventory is what Collect found.

@@ -11,9 +11,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// OwnUsers returns the user namespace by which a caller without rights on the machine can
-// enter the place: the one that owns it, if the caller made that or one above it. It is
-// nil if there is none, or none is needed. The caller closes it.
+// OwnUsers returns the user namespace that a caller without CAP_SYS_ADMIN must join to
+// enter the place: the one that owns it, if the caller created it or one of its ancestors.
+// It is nil if there is none, or if the caller has CAP_SYS_ADMIN. The caller closes it.
 func (p Place) OwnUsers() (*os.File, error) {
 	if p.Process() == 0 || mayAdminister() {
 		return nil, nil
@@ -44,7 +44,7 @@ func (p Place) OwnUsers() (*os.File, error) {
 	return users, nil
 }
 
-// related returns a namespace that is found by way of another one.
+// related returns the owner or the parent of a namespace.
 func related(file *os.File, request uint) (*os.File, error) {
 	fd, err := unix.IoctlRetInt(int(file.Fd()), request)
 	if err != nil {
@@ -53,8 +53,8 @@ func related(file *os.File, request uint) (*os.File, error) {
 	return os.NewFile(uintptr(fd), file.Name()), nil
 }
 
-// madeByCaller reports whether a user namespace, or one above it and below own, was made
-// by the caller, who has all capabilities in it then.
+// madeByCaller reports whether the caller created a user namespace or one of its ancestors
+// below own, and so has all capabilities in it.
 func madeByCaller(users *os.File, own uint64) bool {
 	for at := users; ; {
 		var st unix.Stat_t

@@ -8,20 +8,19 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// A Place is what a process sees of IPC objects: an IPC namespace, and the /dev/shm of
-// its mount namespace.
+// A Place is where a process sees IPC objects: its IPC namespace, and the /dev/shm of its
+// mount namespace.
 type Place struct {
 	Namespace
-	// PID is the process whose /dev/shm it is; 0 if it is the caller's, or none is known.
+	// PID is the process whose /dev/shm it is; 0 means the caller's.
 	PID int
-	// Kinds are the kinds of objects to look at there. Several places may have an IPC
-	// namespace, or a /dev/shm, in common; Places gives its objects to one of them.
+	// Kinds are the kinds of objects to look at; see Places.
 	Kinds []ref.Kind
 
-	shm error // why the /dev/shm can't be seen, as far as that is known
+	shm error // why the /dev/shm can't be seen, if Places found that out
 }
 
-// Process returns a process that sees the place, 0 if none is known.
+// Process returns a process of the place, 0 if none is known.
 func (p *Place) Process() int {
 	if p.PID != 0 || len(p.PIDs) == 0 {
 		return p.PID
@@ -29,15 +28,16 @@ func (p *Place) Process() int {
 	return p.PIDs[0]
 }
 
-// A Sight is what can be seen in a Place.
+// A Sight tells what is visible in a Place.
 type Sight struct {
-	Kinds   []ref.Kind         // that are to be seen there
-	Missing map[ref.Kind]error // those of Kinds that can't be, and why
-	// Elsewhere says that /dev/shm is not that of the caller's mount namespace.
-	Elsewhere bool
+	Kinds   []ref.Kind         // the kinds to look at
+	Missing map[ref.Kind]error // why kinds can't be seen
+	// OtherIPC and OtherShm say that the IPC namespace and the /dev/shm are not the
+	// caller's.
+	OtherIPC, OtherShm bool
 }
 
-// Present returns a sight without the kinds that are missing because there are none.
+// Present returns the sight without the kinds that do not exist there.
 func (s Sight) Present() Sight {
 	s.Kinds = slices.DeleteFunc(slices.Clone(s.Kinds), func(k ref.Kind) bool { return errors.Is(s.Missing[k], fs.ErrNotExist) })
 	return s

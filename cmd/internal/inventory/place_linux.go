@@ -11,11 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// PlaceOf returns the place that a process sees.
+// PlaceOf returns the place of a process.
 func PlaceOf(pid int) (Place, error) {
 	n, err := NamespaceAt(fmt.Sprintf("%s/%d/ns/ipc", procfs.Root, pid))
 	if err != nil {
@@ -25,8 +27,7 @@ func PlaceOf(pid int) (Place, error) {
 	return Place{Namespace: n, PID: pid, Kinds: ref.Kinds()}, nil
 }
 
-// PlaceIn returns the first place of the IPC namespace with an inode number, as Places
-// has them.
+// PlaceIn returns the first place that Places lists for an IPC namespace.
 func PlaceIn(inode uint64) (Place, error) {
 	places, _, err := Places("")
 	if err != nil {
@@ -41,8 +42,8 @@ func PlaceIn(inode uint64) (Place, error) {
 	return p, nil
 }
 
-// PlaceAt returns the place of a process whose /proc/PID/ns/ipc path is, or PlaceIn of the
-// namespace that path is a file of.
+// PlaceAt returns PlaceOf for a path of the form /proc/PID/ns/ipc, and PlaceIn for any other
+// file that an IPC namespace is bound to. A namespace without processes has no /dev/shm.
 func PlaceAt(path string) (Place, error) {
 	if pid, ok := processOf(path); ok {
 		return PlaceOf(pid)
@@ -73,12 +74,12 @@ func processOf(path string) (pid int, ok bool) {
 	return pid, err == nil
 }
 
-// errNoProcess is fs.ErrNotExist for a namespace without a process that could show a
+// errNoProcess is fs.ErrNotExist for a namespace without a process, and so without a
 // /dev/shm.
 type errNoProcess uint64
 
 func (e errNoProcess) Error() string {
-	return fmt.Sprintf("no visible process is in the IPC namespace %d, whose /dev/shm it could be", uint64(e))
+	return fmt.Sprintf("the IPC namespace %d has no visible process, and so no /dev/shm", uint64(e))
 }
 
 func (errNoProcess) Is(target error) bool { return target == fs.ErrNotExist }
@@ -88,14 +89,14 @@ func nowhere(n Namespace) Place {
 	return Place{Namespace: n, Kinds: ref.Kinds(), shm: errNoProcess(n.Inode)}
 }
 
-// Places returns the places that visible processes see, and the namespaces that are
-// bind-mounted, by the inode number of the IPC namespace, and the processes whose
-// namespace is not known. Each object is in one place: a /dev/shm that processes of
-// several IPC namespaces see is in the first, or the caller's own if it sees that; and
-// what belongs to an IPC namespace is in its first place. proc is where the proc file
-// system is mounted; "" means /proc.
+// Places returns the places of all visible processes and of all bind-mounted namespaces,
+// ordered by the inode number of the IPC namespace, and the processes whose namespace is
+// not known. Kinds divides the objects among them, so that each object is in one place:
+// the first place of an IPC namespace has its System V objects and POSIX queues, and the
+// objects in a /dev/shm that several IPC namespaces share are in one place, the caller's if
+// it shares them. proc is where the proc file system is mounted; "" means /proc.
 //
-// Processes that share a mount namespace are taken to have one root directory.
+// Places assumes that the processes of a mount namespace have the same root directory.
 func Places(proc string) ([]Place, Hidden, error) {
 	list, hidden, err := Namespaces(proc)
 	if err != nil {
@@ -107,9 +108,7 @@ func Places(proc string) ([]Place, Hidden, error) {
 	}
 	defer f.Close()
 	s := &survey{fs: f, taken: make(map[file]bool), patience: 2 * patient}
-	if s.mounts, err = f.MountNamespace(os.Getpid()); err != nil {
-		return nil, hidden, err
-	}
+	s.mounts, _ = f.MountNamespace(os.Getpid()) // 0 before Linux 3.8
 	s.own, s.ownErr = ownShm()
 	var all []Place
 	for _, own := range []bool{true, false} {
@@ -123,20 +122,22 @@ func Places(proc string) ([]Place, Hidden, error) {
 	return all, hidden, nil
 }
 
-// A survey finds all /dev/shm that there are.
+// A survey finds every /dev/shm.
 type survey struct {
 	fs       *procfs.FS
 	mounts   uint64 // the caller's mount namespace
 	own      file   // the caller's /dev/shm
 	ownErr   error
 	taken    map[file]bool // directories that have a place
-	patience time.Duration // what is left for file systems that do not answer
+	patience time.Duration // time left for file systems that do not answer
+	// unsupported means that the kernel is too old, which is reported once.
+	unsupported bool
 }
 
-// places returns the places of a namespace, at least one, the first with all that belongs
-// to the namespace.
+// places returns the places of a namespace, at least one. The first has the objects that
+// belong to the namespace.
 func (s *survey) places(n Namespace) (list []Place) {
-	const tries = 3 // of processes of a mount namespace; some may have another root
+	const tries = 3 // processes per mount namespace, since some may have another root
 	tried := make(map[uint64]int)
 	var failed []Place
 	none := error(errNoProcess(n.Inode))
@@ -151,7 +152,10 @@ func (s *survey) places(n Namespace) (list []Place) {
 		case errors.Is(err, fs.ErrNotExist):
 			none = err
 			continue
+		case errors.Is(err, unix.ENOSYS) && s.unsupported:
+			continue
 		case err != nil:
+			s.unsupported = errors.Is(err, unix.ENOSYS)
 			failed = append(failed, Place{Namespace: n, PID: pid, Kinds: inFiles(), shm: err})
 			continue
 		}
@@ -171,7 +175,7 @@ func (s *survey) places(n Namespace) (list []Place) {
 	return list
 }
 
-// take returns the kinds of objects that are in a directory, none if it has a place.
+// take returns the kinds of objects in a directory, none if it is taken.
 func (s *survey) take(id file) []ref.Kind {
 	if s.taken[id] {
 		return nil
@@ -180,7 +184,7 @@ func (s *survey) take(id file) []ref.Kind {
 	return inFiles()
 }
 
-// look returns which directory the /dev/shm of a process is.
+// look returns the identity of the /dev/shm of a process.
 func (s *survey) look(pid int, mounts, namespace uint64) (file, error) {
 	if mounts == s.mounts {
 		return s.own, s.ownErr

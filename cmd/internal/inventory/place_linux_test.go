@@ -73,6 +73,23 @@ func placeOf(t *testing.T, pid int) Place {
 	return p
 }
 
+// lookAt collects the POSIX objects of a place, none if it has gone away.
+func lookAt(t *testing.T, p Place) (inv *Inventory, sight Sight) {
+	t.Helper()
+	err := p.Do(func(s Sight) (err error) {
+		sight = s
+		inv, err = Collect(Options{Kinds: s.Kinds, Partial: true, Missing: s.Missing, Want: WantVerdict, HiddenIdle: true})
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Inventory{}, sight
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv, sight
+}
+
 func TestPlace(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -81,23 +98,8 @@ func TestPlace(t *testing.T) {
 	inside := startApart(t, "furnish", apart, "/theirs")
 	inside.Line()
 	p := placeOf(t, inside.PID())
-	look := func(p Place) (inv *Inventory, sight Sight) {
-		t.Helper()
-		err := p.Do(func(s Sight) (err error) {
-			sight = s
-			inv, err = Collect(Options{Kinds: s.Kinds, Partial: true, Missing: s.Missing, Want: WantVerdict, HiddenIdle: true})
-			return err
-		})
-		if errors.Is(err, fs.ErrNotExist) { // one of others has ended
-			return &Inventory{}, sight
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return inv, sight
-	}
-	inv, sight := look(p)
-	if len(inv.Objects) != 3 || len(inv.Unlisted) > 0 || !sight.Elsewhere || len(sight.Missing) > 0 {
+	inv, sight := lookAt(t, p)
+	if len(inv.Objects) != 3 || len(inv.Unlisted) > 0 || !sight.OtherShm || len(sight.Missing) > 0 {
 		t.Error(dump(inv), dump(sight))
 	}
 	wantVerdict(t, findPOSIX(t, inv, ref.PShm, "/theirs"), InUse, "open age")
@@ -106,7 +108,7 @@ func TestPlace(t *testing.T) {
 
 	// This process has stayed where it was, and its own place is there without any rights.
 	own := placeOf(t, os.Getpid())
-	if inv, sight := look(own); len(inv.Objects) != 3 || sight.Elsewhere {
+	if inv, sight := lookAt(t, own); len(inv.Objects) != 3 || sight.OtherShm {
 		t.Error(dump(inv))
 	} else {
 		findPOSIX(t, inv, ref.PShm, "/ours")
@@ -115,20 +117,33 @@ func TestPlace(t *testing.T) {
 	// A namespace whose processes see our /dev/shm has queues of its own all the same.
 	shares := startApart(t, "make", []string{"unshare", "--ipc"})
 	shares.Line()
-	inv, _ = look(placeOf(t, shares.PID()))
+	inv, _ = lookAt(t, placeOf(t, shares.PID()))
 	findPOSIX(t, inv, ref.PShm, "/ours")
 	if slices.ContainsFunc(inv.Objects, func(o Object) bool { return o.Kind == ref.PMsg }) {
 		t.Error(dump(inv))
 	}
 
-	// Places has each object once.
+	inside.Kill()
+	if err := p.Do(func(Sight) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a place that is gone: %v", err)
+	}
+}
+
+// TestPlaces: each object is in one place.
+func TestPlaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	makePOSIX(t, "/ours", 0o600)
+	startApart(t, "furnish", apart, "/theirs").Line()
+	startApart(t, "make", []string{"unshare", "--ipc"}).Line() // sees our /dev/shm
 	places, _, err := Places("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	count := make(map[string]int)
 	for _, p := range places {
-		inv, _ := look(p)
+		inv, _ := lookAt(t, p)
 		for i := range inv.Objects {
 			if o := &inv.Objects[i]; o.Kind.POSIX() {
 				count[o.Ref().String()]++
@@ -141,11 +156,6 @@ func TestPlace(t *testing.T) {
 				t.Errorf("%v:%s is in %d places of %s", kind, name, n, dump(places))
 			}
 		}
-	}
-
-	inside.Kill()
-	if err := p.Do(func(Sight) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a place that is gone: %v", err)
 	}
 }
 
@@ -188,7 +198,7 @@ func TestPlaceThatHangs(t *testing.T) {
 func TestPlaceWithoutProcess(t *testing.T) {
 	makePOSIX(t, "/ours", 0o600)
 	err := nowhere(Namespace{Inode: namespaceOf(t, os.Getpid()).Inode, Own: true}).Do(func(s Sight) error {
-		if err := s.Missing[ref.PShm]; !errors.Is(err, fs.ErrNotExist) || s.Missing[ref.PSem] == nil || !s.Elsewhere {
+		if err := s.Missing[ref.PShm]; !errors.Is(err, fs.ErrNotExist) || s.Missing[ref.PSem] == nil || !s.OtherShm {
 			t.Error(dump(s))
 		}
 		// Whoever asks nevertheless sees nothing.

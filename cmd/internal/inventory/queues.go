@@ -12,9 +12,9 @@ import (
 // namespace: it was mounted in that one, and shows it wherever it is looked at.
 var ErrForeignQueues = errors.New("/dev/mqueue shows the queues of another IPC namespace, in which it was mounted (mount -t mqueue none /dev/mqueue shows those of this one)")
 
-// Queues is posix.Queues, but ends with ErrForeignQueues as soon as it meets a queue
-// that is not of the caller's IPC namespace. Where it finds none that is, it asks the
-// kernel, if the caller may mount file systems.
+// Queues is posix.Queues, but ends with ErrForeignQueues if /dev/mqueue shows another IPC
+// namespace than the caller's. While it shows no queue, only a caller that may mount file
+// systems can find that out.
 func Queues() iter.Seq2[posix.QueueInfo, error] {
 	return func(yield func(posix.QueueInfo, error) bool) {
 		known := false

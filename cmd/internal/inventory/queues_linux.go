@@ -3,7 +3,7 @@ package inventory
 import "golang.org/x/sys/unix"
 
 // showsForeign reports whether /dev/mqueue is known to show another IPC namespace than
-// the caller's, of which the kernel has one mqueue file system, wherever it is mounted.
+// the caller's. The kernel has one mqueue file system for each IPC namespace.
 func showsForeign() bool {
 	var shown unix.Stat_t
 	if unix.Stat(devMqueue, &shown) != nil {
@@ -13,8 +13,8 @@ func showsForeign() bool {
 	return known && device != uint64(shown.Dev)
 }
 
-// queueDevice returns the device of the caller's mqueue file system. It mounts it, though
-// nowhere, which takes CAP_SYS_ADMIN.
+// queueDevice returns the device of the mqueue file system of the caller's IPC namespace.
+// It needs CAP_SYS_ADMIN, for a mount that is attached nowhere.
 func queueDevice() (device uint64, known bool) {
 	context, err := unix.Fsopen("mqueue", unix.FSOPEN_CLOEXEC)
 	if err != nil {

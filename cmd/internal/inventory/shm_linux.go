@@ -23,6 +23,7 @@ const (
 
 // A shmDir is the /dev/shm that a process sees, held open.
 type shmDir struct {
+	pid         int
 	dir, mounts *os.File // the directory, and the mount namespace of the process
 	id          file
 }
@@ -42,23 +43,27 @@ func (errNoDevShm) Is(target error) bool { return target == fs.ErrNotExist }
 func refusedShm(pid int, why string) error { return fmt.Errorf("/dev/shm of process %d %s", pid, why) }
 
 func failedCall(call string, pid int, err error) error {
+	if errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("/dev/shm of other mount namespaces needs Linux 5.12: %w", os.NewSyscallError(call, err))
+	}
 	return fmt.Errorf("/dev/shm of process %d: %w", pid, os.NewSyscallError(call, err))
 }
 
-// openShm opens the /dev/shm of a process of an IPC namespace. It follows no link, and
-// returns only a tmpfs: whoever can make a user namespace can put anything there.
+// openShm opens the /dev/shm of a process in the given IPC namespace. It follows no links
+// and accepts only a tmpfs.
 //
-// A process of another user namespace may show any directory of the machine in this
-// place. One that belongs to a user of that user namespace holds nothing which that user
-// could not remove; others are refused, so that nobody can have the caller remove files
-// for them. The caller's own /dev/shm is accepted from everybody.
+// In a user namespace of their own, any user can mount any directory on /dev/shm. The owner
+// of a directory can remove every file in it. So openShm accepts a directory from another
+// user namespace only if its owner has an id there: then root removes no file that this
+// user could not remove. The caller's own /dev/shm is always accepted.
 func openShm(proc string, pid int, namespace uint64) (d *shmDir, err error) {
 	p, err := os.OpenFile(fmt.Sprintf("%s/%d", proc, pid), unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	// The root comes first: a process can leave this user namespace, but not come back.
+	// Open the root first: a process that leaves this user namespace cannot return, so the
+	// checks that follow cannot see more rights than the process had then.
 	root, err := openIn(p, "root", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
@@ -67,41 +72,41 @@ func openShm(proc string, pid int, namespace uint64) (d *shmDir, err error) {
 	if inode, err := inodeIn(p, "ns/ipc"); err != nil || inode != namespace {
 		return nil, cmp.Or(err, error(fs.ErrNotExist))
 	}
-	d = &shmDir{}
+	d = &shmDir{pid: pid}
 	if d.mounts, err = openIn(p, "ns/mnt", unix.O_RDONLY); err != nil {
 		return nil, err
 	}
-	if err = d.open(root, pid); err != nil {
+	if err = d.open(root); err != nil {
 		d.mounts.Close()
 		return nil, err
 	}
 	if own, e := ownShm(); e == nil && own == d.id {
 		return d, nil
 	}
-	if err = d.guard(p, pid); err != nil {
+	if err = d.guard(p); err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *shmDir) open(root *os.File, pid int) error {
+func (d *shmDir) open(root *os.File) error {
 	fd, err := unix.Openat2(int(root.Fd()), "dev/shm", &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errNoDevShm(pid)
+		return errNoDevShm(d.pid)
 	case errors.Is(err, unix.ELOOP):
-		return refusedShm(pid, "is reached through a symbolic link")
+		return refusedShm(d.pid, "is reached through a symbolic link")
 	case err != nil:
-		return failedCall("openat2", pid, err)
+		return failedCall("openat2", d.pid, err)
 	}
 	d.dir = os.NewFile(uintptr(fd), devShm)
 	var st unix.Statfs_t
 	if err = unix.Fstatfs(fd, &st); err == nil && int64(st.Type) != unix.TMPFS_MAGIC {
-		err = refusedShm(pid, "is no tmpfs")
+		err = refusedShm(d.pid, "is no tmpfs")
 	}
 	if err == nil {
 		d.id, err = identify(d.dir)
@@ -112,8 +117,8 @@ func (d *shmDir) open(root *os.File, pid int) error {
 	return err
 }
 
-// guard refuses what a process of another user namespace may have put there.
-func (d *shmDir) guard(p *os.File, pid int) error {
+// guard refuses a directory of another user namespace whose owner has no id there.
+func (d *shmDir) guard(p *os.File) error {
 	own, err := ownUserNamespace()
 	if err != nil {
 		return err
@@ -124,22 +129,22 @@ func (d *shmDir) guard(p *os.File, pid int) error {
 	}
 	owner, err := unix.IoctlRetInt(int(d.mounts.Fd()), unix.NS_GET_USERNS)
 	if err != nil {
-		return failedCall("ioctl", pid, err)
+		return failedCall("ioctl", d.pid, err)
 	}
 	defer unix.Close(owner)
 	var st unix.Stat_t
 	if err := unix.Fstat(owner, &st); err != nil {
-		return failedCall("fstat", pid, err)
+		return failedCall("fstat", d.pid, err)
 	}
 	if st.Ino == own && users == own {
 		return nil
 	}
 	if st.Ino != own && st.Ino != users {
-		return refusedShm(pid, "is in a mount namespace of neither its user namespace nor this one")
+		return refusedShm(d.pid, "is in a mount namespace of a third user namespace")
 	}
 	var dir unix.Stat_t
 	if err := unix.Fstat(int(d.dir.Fd()), &dir); err != nil {
-		return failedCall("fstat", pid, err)
+		return failedCall("fstat", d.pid, err)
 	}
 	maps, err := openIn(p, "uid_map", unix.O_RDONLY)
 	if err != nil {
@@ -151,7 +156,7 @@ func (d *shmDir) guard(p *os.File, pid int) error {
 		return err
 	}
 	if !mapsUser(text, dir.Uid) {
-		return refusedShm(pid, fmt.Sprintf("belongs to user %d, who is not of its user namespace", dir.Uid))
+		return refusedShm(d.pid, fmt.Sprintf("belongs to user %d, who has no id in its user namespace", dir.Uid))
 	}
 	return nil
 }
@@ -184,8 +189,7 @@ func openIn(p *os.File, name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// inodeIn returns the inode number of what a file of an open directory of /proc stands
-// for.
+// inodeIn returns the inode number of a namespace in an open directory of /proc.
 func inodeIn(p *os.File, name string) (uint64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(int(p.Fd()), name, &st, 0); err != nil {
@@ -203,8 +207,8 @@ func ownUserNamespace() (uint64, error) {
 	return st.Ino, nil
 }
 
-// mapsUser reports whether a user, as the reader of the map knows it, has an id in the
-// user namespace that the map is of (user_namespaces(7)).
+// mapsUser reports whether a uid_map maps a user id of the reader's user namespace
+// (user_namespaces(7)).
 func mapsUser(uidMap []byte, uid uint32) bool {
 	for line := range bytes.Lines(uidMap) {
 		fields := bytes.Fields(line)
@@ -223,43 +227,46 @@ func mapsUser(uidMap []byte, uid uint32) bool {
 	return false
 }
 
-// clone returns a copy of the mount of the directory, which belongs to no mount
-// namespace, and through which no link, device or program of another one is reached.
+// clone returns a detached mount of the directory that follows no symbolic links, opens
+// no devices and runs no programs.
 func (d *shmDir) clone() (tree *os.File, err error) {
 	onThrowawayThread(func() {
 		if err = unix.Unshare(unix.CLONE_FS); err != nil {
-			err = os.NewSyscallError("unshare", err)
+			err = failedCall("unshare", d.pid, err)
 			return
 		}
 		if err = unix.Setns(int(d.mounts.Fd()), unix.CLONE_NEWNS); err != nil {
-			err = os.NewSyscallError("setns", err)
+			err = failedCall("setns", d.pid, err)
 			return
 		}
 		fd, e := unix.OpenTree(int(d.dir.Fd()), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
 		if e != nil {
-			err = os.NewSyscallError("open_tree", e)
+			err = failedCall("open_tree", d.pid, e)
 			return
 		}
 		tree = os.NewFile(uintptr(fd), devShm)
-		err = os.NewSyscallError("mount_setattr", unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{
+		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{
 			Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW,
-		}))
+		})
+		if err != nil {
+			err = failedCall("mount_setattr", d.pid, err)
+		}
 	})
 	if err != nil && tree != nil {
 		tree.Close()
+		tree = nil
 	}
 	return tree, err
 }
 
-// errNoAnswer is what comes of a file system whose server does not answer.
+// errNoAnswer is the error for a file system whose server does not answer.
 func errNoAnswer(pid int) error { return refusedShm(pid, "does not answer") }
 
-// patient is how long a file system may take for an answer. Anybody can mount one in a
-// user namespace of their own that never gives any.
+// patient is how long a file system may take to answer. A FUSE server may never answer.
 const patient = time.Second
 
-// within calls f, which looks at the /dev/shm of a process, and waits for so long. What f
-// returns later is left to the garbage collector.
+// within calls f, which inspects the /dev/shm of a process, and returns errNoAnswer after
+// the limit. f then keeps a thread until it returns or the program ends.
 func within[T any](limit time.Duration, pid int, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

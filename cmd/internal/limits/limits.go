@@ -29,6 +29,8 @@ type Limit struct {
 	// Preset is the value of Sysctl, the default for new queues, if Value is the
 	// fullest queue's own limit; otherwise 0.
 	Preset uint64
+	// Place tells limits of several places apart; "" is the caller's. Read leaves it empty.
+	Place string
 }
 
 func counted(name string, kind ref.Kind, about, sysctl string, value, use uint64) Limit {
@@ -98,7 +100,9 @@ func Read(kinds []ref.Kind) ([]Limit, error) {
 		limits, err := l.read()
 		if err != nil && !isAbsent(l.kinds[0], err) {
 			errs = append(errs, fmt.Errorf("the limits of %ss cannot be read: %w", l.kinds[0].Noun(), err))
-			continue
+			if !errors.Is(err, inventory.ErrForeignQueues) { // with which only the use is unknown
+				continue
+			}
 		}
 		all = append(all, limits...)
 	}
@@ -217,9 +221,13 @@ func mqueues() ([]Limit, error) {
 		return nil, err
 	}
 	unknown := false
+	var foreign error // a file system that is not mounted is none
 	bytes := make(map[uint32]uint64)
 	for q, err := range inventory.Queues() {
 		if err != nil {
+			if errors.Is(err, inventory.ErrForeignQueues) {
+				foreign = err
+			}
 			number.Use, number.Counted, fullest.Counted, users.Counted = 0, false, false, false
 			clear(bytes)
 			break
@@ -244,7 +252,7 @@ func mqueues() ([]Limit, error) {
 		fullest,
 		users,
 		each("msgsize_max", ref.PMsg, "bytes of a message in a POSIX queue", "fs.mqueue.msgsize_max", uint64(l.MsgSizeMax)),
-	}, nil
+	}, foreign
 }
 
 // Names of limits in tmpfs(5).

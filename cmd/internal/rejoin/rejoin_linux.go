@@ -1,6 +1,6 @@
 // Package rejoin runs the program again inside another user namespace.
 //
-// A process with several threads cannot enter one (setns(2)), and a Go program always
+// Only a process with a single thread can enter one (setns(2)), and a Go program always
 // has several.
 package rejoin
 
@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run runs this program with its own arguments, and all capabilities, in the user
-// namespace that file refers to. It waits for the end and returns the exit status. The
-// caller must have made the namespace or have capabilities in it.
+// Run runs this program, with its own arguments and with all capabilities, in the user
+// namespace of an open file, waits for it, and returns its exit status. The caller must
+// have created the namespace, or have CAP_SYS_ADMIN in it.
 //
-// The new process ends with this one. SIGTERM and SIGHUP are passed on; a terminal's
-// signals go to both.
+// The new process is killed if this one ends. Run passes on SIGTERM and SIGHUP; a terminal
+// sends its signals to both processes.
 func Run(file *os.File) (status int, err error) {
-	runtime.LockOSThread() // the new process is told of the end of this thread
+	runtime.LockOSThread() // PR_SET_PDEATHSIG goes by the thread
 	defer runtime.UnlockOSThread()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
@@ -55,16 +55,16 @@ func Run(file *os.File) (status int, err error) {
 	}
 }
 
-// A child holds all that the new process needs until it runs the program: it is a copy
-// of a single thread, and must neither allocate memory nor enter Go's scheduler.
+// A child holds everything the new process needs until it calls execve. It is a copy of a
+// single thread, so it must not allocate memory or enter Go's scheduler.
 type child struct {
 	users  int // the user namespace
-	report int // where it reports a failure
+	report int // the pipe for a failure
 	path   *byte
 	argv   []*byte
 	env    []*byte
-	mask   unix.Sigset_t // signals to block, so that Go's handlers do not run before then
-	size   uintptr       // of the kernel's signal mask
+	mask   unix.Sigset_t // signals to block again; until execve all are, for Go's handlers
+	size   uintptr       // of the mask in the kernel
 
 	header unix.CapUserHeader
 	caps   [2]unix.CapUserData
@@ -83,7 +83,7 @@ const (
 	stepExec
 )
 
-// start returns the new process's pid once it runs the program.
+// start returns the pid of the new process after its execve.
 func start(users int) (pid int, err error) {
 	c := &child{users: users, size: 8, header: unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}}
 	if strings.HasPrefix(runtime.GOARCH, "mips") { // mips has 128 signals
@@ -110,7 +110,7 @@ func start(users int) (pid int, err error) {
 		return 0, err
 	}
 	b := make([]byte, unsafe.Sizeof(c.failed))
-	if n, _ := r.Read(b); n < len(b) { // it runs the program
+	if n, _ := r.Read(b); n < len(b) { // execve has closed the pipe
 		return pid, nil
 	}
 	var end unix.WaitStatus
@@ -138,7 +138,7 @@ func (c *child) fork() (pid int, err error) {
 	return int(n), nil
 }
 
-// clone makes the new process, in which it does not return.
+// clone creates the new process, in which it does not return.
 //
 //go:noinline
 //go:norace
@@ -155,7 +155,7 @@ func (c *child) clone() (pid uintptr, errno syscall.Errno) {
 	return pid, errno
 }
 
-// become joins the namespace, makes its capabilities inheritable, and executes the program.
+// become joins the namespace and runs the program with the capabilities gained there.
 //
 //go:noinline
 //go:norace
@@ -169,13 +169,13 @@ func (c *child) become() {
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPGET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	// Without this, execve drops them for a user who is not root there
-	// (capabilities(7)).
+	// Without ambient capabilities, a user who is not root there loses all of them by
+	// execve (capabilities(7)).
 	c.caps[0].Inheritable, c.caps[1].Inheritable = c.caps[0].Permitted, c.caps[1].Permitted
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPSET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	for i := uintptr(0); i < 64; i++ { // the kernel rejects those that do not exist
+	for i := uintptr(0); i < 64; i++ { // the kernel refuses those that do not exist
 		_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, i, 0, 0, 0)
 	}
 	_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
