@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/interrupt"
@@ -130,24 +129,24 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 	if ok || err != nil {
 		return err
 	}
-	return q.send(ctx, "mq_send", msg, prio, never)
-}
-
-// send sleeps in the kernel's call, where senders and receivers are served in their
-// order: a message that comes goes to one who sleeps there, and is never seen by poll(2).
-func (q *Queue) send(ctx context.Context, op string, msg []byte, prio uint, until time.Time) error {
-	if err := q.begin(op); err != nil {
+	if err := q.begin("mq_send"); err != nil {
 		return err
 	}
 	defer q.done()
-	deadline := abi.NewDeadline(until)
-	return failed(op, q.name, interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
+	deadline := never()
+	return failed("mq_send", q.name, interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
 		return abi.MqTimedsend(q.fd, msg, priority(prio), deadline)
 	}))
 }
 
-// never is later than any wait lasts.
-var never = time.Unix(1<<40, 0)
+// never is a deadline for a wait that its context ends. Who waits sleeps in the kernel's
+// own call, where senders and receivers are served in their order: a message that comes
+// goes to one who sleeps there, and is never seen by poll(2).
+func never() *abi.Deadline {
+	d := new(abi.Deadline)
+	d.Set(1<<40, 0)
+	return d
+}
 
 // TrySend is Send without waiting; it reports whether the queue had room.
 func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
@@ -158,16 +157,6 @@ func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 	q.done()
 	return e == 0, failed("mq_send", q.name, errnoOrNil(noWait(e)))
 }
-
-// SendTimeout is Send, but waits for at most timeout and can not be cancelled
-// (mq_timedsend(3)). A wait that takes too long is ETIMEDOUT. The kernel measures it
-// by the clock on the wall.
-func (q *Queue) SendTimeout(timeout time.Duration, msg []byte, prio uint) error {
-	return q.send(context.Background(), "mq_timedsend", msg, prio, deadlineIn(timeout))
-}
-
-// deadlineIn returns the time after timeout. The kernel takes none before 1970.
-func deadlineIn(timeout time.Duration) time.Time { return time.Now().Add(max(timeout, 0)) }
 
 // priority passes what the kernel takes as 32 bits; it would cut a larger number.
 func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
@@ -192,23 +181,18 @@ func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err 
 	if ok || err != nil {
 		return n, prio, err
 	}
-	return q.receive(ctx, "mq_receive", buf, never)
-}
-
-// receive sleeps in the kernel's call, as send does.
-func (q *Queue) receive(ctx context.Context, op string, buf []byte, until time.Time) (n int, prio uint, err error) {
-	if err := q.begin(op); err != nil {
+	if err := q.begin("mq_receive"); err != nil {
 		return 0, 0, err
 	}
 	defer q.done()
-	deadline := abi.NewDeadline(until)
+	deadline := never()
 	err = interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
 		got, p, e := abi.MqTimedreceive(q.fd, buf, deadline)
 		n, prio = max(got, 0), uint(p)
 		return e
 	})
 	if err != nil {
-		return 0, 0, failed(op, q.name, err)
+		return 0, 0, failed("mq_receive", q.name, err)
 	}
 	return n, prio, nil
 }
@@ -224,13 +208,6 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 		return 0, 0, false, failed("mq_receive", q.name, errnoOrNil(noWait(e)))
 	}
 	return n, uint(p), true, nil
-}
-
-// ReceiveTimeout is Receive, but waits for at most timeout and can not be cancelled
-// (mq_timedreceive(3)). A wait that takes too long is ETIMEDOUT. The kernel measures
-// it by the clock on the wall.
-func (q *Queue) ReceiveTimeout(timeout time.Duration, buf []byte) (n int, prio uint, err error) {
-	return q.receive(context.Background(), "mq_timedreceive", buf, deadlineIn(timeout))
 }
 
 // Wait waits until there is a message, without taking it, or until ctx is done

@@ -96,7 +96,7 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 	if e == abi.EAGAIN {
 		return s.Wait(ctx, ops...)
 	}
-	return opError("semop", s, ops, e)
+	return opError(s, ops, e)
 }
 
 // Wait is Do for those who know, or expect, that one of ops has to wait, since they
@@ -104,7 +104,7 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 // none has to wait after all they are performed at once. Errors: those of Do.
 func (s Set) Wait(ctx context.Context, ops ...Op) error {
 	if len(ops) == 0 {
-		return opError("semop", s, ops, abi.EINVAL)
+		return opError(s, ops, abi.EINVAL)
 	}
 	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
 	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(int(s), sembufs) })
@@ -121,33 +121,17 @@ func (s Set) TryDo(ops ...Op) (bool, error) {
 	case abi.EAGAIN:
 		return false, nil
 	default:
-		return false, opError("semop", s, ops, e)
+		return false, opError(s, ops, e)
 	}
 }
 
 // opError makes an *Error of a semop, nil if it succeeded. EINVAL means that there is
 // no such set, unless there is no operation.
-func opError(op string, s Set, ops []Op, e abi.Errno) error {
+func opError(s Set, ops []Op, e abi.Errno) error {
 	if len(ops) == 0 {
-		return idError(op, Sem, int(s), e)
+		return idError("semop", Sem, int(s), e)
 	}
-	return lookupError(op, Sem, int(s), e)
-}
-
-// DoTimeout is Do, but waits for at most timeout (semtimedop(2)) and can not be
-// cancelled. It needs neither a context nor a second goroutine. A wait that takes
-// too long is EAGAIN.
-func (s Set) DoTimeout(timeout time.Duration, ops ...Op) error {
-	ok, err := s.TryDo(ops...)
-	if ok || err != nil {
-		return err
-	}
-	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
-	for deadline := time.Now().Add(timeout); ; timeout = time.Until(deadline) {
-		if e := abi.Semtimedop(int(s), sembufs, timeout); e != abi.EINTR {
-			return opError("semtimedop", s, ops, e)
-		}
-	}
+	return lookupError("semop", Sem, int(s), e)
 }
 
 // SetInfo is struct semid_ds. A zero Time means never.

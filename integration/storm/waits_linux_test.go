@@ -5,9 +5,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/semops"
@@ -22,11 +19,10 @@ type wait struct {
 	release func() error
 }
 
-// A timed is a call that waits for no longer than it is told.
+// A timed is a call that waits until its context's deadline.
 type timed struct {
 	name string
-	call func(time.Duration) error
-	want error
+	call func(context.Context) error
 }
 
 // waits returns every call of the module that waits, each on objects of its own.
@@ -90,9 +86,8 @@ func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		},
 	}
 	return waits, []timed{{
-		"sysv Set.DoTimeout",
-		func(d time.Duration) error { return set.DoTimeout(d, sysv.Op{Num: 2, Add: -1}) },
-		unix.EAGAIN,
+		"sysv Set.Do",
+		func(ctx context.Context) error { return set.Do(ctx, sysv.Op{Num: 2, Add: -1}) },
 	}}
 }
 
@@ -225,15 +220,9 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		{"posix Queue.Wait", polled.Wait, func() error { return polled.Send(t.Context(), nil, 0) }},
 	}
 	timeouts = []timed{
-		{"posix Semaphore.PTimeout", never.PTimeout, unix.ETIMEDOUT},
-		{
-			"posix Queue.SendTimeout",
-			func(d time.Duration) error { return neverFull.SendTimeout(d, nil, 0) }, unix.ETIMEDOUT,
-		},
-		{
-			"posix Queue.ReceiveTimeout",
-			func(d time.Duration) error { _, _, err := neverEmpty.ReceiveTimeout(d, make([]byte, 1)); return err }, unix.ETIMEDOUT,
-		},
+		{"posix Semaphore.P", never.P},
+		{"posix Queue.Send", func(ctx context.Context) error { return neverFull.Send(ctx, nil, 0) }},
+		{"posix Queue.Receive", func(ctx context.Context) error { return receive(ctx, neverEmpty) }},
 	}
 	return waits, timeouts
 }
