@@ -79,7 +79,7 @@ func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, e
 	}
 	fd, e := abi.MqOpen(base, flags|abi.OCloexec, mode, attr)
 	if e != 0 {
-		return nil, failed("mq_open", name, e)
+		return nil, failed("mq_open", name, creationError(attr, e))
 	}
 	return &Queue{file: os.NewFile(uintptr(fd), name), fd: uintptr(fd), name: name}, nil
 }
@@ -134,9 +134,13 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 	}
 	defer q.done()
 	deadline := never()
-	return failed("mq_send", q.name, interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
+	err = interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
 		return abi.MqTimedsend(q.fd, msg, priority(prio), deadline)
-	}))
+	})
+	if err != nil {
+		return q.sendError(len(msg), prio, err)
+	}
+	return nil
 }
 
 // never is a deadline for a wait that its context ends. Who waits sleeps in the kernel's
@@ -153,21 +157,22 @@ func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 	if err := q.begin("mq_send"); err != nil {
 		return false, err
 	}
-	e := abi.TryMqTimedsend(q.fd, msg, priority(prio))
-	q.done()
-	return e == 0, failed("mq_send", q.name, errnoOrNil(noWait(e)))
+	defer q.done()
+	switch e := abi.TryMqTimedsend(q.fd, msg, priority(prio)); e {
+	case 0:
+		return true, nil
+	case abi.ETIMEDOUT:
+		return false, nil
+	default:
+		return false, q.sendError(len(msg), prio, e)
+	}
 }
 
 // priority passes what the kernel takes as 32 bits; it would cut a larger number.
 func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
 
-// noWait turns the answer of a call that would have had to wait into success.
-func noWait(e abi.Errno) abi.Errno {
-	if e == abi.ETIMEDOUT {
-		return 0
-	}
-	return e
-}
+// maxPriority is the highest priority of a message.
+const maxPriority = 32767
 
 // Receive takes the oldest of the messages with the highest priority
 // (mq_receive(3)), copies it to buf and returns its length and priority. buf must
@@ -192,7 +197,7 @@ func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err 
 		return e
 	})
 	if err != nil {
-		return 0, 0, failed("mq_receive", q.name, err)
+		return 0, 0, q.receiveError(len(buf), err)
 	}
 	return n, prio, nil
 }
@@ -202,12 +207,15 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 	if err := q.begin("mq_receive"); err != nil {
 		return 0, 0, false, err
 	}
-	n, p, e := abi.TryMqTimedreceive(q.fd, buf)
-	q.done()
-	if e != 0 {
-		return 0, 0, false, failed("mq_receive", q.name, errnoOrNil(noWait(e)))
+	defer q.done()
+	switch n, p, e := abi.TryMqTimedreceive(q.fd, buf); e {
+	case 0:
+		return n, uint(p), true, nil
+	case abi.ETIMEDOUT:
+		return 0, 0, false, nil
+	default:
+		return 0, 0, false, q.receiveError(len(buf), e)
 	}
-	return n, uint(p), true, nil
 }
 
 // Wait waits until there is a message, without taking it, or until ctx is done

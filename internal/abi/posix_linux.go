@@ -9,6 +9,8 @@ import (
 // More error numbers that package posix decides by.
 const (
 	EBUSY        = unix.EBUSY
+	EMFILE       = unix.EMFILE
+	EMSGSIZE     = unix.EMSGSIZE
 	ENAMETOOLONG = unix.ENAMETOOLONG
 	EOVERFLOW    = unix.EOVERFLOW
 	ETIMEDOUT    = unix.ETIMEDOUT

@@ -5,6 +5,8 @@ package abi
 // More error numbers that package posix decides by.
 const (
 	EBUSY Errno = iota + 100
+	EMFILE
+	EMSGSIZE
 	ENAMETOOLONG
 	EOVERFLOW
 	ETIMEDOUT

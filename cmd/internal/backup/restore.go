@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -124,22 +123,14 @@ func create(e *Entry) (int, error) {
 			o.NoReserve = true
 			segment, err = sysv.CreateSegment(e.key(), e.Segment.Size, o)
 		}
-		return int(segment), creation(err, &explain.Creation{Size: e.Segment.Size})
+		return int(segment), err
 	case e.Set != nil:
 		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
-		return int(set), creation(err, &explain.Creation{NSems: len(e.Set.Values)})
+		return int(set), err
 	default:
 		queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: unready(e), Exclusive: true})
-		return int(queue), creation(err, &explain.Creation{})
+		return int(queue), err
 	}
-}
-
-func creation(err error, c *explain.Creation) error {
-	if err == nil {
-		return nil
-	}
-	c.Err = err
-	return c
 }
 
 // chooseID asks the kernel to give the next object of the kind this identifier.

@@ -15,20 +15,6 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Creation is an error of making an object, with what was asked for, so that the
-// limit in its way can be named.
-type Creation struct {
-	Size  int64 // bytes of a segment
-	NSems int   // semaphores of a set
-	Huge  bool  // a segment of huge pages
-	Err   error
-}
-
-func (c *Creation) Error() string { return c.Err.Error() }
-
-// Unwrap returns the error of the call.
-func (c *Creation) Unwrap() error { return c.Err }
-
 // Error returns the sentence for err: its own text, unless an error of package sysv
 // is behind it. Joined errors become one line.
 func Error(err error) string {
@@ -43,11 +29,8 @@ func Error(err error) string {
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	var c *Creation
-	if errors.As(err, &c) {
-		if s := creation(c, e); s != "" {
-			return s
-		}
+	if s := creation(e); s != "" {
+		return s
 	}
 	return sentence(e)
 }
@@ -79,6 +62,8 @@ func sentence(e *sysv.Error) string {
 		return object(e) + " can not have that owner: this user namespace knows no such user or group"
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
 		return "there is no " + object(e)
+	case e.Reason != "":
+		return object(e) + ": " + e.Reason
 	case errors.Is(e, errors.ErrUnsupported):
 		return e.Op + ": " + e.Err.Error()
 	default:
