@@ -289,7 +289,9 @@ func waitForC(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mutex.Close()
-	if err := errors.Join(mutex.PTimeout(timeout), mutex.V()); err != nil {
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
+	defer cancel()
+	if err := errors.Join(mutex.P(ctx), mutex.V()); err != nil {
 		t.Fatal(err)
 	}
 }

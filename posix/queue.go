@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/interrupt"
@@ -80,7 +79,7 @@ func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, e
 	}
 	fd, e := abi.MqOpen(base, flags|abi.OCloexec, mode, attr)
 	if e != 0 {
-		return nil, failed("mq_open", name, e)
+		return nil, failed("mq_open", name, creationError(attr, e))
 	}
 	return &Queue{file: os.NewFile(uintptr(fd), name), fd: uintptr(fd), name: name}, nil
 }
@@ -130,55 +129,50 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 	if ok || err != nil {
 		return err
 	}
-	return q.send(ctx, "mq_send", msg, prio, never)
-}
-
-// send sleeps in the kernel's call, where senders and receivers are served in their
-// order: a message that comes goes to one who sleeps there, and is never seen by poll(2).
-func (q *Queue) send(ctx context.Context, op string, msg []byte, prio uint, until time.Time) error {
-	if err := q.begin(op); err != nil {
+	if err := q.begin("mq_send"); err != nil {
 		return err
 	}
 	defer q.done()
-	deadline := abi.NewDeadline(until)
-	return failed(op, q.name, interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
+	deadline := never()
+	err = interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
 		return abi.MqTimedsend(q.fd, msg, priority(prio), deadline)
-	}))
+	})
+	if err != nil {
+		return q.sendError(len(msg), prio, err)
+	}
+	return nil
 }
 
-// never is later than any wait lasts.
-var never = time.Unix(1<<40, 0)
+// never is a deadline for a wait that its context ends. Who waits sleeps in the kernel's
+// own call, where senders and receivers are served in their order: a message that comes
+// goes to one who sleeps there, and is never seen by poll(2).
+func never() *abi.Deadline {
+	d := new(abi.Deadline)
+	d.Set(1<<40, 0)
+	return d
+}
 
 // TrySend is Send without waiting; it reports whether the queue had room.
 func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 	if err := q.begin("mq_send"); err != nil {
 		return false, err
 	}
-	e := abi.TryMqTimedsend(q.fd, msg, priority(prio))
-	q.done()
-	return e == 0, failed("mq_send", q.name, errnoOrNil(noWait(e)))
+	defer q.done()
+	switch e := abi.TryMqTimedsend(q.fd, msg, priority(prio)); e {
+	case 0:
+		return true, nil
+	case abi.ETIMEDOUT:
+		return false, nil
+	default:
+		return false, q.sendError(len(msg), prio, e)
+	}
 }
-
-// SendTimeout is Send, but waits for at most timeout and can not be cancelled
-// (mq_timedsend(3)). A wait that takes too long is ETIMEDOUT. The kernel measures it
-// by the clock on the wall.
-func (q *Queue) SendTimeout(timeout time.Duration, msg []byte, prio uint) error {
-	return q.send(context.Background(), "mq_timedsend", msg, prio, deadlineIn(timeout))
-}
-
-// deadlineIn returns the time after timeout. The kernel takes none before 1970.
-func deadlineIn(timeout time.Duration) time.Time { return time.Now().Add(max(timeout, 0)) }
 
 // priority passes what the kernel takes as 32 bits; it would cut a larger number.
 func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
 
-// noWait turns the answer of a call that would have had to wait into success.
-func noWait(e abi.Errno) abi.Errno {
-	if e == abi.ETIMEDOUT {
-		return 0
-	}
-	return e
-}
+// maxPriority is the highest priority of a message.
+const maxPriority = 32767
 
 // Receive takes the oldest of the messages with the highest priority
 // (mq_receive(3)), copies it to buf and returns its length and priority. buf must
@@ -192,23 +186,18 @@ func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err 
 	if ok || err != nil {
 		return n, prio, err
 	}
-	return q.receive(ctx, "mq_receive", buf, never)
-}
-
-// receive sleeps in the kernel's call, as send does.
-func (q *Queue) receive(ctx context.Context, op string, buf []byte, until time.Time) (n int, prio uint, err error) {
-	if err := q.begin(op); err != nil {
+	if err := q.begin("mq_receive"); err != nil {
 		return 0, 0, err
 	}
 	defer q.done()
-	deadline := abi.NewDeadline(until)
+	deadline := never()
 	err = interrupt.DoRestarted(ctx, deadline, func() abi.Errno {
 		got, p, e := abi.MqTimedreceive(q.fd, buf, deadline)
 		n, prio = max(got, 0), uint(p)
 		return e
 	})
 	if err != nil {
-		return 0, 0, failed(op, q.name, err)
+		return 0, 0, q.receiveError(len(buf), err)
 	}
 	return n, prio, nil
 }
@@ -218,19 +207,15 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 	if err := q.begin("mq_receive"); err != nil {
 		return 0, 0, false, err
 	}
-	n, p, e := abi.TryMqTimedreceive(q.fd, buf)
-	q.done()
-	if e != 0 {
-		return 0, 0, false, failed("mq_receive", q.name, errnoOrNil(noWait(e)))
+	defer q.done()
+	switch n, p, e := abi.TryMqTimedreceive(q.fd, buf); e {
+	case 0:
+		return n, uint(p), true, nil
+	case abi.ETIMEDOUT:
+		return 0, 0, false, nil
+	default:
+		return 0, 0, false, q.receiveError(len(buf), e)
 	}
-	return n, uint(p), true, nil
-}
-
-// ReceiveTimeout is Receive, but waits for at most timeout and can not be cancelled
-// (mq_timedreceive(3)). A wait that takes too long is ETIMEDOUT. The kernel measures
-// it by the clock on the wall.
-func (q *Queue) ReceiveTimeout(timeout time.Duration, buf []byte) (n int, prio uint, err error) {
-	return q.receive(context.Background(), "mq_timedreceive", buf, deadlineIn(timeout))
 }
 
 // Wait waits until there is a message, without taking it, or until ctx is done

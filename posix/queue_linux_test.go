@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -48,8 +47,6 @@ func TestQueue(t *testing.T) {
 	if ok, err := q.TrySend([]byte("x"), 0); ok || err != nil {
 		t.Errorf("TrySend to a full queue = %v, %v", ok, err)
 	}
-	wantErr(t, q.SendTimeout(10*time.Millisecond, []byte("x"), 0), unix.ETIMEDOUT)
-	wantErr(t, q.SendTimeout(math.MinInt64, []byte("x"), 0), unix.ETIMEDOUT)
 	must(t, q.Wait(ctx))
 	if a, err := q.Attributes(); a.CurMsgs != 3 || err != nil {
 		t.Errorf("Attributes = %+v, %v", a, err)
@@ -63,21 +60,6 @@ func TestQueue(t *testing.T) {
 	}
 	if n, prio, ok, err := q.TryReceive(buf); n != 0 || prio != 0 || ok || err != nil {
 		t.Errorf("TryReceive from an empty queue = %d, %d, %v, %v", n, prio, ok, err)
-	}
-	begin := time.Now()
-	_, _, err := q.ReceiveTimeout(20*time.Millisecond, buf)
-	wantErr(t, err, unix.ETIMEDOUT)
-	if d := time.Since(begin); d < 15*time.Millisecond {
-		t.Errorf("gave up after %v", d)
-	}
-	must(t, q.SendTimeout(time.Second, []byte("there"), 5))
-	if n, prio, err := q.ReceiveTimeout(time.Second, buf); n != 5 || prio != 5 || err != nil {
-		t.Errorf("ReceiveTimeout = %d, %d, %v", n, prio, err)
-	}
-	// Beyond the year 2262, where nanoseconds no longer fit into 64 bits.
-	must(t, q.SendTimeout(math.MaxInt64, []byte("later"), 0))
-	if n, _, err := q.ReceiveTimeout(math.MaxInt64, buf); n != 5 || err != nil {
-		t.Errorf("ReceiveTimeout = %d, %v", n, err)
 	}
 	if info, err := q.Stat(); err != nil || info.Name != "/q" || info.Mode != 0o600 {
 		t.Errorf("Stat = %+v, %v", info, err)

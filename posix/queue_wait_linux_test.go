@@ -48,7 +48,8 @@ func bare(t testing.TB, name string) (send, receive func([]byte) error) {
 		t.Fatal(e)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	later := abi.NewDeadline(time.Now().Add(patience))
+	later := new(abi.Deadline)
+	later.Set(time.Now().Add(patience).Unix(), 0)
 	send = func(msg []byte) error {
 		if e := abi.MqTimedsend(uintptr(fd), msg, 0, later); e != 0 {
 			return e

@@ -217,16 +217,28 @@ func (s *Semaphore) P(ctx context.Context) error {
 	return s.block(ctx)
 }
 
+// block is P for a semaphore that was found to be 0.
 func (s *Semaphore) block(ctx context.Context) error {
+	const op = "sem_wait"
+	if !s.hold.enter() {
+		return s.gone(op)
+	}
+	defer s.hold.leave()
 	nap := firstNap
-	return s.wait("sem_wait", func(word *uint32, value uint32) error {
+	sleep := func(word *uint32, value uint32) error {
 		err := futex.Wait(ctx, word, value, nap)
 		nap = min(2*nap, longestNap)
 		if errors.Is(err, futex.ErrTimeout) {
 			return nil
 		}
 		return err
-	})
+	}
+	return failed(op, s.name, memory.Guard(func() error {
+		if s.spin() {
+			return nil
+		}
+		return s.sleep(sleep)
+	}))
 }
 
 // A process that is killed after it has added one and before it has woken a waiter
@@ -246,27 +258,6 @@ func (s *Semaphore) TryP() (bool, error) {
 	ok := s.take()
 	runtime.KeepAlive(s)
 	return ok, nil
-}
-
-// PTimeout is P, but waits for at most timeout and can not be cancelled
-// (sem_clockwait(3)). A wait that takes too long is ETIMEDOUT.
-func (s *Semaphore) PTimeout(timeout time.Duration) error {
-	if !s.hold.ended() && s.take() {
-		runtime.KeepAlive(s)
-		return nil
-	}
-	deadline := time.Now().Add(timeout)
-	return s.wait("sem_clockwait", func(word *uint32, value uint32) error {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return abi.ETIMEDOUT
-		}
-		err := futex.Wait(context.Background(), word, value, min(left, longestNap))
-		if errors.Is(err, futex.ErrTimeout) {
-			return nil
-		}
-		return err
-	})
 }
 
 // V adds one to the semaphore (sem_post(3)) and wakes one of those who wait. It
@@ -328,21 +319,6 @@ func (s *Semaphore) look(f func()) error {
 }
 
 func (s *Semaphore) gone(op string) error { return failed(op, s.name, ErrUnmapped) }
-
-// wait is P for a semaphore that was found to be 0.
-func (s *Semaphore) wait(op string, sleep sleeper) error {
-	if !s.hold.enter() {
-		return s.gone(op)
-	}
-	defer s.hold.leave()
-	err := memory.Guard(func() error {
-		if s.spin() {
-			return nil
-		}
-		return s.sleep(sleep)
-	})
-	return failed(op, s.name, err)
-}
 
 // spin takes one from the semaphore if it comes within about a microsecond, which
 // is less than falling asleep and waking up cost. With one processor nobody else

@@ -76,13 +76,14 @@ func TestSemaphore(t *testing.T) {
 		t.Errorf("TryP at 0 = %v, %v", ok, err)
 	}
 	begin := time.Now()
-	wantErr(t, s.PTimeout(30*time.Millisecond), unix.ETIMEDOUT)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	wantErr(t, s.P(ctx), context.DeadlineExceeded)
 	if d := time.Since(begin); d < 30*time.Millisecond {
-		t.Errorf("PTimeout gave up after %v", d)
+		t.Errorf("P gave up after %v", d)
 	}
-	wantErr(t, s.PTimeout(-1), unix.ETIMEDOUT)
 	must(t, s.V())
-	must(t, s.PTimeout(0)) // there is one: no need to wait
+	must(t, s.P(t.Context()))
 	if n, err := s.Waiters(); n != 0 || err != nil {
 		t.Errorf("%d wait, %v", n, err)
 	}
@@ -224,7 +225,7 @@ func TestSemaphoreClose(t *testing.T) {
 	must(t, <-done)
 	must(t, s.Close())
 	for what, err := range map[string]error{
-		"P": s.P(t.Context()), "V": s.V(), "PTimeout": s.PTimeout(time.Second),
+		"P": s.P(t.Context()), "V": s.V(),
 		"TryP": second(s.TryP()), "Value": second(s.Value()), "Waiters": second(s.Waiters()), "Close": s.Close(),
 	} {
 		if !errors.Is(err, posix.ErrUnmapped) {
@@ -449,7 +450,7 @@ func TestPingPongWithC(t *testing.T) {
 			peer.Line()
 			for range count {
 				must(t, ping.V())
-				must(t, pong.PTimeout(patience))
+				must(t, pong.P(t.Context()))
 			}
 			peer.Wait()
 			for _, s := range []*posix.Semaphore{ping, pong} {

@@ -115,6 +115,23 @@ func hugePageSize(pages int64) (int, error) {
 	return pageSize(f)
 }
 
+// descriptorsLeft reports whether the process may open one more.
+func descriptorsLeft() bool {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return !errors.Is(err, unix.EMFILE)
+	}
+	_ = unix.Close(fd) // it was never written to
+	return true
+}
+
+// queueBytes returns the soft limit RLIMIT_MSGQUEUE.
+func queueBytes() uint64 {
+	var limit unix.Rlimit
+	_ = unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit) // can't fail
+	return limit.Cur
+}
+
 // pageSize returns how many bytes the pages of a mapping of f have.
 func pageSize(f *os.File) (int, error) {
 	var fs unix.Statfs_t

@@ -21,6 +21,8 @@ func inheritFile(int, string) (*os.File, error)                 { return nil, er
 func mmapFile(*os.File, int, MapOptions) (uintptr, error)       { return 0, errors.ErrUnsupported }
 func mmapAnonymous(int, AnonymousOptions) (uintptr, int, error) { return 0, 0, errors.ErrUnsupported }
 func pageSize(*os.File) (int, error)                            { return 0, errors.ErrUnsupported }
+func descriptorsLeft() bool                                     { return true }
+func queueBytes() uint64                                        { return 0 }
 func munmap([]byte) error                                       { return errors.ErrUnsupported }
 func replace([]byte) error                                      { return errors.ErrUnsupported }
 func mprotect([]byte, Prot) error                               { return errors.ErrUnsupported }

@@ -3,7 +3,6 @@ package semops
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -14,7 +13,7 @@ import (
 // A party whose wait is cancelled, or whose process is killed while it waits, does
 // not count any more; another may come in its place.
 //
-// Cost: three semaphores. In a round each party makes three system calls and those
+// Cost: four semaphores. In a round each party makes three system calls and those
 // of its wait. A wait occupies one thread.
 //
 // States. The semaphore phase is 0 or 1, changed at the end of each round. Each
@@ -22,40 +21,39 @@ import (
 // subtracts 1 from it, to be undone, as long as it is above 1, and adds it again when
 // it leaves, which it can when the phase is another one. The last party finds 1 there,
 // and changes the phase in the semop that checks it; no earlier than everybody has
-// left the phase before.
+// left the phase before, for which it waits asleep. The fourth semaphore keeps the number
+// of parties.
 type Barrier struct {
 	set     sysv.Set
 	missing [2]uint16
 	phase   uint16
 	parties int16
 	wait    waiter
+	drain   waiter // for those who have not left the phase before
 	order
 }
 
 // BarrierValues returns the initial values of the semaphores of a barrier for
 // parties, 1 to 32767.
-func BarrierValues(parties int) []uint16 { return []uint16{uint16(parties), uint16(parties), 0} }
+func BarrierValues(parties int) []uint16 {
+	n := uint16(parties)
+	return []uint16{n, n, 0, n}
+}
 
-// NewBarrier returns the barrier for parties, 1 to 32767, that is kept in three
-// semaphores of set, from first on, which must have got BarrierValues once. The set
-// does not tell how many parties there are: all must give the same number, or some wait
-// for ever. It needs permission to read and to alter the set.
+// NewBarrier returns the barrier for parties, 1 to 32767, that is kept in four
+// semaphores of set, from first on, which must have got BarrierValues once, for the same
+// number of parties: another one is sysv.ErrMismatch. It needs permission to read and to
+// alter the set.
 func NewBarrier(set sysv.Set, first, parties int) (*Barrier, error) {
 	if parties < 1 || parties > maxValue {
 		return nil, fmt.Errorf("barrier for %d parties: want 1 to %d", parties, maxValue)
 	}
-	n, err := semaphores(set, "barrier", first, 3)
+	n, err := semaphores(set, "barrier", first, 4)
+	if err == nil {
+		err = agreed(set, "barrier", n+3, "parties", parties)
+	}
 	if err != nil {
 		return nil, err
-	}
-	missing, err := set.Value(first)
-	switch {
-	case err != nil:
-		return nil, err
-	case missing == 0:
-		return nil, uninitialized(set, "barrier")
-	case missing > parties:
-		return nil, fmt.Errorf("barrier for %d parties: it was made for %d or more", parties, missing)
 	}
 	return &Barrier{set: set, missing: [2]uint16{n, n + 1}, phase: n + 2, parties: int16(parties)}, nil
 }
@@ -78,12 +76,15 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 		if ok, err := b.turn(phase); ok || err != nil {
 			return ok, err
 		}
-		// Somebody came, left or was first in between. If it was not that, there are
-		// more parties than said, and one has yet to leave the phase before.
+		// Somebody came, left or was first in between; or the caller is the last one, and
+		// somebody has yet to leave the phase before.
+		left := b.missing[1-phase]
+		if err := b.drain.do(ctx, b.set, add(left, -b.parties), add(left, b.parties)); err != nil {
+			return false, err
+		}
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		runtime.Gosched()
 	}
 }
 

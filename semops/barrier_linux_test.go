@@ -3,8 +3,10 @@ package semops_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -233,14 +235,56 @@ func TestBarrierKilled(t *testing.T) {
 	}
 }
 
+// A party is stopped after its round has ended and before it has left it. The last one
+// of the next round sleeps until it has, and no longer.
+func TestBarrierSlowToLeave(t *testing.T) {
+	w := newWorld(t, semops.BarrierValues(2))
+	b, ctx := newBarrier(t, w.set, 2), within(t)
+	must(t, w.set.Do(ctx, sysv.Op{Num: 0, Add: -1})) // it has come
+	if last, err := b.Wait(ctx); !last || err != nil {
+		t.Fatalf("Wait = %v, %v", last, err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wait := func(ctx context.Context, lasts *bool) func() error {
+		return func() (err error) {
+			*lasts, err = b.Wait(ctx)
+			return err
+		}
+	}
+	var lasts [3]bool
+	first := run(wait(ctx, &lasts[0]))
+	w.asleepZero(barrierPhase, 1)
+	second := run(wait(cancelled, &lasts[1]))
+	w.asleep(0, 1)
+	pending(t, first)
+	cancel()
+	mustBe(t, result(t, second), context.Canceled)
+	third := run(wait(ctx, &lasts[2]))
+	w.asleep(0, 1)
+	must(t, w.set.Do(ctx, sysv.Op{Num: 0, Add: 1})) // it leaves
+	must(t, result(t, first))
+	must(t, result(t, third))
+	if lasts != [3]bool{false, false, true} {
+		t.Errorf("last: %v", lasts)
+	}
+}
+
 func TestNewBarrierErrors(t *testing.T) {
-	w := newWorld(t, []uint16{0, 0, 0})
+	w := newWorld(t, []uint16{0, 0, 0, 0})
 	_, err := semops.NewBarrier(w.set, 0, 2)
 	mustBe(t, err, sysv.ErrUninitialized)
 	must(t, w.set.SetValues(semops.BarrierValues(3)))
 	for _, tt := range [][2]int{{0, 0}, {0, -1}, {0, 32768}, {0, 2}, {1, 3}, {-1, 3}} {
 		if _, err := semops.NewBarrier(w.set, tt[0], tt[1]); err == nil {
 			t.Errorf("NewBarrier(%d, %d) succeeded", tt[0], tt[1])
+		}
+	}
+	for _, parties := range []int{2, 4} {
+		_, err := semops.NewBarrier(w.set, 0, parties)
+		mustBe(t, err, sysv.ErrMismatch)
+		if want := fmt.Sprintf("made for 3 parties, not %d", parties); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("error %q, want %q", err, want)
 		}
 	}
 }

@@ -25,14 +25,15 @@ import (
 // failed after it had used it: where that must not be, copy the message out, and
 // use it after Take has returned; then it is lost with a consumer that dies.
 //
-// Cost: six semaphores. Put and Take are two system calls each where they need not
+// Cost: seven semaphores. Put and Take are two system calls each where they need not
 // wait and the same process put, or took, the message before; otherwise four. A
 // wait occupies one thread.
 //
 // States. Free and full slots are counted by a semaphore each. Each side has a lock
 // and an index, the slot that is next. Put takes a free slot and its lock in one
 // semop, to be undone; a second one cancels the undo, unlocks, adds a full slot and
-// moves the index on. Take does the same with full and free exchanged.
+// moves the index on. Take does the same with full and free exchanged. The seventh
+// semaphore keeps the number of slots.
 type Buffer struct {
 	set        sysv.Set
 	slots      int
@@ -50,18 +51,21 @@ type side struct {
 
 // BufferValues returns the initial values of the semaphores of a buffer of slots, 1
 // to 32767, all of them free.
-func BufferValues(slots int) []uint16 { return []uint16{uint16(slots), 0, 1, 0, 1, 0} }
+func BufferValues(slots int) []uint16 {
+	n := uint16(slots)
+	return []uint16{n, 0, 1, 0, 1, 0, n}
+}
 
 // NewBuffer returns the books of the buffer of slots, 1 to 32767, that are kept in
-// six semaphores of set, from first on, which must have got BufferValues once, for the
-// same number of slots. It needs permission to read and to alter the set.
+// seven semaphores of set, from first on, which must have got BufferValues once, for the
+// same number of slots: another one is sysv.ErrMismatch. It needs permission to read and to alter the set.
 func NewBuffer(set sysv.Set, first, slots int) (*Buffer, error) {
 	if slots < 1 || slots > maxValue {
 		return nil, fmt.Errorf("buffer of %d slots: want 1 to %d", slots, maxValue)
 	}
-	n, err := semaphores(set, "buffer", first, 6)
+	n, err := semaphores(set, "buffer", first, 7)
 	if err == nil {
-		err = initialized(set, "buffer", n)
+		err = agreed(set, "buffer", n+6, "slots", slots)
 	}
 	if err != nil {
 		return nil, err

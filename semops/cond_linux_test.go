@@ -359,7 +359,7 @@ func TestNewCondErrors(t *testing.T) {
 // for them by mistake, are an error.
 func TestNeitherBit(t *testing.T) {
 	const want = "semaphore 2 is 5, and should be 0 or 1"
-	w := newWorld(t, []uint16{2, 2, 5})
+	w := newWorld(t, []uint16{2, 2, 5, 2})
 	_, err := newBarrier(t, w.set, 2).Wait(t.Context())
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Wait at a barrier: %v, want %s", err, want)

@@ -46,9 +46,9 @@
 //	Mutex       2           Lock 1, Unlock 1; 1 more if Lock had to wait
 //	RWMutex     3           Lock 1, RLock 1, Unlock 1, RUnlock 1; 2 more if Lock had to wait, 1 if RLock
 //	Event       1           Set 1, Reset 1, Wait 1
-//	Barrier     3           Wait 3
+//	Barrier     4           Wait 3
 //	Cond        5           Wait 3 and a Lock, Signal 2 to 4, Broadcast 2 to 5
-//	Buffer      6           Put 2, Take 2; 2 more each if another process was here before
+//	Buffer      7           Put 2, Take 2; 2 more each if another process was here before
 //
 // A wait adds a failed try, the bounded spinning, and a thread while it sleeps. The
 // Go runtime ends a program that has 10,000 threads; see debug.SetMaxThreads.

@@ -104,7 +104,7 @@ func TestOneCPU(t *testing.T) {
 
 // The steps of a Barrier succeed in their states alone.
 func TestBarrierSteps(t *testing.T) {
-	set, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 4, sysv.SetOptions{Mode: 0o600})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestBarrierSteps(t *testing.T) {
 	for _, tt := range tests {
 		for phase := range 2 {
 			for i, s := range steps {
-				if err := set.SetValues(tt.values); err != nil {
+				if err := set.SetValues(append(tt.values, 2)); err != nil {
 					t.Fatal(err)
 				}
 				if ok, err := s.step(phase); ok != tt.want[phase][i] || err != nil {

@@ -161,6 +161,21 @@ func initialized(set sysv.Set, what string, num uint16) error {
 	return err
 }
 
+// agreed checks that semaphore num, which keeps a parameter that all sides have to give
+// alike, holds n.
+func agreed(set sysv.Set, what string, num uint16, parameter string, n int) error {
+	kept, err := set.Value(int(num))
+	switch {
+	case err != nil:
+		return err
+	case kept == 0:
+		return uninitialized(set, what)
+	case kept != n:
+		return fmt.Errorf("%s in sem:%d: %w: made for %d %s, not %d", what, int(set), sysv.ErrMismatch, kept, parameter, n)
+	}
+	return nil
+}
+
 // readBit returns the value of a semaphore that is to be 0 or 1.
 func readBit(set sysv.Set, what string, num uint16) (int, error) {
 	value, err := set.Value(int(num))

@@ -43,7 +43,12 @@ type Error struct {
 	ByKey bool // tells whether Key or ID names the object
 	Key   Key
 	ID    int
-	Err   error
+	Size  int64 // bytes that were asked for: of a segment, a message or a buffer
+	Count int   // semaphores or operations that were asked for
+	// Reason says which limit was met and how large it is, or what else the kernel does
+	// not tell; "" where there is nothing to say.
+	Reason string
+	Err    error
 
 	unknownID bool // Err is EINVAL because no object has this ID
 }
@@ -55,7 +60,11 @@ func (e *Error) Error() string {
 	} else {
 		object += strconv.Itoa(e.ID)
 	}
-	return e.Op + " " + object + ": " + e.Err.Error()
+	text := e.Op + " " + object + ": " + e.Err.Error()
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
 }
 
 // Unwrap returns the error number or the context's error.
@@ -121,12 +130,3 @@ func vagueError(op string, kind Kind, id int, e abi.Errno, stat func(int) abi.Er
 func statSegment(id int) abi.Errno { _, _, e := abi.Shmstat(id, abi.IPCStat); return e }
 func statSet(id int) abi.Errno     { _, _, e := abi.Semstat(id, abi.IPCStat); return e }
 func statQueue(id int) abi.Errno   { _, _, e := abi.Msgstat(id, abi.IPCStat); return e }
-
-// waitError makes an *Error of what interrupt.Do returned for a call that has been
-// tried without waiting, nil if it succeeded: EINVAL means that the object is gone.
-func waitError(op string, kind Kind, id int, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Error{Op: op, Kind: kind, ID: id, Err: err, unknownID: err == error(abi.EINVAL)}
-}

@@ -14,6 +14,10 @@ import (
 // made and gave no values.
 var ErrUninitialized = errors.New("the set exists, but nobody has given it values")
 
+// ErrMismatch is returned for an object that exists and was made for something else: it
+// has another size, or its sides do not agree on a parameter. The error says both.
+var ErrMismatch = errors.New("it exists, and does not fit")
+
 // A set that this package is about to initialise carries unfinished in its mode,
 // an execute bit, which means nothing to the kernel. It stays there for good, and
 // does no harm, if the maker dies right after it gave the values.

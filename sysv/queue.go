@@ -29,10 +29,10 @@ type QueueOptions struct {
 func CreateQueue(key Key, o QueueOptions) (Queue, error) {
 	flags, ok := createFlags(o.Mode, o.Exclusive)
 	if !ok {
-		return -1, keyError("msgget", Msg, key, abi.EINVAL)
+		return -1, queueError(key, abi.EINVAL)
 	}
 	id, e := abi.Msgget(int32(key), flags)
-	return Queue(id), keyError("msgget", Msg, key, e)
+	return Queue(id), queueError(key, e)
 }
 
 // OpenQueue finds the queue under key. Errors: fs.ErrNotExist, ErrPrivateKey.
@@ -54,16 +54,23 @@ const stackText = 512
 // thread of the operating system.
 //
 // Errors: fs.ErrPermission, EIDRM (removed meanwhile), EINVAL (no such queue, a
-// type below 1, a text too long), ENOMEM. See msgsnd(2).
+// type below 1, a text longer than MSGMAX or than all that the queue may hold), ENOMEM.
+// See msgsnd(2).
 func (q Queue) Send(ctx context.Context, mtype int, text []byte) error {
 	ok, err := q.TrySend(mtype, text)
 	if ok || err != nil {
 		return err
 	}
+	if err := q.neverFits(len(text)); err != nil {
+		return err
+	}
 	msg := append(make([]byte, abi.MsgHeader, abi.MsgHeader+len(text)), text...)
 	abi.PutMsgType(msg, mtype)
 	err = interrupt.Do(ctx, func() abi.Errno { return abi.Msgsnd(int(q), msg, 0) })
-	return waitError("msgsnd", Msg, int(q), err)
+	if err != nil {
+		return sendError(q, mtype, len(text), err)
+	}
+	return nil
 }
 
 // TrySend is Send without waiting; it tells whether the queue had room.
@@ -77,7 +84,7 @@ func (q Queue) TrySend(mtype int, text []byte) (bool, error) {
 	case abi.EAGAIN:
 		return false, nil
 	default:
-		return false, vagueError("msgsnd", Msg, int(q), e, statQueue)
+		return false, sendError(q, mtype, len(text), e)
 	}
 }
 
@@ -122,7 +129,7 @@ func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mt
 		return e
 	})
 	if err != nil {
-		return 0, 0, waitError("msgrcv", Msg, int(q), err)
+		return 0, 0, receiveError(q, len(buf), err)
 	}
 	copy(buf, msg[abi.MsgHeader:][:n])
 	return n, abi.MsgType(msg), nil
@@ -166,7 +173,7 @@ func (q Queue) take(buf []byte, selector, flags int) (n, mtype int, ok bool, err
 	case abi.ENOMSG:
 		return 0, 0, false, nil
 	default:
-		return 0, 0, false, lookupError("msgrcv", Msg, int(q), e)
+		return 0, 0, false, receiveError(q, len(buf), e)
 	}
 }
 

@@ -442,7 +442,7 @@ func TestRemoveQueueWakes(t *testing.T) {
 		at   string
 		call func(context.Context, sysv.Queue) error
 	}{
-		"Send": {"do_msgsnd", func(ctx context.Context, q sysv.Queue) error { return q.Send(ctx, 1, []byte("xx")) }},
+		"Send": {"do_msgsnd", func(ctx context.Context, q sysv.Queue) error { return q.Send(ctx, 1, []byte("y")) }},
 		"Receive": {"do_msgrcv", func(ctx context.Context, q sysv.Queue) error {
 			_, _, err := q.Receive(ctx, nil, sysv.ReceiveOptions{Type: 2})
 			return err

@@ -60,10 +60,10 @@ func (o SegmentOptions) flags() (flags int, ok bool) {
 func CreateSegment(key Key, size int64, o SegmentOptions) (Segment, error) {
 	flags, ok := o.flags()
 	if !ok || size < 0 || uint64(uintptr(size)) != uint64(size) {
-		return -1, keyError("shmget", Shm, key, abi.EINVAL)
+		return -1, segmentError(key, size, &o, abi.EINVAL)
 	}
 	id, e := abi.Shmget(int32(key), uintptr(size), flags)
-	return Segment(id), keyError("shmget", Shm, key, e)
+	return Segment(id), segmentError(key, size, &o, e)
 }
 
 // OpenSegment finds the segment under key. It asks for no permission; attaching

@@ -37,10 +37,10 @@ type SetOptions struct {
 func CreateSet(key Key, nsems int, o SetOptions) (Set, error) {
 	flags, ok := createFlags(o.Mode, o.Exclusive)
 	if !ok {
-		return -1, keyError("semget", Sem, key, abi.EINVAL)
+		return -1, setError(key, nsems, abi.EINVAL)
 	}
 	id, e := abi.Semget(int32(key), nsems, flags)
-	return Set(id), keyError("semget", Sem, key, e)
+	return Set(id), setError(key, nsems, e)
 }
 
 // OpenSet finds the set under key. Errors: fs.ErrNotExist, ErrPrivateKey.
@@ -93,10 +93,14 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 func (s Set) Do(ctx context.Context, ops ...Op) error {
 	var buf [stackOps]abi.Sembuf
 	e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait))
-	if e == abi.EAGAIN {
+	switch e {
+	case 0:
+		return nil
+	case abi.EAGAIN:
 		return s.Wait(ctx, ops...)
+	default:
+		return opError(s, ops, e)
 	}
-	return opError("semop", s, ops, e)
 }
 
 // Wait is Do for those who know, or expect, that one of ops has to wait, since they
@@ -104,11 +108,11 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 // none has to wait after all they are performed at once. Errors: those of Do.
 func (s Set) Wait(ctx context.Context, ops ...Op) error {
 	if len(ops) == 0 {
-		return opError("semop", s, ops, abi.EINVAL)
+		return opError(s, ops, abi.EINVAL)
 	}
 	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
 	err := interrupt.Do(ctx, func() abi.Errno { return abi.Semop(int(s), sembufs) })
-	return waitError("semop", Sem, int(s), err)
+	return opError(s, ops, err)
 }
 
 // TryDo performs ops atomically if none of them has to wait, and tells whether it
@@ -121,32 +125,19 @@ func (s Set) TryDo(ops ...Op) (bool, error) {
 	case abi.EAGAIN:
 		return false, nil
 	default:
-		return false, opError("semop", s, ops, e)
+		return false, opError(s, ops, e)
 	}
 }
 
 // opError makes an *Error of a semop, nil if it succeeded. EINVAL means that there is
 // no such set, unless there is no operation.
-func opError(op string, s Set, ops []Op, e abi.Errno) error {
-	if len(ops) == 0 {
-		return idError(op, Sem, int(s), e)
+func opError(s Set, ops []Op, err error) error {
+	if err == nil {
+		return nil
 	}
-	return lookupError(op, Sem, int(s), e)
-}
-
-// DoTimeout is Do, but waits for at most timeout (semtimedop(2)) and can not be
-// cancelled. It needs neither a context nor a second goroutine. A wait that takes
-// too long is EAGAIN.
-func (s Set) DoTimeout(timeout time.Duration, ops ...Op) error {
-	ok, err := s.TryDo(ops...)
-	if ok || err != nil {
-		return err
-	}
-	sembufs := appendSembufs(make([]abi.Sembuf, 0, stackOps), ops, 0)
-	for deadline := time.Now().Add(timeout); ; timeout = time.Until(deadline) {
-		if e := abi.Semtimedop(int(s), sembufs, timeout); e != abi.EINTR {
-			return opError("semtimedop", s, ops, e)
-		}
+	return &Error{
+		Op: "semop", Kind: Sem, ID: int(s), Count: len(ops), Reason: opReason(s, ops, err),
+		Err: err, unknownID: err == error(abi.EINVAL) && len(ops) > 0,
 	}
 }
 

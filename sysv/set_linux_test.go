@@ -82,7 +82,7 @@ func TestUnknownSet(t *testing.T) {
 		for call, err := range map[string]error{
 			"Stat": stat, "Values": values, "SetValues": s.SetValues([]uint16{1}), "Remove": s.Remove(),
 			"Value": value, "PID": pid, "NCount": ncount, "ZCount": zcount, "SetValue": s.SetValue(0, 1), "Set": s.Set(sysv.Ownership{}),
-			"TryDo": try, "Do": s.Do(t.Context(), sysv.Op{Add: 1}), "DoTimeout": s.DoTimeout(time.Second, sysv.Op{Add: 1}),
+			"TryDo": try, "Do": s.Do(t.Context(), sysv.Op{Add: 1}),
 			"Wait": s.Wait(t.Context(), sysv.Op{Add: 1}),
 		} {
 			wantError(t, call, err, unix.EINVAL)
@@ -190,7 +190,6 @@ func TestDoErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		wantError(t, "Do, "+test.name, set.Do(t.Context(), test.ops...), test.want)
-		wantError(t, "DoTimeout, "+test.name, set.DoTimeout(time.Minute, test.ops...), test.want)
 		ok, err := set.TryDo(test.ops...)
 		if errors.Is(test.want, unix.EAGAIN) {
 			wantError(t, "TryDo, "+test.name, err, nil)
@@ -265,7 +264,6 @@ func TestOperationsWait(t *testing.T) {
 		for name, do := range map[string]func(sysv.Set) error{
 			"Do":          func(s sysv.Set) error { return s.Do(t.Context(), test.ops...) },
 			"Do for ever": func(s sysv.Set) error { return s.Do(context.Background(), test.ops...) },
-			"DoTimeout":   func(s sysv.Set) error { return s.DoTimeout(patience, test.ops...) },
 		} {
 			set := createSetWith(t, test.before...)
 			result := background(t, func() error { return do(set) })
@@ -317,23 +315,18 @@ func TestBestFit(t *testing.T) {
 	wantValues(t, "in the end", set, 0)
 }
 
-func TestDoTimeout(t *testing.T) {
+// TestDoDeadline waits until a context ends, and no shorter.
+func TestDoDeadline(t *testing.T) {
 	set := createSetWith(t, 0)
-	for _, timeout := range []time.Duration{math.MinInt64, -1, 0, 1, 30 * time.Millisecond} {
+	for _, timeout := range []time.Duration{-1, 0, 1, 30 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		start := time.Now()
-		wantError(t, "DoTimeout", set.DoTimeout(timeout, sysv.Op{Add: -1}), unix.EAGAIN)
+		wantError(t, "Do", set.Do(ctx, sysv.Op{Add: -1}), context.DeadlineExceeded)
 		if took := time.Since(start); took < timeout {
-			t.Errorf("DoTimeout(%v) came back after %v", timeout, took)
+			t.Errorf("Do with %v left came back after %v", timeout, took)
 		}
+		cancel()
 	}
-	result := background(t, func() error { return set.DoTimeout(math.MaxInt64, sysv.Op{Add: -1}) })
-	eventually(t, "it waits", func() bool {
-		n, err := set.NCount(0)
-		check(t, err)
-		return n == 1
-	})
-	check(t, set.Do(t.Context(), sysv.Op{Add: 1}))
-	wantError(t, "DoTimeout of 292 years", result(), nil)
 }
 
 // TestRemoveWakes removes a set under its waiters.
@@ -341,7 +334,6 @@ func TestRemoveWakes(t *testing.T) {
 	for name, do := range map[string]func(sysv.Set) error{
 		"Do":          func(s sysv.Set) error { return s.Do(t.Context(), sysv.Op{Add: -1}) },
 		"Do for ever": func(s sysv.Set) error { return s.Do(context.Background(), sysv.Op{Add: -1}) },
-		"DoTimeout":   func(s sysv.Set) error { return s.DoTimeout(patience, sysv.Op{Add: -1}) },
 	} {
 		set := createSetWith(t, 0)
 		result := background(t, func() error { return do(set) })

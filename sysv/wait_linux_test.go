@@ -199,13 +199,6 @@ func TestSignalStorm(t *testing.T) {
 			wantError(t, w.name+name, result(), nil)
 		}
 	}
-
-	set := createSetWith(t, 0)
-	start := time.Now()
-	wantError(t, "DoTimeout", set.DoTimeout(long, sysv.Op{Add: -1}), unix.EAGAIN)
-	if took := time.Since(start); took < long || took > 10*long {
-		t.Errorf("DoTimeout(%v) took %v", long, took)
-	}
 }
 
 // TestPingPongInAStorm passes a token to and fro.
@@ -220,7 +213,7 @@ func TestPingPongInAStorm(t *testing.T) {
 				if err := set.Do(t.Context(), sysv.Op{Num: me, Add: -1}); err != nil {
 					t.Error(err)
 				}
-				if err := set.DoTimeout(patience, sysv.Op{Num: 1 - me, Add: 1}); err != nil {
+				if err := set.Do(t.Context(), sysv.Op{Num: 1 - me, Add: 1}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -245,14 +238,7 @@ func TestPingPongInAStorm(t *testing.T) {
 // that their threads are asleep: one that it takes for running it wakes by a signal,
 // or waits for.
 func TestGarbageCollection(t *testing.T) {
-	set := createSetWith(t, 0)
-	all := append(waits(t), wait{
-		"DoTimeout",
-		func(context.Context) error { return set.DoTimeout(patience, sysv.Op{Add: -1}) },
-		func() { counted(t, set, 1) },
-		func() { check(t, set.Do(t.Context(), sysv.Op{Add: 1})) },
-		nil,
-	})
+	all := waits(t)
 	type waiter struct {
 		result func() error
 		tid    int

@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/units"
@@ -69,7 +68,7 @@ func mk(c *cli.Context) error {
 	defer stop()
 	o, made, err := r.make()
 	if err != nil {
-		return &explain.Creation{Size: r.size, NSems: int(r.nsems), Huge: r.huge != 0, Err: err}
+		return err
 	}
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
@@ -36,7 +35,7 @@ func (p segmentPlace) create(c creation) (object, bool, error) {
 	o := sysv.SegmentOptions{Mode: c.mode, Exclusive: c.exclusive, HugePages: c.huge, NoReserve: c.noReserve}
 	s, made, err := openOrCreate(p.Key, c.size, o)
 	if err != nil {
-		return nil, false, &explain.Creation{Size: c.size, Huge: c.huge != 0, Err: err}
+		return nil, false, err
 	}
 	err = c.unlessInterrupted(func() error { return prepare(segment(s), c.populate, c.lock) })
 	if err != nil && made { // nothing half-made stays

@@ -18,7 +18,7 @@ func (m *machine) how(t *rapid.T) int {
 	if len(m.idle()) == 1 {
 		return trying
 	}
-	return rapid.SampledFrom([]int{waiting, waiting, waiting, noTime, trying}).Draw(t, "how")
+	return rapid.SampledFrom([]int{waiting, waiting, waiting, trying}).Draw(t, "how")
 }
 
 // rarely is for steps that destroy what others have built up.

@@ -179,7 +179,7 @@ func (w *worker) set(verb int, a []int) (result, error) {
 	}
 }
 
-// semop is Do, DoTimeout with no time, or TryDo.
+// semop is Do or TryDo.
 func (w *worker) semop(s sysv.Set, how int, a []int) error {
 	var ops []sysv.Op
 	for ; len(a) > 0; a = a[3:] {
@@ -188,8 +188,6 @@ func (w *worker) semop(s sysv.Set, how int, a []int) error {
 	switch how {
 	case waiting:
 		return w.interruptible(func(ctx context.Context) error { return s.Do(ctx, ops...) })
-	case noTime:
-		return s.DoTimeout(0, ops...)
 	default:
 		ok, err := s.TryDo(ops...)
 		return unless(ok, unix.EAGAIN, err)
@@ -199,7 +197,6 @@ func (w *worker) semop(s sysv.Set, how int, a []int) error {
 // The ways to make a call that may have to wait.
 const (
 	waiting = iota
-	noTime
 	trying
 )
 

@@ -106,7 +106,6 @@ func uses() []attempt {
 		{"sem ZCount", bits(r), func(o ids) error { return second(o.set().ZCount(0)) }},
 		{"sem Do for zero", bits(r), func(o ids) error { return o.set().Do(ctx, sysv.Op{Num: 1}) }},
 		{"sem Do", bits(w), func(o ids) error { return o.set().Do(ctx, sysv.Op{Add: 1}) }},
-		{"sem DoTimeout", bits(w), func(o ids) error { return o.set().DoTimeout(0, sysv.Op{Add: 1}) }},
 		{"sem TryDo both", bits(w), func(o ids) error { return second(o.set().TryDo(sysv.Op{Num: 1}, sysv.Op{Add: 1})) }},
 		{"sem SetValue", bits(w), func(o ids) error { return o.set().SetValue(0, 0) }},
 		{"sem SetValues", bits(r | w), func(o ids) error { return o.set().SetValues([]uint16{0, 0}) }},

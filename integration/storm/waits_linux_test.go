@@ -5,9 +5,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/semops"
@@ -22,11 +19,10 @@ type wait struct {
 	release func() error
 }
 
-// A timed is a call with a timeout.
+// A timed is a call that waits until its context's deadline.
 type timed struct {
 	name string
-	call func(time.Duration) error
-	want error
+	call func(context.Context) error
 }
 
 // waits returns every blocking call of the module, each on its own objects.
@@ -90,9 +86,8 @@ func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		},
 	}
 	return waits, []timed{{
-		"sysv Set.DoTimeout",
-		func(d time.Duration) error { return set.DoTimeout(d, sysv.Op{Num: 2, Add: -1}) },
-		unix.EAGAIN,
+		"sysv Set.Do",
+		func(ctx context.Context) error { return set.Do(ctx, sysv.Op{Num: 2, Add: -1}) },
 	}}
 }
 
@@ -101,9 +96,9 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		[]uint16{0, 1},                             // one semaphore each
 		semops.MutexValues(), semops.EventValues(), // 2 to 4
 		semops.RWMutexValues(), semops.RWMutexValues(), // 5 to 10
-		semops.BarrierValues(2),                   // 11 to 13
-		semops.MutexValues(), semops.CondValues(), // 14 to 20
-		semops.BufferValues(1), semops.BufferValues(1))..., // 21 to 32
+		semops.BarrierValues(2),                   // 11 to 14
+		semops.MutexValues(), semops.CondValues(), // 15 to 21
+		semops.BufferValues(1), semops.BufferValues(1))..., // 22 to 35
 	)
 	must := func(err error) { t.Helper(); check(t, err) }
 	p, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
@@ -123,16 +118,16 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(written.Lock(t.Context()))
 	barrier, err := semops.NewBarrier(set, 11, 2)
 	must(err)
-	condMu, err := semops.NewMutex(set, 14, 15)
+	condMu, err := semops.NewMutex(set, 15, 16)
 	must(err)
-	cond, err := semops.NewCond(condMu, 16)
+	cond, err := semops.NewCond(condMu, 17)
 	must(err)
-	locked := make(chan struct{}) // whoever waits for cond has had condMu
-	full, err := semops.NewBuffer(set, 21, 1)
+	locked := make(chan struct{}) // what waits for cond has had condMu
+	full, err := semops.NewBuffer(set, 22, 1)
 	must(err)
 	nothing := func(int) error { return nil }
 	must(full.Put(t.Context(), nothing))
-	empty, err := semops.NewBuffer(set, 27, 1)
+	empty, err := semops.NewBuffer(set, 29, 1)
 	must(err)
 	unlocking := func(lock func(context.Context) error, unlock func() error) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -225,15 +220,9 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		{"posix Queue.Wait", polled.Wait, func() error { return polled.Send(t.Context(), nil, 0) }},
 	}
 	timeouts = []timed{
-		{"posix Semaphore.PTimeout", never.PTimeout, unix.ETIMEDOUT},
-		{
-			"posix Queue.SendTimeout",
-			func(d time.Duration) error { return neverFull.SendTimeout(d, nil, 0) }, unix.ETIMEDOUT,
-		},
-		{
-			"posix Queue.ReceiveTimeout",
-			func(d time.Duration) error { _, _, err := neverEmpty.ReceiveTimeout(d, make([]byte, 1)); return err }, unix.ETIMEDOUT,
-		},
+		{"posix Semaphore.P", never.P},
+		{"posix Queue.Send", func(ctx context.Context) error { return neverFull.Send(ctx, nil, 0) }},
+		{"posix Queue.Receive", func(ctx context.Context) error { return receive(ctx, neverEmpty) }},
 	}
 	return waits, timeouts
 }

@@ -1,7 +1,6 @@
 package abi
 
 import (
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -75,14 +74,6 @@ func Semop(id int, ops []Sembuf) Errno { return semop(id, unsafe.SliceData(ops),
 
 // TrySemop is semop(2) of operations each of which has IPC_NOWAIT.
 func TrySemop(id int, ops []Sembuf) Errno { return rawSemop(id, unsafe.SliceData(ops), len(ops)) }
-
-// Semtimedop is semtimedop(2). The 32-bit architectures' struct timespec ends
-// in 2038 for clocks, but the timeout is relative: it is cut at 68 years.
-func Semtimedop(id int, ops []Sembuf, timeout time.Duration) Errno {
-	timeout = min(max(timeout, 0), (1<<31-1)*time.Second)
-	ts := unix.NsecToTimespec(int64(timeout))
-	return semtimedop(id, unsafe.SliceData(ops), len(ops), &ts)
-}
 
 // Semstat is semctl(2) with IPC_STAT, SEM_STAT or SEM_STAT_ANY; the last two
 // take an index for an id and return the id.

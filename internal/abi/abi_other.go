@@ -2,10 +2,7 @@
 
 package abi
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 // Errno stands in for the error number of Linux.
 type Errno uint
@@ -17,6 +14,7 @@ const (
 	EACCES
 	EAGAIN
 	EEXIST
+	EFBIG
 	EIDRM
 	EINTR
 	EINVAL
@@ -48,7 +46,6 @@ func Shmusage() (ShmUsage, Errno)                      { return ShmUsage{}, ENOS
 func Semget(int32, int, int) (int, Errno)              { return -1, ENOSYS }
 func Semop(int, []Sembuf) Errno                        { return ENOSYS }
 func TrySemop(int, []Sembuf) Errno                     { return ENOSYS }
-func Semtimedop(int, []Sembuf, time.Duration) Errno    { return ENOSYS }
 func Semstat(int, int) (SemidDS, int, Errno)           { return SemidDS{}, -1, ENOSYS }
 func Semset(int, uint32, uint32, uint32) Errno         { return ENOSYS }
 func Semrmid(int) Errno                                { return ENOSYS }

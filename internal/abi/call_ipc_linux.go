@@ -11,18 +11,17 @@ import (
 
 // Call numbers of ipc(2).
 const (
-	callSemop      = 1
-	callSemget     = 2
-	callSemctl     = 3
-	callSemtimedop = 4
-	callMsgsnd     = 11
-	callMsgrcv     = 12
-	callMsgget     = 13
-	callMsgctl     = 14
-	callShmat      = 21
-	callShmdt      = 22
-	callShmget     = 23
-	callShmctl     = 24
+	callSemop  = 1
+	callSemget = 2
+	callSemctl = 3
+	callMsgsnd = 11
+	callMsgrcv = 12
+	callMsgget = 13
+	callMsgctl = 14
+	callShmat  = 21
+	callShmdt  = 22
+	callShmget = 23
+	callShmctl = 24
 )
 
 const ipc64 = 0x100
@@ -82,13 +81,6 @@ func semop(id int, ops *Sembuf, n int) Errno {
 
 func rawSemop(id int, ops *Sembuf, n int) Errno {
 	_, _, e := syscall.RawSyscall6(unix.SYS_IPC, callSemop, narrow(id), uintptr(n), 0, uintptr(unsafe.Pointer(ops)), 0)
-	return e
-}
-
-// semtimedop passes the timeout twice: s390x, whose ipc(2) has five arguments,
-// reads it from the third, the others from the fifth.
-func semtimedop(id int, ops *Sembuf, n int, timeout *unix.Timespec) Errno {
-	_, _, e := syscall.Syscall6(unix.SYS_IPC, callSemtimedop, narrow(id), uintptr(n), uintptr(unsafe.Pointer(timeout)), uintptr(unsafe.Pointer(ops)), uintptr(unsafe.Pointer(timeout)))
 	return e
 }
 

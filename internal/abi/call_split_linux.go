@@ -65,11 +65,6 @@ func rawSemop(id int, ops *Sembuf, n int) Errno {
 	return e
 }
 
-func semtimedop(id int, ops *Sembuf, n int, timeout *unix.Timespec) Errno {
-	_, _, e := syscall.Syscall6(unix.SYS_SEMTIMEDOP, narrow(id), uintptr(unsafe.Pointer(ops)), uintptr(n), uintptr(unsafe.Pointer(timeout)), 0, 0)
-	return e
-}
-
 func msgget(key int32, flag int) (int, Errno) {
 	id, _, e := syscall.Syscall(unix.SYS_MSGGET, uintptr(key), uintptr(flag), 0)
 	return int(id), e

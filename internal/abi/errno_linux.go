@@ -11,6 +11,7 @@ const (
 	EACCES = unix.EACCES
 	EAGAIN = unix.EAGAIN
 	EEXIST = unix.EEXIST
+	EFBIG  = unix.EFBIG
 	EIDRM  = unix.EIDRM
 	EINTR  = unix.EINTR
 	EINVAL = unix.EINVAL

@@ -9,6 +9,8 @@ import (
 // More error numbers that package posix decides by.
 const (
 	EBUSY        = unix.EBUSY
+	EMFILE       = unix.EMFILE
+	EMSGSIZE     = unix.EMSGSIZE
 	ENAMETOOLONG = unix.ENAMETOOLONG
 	EOVERFLOW    = unix.EOVERFLOW
 	ETIMEDOUT    = unix.ETIMEDOUT
@@ -100,8 +102,6 @@ const (
 
 // Poll is poll(2) of one descriptor; it sleeps until one of events is there.
 func Poll(fd uintptr, events int16) Errno {
-	// Not unix.Poll, whose error is no Errno.
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
-	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds)), uintptr(len(fds)), 0, 0, 0, 0)
-	return e
+	return poll(&fds[0], len(fds))
 }

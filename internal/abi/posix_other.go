@@ -2,11 +2,11 @@
 
 package abi
 
-import "time"
-
 // More error numbers that package posix decides by.
 const (
 	EBUSY Errno = iota + 100
+	EMFILE
+	EMSGSIZE
 	ENAMETOOLONG
 	EOVERFLOW
 	ETIMEDOUT
@@ -24,8 +24,8 @@ const OCloexec = 0
 // A Deadline stands in for a time.
 type Deadline struct{}
 
-// NewDeadline returns a stand-in.
-func NewDeadline(time.Time) *Deadline { return new(Deadline) }
+// Set does nothing.
+func (*Deadline) Set(int64, int64) {}
 
 // Expire does nothing.
 func (*Deadline) Expire() {}

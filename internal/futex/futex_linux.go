@@ -5,19 +5,9 @@ import (
 	"errors"
 	"math"
 	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/interrupt"
-)
-
-// The operations and the mask that every wake-up matches, of linux/futex.h.
-const (
-	opWake       = 1
-	opWaitBitset = 9
-	matchAny     = math.MaxUint32
 )
 
 // Wait sleeps until Wake is called on addr, as long as the word there is val. It
@@ -27,48 +17,47 @@ const (
 //
 // Other errors: EFAULT (addr is not mapped), EINVAL (addr is not aligned).
 func Wait(ctx context.Context, addr *uint32, val uint32, timeout time.Duration) error {
-	end, err := deadline(timeout)
-	if err != nil {
+	var end abi.Deadline
+	if err := until(&end, timeout); err != nil {
 		return err
 	}
-	err = interrupt.Do(ctx, func() abi.Errno {
-		_, _, e := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), opWaitBitset, uintptr(val),
-			uintptr(unsafe.Pointer(&end)), 0, matchAny)
-		return e
-	})
+	err := interrupt.Do(ctx, func() abi.Errno { return abi.FutexWait(addr, val, &end) })
 	switch {
-	case errors.Is(err, unix.EAGAIN):
+	case errors.Is(err, abi.EAGAIN):
 		return nil
-	case errors.Is(err, unix.ETIMEDOUT):
+	case errors.Is(err, abi.ETIMEDOUT):
 		return ErrTimeout
 	default:
 		return err
 	}
 }
 
-// deadline returns the time of CLOCK_MONOTONIC at which a wait ends. There always
-// is one, if only in 2^31 seconds, since the kernel restarts a FUTEX_WAIT without
-// a timeout by itself after a signal whose handler has SA_RESTART, as those of Go
-// have, and then it could not be cancelled. That it is absolute (which is why the
-// operation is FUTEX_WAIT_BITSET) lets the same call be made again after EINTR.
-func deadline(timeout time.Duration) (unix.Timespec, error) {
+// until sets the time at which a wait ends. There always is one, if only in 2^31 seconds,
+// since the kernel restarts a FUTEX_WAIT without a timeout by itself after a signal whose
+// handler has SA_RESTART, as those of Go have, and then it could not be cancelled. That it
+// is absolute (which is why the operation is FUTEX_WAIT_BITSET) lets the same call be made
+// again after EINTR.
+func until(end *abi.Deadline, timeout time.Duration) error {
 	if timeout <= 0 {
-		return unix.Timespec{Sec: math.MaxInt32}, nil
+		end.Set(math.MaxInt32, 0)
+		return nil
 	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return now, err
+	sec, nsec, e := abi.Monotonic()
+	if e != 0 {
+		return e
 	}
-	const longest = math.MaxInt32 * time.Second
-	return unix.NsecToTimespec(min(now.Nano()+int64(min(timeout, longest)), int64(longest))), nil
+	nsec += int64(timeout % time.Second)
+	sec += int64(timeout/time.Second) + nsec/int64(time.Second)
+	end.Set(min(sec, math.MaxInt32), nsec%int64(time.Second))
+	return nil
 }
 
 // Wake wakes up to n of those that sleep on addr and returns how many. It never
 // sleeps itself.
 func Wake(addr *uint32, n int) int {
-	woken, _, e := unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), opWake, uintptr(min(n, math.MaxInt32)))
+	woken, e := abi.FutexWake(addr, n)
 	if e != 0 { // an address that is not mapped or not aligned: nobody sleeps there
 		return 0
 	}
-	return int(woken)
+	return woken
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -122,27 +121,18 @@ func create(e *Entry) (int, error) {
 			o.NoReserve = true
 			segment, err = sysv.CreateSegment(e.key(), e.Segment.Size, o)
 		}
-		return int(segment), creation(err, &explain.Creation{Size: e.Segment.Size})
+		return int(segment), err
 	case e.Set != nil:
 		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
-		return int(set), creation(err, &explain.Creation{NSems: len(e.Set.Values)})
+		return int(set), err
 	default:
 		queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: unready(e), Exclusive: true})
-		return int(queue), creation(err, &explain.Creation{})
+		return int(queue), err
 	}
 }
 
-func creation(err error, c *explain.Creation) error {
-	if err == nil {
-		return nil
-	}
-	c.Err = err
-	return c
-}
-
-// chooseID asks the kernel to give the identifier of e to the next object of its kind.
-// Without the privilege, or on a kernel that lacks this, the object gets another
-// identifier.
+// chooseID asks the kernel to give the next object of the kind this identifier.
+// Without the right to, or where the kernel can't, the object gets another one.
 //
 // A taken slot is not asked for: the kernel would use the next free one, and past the
 // last slot it makes an object that nobody can find.

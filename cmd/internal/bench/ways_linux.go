@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/semops"
@@ -163,7 +162,7 @@ func createSysVSlots(size int) (*objects, error) {
 	length := int64(2 * n * stride)
 	segment, err := sysv.CreateSegment(sysv.Private, length, sysv.SegmentOptions{Mode: 0o600})
 	if err != nil {
-		return nil, &explain.Creation{Size: length, Err: err}
+		return nil, err
 	}
 	mem, err := segment.Attach(sysv.AttachOptions{})
 	// A segment can be attached by identifier until the last detach. Marked for removal
@@ -173,7 +172,7 @@ func createSysVSlots(size int) (*objects, error) {
 	}
 	set, err := sysv.CreateSet(sysv.Private, slotSemaphores, sysv.SetOptions{Mode: 0o600})
 	if err != nil {
-		return nil, errors.Join(&explain.Creation{NSems: slotSemaphores, Err: err}, mem.Detach())
+		return nil, errors.Join(err, mem.Detach())
 	}
 	shared := &objects{
 		names:  []string{strconv.Itoa(int(segment)), strconv.Itoa(int(set))},
@@ -313,7 +312,7 @@ func createSysVQueues(size int) (*objects, error) {
 	for range 2 {
 		q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
 		if err != nil {
-			return nil, errors.Join(&explain.Creation{Err: err}, shared.remove())
+			return nil, errors.Join(err, shared.remove())
 		}
 		shared.names = append(shared.names, strconv.Itoa(int(q)))
 	}

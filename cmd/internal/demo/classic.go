@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -35,7 +34,7 @@ func OpenClassic(config Config, reader bool) (*Classic, error) {
 	}
 	segment, made, err := openOrCreate(config.Key, config.Size, mode)
 	if err != nil {
-		return nil, &explain.Creation{Size: config.Size, Err: err}
+		return nil, err
 	}
 	c := &Classic{segment: segment}
 	if err := c.open(config.SemKey, reader); err != nil {
@@ -63,7 +62,7 @@ func (c *Classic) open(semKey sysv.Key, reader bool) (err error) {
 	}
 	c.set, err = sysv.CreateSet(semKey, 1, sysv.SetOptions{Mode: 0o666})
 	if err != nil {
-		return errors.Join(&explain.Creation{NSems: 1, Err: err}, c.mem.Detach())
+		return errors.Join(err, c.mem.Detach())
 	}
 	if reader {
 		err = c.set.SetValue(0, 0)

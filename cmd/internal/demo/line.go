@@ -43,7 +43,12 @@ func (s *Session) wait(ctx context.Context, within bool, op sysv.Op) error {
 		return err
 	}
 	err := s.set.Do(ctx, op)
-	if within && ctx.Err() != nil && errors.Is(err, ctx.Err()) && s.set.DoTimeout(grace, op) == nil {
+	if !within || ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if s.set.Do(short, op) == nil {
 		return nil
 	}
 	return err

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -132,7 +131,7 @@ func (s *Session) join(ctx context.Context) error {
 func (s *Session) enter(ctx context.Context) (err error) {
 	s.set, err = sysv.OpenOrCreateSet(s.config.SemKey, initialValues(), sysv.SetOptions{Mode: 0o600})
 	if err != nil {
-		return &explain.Creation{NSems: semCount, Err: err}
+		return err
 	}
 	info, err := s.set.Stat()
 	if err != nil {
@@ -210,7 +209,7 @@ func refuseExisting(config Config, err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the segment with key %v is not one of the demo; choose another key with --key", config.Key)
 	}
-	return &explain.Creation{Size: config.Size, Err: err}
+	return err
 }
 
 // prepare turns a new segment into that of a session, or removes it.

@@ -15,22 +15,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Creation is the error of making an object, together with the request, so that the
-// sentence can name the limit.
-type Creation struct {
-	Size  int64 // bytes of a segment
-	NSems int   // semaphores of a set
-	Huge  bool  // a segment of huge pages
-	Err   error
-}
-
-func (c *Creation) Error() string { return c.Err.Error() }
-
-// Unwrap returns the error of the call.
-func (c *Creation) Unwrap() error { return c.Err }
-
-// Error returns the sentence for err: that of the sysv error it wraps, or else its own
-// text. Joined errors become one line.
+// Error returns the sentence for err: its own text, unless an error of package sysv
+// is behind it. Joined errors become one line.
 func Error(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var sentences []string
@@ -43,11 +29,8 @@ func Error(err error) string {
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
-	var c *Creation
-	if errors.As(err, &c) {
-		if s := creation(c, e); s != "" {
-			return s
-		}
+	if s := creation(e); s != "" {
+		return s
 	}
 	return sentence(e)
 }
@@ -79,6 +62,8 @@ func sentence(e *sysv.Error) string {
 		return object(e) + " cannot have that owner: this user namespace does not map that user or group"
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
 		return "there is no " + object(e)
+	case e.Reason != "":
+		return object(e) + ": " + e.Reason
 	case errors.Is(e, errors.ErrUnsupported):
 		return e.Op + ": " + e.Err.Error()
 	default:

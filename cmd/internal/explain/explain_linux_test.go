@@ -81,7 +81,7 @@ func TestSentences(t *testing.T) {
 		{takenSet, fmt.Sprintf(`semaphore set with key 0x00000007 \(id %d\) exists already`, set)},
 		{takenQueue, fmt.Sprintf(`message queue with key 0x00000007 \(id %d\) exists already`, queue)},
 		{badAddress, fmt.Sprintf(`shared memory segment %d: shmat: invalid argument`, segment)},
-		{tooFar, fmt.Sprintf(`semaphore set %d: semop: file too large`, set)},
+		{tooFar, fmt.Sprintf(`semaphore set %d: there is no semaphore 5: the set has 2`, set)},
 		{set.SetValue(0, 40000), fmt.Sprintf(`semaphore set %d: semctl SETVAL: numerical result out of range`, set)},
 		{set.Do(cancelled, sysv.Op{Add: -1}), fmt.Sprintf(`semaphore set %d: semop: context canceled`, set)},
 		{privateKey, `message queue with key 0x00000000: msgget: key 0 \(IPC_PRIVATE\) names no object`},
@@ -106,7 +106,7 @@ func TestCreations(t *testing.T) {
 			check(t, s.Remove())
 			t.Fatalf("a segment of %d bytes was made", size)
 		}
-		return &explain.Creation{Size: size, Huge: o.HugePages != 0, Err: err}
+		return err
 	}
 	set := func(key sysv.Key, nsems int) error {
 		s, err := sysv.CreateSet(key, nsems, sysv.SetOptions{Mode: 0o600})
@@ -114,7 +114,7 @@ func TestCreations(t *testing.T) {
 			check(t, s.Remove())
 			t.Fatalf("a set of %d was made", nsems)
 		}
-		return &explain.Creation{NSems: nsems, Err: err}
+		return err
 	}
 	existing, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o600})
 	check(t, err)
@@ -153,7 +153,7 @@ func TestCreations(t *testing.T) {
 		{"sem", "3 32000 32 100", func() error { return set(sysv.Private, 4) }, `a set has from 1 to 3 semaphores \(SEMMSL, the first number of sysctl kernel\.sem\), not 4`},
 		{"msgmni", "0", func() error {
 			_, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
-			return &explain.Creation{Err: err}
+			return err
 		}, `the system is full: MSGMNI, the number of queues, is 0 \(sysctl kernel\.msgmni\) and all are in use`},
 	} {
 		restore := limit(full.sysctl, full.value)

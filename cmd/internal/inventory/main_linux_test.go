@@ -105,7 +105,7 @@ func playOperate(args []string) error {
 	}
 	fmt.Println("ready")
 	if timeout := time.Duration(n[1]) * time.Second; timeout > 0 {
-		return sysv.Set(n[0]).DoTimeout(timeout, ops...)
+		return ipctest.Semtimedop(n[0], timeout, ops...)
 	}
 	return sysv.Set(n[0]).Do(context.Background(), ops...)
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
@@ -158,7 +157,7 @@ func TestPOSIXLeftAlone(t *testing.T) {
 		{"sent to", ref.PMsg, func() {
 			q, err := posix.OpenQueue("/x", posix.WriteOnly)
 			check(err)
-			check(errors.Join(q.SendTimeout(time.Second, []byte("x"), 0), q.Close()))
+			check(errors.Join(q.Send(t.Context(), []byte("x"), 0), q.Close()))
 		}, "1 message is unread", ""},
 	} {
 		t.Run(fmt.Sprint(tt.kind, " ", tt.name), func(t *testing.T) {

@@ -118,7 +118,7 @@ func changes() []change {
 		{"segment made anew, as big", ref.Shm, again(ref.Shm, 0o644, 4096), "since it was selected", ""},
 		{"segment made anew, bigger", ref.Shm, again(ref.Shm, 0o600, 8192), "another shared memory segment has its identifier now", "another shared memory segment has its identifier now"},
 		{"operated on", ref.Sem, func(t *testing.T, id int) {
-			check(t, sysv.Set(id).DoTimeout(0, sysv.Op{Num: 2, Add: 1}))
+			check(t, sysv.Set(id).Do(t.Context(), sysv.Op{Num: 2, Add: 1}))
 		}, "it was used since it was selected", ""},
 		{"values", ref.Sem, func(t *testing.T, id int) { check(t, sysv.Set(id).SetValue(1, 7)) }, "it was used since it was selected", ""},
 		{"waited on", ref.Sem, func(t *testing.T, id int) {

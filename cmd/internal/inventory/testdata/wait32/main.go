@@ -29,7 +29,7 @@ func wait(args []string) error {
 	case "semop":
 		return sysv.Set(id).Do(ctx, sysv.Op{Num: 1, Add: 1}, sysv.Op{Num: 0, Add: -3, Undo: true})
 	case "semtimedop":
-		return sysv.Set(id).DoTimeout(time.Hour, sysv.Op{Num: 1, Add: -2})
+		return ipctest.Semtimedop(id, time.Hour, sysv.Op{Num: 1, Add: -2})
 	case "msgrcv":
 		_, _, err := sysv.Queue(id).Receive(ctx, make([]byte, 77), sysv.ReceiveOptions{Type: -9})
 		return err

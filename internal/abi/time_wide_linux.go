@@ -5,23 +5,18 @@ package abi
 import (
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// A Deadline is a time of CLOCK_REALTIME in memory that the kernel reads. The zero
-// Deadline has passed.
+// A Deadline is a time in memory that the kernel reads. The zero Deadline has passed.
 type Deadline struct{ sec, nsec atomic.Int64 }
 
-// NewDeadline returns the deadline t, which is not before 1970.
-func NewDeadline(t time.Time) *Deadline {
-	// Not by way of UnixNano, which ends in 2262: the longest Duration leads beyond.
-	d := new(Deadline)
-	d.sec.Store(t.Unix())
-	d.nsec.Store(int64(t.Nanosecond()))
-	return d
+// Set sets the time.
+func (d *Deadline) Set(sec, nsec int64) {
+	d.sec.Store(sec)
+	d.nsec.Store(nsec)
 }
 
 // Expire moves the deadline into the past, also while the kernel reads it.
@@ -45,4 +40,24 @@ func mqTimedreceive(fd uintptr, buf unsafe.Pointer, n int, prio *uint32, d *Dead
 func rawMqTimedreceive(fd uintptr, buf unsafe.Pointer, n int, prio *uint32, d *Deadline) (int, Errno) {
 	r, _, e := syscall.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, fd, uintptr(buf), uintptr(n), uintptr(unsafe.Pointer(prio)), uintptr(unsafe.Pointer(d)), 0)
 	return int(r), e
+}
+
+func futex(addr *uint32, op int, val uint32, d *Deadline, mask uint32) Errno {
+	_, _, e := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), uintptr(op), uintptr(val), uintptr(unsafe.Pointer(d)), 0, uintptr(mask))
+	return e
+}
+
+func rawFutex(addr *uint32, op int, val uint32) (int, Errno) {
+	n, _, e := syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), uintptr(op), uintptr(val), 0, 0, 0)
+	return int(n), e
+}
+
+func poll(fds *unix.PollFd, n int) Errno {
+	_, _, e := syscall.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(fds)), uintptr(n), 0, 0, 0, 0)
+	return e
+}
+
+func clock(id int, now *[2]int64) Errno {
+	_, _, e := syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, uintptr(id), uintptr(unsafe.Pointer(now)), 0)
+	return e
 }

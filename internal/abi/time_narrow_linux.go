@@ -6,7 +6,6 @@ import (
 	"math"
 	"sync/atomic"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,21 +15,19 @@ import (
 // bits, known since Linux 5.1, and the original one, whose times end in 2038 and which
 // newer kernels may be built without.
 
-// A Deadline is a time of CLOCK_REALTIME in memory that the kernel reads, in both forms.
-// The zero Deadline has passed.
+// A Deadline is a time in memory that the kernel reads, in both forms. The zero Deadline
+// has passed.
 type Deadline struct {
 	sec, nsec     atomic.Int64
 	sec32, nsec32 atomic.Int32
 }
 
-// NewDeadline returns the deadline t, which is not before 1970.
-func NewDeadline(t time.Time) *Deadline {
-	d := new(Deadline)
-	d.sec.Store(t.Unix())
-	d.nsec.Store(int64(t.Nanosecond()))
-	d.sec32.Store(int32(min(t.Unix(), math.MaxInt32)))
-	d.nsec32.Store(int32(t.Nanosecond()))
-	return d
+// Set sets the time. In the short form it ends in 2038.
+func (d *Deadline) Set(sec, nsec int64) {
+	d.sec.Store(sec)
+	d.nsec.Store(nsec)
+	d.sec32.Store(int32(min(sec, math.MaxInt32)))
+	d.nsec32.Store(int32(nsec))
 }
 
 // Expire moves the deadline into the past, also while the kernel reads it. A kernel that
@@ -70,4 +67,38 @@ func rawMqTimedreceive(fd uintptr, buf unsafe.Pointer, n int, prio *uint32, d *D
 		r, _, e = syscall.RawSyscall6(unix.SYS_MQ_TIMEDRECEIVE, fd, uintptr(buf), uintptr(n), uintptr(unsafe.Pointer(prio)), uintptr(unsafe.Pointer(&d.sec32)), 0)
 	}
 	return int(r), e
+}
+
+func futex(addr *uint32, op int, val uint32, d *Deadline, mask uint32) Errno {
+	_, _, e := syscall.Syscall6(unix.SYS_FUTEX_TIME64, uintptr(unsafe.Pointer(addr)), uintptr(op), uintptr(val), uintptr(unsafe.Pointer(&d.sec)), 0, uintptr(mask))
+	if e == ENOSYS {
+		_, _, e = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), uintptr(op), uintptr(val), uintptr(unsafe.Pointer(&d.sec32)), 0, uintptr(mask))
+	}
+	return e
+}
+
+func rawFutex(addr *uint32, op int, val uint32) (int, Errno) {
+	n, _, e := syscall.RawSyscall6(unix.SYS_FUTEX_TIME64, uintptr(unsafe.Pointer(addr)), uintptr(op), uintptr(val), 0, 0, 0)
+	if e == ENOSYS {
+		n, _, e = syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), uintptr(op), uintptr(val), 0, 0, 0)
+	}
+	return int(n), e
+}
+
+func poll(fds *unix.PollFd, n int) Errno {
+	_, _, e := syscall.Syscall6(unix.SYS_PPOLL_TIME64, uintptr(unsafe.Pointer(fds)), uintptr(n), 0, 0, 0, 0)
+	if e == ENOSYS {
+		_, _, e = syscall.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(fds)), uintptr(n), 0, 0, 0, 0)
+	}
+	return e
+}
+
+func clock(id int, now *[2]int64) Errno {
+	_, _, e := syscall.RawSyscall(unix.SYS_CLOCK_GETTIME64, uintptr(id), uintptr(unsafe.Pointer(now)), 0)
+	if e == ENOSYS {
+		var ts unix.Timespec
+		_, _, e = syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, uintptr(id), uintptr(unsafe.Pointer(&ts)), 0)
+		*now = [2]int64{int64(ts.Sec), int64(ts.Nsec)}
+	}
+	return e
 }
