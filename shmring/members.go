@@ -24,10 +24,10 @@ func (r *Ring) Members() Members {
 		return Members{}
 	}
 	defer unpin()
-	id := identity(r.header.consumer.Load())
-	m := Members{Consumer: id != nobody && id != gone}
-	for i := range r.header.slots {
-		if r.header.slots[i].Load() != uint64(nobody) {
+	m := Members{Consumer: !vacant(r.consumer().ticket.Load())}
+	all := r.producers()
+	for i := range all {
+		if all[i].ticket.Load() != nobody {
 			m.Producers++
 		}
 	}
@@ -36,7 +36,7 @@ func (r *Ring) Members() Members {
 }
 
 // Abandoned tells whether the ring was left by processes that died: somebody has a
-// role, and everybody who has one is certainly dead. A new ring, and one that all
+// role, and everybody who has one is dead. A new ring, and one that all
 // have left in order, is not abandoned.
 func (r *Ring) Abandoned() bool {
 	unpin, err := r.pin()
@@ -44,22 +44,22 @@ func (r *Ring) Abandoned() bool {
 		return false
 	}
 	defer unpin()
-	joins := r.header.joins.Load() // a slot may be taken behind our back: see Consumer.end
-	ids := []identity{identity(r.header.consumer.Load())}
-	for i := range r.header.slots {
-		ids = append(ids, identity(r.header.slots[i].Load()))
+	l, err := r.lifeline()
+	if err != nil {
+		return false
 	}
+	defer l.close()
+	tickets := r.header.tickets.Load() // a role may be taken behind our back
 	left := false
-	for _, id := range ids {
-		switch {
-		case id == nobody || id == gone:
-		case r.dead(id):
+	for i := range r.header.members {
+		switch ticket, dead := r.dead(l, i); {
+		case dead:
 			left = true
-		default:
+		case !vacant(ticket):
 			return false
 		}
 	}
-	return left && r.header.joins.Load() == joins
+	return left && r.header.tickets.Load() == tickets
 }
 
 // Flush waits until all messages that were sent before the call, by this producer
@@ -83,7 +83,7 @@ func (p *Producer) Flush(ctx context.Context) error {
 	}
 	received := func() (bool, error) {
 		// In this order: who receives all and closes in between has received all.
-		closed := identity(r.header.consumer.Load()) == gone
+		closed := r.consumer().ticket.Load() == gone
 		head := r.header.head.Load()
 		switch left := end - head; {
 		case int64(left) <= 0:

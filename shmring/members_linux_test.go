@@ -53,17 +53,21 @@ func TestMembers(t *testing.T) {
 		check(t, c.Close())
 		want("all have left", Members{Joined: 2, Ended: 1}, false)
 
-		r.header.consumer.Store(uint64(deadID()))
+		r.consumer().ticket.Store(deadTicket)
 		want("a dead consumer", Members{Consumer: true, Joined: 2, Ended: 1}, true)
-		r.header.slots[0].Store(uint64(deadID()))
+		r.header.members[0].ticket.Store(deadTicket)
 		want("both dead", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, true)
-		r.header.slots[0].Store(uint64(r.self))
-		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
-		r.header.slots[0].Store(1 << pidBits)
-		want("a producer that nobody can see", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
-		r.header.slots[0].Store(uint64(deadID()))
-		r.buryAll()
-		want("a producer that was found dead", Members{Consumer: true, Joined: 2, Ended: 1, Died: 1}, true)
+		r.header.members[0].ticket.Store(nobody)
+		p, err = r.Producer()
+		check(t, err)
+		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 3, Ended: 1}, false)
+		check(t, p.Close())
+		r.header.members[0].ticket.Store(deadTicket)
+		l, err := r.lifeline()
+		check(t, err)
+		defer l.close()
+		r.buryAll(l)
+		want("a producer that was found dead", Members{Consumer: true, Joined: 3, Ended: 1, Died: 1}, true)
 	})
 }
 
@@ -118,13 +122,13 @@ func TestFlush(t *testing.T) {
 		if anyAsleep(&r.header.consumerSleeps) {
 			t.Error("Flush did not wake the consumer")
 		}
-		r.header.consumer.Store(uint64(deadID()))
+		c.life.release(consumerRole)
 		flush("the consumer has died", t.Context(), ErrPeerDied)
 		head := r.header.head.Load()
 		r.header.head.Store(head - 2*r.capacity)
 		flush("mad head", t.Context(), ErrCorrupt)
 		r.header.head.Store(head)
-		r.header.consumer.Store(uint64(gone))
+		r.consumer().ticket.Store(gone)
 		flush("the consumer has closed", t.Context(), ErrClosed)
 		r.header.head.Store(max(p.tail, r.header.tail.Load())) // where the last message ends
 		flush("it had received all", t.Context(), nil)
@@ -157,7 +161,7 @@ func TestHandover(t *testing.T) {
 func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	for {
 		all := []*Producer{first}
-		for len(all) < len(r.header.slots) {
+		for len(all) < slotCount {
 			p, err := r.Producer()
 			if err != nil {
 				return err
