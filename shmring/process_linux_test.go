@@ -117,6 +117,24 @@ func TestCPlusPlus(t *testing.T) {
 	testCheck(t, compileWith(t, "ring", "g++", "-x", "c++", "-pedantic"))
 }
 
+// TestDocument compiles the program of docs/ring.md.
+func TestDocument(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("SKIPPED: no gcc to compile the document's program with")
+	}
+	page, err := os.ReadFile("../docs/ring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(page), "```c\n")
+	program, _, _ = strings.Cut(program, "```")
+	cmd := exec.Command("gcc", "-x", "c", "-fsyntax-only", "-Wall", "-Werror", "-I../include", "-")
+	cmd.Stdin = strings.NewReader(program)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s\n%s", err, out, program)
+	}
+}
+
 // testCheck has the C program check what the functions of gipc_ring.h return.
 func testCheck(t *testing.T, program string) {
 	_, f := shared(t, shmring.Size(8192))
