@@ -356,14 +356,86 @@ func TestNobodyDies(t *testing.T) {
 		}
 		closing := make(chan error)
 		go func() { closing <- c.Close() }()
-		if err := keeper.CheckConsumer(); errors.Is(err, shmring.ErrPeerDied) {
-			t.Fatal(err)
-		}
-		if err := <-closing; err != nil {
-			t.Fatal(err)
+		for closed := false; !closed; {
+			if err := keeper.CheckConsumer(); errors.Is(err, shmring.ErrPeerDied) {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-closing:
+				if closed = true; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
 		}
 	}
 	if m := ring.Members(); m.Died != 0 || int(m.Joined) != 2*count+1 {
 		t.Errorf("%+v, want %d joined and none dead", m, 2*count+1)
+	}
+}
+
+// TestStale opens a ring in a file with the boot id of another run of the system, or of a
+// container.
+func TestStale(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "ring"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		t.Fatal(err)
+	}
+	if fs.Type == unix.TMPFS_MAGIC {
+		t.Skip("SKIPPED: the directory for temporary files is not on a disk: set TMPDIR")
+	}
+	if err := f.Truncate(int64(shmring.Size(4096))); err != nil {
+		t.Fatal(err)
+	}
+	mem, err := mapFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Munmap(mem) }()
+	ring := create(t, mem)
+	put64(112, 12345)(mem)
+	if _, err := shmring.Open(mem); !errors.Is(err, shmring.ErrStale) {
+		t.Errorf("Open = %v, want ErrStale", err)
+	}
+	p := producer(t, ring)
+	if _, err := shmring.Open(mem); err != nil {
+		t.Errorf("Open = %v while somebody in it lives", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestForgottenDescriptor has memory whose descriptor is closed before the ring is made,
+// between Create and Open, and before anybody joins.
+func TestForgottenDescriptor(t *testing.T) {
+	mem, f := shared(t, shmring.Size(4096))
+	ring := create(t, mem)
+	f.Close()
+	if err := errors.Join(producer(t, ring).Close(), ring.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := shmring.Open(mem); !errors.Is(err, shmring.ErrForeign) {
+		t.Errorf("Open = %v, want ErrForeign", err)
+	}
+	ring = create(t, mem) // by the IPC namespace
+	again, err := shmring.Open(mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	producer(t, ring)
+	if again.Abandoned() {
+		t.Error("abandoned, though the producer lives")
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := again.Consumer(); !errors.Is(err, shmring.ErrClosed) {
+		t.Errorf("Consumer of a Ring that is closed: %v, want ErrClosed", err)
 	}
 }

@@ -49,8 +49,10 @@ func reopen(f *os.File) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	err2 := conn.Control(func(n uintptr) { fd, err = open(fmt.Sprintf("/proc/self/fd/%d", n)) })
-	return fd, errors.Join(err, err2)
+	if conn.Control(func(n uintptr) { fd, err = open(fmt.Sprintf("/proc/self/fd/%d", n)) }) != nil {
+		return -1, os.ErrClosed
+	}
+	return fd, err
 }
 
 func open(path string) (fd int, err error) {
