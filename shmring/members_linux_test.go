@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -135,6 +136,67 @@ func TestFlush(t *testing.T) {
 		check(t, p.Close())
 		flush("closed", t.Context(), ErrClosed)
 	})
+}
+
+func TestPositions(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Producers) {
+		r := crashRing(t, kind)
+		want := func(when string, head, tail uint64) {
+			t.Helper()
+			if got, err := r.Positions(); err != nil || got != (Positions{r.capacity + head, r.capacity + tail}) {
+				t.Errorf("%s: %+v, %v, want %d and %d behind %d", when, got, err, head, tail, r.capacity)
+			}
+		}
+		want("new", 0, 0)
+		p, err := r.Producer()
+		check(t, err)
+		c, err := r.Consumer()
+		check(t, err)
+		check(t, p.Send(t.Context(), make([]byte, 100)))
+		check(t, p.Send(t.Context(), nil))
+		want("two messages", 0, 192)
+		if _, err := c.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want("one received", 0, 192)
+		c.Release()
+		want("one released", 128, 192)
+		if kind == Many {
+			r.header.tail.Store(r.capacity)
+			want("a tail that is late", 128, 128)
+			r.header.tail.Store(3 * r.capacity)
+			if got, err := r.Positions(); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("mad tail: %+v, %v, want ErrCorrupt", got, err)
+			}
+		}
+		r.header.head.Store(1)
+		if got, err := r.Positions(); !errors.Is(err, ErrCorrupt) && kind == One {
+			t.Errorf("mad head: %+v, %v, want ErrCorrupt", got, err)
+		}
+	})
+}
+
+func TestList(t *testing.T) {
+	r := crashRing(t, Many)
+	p, err := r.Producer()
+	check(t, err)
+	_, err = r.Consumer()
+	check(t, err)
+	r.header.members[7].ticket.Store(deadTicket)
+	got, err := r.List()
+	check(t, err)
+	me := thisProcess()
+	alive := Member{Alive: true, PID: int(me.pid), PIDNamespace: uint64(me.namespace), Started: me.start}
+	receiver := alive
+	receiver.Consumer = true
+	if want := []Member{alive, {}, receiver}; !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	check(t, p.Close())
+	check(t, r.Close())
+	if _, err := r.List(); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v, want ErrClosed", err)
+	}
 }
 
 // TestHandover has producers follow one another with never a moment without one, in the
