@@ -14,9 +14,10 @@ build:
 	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
 
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/include
 	install dist/gshm dist/gipcs $(DESTDIR)$(PREFIX)/bin
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 include/gipc_ring.h $(DESTDIR)$(PREFIX)/include
 
 test:
 	go test ./...

@@ -1,6 +1,7 @@
 package shmring_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -10,14 +11,19 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
+	"github.com/sysvipc/gipc/sysv"
 )
 
-// roles are what this test binary does as a child. The first four take the same
+// roles are what this test binary does as a child. The first three and numbers take the same
 // arguments as testdata/ring.c and print the same.
 var roles = map[string]func(args []string) error{
 	"produce": produce,
@@ -34,11 +40,36 @@ var roles = map[string]func(args []string) error{
 	"doomed":  doomedProducer,
 	"reader":  doomedConsumer,
 	"holder":  holdRole,
+	"churn":   churn,
 	"stream":  streamOut,
 	"mad":     scribble,
 }
 
+// childMemory is the environment variable that says where the ring is: of a System V
+// segment its identifier, of a POSIX object its name; otherwise it is descriptor 3.
+const childMemory = "SHMRING_TEST_MEMORY"
+
 func openInherited() (*shmring.Ring, error) {
+	where := os.Getenv(childMemory)
+	if strings.HasPrefix(where, "/") {
+		o, err := posix.OpenObject(where, posix.ReadWrite)
+		if err != nil {
+			return nil, err
+		}
+		defer o.Close()
+		m, err := o.Map(posix.MapOptions{})
+		if err != nil {
+			return nil, err
+		}
+		return shmring.OpenIn(m)
+	}
+	if where != "" {
+		a, err := sysv.Segment(number(where)).Attach(sysv.AttachOptions{})
+		if err != nil {
+			return nil, err
+		}
+		return shmring.OpenIn(a)
+	}
 	mem, err := mapFile(os.NewFile(3, "memory"))
 	if err != nil {
 		return nil, err
@@ -382,29 +413,64 @@ func doomedConsumer([]string) error {
 	return nil
 }
 
-// holdRole takes a role and keeps it until it is killed.
+// holdRole takes a role and keeps it until it is killed, or told what else to do:
+// "exec", or "end" in an orderly way.
 func holdRole(args []string) error {
 	ring, err := openInherited()
 	if err != nil {
 		return err
 	}
+	var end func() error
 	switch args[0] {
 	case "consumer":
-		_, err = ring.Consumer()
+		var c *shmring.Consumer
+		if c, err = ring.Consumer(); err == nil {
+			end = c.Close
+		}
 	case "producer":
-		_, err = ring.Producer()
+		var p *shmring.Producer
+		if p, err = ring.Producer(); err == nil {
+			end = p.Close
+		}
 	case "claim":
 		var p *shmring.Producer
 		if p, err = ring.Producer(); err == nil {
-			_, err = p.Claim(context.Background(), 100)
+			var claim shmring.Claim
+			claim, err = p.Claim(context.Background(), 100)
+			end = func() error { return errors.Join(claim.CommitN(copy(claim.Bytes(), "late")), p.Close()) }
 		}
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		switch in.Text() {
+		case "exec":
+			return unix.Exec("/bin/sleep", []string{"sleep", "1000"}, nil)
+		case "end":
+			return end()
+		}
+	}
+	return nil
+}
+
+// churn joins as a producer and leaves, COUNT times.
+func churn(args []string) error {
+	ring, err := openInherited()
+	if err != nil {
+		return err
+	}
+	for range number(args[0]) {
+		p, err := ring.Producer()
+		if err != nil {
+			return err
+		}
+		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // streamOut copies standard input into the ring, as one stream.
@@ -434,7 +500,7 @@ func scribble(args []string) error {
 	rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0))
 	// Header and state words are what does harm.
 	control := words[:(len(mem)-ringCapacity(words))/8]
-	live := []int{16, 32, 33, 48, 49, 64, 80, 128, 129}
+	live := []int{16, 32, 33, 48, 64, 80, 81, 128, 132, 384}
 	for {
 		i := rng.IntN(len(control))
 		if rng.IntN(2) == 0 {
@@ -452,7 +518,7 @@ func scribble(args []string) error {
 		case 4: // what is in another place
 			control[i].Store(control[rng.IntN(len(control))].Load())
 		case 5: // a record of about this lap
-			control[256+rng.IntN(len(control)-256)].Store((words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256))
+			control[512+rng.IntN(len(control)-512)].Store((words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256))
 		}
 		if rng.IntN(100) == 0 {
 			time.Sleep(time.Duration(rng.IntN(200)) * time.Microsecond)
@@ -461,4 +527,4 @@ func scribble(args []string) error {
 }
 
 // ringCapacity is where testdata/ring.h has it, within sane bounds.
-func ringCapacity(words ledger) int { return int(min(words[2].Load(), uint64(len(words)*8-4096))) }
+func ringCapacity(words ledger) int { return int(min(words[7].Load(), uint64(len(words)*8-4096))) }

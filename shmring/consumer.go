@@ -22,6 +22,8 @@ type Consumer struct {
 	taken uint64 // messages since the last wait
 	began uint64 // what next was then
 
+	life   lifeline
+	ticket uint64
 	vigil  vigil  // during a long wait
 	asleep uint64 // what free was when producers were first seen asleep, 0 if none is
 	closed bool
@@ -29,7 +31,7 @@ type Consumer struct {
 
 // Consumer takes the consumer's role. What was received but not released by a
 // consumer before, whose process has died, is received again. Errors: ErrBusy;
-// ErrCorrupt.
+// ErrClosed (the Ring); ErrCorrupt; fs.PathError.
 func (r *Ring) Consumer() (*Consumer, error) {
 	unpin, err := r.pin()
 	if err != nil {
@@ -45,15 +47,22 @@ func (r *Ring) Consumer() (*Consumer, error) {
 }
 
 func (r *Ring) newConsumer() (*Consumer, error) {
-	if err := r.attend(); err != nil {
+	life, err := r.lifeline()
+	if err != nil {
+		return nil, err
+	}
+	ticket, err := r.attend(life)
+	if err != nil {
+		life.close()
 		return nil, err
 	}
 	head := r.header.head.Load()
 	if head%unit != 0 {
-		r.header.consumer.Store(uint64(gone))
+		r.leave(life, consumerRole, ticket)
+		life.close()
 		return nil, corrupt("head", head)
 	}
-	c := &Consumer{ring: r, next: head, free: head, began: head}
+	c := &Consumer{ring: r, next: head, free: head, began: head, life: life, ticket: ticket}
 	c.wait.start(&r.header.consumerSleeps, r.spin, pauseLeast)
 	return c, nil
 }
@@ -69,7 +78,7 @@ func (r *Ring) newConsumer() (*Consumer, error) {
 //
 // When all producers that had joined have closed and there is no message left the
 // error is io.EOF, or ErrPeerDied if the process of at least one of them ended
-// without closing, which is noticed within 0.2 s. Receive may be called again after
+// without closing, which is noticed within 0.5 s. Receive may be called again after
 // either: it waits for another producer. Other errors: ErrClosed; ErrCorrupt.
 func (c *Consumer) Receive(ctx context.Context) ([]byte, error) {
 	c.Release()
@@ -94,7 +103,7 @@ func (c *Consumer) TryReceive() (msg []byte, ok bool, err error) {
 	if msg, ok, err = c.tryReceive(); ok || err != nil || !c.look.due() {
 		return msg, ok, err
 	}
-	c.ring.buryAll()
+	c.ring.buryAll(c.life)
 	return c.tryReceive()
 }
 
@@ -230,7 +239,7 @@ func (c *Consumer) idle() error {
 	switch {
 	case r.ahead(w, c.next):
 		return corrupt("record", w)
-	case r.current(w, c.next) && stateOf(w) == claimed && r.header.slots[ownerOf(w)].Load() == uint64(nobody):
+	case r.current(w, c.next) && stateOf(w) == claimed && r.header.members[ownerOf(w)].ticket.Load() == nobody:
 		// Look again: it may have been committed, and the slot left, in between.
 		if r.state(c.next).Load() == w {
 			return corrupt("claim without an owner", w)
@@ -277,14 +286,11 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 			return false, c.idle()
 		},
 		func() (time.Duration, error) {
-			c.vigil.end()
-			// First the vigil, then the look: the processes that it keeps are not some
-			// that were given the numbers later.
-			told := c.vigil.keep(r.mortals(), c.wait.alarm)
-			if r.buryAll(); told {
-				return longTick, nil
-			}
-			return tick, nil
+			// First the vigil, then the look: who ends in between is seen.
+			pids, all := r.watchable(r.producers())
+			next := c.vigil.tick(pids, all, c.wait.alarm)
+			r.buryAll(c.life)
+			return next, nil
 		})
 }
 
@@ -293,7 +299,7 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 // while there is no message. Members().Died counts them.
 func (c *Consumer) CheckProducers() {
 	if !c.closed {
-		c.ring.buryAll()
+		c.ring.buryAll(c.life)
 	}
 }
 
@@ -305,8 +311,9 @@ func (c *Consumer) Close() error {
 	}
 	c.Release()
 	c.closed = true
-	c.ring.header.consumer.Store(uint64(gone))
+	c.ring.leave(c.life, consumerRole, c.ticket)
 	wake(&c.ring.header.producersSleep)
+	c.life.close()
 	c.unpin()
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"testing"
 	"unsafe"
 )
@@ -12,8 +11,8 @@ import (
 // The windows in which a producer can die are too short to be hit often by killing.
 // These tests make the memory as it is left in each.
 
-// deadID is the identity of a process that had our number before us.
-func deadID() identity { return identity(1<<pidBits | os.Getpid()) }
+// deadTicket is that of a process that holds no lock any more.
+const deadTicket = 1 << 40
 
 func crashRing(t *testing.T, kind Producers) *Ring {
 	t.Helper()
@@ -22,9 +21,6 @@ func crashRing(t *testing.T, kind Producers) *Ring {
 	r, err := Create(mem, Options{Producers: kind})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if !r.self.known() {
-		t.Skip("SKIPPED: /proc does not tell of this process")
 	}
 	return r
 }
@@ -49,23 +45,23 @@ func TestCrashWindows(t *testing.T) {
 		err   error
 	}{
 		{"slot taken, not counted yet", Many, func(r *Ring) {
-			r.header.slots[slot].Store(uint64(deadID()))
+			r.header.members[slot].ticket.Store(deadTicket)
 		}, false, nil, ErrPeerDied},
 		{"claimed, tail not moved", Many, func(r *Ring) {
-			r.header.slots[slot].Store(uint64(deadID()))
+			r.header.members[slot].ticket.Store(deadTicket)
 			r.state(r.capacity).Store(r.word(r.capacity, 100, slot, claimed))
 		}, true, []string{"after"}, ErrPeerDied},
 		{"claimed, tail not moved, no other", Many, func(r *Ring) {
-			r.header.slots[slot].Store(uint64(deadID()))
+			r.header.members[slot].ticket.Store(deadTicket)
 			r.state(r.capacity).Store(r.word(r.capacity, 100, slot, claimed))
 		}, false, nil, ErrPeerDied},
 		{"committed, tail not moved", Many, func(r *Ring) {
-			r.header.slots[slot].Store(uint64(deadID()))
+			r.header.members[slot].ticket.Store(deadTicket)
 			copy(r.data, "before")
 			r.state(r.capacity).Store(r.word(r.capacity, 6, slot, committed))
 		}, true, []string{"before", "after"}, ErrPeerDied},
 		{"claimed as a batch, all but the first written", Many, func(r *Ring) {
-			r.header.slots[slot].Store(uint64(deadID()))
+			r.header.members[slot].ticket.Store(deadTicket)
 			r.state(r.capacity).Store(r.word(r.capacity, 3*unit, slot, claimed))
 			r.header.tail.Store(r.capacity + 3*unit)
 			r.state(r.capacity + unit).Store(r.word(r.capacity+unit, 1, slot, committed))
@@ -74,27 +70,27 @@ func TestCrashWindows(t *testing.T) {
 		{"padding written, tail not moved", Many, func(r *Ring) {
 			r.header.head.Store(2*r.capacity - unit)
 			r.header.tail.Store(2*r.capacity - unit)
-			r.header.slots[slot].Store(uint64(deadID()))
+			r.header.members[slot].ticket.Store(deadTicket)
 			r.state(2*r.capacity - unit).Store(r.word(2*r.capacity-unit, unit, slot, skipped))
 		}, true, []string{"after"}, ErrPeerDied},
 		{"claimed, and who took the slot over died too", Many, func(r *Ring) {
-			r.header.slots[slot].Store(uint64(deadID() + 1<<pidBits))
+			r.header.members[slot].ticket.Store(deadTicket)
 			r.header.deaths.Add(1)
 			r.state(r.capacity).Store(r.word(r.capacity, 100, slot, claimed))
 		}, true, []string{"after"}, ErrPeerDied},
 		{"batch, all but the first written", One, func(r *Ring) {
-			r.header.slots[0].Store(uint64(deadID()))
+			r.header.members[0].ticket.Store(deadTicket)
 			for i := uint64(1); i < 6; i++ {
 				r.state(r.capacity + i*unit).Store(r.word(r.capacity+i*unit, 1, 0, committed))
 			}
 		}, true, []string{"after"}, ErrPeerDied},
 		{"padding written", One, func(r *Ring) {
 			r.header.head.Store(2*r.capacity - unit)
-			r.header.slots[0].Store(uint64(deadID()))
+			r.header.members[0].ticket.Store(deadTicket)
 			r.state(2*r.capacity - unit).Store(r.word(2*r.capacity-unit, unit, 0, skipped))
 		}, true, []string{"after"}, ErrPeerDied},
 		{"committed two", One, func(r *Ring) {
-			r.header.slots[0].Store(uint64(deadID()))
+			r.header.members[0].ticket.Store(deadTicket)
 			copy(r.data, "a")
 			copy(r.data[unit:], "b")
 			r.state(r.capacity).Store(r.word(r.capacity, 1, 0, committed))
@@ -141,7 +137,7 @@ func TestFullTable(t *testing.T) {
 	r := crashRing(t, Many)
 	pos := r.capacity
 	for i := range slotCount {
-		r.header.slots[i].Store(uint64(deadID()))
+		r.header.members[i].ticket.Store(deadTicket)
 		r.state(pos).Store(r.word(pos, 1, i, claimed))
 		pos += unit
 	}
@@ -270,39 +266,5 @@ func TestLateCommit(t *testing.T) {
 	}
 	if got, err := receive(t, c); !errors.Is(err, io.EOF) {
 		t.Errorf("received %q, %v, want io.EOF", got, err)
-	}
-}
-
-func TestIdentity(t *testing.T) {
-	here := system{namespaces: 7, pid: 1234, start: 99}
-	elsewhere, noProc := here, here
-	elsewhere.namespaces = 8
-	noProc.pid = 0
-	for _, tt := range []struct {
-		name  string
-		s     system
-		known bool
-	}{
-		{"in the ring's namespaces", here, true},
-		{"in others", elsewhere, false},
-		{"without /proc", noProc, false},
-	} {
-		id := tt.s.identity(7)
-		if id.known() != tt.known || id == nobody || id == gone {
-			t.Errorf("%s: identity %#x, known %v, want %v", tt.name, id, id.known(), tt.known)
-		}
-		if tt.known && (id.pid() != 1234 || id.start() != 99) {
-			t.Errorf("%s: process %d from %d on", tt.name, id.pid(), id.start())
-		}
-	}
-	if nobody.known() || gone.known() {
-		t.Error("nobody is somebody")
-	}
-	// Who can't be known can't judge either.
-	if (&Ring{self: elsewhere.identity(7)}).dead(deadID()) {
-		t.Error("a process of other namespaces declares one dead")
-	}
-	if !(&Ring{self: here.identity(7)}).dead(deadID()) {
-		t.Error("a dead process is not recognised")
 	}
 }

@@ -32,16 +32,18 @@
 // in futex(2). The other side makes a system call only when somebody sleeps. A
 // producer that found the ring full is woken when half of what was in it has been
 // received. If the consumer stops before that, the producer finds the room that there is
-// after as long as the consumer has received nothing, 0.15 s at least and 5 s at most.
+// after as long as the consumer has received nothing, 0.15 s at least and 0.4 s at most
+// (5 s if both are in one process).
 //
 // A consumer at the heels of its producers slows both down, for each message takes
 // the cache lines of the next from those who are about to write them. It keeps a
 // distance: where messages come at some millions a second and the ring is empty, it
 // looks again after up to some 20 µs. Slower ones are seen within a microsecond or two.
 //
-// Who sleeps for more than a moment is told by the kernel when a process of the other
-// side ends (pidfd_open(2), one descriptor and one goroutine for each, until the call
-// returns) and comes to wake only every 5 s. Before Linux 5.10 it wakes every 0.15 s.
+// A side that sleeps for more than a moment is woken by the kernel when a process of
+// the other side ends (pidfd_open(2), one descriptor and one goroutine for each, until the
+// call returns), and looks for other deaths every 0.4 s. Where it can't be woken (before
+// Linux 5.10, and for processes of other pid namespaces) it looks every 0.15 s.
 //
 // A waiting goroutine occupies a thread of the operating system. Waiting ends with
 // its context, for which SIGURG is used; see package sysv.
@@ -54,17 +56,30 @@
 // until there is another.
 //
 // A process may end without closing, at any moment. What it had committed will be
-// received; what it had claimed is withdrawn, and holds up the others for 0.2 s at
-// most. A side that waits learns within 0.2 s that there is nobody left to wait for:
+// received; what it had claimed is withdrawn, and holds up the others for 0.5 s at
+// most. A side that waits learns within 0.5 s that there is nobody left to wait for:
 // ErrPeerDied. While other producers go on, Members().Died is where it shows that one
 // of several has died. What a consumer had received but not released is received again by the
 // next, so after a death a message may be seen twice by consumers, never lost.
 //
-// Whether a process lives is told by its number and start time in /proc. Where that
-// does not tell, nobody is ever declared dead: between different pid or time
-// namespaces, or without a /proc of the own one. There, bound the waiting by a
-// context. Two more that look alive: a process that replaced itself by execve(2), and a
-// goroutine that forgot its handle while its process goes on.
+// # Death
+//
+// The kernel says who lives. Each Producer and Consumer has an open file description of
+// its own with a lock on one byte of it (F_OFD_SETLK), which is released when the process
+// has ended or replaced itself by execve(2), and which all others see: also those in
+// other pid or user namespaces, other containers or pods. A process that is stopped
+// lives. So does one whose goroutine has forgotten its handle.
+//
+// The file is the one that the memory is mapped from: a POSIX object, a memfd, a file. It
+// is found in /proc/self/maps. Processes that share it need to share nothing else. If the
+// memory has no file that can be opened by name or through a descriptor of this process,
+// as System V segments and anonymous memory, Create takes the file of the IPC namespace
+// instead, and only processes of this namespace can join. So keep the descriptor of a
+// memfd open until Create and Open have returned. A process that can't join, and
+// whose death others would not see, gets ErrForeign from Open.
+//
+// A ring in a file on a disk may be left from before the system was started, when what was
+// written last may be missing: ErrStale.
 //
 // # Trust
 //

@@ -5,13 +5,13 @@ import (
 	"unsafe"
 )
 
-// The layout of a ring in memory, version 1. docs/ring.md is its specification; a
-// change here is a new version.
+// The layout of a ring in memory, version 2. docs/ring.md is its specification; a
+// change here that others must know of is a new version or an incompatible feature.
 const (
 	magic   = 0x676e_6972_6370_6967 // "gipcring" in the memory of a little-endian machine
-	version = 1
+	version = 2
 
-	headerSize = 2048
+	headerSize = 4096
 	unit       = 64   // a record begins and ends at a multiple of this
 	pageSize   = 4096 // the data begins at a multiple of this
 	slotCount  = 64   // producers that can be joined at a time
@@ -20,22 +20,35 @@ const (
 	maxCapacity = 1 << 40
 )
 
+// Features that a process must know to use the ring.
+const (
+	featureMany = 1 << 0 // several producers
+
+	knownFeatures = featureMany
+)
+
 // header is the first part of the layout. Words that different sides write lie 128
 // bytes apart: processors fetch cache lines in pairs. Everything is accessed
 // atomically, since another process may write anything at any time.
 type header struct {
-	magic      atomic.Uint64 // 0, written last
-	version    atomic.Uint32 // 8
-	mode       atomic.Uint32 // 12, One or Many
-	capacity   atomic.Uint64 // 16, bytes of data
-	size       atomic.Uint64 // 24, bytes of all
-	unit       atomic.Uint32 // 32
-	slotCount  atomic.Uint32 // 36
-	states     atomic.Uint64 // 40, where the state words begin
-	data       atomic.Uint64 // 48, where the data begins
-	boot       atomic.Uint64 // 56, which run of the system made it
-	namespaces atomic.Uint64 // 64, in which its process numbers are meant
-	_          [56]byte
+	magic      atomic.Uint64    // 0, written last
+	version    atomic.Uint32    // 8
+	headerSize atomic.Uint32    // 12
+	compatible atomic.Uint64    // 16, features that a process need not know
+	required   atomic.Uint64    // 24, features that it must know
+	id         [2]atomic.Uint64 // 32, random
+	size       atomic.Uint64    // 48, bytes of all
+	capacity   atomic.Uint64    // 56, bytes of data
+	states     atomic.Uint64    // 64, where the state words begin
+	data       atomic.Uint64    // 72, where the data begins
+	unit       atomic.Uint32    // 80
+	slotCount  atomic.Uint32    // 84
+	death      atomic.Uint32    // 88, where the locks of the living are
+	_          [4]byte
+	locks      atomic.Uint64 // 96, offset of the first of them
+	namespace  atomic.Uint64 // 104, the IPC namespace's inode, of byNamespace
+	boot       atomic.Uint64 // 112, which run of the system made it
+	_          [8]byte
 
 	tail atomic.Uint64 // 128, Many: where the next record is claimed, or the one before
 	_    [120]byte
@@ -46,19 +59,18 @@ type header struct {
 	_         [112]byte
 
 	consumerSleeps atomic.Uint32 // 384, a wait word
-	_              [4]byte
-	consumer       atomic.Uint64 // 392, identity, 0 before the first, closed after the last
-	_              [112]byte
+	_              [124]byte
 
 	producersSleep atomic.Uint32 // 512, a wait word
 	_              [124]byte
 
-	joins  atomic.Uint32 // 640, how often a producer has joined
-	deaths atomic.Uint32 // 644, how many were found dead
-	_      [376]byte
+	joins   atomic.Uint32 // 640, how often a producer has joined
+	deaths  atomic.Uint32 // 644, how many were found dead
+	tickets atomic.Uint64 // 648, how many tickets were given out
+	_       [368]byte
 
-	slots [slotCount]atomic.Uint64 // 1024, identities of the producers
-	_     [512]byte
+	members [slotCount + 1]member // 1024, the producers, then the consumer
+	_       [992]byte
 }
 
 var _ [headerSize]byte = [unsafe.Sizeof(header{})]byte{}
@@ -140,6 +152,12 @@ func aligned(mem []byte) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(m
 
 // headerOf returns the header of mem, which is aligned and at least as long.
 func headerOf(mem []byte) *header { return (*header)(unsafe.Pointer(&mem[:headerSize][0])) }
+
+// address returns where the memory of the ring begins in this process.
+func (h *header) address() uint64 { return uint64(uintptr(unsafe.Pointer(h))) }
+
+// idOffset is where the random number of a ring is.
+const idOffset = int64(unsafe.Offsetof(header{}.id))
 
 // futexWord returns the address of the word itself for futex(2).
 func futexWord(w *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(w)) }

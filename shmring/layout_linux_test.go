@@ -8,32 +8,43 @@ import (
 // TestOffsets holds the header against the table of docs/ring.md.
 func TestOffsets(t *testing.T) {
 	var h header
+	var m member
 	for _, tt := range []struct {
 		name      string
 		got, want uintptr
 	}{
 		{"magic", unsafe.Offsetof(h.magic), 0},
 		{"version", unsafe.Offsetof(h.version), 8},
-		{"mode", unsafe.Offsetof(h.mode), 12},
-		{"capacity", unsafe.Offsetof(h.capacity), 16},
-		{"size", unsafe.Offsetof(h.size), 24},
-		{"unit", unsafe.Offsetof(h.unit), 32},
-		{"slotCount", unsafe.Offsetof(h.slotCount), 36},
-		{"states", unsafe.Offsetof(h.states), 40},
-		{"data", unsafe.Offsetof(h.data), 48},
-		{"boot", unsafe.Offsetof(h.boot), 56},
-		{"namespaces", unsafe.Offsetof(h.namespaces), 64},
+		{"headerSize", unsafe.Offsetof(h.headerSize), 12},
+		{"compatible", unsafe.Offsetof(h.compatible), 16},
+		{"required", unsafe.Offsetof(h.required), 24},
+		{"id", unsafe.Offsetof(h.id), 32},
+		{"size", unsafe.Offsetof(h.size), 48},
+		{"capacity", unsafe.Offsetof(h.capacity), 56},
+		{"states", unsafe.Offsetof(h.states), 64},
+		{"data", unsafe.Offsetof(h.data), 72},
+		{"unit", unsafe.Offsetof(h.unit), 80},
+		{"slotCount", unsafe.Offsetof(h.slotCount), 84},
+		{"death", unsafe.Offsetof(h.death), 88},
+		{"locks", unsafe.Offsetof(h.locks), 96},
+		{"namespace", unsafe.Offsetof(h.namespace), 104},
+		{"boot", unsafe.Offsetof(h.boot), 112},
 		{"tail", unsafe.Offsetof(h.tail), 128},
 		{"head", unsafe.Offsetof(h.head), 256},
 		{"seenJoins", unsafe.Offsetof(h.seenJoins), 264},
 		{"seenDeath", unsafe.Offsetof(h.seenDeath), 268},
 		{"consumerSleeps", unsafe.Offsetof(h.consumerSleeps), 384},
-		{"consumer", unsafe.Offsetof(h.consumer), 392},
 		{"producersSleep", unsafe.Offsetof(h.producersSleep), 512},
 		{"joins", unsafe.Offsetof(h.joins), 640},
 		{"deaths", unsafe.Offsetof(h.deaths), 644},
-		{"slots", unsafe.Offsetof(h.slots), 1024},
-		{"end", unsafe.Sizeof(h), 2048},
+		{"tickets", unsafe.Offsetof(h.tickets), 648},
+		{"members", unsafe.Offsetof(h.members), 1024},
+		{"consumer", unsafe.Offsetof(h.members) + consumerRole*unsafe.Sizeof(member{}), 3072},
+		{"member.pid", unsafe.Offsetof(m.pid), 8},
+		{"member.namespace", unsafe.Offsetof(m.namespace), 12},
+		{"member.start", unsafe.Offsetof(m.start), 16},
+		{"member, whole", unsafe.Sizeof(m), 32},
+		{"end", unsafe.Sizeof(h), 4096},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s is at offset %d, want %d", tt.name, tt.got, tt.want)
@@ -78,17 +89,16 @@ func TestExtent(t *testing.T) {
 	}
 }
 
-func TestParseStat(t *testing.T) {
+func TestStartTime(t *testing.T) {
 	const tail = " S 1 2 3 0 -1 4194304 102 0 0 0 0 0 0 0 20 0 7 0 245942 3133440 388"
 	for _, name := range []string{"(cat)", "(a b)", "(x) R 1 (y)", "(()"} {
-		got, err := parseStat([]byte("18746 " + name + tail))
-		if want := (procStat{state: 'S', threads: 7, start: 245942}); err != nil || got != want {
-			t.Errorf("parseStat of %s = %+v, %v, want %+v", name, got, err, want)
+		if got := startTime([]byte("18746 " + name + tail)); got != 245942 {
+			t.Errorf("start time of %s = %d", name, got)
 		}
 	}
-	for _, text := range []string{"", "1", "1 (a)", "1 (a) S 1 2", "1 (a" + tail, "1 (a) S 1 2 3 0 -1 4 1 0 0 0 0 0 0 0 20 0 x 0 y 3 4"} {
-		if got, err := parseStat([]byte(text)); err == nil {
-			t.Errorf("parseStat(%q) = %+v, want an error", text, got)
+	for _, text := range []string{"", "1", "1 (a)", "1 (a) S 1 2", "1 (a" + tail[:20], "1 (a) S 1 2 3 0 -1 4 1 0 0 0 0 0 0 0 20 0 x 0 y 3 4"} {
+		if got := startTime([]byte(text)); got != 0 {
+			t.Errorf("start time of %q = %d, want 0", text, got)
 		}
 	}
 }

@@ -24,10 +24,10 @@ func (r *Ring) Members() Members {
 		return Members{}
 	}
 	defer unpin()
-	id := identity(r.header.consumer.Load())
-	m := Members{Consumer: id != nobody && id != gone}
-	for i := range r.header.slots {
-		if r.header.slots[i].Load() != uint64(nobody) {
+	m := Members{Consumer: !vacant(r.consumer().ticket.Load())}
+	all := r.producers()
+	for i := range all {
+		if all[i].ticket.Load() != nobody {
 			m.Producers++
 		}
 	}
@@ -35,8 +35,82 @@ func (r *Ring) Members() Members {
 	return m
 }
 
+// A Member is a process that has a role in a ring.
+type Member struct {
+	Consumer bool // it is the consumer; otherwise a producer
+	Alive    bool // false if it has ended without closing, and nobody has noticed yet
+	PID      int  // its number in PIDNamespace, as it said itself; 0 if it is just joining
+	// PIDNamespace is the inode number of the pid namespace, as of /proc/PID/ns/pid.
+	PIDNamespace uint64
+	Started      uint64 // ticks of the clock after the boot: field 22 of /proc/PID/stat
+}
+
+// List returns who has a role now. Whether they live comes from the kernel, the rest is
+// what the processes wrote. Errors: ErrClosed (the Ring); fs.PathError.
+func (r *Ring) List() ([]Member, error) {
+	unpin, err := r.pin()
+	if err != nil {
+		return nil, err
+	}
+	defer unpin()
+	l, err := r.lifeline()
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	var all []Member
+	for i := range r.header.members {
+		ticket, dead := r.dead(l, i)
+		if vacant(ticket) {
+			continue
+		}
+		who := r.header.members[i].label()
+		all = append(all, Member{
+			Consumer: i == consumerRole, Alive: !dead,
+			PID: int(who.pid), PIDNamespace: uint64(who.namespace), Started: who.start,
+		})
+	}
+	return all, nil
+}
+
+// Positions are how far a ring is: numbers of bytes, counted from the ring's beginning
+// with what each message takes (its length rounded up to a multiple of 64) and with
+// padding. They only grow.
+type Positions struct {
+	Head uint64 // up to here all messages have been received and released
+	Tail uint64 // here the next claim begins; with One, the next message
+}
+
+// Positions returns how far the ring is at some moment: Tail - Head bytes are in use. It
+// may be called by processes that have no role in the ring. Errors: ErrCorrupt.
+func (r *Ring) Positions() (Positions, error) {
+	unpin, err := r.pin()
+	if err != nil {
+		return Positions{}, err
+	}
+	defer unpin()
+	for range attempts {
+		head := r.header.head.Load()
+		tail, err := r.header.tail.Load(), error(nil)
+		if !r.many {
+			tail, err = r.findTail(head)
+		}
+		if r.header.head.Load() != head {
+			continue // the records were another lap's
+		}
+		if int64(tail-head) < 0 { // who claimed the last record has not moved tail yet
+			tail = head
+		}
+		if tail-head > r.capacity && err == nil {
+			err = corrupt("tail", tail)
+		}
+		return Positions{Head: head, Tail: tail}, err
+	}
+	return Positions{}, corrupt("head", r.header.head.Load())
+}
+
 // Abandoned tells whether the ring was left by processes that died: somebody has a
-// role, and everybody who has one is certainly dead. A new ring, and one that all
+// role, and everybody who has one is dead. A new ring, and one that all
 // have left in order, is not abandoned.
 func (r *Ring) Abandoned() bool {
 	unpin, err := r.pin()
@@ -44,22 +118,22 @@ func (r *Ring) Abandoned() bool {
 		return false
 	}
 	defer unpin()
-	joins := r.header.joins.Load() // a slot may be taken behind our back: see Consumer.end
-	ids := []identity{identity(r.header.consumer.Load())}
-	for i := range r.header.slots {
-		ids = append(ids, identity(r.header.slots[i].Load()))
+	l, err := r.lifeline()
+	if err != nil {
+		return false
 	}
+	defer l.close()
+	tickets := r.header.tickets.Load() // a role may be taken behind our back
 	left := false
-	for _, id := range ids {
-		switch {
-		case id == nobody || id == gone:
-		case r.dead(id):
+	for i := range r.header.members {
+		switch ticket, dead := r.dead(l, i); {
+		case dead:
 			left = true
-		default:
+		case !vacant(ticket):
 			return false
 		}
 	}
-	return left && r.header.joins.Load() == joins
+	return left && r.header.tickets.Load() == tickets
 }
 
 // Flush waits until all messages that were sent before the call, by this producer
@@ -83,7 +157,7 @@ func (p *Producer) Flush(ctx context.Context) error {
 	}
 	received := func() (bool, error) {
 		// In this order: who receives all and closes in between has received all.
-		closed := identity(r.header.consumer.Load()) == gone
+		closed := r.consumer().ticket.Load() == gone
 		head := r.header.head.Load()
 		switch left := end - head; {
 		case int64(left) <= 0:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -53,17 +54,21 @@ func TestMembers(t *testing.T) {
 		check(t, c.Close())
 		want("all have left", Members{Joined: 2, Ended: 1}, false)
 
-		r.header.consumer.Store(uint64(deadID()))
+		r.consumer().ticket.Store(deadTicket)
 		want("a dead consumer", Members{Consumer: true, Joined: 2, Ended: 1}, true)
-		r.header.slots[0].Store(uint64(deadID()))
+		r.header.members[0].ticket.Store(deadTicket)
 		want("both dead", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, true)
-		r.header.slots[0].Store(uint64(r.self))
-		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
-		r.header.slots[0].Store(1 << pidBits)
-		want("a producer that nobody can see", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
-		r.header.slots[0].Store(uint64(deadID()))
-		r.buryAll()
-		want("a producer that was found dead", Members{Consumer: true, Joined: 2, Ended: 1, Died: 1}, true)
+		r.header.members[0].ticket.Store(nobody)
+		p, err = r.Producer()
+		check(t, err)
+		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 3, Ended: 1}, false)
+		check(t, p.Close())
+		r.header.members[0].ticket.Store(deadTicket)
+		l, err := r.lifeline()
+		check(t, err)
+		defer l.close()
+		r.buryAll(l)
+		want("a producer that was found dead", Members{Consumer: true, Joined: 3, Ended: 1, Died: 1}, true)
 	})
 }
 
@@ -118,19 +123,80 @@ func TestFlush(t *testing.T) {
 		if anyAsleep(&r.header.consumerSleeps) {
 			t.Error("Flush did not wake the consumer")
 		}
-		r.header.consumer.Store(uint64(deadID()))
+		c.life.release(consumerRole)
 		flush("the consumer has died", t.Context(), ErrPeerDied)
 		head := r.header.head.Load()
 		r.header.head.Store(head - 2*r.capacity)
 		flush("mad head", t.Context(), ErrCorrupt)
 		r.header.head.Store(head)
-		r.header.consumer.Store(uint64(gone))
+		r.consumer().ticket.Store(gone)
 		flush("the consumer has closed", t.Context(), ErrClosed)
 		r.header.head.Store(max(p.tail, r.header.tail.Load())) // where the last message ends
 		flush("it had received all", t.Context(), nil)
 		check(t, p.Close())
 		flush("closed", t.Context(), ErrClosed)
 	})
+}
+
+func TestPositions(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Producers) {
+		r := crashRing(t, kind)
+		want := func(when string, head, tail uint64) {
+			t.Helper()
+			if got, err := r.Positions(); err != nil || got != (Positions{r.capacity + head, r.capacity + tail}) {
+				t.Errorf("%s: %+v, %v, want %d and %d behind %d", when, got, err, head, tail, r.capacity)
+			}
+		}
+		want("new", 0, 0)
+		p, err := r.Producer()
+		check(t, err)
+		c, err := r.Consumer()
+		check(t, err)
+		check(t, p.Send(t.Context(), make([]byte, 100)))
+		check(t, p.Send(t.Context(), nil))
+		want("two messages", 0, 192)
+		if _, err := c.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want("one received", 0, 192)
+		c.Release()
+		want("one released", 128, 192)
+		if kind == Many {
+			r.header.tail.Store(r.capacity)
+			want("a tail that is late", 128, 128)
+			r.header.tail.Store(3 * r.capacity)
+			if got, err := r.Positions(); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("mad tail: %+v, %v, want ErrCorrupt", got, err)
+			}
+		}
+		r.header.head.Store(1)
+		if got, err := r.Positions(); !errors.Is(err, ErrCorrupt) && kind == One {
+			t.Errorf("mad head: %+v, %v, want ErrCorrupt", got, err)
+		}
+	})
+}
+
+func TestList(t *testing.T) {
+	r := crashRing(t, Many)
+	p, err := r.Producer()
+	check(t, err)
+	_, err = r.Consumer()
+	check(t, err)
+	r.header.members[7].ticket.Store(deadTicket)
+	got, err := r.List()
+	check(t, err)
+	me := thisProcess()
+	alive := Member{Alive: true, PID: int(me.pid), PIDNamespace: uint64(me.namespace), Started: me.start}
+	receiver := alive
+	receiver.Consumer = true
+	if want := []Member{alive, {}, receiver}; !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	check(t, p.Close())
+	check(t, r.Close())
+	if _, err := r.List(); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v, want ErrClosed", err)
+	}
 }
 
 // TestHandover has producers follow one another with never a moment without one, in the
@@ -157,7 +223,7 @@ func TestHandover(t *testing.T) {
 func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	for {
 		all := []*Producer{first}
-		for len(all) < len(r.header.slots) {
+		for len(all) < slotCount {
 			p, err := r.Producer()
 			if err != nil {
 				return err

@@ -104,7 +104,7 @@ func TestSweep(t *testing.T) {
 func TestStaleBatch(t *testing.T) {
 	for _, size := range []int{0, unit, 2 * unit, 3*unit + 1} {
 		r := crashRing(t, One)
-		r.header.slots[0].Store(uint64(deadID()))
+		r.header.members[0].ticket.Store(deadTicket)
 		for u := uint64(1); u < r.capacity/unit; u++ {
 			pos := r.capacity + u*unit
 			r.state(pos).Store(r.word(pos, 1, 0, committed))
@@ -297,7 +297,7 @@ func TestTryLearnsOfDeath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.header.consumer.Store(uint64(deadID()))
+		r.consumer().ticket.Store(deadTicket)
 		for ok := true; ok; {
 			if _, ok, err = p.TryClaim(p.ring.MaxMessage()); ok {
 				err = p.publish(uint64(p.ring.MaxMessage()))
@@ -314,7 +314,7 @@ func TestTryLearnsOfDeath(t *testing.T) {
 		}
 	}
 	r := crashRing(t, Many)
-	r.header.slots[5].Store(uint64(deadID()))
+	r.header.members[5].ticket.Store(deadTicket)
 	r.state(r.capacity).Store(r.word(r.capacity, 100, 5, claimed))
 	c, err := r.Consumer()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -24,6 +25,13 @@ import (
 
 // start starts a child and waits until it says that it is ready.
 func start(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	startTold(t, cmd)
+	return cmd
+}
+
+// startTold is start of a child that is told more; it returns what it reads.
+func startTold(t testing.TB, cmd *exec.Cmd) io.Writer {
 	t.Helper()
 	// Pdeathsig goes by the thread that starts the process.
 	runtime.LockOSThread()
@@ -46,7 +54,7 @@ func start(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("child said %q, %v, want ready", line, err)
 	}
-	return cmd
+	return stdin
 }
 
 func kill(t testing.TB, cmd *exec.Cmd) {
@@ -98,6 +106,39 @@ func TestPeers(t *testing.T) {
 		}
 	}
 	t.Run("made by C", func(t *testing.T) { testMadeByC(t, c) })
+	t.Run("check", func(t *testing.T) { testCheck(t, c) })
+}
+
+// TestCPlusPlus compiles the header as C++, and pedantically.
+func TestCPlusPlus(t *testing.T) {
+	if _, err := exec.LookPath("g++"); err != nil {
+		t.Skip("SKIPPED: no g++ to compile the header with")
+	}
+	testCheck(t, compileWith(t, "ring", "g++", "-x", "c++", "-pedantic"))
+}
+
+// TestDocument compiles the program of docs/ring.md.
+func TestDocument(t *testing.T) {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("SKIPPED: no gcc to compile the document's program with")
+	}
+	page, err := os.ReadFile("../docs/ring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(page), "```c\n")
+	program, _, _ = strings.Cut(program, "```")
+	cmd := exec.Command("gcc", "-x", "c", "-fsyntax-only", "-Wall", "-Werror", "-I../include", "-")
+	cmd.Stdin = strings.NewReader(program)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s\n%s", err, out, program)
+	}
+}
+
+// testCheck has the C program check what the functions of gipc_ring.h return.
+func testCheck(t *testing.T, program string) {
+	_, f := shared(t, shmring.Size(8192))
+	must(t, command(program, f, "check"))
 }
 
 // TestPeersInC32 is TestPeers for C programs of 32 bits on a machine of 64.
@@ -111,6 +152,7 @@ func TestPeersInC32(t *testing.T) {
 		t.Run("from "+name, func(t *testing.T) { testPeers(t, other, c32) })
 	}
 	t.Run("made by it", func(t *testing.T) { testMadeByC(t, c) })
+	t.Run("check", func(t *testing.T) { testCheck(t, c) })
 }
 
 func testPeers(t *testing.T, produce, verify maker) {
@@ -118,25 +160,32 @@ func testPeers(t *testing.T, produce, verify maker) {
 	if testing.Short() {
 		count /= 10
 	}
-	_, f := newRing(t, 8192, shmring.One)
-	together(
-		func() { must(t, produce(f, "produce", count, 0)) },
-		func() {
-			out := must(t, verify(f, "verify"))
-			if got, _, _ := strings.Cut(out, " "); got != fmt.Sprint(count) {
-				t.Errorf("%s messages arrived, want %d", got, count)
-			}
-		})
+	both(t, func(t *testing.T, kind shmring.Producers) {
+		_, f := newRing(t, 8192, kind)
+		together(
+			func() { must(t, produce(f, "produce", count, 0)) },
+			func() {
+				out := must(t, verify(f, "verify"))
+				if got, _, _ := strings.Cut(out, " "); got != fmt.Sprint(count) {
+					t.Errorf("%s messages arrived, want %d", got, count)
+				}
+			})
+	})
 }
 
 func testMadeByC(t *testing.T, program string) {
-	mem, f := shared(t, shmring.Size(8192))
-	must(t, command(program, f, "create", 8192))
-	ring, err := shmring.Open(mem)
-	if err != nil {
-		t.Fatal(err)
-	}
-	exchange(t, ring, 1000)
+	both(t, func(t *testing.T, kind shmring.Producers) {
+		mem, f := shared(t, shmring.Size(8192))
+		must(t, command(program, f, "create", 8192, int(kind)-1))
+		ring, err := shmring.Open(mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ring.Producers() != kind {
+			t.Errorf("Producers = %d, want %d", ring.Producers(), kind)
+		}
+		exchange(t, ring, 1000)
+	})
 }
 
 // build compiles this test for another architecture that this machine can run.
@@ -153,6 +202,12 @@ func build(t *testing.T, arch string) string {
 
 func TestFourProducers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
+	goes := makerOfGo(t, self(t))
+	t.Run("Go", func(t *testing.T) { testFourProducers(t, goes, goes) })
+	t.Run("Go and C", func(t *testing.T) { testFourProducers(t, goes, makerOfC(compileC(t, "ring"))) })
+}
+
+func testFourProducers(t *testing.T, makers ...maker) {
 	// The ring is small and the producers are more than the processors: they are
 	// stopped everywhere, for many laps.
 	const producers, count = 4, 100_000
@@ -178,7 +233,7 @@ func TestFourProducers(t *testing.T) {
 	done := make(chan struct{}, producers)
 	for id := range producers {
 		work = append(work, func() {
-			must(t, goPeer(t, self(t), f, "numbers", id, count))
+			must(t, makers[id%len(makers)](f, "numbers", id, count))
 			done <- struct{}{}
 		})
 	}
@@ -473,28 +528,6 @@ func TestTakeOver(t *testing.T) {
 	c := consumer(t, ring)
 	if msg, ok, err := c.TryReceive(); string(msg) != "heir" || !ok || err != nil {
 		t.Errorf("TryReceive = %q, %v, %v: the claim that was taken over is in the way", msg, ok, err)
-	}
-}
-
-// TestOtherNamespace has a peer whose process number means nothing here: it is never
-// declared dead.
-func TestOtherNamespace(t *testing.T) {
-	ring, f := newRing(t, 4096, shmring.Many)
-	cmd := goPeer(t, self(t), f, "holder", "claim")
-	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-	}
-	if err := exec.Command("unshare", "--pid", "--fork", "true").Run(); err != nil && os.Geteuid() == 0 {
-		t.Skipf("SKIPPED: no pid namespace can be made here: %v", err)
-	}
-	child := start(t, cmd)
-	kill(t, child)
-	c := consumer(t, ring)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*learn)
-	defer cancel()
-	if msg, err := c.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Receive = %q, %v, want DeadlineExceeded", msg, err)
 	}
 }
 

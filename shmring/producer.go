@@ -9,15 +9,17 @@ import (
 // A Producer puts messages into a ring. It is not for use by several goroutines at
 // once; each takes its own, which a ring for Many allows.
 type Producer struct {
-	ring  *Ring
-	slot  int
-	unpin func()
-	tail  uint64 // One: where the next record begins
-	stale uint64 // One: before this position another producer may have left state words
-	head  uint64 // what the consumer's head was when it was last looked at
-	wait  waiter
-	vigil vigil // during a long wait
-	look  look
+	ring   *Ring
+	slot   int
+	unpin  func()
+	life   lifeline
+	ticket uint64
+	tail   uint64 // One: where the next record begins
+	stale  uint64 // One: before this position another producer may have left state words
+	head   uint64 // what the consumer's head was when it was last looked at
+	wait   waiter
+	vigil  vigil // during a long wait
+	look   look
 
 	claim  uint64 // position of the claim under way, 0 if there is none
 	length uint64 // of the claim
@@ -25,7 +27,8 @@ type Producer struct {
 	closed bool
 }
 
-// Producer joins the ring as a producer. Errors: ErrBusy; ErrCorrupt.
+// Producer joins the ring as a producer. Errors: ErrBusy; ErrClosed (the Ring);
+// ErrCorrupt; fs.PathError.
 func (r *Ring) Producer() (*Producer, error) {
 	unpin, err := r.pin()
 	if err != nil {
@@ -41,15 +44,21 @@ func (r *Ring) Producer() (*Producer, error) {
 }
 
 func (r *Ring) producer() (*Producer, error) {
-	slot, err := r.join()
+	life, err := r.lifeline()
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{ring: r, slot: slot, head: r.header.head.Load()}
+	slot, ticket, err := r.join(life)
+	if err != nil {
+		life.close()
+		return nil, err
+	}
+	p := &Producer{ring: r, slot: slot, head: r.header.head.Load(), life: life, ticket: ticket}
 	p.wait.start(&r.header.producersSleep, r.spin, producerPause)
 	if !r.many {
 		if p.tail, err = r.findTail(p.head); err != nil {
-			r.leave(slot)
+			r.leave(life, slot, ticket)
+			life.close()
 			return nil, err
 		}
 		p.stale = p.head + r.capacity
@@ -110,7 +119,7 @@ type Claim struct {
 // are received only after an earlier claim is over, so it should be short.
 //
 // Errors: ErrTooLarge; ErrClaim; ErrClosed (the consumer has closed, or this producer);
-// ErrPeerDied (the consumer's process has ended, learnt within 0.2 s of waiting); ErrCorrupt.
+// ErrPeerDied (the consumer's process has ended, learnt within 0.5 s of waiting); ErrCorrupt.
 func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return Claim{}, err
@@ -155,13 +164,13 @@ func (p *Producer) claimed(n int) Claim {
 
 // ready reports whether a claim of n bytes can be made, but for room.
 func (p *Producer) ready(n int) bool {
-	return p.claim == 0 && !p.closed && uint64(n) <= p.ring.capacity/2 && identity(p.ring.header.consumer.Load()) != gone
+	return p.claim == 0 && !p.closed && uint64(n) <= p.ring.capacity/2 && p.ring.consumer().ticket.Load() != gone
 }
 
 // refuse tells why it can't.
 func (p *Producer) refuse(n int) error {
 	switch {
-	case p.closed || identity(p.ring.header.consumer.Load()) == gone:
+	case p.closed || p.ring.consumer().ticket.Load() == gone:
 		return fmt.Errorf("shmring: %w", ErrClosed)
 	case p.claim != 0:
 		return fmt.Errorf("shmring: %w", ErrClaim)
@@ -272,32 +281,24 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 	next, seen := tick, r.header.head.Load()
 	return p.wait.wait(ctx,
 		func() (bool, error) {
-			if identity(r.header.consumer.Load()) == gone {
+			if r.consumer().ticket.Load() == gone {
 				return false, fmt.Errorf("shmring: %w", ErrClosed)
 			}
 			return p.reserve(length)
 		},
 		func() (time.Duration, error) {
-			p.vigil.end()
-			// First the vigil, then the look: the process that it keeps is not one that
-			// was given the number later.
-			told := p.watchConsumer()
+			// First the vigil, then the look: who ends in between is seen.
+			pids, all := r.watchable(r.header.members[consumerRole:])
+			most := p.vigil.tick(pids, all, p.wait.alarm)
 			// The consumer does not wake for every message. Only while it receives none
 			// at all is there no hurry to look.
-			head := r.header.head.Load()
-			if told && head == seen {
-				next = min(2*next, longTick)
+			if head := r.header.head.Load(); head == seen {
+				next = min(2*next, most)
 			} else {
 				next, seen = tick, head
 			}
 			return next, p.CheckConsumer()
 		})
-}
-
-// watchConsumer tells whether the waiter will be told of the consumer's death.
-func (p *Producer) watchConsumer() bool {
-	id := identity(p.ring.header.consumer.Load())
-	return id.known() && p.ring.self.known() && p.vigil.keep([]identity{id}, p.wait.alarm)
 }
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without
@@ -307,11 +308,11 @@ func (p *Producer) CheckConsumer() error {
 	if p.closed {
 		return fmt.Errorf("shmring: %w", ErrClosed)
 	}
-	switch id := identity(p.ring.header.consumer.Load()); {
-	case id == gone:
+	switch ticket, dead := p.ring.dead(p.life, consumerRole); {
+	case ticket == gone:
 		return fmt.Errorf("shmring: %w", ErrClosed)
-	case p.ring.dead(id):
-		return fmt.Errorf("shmring: %w: consumer, process %d", ErrPeerDied, id.pid())
+	case dead:
+		return fmt.Errorf("shmring: %w: consumer, process %d", ErrPeerDied, p.ring.consumer().pid.Load())
 	}
 	return nil
 }
@@ -490,8 +491,9 @@ func (p *Producer) Close() error {
 		err = p.withdraw()
 	}
 	p.closed = true
-	p.ring.leave(p.slot)
+	p.ring.leave(p.life, p.slot, p.ticket)
 	wake(&p.ring.header.consumerSleeps) // it may be the end that it waits for
+	p.life.close()
 	p.unpin()
 	return err
 }

@@ -1,9 +1,12 @@
 package shmring
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
+	"os"
 	"sync/atomic"
 
 	"github.com/sysvipc/gipc/internal/memory"
@@ -23,8 +26,13 @@ var (
 	ErrSize = errors.New("memory is not of the ring's size")
 	// ErrAlignment says that the memory does not begin at a multiple of 8.
 	ErrAlignment = errors.New("memory is not aligned")
-	// ErrStale says that the ring is left from before the system was started.
+	// ErrStale says that the ring is in a file on a disk, from before the system was
+	// started: what was written last may be missing.
 	ErrStale = errors.New("ring is from before the last start of the system")
+	// ErrForeign says that this process could not be told of the others' deaths, nor
+	// they of its own: it is in another IPC namespace than the ring, or finds no name
+	// and no open descriptor of the ring's file; see the package's part on death.
+	ErrForeign = errors.New("ring can't be joined from here")
 	// ErrFault says that there is no page behind the memory: /dev/shm is full, or
 	// somebody has made the object shorter.
 	ErrFault = memory.ErrFault
@@ -68,9 +76,9 @@ type Options struct {
 	Capacity int
 }
 
-// A Ring is memory with a ring in it. It holds nothing that must be released. A Ring
-// of CreateIn or OpenIn keeps its memory mapped while a handle made from it is open.
-// The memory of any other Ring must stay mapped while the Ring or a handle is used.
+// A Ring is memory with a ring in it, and one open descriptor: see Close. A Ring of
+// CreateIn or OpenIn keeps its memory mapped while a handle made from it is open. The
+// memory of any other Ring must stay mapped while the Ring or a handle is used.
 type Ring struct {
 	geometry
 	memory Memory // nil if the caller keeps it mapped
@@ -78,8 +86,11 @@ type Ring struct {
 	states []atomic.Uint64
 	data   []byte
 	many   bool
-	self   identity
 	spin   bool // whether spinning makes sense
+	self   label
+
+	anchor *os.File // the file with the locks, for others of it to be opened
+	locks  int64    // where they begin
 }
 
 // Memory is mapped memory that can be kept mapped: a *posix.Mapping or a
@@ -115,6 +126,16 @@ func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
 	return r, nil
 }
 
+// Close releases the descriptor that the Ring has of the file of its memory, or of the
+// IPC namespace. Nobody can join through this Ring any more; handles that it has made
+// stay open. A Ring that is not closed does this when it is garbage.
+func (r *Ring) Close() error {
+	if err := r.anchor.Close(); err != nil {
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	return nil
+}
+
 // pin keeps the memory mapped until release is called.
 func (r *Ring) pin() (release func(), err error) {
 	if r.memory == nil {
@@ -134,7 +155,8 @@ func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(c
 // Messages take pages when they are sent, and a full /dev/shm ends the program then.
 // Set the memory aside first: posix.ObjectOptions.Reserve, or Prefault.
 //
-// Errors: ErrSize, ErrAlignment, ErrFault; errors.ErrUnsupported where package atomic
+// Errors: ErrSize, ErrAlignment, ErrFault; fs.ErrNotExist without /proc, which it needs;
+// errors.ErrUnsupported where package atomic
 // has no 64-bit operations that work between processes (mips, and arm before version 7)
 // and outside Linux.
 func Create(mem []byte, o Options) (*Ring, error) {
@@ -146,31 +168,57 @@ func Create(mem []byte, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := memory.Guard(func() error { writeHeader(mem, g, mode); return nil }); err != nil {
+	if err := memory.Guard(func() error { return writeHeader(mem, g, mode) }); err != nil {
 		return nil, fmt.Errorf("shmring: %w", err)
 	}
 	return Open(mem)
 }
 
-func writeHeader(mem []byte, g geometry, mode Producers) {
-	sys := thisSystem()
+func writeHeader(mem []byte, g geometry, mode Producers) error {
 	h := headerOf(mem)
 	h.magic.Store(0) // nobody opens it until it is finished
 	clear(mem[8:dataOffset(g.capacity)])
 	h.version.Store(version)
-	h.mode.Store(uint32(mode))
-	h.capacity.Store(g.capacity)
+	h.headerSize.Store(headerSize)
+	if mode == Many {
+		h.required.Store(featureMany)
+	}
 	h.size.Store(uint64(len(mem)))
-	h.unit.Store(unit)
-	h.slotCount.Store(slotCount)
+	h.capacity.Store(g.capacity)
 	h.states.Store(headerSize)
 	h.data.Store(dataOffset(g.capacity))
-	h.boot.Store(sys.boot)
-	h.namespaces.Store(sys.namespaces)
+	h.unit.Store(unit)
+	h.slotCount.Store(slotCount)
+	h.boot.Store(bootID())
 	// The first lap is 1, so that the zero words belong to none.
 	h.tail.Store(g.capacity)
 	h.head.Store(g.capacity)
+	if err := h.chooseLocks(); err != nil {
+		return err
+	}
 	h.magic.Store(magic)
+	return nil
+}
+
+// chooseLocks gives the ring its random number, and decides where its locks are.
+func (h *header) chooseLocks() error {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	h.id[0].Store(binary.NativeEndian.Uint64(id[:]))
+	h.id[1].Store(binary.NativeEndian.Uint64(id[8:]))
+	h.locks.Store(lockBase(h.ringID()))
+	f, err := openFile(h)
+	if err == nil {
+		h.death.Store(byFile)
+	} else {
+		var namespace uint64
+		if f, namespace, err = openNamespace(); err != nil {
+			return err
+		}
+		h.death.Store(byNamespace)
+		h.namespace.Store(namespace)
+	}
+	return f.Close()
 }
 
 // layOut chooses the capacity.
@@ -195,19 +243,19 @@ func layOut(size int, o Options) (geometry, error) {
 // Open returns the ring that Create, here or in another process, made in mem, which must
 // be writable: whoever takes a role in a ring says so in it.
 // Errors: ErrNotRing, ErrVersion, ErrByteOrder, ErrSize, ErrAlignment, ErrStale,
-// ErrCorrupt, ErrFault; errors.ErrUnsupported as for Create.
+// ErrForeign, ErrCorrupt, ErrFault; errors.ErrUnsupported as for Create.
 func Open(mem []byte) (r *Ring, err error) {
 	if err := usable(mem); err != nil {
 		return nil, err
 	}
-	fault := memory.Guard(func() error { r, err = open(mem); return nil })
+	fault := memory.Guard(func() error { r, err = openRing(mem); return nil })
 	if fault != nil {
 		return nil, fmt.Errorf("shmring: %w", fault)
 	}
 	return r, err
 }
 
-func open(mem []byte) (*Ring, error) {
+func openRing(mem []byte) (*Ring, error) {
 	if len(mem) < headerSize {
 		return nil, fmt.Errorf("shmring: %w: %d bytes", ErrNotRing, len(mem))
 	}
@@ -222,35 +270,65 @@ func open(mem []byte) (*Ring, error) {
 	if v := h.version.Load(); v != version {
 		return nil, fmt.Errorf("shmring: %w: %d, want %d", ErrVersion, v, version)
 	}
-	g, many, err := h.geometry(len(mem))
+	features := h.required.Load()
+	if unknown := features &^ knownFeatures; unknown != 0 {
+		return nil, fmt.Errorf("shmring: %w: it has features %#x", ErrVersion, unknown)
+	}
+	g, err := h.geometry(len(mem))
 	if err != nil {
 		return nil, err
 	}
-	sys := thisSystem()
-	if boot := h.boot.Load(); boot != sys.boot && boot != 0 && sys.boot != 0 {
-		return nil, fmt.Errorf("shmring: %w", ErrStale)
-	}
 	r := &Ring{
-		geometry: g, header: h, many: many,
-		self: sys.identity(h.namespaces.Load()), spin: spin.Useful(),
+		geometry: g, header: h, many: features&featureMany != 0, spin: spin.Useful(), self: thisProcess(),
+		locks: int64(h.locks.Load()),
 	}
 	r.states, r.data = overlay(mem, g)
+	if r.anchor, err = h.openAnchor(); err != nil {
+		return nil, err
+	}
+	if err := r.checkBoot(); err != nil {
+		return nil, errors.Join(err, r.anchor.Close())
+	}
 	return r, nil
 }
 
 // geometry checks what the header says of the layout.
-func (h *header) geometry(size int) (g geometry, many bool, err error) {
-	c, all, mode := h.capacity.Load(), h.size.Load(), Producers(h.mode.Load())
+func (h *header) geometry(size int) (g geometry, err error) {
+	c, all, locks, death := h.capacity.Load(), h.size.Load(), h.locks.Load(), h.death.Load()
 	switch {
 	case all != uint64(size):
-		return g, false, fmt.Errorf("shmring: %w: the ring has %d bytes, the memory %d", ErrSize, all, size)
+		return g, fmt.Errorf("shmring: %w: the ring has %d bytes, the memory %d", ErrSize, all, size)
 	case c < minCapacity || c > maxCapacity || bits.OnesCount64(c) != 1 || dataOffset(c)+c > all,
-		h.unit.Load() != unit || h.slotCount.Load() != slotCount,
+		h.unit.Load() != unit || h.slotCount.Load() != slotCount || h.headerSize.Load() != headerSize,
 		h.states.Load() != headerSize || h.data.Load() != dataOffset(c),
-		mode != One && mode != Many:
-		return g, false, fmt.Errorf("shmring: %w: header", ErrCorrupt)
+		locks%lockSpan != 0 || locks >= 1<<62, death != byFile && death != byNamespace:
+		return g, fmt.Errorf("shmring: %w: header", ErrCorrupt)
 	}
-	return geometry{capacity: c, mask: c - 1}, mode == Many, nil
+	return geometry{capacity: c, mask: c - 1}, nil
+}
+
+// checkBoot returns ErrStale for a ring of an earlier run of the system. Containers often
+// have a boot id of their own: a difference means something only where memory can outlive
+// the system, and nobody in the ring is alive.
+func (r *Ring) checkBoot() error {
+	made, now := r.header.boot.Load(), bootID()
+	if made == now || made == 0 || now == 0 || r.header.death.Load() != byFile {
+		return nil
+	}
+	l, err := r.lifeline()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	if !l.outlives() {
+		return nil
+	}
+	for i := range r.header.members {
+		if l.held(i) {
+			return nil
+		}
+	}
+	return fmt.Errorf("shmring: %w", ErrStale)
 }
 
 func usable(mem []byte) error {

@@ -2,7 +2,9 @@ package shmring
 
 import (
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,16 +13,21 @@ import (
 // A vigil waits for the end of processes (pidfd_open(2)) at no cost: the runtime's
 // poller does the waiting.
 type vigil struct {
+	pids  []int
 	files []*os.File
+	over  atomic.Bool // one of them has ended
 	wg    sync.WaitGroup
 }
 
-// keep begins to wait for the end of the processes of ids, each of which calls
-// ended. It returns false if it can't: before Linux 5.10, or without a free
-// descriptor.
-func (v *vigil) keep(ids []identity, ended func()) bool {
-	for _, id := range ids {
-		fd, err := unix.PidfdOpen(id.pid(), unix.PIDFD_NONBLOCK)
+// keep waits for the end of these processes, and no others, each of which calls ended.
+// It returns false if it can't: before Linux 5.10, or without a free descriptor.
+func (v *vigil) keep(pids []int, ended func()) bool {
+	if slices.Equal(pids, v.pids) && !v.over.Load() {
+		return true
+	}
+	v.end()
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 		if err != nil {
 			v.end()
 			return false
@@ -34,14 +41,16 @@ func (v *vigil) keep(ids []identity, ended func()) bool {
 		}
 		v.wg.Go(func() {
 			if conn.Read(over) == nil {
+				v.over.Store(true)
 				ended()
 			}
 		})
 	}
+	v.pids = pids
 	return true
 }
 
-// over tells whether the process of a pidfd has ended.
+// over reports whether the process of a pidfd has ended.
 func over(fd uintptr) bool {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, err := unix.Poll(p, 0)
@@ -50,12 +59,10 @@ func over(fd uintptr) bool {
 
 // end stops waiting.
 func (v *vigil) end() {
-	if v.files == nil {
-		return
-	}
 	for _, f := range v.files {
 		_ = f.Close()
 	}
 	v.wg.Wait()
-	v.files = nil
+	v.pids, v.files = nil, nil
+	v.over.Store(false)
 }

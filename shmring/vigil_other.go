@@ -4,6 +4,6 @@ package shmring
 
 type vigil struct{}
 
-func (*vigil) keep([]identity, func()) bool { return false }
+func (*vigil) keep([]int, func()) bool { return false }
 
 func (*vigil) end() {}

@@ -26,8 +26,11 @@ const sleeping = 1
 const (
 	// tick is how often a sleeper looks whether the other side is alive.
 	tick = 150 * time.Millisecond
-	// longTick is how often it does if it will be told of a death.
-	longTick = 5 * time.Second
+	// longTick is how often it does if it will be told when a process ends. It is not
+	// told when one replaces itself by execve(2).
+	longTick = 400 * time.Millisecond
+	// restTick is how often it does if there is no other process that could end.
+	restTick = 5 * time.Second
 )
 
 // A look remembers when somebody who does not wait last looked whether the other side

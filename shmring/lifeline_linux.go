@@ -1,0 +1,214 @@
+package shmring
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock is a struct flock for the byte of role i.
+func (l lifeline) lock(kind int16, i int) *unix.Flock_t {
+	return &unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: l.base + int64(i), Len: 1}
+}
+
+// hold says that this process is alive in role i.
+func (l lifeline) hold(i int) error {
+	if err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i)); err != nil {
+		return fmt.Errorf("shmring: lock of role %d: %w", i, err)
+	}
+	return nil
+}
+
+// release takes that back.
+func (l lifeline) release(i int) {
+	_ = unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_UNLCK, i))
+}
+
+// held reports whether another lifeline holds role i. In doubt it does: taking a role
+// from a living process would let two write the same memory.
+func (l lifeline) held(i int) bool {
+	lock := l.lock(unix.F_WRLCK, i)
+	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_GETLK, lock)
+	return err != nil || lock.Type != unix.F_UNLCK
+}
+
+func (l lifeline) close() { _ = unix.Close(l.fd) }
+
+// reopen opens the file of f once more. A descriptor itself won't do, nor a duplicate:
+// it may be shared with other processes, and its locks with it.
+func reopen(f *os.File) (fd int, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if conn.Control(func(n uintptr) { fd, err = open(fmt.Sprintf("/proc/self/fd/%d", n)) }) != nil {
+		return -1, os.ErrClosed
+	}
+	return fd, err
+}
+
+func open(path string) (fd int, err error) {
+	for {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		if err == nil {
+			return fd, nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return -1, &os.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
+
+// openNamespace opens the file of this process's IPC namespace, which others in it open
+// too, and returns its inode.
+func openNamespace() (f *os.File, inode uint64, err error) {
+	const path = "/proc/self/ns/ipc"
+	fd, err := open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	f = os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		f.Close()
+		return nil, 0, &os.PathError{Op: "fstat", Path: path, Err: err}
+	}
+	return f, st.Ino, nil
+}
+
+// outlives reports whether the file may outlive the system: files in memory do not.
+func (l lifeline) outlives() bool {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(l.fd, &fs); err != nil {
+		return false
+	}
+	switch uint32(fs.Type) {
+	case unix.TMPFS_MAGIC, unix.HUGETLBFS_MAGIC, unix.RAMFS_MAGIC:
+		return false
+	}
+	return true
+}
+
+// A mappedFile is what /proc/self/maps tells of the memory of a ring.
+type mappedFile struct {
+	path   string // "" if it has none any more
+	inode  uint64
+	offset int64 // in the file, of the ring
+}
+
+// errNoFile says that memory is not mapped from a file that can be found.
+var errNoFile = errors.New("no file with a name or an open descriptor")
+
+// openFile opens the file that the ring at h is mapped from: by its name or, if it has
+// none, through a descriptor of this process that leads to it.
+func openFile(h *header) (*os.File, error) {
+	m, err := mappedAt(h.address())
+	if err != nil {
+		return nil, err
+	}
+	cause := errNoFile
+	if m.path != "" {
+		f, err := m.open(m.path, h.ringID())
+		if err == nil {
+			return f, nil
+		}
+		cause = err
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		n, err := strconv.Atoi(entry.Name())
+		if err != nil || !m.isFile(n) {
+			continue
+		}
+		f, err := m.open("/proc/self/fd/"+entry.Name(), h.ringID())
+		if err == nil {
+			return f, nil
+		}
+		cause = err
+	}
+	return nil, cause
+}
+
+// open opens the file at path, and checks that it has this ring in it. Device numbers
+// are not compared: those in maps differ from fstat's in some file systems.
+func (m mappedFile) open(path string, id ringID) (*os.File, error) {
+	fd, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	var b [16]byte
+	if m.isFile(fd) {
+		n, err := unix.Pread(fd, b[:], m.offset+idOffset)
+		if err == nil && n == len(b) && binary.NativeEndian.Uint64(b[:]) == id[0] && binary.NativeEndian.Uint64(b[8:]) == id[1] {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+	}
+	_ = unix.Close(fd)
+	return nil, errNoFile
+}
+
+// isFile reports whether fd may be a descriptor of the file.
+func (m mappedFile) isFile(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Ino == m.inode && st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// mappedAt looks up what file is mapped, shared, at the address.
+func mappedAt(address uint64) (m mappedFile, err error) {
+	f, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return m, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if m, ok := parseMapping(lines.Bytes(), address); ok {
+			if m.inode == 0 {
+				return m, errNoFile
+			}
+			return m, nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return m, err
+	}
+	return m, errNoFile
+}
+
+// parseMapping reads a line of proc_pid_maps(5); ok says that the address is within it.
+// What is not shared has no file for us.
+func parseMapping(line []byte, address uint64) (m mappedFile, ok bool) {
+	fields := bytes.Fields(line)
+	if len(fields) < 5 {
+		return m, false
+	}
+	from, to, _ := strings.Cut(string(fields[0]), "-")
+	start, err := strconv.ParseUint(from, 16, 64)
+	end, err2 := strconv.ParseUint(to, 16, 64)
+	offset, err3 := strconv.ParseInt(string(fields[2]), 16, 64)
+	inode, err4 := strconv.ParseUint(string(fields[4]), 10, 64)
+	if err := errors.Join(err, err2, err3, err4); err != nil || address < start || address >= end {
+		return m, false
+	}
+	if !bytes.HasSuffix(fields[1], []byte("s")) {
+		return m, true
+	}
+	m = mappedFile{inode: inode, offset: offset + int64(address-start)}
+	// The name is the rest of the line. That of a file without one ends like this; others
+	// that do are found by a descriptor only.
+	if at := bytes.IndexByte(line, '/'); at >= 0 && !bytes.HasSuffix(line, []byte(" (deleted)")) {
+		m.path = string(line[at:])
+	}
+	return m, true
+}
