@@ -51,7 +51,7 @@ func apache(r *room, mpm, conf, page string) service {
 	}
 }
 
-// apacheBalancer is Apache with threads, whose balancer keeps what it knows of its members
+// apacheBalancer is Apache with threads, whose balancer keeps the state of its members
 // in POSIX objects.
 func apacheBalancer(r *room) service {
 	return apache(r, "event", `

@@ -60,8 +60,8 @@ type result struct {
 	left     []object         // by SIGKILL
 	found    [selections]int  // of these, removed by rm, by selection
 	missed   []object
-	// Of the objects that SIGKILL left those that the program does not use when it has been
-	// started beside them, and how many of these rm found.
+	// unwanted is how many of the objects left by SIGKILL the program does not use
+	// after it was started again, and cleaned how many of these rm found.
 	unwanted, cleaned int
 }
 
@@ -265,7 +265,7 @@ func (o *observation) noteUnused() {
 	}
 }
 
-// kill kills the program and returns what it leaves.
+// kill kills the program and returns the objects that it leaves.
 func (o *observation) kill() (left []object) {
 	o.t.Helper()
 	o.killAll()
@@ -276,7 +276,7 @@ func (o *observation) kill() (left []object) {
 	return left
 }
 
-// used reports whether a process needs an object for certain.
+// used reports whether a process certainly needs an object.
 func used(x object) bool { return x.Verdict == "in use" || x.Verdict == "idle" }
 
 // besideTheDead kills the program, starts it again, and removes what nobody needs then.
@@ -286,7 +286,7 @@ func (o *observation) besideTheDead(p program) {
 	for _, x := range o.kill() {
 		left = append(left, x.String())
 	}
-	time.Sleep(4 * time.Second) // the kernel notes in seconds when an object was used, and when it booted
+	time.Sleep(4 * time.Second) // the kernel records times of use and of boot in seconds
 	o.service = p.start(o.room)
 	o.serves(o.service.request)
 	unwanted := func() []object {
@@ -306,7 +306,7 @@ func (o *observation) besideTheDead(p program) {
 	}
 }
 
-// afterDeath kills the program, looks at what it leaves, and removes that.
+// afterDeath kills the program, inspects what it leaves, and removes it.
 func (o *observation) afterDeath() {
 	o.t.Helper()
 	o.result.left = o.kill()

@@ -93,9 +93,9 @@ func explain(program string, missed []object) (lines []string) {
 // telling are the codes of reasons that do not keep an object from being an orphan.
 var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
 
-// why returns the reasons of a verdict with their codes, and without the numbers of
-// processes, which differ in each run, nor the names of those that are hidden, which
-// differ between machines.
+// why returns the reasons of a verdict with their codes, without process ids, which
+// differ in each run, and without the names of hidden processes, which differ between
+// machines.
 func why(x object) string {
 	var parts []string
 	for i, code := range x.Codes {

@@ -19,8 +19,8 @@ func lttng(r *room) service {
 	}}
 }
 
-// openCryptoki is the daemon of a PKCS #11 library with its token in software. Programs
-// that use the token open its memory by name; the daemon itself does not.
+// openCryptoki is the daemon of a PKCS #11 library with a software token. Programs that
+// use the token open its memory by name; the daemon itself does not.
 func openCryptoki(r *room) service {
 	r.overlay("/var/lib/opencryptoki")
 	for _, dir := range []string{"lock", "lock/opencryptoki", "lock/opencryptoki/swtok", "lock/opencryptoki/tpm"} {
@@ -37,7 +37,7 @@ func openCryptoki(r *room) service {
 	}}
 }
 
-// faketime is a shell that lives at another time, which faketime shares with its children.
+// faketime is a shell at a fake time, which faketime shares with its children.
 func faketime(r *room) service {
 	d := r.startDialogue(r.command(r.user, "faketime", "2001-02-03 04:05:06", "sh", "-c", "while read -r line; do date +%Y; done"))
 	return service{request: func() error { return d.ask("which year is it?", "2001") }}

@@ -40,9 +40,8 @@ func (l logic) certainly(n ast.Node, want bool) ast.Node {
 	})
 }
 
-// possibly returns an expression that is true unless n is certainly not true (with
-// want) or certainly not false (without). Nothing is possible about a field that the
-// object does not have.
+// possibly returns an expression that is true if n may be true (with want) or may be
+// false (without). Nothing is possible about a field that the object does not have.
 func (l logic) possibly(n ast.Node, want bool) ast.Node {
 	return rewrite(n, want, func(question ast.Node, want bool) ast.Node {
 		guarded := not(question, want)
