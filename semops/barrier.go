@@ -13,16 +13,15 @@ import (
 // A party whose wait is cancelled, or whose process is killed while it waits, does
 // not count any more; another may come in its place.
 //
-// Cost: four semaphores. In a round each party makes three system calls and those
+// Cost: three semaphores. In a round each party makes three system calls and those
 // of its wait. A wait occupies one thread.
 //
-// States. The semaphore phase is 0 or 1, changed at the end of each round. Each
-// phase has a semaphore of the parties that are missing: a party that comes
+// States. The semaphore phase is twice the number of parties, plus 0 or 1: the phase,
+// changed at the end of each round. Each phase has a semaphore of the parties that are missing: a party that comes
 // subtracts 1 from it, to be undone, as long as it is above 1, and adds it again when
 // it leaves, which it can when the phase is another one. The last party finds 1 there,
 // and changes the phase in the semop that checks it; no earlier than everybody has
-// left the phase before, for which it waits asleep. The fourth semaphore keeps the number
-// of parties.
+// left the phase before, for which it waits asleep.
 type Barrier struct {
 	set     sysv.Set
 	missing [2]uint16
@@ -33,29 +32,52 @@ type Barrier struct {
 	order
 }
 
+// maxParties lets a semaphore hold twice as much and 1.
+const maxParties = maxValue / 2
+
 // BarrierValues returns the initial values of the semaphores of a barrier for
-// parties, 1 to 32767.
+// parties, 1 to 16383.
 func BarrierValues(parties int) []uint16 {
 	n := uint16(parties)
-	return []uint16{n, n, 0, n}
+	return []uint16{n, n, 2 * n}
 }
 
-// NewBarrier returns the barrier for parties, 1 to 32767, that is kept in four
+// NewBarrier returns the barrier for parties, 1 to 16383, that is kept in three
 // semaphores of set, from first on, which must have got BarrierValues once, for the same
 // number of parties: another one is sysv.ErrMismatch. It needs permission to read and to
 // alter the set.
 func NewBarrier(set sysv.Set, first, parties int) (*Barrier, error) {
-	if parties < 1 || parties > maxValue {
-		return nil, fmt.Errorf("barrier for %d parties: want 1 to %d", parties, maxValue)
+	if parties < 1 || parties > maxParties {
+		return nil, fmt.Errorf("barrier for %d parties: want 1 to %d", parties, maxParties)
 	}
-	n, err := semaphores(set, "barrier", first, 4)
-	if err == nil {
-		err = agreed(set, "barrier", n+3, "parties", parties)
-	}
+	n, err := semaphores(set, "barrier", first, 3)
 	if err != nil {
 		return nil, err
 	}
-	return &Barrier{set: set, missing: [2]uint16{n, n + 1}, phase: n + 2, parties: int16(parties)}, nil
+	b := &Barrier{set: set, missing: [2]uint16{n, n + 1}, phase: n + 2, parties: int16(parties)}
+	if _, err := b.readPhase(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// readPhase returns the phase, 0 or 1.
+func (b *Barrier) readPhase() (int, error) {
+	value, err := b.set.Value(int(b.phase))
+	switch made := value / 2; {
+	case err != nil:
+		return 0, err
+	case made == 0:
+		return 0, uninitialized(b.set, "barrier")
+	case made != int(b.parties):
+		return 0, mismatch(b.set, "barrier", made, "parties", int(b.parties))
+	}
+	return value % 2, nil
+}
+
+// inPhase returns operations that succeed only in a phase, and change nothing.
+func (b *Barrier) inPhase(phase int) (op1, op2, op3 sysv.Op) {
+	return isValue(b.phase, 2*int(b.parties)+phase)
 }
 
 // Wait waits until all parties have come, or until ctx is done. last is true for
@@ -64,7 +86,7 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	b.release()
 	defer b.acquire()
 	for {
-		phase, err := readBit(b.set, "barrier", b.phase)
+		phase, err := b.readPhase()
 		if err != nil {
 			return false, err
 		}
@@ -91,15 +113,15 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 // come counts the caller, unless it is the last one.
 func (b *Barrier) come(phase int) (bool, error) {
 	here := b.missing[phase]
-	op1, op2 := isBit(b.phase, phase)
-	return b.set.TryDo(op1, op2, addUndo(here, -1), add(here, -1), add(here, 1))
+	op1, op2, op3 := b.inPhase(phase)
+	return b.set.TryDo(op1, op2, op3, addUndo(here, -1), add(here, -1), add(here, 1))
 }
 
 // turn changes the phase if the caller is the last one.
 func (b *Barrier) turn(phase int) (bool, error) {
 	here, before := b.missing[phase], b.missing[1-phase]
-	op1, op2 := isBit(b.phase, phase)
-	return b.set.TryDo(op1, op2,
+	op1, op2, op3 := b.inPhase(phase)
+	return b.set.TryDo(op1, op2, op3,
 		add(here, -1), isZero(here), add(here, 1),
 		add(before, -b.parties), add(before, b.parties),
 		flip(b.phase, phase))
@@ -108,20 +130,23 @@ func (b *Barrier) turn(phase int) (bool, error) {
 // leave waits until the phase is over.
 func (b *Barrier) leave(ctx context.Context, phase int) error {
 	back := addUndo(b.missing[phase], 1)
-	op1, op2 := isBit(b.phase, 1-phase)
-	err := b.wait.do(ctx, b.set, op1, op2, back)
+	op1, op2, op3 := b.inPhase(1 - phase)
+	err := b.wait.do(ctx, b.set, op1, op2, op3, back)
 	if err == nil {
 		return nil
 	}
 	// If the phase is over by now, the round counts and so does the caller.
-	still1, still2 := isBit(b.phase, phase)
+	still1, still2, still3 := b.inPhase(phase)
 	for {
-		if ok, failed := b.set.TryDo(still1, still2, back); ok || failed != nil {
+		if ok, failed := b.set.TryDo(still1, still2, still3, back); ok || failed != nil {
 			return err
 		}
-		if ok, failed := b.set.TryDo(op1, op2, back); ok {
+		if ok, failed := b.set.TryDo(op1, op2, op3, back); ok {
 			return nil
 		} else if failed != nil {
+			return err
+		}
+		if _, failed := b.readPhase(); failed != nil { // somebody has given it another value
 			return err
 		}
 	}

@@ -270,12 +270,26 @@ func TestBarrierSlowToLeave(t *testing.T) {
 	}
 }
 
+// Values that somebody else has changed end a wait with an error.
+func TestBarrierChanged(t *testing.T) {
+	w := newWorld(t, semops.BarrierValues(2))
+	b := newBarrier(t, w.set, 2)
+	ctx, cancel := context.WithCancel(within(t))
+	wait := run(func() error { _, err := b.Wait(ctx); return err })
+	w.asleep(barrierPhase, 1)
+	must(t, w.set.SetValue(barrierPhase, 9))
+	cancel()
+	mustBe(t, result(t, wait), context.Canceled)
+	_, err := b.Wait(within(t))
+	mustBe(t, err, sysv.ErrMismatch)
+}
+
 func TestNewBarrierErrors(t *testing.T) {
-	w := newWorld(t, []uint16{0, 0, 0, 0})
+	w := newWorld(t, []uint16{0, 0, 0})
 	_, err := semops.NewBarrier(w.set, 0, 2)
 	mustBe(t, err, sysv.ErrUninitialized)
 	must(t, w.set.SetValues(semops.BarrierValues(3)))
-	for _, tt := range [][2]int{{0, 0}, {0, -1}, {0, 32768}, {0, 2}, {1, 3}, {-1, 3}} {
+	for _, tt := range [][2]int{{0, 0}, {0, -1}, {0, 16384}, {0, 2}, {1, 3}, {-1, 3}} {
 		if _, err := semops.NewBarrier(w.set, tt[0], tt[1]); err == nil {
 			t.Errorf("NewBarrier(%d, %d) succeeded", tt[0], tt[1])
 		}

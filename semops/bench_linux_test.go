@@ -68,7 +68,7 @@ func BenchmarkPingPongGoroutines(b *testing.B) {
 }
 
 // bufferSems is how many semaphores a Buffer takes.
-const bufferSems = 7
+const bufferSems = 6
 
 // BenchmarkPeer runs the same work in Go and in C by turns and reports the ratio
 // of the times, as median, smallest and largest of the pairs: ours to C's, or where

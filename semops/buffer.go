@@ -25,15 +25,15 @@ import (
 // failed after it had used it: where that must not be, copy the message out, and
 // use it after Take has returned; then it is lost with a consumer that dies.
 //
-// Cost: seven semaphores. Put and Take are two system calls each where they need not
+// Cost: six semaphores. Put and Take are two system calls each where they need not
 // wait and the same process put, or took, the message before; otherwise four. A
 // wait occupies one thread.
 //
 // States. Free and full slots are counted by a semaphore each. Each side has a lock
 // and an index, the slot that is next. Put takes a free slot and its lock in one
 // semop, to be undone; a second one cancels the undo, unlocks, adds a full slot and
-// moves the index on. Take does the same with full and free exchanged. The seventh
-// semaphore keeps the number of slots.
+// moves the index on. Take does the same with full and free exchanged. So every
+// slot is free, full, or claimed by the side whose lock is taken.
 type Buffer struct {
 	set        sysv.Set
 	slots      int
@@ -51,31 +51,47 @@ type side struct {
 
 // BufferValues returns the initial values of the semaphores of a buffer of slots, 1
 // to 32767, all of them free.
-func BufferValues(slots int) []uint16 {
-	n := uint16(slots)
-	return []uint16{n, 0, 1, 0, 1, 0, n}
-}
+func BufferValues(slots int) []uint16 { return []uint16{uint16(slots), 0, 1, 0, 1, 0} }
 
 // NewBuffer returns the books of the buffer of slots, 1 to 32767, that are kept in
-// seven semaphores of set, from first on, which must have got BufferValues once, for the
-// same number of slots: another one is sysv.ErrMismatch. It needs permission to read and to alter the set.
+// six semaphores of set, from first on, which must have got BufferValues once, for the
+// same number of slots: another one is sysv.ErrMismatch. It needs permission to read and to
+// alter the set.
 func NewBuffer(set sysv.Set, first, slots int) (*Buffer, error) {
 	if slots < 1 || slots > maxValue {
 		return nil, fmt.Errorf("buffer of %d slots: want 1 to %d", slots, maxValue)
 	}
-	n, err := semaphores(set, "buffer", first, 7)
+	n, err := semaphores(set, "buffer", first, 6)
 	if err == nil {
-		err = agreed(set, "buffer", n+6, "slots", slots)
+		err = initialized(set, "buffer", n)
 	}
 	if err != nil {
 		return nil, err
 	}
 	free, full := n, n+1
-	return &Buffer{
+	b := &Buffer{
 		set: set, slots: slots,
 		put:   side{from: free, to: full, lock: n + 2, index: n + 3},
 		taken: side{from: full, to: free, lock: n + 4, index: n + 5},
-	}, nil
+	}
+	made, err := b.countSlots()
+	if err == nil && made != slots {
+		err = mismatch(set, "buffer", made, "slots", slots)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// countSlots returns how many slots there are: GETALL reads all semaphores at one moment.
+func (b *Buffer) countSlots() (int, error) {
+	values, err := b.set.Values()
+	if err != nil {
+		return 0, err
+	}
+	claimed := func(s *side) int { return 1 - int(values[s.lock]) }
+	return int(values[b.put.from]) + int(values[b.put.to]) + claimed(&b.put) + claimed(&b.taken), nil
 }
 
 // Put waits for a free slot and for its turn among the producers, or until ctx is

@@ -185,8 +185,8 @@ func TestNoAllocation(t *testing.T) {
 	must(t, err)
 	b, err := semops.NewBuffer(w.set, 6, 4)
 	must(t, err)
-	s := newSemaphore(t, w.set, 13)
-	c, err := semops.NewCond(mu, 14)
+	s := newSemaphore(t, w.set, 12)
+	c, err := semops.NewCond(mu, 13)
 	must(t, err)
 	work := func(int) error { return nil }
 	tests := []struct {
@@ -256,7 +256,7 @@ func TestSignalStorm(t *testing.T) {
 	defer stop()
 	go storm(end, unix.Getpid())
 	b := newBarrier(t, w.set, 2)
-	ping, pong := newSemaphore(t, w.set, 4), newSemaphore(t, w.set, 5)
+	ping, pong := newSemaphore(t, w.set, 3), newSemaphore(t, w.set, 4)
 	rounds := times(2000)
 	other := run(func() error {
 		for range rounds {

@@ -104,7 +104,7 @@ func TestOneCPU(t *testing.T) {
 
 // The steps of a Barrier succeed in their states alone.
 func TestBarrierSteps(t *testing.T) {
-	set, err := sysv.CreateSet(sysv.Private, 4, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: 0o600})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +124,17 @@ func TestBarrierSteps(t *testing.T) {
 		values []uint16
 		want   [2][2]bool // come and turn in phase 0; in phase 1
 	}{
-		{[]uint16{2, 2, 0}, [2][2]bool{{true, false}, {false, false}}},
-		{[]uint16{1, 2, 0}, [2][2]bool{{false, true}, {false, false}}},
-		{[]uint16{1, 1, 0}, [2][2]bool{{false, false}, {false, false}}}, // one has not left phase 1
-		{[]uint16{1, 2, 1}, [2][2]bool{{false, false}, {true, false}}},  // one has not left phase 0
-		{[]uint16{1, 1, 1}, [2][2]bool{{false, false}, {false, false}}},
-		{[]uint16{2, 1, 1}, [2][2]bool{{false, false}, {false, true}}},
+		{[]uint16{2, 2, 4}, [2][2]bool{{true, false}, {false, false}}},
+		{[]uint16{1, 2, 4}, [2][2]bool{{false, true}, {false, false}}},
+		{[]uint16{1, 1, 4}, [2][2]bool{{false, false}, {false, false}}}, // one has not left phase 1
+		{[]uint16{1, 2, 5}, [2][2]bool{{false, false}, {true, false}}},  // one has not left phase 0
+		{[]uint16{1, 1, 5}, [2][2]bool{{false, false}, {false, false}}},
+		{[]uint16{2, 1, 5}, [2][2]bool{{false, false}, {false, true}}},
 	}
 	for _, tt := range tests {
 		for phase := range 2 {
 			for i, s := range steps {
-				if err := set.SetValues(append(tt.values, 2)); err != nil {
+				if err := set.SetValues(tt.values); err != nil {
 					t.Fatal(err)
 				}
 				if ok, err := s.step(phase); ok != tt.want[phase][i] || err != nil {

@@ -24,6 +24,12 @@ func isBit(num uint16, bit int) (op1, op2 sysv.Op) {
 	return add(num, int16(-bit)), add(num, int16(bit))
 }
 
+// isValue returns operations that succeed only if semaphore num is value, and change
+// nothing.
+func isValue(num uint16, value int) (op1, op2, op3 sysv.Op) {
+	return add(num, int16(-value)), isZero(num), add(num, int16(value))
+}
+
 // flip returns the operation that changes semaphore num from bit to the other value.
 func flip(num uint16, bit int) sysv.Op { return add(num, int16(1-2*bit)) }
 
@@ -161,19 +167,9 @@ func initialized(set sysv.Set, what string, num uint16) error {
 	return err
 }
 
-// agreed checks that semaphore num, which keeps a parameter that all sides have to give
-// alike, holds n.
-func agreed(set sysv.Set, what string, num uint16, parameter string, n int) error {
-	kept, err := set.Value(int(num))
-	switch {
-	case err != nil:
-		return err
-	case kept == 0:
-		return uninitialized(set, what)
-	case kept != n:
-		return fmt.Errorf("%s in sem:%d: %w: made for %d %s, not %d", what, int(set), sysv.ErrMismatch, kept, parameter, n)
-	}
-	return nil
+// mismatch returns the error of a parameter that is not what the semaphores were made for.
+func mismatch(set sysv.Set, what string, made int, parameter string, n int) error {
+	return fmt.Errorf("%s in sem:%d: %w: made for %d %s, not %d", what, int(set), sysv.ErrMismatch, made, parameter, n)
 }
 
 // readBit returns the value of a semaphore that is to be 0 or 1.

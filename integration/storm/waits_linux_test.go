@@ -96,9 +96,9 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		[]uint16{0, 1},                             // one semaphore each
 		semops.MutexValues(), semops.EventValues(), // 2 to 4
 		semops.RWMutexValues(), semops.RWMutexValues(), // 5 to 10
-		semops.BarrierValues(2),                   // 11 to 14
-		semops.MutexValues(), semops.CondValues(), // 15 to 21
-		semops.BufferValues(1), semops.BufferValues(1))..., // 22 to 35
+		semops.BarrierValues(2),                   // 11 to 13
+		semops.MutexValues(), semops.CondValues(), // 14 to 20
+		semops.BufferValues(1), semops.BufferValues(1))..., // 21 to 32
 	)
 	must := func(err error) { t.Helper(); check(t, err) }
 	p, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
@@ -118,16 +118,16 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(written.Lock(t.Context()))
 	barrier, err := semops.NewBarrier(set, 11, 2)
 	must(err)
-	condMu, err := semops.NewMutex(set, 15, 16)
+	condMu, err := semops.NewMutex(set, 14, 15)
 	must(err)
-	cond, err := semops.NewCond(condMu, 17)
+	cond, err := semops.NewCond(condMu, 16)
 	must(err)
 	locked := make(chan struct{}) // what waits for cond has had condMu
-	full, err := semops.NewBuffer(set, 22, 1)
+	full, err := semops.NewBuffer(set, 21, 1)
 	must(err)
 	nothing := func(int) error { return nil }
 	must(full.Put(t.Context(), nothing))
-	empty, err := semops.NewBuffer(set, 29, 1)
+	empty, err := semops.NewBuffer(set, 27, 1)
 	must(err)
 	unlocking := func(lock func(context.Context) error, unlock func() error) func(context.Context) error {
 		return func(ctx context.Context) error {
