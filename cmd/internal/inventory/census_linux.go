@@ -293,20 +293,23 @@ func (c *collector) ownerLeft(o *Object) Answer {
 // opened implements witness.
 func (c *collector) opened(o *Object) (is, known bool) { return Opened(o.Ref()) }
 
-// employer returns a server of root that may start a worker which knows an object: the
-// server was there before the object's last use, or the worker can find the object by a key
-// or a name. It returns nil if there is none.
+// employer returns a server of root that may start a worker which knows an object, nil if
+// there is none.
 func (c *collector) employer(o *Object) *person {
-	p := c.census().employer
-	if p == nil {
-		return nil
+	if p := c.census().employer; p != nil && c.mayLearn(p, o) {
+		return p
 	}
-	if perm := o.Perm(); perm != nil && perm.Key == sysv.Private {
-		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
-			return nil
-		}
+	return nil
+}
+
+// mayLearn reports whether a process, or one that it starts, may know an object: it was
+// there before the object's last use, or can find it by a key or a name.
+func (c *collector) mayLearn(p *person, o *Object) bool {
+	if perm := o.Perm(); perm == nil || perm.Key != sysv.Private {
+		return true
 	}
-	return p
+	after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used()))
+	return !after || !sure
 }
 
 // answerOwners fills Use.OwnerGone.
