@@ -83,7 +83,7 @@ func TestServerRestarted(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	killed, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), 0, stranger, 0x1234)
 	killed.Kill()
-	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: stranger, Gid: stranger})
+	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: uint32(stranger), Gid: uint32(stranger)})
 	ids := numbers(strings.Fields(maker.Line()))
 	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
 	maker.Kill()
