@@ -22,7 +22,8 @@ install: build
 test:
 	go test ./...
 
-# Real programs, started and killed: docs/programs.md. As root; it installs them.
+# Real programs, started and killed: docs/programs.md, at whose end is the apt-get line
+# that this runs first. As root.
 programs:
 	integration/programs.sh
 

@@ -1,6 +1,11 @@
 package programs_test
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
+)
 
 // bystander is another user's program, which must survive everything done to the
 // program under test. A child that has ended last used its set, segment and queues; it
@@ -34,7 +39,7 @@ sleep;
 // objects.
 func (o *observation) startBystander() []object {
 	o.t.Helper()
-	p := o.startReady(o.command("64321", "perl", "-e", bystander))
+	p := o.startReady(o.command(strconv.Itoa(ipctest.User(0)), "perl", "-e", bystander))
 	o.spares(p.pid)
 	return o.all()
 }

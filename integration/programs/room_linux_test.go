@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
 // patience is how long a program may take for what is immediate on a quiet machine.
@@ -83,15 +85,13 @@ func newRoom(t *testing.T, user string) *room {
 	return r
 }
 
-// furnish mounts what the calling thread's new namespaces need.
+// furnish mounts what the calling thread's new namespaces need. The /dev of the machine
+// tells when it booted, and so whether its clock was set since: gipcs trusts no times then.
+// With a new one what was before this room does not count.
 func furnish() error {
-	const nothing = 0
 	return errors.Join(
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("tmpfs", "/dev/shm", "tmpfs", nothing, "mode=1777,size=256m"),
-		unix.Mount("tmpfs", "/run", "tmpfs", nothing, "mode=755"),
-		os.MkdirAll("/dev/mqueue", 0o755),
-		unix.Mount("mqueue", "/dev/mqueue", "mqueue", nothing, ""),
+		ipctest.MountDev(),
+		unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"),
 		exec.Command("ip", "link", "set", "lo", "up").Run(),
 	)
 }

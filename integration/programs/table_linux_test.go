@@ -19,10 +19,13 @@ after workers have been replaced (recycled), runs ` + "`gipcs rm --orphans --yes
 request. Then it kills all processes of the program with SIGKILL and starts it beside what they left. After that it kills them again, removes what
 they left, and starts the program once more.
 
-The columns busy, resting and recycled list the verdicts of the program's objects; a dash stands for a program that has no workers to replace.
-Unused is what ` + "`gipcs ls --unused`" + ` lists of the live program: no process uses it or is known to have used it last, but one of the program may
-use it again. Restarted is the share of the objects that SIGKILL left and the restarted program does not use which ` + "`rm`" + ` found beside it. The columns
-orphans and owner gone are what ` + "`rm`" + ` removed of the objects that SIGKILL left, by the one selection and then by the other.
+The columns busy, resting and recycled list the verdicts of the program's objects. A dash means that the program has no workers to replace.
+
+- Unused: what ` + "`gipcs ls --unused`" + ` lists of the live program. No process uses these objects or is known as their last user, but the program may use
+  them again.
+- Restarted: of the objects that SIGKILL left and the restarted program has not used yet, those that ` + "`rm`" + ` removed beside it. The program may still
+  need the rest: it can find them by their keys.
+- Orphans, owner gone: of the objects that SIGKILL left, those that ` + "`rm --orphans`" + ` removed, and those that ` + "`rm --owner-gone`" + ` removed after that.
 
 | program | objects | busy | resting | recycled | unused | restarted | after SIGKILL | orphans | owner gone | starts again |
 |---|---|---|---|---|---|---|---|---|---|---|

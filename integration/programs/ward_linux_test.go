@@ -50,7 +50,7 @@ func TestWard(t *testing.T) {
 		select {}
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run", "^TestWard$")
-	cmd.Env = append(os.Environ(), abandon+"=1")
+	cmd.Env = append(os.Environ(), abandon+"=1", "TMPDIR="+t.TempDir())
 	said, _ := cmd.CombinedOutput() // it is killed
 	var ipc string
 	var processes int

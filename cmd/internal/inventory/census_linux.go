@@ -201,16 +201,12 @@ func (c *collector) oldest(h holding) *person {
 // holder implements witness.
 func (c *collector) holder(o *Object) Reason {
 	perm, calls := o.Perm(), callsFor(o.Kind)
-	last := latest(o.Changed(), o.Used())
-	older := func(p *person) bool {
-		if p == nil {
-			return false
-		}
-		after, sure := c.clock.after(p.start, last)
-		return !after || !sure
-	}
 	if c.recordEnded(o) {
 		return Reason{}
+	}
+	early := "was started before it was last used"
+	if !c.clock.sure(latest(o.Changed(), o.Used())) {
+		early = "may have been started before it was last used: the clock of the machine was set"
 	}
 	for _, user := range [...]uint32{perm.UID, perm.CUID, anybody} {
 		p := c.oldest(holding{user, calls, false})
@@ -218,15 +214,15 @@ func (c *collector) holder(o *Object) Reason {
 		case p == nil:
 		case perm.Key != sysv.Private: // a younger one may have found it by its key, which leaves no trace
 			return reason(OwnerAlive, "%s may know it by its key: it runs as its owner or creator", p.name())
-		case !older(p):
+		case !c.older(p, o):
 		case p.hidden != nil:
 			return reason(ProcessHidden, "%s may know it: it runs as its owner or creator, and could not be inspected", p.name())
 		default:
-			return reason(OwnerAlive, "%s may know it: it runs as its owner or creator, and was started before it was last used", p.name())
+			return reason(OwnerAlive, "%s may know it: it runs as its owner or creator, and %s", p.name(), early)
 		}
 	}
-	if p := c.oldest(holding{0, calls, true}); older(p) {
-		return reason(RootAlive, "%s may be the parent of its users: it runs as root, and was started before it was last used", p.name())
+	if p := c.oldest(holding{0, calls, true}); p != nil && c.older(p, o) {
+		return reason(RootAlive, "%s may be the parent of its users: it runs as root, and %s", p.name(), early)
 	}
 	if p := c.employer(o); p != nil {
 		return reason(RootAlive, "%s may start processes that find it by its key: it runs as root", p.name())
@@ -293,20 +289,26 @@ func (c *collector) ownerLeft(o *Object) Answer {
 // opened implements witness.
 func (c *collector) opened(o *Object) (is, known bool) { return Opened(o.Ref()) }
 
-// employer returns a server of root that may start a worker which knows an object: the
-// server was there before the object's last use, or the worker can find the object by a key
-// or a name. It returns nil if there is none.
+// employer returns a server of root that may start a worker which knows an object, nil if
+// there is none.
 func (c *collector) employer(o *Object) *person {
-	p := c.census().employer
-	if p == nil {
-		return nil
+	if p := c.census().employer; p != nil && c.mayLearn(p, o) {
+		return p
 	}
-	if perm := o.Perm(); perm != nil && perm.Key == sysv.Private {
-		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
-			return nil
-		}
-	}
-	return p
+	return nil
+}
+
+// mayLearn reports whether a process, or one that it starts, may know an object: it may be
+// older than the object's last use, or can find the object by a key or a name.
+func (c *collector) mayLearn(p *person, o *Object) bool {
+	perm := o.Perm()
+	return perm == nil || perm.Key != sysv.Private || c.older(p, o)
+}
+
+// older reports whether a process may have been started before an object's last use.
+func (c *collector) older(p *person, o *Object) bool {
+	after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used()))
+	return !after || !sure
 }
 
 // answerOwners fills Use.OwnerGone.

@@ -21,9 +21,10 @@ type clock struct {
 func (c clock) started(sinceBoot time.Duration) time.Time { return c.boot.Add(sinceBoot) }
 
 // after tells whether a process was started after t, and whether that is sure.
-// IPC objects do not outlive a reboot, so an object older than the boot shows, too,
-// that the clock was set.
 func (c clock) after(sinceBoot time.Duration, t time.Time) (after, sure bool) {
-	after = c.started(sinceBoot).Sub(t) > slack
-	return after, c.step <= slack && c.boot.Sub(t) <= slack
+	return c.started(sinceBoot).Sub(t) > slack, c.sure(t)
 }
+
+// sure reports whether times since t can be compared. IPC objects do not outlive a reboot,
+// so an object older than the boot shows, too, that the clock was set.
+func (c clock) sure(t time.Time) bool { return c.step <= slack && c.boot.Sub(t) <= slack }

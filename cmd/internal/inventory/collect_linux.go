@@ -61,7 +61,7 @@ type collector struct {
 	seesAll bool // no process lacks an id here
 	scanned bool // threads were looked at
 	known   map[int]*known
-	running map[running]*Process // see servers
+	running map[running]*person // see servers
 	// dirs are where PostgreSQL servers may keep their data, if dirsRead.
 	dirs     []dataDir
 	dirsRead bool

@@ -229,8 +229,11 @@ func TestWaitingOnQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := full.Set(info.Ownership(), 10); err != nil {
+	if err := full.Set(info.Ownership(), 8000); err != nil {
 		t.Fatal(err)
+	}
+	if sent, err := full.TrySend(1, []byte("first")); !sent || err != nil {
+		t.Fatal(sent, err)
 	}
 	start(t, "receive", nil, int(empty), 50, -7, 0)
 	start(t, "receive", nil, int(empty), 60, 4, 1)
@@ -246,9 +249,10 @@ func TestWaitingOnQueue(t *testing.T) {
 		Except  bool
 	}
 	var got []wait
+	reasons := map[sysv.Queue]string{empty: "waiting never-used age", full: "waiting process-alive age"}
 	for _, id := range []sysv.Queue{empty, full} {
 		o := find(t, inv, ref.Msg, int(id))
-		wantVerdict(t, o, InUse, "waiting never-used age")
+		wantVerdict(t, o, InUse, reasons[id])
 		waits := slices.Clone(o.Use.Waiting)
 		slices.SortFunc(waits, func(a, b Waiter) int { return a.Size - b.Size })
 		for _, w := range waits {

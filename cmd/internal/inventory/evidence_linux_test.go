@@ -78,18 +78,31 @@ func TestServerRests(t *testing.T) {
 }
 
 // TestServerRestarted: workers of a server that was started again find what has a key,
-// whoever made it.
+// whoever made it, and nothing else.
 func TestServerRestarted(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	killed, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), 0, stranger, 0x1234)
 	killed.Kill()
-	wantSet(t, set, Orphan, "not-waiting process-gone age")
-	time.Sleep(2 * time.Second) // the kernel notes in seconds when a set was used
-	again := ipctest.Run(t, compiledAs(t, "testdata/idler.c", "php-fpm8.2"), "0")
-	again.Line()
+	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: uint32(stranger), Gid: uint32(stranger)})
+	ids := numbers(strings.Fields(maker.Line()))
+	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	maker.Kill()
+	time.Sleep(3 * time.Second) // the kernel notes in seconds when an object was used
+	segment := func(reasons string) {
+		t.Helper()
+		wantVerdict(t, find(t, collectAll(t, Options{Want: WantVerdict}), ref.Shm, ids[0]), Orphan, reasons)
+	}
+	const gone = "not-waiting process-gone age"
+	wantSet(t, set, Orphan, gone)
+	php := ipctest.Run(t, compiledAs(t, "testdata/idler.c", "php-fpm8.2"), "0")
+	php.Line()
 	wantSet(t, set, Unknown, "not-waiting process-gone root-alive age")
-	again.Kill()
-	wantSet(t, set, Orphan, "not-waiting process-gone age")
+	segment("not-attached process-gone age")
+	php.Kill()
+	wantSet(t, set, Orphan, gone)
+	postgres := ipctest.Run(t, compiledAs(t, "testdata/idler.c", "postgres"), fmt.Sprint(stranger))
+	postgres.Line()
+	segment("not-attached process-gone age")
 }
 
 // TestBetweenPrograms: a process that has no program mapped for a moment is looked at

@@ -153,6 +153,15 @@ func TestReuse(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a younger one, when the clock was set", func(t *testing.T) {
+		f := newFakeProc(t, boot.Add(2*time.Hour))
+		f.process(4242, "who", mine, 0, age+10*time.Minute, fakeNamespace, "")
+		o := find(t, collectAll(t, Options{Want: WantVerdict, Proc: f.root}), ref.Shm, int(seg))
+		wantVerdict(t, o, Unknown, "not-attached process-gone owner-alive age")
+		if text := o.Use.Reasons[2].Text; !strings.HasSuffix(text, "the clock of the machine was set") {
+			t.Error(text)
+		}
+	})
 	t.Run("nobody", func(t *testing.T) {
 		inv := collectAll(t, Options{Want: WantVerdict, Proc: newFakeProc(t, boot).root})
 		wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Orphan, "not-attached process-gone age")

@@ -105,19 +105,21 @@ func ftokFiles() (files []ftokFile) {
 // what others made has to be looked at. A server of root may serve any user by POSIX
 // objects.
 func (c *collector) server(o *Object) *Process {
+	var p *person
 	switch {
 	case c.fs == nil:
 		return nil
 	case o.Kind.POSIX():
-		n := namingOf(o)
-		if !n.served {
-			return nil
+		if n := namingOf(o); n.served {
+			p = cmp.Or(c.servers()[running{n.program, o.File().UID}], c.servers()[running{n.program, 0}])
 		}
-		return cmp.Or(c.servers()[running{n.program, o.File().UID}], c.servers()[running{n.program, 0}])
-	case o.Kind != ref.Shm || o.Perm().CUID == 0 || c.recordEnded(o):
+	case o.Kind == ref.Shm && o.Perm().CUID != 0 && !c.recordEnded(o):
+		p = c.servers()[running{postgresProgram, o.Perm().CUID}]
+	}
+	if p == nil || !c.mayLearn(p, o) {
 		return nil
 	}
-	return c.servers()[running{postgresProgram, o.Perm().CUID}]
+	return p.Process
 }
 
 // recordEnded reports whether a segment is that of a PostgreSQL server which has ended,
@@ -140,17 +142,20 @@ type running struct {
 	user    uint32
 }
 
-// servers returns a process of each program that is known by the names of its processes,
-// for each user who has one in this namespace, or in one that is not known.
-func (c *collector) servers() map[running]*Process {
+// servers returns the oldest process of each program that is known by the names of its
+// processes, for each user who has one in this namespace, or in one that is not known.
+func (c *collector) servers() map[running]*person {
 	if c.running != nil {
 		return c.running
 	}
-	c.running = make(map[running]*Process)
+	c.running = make(map[running]*person)
 	for _, p := range c.census().people {
 		who := running{product(p.Comm), p.UID}
-		if p.inside && who.program != "" && p.credentials != nil && c.running[who] == nil {
-			c.running[who] = p.Process
+		if !p.inside || who.program == "" || p.credentials == nil {
+			continue
+		}
+		if oldest := c.running[who]; oldest == nil || p.start < oldest.start {
+			c.running[who] = p
 		}
 	}
 	return c.running
