@@ -673,7 +673,7 @@ func waitForText(t *testing.T, key sysv.Key, text string) sysv.Segment {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mem, err := seg.Attach(sysv.AttachOptions{ReadOnly: true})
+		mem, err := seg.Attach(&sysv.AttachOptions{ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -208,17 +208,17 @@ func onePOSIXOfEach(t *testing.T) {
 // POSIX too.
 func oneOfEach(t *testing.T) {
 	t.Helper()
-	segment, err := sysv.CreateSegment(0x4e545030, 4096, sysv.SegmentOptions{Mode: 0o644, Exclusive: true})
+	segment, err := sysv.CreateSegment(0x4e545030, 4096, &sysv.SegmentOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = segment.Remove() })
-	set, err := sysv.CreateSet(0x4d2, 2, sysv.SetOptions{Mode: 0o644, Exclusive: true})
+	set, err := sysv.CreateSet(0x4d2, 2, &sysv.SetOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = set.Remove() })
-	queue, err := sysv.CreateQueue(0x4d3, sysv.QueueOptions{Mode: 0o644, Exclusive: true})
+	queue, err := sysv.CreateQueue(0x4d3, &sysv.QueueOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}

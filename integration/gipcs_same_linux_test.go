@@ -116,19 +116,19 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 		name := fmt.Sprintf("/x%d", i)
 		switch r.IntN(6) {
 		case 0:
-			s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), sysv.SegmentOptions{Mode: 0o600})
+			s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), nil)
 			check(t, err)
 			if foreign() {
 				check(t, s.Set(other))
 			}
 			if r.IntN(2) == 0 {
-				mem, err := s.Attach(sysv.AttachOptions{})
+				mem, err := s.Attach(nil)
 				check(t, err)
 				ends = append(ends, mem.Detach)
 			}
 			ends = append(ends, s.Remove)
 		case 1:
-			s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), sysv.SetOptions{Mode: fs.FileMode(0o600)})
+			s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), &sysv.SetOptions{Mode: fs.FileMode(0o600)})
 			check(t, err)
 			if r.IntN(2) == 0 {
 				check(t, s.SetValue(0, 1)) // of which this process is the last user
@@ -138,7 +138,7 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 			}
 			ends = append(ends, s.Remove)
 		case 2:
-			q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+			q, err := sysv.CreateQueue(sysv.Private, nil)
 			check(t, err)
 			if r.IntN(2) == 0 {
 				check(t, q.Send(t.Context(), 1, []byte("text")))

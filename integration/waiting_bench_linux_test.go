@@ -83,7 +83,7 @@ func waitings() []waiting {
 // onSet returns waiters that all wait for the same semaphores, with these values.
 func onSet(values []uint16, open func(sysv.Set) (func(context.Context) error, error)) func(b *testing.B) func(context.Context) error {
 	return func(b *testing.B) func(context.Context) error {
-		set, err := sysv.CreateSet(sysv.Private, len(values), sysv.SetOptions{Mode: 0o600})
+		set, err := sysv.CreateSet(sysv.Private, len(values), nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func onSet(values []uint16, open func(sysv.Set) (func(context.Context) error, er
 }
 
 func onQueue(b *testing.B) func(context.Context) error {
-	q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	q, err := sysv.CreateQueue(sysv.Private, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

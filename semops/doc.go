@@ -4,7 +4,7 @@
 // goroutines of each, and each says which semaphores it takes and what they hold,
 // so that a program in C can join.
 //
-//	set, err := sysv.OpenOrCreateSet(key, semops.MutexValues(), sysv.SetOptions{Mode: 0o600})
+//	set, made, err := sysv.OpenOrCreateSet(ctx, key, semops.MutexValues(), nil)
 //	mu, err := semops.NewMutex(set, 0, 1)
 //	err = mu.Lock(ctx)
 //	switch {

@@ -16,7 +16,7 @@ import (
 // sysv.OpenOrCreateSet with a key.
 func exampleSet(values ...[]uint16) sysv.Set {
 	all := slices.Concat(values...)
-	set, err := sysv.CreateSet(sysv.Private, len(all), sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, len(all), nil)
 	if err != nil {
 		log.Fatal(err)
 	}

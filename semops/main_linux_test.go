@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	}()
 	set, _ := strconv.Atoi(os.Args[1])
 	seg, _ := strconv.Atoi(os.Args[2])
-	mem, err := sysv.Segment(seg).Attach(sysv.AttachOptions{})
+	mem, err := sysv.Segment(seg).Attach(nil)
 	check(err)
 	p, err := sysv.View[page](mem, 0)
 	check(err)
@@ -85,15 +85,15 @@ type world struct {
 
 func newWorld(t testing.TB, values []uint16) *world {
 	t.Helper()
-	set, err := sysv.CreateSet(sysv.Private, max(len(values), 1), sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, max(len(values), 1), nil)
 	must(t, err)
 	t.Cleanup(func() { _ = set.Remove() })
 	if len(values) > 0 {
 		must(t, set.SetValues(values))
 	}
-	seg, err := sysv.CreateSegment(sysv.Private, int64(unsafe.Sizeof(page{})), sysv.SegmentOptions{Mode: 0o600})
+	seg, err := sysv.CreateSegment(sysv.Private, int64(unsafe.Sizeof(page{})), nil)
 	must(t, err)
-	mem, err := seg.Attach(sysv.AttachOptions{})
+	mem, err := seg.Attach(nil)
 	must(t, err)
 	t.Cleanup(func() { _, _ = seg.Remove(), mem.Detach() })
 	p, err := sysv.View[page](mem, 0)

@@ -10,8 +10,8 @@
 // the process, has an owner and permission bits, and lives until somebody removes
 // it. Unrelated processes find it by its Key, which Ftok makes of a file.
 //
-//	seg, err := sysv.CreateSegment(key, 1<<20, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
-//	mem, err := seg.Attach(sysv.AttachOptions{})
+//	seg, err := sysv.CreateSegment(key, 1<<20, nil)
+//	mem, err := seg.Attach(nil)
 //	defer mem.Detach()
 //	hdr, err := sysv.View[header](mem, 0)
 //	...

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -138,7 +139,10 @@ func (r *recipe) readKind(c *cli.Context) (err error) {
 		r.kind = ref.Sem
 		r.nsems, err = units.ParseUint("number of semaphores", c.String("semaphore"), math.MaxInt32)
 		// More than semop(2) can number are refused all the same.
-		r.values = make([]uint16, min(r.nsems, math.MaxUint16+2))
+		if r.nsems > math.MaxUint16+1 {
+			return fmt.Errorf("a set has from 1 to %d semaphores (what an operation can number), not %d", math.MaxUint16+1, r.nsems)
+		}
+		r.values = make([]uint16, r.nsems)
 	case c.IsSet("values"):
 		r.kind = ref.Sem
 		r.values, err = readValues(c.String("values"))
@@ -177,30 +181,48 @@ func (r *recipe) make() (o object, made bool, err error) {
 
 // makeWith also returns an object that has the key already, unless exclusive.
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o object, made bool, err error) {
-	o, err = r.create(key, true)
-	if errors.Is(err, fs.ErrExist) && !exclusive {
-		if o, err = r.create(key, false); err == nil {
-			err = r.check(o)
-		}
-		return o, false, err
+	make := r.openOrCreate
+	if exclusive {
+		make = r.create
 	}
-	if err != nil {
+	o, made, err = make(key)
+	switch {
+	case err != nil:
 		return nil, false, err
+	case made:
+		return o, true, r.finish(o)
+	default:
+		return o, false, r.check(o)
 	}
-	return o, true, r.finish(o)
 }
 
-func (r *recipe) create(key sysv.Key, exclusive bool) (object, error) {
+func (r *recipe) create(key sysv.Key) (o object, made bool, err error) {
+	mode := sysvipc.Mode(r.mode)
 	switch r.kind {
 	case ref.Shm:
-		s, err := sysv.CreateSegment(key, r.size, sysv.SegmentOptions{Mode: r.mode, Exclusive: exclusive, HugePages: r.huge})
-		return segment(s), err
+		s, err := sysv.CreateSegment(key, r.size, &sysv.SegmentOptions{Mode: mode, HugePages: r.huge})
+		return segment(s), err == nil, err
 	case ref.Sem:
-		s, err := sysv.OpenOrCreateSet(key, r.values, sysv.SetOptions{Mode: r.mode, Exclusive: exclusive})
-		return set(s), err
+		s, err := sysv.CreateSetWith(key, r.values, &sysv.SetOptions{Mode: mode})
+		return set(s), err == nil, err
 	default:
-		q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: r.mode, Exclusive: exclusive})
-		return queue(q), err
+		q, err := sysv.CreateQueue(key, &sysv.QueueOptions{Mode: mode})
+		return queue(q), err == nil, err
+	}
+}
+
+func (r *recipe) openOrCreate(key sysv.Key) (o object, made bool, err error) {
+	mode := sysvipc.Mode(r.mode)
+	switch r.kind {
+	case ref.Shm:
+		s, made, err := sysvipc.OpenOrCreateSegment(key, r.size, &sysv.SegmentOptions{Mode: mode, HugePages: r.huge})
+		return segment(s), made, err
+	case ref.Sem:
+		s, made, err := sysv.OpenOrCreateSet(context.Background(), key, r.values, &sysv.SetOptions{Mode: mode, AnyOwner: true})
+		return set(s), made, err
+	default:
+		q, made, err := sysv.OpenOrCreateQueue(key, &sysv.QueueOptions{Mode: mode, AnyOwner: true})
+		return queue(q), made, err
 	}
 }
 

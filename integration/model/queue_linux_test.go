@@ -31,12 +31,9 @@ func (q *queue) bytes() (n int) {
 }
 
 // msgget creates a queue, unless there is one under the key.
-func (s *system) msgget(key int, exclusive bool) result {
-	if h := lookup(s.queues, key); h >= 0 {
-		if exclusive {
-			return fail(unix.EEXIST)
-		}
-		return result{h}
+func (s *system) msgget(key int) result {
+	if lookup(s.queues, key) >= 0 {
+		return fail(unix.EEXIST)
 	}
 	if len(live(s.queues)) >= msgmni {
 		return fail(unix.ENOSPC)

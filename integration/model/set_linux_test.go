@@ -32,18 +32,12 @@ func (s *system) semaphores() (n int) {
 }
 
 // semget creates a set, unless there is one under the key.
-func (s *system) semget(key, nsems int, exclusive bool) result {
+func (s *system) semget(key, nsems int) result {
 	if nsems > semmsl {
 		return fail(unix.EINVAL)
 	}
-	if h := lookup(s.sets, key); h >= 0 {
-		switch {
-		case exclusive:
-			return fail(unix.EEXIST)
-		case nsems > len(s.sets[h].values):
-			return fail(unix.EINVAL)
-		}
-		return result{h}
+	if lookup(s.sets, key) >= 0 {
+		return fail(unix.EEXIST)
 	}
 	switch {
 	case nsems < 1:

@@ -37,7 +37,7 @@ func waits(t *testing.T) (all []wait, times []timed) {
 // newSet makes a set for the time of the test.
 func newSet(t testing.TB, values ...uint16) sysv.Set {
 	t.Helper()
-	set, err := sysv.CreateSet(sysv.Private, len(values), sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, len(values), nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, set.Remove()) })
 	check(t, set.SetValues(values))
@@ -47,7 +47,7 @@ func newSet(t testing.TB, values ...uint16) sysv.Set {
 // newQueue makes a queue that holds so many bytes.
 func newQueue(t testing.TB, bytes uint64) sysv.Queue {
 	t.Helper()
-	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(sysv.Private, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, queue.Remove()) })
 	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, bytes))

@@ -117,7 +117,7 @@ func create(e *Entry) (int, error) {
 	defer chooseID(e)()
 	switch {
 	case e.Segment != nil:
-		o := sysv.SegmentOptions{Mode: unready(e), Exclusive: true}
+		o := &sysv.SegmentOptions{Mode: unready(e)}
 		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, o)
 		if errors.Is(err, syscall.ENOMEM) { // it may be one that set no memory aside, which nothing tells
 			o.NoReserve = true
@@ -125,10 +125,10 @@ func create(e *Entry) (int, error) {
 		}
 		return int(segment), err
 	case e.Set != nil:
-		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
+		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), &sysv.SetOptions{Mode: unready(e)})
 		return int(set), err
 	default:
-		queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: unready(e), Exclusive: true})
+		queue, err := sysv.CreateQueue(e.key(), &sysv.QueueOptions{Mode: unready(e)})
 		return int(queue), err
 	}
 }
@@ -181,7 +181,7 @@ func (s *Store) finish(e *Entry, id int) error {
 }
 
 func (s *Store) finishSegment(e *Entry, segment sysv.Segment) error {
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	if err != nil {
 		return err
 	}

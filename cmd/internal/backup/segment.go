@@ -34,7 +34,7 @@ func (s *Store) saveSegment(ctx context.Context, segment sysv.Segment) (*Entry, 
 		return nil, nil, errors.New("the kernel destroys a segment when nobody is attached any more (kernel.shm_rmid_forced=1), and saving has to attach it; set that to 0 meanwhile")
 	}
 	h := &heldSegment{Segment: segment}
-	if h.mem, err = segment.Attach(sysv.AttachOptions{ReadOnly: true}); err != nil {
+	if h.mem, err = segment.Attach(&sysv.AttachOptions{ReadOnly: true}); err != nil {
 		return nil, nil, err
 	}
 	if h.is, err = segment.Stat(); err == nil {

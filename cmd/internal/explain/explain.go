@@ -62,6 +62,8 @@ func sentence(e *sysv.Error) string {
 		return object(e) + " can not have that owner: this user namespace knows no such user or group"
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
 		return "there is no " + object(e)
+	case errors.Is(e, sysv.ErrMismatch):
+		return existing(e) + strings.TrimPrefix(e.Reason, "it")
 	case e.Reason != "":
 		return object(e) + ": " + e.Reason
 	case errors.Is(e, errors.ErrUnsupported):

@@ -89,7 +89,7 @@ func TestFakeProc(t *testing.T) {
 	f.process(40, "wrong key", 0, 0, time.Minute, fakeNamespace, mapsLine(int(seg), 0x302, "r--s")+mapsLine(12345, 0, "r--s"))
 	f.write("50/nothing", "")                                  // one that can't be read, though it is there
 	for _, s := range []sysv.Segment{seg, seg, other, other} { // nobody is looked for whom the kernel does not count
-		mem, err := s.Attach(sysv.AttachOptions{})
+		mem, err := s.Attach(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

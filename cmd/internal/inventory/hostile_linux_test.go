@@ -207,7 +207,7 @@ func TestGiantSets(t *testing.T) {
 func playMakeGiants(args []string) error {
 	n := numbers(args)
 	for range n[0] {
-		set, err := sysv.CreateSet(sysv.Private, n[1], sysv.SetOptions{Mode: 0o600})
+		set, err := sysv.CreateSet(sysv.Private, n[1], nil)
 		if err != nil {
 			return err
 		}
