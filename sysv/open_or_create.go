@@ -184,8 +184,8 @@ func openReady(ctx context.Context, key Key, nsems int, anyOwner bool) (Set, err
 		switch {
 		case info.NSems != nsems:
 			return -1, mismatch(Sem, key, "it has %d semaphores, not the %d asked for", info.NSems, nsems)
-		case info.Perm.fits(Sem, key, anyOwner) != nil:
-			return -1, info.Perm.fits(Sem, key, anyOwner)
+		case info.fits(Sem, key, anyOwner) != nil:
+			return -1, info.fits(Sem, key, anyOwner)
 		case !info.OTime.IsZero() || !ours && waited >= settleTime && hasValues(s, nsems):
 			return s, nil
 		case waited < initPatience:

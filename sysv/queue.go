@@ -55,7 +55,7 @@ func OpenOrCreateQueue(key Key, o *QueueOptions) (q Queue, made bool, err error)
 			if err != nil {
 				return err
 			}
-			return info.Perm.fits(Msg, key, o.AnyOwner)
+			return info.fits(Msg, key, o.AnyOwner)
 		})
 }
 

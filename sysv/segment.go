@@ -88,7 +88,7 @@ func OpenOrCreateSegment(key Key, size int64, o *SegmentOptions) (s Segment, mad
 			case info.Size != size:
 				return mismatch(Shm, key, "it has %d bytes, not the %d asked for", info.Size, size)
 			}
-			return info.Perm.fits(Shm, key, o.AnyOwner)
+			return info.fits(Shm, key, o.AnyOwner)
 		})
 }
 

@@ -139,10 +139,7 @@ func (r *recipe) readKind(c *cli.Context) (err error) {
 		r.kind = ref.Sem
 		r.nsems, err = units.ParseUint("number of semaphores", c.String("semaphore"), math.MaxInt32)
 		// More than semop(2) can number are refused all the same.
-		if r.nsems > math.MaxUint16+1 {
-			return fmt.Errorf("a set has from 1 to %d semaphores (what an operation can number), not %d", math.MaxUint16+1, r.nsems)
-		}
-		r.values = make([]uint16, r.nsems)
+		r.values = make([]uint16, min(r.nsems, math.MaxUint16+2))
 	case c.IsSet("values"):
 		r.kind = ref.Sem
 		r.values, err = readValues(c.String("values"))
@@ -181,6 +178,9 @@ func (r *recipe) make() (o object, made bool, err error) {
 
 // makeWith also returns an object that has the key already, unless exclusive.
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o object, made bool, err error) {
+	if r.kind == ref.Sem && r.nsems > math.MaxUint16+1 {
+		return nil, false, fmt.Errorf("a set has from 1 to %d semaphores (what an operation can number), not %d", math.MaxUint16+1, r.nsems)
+	}
 	make := r.openOrCreate
 	if exclusive {
 		make = r.create
