@@ -290,7 +290,7 @@ func waitForC(t *testing.T) {
 	defer mutex.Close()
 	ctx, cancel := context.WithDeadline(t.Context(), deadline)
 	defer cancel()
-	if err := errors.Join(mutex.P(ctx), mutex.V()); err != nil {
+	if err := errors.Join(mutex.Acquire(ctx, 1), mutex.Release(1)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -27,7 +27,7 @@ func waitings() []waiting {
 	return []waiting{
 		{"Semaphore", onSet([]uint16{0}, func(s sysv.Set) (func(context.Context) error, error) {
 			sem, err := semops.NewSemaphore(s, 0, semops.SemaphoreOptions{})
-			return func(ctx context.Context) error { return sem.P(ctx, 1) }, err
+			return func(ctx context.Context) error { return sem.Acquire(ctx, 1) }, err
 		})},
 		{"Mutex", onSet(semops.MutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			mu, err := semops.NewMutex(s, 0, 1)
@@ -121,7 +121,7 @@ func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return s.P
+	return func(ctx context.Context) error { return s.Acquire(ctx, 1) }
 }
 
 // onRing returns waiters that have a ring each, of which the other side is there.

@@ -37,12 +37,12 @@ func Example() {
 		if _, err := mem.WriteAt([]byte("yuki..."), 0); err != nil {
 			log.Fatal(err)
 		}
-		if err := ready.V(); err != nil {
+		if err := ready.Release(1); err != nil {
 			log.Fatal(err)
 		}
 	}()
 
-	if err := ready.P(context.Background()); err != nil {
+	if err := ready.Acquire(context.Background(), 1); err != nil {
 		log.Fatal(err)
 	}
 	text := make([]byte, 7)
@@ -94,7 +94,7 @@ func ExampleInitSemaphore() {
 		log.Fatal(err)
 	}
 	for range 3 {
-		ok, err := slots.TryP()
+		ok, err := slots.TryAcquire(1)
 		fmt.Println(ok, err)
 	}
 	// Output:

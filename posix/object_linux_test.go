@@ -616,7 +616,7 @@ func playChild(args []string) error {
 		return err
 	}
 	*value = 0xdbeebee
-	return s.V()
+	return s.Release(1)
 }
 
 // Memory without a name, shared between parent and child without a fork.
@@ -645,7 +645,7 @@ func TestPassToChild(t *testing.T) {
 	defer in.Close()
 	cmd.Stderr = os.Stderr
 	must(t, cmd.Start())
-	must(t, s.P(t.Context()))
+	must(t, s.Acquire(t.Context(), 1))
 	value, err := posix.View[uint64](m, 0)
 	must(t, err)
 	if *value != 0xdbeebee {

@@ -25,10 +25,10 @@ const MaxSemaphore = 1<<31 - 1
 // It is the sem_t of the GNU C library and is shared with programs that use that.
 // Its methods may be called by several goroutines at once.
 //
-// A process that ends, however it does, gives back nothing: what it took by P stays
+// A process that ends, however it does, gives back nothing: what it acquired stays
 // taken. (System V semaphores know SEM_UNDO for that.)
 //
-// As fast as they are, P, TryP and V do not survive what a Mapping does: if
+// As fast as they are, Acquire, TryAcquire and Release do not survive what a Mapping does: if
 // somebody makes the file of the semaphore shorter, or Protect forbids the access,
 // they end the program. Only who may write to the semaphore can do that.
 type Semaphore struct {
@@ -196,8 +196,8 @@ func (m *Mapping) semaphore(off int, layout layout) (*Semaphore, error) {
 func (s *Semaphore) Name() string { return s.name }
 
 // Close lets go of a named semaphore (sem_close(3)); the semaphore itself stays.
-// Methods that are called after it return ErrUnmapped. While a goroutine waits in P
-// it is EBUSY. A semaphore within a mapping goes with that: Close does nothing.
+// Methods that are called after it return ErrUnmapped. While a goroutine waits
+// in Acquire it is EBUSY. A semaphore within a mapping goes with that: Close does nothing.
 func (s *Semaphore) Close() error {
 	if !s.named {
 		return nil
@@ -205,19 +205,27 @@ func (s *Semaphore) Close() error {
 	return s.mapping.Unmap()
 }
 
-// P takes one from the semaphore (sem_wait(3)). If that is 0 it waits until
-// somebody else adds to it or until ctx is done; then the error unwraps to
-// ctx.Err() and nothing was taken. If it need not wait ctx is not asked, and the
-// kernel neither. While it waits it occupies a thread of the operating system.
-func (s *Semaphore) P(ctx context.Context) error {
-	if !s.hold.ended() && s.take() {
+// Acquire takes one from the semaphore (sem_wait(3)); n must be 1, since the other
+// programs that use it take one at a time. If it is 0 Acquire waits until somebody else
+// adds to it or until ctx is done; then the error unwraps to ctx.Err() and nothing was
+// taken. If it need not wait ctx is not asked, and the kernel neither. While it waits it
+// occupies a thread of the operating system.
+func (s *Semaphore) Acquire(ctx context.Context, n int) error {
+	if n == 1 && !s.hold.ended() && s.take() {
 		runtime.KeepAlive(s)
 		return nil
+	}
+	if n != 1 {
+		return s.several("sem_wait", n)
 	}
 	return s.block(ctx)
 }
 
-// block is P for a semaphore that was found to be 0.
+func (s *Semaphore) several(op string, n int) error {
+	return failed(op, s.name, refused("%d at once; one at a time can be taken", n))
+}
+
+// block is Acquire for a semaphore that was found to be 0.
 func (s *Semaphore) block(ctx context.Context) error {
 	const op = "sem_wait"
 	if !s.hold.enter() {
@@ -249,10 +257,13 @@ const (
 	longestNap = 10 * time.Second
 )
 
-// TryP takes one from the semaphore if it is above 0, and reports whether it did
-// (sem_trywait(3)).
-func (s *Semaphore) TryP() (bool, error) {
-	if s.hold.ended() {
+// TryAcquire takes one from the semaphore if it is above 0, and reports whether it did
+// (sem_trywait(3)). n must be 1.
+func (s *Semaphore) TryAcquire(n int) (bool, error) {
+	switch {
+	case n != 1:
+		return false, s.several("sem_trywait", n)
+	case s.hold.ended():
 		return false, s.gone("sem_trywait")
 	}
 	ok := s.take()
@@ -260,9 +271,13 @@ func (s *Semaphore) TryP() (bool, error) {
 	return ok, nil
 }
 
-// V adds one to the semaphore (sem_post(3)) and wakes one of those who wait. It
-// never waits itself. A semaphore at MaxSemaphore is EOVERFLOW.
-func (s *Semaphore) V() error {
+// Release adds n to the semaphore, one after the other, and wakes as many of those who
+// wait (sem_post(3)). It never waits itself. A semaphore at MaxSemaphore is EOVERFLOW:
+// then fewer than n may have been added, as the error says.
+func (s *Semaphore) Release(n int) error {
+	if n != 1 {
+		return s.releaseEach(n)
+	}
 	if s.hold.ended() {
 		return s.gone("sem_post")
 	}
@@ -277,7 +292,19 @@ func (s *Semaphore) V() error {
 	return nil
 }
 
-// settle ends a V that has to wake somebody, or that came upon an Unmap. It waits for
+func (s *Semaphore) releaseEach(n int) error {
+	if n < 1 {
+		return failed("sem_post", s.name, refused("adding %d", n))
+	}
+	for i := range n {
+		if err := s.Release(1); err != nil {
+			return fmt.Errorf("%w (%d of %d were added)", err, i, n)
+		}
+	}
+	return nil
+}
+
+// settle ends a Release that has to wake somebody, or that came upon an Unmap. It waits for
 // that to end.
 func (s *Semaphore) settle(g given) error {
 	err := s.mapping.region.Do(func([]byte) error {
@@ -290,7 +317,7 @@ func (s *Semaphore) settle(g given) error {
 		return nil
 	})
 	// As many as were added to the zeros that Unmap puts there were not added to the
-	// semaphore. Each such V takes one of them back.
+	// semaphore. Each such Release takes one of them back.
 	if errors.Is(err, ErrUnmapped) && g == added && !s.take() {
 		err = nil
 	}

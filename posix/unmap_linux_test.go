@@ -50,10 +50,10 @@ func TestUnmapFails(t *testing.T) {
 	cancel()
 	count := 0
 	for i := range 500_000 {
-		if i%8 == 0 && never.P(canceled) == nil {
+		if i%8 == 0 && never.Acquire(canceled, 1) == nil {
 			t.Fatal("P of a semaphore that was never above 0 returned nil")
 		}
-		if posted.V() == nil {
+		if posted.Release(1) == nil {
 			count++
 		}
 	}
@@ -81,7 +81,7 @@ func TestCloseLosesNothing(t *testing.T) {
 			go func() {
 				started <- struct{}{}
 				count := 0
-				for s.V() == nil {
+				for s.Release(1) == nil {
 					count++
 				}
 				done <- count

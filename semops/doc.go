@@ -42,7 +42,7 @@
 // allocated then.
 //
 //	            semaphores  system calls
-//	Semaphore   1           P 1, V 1, WaitZero 1
+//	Semaphore   1           Acquire 1, Release 1, WaitZero 1
 //	Mutex       2           Lock 1, Unlock 1; 1 more if Lock had to wait
 //	RWMutex     3           Lock 1, RLock 1, Unlock 1, RUnlock 1; 2 more if Lock had to wait, 1 if RLock
 //	Event       1           Set 1, Reset 1, Wait 1

@@ -211,9 +211,9 @@ func ExampleSemaphore() {
 		log.Fatal(err)
 	}
 
-	fmt.Println(licences.P(context.Background(), 2))
-	fmt.Println(licences.TryP(2))
-	fmt.Println(licences.V(2))
+	fmt.Println(licences.Acquire(context.Background(), 2))
+	fmt.Println(licences.TryAcquire(2))
+	fmt.Println(licences.Release(2))
 	fmt.Println(licences.Value())
 	// Output:
 	// <nil>

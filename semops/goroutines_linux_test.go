@@ -55,11 +55,11 @@ func TestGoMemory(t *testing.T) {
 	t.Run("semaphore", func(t *testing.T) {
 		s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
 		together(t, func() error {
-			if err := s.P(ctx, 1); err != nil {
+			if err := s.Acquire(ctx, 1); err != nil {
 				return err
 			}
 			n++
-			return s.V(1)
+			return s.Release(1)
 		})
 		counted(t, goroutines*rounds)
 	})
@@ -67,7 +67,7 @@ func TestGoMemory(t *testing.T) {
 		s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
 		done := run(func() error { return s.WaitZero(ctx) })
 		n++
-		must(t, s.P(ctx, 1))
+		must(t, s.Acquire(ctx, 1))
 		must(t, result(t, done))
 		must(t, s.WaitZero(ctx))
 		counted(t, 1)
@@ -193,7 +193,7 @@ func TestNoAllocation(t *testing.T) {
 		name string
 		f    func() error
 	}{
-		{"Semaphore", func() error { return first(s.P(ctx, 1), s.V(1)) }},
+		{"Semaphore", func() error { return first(s.Acquire(ctx, 1), s.Release(1)) }},
 		{"Mutex", func() error { return first(mu.Lock(ctx), mu.Unlock()) }},
 		{"Lock and Unlock", func() error { return first(rw.Lock(ctx), rw.Unlock()) }},
 		{"RLock and RUnlock", func() error { return first(rw.RLock(ctx), rw.RUnlock()) }},
@@ -261,7 +261,7 @@ func TestSignalStorm(t *testing.T) {
 	other := run(func() error {
 		for range rounds {
 			_, err := b.Wait(end)
-			if err := first(err, ping.P(end, 1), pong.V(1)); err != nil {
+			if err := first(err, ping.Acquire(end, 1), pong.Release(1)); err != nil {
 				return err
 			}
 		}
@@ -269,7 +269,7 @@ func TestSignalStorm(t *testing.T) {
 	})
 	for range rounds {
 		_, err := b.Wait(context.Background())
-		must(t, first(err, ping.V(1), pong.P(context.Background(), 1)))
+		must(t, first(err, ping.Release(1), pong.Acquire(context.Background(), 1)))
 	}
 	must(t, result(t, other))
 }

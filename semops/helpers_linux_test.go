@@ -147,8 +147,8 @@ func undo(set sysv.Set, _ *page) {
 	for num, o := range []semops.SemaphoreOptions{{Undo: true}, {}} {
 		s, err := semops.NewSemaphore(set, num, o)
 		check(err)
-		check(s.P(forEver, 3))
-		check(s.V(1))
+		check(s.Acquire(forEver, 3))
+		check(s.Release(1))
 	}
 	fmt.Println("done")
 	select {}

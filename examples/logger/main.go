@@ -92,11 +92,11 @@ func run(path string) (err error) {
 
 	fmt.Println("logging to", path)
 	for {
-		err := waiting.P(ctx)
+		err := waiting.Acquire(ctx, 1)
 		if errors.Is(err, context.Canceled) {
 			// What came while P was told to stop is logged too: nothing is left behind.
 			var more bool
-			if more, err = waiting.TryP(); !more {
+			if more, err = waiting.TryAcquire(1); !more {
 				return err
 			}
 		}
@@ -109,7 +109,7 @@ func run(path string) (err error) {
 		}
 		text := slot.Text()
 		// The text is copied: the slot can be filled again while we write.
-		if err := free.V(); err != nil {
+		if err := free.Release(1); err != nil {
 			return err
 		}
 		if _, err := log.Write(text); err != nil {

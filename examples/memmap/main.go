@@ -77,7 +77,7 @@ func send(ctx context.Context) (err error) {
 	if _, err := mem.WriteAt(text, 0); err != nil {
 		return err
 	}
-	if err := ready.V(); err != nil {
+	if err := ready.Release(1); err != nil {
 		return err
 	}
 	fmt.Printf("process:%d send:%s\n", os.Getpid(), text[:len(text)-1])
@@ -112,7 +112,7 @@ func recv(ctx context.Context) (err error) {
 		return err
 	}
 	defer ready.Close()
-	if err := ready.P(ctx); err != nil {
+	if err := ready.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	// Not before: the sender in C makes the object first and gives it its size later.

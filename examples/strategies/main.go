@@ -152,11 +152,11 @@ func add(ctx context.Context, mem *posix.Mapping, lock *posix.Semaphore) error {
 		return err
 	}
 	for range rounds {
-		if err := lock.P(ctx); err != nil {
+		if err := lock.Acquire(ctx, 1); err != nil {
 			return err
 		}
 		s.Counter++
-		if err := lock.V(); err != nil {
+		if err := lock.Release(1); err != nil {
 			return err
 		}
 		s.Atomic.Add(1)

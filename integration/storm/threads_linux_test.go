@@ -48,7 +48,7 @@ func TestManyWaiters(t *testing.T) {
 				_, _, err := queue.Receive(ctx, nil, sysv.ReceiveOptions{})
 				return err
 			}},
-			wait{name: "P", call: sem.P},
+			wait{name: "Acquire", call: func(ctx context.Context) error { return sem.Acquire(ctx, 1) }},
 			wait{name: "Receive of POSIX", call: func(ctx context.Context) error {
 				_, _, err := posixQueue.Receive(ctx, make([]byte, 1))
 				return err

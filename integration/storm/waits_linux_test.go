@@ -138,8 +138,8 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		}
 	}
 	return []wait{
-		{"semops Semaphore.P", func(ctx context.Context) error { return p.P(ctx, 1) }, func() error { return p.V(1) }},
-		{"semops Semaphore.WaitZero", zero.WaitZero, func() error { return zero.P(t.Context(), 1) }},
+		{"semops Semaphore.Acquire", func(ctx context.Context) error { return p.Acquire(ctx, 1) }, func() error { return p.Release(1) }},
+		{"semops Semaphore.WaitZero", zero.WaitZero, func() error { return zero.Acquire(t.Context(), 1) }},
 		{"semops Mutex.Lock", unlocking(mu.Lock, mu.Unlock), mu.Unlock},
 		{"semops Event.Wait", event.Wait, event.Set},
 		{"semops RWMutex.Lock", unlocking(read.Lock, read.Unlock), read.RUnlock},
@@ -206,7 +206,7 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		return err
 	}
 	waits = []wait{
-		{"posix Semaphore.P", sem.P, sem.V},
+		{"posix Semaphore.Acquire", func(ctx context.Context) error { return sem.Acquire(ctx, 1) }, func() error { return sem.Release(1) }},
 		{
 			"posix Queue.Send",
 			func(ctx context.Context) error { return full.Send(ctx, nil, 0) },
@@ -220,7 +220,7 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		{"posix Queue.Wait", polled.Wait, func() error { return polled.Send(t.Context(), nil, 0) }},
 	}
 	timeouts = []timed{
-		{"posix Semaphore.P", never.P},
+		{"posix Semaphore.Acquire", func(ctx context.Context) error { return never.Acquire(ctx, 1) }},
 		{"posix Queue.Send", func(ctx context.Context) error { return neverFull.Send(ctx, nil, 0) }},
 		{"posix Queue.Receive", func(ctx context.Context) error { return receive(ctx, neverEmpty) }},
 	}

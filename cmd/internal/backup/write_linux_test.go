@@ -151,7 +151,7 @@ func (semaphoreWriter) write(uint32) error {
 		if err != nil {
 			return err
 		}
-		return s.V()
+		return s.Release(1)
 	})
 }
 

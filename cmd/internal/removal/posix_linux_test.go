@@ -152,7 +152,7 @@ func TestPOSIXLeftAlone(t *testing.T) {
 		{"operated on", ref.PSem, func() {
 			s, err := posix.OpenSemaphore("/x")
 			check(err)
-			check(errors.Join(s.V(), s.Close()))
+			check(errors.Join(s.Release(1), s.Close()))
 		}, wasUsed, ""},
 		{"sent to", ref.PMsg, func() {
 			q, err := posix.OpenQueue("/x", posix.WriteOnly)
