@@ -22,6 +22,14 @@ type waiting struct {
 	waiter func(b *testing.B) func(ctx context.Context) error
 }
 
+// locking is Lock for those who do not ask whether the last holder died.
+func locking(lock func(context.Context) (bool, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := lock(ctx)
+		return err
+	}
+}
+
 // waitings are all that the packages can wait for.
 func waitings() []waiting {
 	return []waiting{
@@ -31,11 +39,11 @@ func waitings() []waiting {
 		})},
 		{"Mutex", onSet(semops.MutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			mu, err := semops.NewMutex(s, 0, 1)
-			return mu.Lock, errors.Join(err, mu.Lock(context.Background()))
+			return locking(mu.Lock), errors.Join(err, locking(mu.Lock)(context.Background()))
 		})},
 		{"RWMutex", onSet(semops.RWMutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			mu, err := semops.NewRWMutex(s, 0)
-			return mu.RLock, errors.Join(err, mu.Lock(context.Background()))
+			return mu.RLock, errors.Join(err, locking(mu.Lock)(context.Background()))
 		})},
 		{"Event", onSet(semops.EventValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			e, err := semops.NewEvent(s, 0)
@@ -52,11 +60,10 @@ func waitings() []waiting {
 			}
 			c, err := semops.NewCond(mu, 2)
 			return func(ctx context.Context) error {
-				if err := mu.Lock(ctx); err != nil {
+				return mu.With(ctx, func(bool) error {
+					_, err := c.Wait(ctx)
 					return err
-				}
-				err := c.Wait(ctx)
-				return errors.Join(err, mu.Unlock())
+				})
 			}, err
 		})},
 		{"Buffer", onSet(semops.BufferValues(10), func(s sysv.Set) (func(context.Context) error, error) {

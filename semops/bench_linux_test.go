@@ -36,7 +36,7 @@ func BenchmarkMutex(b *testing.B) {
 	mu, ctx := newMutex(b, w.set), context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		if mu.Lock(ctx) != nil || mu.Unlock() != nil {
+		if lock(mu, ctx) != nil || mu.Unlock() != nil {
 			b.Fatal("failed")
 		}
 	}
@@ -300,13 +300,13 @@ func BenchmarkOwnerDied(b *testing.B) {
 	for b.Loop() {
 		c := w.start("hold")
 		c.line(b)
-		waiting := run(func() error { return mu.Lock(ctx) })
+		waiting := run(func() error { return lock(mu, ctx) })
 		w.asleep(0, 1)
 		began := time.Now()
 		must(b, c.cmd.Process.Kill())
 		err := <-waiting
 		took = append(took, time.Since(began))
-		mustBe(b, err, semops.ErrOwnerDied)
+		mustBe(b, err, errOwnerDied)
 		must(b, errors.Join(mu.MarkConsistent(), mu.Unlock()))
 		c.kill()
 	}

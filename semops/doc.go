@@ -6,15 +6,12 @@
 //
 //	set, made, err := sysv.OpenOrCreateSet(ctx, key, semops.MutexValues(), nil)
 //	mu, err := semops.NewMutex(set, 0, 1)
-//	err = mu.Lock(ctx)
-//	switch {
-//	case errors.Is(err, semops.ErrOwnerDied):
-//		repair() // we hold the lock
-//		err = mu.MarkConsistent()
-//	case err != nil:
-//		return err
-//	}
-//	defer mu.Unlock()
+//	err = mu.With(ctx, func(abandoned bool) error {
+//		if abandoned {
+//			repair() // the last holder was killed
+//		}
+//		...
+//	})
 //
 // One set can hold several primitives: concatenate their initial values, and
 // give each its first semaphore.
@@ -60,7 +57,7 @@
 // which makes sense, between any two system calls:
 //
 //	Semaphore   as the program says: see SemaphoreOptions
-//	Mutex       the lock is free, and the next holder is told ErrOwnerDied
+//	Mutex       the lock is free, and the next holder is told
 //	RWMutex     a reader's lock is gone; after a writer as with a Mutex
 //	Event       stays as it is
 //	Barrier     who was waiting does not count any more

@@ -275,3 +275,28 @@ func newMutex(t testing.TB, set sysv.Set) *semops.Mutex {
 	must(t, err)
 	return mu
 }
+
+// errOwnerDied is what lock, tryLock and waitFor return to who holds the lock after a
+// death.
+var errOwnerDied = errors.New("the last owner died")
+
+type tryLocker interface {
+	Lock(ctx context.Context) (abandoned bool, err error)
+	TryLock() (locked, abandoned bool, err error)
+}
+
+func told(abandoned bool, err error) error {
+	if err == nil && abandoned {
+		return errOwnerDied
+	}
+	return err
+}
+
+func lock(l tryLocker, ctx context.Context) error { return told(l.Lock(ctx)) }
+
+func tryLock(l tryLocker) (bool, error) {
+	ok, abandoned, err := l.TryLock()
+	return ok, told(abandoned, err)
+}
+
+func waitFor(c *semops.Cond, ctx context.Context) error { return told(c.Wait(ctx)) }

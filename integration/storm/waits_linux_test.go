@@ -91,6 +91,14 @@ func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 	}}
 }
 
+// locking is Lock for those who do not ask whether the last holder died.
+func locking(lock func(context.Context) (bool, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := lock(ctx)
+		return err
+	}
+}
+
 func semopsWaits(t *testing.T) ([]wait, []timed) {
 	set := newSet(t, slices.Concat(
 		[]uint16{0, 1},                             // a semaphore each
@@ -107,7 +115,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(err)
 	mu, err := semops.NewMutex(set, 2, 3)
 	must(err)
-	must(mu.Lock(t.Context()))
+	must(locking(mu.Lock)(t.Context()))
 	event, err := semops.NewEvent(set, 4)
 	must(err)
 	read, err := semops.NewRWMutex(set, 5)
@@ -115,7 +123,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(read.RLock(t.Context()))
 	written, err := semops.NewRWMutex(set, 8)
 	must(err)
-	must(written.Lock(t.Context()))
+	must(locking(written.Lock)(t.Context()))
 	barrier, err := semops.NewBarrier(set, 11, 2)
 	must(err)
 	condMu, err := semops.NewMutex(set, 15, 16)
@@ -140,9 +148,9 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	return []wait{
 		{"semops Semaphore.Acquire", func(ctx context.Context) error { return p.Acquire(ctx, 1) }, func() error { return p.Release(1) }},
 		{"semops Semaphore.WaitZero", zero.WaitZero, func() error { return zero.Acquire(t.Context(), 1) }},
-		{"semops Mutex.Lock", unlocking(mu.Lock, mu.Unlock), mu.Unlock},
+		{"semops Mutex.Lock", unlocking(locking(mu.Lock), mu.Unlock), mu.Unlock},
 		{"semops Event.Wait", event.Wait, event.Set},
-		{"semops RWMutex.Lock", unlocking(read.Lock, read.Unlock), read.RUnlock},
+		{"semops RWMutex.Lock", unlocking(locking(read.Lock), read.Unlock), read.RUnlock},
 		{"semops RWMutex.RLock", unlocking(written.RLock, written.RUnlock), written.Unlock},
 		{
 			"semops Barrier.Wait",
@@ -152,18 +160,15 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		{
 			"semops Cond.Wait",
 			func(ctx context.Context) error {
-				if err := condMu.Lock(ctx); err != nil {
+				return condMu.With(ctx, func(bool) error {
+					close(locked)
+					_, err := cond.Wait(ctx)
 					return err
-				}
-				close(locked)
-				return errors.Join(cond.Wait(ctx), condMu.Unlock())
+				})
 			},
 			func() error { // a signal for which nobody waits yet is lost
 				<-locked
-				if err := condMu.Lock(t.Context()); err != nil {
-					return err
-				}
-				return errors.Join(cond.Signal(), condMu.Unlock())
+				return condMu.With(t.Context(), func(bool) error { return cond.Signal() })
 			},
 		},
 		{
