@@ -370,7 +370,7 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	wantMessages(t, logLines(t, log), r.pid, []string{"still there"})
 
 	// A stranger's semaphore stays, and nothing else is left.
-	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -608,7 +608,7 @@ func testParentChild(t *testing.T, bin programs) {
 	wantOutput(t, run(t, "", bin.path("parentchild")), want)
 	wantNothingLeft(t)
 
-	stranger, err := posix.CreateObject("sample", 3, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	stranger, err := posix.CreateObject("sample", 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,9 +187,9 @@ func testLine(t *testing.T, test completion, path string, start func(ctx context
 // ends, all with the name /x.
 func onePOSIXOfEach(t *testing.T) {
 	t.Helper()
-	object, errObject := posix.CreateObject("/x", 4096, posix.ObjectOptions{Mode: 0o644, Exclusive: true})
-	semaphore, errSemaphore := posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o644, Exclusive: true})
-	queue, errQueue := posix.CreateQueue("/x", posix.QueueOptions{Mode: 0o644, Exclusive: true})
+	object, errObject := posix.CreateObject("/x", 4096, &posix.ObjectOptions{Mode: 0o644})
+	semaphore, errSemaphore := posix.CreateSemaphore("/x", 1, &posix.SemaphoreOptions{Mode: 0o644})
+	queue, errQueue := posix.CreateQueue("/x", &posix.QueueOptions{Mode: 0o644})
 	if err := errors.Join(errObject, errSemaphore, errQueue); err != nil {
 		t.Fatal(err)
 	}

@@ -154,12 +154,12 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 			}
 			ends = append(ends, func() error { return os.Remove(path) })
 		case 4:
-			s, err := posix.CreateSemaphore(name, r.IntN(2), posix.SemaphoreOptions{Mode: 0o600})
+			s, err := posix.CreateSemaphore(name, r.IntN(2), nil)
 			check(t, err)
 			check(t, s.Close())
 			ends = append(ends, func() error { return posix.UnlinkSemaphore(name) })
 		default:
-			q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 10})
+			q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 10})
 			check(t, err)
 			if r.IntN(2) == 0 {
 				check(t, q.Send(t.Context(), []byte("text"), 0))

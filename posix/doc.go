@@ -9,7 +9,7 @@
 // (CreateMemfd). A Mapping makes it part of the process, and lasts when the Object is
 // closed.
 //
-//	obj, err := posix.CreateObject("/sample", 1<<20, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+//	obj, err := posix.CreateObject("/sample", 1<<20, nil)
 //	defer obj.Close()
 //	mem, err := obj.Map(posix.MapOptions{})
 //	defer mem.Unmap()

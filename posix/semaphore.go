@@ -39,56 +39,86 @@ type Semaphore struct {
 	named   bool
 }
 
-// SemaphoreOptions says how CreateSemaphore makes a semaphore.
+// SemaphoreOptions says how a named semaphore is made. nil stands for the zero value.
 type SemaphoreOptions struct {
-	// Mode holds the permission bits; who uses the semaphore needs both read and
-	// write. The umask of the process takes its bits away.
+	// Mode holds the permission bits; who uses the semaphore needs both read and write.
+	// 0 stands for 0600, NoAccess for none. The umask of the process takes its bits away.
 	Mode fs.FileMode
-	// Exclusive (O_EXCL) makes it an error (fs.ErrExist) if the name is taken.
-	Exclusive bool
+	// AnyOwner lets OpenOrCreateSemaphore take a semaphore that belongs to another user.
+	AnyOwner bool
 }
 
 // CreateSemaphore makes a named semaphore with a value of 0 to MaxSemaphore and
-// opens it (sem_open(3) with O_CREAT). It appears under its name with its value. If
-// the name is taken and o is not Exclusive it opens what is there and leaves its
-// value as it is.
+// opens it (sem_open(3) with O_CREAT and O_EXCL). It appears under its name with its
+// value.
 //
 // A name is up to 251 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist, fs.ErrPermission, ErrNotSemaphore, EINVAL (the name, the
-// value, more than permission bits in Mode), ENAMETOOLONG, ENOSPC, EMFILE,
-// EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
-func CreateSemaphore(name string, value int, o SemaphoreOptions) (*Semaphore, error) {
+// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, the value,
+// more than permission bits in Mode), ENAMETOOLONG, ENOSPC, EMFILE, EOPNOTSUPP (/dev/shm
+// is a file system without O_TMPFILE).
+func CreateSemaphore(name string, value int, o *SemaphoreOptions) (*Semaphore, error) {
+	if o == nil {
+		o = new(SemaphoreOptions)
+	}
 	file, err := createSemaphore(name, value, o)
 	return openedSemaphore(name, file, err)
 }
 
-func createSemaphore(name string, value int, o SemaphoreOptions) (*os.File, error) {
+func createSemaphore(name string, value int, o *SemaphoreOptions) (*os.File, error) {
 	base, err := fileName(semPrefix, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case value < 0 || value > MaxSemaphore:
-		return nil, refused("value %d", value)
-	case o.Mode&^fs.ModePerm != 0:
-		return nil, refused("mode %v holds more than permission bits", o.Mode)
 	}
-	file, _, err := createFile(base, o.Mode, o.Exclusive, func(f *os.File) error {
+	if value < 0 || value > MaxSemaphore {
+		return nil, refused("value %d", value)
+	}
+	return createFile(base, o.Mode, func(f *os.File) error {
 		_, err := f.Write(newSemaphore(value))
 		return err
 	})
-	return file, err
+}
+
+// OpenOrCreateSemaphore opens the semaphore called name, made as CreateSemaphore does if
+// there was none; made reports which. One that exists must belong to the caller or root,
+// unless o says AnyOwner; its value is what it has become meanwhile.
+//
+// Errors: ErrMismatch (another owner); those of CreateSemaphore but fs.ErrExist, and of
+// OpenSemaphore but fs.ErrNotExist.
+func OpenOrCreateSemaphore(name string, value int, o *SemaphoreOptions) (s *Semaphore, made bool, err error) {
+	if o == nil {
+		o = new(SemaphoreOptions)
+	}
+	return openOrCreate(
+		func() (*Semaphore, error) { return CreateSemaphore(name, value, o) },
+		func() (*Semaphore, error) {
+			file, err := openSemaphore(name)
+			if err == nil {
+				var info fs.FileInfo
+				if info, err = file.Stat(); err == nil {
+					err = fileInfo(name, info).fits(o.AnyOwner)
+				}
+				if err != nil {
+					file.Close()
+				}
+			}
+			return openedSemaphore(name, file, err)
+		})
 }
 
 // OpenSemaphore opens the semaphore called name (sem_open(3)). Errors:
 // fs.ErrNotExist, fs.ErrPermission, ErrNotSemaphore, EINVAL (the name),
 // ENAMETOOLONG, ELOOP (a symbolic link).
 func OpenSemaphore(name string) (*Semaphore, error) {
+	file, err := openSemaphore(name)
+	return openedSemaphore(name, file, err)
+}
+
+func openSemaphore(name string) (*os.File, error) {
 	base, err := fileName(semPrefix, name)
 	if err != nil {
-		return nil, failed("sem_open", name, err)
+		return nil, err
 	}
-	file, err := openFile(shmDir+"/"+base, ReadWrite)
-	return openedSemaphore(name, file, err)
+	return openFile(shmDir+"/"+base, ReadWrite)
 }
 
 // openedSemaphore maps the file of a semaphore and closes it.

@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 // createSemaphore makes a semaphore for the time of the test.
 func createSemaphore(t testing.TB, name string, value int) *posix.Semaphore {
 	t.Helper()
-	s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	s, err := posix.CreateSemaphore(name, value, nil)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := s.Close(); !errors.Is(err, posix.ErrUnmapped) {
@@ -94,16 +94,15 @@ func TestSemaphore(t *testing.T) {
 	wantValue(t, s, 1)
 	must(t, again.Close())
 	// What exists keeps its value.
-	again, err = posix.CreateSemaphore("/s", 77, posix.SemaphoreOptions{Mode: 0o600})
+	again, _, err = posix.OpenOrCreateSemaphore("/s", 77, nil)
 	must(t, err)
 	wantValue(t, again, 1)
 	must(t, again.Close())
-	_, err = posix.CreateSemaphore("/s", 77, posix.SemaphoreOptions{Exclusive: true})
+	_, err = posix.CreateSemaphore("/s", 77, nil)
 	wantErr(t, err, fs.ErrExist)
 }
 
 func TestSemaphoreErrors(t *testing.T) {
-	options := posix.SemaphoreOptions{Mode: 0o600}
 	_, err := posix.OpenSemaphore("/none")
 	wantErr(t, err, fs.ErrNotExist)
 	wantErr(t, posix.UnlinkSemaphore("/none"), fs.ErrNotExist)
@@ -111,10 +110,10 @@ func TestSemaphoreErrors(t *testing.T) {
 		if int64(int(value)) != value {
 			continue // no such int on this architecture
 		}
-		_, err = posix.CreateSemaphore("/none", int(value), options)
+		_, err = posix.CreateSemaphore("/none", int(value), nil)
 		wantErr(t, err, unix.EINVAL)
 	}
-	_, err = posix.CreateSemaphore("/none", 0, posix.SemaphoreOptions{Mode: fs.ModeDir})
+	_, err = posix.CreateSemaphore("/none", 0, &posix.SemaphoreOptions{Mode: fs.ModeDir})
 	wantErr(t, err, unix.EINVAL)
 	if exists("/dev/shm/sem.none") {
 		t.Error("a semaphore was made in spite of the error")
@@ -158,7 +157,7 @@ func TestNotASemaphore(t *testing.T) {
 		if s, err := posix.OpenSemaphore("/bad"); !errors.Is(err, posix.ErrNotSemaphore) {
 			t.Errorf("%s: %v, %v, want ErrNotSemaphore", tt.what, s, err)
 		}
-		if s, err := posix.CreateSemaphore("/bad", 1, posix.SemaphoreOptions{}); !errors.Is(err, posix.ErrNotSemaphore) {
+		if s, _, err := posix.OpenOrCreateSemaphore("/bad", 1, nil); !errors.Is(err, posix.ErrNotSemaphore) {
 			t.Errorf("create over %s: %v, %v, want ErrNotSemaphore", tt.what, s, err)
 		}
 		if got, _ := os.ReadFile("/dev/shm/sem.bad"); !bytes.Equal(got, tt.content) {

@@ -57,7 +57,7 @@ func run(path string) (err error) {
 	}
 	defer log.Close()
 
-	obj, err := posix.CreateObject(spool.Memory, int64(unsafe.Sizeof(spool.Shared{})), posix.ObjectOptions{Mode: 0o660, Exclusive: true})
+	obj, err := posix.CreateObject(spool.Memory, int64(unsafe.Sizeof(spool.Shared{})), &posix.ObjectOptions{Mode: 0o660})
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func run(path string) (err error) {
 		return err
 	}
 
-	options := posix.SemaphoreOptions{Mode: 0o660, Exclusive: true}
+	options := &posix.SemaphoreOptions{Mode: 0o660}
 	free, err := posix.CreateSemaphore(spool.Free, spool.Slots, options)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 }
 
 func send(ctx context.Context) (err error) {
-	obj, err := posix.CreateObject(object, size, posix.ObjectOptions{Mode: 0o666, Exclusive: true})
+	obj, err := posix.CreateObject(object, size, &posix.ObjectOptions{Mode: 0o666})
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func send(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, mem.Unmap()) }()
-	ready, err := posix.CreateSemaphore(semaphore, 0, posix.SemaphoreOptions{Mode: 0o666, Exclusive: true})
+	ready, err := posix.CreateSemaphore(semaphore, 0, &posix.SemaphoreOptions{Mode: 0o666})
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func parent(ctx context.Context) (err error) {
 		return err
 	}
 	name := fmt.Sprintf("/gipc-strategies-%d", os.Getpid())
-	queue, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: 1, MsgSize: binary.Size(reference{})})
+	queue, err := posix.CreateQueue(name, &posix.QueueOptions{MaxMsgs: 1, MsgSize: binary.Size(reference{})})
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func uses() []attempt {
 
 		{"object Open", file(r | w), func(ids) error { return closed(posix.OpenObject(name, posix.ReadWrite)) }},
 		{"object Open for reading", file(r), func(ids) error { return closed(posix.OpenObject(name, posix.ReadOnly)) }},
-		{"object Create", file(r | w), func(ids) error { return closed(posix.CreateObject(name, 1, posix.ObjectOptions{})) }},
+		{"object Create", file(r | w), func(ids) error { return closed(posix.CreateObject(name, 1, nil)) }},
 		{"semaphore Open", file(r | w), func(ids) error { return closed(posix.OpenSemaphore(name)) }},
 		{"queue Open", file(r | w), func(ids) error { return closed(posix.OpenQueue(name, posix.ReadWrite)) }},
 		{"queue Open for reading", file(r), func(ids) error { return closed(posix.OpenQueue(name, posix.ReadOnly)) }},
@@ -368,9 +368,9 @@ func compare(t *testing.T, i identity, mode int, all []attempt, got []int) int {
 func makeObjects(t *testing.T, maker *worker) ids {
 	t.Helper()
 	o := ids(maker.ask(t, "create", ids{}))
-	object, err1 := posix.CreateObject(name, 1, posix.ObjectOptions{Exclusive: true})
-	sem, err2 := posix.CreateSemaphore(name, 1, posix.SemaphoreOptions{Exclusive: true})
-	queue, err3 := posix.CreateQueue(name, posix.QueueOptions{Exclusive: true})
+	object, err1 := posix.CreateObject(name, 1, nil)
+	sem, err2 := posix.CreateSemaphore(name, 1, nil)
+	queue, err3 := posix.CreateQueue(name, nil)
 	check(t, errors.Join(err1, err2, err3))
 	check(t, errors.Join(object.Close(), sem.Close(), queue.Close()))
 	for _, path := range paths {

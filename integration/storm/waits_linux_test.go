@@ -187,7 +187,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 // newPOSIXQueue makes a queue of one message of one byte.
 func newPOSIXQueue(t *testing.T, name string) *posix.Queue {
 	t.Helper()
-	q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 1})
+	q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 1})
 	check(t, err)
 	check(t, posix.UnlinkQueue(name)) // it lives as long as it is open
 	t.Cleanup(func() { check(t, q.Close()) })

@@ -160,7 +160,7 @@ func removeAll(t testing.TB) {
 
 func makeObject(t testing.TB, name string, size int64, owner sysv.Ownership, write map[int64]string) {
 	t.Helper()
-	o, err := posix.CreateObject(name, size, posix.ObjectOptions{Exclusive: true})
+	o, err := posix.CreateObject(name, size, nil)
 	check(t, err)
 	for at, text := range write {
 		_, err := o.File().WriteAt([]byte(text), at)
@@ -171,14 +171,14 @@ func makeObject(t testing.TB, name string, size int64, owner sysv.Ownership, wri
 
 func makeSemaphore(t testing.TB, name string, value int, owner sysv.Ownership) {
 	t.Helper()
-	s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: owner.Mode, Exclusive: true})
+	s, err := posix.CreateSemaphore(name, value, &posix.SemaphoreOptions{Mode: owner.Mode})
 	check(t, err)
 	check(t, errors.Join(s.Close(), os.Chown("/dev/shm/sem."+name[1:], int(owner.UID), int(owner.GID))))
 }
 
 func makePOSIXQueue(t testing.TB, name string, owner sysv.Ownership) {
 	t.Helper()
-	q, err := posix.CreateQueue(name, posix.QueueOptions{Exclusive: true, MaxMsgs: 3, MsgSize: 100})
+	q, err := posix.CreateQueue(name, &posix.QueueOptions{MaxMsgs: 3, MsgSize: 100})
 	check(t, err)
 	check(t, errors.Join(q.Chown(int(owner.UID), int(owner.GID)), q.Chmod(owner.Mode), q.Close()))
 }

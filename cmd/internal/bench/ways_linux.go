@@ -348,7 +348,7 @@ func createPOSIXQueues(size int) (*objects, error) {
 	shared.remove = func() error { return removePOSIXQueues(shared.names) }
 	for range 2 {
 		name := fmt.Sprintf("/gshm-bench-%d-%08x", os.Getpid(), rand.Uint32())
-		q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: min(10, limits.MsgMax), MsgSize: size})
+		q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: min(10, limits.MsgMax), MsgSize: size})
 		if err != nil {
 			return nil, errors.Join(err, shared.remove())
 		}
