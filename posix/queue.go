@@ -165,6 +165,9 @@ func (q *Queue) done() {
 // Errors: EMSGSIZE, EINVAL (the priority), EBADF (opened ReadOnly), ENOMEM,
 // fs.ErrClosed.
 func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
+	if err := ctx.Err(); err != nil {
+		return failed("mq_send", q.name, err)
+	}
 	ok, err := q.TrySend(msg, prio)
 	if ok || err != nil {
 		return err
@@ -222,6 +225,9 @@ const maxPriority = 32767
 //
 // Errors: EMSGSIZE (buf is too short), EBADF (opened WriteOnly), fs.ErrClosed.
 func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, failed("mq_receive", q.name, err)
+	}
 	n, prio, ok, err := q.TryReceive(buf)
 	if ok || err != nil {
 		return n, prio, err

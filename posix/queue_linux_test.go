@@ -155,6 +155,25 @@ func TestQueueCancelled(t *testing.T) {
 	}
 }
 
+// A done context ends a call that need not wait, which does nothing.
+func TestDoneContext(t *testing.T) {
+	q, s := createQueue(t, "/q", small), createSemaphore(t, "/s", 1)
+	must(t, q.Send(t.Context(), nil, 0))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, err := range map[string]error{
+		"Send": q.Send(ctx, nil, 0), "Receive": third(q.Receive(ctx, make([]byte, 16))), "Wait": q.Wait(ctx), "Acquire": s.Acquire(ctx, 1),
+	} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want context.Canceled", what, err)
+		}
+	}
+	wantValue(t, s, 1)
+	if a, err := q.Attributes(); a.CurMsgs != 1 || err != nil {
+		t.Errorf("%d messages, %v, want 1", a.CurMsgs, err)
+	}
+}
+
 // Those who wait go on when there is something, whatever signals come.
 func TestQueueWakes(t *testing.T) {
 	q := createQueue(t, "/q", small)

@@ -238,9 +238,12 @@ func (s *Semaphore) Close() error {
 // Acquire takes one from the semaphore (sem_wait(3)); n must be 1, since the other
 // programs that use it take one at a time. If it is 0 Acquire waits until somebody else
 // adds to it or until ctx is done; then the error unwraps to ctx.Err() and nothing was
-// taken. If it need not wait ctx is not asked, and the kernel neither. While it waits it
-// occupies a thread of the operating system.
+// taken. If it need not wait the kernel is not asked. While it waits it occupies a thread
+// of the operating system.
 func (s *Semaphore) Acquire(ctx context.Context, n int) error {
+	if err := ctx.Err(); err != nil {
+		return failed("sem_wait", s.name, err)
+	}
 	if n == 1 && !s.hold.ended() && s.take() {
 		runtime.KeepAlive(s)
 		return nil

@@ -61,6 +61,9 @@ func NewBarrier(set sysv.Set, first, parties int) (*Barrier, error) {
 // Wait waits until all parties have come, or until ctx is done. last is true for
 // the one that came last, which did not wait.
 func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
+	if err := done(ctx, b.set); err != nil {
+		return false, err
+	}
 	b.release()
 	defer b.acquire()
 	for {

@@ -179,6 +179,9 @@ func (c *Cond) signal(group, w, s int) (bool, error) {
 // Broadcast wakes all who wait. If the ones whom the last Broadcast woke have not
 // noticed yet, which takes them a moment, it waits for them or until ctx is done.
 func (c *Cond) Broadcast(ctx context.Context) error {
+	if err := done(ctx, c.mu.set); err != nil {
+		return err
+	}
 	set := c.mu.set
 	for {
 		group, err := readBit(set, "condition", c.group)

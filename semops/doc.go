@@ -31,7 +31,7 @@
 // about as long as being put to sleep and woken on another core takes (some forty
 // microseconds), fewer if they did not help the last times, and none where a
 // single CPU may run; then asleep in the kernel, occupying a thread, until the
-// context is done. A context is not asked as long as there is no need to wait.
+// context is done. A context that is done already ends a call before it has done anything.
 //
 // # Cost
 //

@@ -104,6 +104,9 @@ func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 // what the lock protects may be half changed. Repair it and call MarkConsistent before
 // Unlock. ErrNotRecoverable comes at once.
 func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
+	if err := done(ctx, m.set); err != nil {
+		return false, err
+	}
 	ok, err := m.tryClean()
 	if ok || err != nil {
 		return false, err

@@ -55,6 +55,9 @@ func NewRWMutex(set sysv.Set, first int) (*RWMutex, error) {
 // Lock waits for the lock for writing, or until ctx is done. If the error is not nil the
 // caller does not hold it; abandoned is that of Mutex.Lock.
 func (rw *RWMutex) Lock(ctx context.Context) (abandoned bool, err error) {
+	if err := done(ctx, rw.writer.set); err != nil {
+		return false, err
+	}
 	ok, err := rw.tryClean()
 	if ok || err != nil {
 		return false, err
@@ -121,6 +124,9 @@ func (rw *RWMutex) Unlock() error { return rw.writer.Unlock() }
 // only if the error is nil. It is ErrInconsistent if a writer died and nobody has
 // repaired what it left: who can, calls Lock, which will say abandoned.
 func (rw *RWMutex) RLock(ctx context.Context) error {
+	if err := done(ctx, rw.writer.set); err != nil {
+		return err
+	}
 	ok, err := rw.tryRLockClean()
 	if ok || err != nil {
 		return err

@@ -52,6 +52,9 @@ func (s *Semaphore) op(n int, sign int16) (sysv.Op, error) {
 // Acquire (Dijkstra's P) waits until the value is at least n, 1 to 32767, and subtracts n; or until ctx
 // is done, and then nothing is subtracted.
 func (s *Semaphore) Acquire(ctx context.Context, n int) error {
+	if err := done(ctx, s.set); err != nil {
+		return err
+	}
 	op, err := s.op(n, -1)
 	if err != nil {
 		return err

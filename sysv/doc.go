@@ -20,8 +20,8 @@
 // # Waiting
 //
 // Every call that may have to wait tries without waiting first, which costs one
-// system call and nothing else. If it must wait it takes a context that ends it at
-// any time, sleeps in the kernel, and is made again when a signal interrupts it
+// system call and nothing else. It takes a context that ends it at any time, also before
+// it has begun. If it must wait it sleeps in the kernel, and is made again when a signal interrupts it
 // (signal(7): these calls are never restarted by the kernel).
 //
 // A goroutine that waits occupies a thread of the operating system. The Go

@@ -81,6 +81,9 @@ const stackText = 512
 // type below 1, a text longer than MSGMAX or than all that the queue may hold), ENOMEM.
 // See msgsnd(2).
 func (q Queue) Send(ctx context.Context, mtype int, text []byte) error {
+	if err := ctx.Err(); err != nil {
+		return sendError(q, mtype, len(text), err)
+	}
 	ok, err := q.TrySend(mtype, text)
 	if ok || err != nil {
 		return err
@@ -143,6 +146,9 @@ func (o ReceiveOptions) flags() (flags int) {
 // Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile),
 // EINVAL (no such queue). See msgrcv(2).
 func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mtype int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, receiveError(q, len(buf), err)
+	}
 	n, mtype, ok, err := q.TryReceive(buf, o)
 	if ok || err != nil {
 		return n, mtype, err

@@ -82,7 +82,7 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 
 // Do performs ops atomically, in order: all of them or none (semop(2)). It waits
 // as long as one of them has to, or until ctx is done; then the error unwraps to
-// ctx.Err() and nothing was done. If no operation has to wait ctx is not asked.
+// ctx.Err() and nothing was done, also where no operation had to wait.
 // While it waits it occupies a thread of the operating system.
 //
 // Errors: fs.ErrPermission, EAGAIN (an operation with NoWait would have had to
@@ -91,6 +91,9 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 // exceed 32767, or an undo adjustment leave -32768..32767), ENOSPC, ENOMEM (undo
 // structures).
 func (s Set) Do(ctx context.Context, ops ...Op) error {
+	if err := ctx.Err(); err != nil {
+		return opError(s, ops, err)
+	}
 	var buf [stackOps]abi.Sembuf
 	e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait))
 	switch e {
