@@ -194,7 +194,7 @@ func TestSemaphores(t *testing.T) {
 	}
 }
 
-func TestPCancelled(t *testing.T) {
+func TestAcquireCancelled(t *testing.T) {
 	s := createSemaphore(t, "/s", 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -208,9 +208,9 @@ func TestPCancelled(t *testing.T) {
 	}
 	awaitWaiters(t, s, 0)
 	wantErr(t, s.Acquire(ctx, 1), context.Canceled)
-	// If there is one ctx is not asked.
 	must(t, s.Release(1))
-	must(t, s.Acquire(ctx, 1))
+	wantErr(t, s.Acquire(ctx, 1), context.Canceled) // though there is one
+	wantValue(t, s, 1)
 }
 
 // Close ends the use of a semaphore, but not of one that is waited for.

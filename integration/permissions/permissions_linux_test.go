@@ -135,7 +135,10 @@ func uses() []attempt {
 
 		{"object Open", file(r | w), func(ids) error { return closed(posix.OpenObject(name, posix.ReadWrite)) }},
 		{"object Open for reading", file(r), func(ids) error { return closed(posix.OpenObject(name, posix.ReadOnly)) }},
-		{"object Create", file(r | w), func(ids) error { return closed(posix.CreateObject(name, 1, nil)) }},
+		{"object OpenOrCreate", file(r | w), func(ids) error {
+			o, _, err := posix.OpenOrCreateObject(name, 1, &posix.ObjectOptions{AnyOwner: true})
+			return closed(o, err)
+		}},
 		{"semaphore Open", file(r | w), func(ids) error { return closed(posix.OpenSemaphore(name)) }},
 		{"queue Open", file(r | w), func(ids) error { return closed(posix.OpenQueue(name, posix.ReadWrite)) }},
 		{"queue Open for reading", file(r), func(ids) error { return closed(posix.OpenQueue(name, posix.ReadOnly)) }},
