@@ -83,7 +83,7 @@ func produce(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func consume(expected int, verify bool) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func produceBatches(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func consumeBatches([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func source(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func sink([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func sumUp([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func sendNumbers(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -331,7 +331,7 @@ func doomedProducer(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -389,7 +389,7 @@ func doomedConsumer([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -424,17 +424,17 @@ func holdRole(args []string) error {
 	switch args[0] {
 	case "consumer":
 		var c *shmring.Consumer
-		if c, err = ring.Consumer(); err == nil {
+		if c, err = ring.JoinConsumer(); err == nil {
 			end = c.Close
 		}
 	case "producer":
 		var p *shmring.Producer
-		if p, err = ring.Producer(); err == nil {
+		if p, err = ring.JoinProducer(); err == nil {
 			end = p.Close
 		}
 	case "claim":
 		var p *shmring.Producer
-		if p, err = ring.Producer(); err == nil {
+		if p, err = ring.JoinProducer(); err == nil {
 			var claim shmring.Claim
 			claim, err = p.Claim(context.Background(), 100)
 			end = func() error { return errors.Join(claim.CommitN(copy(claim.Bytes(), "late")), p.Close()) }
@@ -462,7 +462,7 @@ func churn(args []string) error {
 		return err
 	}
 	for range number(args[0]) {
-		p, err := ring.Producer()
+		p, err := ring.JoinProducer()
 		if err != nil {
 			return err
 		}
@@ -479,7 +479,7 @@ func streamOut([]string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}

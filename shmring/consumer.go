@@ -29,10 +29,10 @@ type Consumer struct {
 	closed bool
 }
 
-// Consumer takes the consumer's role. What was received but not released by a
+// JoinConsumer takes the consumer's role. What was received but not released by a
 // consumer before, whose process has died, is received again. Errors: ErrBusy;
 // ErrClosed (the Ring); ErrCorrupt; fs.PathError.
-func (r *Ring) Consumer() (*Consumer, error) {
+func (r *Ring) JoinConsumer() (*Consumer, error) {
 	unpin, err := r.pin()
 	if err != nil {
 		return nil, err

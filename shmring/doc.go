@@ -7,13 +7,13 @@
 //	...
 //	ring, err := shmring.OpenIn(mem) // in another process
 //
-//	p, err := ring.Producer()
+//	p, err := ring.JoinProducer()
 //	defer p.Close()
 //	claim, err := p.Claim(ctx, len(msg))
 //	copy(claim.Bytes(), msg)
 //	err = claim.Commit()
 //
-//	c, err := ring.Consumer()
+//	c, err := ring.JoinConsumer()
 //	defer c.Close()
 //	for msg, err := range c.Messages(ctx) {
 //		... // msg is the ring's memory, valid until the next turn

@@ -30,7 +30,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	producer, err := ring.Producer()
+	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	consumer, err := ring.Consumer()
+	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func exampleRing(o shmring.Options) *shmring.Ring {
 func ExampleProducer_Claim() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{})
-	producer, err := ring.Producer()
+	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func ExampleProducer_Claim() {
 		log.Fatal(err)
 	}
 
-	consumer, err := ring.Consumer()
+	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -111,13 +111,13 @@ func ExampleProducer_Claim() {
 func ExampleRing_Members() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{Producers: shmring.Many})
-	consumer, err := ring.Consumer()
+	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
 	}
 	go func() {
 		for i := range 3 {
-			producer, err := ring.Producer()
+			producer, err := ring.JoinProducer()
 			if err == nil {
 				err = producer.Send(ctx, []byte{'a' + byte(i)})
 			}
@@ -153,12 +153,12 @@ func ExampleRing_Members() {
 func ExampleWriter_Flush() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{})
-	producer, err := ring.Producer()
+	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
 	}
 	go func() {
-		consumer, err := ring.Consumer()
+		consumer, err := ring.JoinConsumer()
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -35,10 +35,10 @@ func TestMembers(t *testing.T) {
 			}
 		}
 		want("new", Members{}, false)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		check(t, err)
 		want("a producer", Members{Producers: 1, Joined: 1}, false)
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		check(t, err)
 		want("both", Members{Producers: 1, Consumer: true, Joined: 1}, false)
 		check(t, p.Close())
@@ -47,7 +47,7 @@ func TestMembers(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("an end", Members{Consumer: true, Joined: 1, Ended: 1}, false)
-		p, err = r.Producer()
+		p, err = r.JoinProducer()
 		check(t, err)
 		want("another producer, behind the end", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
 		check(t, p.Close())
@@ -59,7 +59,7 @@ func TestMembers(t *testing.T) {
 		r.header.members[0].ticket.Store(deadTicket)
 		want("both dead", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, true)
 		r.header.members[0].ticket.Store(nobody)
-		p, err = r.Producer()
+		p, err = r.JoinProducer()
 		check(t, err)
 		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 3, Ended: 1}, false)
 		check(t, p.Close())
@@ -75,7 +75,7 @@ func TestMembers(t *testing.T) {
 func TestFlush(t *testing.T) {
 	kinds(t, func(t *testing.T, kind Producers) {
 		r := crashRing(t, kind)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		check(t, err)
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -88,7 +88,7 @@ func TestFlush(t *testing.T) {
 		flush("nothing was sent", over, nil)
 		check(t, p.Send(t.Context(), []byte("one")))
 		flush("no consumer", over, context.Canceled)
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		check(t, err)
 		if _, err := c.Receive(t.Context()); err != nil {
 			t.Fatal(err)
@@ -148,9 +148,9 @@ func TestPositions(t *testing.T) {
 			}
 		}
 		want("new", 0, 0)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		check(t, err)
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		check(t, err)
 		check(t, p.Send(t.Context(), make([]byte, 100)))
 		check(t, p.Send(t.Context(), nil))
@@ -178,9 +178,9 @@ func TestPositions(t *testing.T) {
 
 func TestList(t *testing.T) {
 	r := crashRing(t, Many)
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	check(t, err)
-	_, err = r.Consumer()
+	_, err = r.JoinConsumer()
 	check(t, err)
 	r.header.members[7].ticket.Store(deadTicket)
 	got, err := r.List()
@@ -203,9 +203,9 @@ func TestList(t *testing.T) {
 // slots at both ends of the table, and a consumer look for the end meanwhile.
 func TestHandover(t *testing.T) {
 	r := crashRing(t, Many)
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	check(t, err)
-	first, err := r.Producer()
+	first, err := r.JoinProducer()
 	check(t, err)
 	stop, failed := make(chan struct{}), make(chan error, 1)
 	go func() { failed <- handOver(r, first, stop) }()
@@ -224,7 +224,7 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	for {
 		all := []*Producer{first}
 		for len(all) < slotCount {
-			p, err := r.Producer()
+			p, err := r.JoinProducer()
 			if err != nil {
 				return err
 			}
@@ -237,7 +237,7 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 			}
 		}
 		var err error
-		if first, err = r.Producer(); err != nil {
+		if first, err = r.JoinProducer(); err != nil {
 			return err
 		}
 		if err := last.Close(); err != nil {

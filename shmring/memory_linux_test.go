@@ -69,11 +69,11 @@ func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
 		t.Errorf("unmapping when all have closed: %v", err)
 	}
 	// Nothing of a ring touches memory that is gone.
-	if _, err := ring.Producer(); !errors.Is(err, gone) {
-		t.Errorf("Producer = %v, want %v", err, gone)
+	if _, err := ring.JoinProducer(); !errors.Is(err, gone) {
+		t.Errorf("JoinProducer = %v, want %v", err, gone)
 	}
-	if _, err := ring.Consumer(); !errors.Is(err, gone) {
-		t.Errorf("Consumer = %v, want %v", err, gone)
+	if _, err := ring.JoinConsumer(); !errors.Is(err, gone) {
+		t.Errorf("JoinConsumer = %v, want %v", err, gone)
 	}
 	if _, err := shmring.OpenIn(mem); !errors.Is(err, gone) {
 		t.Errorf("OpenIn = %v, want %v", err, gone)

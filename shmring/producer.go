@@ -27,9 +27,9 @@ type Producer struct {
 	closed bool
 }
 
-// Producer joins the ring as a producer. Errors: ErrBusy; ErrClosed (the Ring);
+// JoinProducer joins the ring as a producer. Errors: ErrBusy; ErrClosed (the Ring);
 // ErrCorrupt; fs.PathError.
-func (r *Ring) Producer() (*Producer, error) {
+func (r *Ring) JoinProducer() (*Producer, error) {
 	unpin, err := r.pin()
 	if err != nil {
 		return nil, err
