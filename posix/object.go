@@ -57,6 +57,10 @@ type ObjectOptions struct {
 	// Reserve sets all of the memory aside, so that a full /dev/shm is an error
 	// (ENOSPC) now and not a fault at some later access.
 	Reserve bool
+	// Fill writes the first contents of an object that is made, before it has its name:
+	// nobody finds it without them. An error ends the creation. It may be called though
+	// the object is not made in the end, because another process was faster.
+	Fill func(*os.File) error
 }
 
 // CreateObject makes an object of size bytes, filled with zeros, and opens it for
@@ -88,7 +92,12 @@ func createObject(name string, size int64, o ObjectOptions) (*os.File, error) {
 	case o.Mode&^fs.ModePerm != 0:
 		return nil, refused("mode %v holds more than permission bits", o.Mode)
 	}
-	fill := func(f *os.File) error { return resize(f, size, o.Reserve) }
+	fill := func(f *os.File) error {
+		if err := resize(f, size, o.Reserve); err != nil || o.Fill == nil {
+			return err
+		}
+		return o.Fill(f)
+	}
 	file, made, err := createFile(base, o.Mode, o.Exclusive, fill)
 	if err != nil || made || !o.Truncate {
 		return file, err

@@ -41,6 +41,7 @@ var roles = map[string]func(args []string) error{
 	"reader":  doomedConsumer,
 	"holder":  holdRole,
 	"churn":   churn,
+	"meet":    meet,
 	"stream":  streamOut,
 	"mad":     scribble,
 }
@@ -467,6 +468,36 @@ func churn(args []string) error {
 			return err
 		}
 		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meet opens the ring NAME, COUNT times, and looks whether the name leads to it as long as
+// it is open. It removes the ring when nobody else is there.
+func meet(args []string) error {
+	for range number(args[1]) {
+		ring, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
+		if err != nil {
+			return err
+		}
+		for range 2 {
+			found, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
+			if err != nil {
+				return err
+			}
+			if found.ID() != ring.ID() {
+				return errors.New("the name leads to another ring than the one that is open")
+			}
+			if err := found.Close(); err != nil {
+				return err
+			}
+		}
+		if err := ring.Remove(); err != nil && !errors.Is(err, shmring.ErrBusy) {
+			return err
+		}
+		if err := ring.Close(); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,9 @@
 // Package shmring moves messages and byte streams between processes through memory
 // that they share, without locks and, while nobody has to sleep, without system
-// calls. The memory is a *posix.Mapping or a *sysv.Attachment, which stays mapped while
-// somebody uses the ring, or (Create and Open) a slice of memory of any origin.
+// calls. Processes meet in a ring by its name:
 //
-//	ring, err := shmring.CreateIn(mem, shmring.Options{Producers: shmring.Many})
-//	...
-//	ring, err := shmring.OpenIn(mem) // in another process
+//	ring, err := shmring.OpenOrCreate(ctx, "/frames", nil)
+//	defer ring.Close()
 //
 //	p, err := ring.JoinProducer()
 //	defer p.Close()
@@ -13,11 +11,14 @@
 //	copy(claim.Bytes(), msg)
 //	err = claim.Commit()
 //
-//	c, err := ring.JoinConsumer()
+//	c, err := ring.JoinConsumer() // in another process
 //	defer c.Close()
 //	for msg, err := range c.Messages(ctx) {
 //		... // msg is the ring's memory, valid until the next turn
 //	}
+//
+// CreateIn and OpenIn take a *posix.Mapping or a *sysv.Attachment, which stays mapped
+// while somebody uses the ring; Create and Open take a slice of memory of any origin.
 //
 // A ring has one consumer and either one producer at a time or up to 64. A message
 // may have any length up to half of the capacity. Those of one producer arrive in

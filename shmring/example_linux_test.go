@@ -11,6 +11,58 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
+// Two programs, here in one process, meet in a ring. Either may come first.
+func ExampleOpenOrCreate() {
+	ctx := context.Background()
+	ring, err := shmring.OpenOrCreate(ctx, "/example-meeting", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	producer, err := ring.JoinProducer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.Send(ctx, []byte("hello")); err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	// The other program.
+	other, err := shmring.OpenOrCreate(ctx, "/example-meeting", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer other.Close()
+	consumer, err := other.JoinConsumer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for msg, err := range consumer.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", msg)
+	}
+	if err := consumer.Close(); err != nil {
+		log.Fatal(err)
+	}
+	// The last one out may remove it.
+	if err := other.Remove(); errors.Is(err, shmring.ErrBusy) {
+		fmt.Println("somebody is still there")
+	}
+	if err := ring.Close(); err != nil {
+		log.Fatal(err)
+	}
+	if err := other.Remove(); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// hello
+	// somebody is still there
+}
+
 // Both sides, here in one process, use a ring in a POSIX object.
 func Example() {
 	ctx := context.Background()

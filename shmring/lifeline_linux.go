@@ -3,7 +3,6 @@ package shmring
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,12 @@ func (l lifeline) lock(kind int16, i int) *unix.Flock_t {
 
 // hold says that this process is alive in role i.
 func (l lifeline) hold(i int) error {
-	if err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i)); err != nil {
-		return fmt.Errorf("shmring: lock of role %d: %w", i, err)
+	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i))
+	switch {
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES): // see exclude
+		return fmt.Errorf("shmring: %w: it is being removed", ErrBusy)
+	case err != nil:
+		return fmt.Errorf("shmring: lock %d: %w", i, err)
 	}
 	return nil
 }
@@ -82,6 +85,26 @@ func openNamespace() (f *os.File, inode uint64, err error) {
 		return nil, 0, &os.PathError{Op: "fstat", Path: path, Err: err}
 	}
 	return f, st.Ino, nil
+}
+
+// exclude locks all bytes of the ring, so that nobody can hold one; false if somebody
+// does. The lifeline must be open for writing.
+func (l lifeline) exclude() (bool, error) {
+	lock := &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: l.base, Len: presence + 1}
+	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// admit takes exclude back, but for the byte of those who are present.
+func (l lifeline) admit() error {
+	err := l.hold(presence)
+	for i := range presence {
+		l.release(i)
+	}
+	return err
 }
 
 // outlives reports whether the file may outlive the system: files in memory do not.
@@ -150,7 +173,7 @@ func (m mappedFile) open(path string, id ringID) (*os.File, error) {
 	var b [16]byte
 	if m.isFile(fd) {
 		n, err := unix.Pread(fd, b[:], m.offset+idOffset)
-		if err == nil && n == len(b) && binary.NativeEndian.Uint64(b[:]) == id[0] && binary.NativeEndian.Uint64(b[8:]) == id[1] {
+		if err == nil && n == len(b) && b == id.bytes() {
 			return os.NewFile(uintptr(fd), path), nil
 		}
 	}

@@ -89,8 +89,10 @@ type Ring struct {
 	spin   bool // whether spinning makes sense
 	self   label
 
+	named  *named   // of OpenOrCreate
 	anchor *os.File // the file with the locks, for others of it to be opened
 	locks  int64    // where they begin
+	id     [16]byte
 }
 
 // Memory is mapped memory that can be kept mapped: a *posix.Mapping or a
@@ -129,9 +131,18 @@ func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
 // Close releases the descriptor that the Ring has of the file of its memory, or of the
 // IPC namespace. Nobody can join through this Ring any more; handles that it has made
 // stay open. A Ring that is not closed does this when it is garbage.
+//
+// A Ring of OpenOrCreate also unmaps its memory: close its handles first, else the error
+// is EBUSY.
 func (r *Ring) Close() error {
-	if err := r.anchor.Close(); err != nil {
-		return fmt.Errorf("shmring: %w", ErrClosed)
+	var err error
+	if r.named == nil {
+		err = r.anchor.Close()
+	} else if err = r.named.mapping.Unmap(); err == nil {
+		err = r.named.object.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("shmring: %w", closedOr(err))
 	}
 	return nil
 }
@@ -280,7 +291,7 @@ func openRing(mem []byte) (*Ring, error) {
 	}
 	r := &Ring{
 		geometry: g, header: h, many: features&featureMany != 0, spin: spin.Useful(), self: thisProcess(),
-		locks: int64(h.locks.Load()),
+		locks: int64(h.locks.Load()), id: h.ringID().bytes(),
 	}
 	r.states, r.data = overlay(mem, g)
 	if r.anchor, err = h.openAnchor(); err != nil {
@@ -340,6 +351,9 @@ func usable(mem []byte) error {
 	}
 	return nil
 }
+
+// ID returns the random number of the ring, by which it can be told from any other.
+func (r *Ring) ID() [16]byte { return r.id }
 
 // Capacity returns how many bytes of messages the ring holds, each rounded up to a
 // multiple of 64.
