@@ -449,6 +449,28 @@ static inline int gipc_ring__has_ring(int fd, int64_t offset, const uint64_t id[
 	return pread(fd, there, sizeof there, (off_t)offset) == (ssize_t)sizeof there && !memcmp(there, id, sizeof there);
 }
 
+/* clear_data makes memory zero that is mapped from the offset of fd on. What is a hole, or
+ * was set aside and never written, is zero already, and would take memory when touched. */
+static inline void gipc_ring__clear_data(char *mem, uint64_t size, int fd, int64_t offset)
+{
+	int64_t at = offset, end = offset + (int64_t)size;
+	while (at < end) {
+		int64_t from = at, to = end;
+		if (fd >= 0 && end == (int64_t)(off_t)end) {
+			from = lseek(fd, (off_t)at, 3 /* SEEK_DATA */);
+			if ((from < 0 && errno == ENXIO) || from >= end)
+				return; /* nothing but a hole */
+			to = from < 0 ? -1 : lseek(fd, (off_t)from, 4 /* SEEK_HOLE */);
+			if (to < 0)
+				from = at;
+			if (to < 0 || to > end)
+				to = end;
+		}
+		memset(mem + (from - offset), 0, (size_t)(to - from));
+		at = to;
+	}
+}
+
 /* open_locks opens the file with the locks. */
 static inline int gipc_ring__open_locks(const struct gipc_ring_header *h, int fd, int64_t offset)
 {
@@ -575,22 +597,23 @@ static inline int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size
 {
 	struct gipc_ring_header *h = (struct gipc_ring_header *)mem;
 	uint64_t inode = 0, id[2];
+	int file;
 	r->file = -1;
 	if ((uintptr_t)mem % 8 || capacity < 4096 || capacity > 1ULL << 40 || capacity & (capacity - 1) ||
 	    flags & ~GIPC_RING_MANY)
 		return -EINVAL;
 	if (gipc_ring_size(capacity) > size)
 		return -ERANGE;
-	if (fd < 0) {
-		int file = gipc_ring__namespace(&inode);
-		if (file < 0)
-			return file;
-		close(file);
-	}
 	if (syscall(SYS_getrandom, id, sizeof id, 0) != (long)sizeof id)
 		return -EIO;
+	file = fd < 0 ? gipc_ring__namespace(&inode) : gipc_ring__reopen(fd);
+	if (file < 0)
+		return file;
 	GIPC_RING__STORE(&h->magic, 0); /* nobody opens it until it is finished */
-	memset((char *)mem + 8, 0, gipc_ring__data_offset(capacity) - 8);
+	memset((char *)mem + 8, 0, GIPC_RING__HEADER - 8);
+	gipc_ring__clear_data((char *)mem + GIPC_RING__HEADER, gipc_ring__data_offset(capacity) - GIPC_RING__HEADER,
+			      fd < 0 ? -1 : file, offset + GIPC_RING__HEADER);
+	close(file);
 	h->version = GIPC_RING_VERSION;
 	h->header_size = GIPC_RING__HEADER;
 	h->required = flags;

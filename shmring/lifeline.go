@@ -63,7 +63,7 @@ func (r *Ring) lifeline() (lifeline, error) {
 // openAnchor opens the file with the ring's locks.
 func (h *header) openAnchor() (*os.File, error) {
 	if h.death.Load() == byFile {
-		f, err := openFile(h)
+		f, _, err := openFile(h)
 		if err != nil {
 			return nil, fmt.Errorf("shmring: %w: its file can't be opened: %w", ErrForeign, err)
 		}

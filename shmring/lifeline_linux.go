@@ -131,15 +131,21 @@ type mappedFile struct {
 var errNoFile = errors.New("no file with a name or an open descriptor")
 
 // openFile opens the file that the ring at h is mapped from: by its name or, if it has
-// none, through a descriptor of this process that leads to it.
-func openFile(h *header) (*os.File, error) {
+// none, through a descriptor of this process that leads to it. The ring begins at the
+// offset in it.
+func openFile(h *header) (f *os.File, offset int64, err error) {
 	m, err := mappedAt(h.address())
-	if err != nil {
-		return nil, err
+	if err == nil {
+		f, err = m.find(h.ringID())
 	}
+	return f, m.offset, err
+}
+
+// find opens the file.
+func (m mappedFile) find(id ringID) (*os.File, error) {
 	cause := errNoFile
 	if m.path != "" {
-		f, err := m.open(m.path, h.ringID())
+		f, err := m.open(m.path, id)
 		if err == nil {
 			return f, nil
 		}
@@ -154,13 +160,35 @@ func openFile(h *header) (*os.File, error) {
 		if err != nil || !m.isFile(n) {
 			continue
 		}
-		f, err := m.open("/proc/self/fd/"+entry.Name(), h.ringID())
+		f, err := m.open("/proc/self/fd/"+entry.Name(), id)
 		if err == nil {
 			return f, nil
 		}
 		cause = err
 	}
 	return nil, cause
+}
+
+// clearData makes mem zero, which is mapped from the offset of f on. What is a hole, or was
+// set aside and never written, is zero already, and would take memory when it is touched.
+func clearData(mem []byte, f *os.File, offset int64) {
+	end := offset + int64(len(mem))
+	for at := offset; at < end; {
+		from, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) || err == nil && from >= end { // nothing but a hole
+			return
+		}
+		to := end
+		if err == nil {
+			to, err = unix.Seek(int(f.Fd()), from, unix.SEEK_HOLE)
+		}
+		if err != nil { // not that kind of a file
+			from, to = at, end
+		}
+		to = min(to, end)
+		clear(mem[from-offset : to-offset])
+		at = to
+	}
 }
 
 // open opens the file at path, and checks that it has this ring in it. Device numbers

@@ -188,7 +188,7 @@ func Create(mem []byte, o Options) (*Ring, error) {
 func writeHeader(mem []byte, g geometry, mode Producers) error {
 	h := headerOf(mem)
 	h.magic.Store(0) // nobody opens it until it is finished
-	clear(mem[8:dataOffset(g.capacity)])
+	clear(mem[8:headerSize])
 	h.version.Store(version)
 	h.headerSize.Store(headerSize)
 	if mode == Many {
@@ -204,32 +204,41 @@ func writeHeader(mem []byte, g geometry, mode Producers) error {
 	// The first lap is 1, so that the zero words belong to none.
 	h.tail.Store(g.capacity)
 	h.head.Store(g.capacity)
-	if err := h.chooseLocks(); err != nil {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	h.id[0].Store(binary.NativeEndian.Uint64(id[:]))
+	h.id[1].Store(binary.NativeEndian.Uint64(id[8:]))
+	h.locks.Store(lockBase(h.ringID()))
+	if err := h.place(mem[headerSize:dataOffset(g.capacity)]); err != nil {
 		return err
 	}
 	h.magic.Store(magic)
 	return nil
 }
 
-// chooseLocks gives the ring its random number, and decides where its locks are.
-func (h *header) chooseLocks() error {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	h.id[0].Store(binary.NativeEndian.Uint64(id[:]))
-	h.id[1].Store(binary.NativeEndian.Uint64(id[8:]))
-	h.locks.Store(lockBase(h.ringID()))
-	f, err := openFile(h)
-	if err == nil {
-		h.death.Store(byFile)
-	} else {
+// place makes the state words zero, and decides where the locks of the ring are.
+func (h *header) place(states []byte) error {
+	f, at, err := openFile(h)
+	if err != nil {
 		var namespace uint64
 		if f, namespace, err = openNamespace(); err != nil {
 			return err
 		}
+		clear(states)
 		h.death.Store(byNamespace)
 		h.namespace.Store(namespace)
+		return f.Close()
 	}
-	return f.Close()
+	defer f.Close()
+	h.death.Store(byFile)
+	info, err := f.Stat()
+	if err == nil && uint64(info.Size()) < uint64(at)+h.size.Load() {
+		err = ErrFault
+	}
+	if err == nil {
+		clearData(states, f, at+headerSize)
+	}
+	return err
 }
 
 // layOut chooses the capacity.
