@@ -341,6 +341,15 @@ static inline void gipc_ring__wake(uint32_t *word)
 		syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* wake_at wakes the consumer if it sleeps and waits for the record at pos, which is over
+ * now. With many producers it may wait for a claim before that. */
+static inline void gipc_ring__wake_at(const struct gipc_ring *r, uint64_t pos)
+{
+	struct gipc_ring_header *h = r->header;
+	if (GIPC_RING__LOAD(&h->consumer_sleeps) & 1 && (!r->many || GIPC_RING__LOAD(&h->head) == pos))
+		gipc_ring__wake(&h->consumer_sleeps);
+}
+
 /* sleep sleeps for a tick at most, unless the word is woken. */
 static inline int gipc_ring__sleep(uint32_t *word, uint32_t value, int64_t deadline)
 {
@@ -803,6 +812,7 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 			p->length = length;
 			return 1;
 		}
+		gipc_ring__wake_at(r, tail);
 	}
 	return ok < 0 ? ok : 0;
 }
@@ -880,7 +890,7 @@ static inline int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 		if (!GIPC_RING__CAS(gipc_ring__state(r, pos), &w, message))
 			return -EUCLEAN;
 	}
-	gipc_ring__wake(&r->header->consumer_sleeps);
+	gipc_ring__wake_at(r, pos);
 	return 0;
 }
 
@@ -897,7 +907,7 @@ static inline int gipc_ring_abort(struct gipc_ring_producer *p)
 	w = gipc_ring__word(r, pos, p->length, p->slot, GIPC_RING__CLAIMED);
 	if (!GIPC_RING__CAS(gipc_ring__state(r, pos), &w, w | GIPC_RING__SKIPPED))
 		return -EUCLEAN;
-	gipc_ring__wake(&r->header->consumer_sleeps);
+	gipc_ring__wake_at(r, pos);
 	return 0;
 }
 
@@ -1077,10 +1087,14 @@ static inline int gipc_ring_receive(struct gipc_ring_consumer *c, const void **m
 	deadline = gipc_ring__deadline(timeout);
 	for (checked = gipc_ring__now();;) {
 		uint32_t v = __atomic_fetch_or(word, 1, __ATOMIC_SEQ_CST) | 1;
-		if ((got = gipc_ring__look(c, msg, n)))
-			return got;
-		if ((idle = gipc_ring__idle(c)))
-			return idle < 0 ? idle : 0;
+		int tries, moved = 1;
+		for (tries = 0; moved && tries < 16; tries++) { /* head has moved: see wake_at */
+			if ((got = gipc_ring__look(c, msg, n)))
+				return got;
+			moved = c->free != c->next;
+			if ((idle = gipc_ring__idle(c)))
+				return idle < 0 ? idle : 0;
+		}
 		if ((got = gipc_ring__sleep(word, v, deadline)) < 0)
 			return got;
 		if (gipc_ring__now() - checked >= GIPC_RING__TICK) {

@@ -250,3 +250,90 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 		}
 	}
 }
+
+// TestCommitsBehindClaim has a consumer sleep before a claim, while others commit after
+// it: they leave it asleep. The end of the claim wakes it.
+func TestCommitsBehindClaim(t *testing.T) {
+	r := crashRing(t, Many)
+	first, err := r.JoinProducer()
+	check(t, err)
+	other, err := r.JoinProducer()
+	check(t, err)
+	c, err := r.JoinConsumer()
+	check(t, err)
+	for round := range 3 * int(r.capacity/unit) / 7 { // over the end of the data in all ways
+		claim, err := first.Claim(t.Context(), round%200)
+		check(t, err)
+		got := make(chan error, 1)
+		go func() {
+			_, err := c.Receive(t.Context())
+			got <- err
+		}()
+		for !anyAsleep(&r.header.consumerSleeps) {
+			runtime.Gosched()
+		}
+		for range 5 {
+			check(t, other.Send(t.Context(), make([]byte, 60)))
+		}
+		if !anyAsleep(&r.header.consumerSleeps) {
+			t.Fatalf("round %d: a commit after an open claim woke the consumer", round)
+		}
+		began := time.Now()
+		end := claim.Commit
+		if round%2 == 1 {
+			end = claim.Abort
+		}
+		check(t, end())
+		check(t, <-got)
+		if took := time.Since(began); took > tick*2/3 {
+			t.Errorf("round %d: the consumer slept on for %v", round, took)
+		}
+		for ok := true; ok; {
+			_, ok, err = c.TryReceive()
+			check(t, err)
+		}
+	}
+}
+
+// TestWokenAtOnce has a consumer sleep where padding, or a claim that is given up, comes
+// before the message: a wake-up that is lost takes a tick.
+func TestWokenAtOnce(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Producers) {
+		r := crashRing(t, kind)
+		p, err := r.JoinProducer()
+		check(t, err)
+		c, err := r.JoinConsumer()
+		check(t, err)
+		rounds := 5_000
+		if testing.Short() {
+			rounds /= 10
+		}
+		received := make(chan error)
+		go func() {
+			for range rounds {
+				_, err := c.Receive(t.Context())
+				received <- err
+			}
+		}()
+		slow := 0
+		for range rounds {
+			for spins := 0; !anyAsleep(&r.header.consumerSleeps) && spins < 10_000; spins++ {
+				runtime.Gosched()
+			}
+			began := time.Now()
+			if kind == Many {
+				claim, err := p.Claim(t.Context(), 1)
+				check(t, err)
+				check(t, claim.Abort())
+			}
+			check(t, p.Send(t.Context(), make([]byte, 1500))) // two fit, with padding after them
+			check(t, <-received)
+			if time.Since(began) > tick*2/3 {
+				slow++
+			}
+		}
+		if slow > 2 { // the machine may be busy
+			t.Errorf("%d of %d messages took a tick", slow, rounds)
+		}
+	})
+}

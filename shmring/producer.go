@@ -270,6 +270,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 			p.claim, p.length = tail, length
 			return true, nil
 		}
+		p.notifyAt(tail)
 	}
 	return false, stray
 }
@@ -384,7 +385,7 @@ func (p *Producer) commit(pos, length, n uint64) error {
 	} else if !word.CompareAndSwap(r.word(pos, length, p.slot, claimed), message) {
 		return corrupt("claim", word.Load())
 	}
-	p.notify()
+	p.notifyAt(pos)
 	return nil
 }
 
@@ -400,8 +401,18 @@ func (p *Producer) withdraw() error {
 	if !word.CompareAndSwap(w, w|skipped) {
 		return corrupt("claim", word.Load())
 	}
-	p.notify()
+	p.notifyAt(pos)
 	return nil
+}
+
+// notifyAt wakes the consumer if it sleeps and waits for the record at pos, which is over
+// now. In a ring for Many it may wait for a claim before that. While it sleeps, its head is
+// where it waits; having moved it there it looks once more.
+func (p *Producer) notifyAt(pos uint64) {
+	h := p.ring.header
+	if anyAsleep(&h.consumerSleeps) && (!p.ring.many || h.head.Load() == pos) {
+		wake(&h.consumerSleeps)
+	}
 }
 
 // notify wakes the consumer if it sleeps.
