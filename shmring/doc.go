@@ -93,6 +93,10 @@
 // ErrFault; in any other call the access is a fault, which debug.SetPanicOnFault makes
 // a panic.
 //
+// Whoever can open the file with the locks, which in the case of an IPC namespace is every
+// process in it, can hold locks too: a dead process then seems to live. Nobody can make a
+// living one seem dead.
+//
 // A ring costs memory for its records only: joining one reads no more than that,
 // however large its header says it is.
 //
