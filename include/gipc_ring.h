@@ -341,6 +341,15 @@ static inline void gipc_ring__wake(uint32_t *word)
 		syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* wake_at wakes the consumer if it sleeps and waits for the record at pos, which is over
+ * now. With many producers it may wait for a claim before that. */
+static inline void gipc_ring__wake_at(const struct gipc_ring *r, uint64_t pos)
+{
+	struct gipc_ring_header *h = r->header;
+	if (GIPC_RING__LOAD(&h->consumer_sleeps) & 1 && (!r->many || GIPC_RING__LOAD(&h->head) == pos))
+		gipc_ring__wake(&h->consumer_sleeps);
+}
+
 /* sleep sleeps for a tick at most, unless the word is woken. */
 static inline int gipc_ring__sleep(uint32_t *word, uint32_t value, int64_t deadline)
 {
@@ -447,6 +456,28 @@ static inline int gipc_ring__has_ring(int fd, int64_t offset, const uint64_t id[
 	if (offset != (int64_t)(off_t)offset)
 		return 0;
 	return pread(fd, there, sizeof there, (off_t)offset) == (ssize_t)sizeof there && !memcmp(there, id, sizeof there);
+}
+
+/* clear_data makes memory zero that is mapped from the offset of fd on. What is a hole, or
+ * was set aside and never written, is zero already, and would take memory when touched. */
+static inline void gipc_ring__clear_data(char *mem, uint64_t size, int fd, int64_t offset)
+{
+	int64_t at = offset, end = offset + (int64_t)size;
+	while (at < end) {
+		int64_t from = at, to = end;
+		if (fd >= 0 && end == (int64_t)(off_t)end) {
+			from = lseek(fd, (off_t)at, 3 /* SEEK_DATA */);
+			if ((from < 0 && errno == ENXIO) || from >= end)
+				return; /* nothing but a hole */
+			to = from < 0 ? -1 : lseek(fd, (off_t)from, 4 /* SEEK_HOLE */);
+			if (to < 0)
+				from = at;
+			if (to < 0 || to > end)
+				to = end;
+		}
+		memset(mem + (from - offset), 0, (size_t)(to - from));
+		at = to;
+	}
 }
 
 /* open_locks opens the file with the locks. */
@@ -575,22 +606,23 @@ static inline int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size
 {
 	struct gipc_ring_header *h = (struct gipc_ring_header *)mem;
 	uint64_t inode = 0, id[2];
+	int file;
 	r->file = -1;
 	if ((uintptr_t)mem % 8 || capacity < 4096 || capacity > 1ULL << 40 || capacity & (capacity - 1) ||
 	    flags & ~GIPC_RING_MANY)
 		return -EINVAL;
 	if (gipc_ring_size(capacity) > size)
 		return -ERANGE;
-	if (fd < 0) {
-		int file = gipc_ring__namespace(&inode);
-		if (file < 0)
-			return file;
-		close(file);
-	}
 	if (syscall(SYS_getrandom, id, sizeof id, 0) != (long)sizeof id)
 		return -EIO;
+	file = fd < 0 ? gipc_ring__namespace(&inode) : gipc_ring__reopen(fd);
+	if (file < 0)
+		return file;
 	GIPC_RING__STORE(&h->magic, 0); /* nobody opens it until it is finished */
-	memset((char *)mem + 8, 0, gipc_ring__data_offset(capacity) - 8);
+	memset((char *)mem + 8, 0, GIPC_RING__HEADER - 8);
+	gipc_ring__clear_data((char *)mem + GIPC_RING__HEADER, gipc_ring__data_offset(capacity) - GIPC_RING__HEADER,
+			      fd < 0 ? -1 : file, offset + GIPC_RING__HEADER);
+	close(file);
 	h->version = GIPC_RING_VERSION;
 	h->header_size = GIPC_RING__HEADER;
 	h->required = flags;
@@ -780,6 +812,7 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 			p->length = length;
 			return 1;
 		}
+		gipc_ring__wake_at(r, tail);
 	}
 	return ok < 0 ? ok : 0;
 }
@@ -857,7 +890,7 @@ static inline int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 		if (!GIPC_RING__CAS(gipc_ring__state(r, pos), &w, message))
 			return -EUCLEAN;
 	}
-	gipc_ring__wake(&r->header->consumer_sleeps);
+	gipc_ring__wake_at(r, pos);
 	return 0;
 }
 
@@ -874,7 +907,7 @@ static inline int gipc_ring_abort(struct gipc_ring_producer *p)
 	w = gipc_ring__word(r, pos, p->length, p->slot, GIPC_RING__CLAIMED);
 	if (!GIPC_RING__CAS(gipc_ring__state(r, pos), &w, w | GIPC_RING__SKIPPED))
 		return -EUCLEAN;
-	gipc_ring__wake(&r->header->consumer_sleeps);
+	gipc_ring__wake_at(r, pos);
 	return 0;
 }
 
@@ -1054,10 +1087,14 @@ static inline int gipc_ring_receive(struct gipc_ring_consumer *c, const void **m
 	deadline = gipc_ring__deadline(timeout);
 	for (checked = gipc_ring__now();;) {
 		uint32_t v = __atomic_fetch_or(word, 1, __ATOMIC_SEQ_CST) | 1;
-		if ((got = gipc_ring__look(c, msg, n)))
-			return got;
-		if ((idle = gipc_ring__idle(c)))
-			return idle < 0 ? idle : 0;
+		int tries, moved = 1;
+		for (tries = 0; moved && tries < 16; tries++) { /* head has moved: see wake_at */
+			if ((got = gipc_ring__look(c, msg, n)))
+				return got;
+			moved = c->free != c->next;
+			if ((idle = gipc_ring__idle(c)))
+				return idle < 0 ? idle : 0;
+		}
 		if ((got = gipc_ring__sleep(word, v, deadline)) < 0)
 			return got;
 		if (gipc_ring__now() - checked >= GIPC_RING__TICK) {

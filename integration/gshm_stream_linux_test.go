@@ -243,6 +243,39 @@ func TestStreamKilled(t *testing.T) {
 	}
 }
 
+// TestStreamKilledFar kills one side in a pid namespace of its own, while the other one
+// waits for it. That one ends within half a second.
+func TestStreamKilledFar(t *testing.T) {
+	gshm := filepath.Join(install(t, "gshm"), "gshm")
+	far := []string{"unshare", "--pid", "--fork", "--kill-child", gshm}
+	for _, args := range [][]string{{"key:7", "--create"}, {"key:7", "--create", "--messages"}, {"/far", "--create"}, {"/far", "--create", "--messages"}} {
+		for _, roles := range [][2]string{{"send", "recv"}, {"recv", "send"}} {
+			t.Run(strings.Join(args, " ")+" "+roles[0], func(t *testing.T) {
+				inNamespace(t)
+				victim := start(t, slices.Concat(far, roles[:1], args)...)
+				survivor := start(t, slices.Concat([]string{gshm}, roles[1:], args)...)
+				sender, receiver := victim, survivor
+				if roles[0] == "recv" {
+					sender, receiver = survivor, victim
+				}
+				_, err := io.WriteString(sender.stdin, "a line\n")
+				check(t, err)
+				line := make([]byte, 7)
+				_, err = io.ReadFull(receiver.stdout, line)
+				check(t, err)
+				check(t, victim.cmd.Process.Kill())
+				began := time.Now()
+				survivor.ends(1)
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("%s ended %v after the other side; want half a second", roles[1], took)
+				}
+				survivor.says(`gshm: [^\n]+\n`)
+				_ = exec.Command(gshm, "rm", args[0]).Run() // if it was the victim that made it
+			})
+		}
+	}
+}
+
 func killedPair(t *testing.T, gshm string, args []string, text string, killSender bool) {
 	sender, receiver := start(t, slices.Concat([]string{gshm, "send"}, args)...), start(t, slices.Concat([]string{gshm, "recv"}, args)...)
 	sender.feed(text)

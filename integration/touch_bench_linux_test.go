@@ -161,8 +161,8 @@ func streamIn(b *testing.B, capacity int, open func() (memory, error)) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, errConsumer := ring.Consumer()
-	p, errProducer := ring.Producer()
+	c, errConsumer := ring.JoinConsumer()
+	p, errProducer := ring.JoinProducer()
 	if err := errors.Join(errConsumer, errProducer); err != nil {
 		b.Fatal(err)
 	}

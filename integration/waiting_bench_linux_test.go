@@ -143,8 +143,8 @@ func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context
 		if err != nil {
 			b.Fatal(err)
 		}
-		c, errConsumer := ring.Consumer()
-		p, errProducer := ring.Producer()
+		c, errConsumer := ring.JoinConsumer()
+		p, errProducer := ring.JoinProducer()
 		if err := errors.Join(errConsumer, errProducer); err != nil {
 			b.Fatal(err)
 		}

@@ -56,6 +56,10 @@ type ObjectOptions struct {
 	Reserve bool
 	// AnyOwner lets OpenOrCreateObject take an object that belongs to another user.
 	AnyOwner bool
+	// Fill writes the first contents of an object that is made, before it has its name:
+	// nobody finds it without them. An error ends the creation. It may be called though
+	// the object is not made in the end, because another process was faster.
+	Fill func(*os.File) error
 }
 
 // CreateObject makes an object of size bytes, filled with zeros, and opens it for
@@ -85,7 +89,13 @@ func createObject(name string, size int64, o *ObjectOptions) (*os.File, error) {
 	if size < 0 {
 		return nil, refused("size %d", size)
 	}
-	return createFile(base, o.Mode, func(f *os.File) error { return resize(f, size, o.Reserve) })
+	fill := func(f *os.File) error {
+		if err := resize(f, size, o.Reserve); err != nil || o.Fill == nil {
+			return err
+		}
+		return o.Fill(f)
+	}
+	return createFile(base, o.Mode, fill)
 }
 
 // OpenOrCreateObject opens the object called name, made as CreateObject does if there was

@@ -41,6 +41,7 @@ var roles = map[string]func(args []string) error{
 	"reader":  doomedConsumer,
 	"holder":  holdRole,
 	"churn":   churn,
+	"meet":    meet,
 	"stream":  streamOut,
 	"mad":     scribble,
 }
@@ -83,7 +84,7 @@ func produce(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func consume(expected int, verify bool) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func produceBatches(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func consumeBatches([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -209,7 +210,7 @@ func source(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func sink([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -257,7 +258,7 @@ func sumUp([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -289,7 +290,7 @@ func sendNumbers(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -331,7 +332,7 @@ func doomedProducer(args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}
@@ -389,7 +390,7 @@ func doomedConsumer([]string) error {
 	if err != nil {
 		return err
 	}
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	if err != nil {
 		return err
 	}
@@ -424,17 +425,17 @@ func holdRole(args []string) error {
 	switch args[0] {
 	case "consumer":
 		var c *shmring.Consumer
-		if c, err = ring.Consumer(); err == nil {
+		if c, err = ring.JoinConsumer(); err == nil {
 			end = c.Close
 		}
 	case "producer":
 		var p *shmring.Producer
-		if p, err = ring.Producer(); err == nil {
+		if p, err = ring.JoinProducer(); err == nil {
 			end = p.Close
 		}
 	case "claim":
 		var p *shmring.Producer
-		if p, err = ring.Producer(); err == nil {
+		if p, err = ring.JoinProducer(); err == nil {
 			var claim shmring.Claim
 			claim, err = p.Claim(context.Background(), 100)
 			end = func() error { return errors.Join(claim.CommitN(copy(claim.Bytes(), "late")), p.Close()) }
@@ -462,11 +463,41 @@ func churn(args []string) error {
 		return err
 	}
 	for range number(args[0]) {
-		p, err := ring.Producer()
+		p, err := ring.JoinProducer()
 		if err != nil {
 			return err
 		}
 		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meet opens the ring NAME, COUNT times, and looks whether the name leads to it as long as
+// it is open. It removes the ring when nobody else is there.
+func meet(args []string) error {
+	for range number(args[1]) {
+		ring, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
+		if err != nil {
+			return err
+		}
+		for range 2 {
+			found, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
+			if err != nil {
+				return err
+			}
+			if found.ID() != ring.ID() {
+				return errors.New("the name leads to another ring than the one that is open")
+			}
+			if err := found.Close(); err != nil {
+				return err
+			}
+		}
+		if err := ring.Remove(); err != nil && !errors.Is(err, shmring.ErrBusy) {
+			return err
+		}
+		if err := ring.Close(); err != nil {
 			return err
 		}
 	}
@@ -479,7 +510,7 @@ func streamOut([]string) error {
 	if err != nil {
 		return err
 	}
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	if err != nil {
 		return err
 	}

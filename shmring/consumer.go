@@ -29,10 +29,10 @@ type Consumer struct {
 	closed bool
 }
 
-// Consumer takes the consumer's role. What was received but not released by a
+// JoinConsumer takes the consumer's role. What was received but not released by a
 // consumer before, whose process has died, is received again. Errors: ErrBusy;
 // ErrClosed (the Ring); ErrCorrupt; fs.PathError.
-func (r *Ring) Consumer() (*Consumer, error) {
+func (r *Ring) JoinConsumer() (*Consumer, error) {
 	unpin, err := r.pin()
 	if err != nil {
 		return nil, err
@@ -280,10 +280,18 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	c.taken, c.began = 0, c.next
 	return c.wait.wait(ctx,
 		func() (bool, error) {
-			if ok, err := take(); ok || err != nil {
-				return ok, err
+			// Producers wake only a consumer whose head is where their record is. Whoever moves
+			// head looks once more; a mad producer does not keep this going.
+			for range 16 {
+				if ok, err := take(); ok || err != nil {
+					return ok, err
+				}
+				moved := c.free != c.next
+				if err := c.idle(); err != nil || !moved {
+					return false, err
+				}
 			}
-			return false, c.idle()
+			return false, nil
 		},
 		func() (time.Duration, error) {
 			// First the vigil, then the look: who ends in between is seen.

@@ -102,7 +102,7 @@ func TestCrashWindows(t *testing.T) {
 			r := crashRing(t, tt.kind)
 			tt.crash(r)
 			if tt.after {
-				p, err := r.Producer()
+				p, err := r.JoinProducer()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -113,7 +113,7 @@ func TestCrashWindows(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			c, err := r.Consumer()
+			c, err := r.JoinConsumer()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,11 +141,11 @@ func TestFullTable(t *testing.T) {
 		r.state(pos).Store(r.word(pos, 1, i, claimed))
 		pos += unit
 	}
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,11 +169,11 @@ func TestFullTable(t *testing.T) {
 
 func TestCorrupt(t *testing.T) {
 	r := crashRing(t, Many)
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,11 +244,11 @@ func TestCorrupt(t *testing.T) {
 // message and its look for producers: that is not the end yet.
 func TestLateCommit(t *testing.T) {
 	r := crashRing(t, One)
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -435,7 +435,7 @@ func TestForgottenDescriptor(t *testing.T) {
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := again.Consumer(); !errors.Is(err, shmring.ErrClosed) {
+	if _, err := again.JoinConsumer(); !errors.Is(err, shmring.ErrClosed) {
 		t.Errorf("Consumer of a Ring that is closed: %v, want ErrClosed", err)
 	}
 }

@@ -1,23 +1,24 @@
 // Package shmring moves messages and byte streams between processes through memory
 // that they share, without locks and, while nobody has to sleep, without system
-// calls. The memory is a *posix.Mapping or a *sysv.Attachment, which stays mapped while
-// somebody uses the ring, or (Create and Open) a slice of memory of any origin.
+// calls. Processes meet in a ring by its name:
 //
-//	ring, err := shmring.CreateIn(mem, shmring.Options{Producers: shmring.Many})
-//	...
-//	ring, err := shmring.OpenIn(mem) // in another process
+//	ring, err := shmring.OpenOrCreate(ctx, "/frames", nil)
+//	defer ring.Close()
 //
-//	p, err := ring.Producer()
+//	p, err := ring.JoinProducer()
 //	defer p.Close()
 //	claim, err := p.Claim(ctx, len(msg))
 //	copy(claim.Bytes(), msg)
 //	err = claim.Commit()
 //
-//	c, err := ring.Consumer()
+//	c, err := ring.JoinConsumer() // in another process
 //	defer c.Close()
 //	for msg, err := range c.Messages(ctx) {
 //		... // msg is the ring's memory, valid until the next turn
 //	}
+//
+// CreateIn and OpenIn take a *posix.Mapping or a *sysv.Attachment, which stays mapped
+// while somebody uses the ring; Create and Open take a slice of memory of any origin.
 //
 // A ring has one consumer and either one producer at a time or up to 64. A message
 // may have any length up to half of the capacity. Those of one producer arrive in
@@ -91,6 +92,10 @@
 // be checked. It can also truncate a file that is mapped. Create and Open then return
 // ErrFault; in any other call the access is a fault, which debug.SetPanicOnFault makes
 // a panic.
+//
+// Whoever can open the file with the locks, which in the case of an IPC namespace is every
+// process in it, can hold locks too: a dead process then seems to live. Nobody can make a
+// living one seem dead.
 //
 // A ring costs memory for its records only: joining one reads no more than that,
 // however large its header says it is.

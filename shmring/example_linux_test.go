@@ -11,6 +11,58 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
+// Two programs, here in one process, meet in a ring. Either may come first.
+func ExampleOpenOrCreate() {
+	ctx := context.Background()
+	ring, err := shmring.OpenOrCreate(ctx, "/example-meeting", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	producer, err := ring.JoinProducer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.Send(ctx, []byte("hello")); err != nil {
+		log.Fatal(err)
+	}
+	if err := producer.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	// The other program.
+	other, err := shmring.OpenOrCreate(ctx, "/example-meeting", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer other.Close()
+	consumer, err := other.JoinConsumer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for msg, err := range consumer.Messages(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", msg)
+	}
+	if err := consumer.Close(); err != nil {
+		log.Fatal(err)
+	}
+	// The last one out may remove it.
+	if err := other.Remove(); errors.Is(err, shmring.ErrBusy) {
+		fmt.Println("somebody is still there")
+	}
+	if err := ring.Close(); err != nil {
+		log.Fatal(err)
+	}
+	if err := other.Remove(); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// hello
+	// somebody is still there
+}
+
 // Both sides, here in one process, use a ring in a POSIX object.
 func Example() {
 	ctx := context.Background()
@@ -30,7 +82,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	producer, err := ring.Producer()
+	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,7 +100,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	consumer, err := ring.Consumer()
+	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -81,7 +133,7 @@ func exampleRing(o shmring.Options) *shmring.Ring {
 func ExampleProducer_Claim() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{})
-	producer, err := ring.Producer()
+	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -94,7 +146,7 @@ func ExampleProducer_Claim() {
 		log.Fatal(err)
 	}
 
-	consumer, err := ring.Consumer()
+	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -111,13 +163,13 @@ func ExampleProducer_Claim() {
 func ExampleRing_Members() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{Producers: shmring.Many})
-	consumer, err := ring.Consumer()
+	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
 	}
 	go func() {
 		for i := range 3 {
-			producer, err := ring.Producer()
+			producer, err := ring.JoinProducer()
 			if err == nil {
 				err = producer.Send(ctx, []byte{'a' + byte(i)})
 			}
@@ -153,12 +205,12 @@ func ExampleRing_Members() {
 func ExampleWriter_Flush() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{})
-	producer, err := ring.Producer()
+	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
 	}
 	go func() {
-		consumer, err := ring.Consumer()
+		consumer, err := ring.JoinConsumer()
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package shmring
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -25,6 +26,10 @@ const (
 	byNamespace = 2
 )
 
+// presence is the byte after those of the roles. All who have a ring with a name open
+// hold it.
+const presence = consumerRole + 1
+
 // lockSpan is how many bytes the locks of a ring take.
 const lockSpan = 128
 
@@ -34,6 +39,12 @@ func lockBase(id ringID) uint64 { return id[0] % (1 << 55) * lockSpan }
 
 // A ringID is the random number of a ring.
 type ringID [2]uint64
+
+func (id ringID) bytes() (b [16]byte) {
+	binary.NativeEndian.PutUint64(b[:], id[0])
+	binary.NativeEndian.PutUint64(b[8:], id[1])
+	return b
+}
 
 func (h *header) ringID() ringID { return ringID{h.id[0].Load(), h.id[1].Load()} }
 
@@ -52,7 +63,7 @@ func (r *Ring) lifeline() (lifeline, error) {
 // openAnchor opens the file with the ring's locks.
 func (h *header) openAnchor() (*os.File, error) {
 	if h.death.Load() == byFile {
-		f, err := openFile(h)
+		f, _, err := openFile(h)
 		if err != nil {
 			return nil, fmt.Errorf("shmring: %w: its file can't be opened: %w", ErrForeign, err)
 		}

@@ -3,7 +3,6 @@ package shmring
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,12 @@ func (l lifeline) lock(kind int16, i int) *unix.Flock_t {
 
 // hold says that this process is alive in role i.
 func (l lifeline) hold(i int) error {
-	if err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i)); err != nil {
-		return fmt.Errorf("shmring: lock of role %d: %w", i, err)
+	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i))
+	switch {
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES): // see exclude
+		return fmt.Errorf("shmring: %w: it is being removed", ErrBusy)
+	case err != nil:
+		return fmt.Errorf("shmring: lock %d: %w", i, err)
 	}
 	return nil
 }
@@ -84,6 +87,26 @@ func openNamespace() (f *os.File, inode uint64, err error) {
 	return f, st.Ino, nil
 }
 
+// exclude locks all bytes of the ring, so that nobody can hold one; false if somebody
+// does. The lifeline must be open for writing.
+func (l lifeline) exclude() (bool, error) {
+	lock := &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: l.base, Len: presence + 1}
+	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// admit takes exclude back, but for the byte of those who are present.
+func (l lifeline) admit() error {
+	err := l.hold(presence)
+	for i := range presence {
+		l.release(i)
+	}
+	return err
+}
+
 // outlives reports whether the file may outlive the system: files in memory do not.
 func (l lifeline) outlives() bool {
 	var fs unix.Statfs_t
@@ -108,15 +131,21 @@ type mappedFile struct {
 var errNoFile = errors.New("no file with a name or an open descriptor")
 
 // openFile opens the file that the ring at h is mapped from: by its name or, if it has
-// none, through a descriptor of this process that leads to it.
-func openFile(h *header) (*os.File, error) {
+// none, through a descriptor of this process that leads to it. The ring begins at the
+// offset in it.
+func openFile(h *header) (f *os.File, offset int64, err error) {
 	m, err := mappedAt(h.address())
-	if err != nil {
-		return nil, err
+	if err == nil {
+		f, err = m.find(h.ringID())
 	}
+	return f, m.offset, err
+}
+
+// find opens the file.
+func (m mappedFile) find(id ringID) (*os.File, error) {
 	cause := errNoFile
 	if m.path != "" {
-		f, err := m.open(m.path, h.ringID())
+		f, err := m.open(m.path, id)
 		if err == nil {
 			return f, nil
 		}
@@ -131,13 +160,35 @@ func openFile(h *header) (*os.File, error) {
 		if err != nil || !m.isFile(n) {
 			continue
 		}
-		f, err := m.open("/proc/self/fd/"+entry.Name(), h.ringID())
+		f, err := m.open("/proc/self/fd/"+entry.Name(), id)
 		if err == nil {
 			return f, nil
 		}
 		cause = err
 	}
 	return nil, cause
+}
+
+// clearData makes mem zero, which is mapped from the offset of f on. What is a hole, or was
+// set aside and never written, is zero already, and would take memory when it is touched.
+func clearData(mem []byte, f *os.File, offset int64) {
+	end := offset + int64(len(mem))
+	for at := offset; at < end; {
+		from, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) || err == nil && from >= end { // nothing but a hole
+			return
+		}
+		to := end
+		if err == nil {
+			to, err = unix.Seek(int(f.Fd()), from, unix.SEEK_HOLE)
+		}
+		if err != nil { // not that kind of a file
+			from, to = at, end
+		}
+		to = min(to, end)
+		clear(mem[from-offset : to-offset])
+		at = to
+	}
 }
 
 // open opens the file at path, and checks that it has this ring in it. Device numbers
@@ -150,7 +201,7 @@ func (m mappedFile) open(path string, id ringID) (*os.File, error) {
 	var b [16]byte
 	if m.isFile(fd) {
 		n, err := unix.Pread(fd, b[:], m.offset+idOffset)
-		if err == nil && n == len(b) && binary.NativeEndian.Uint64(b[:]) == id[0] && binary.NativeEndian.Uint64(b[8:]) == id[1] {
+		if err == nil && n == len(b) && b == id.bytes() {
 			return os.NewFile(uintptr(fd), path), nil
 		}
 	}

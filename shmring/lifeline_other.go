@@ -21,4 +21,10 @@ func reopen(*os.File) (int, error) { return -1, errors.ErrUnsupported }
 
 func openNamespace() (*os.File, uint64, error) { return nil, 0, errors.ErrUnsupported }
 
-func openFile(*header) (*os.File, error) { return nil, errors.ErrUnsupported }
+func openFile(*header) (*os.File, int64, error) { return nil, 0, errors.ErrUnsupported }
+
+func clearData([]byte, *os.File, int64) {}
+
+func (lifeline) exclude() (bool, error) { return false, errors.ErrUnsupported }
+
+func (lifeline) admit() error { return errors.ErrUnsupported }

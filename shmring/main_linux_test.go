@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIPPED: all tests of this package: no ring on", runtime.GOARCH)
 		return
 	}
-	ipctest.Main(m)
+	ipctest.MainPOSIX(m)
 }
 
 // shared returns size bytes of memory that is mapped shared, and a descriptor with

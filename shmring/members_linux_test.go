@@ -35,10 +35,10 @@ func TestMembers(t *testing.T) {
 			}
 		}
 		want("new", Members{}, false)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		check(t, err)
 		want("a producer", Members{Producers: 1, Joined: 1}, false)
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		check(t, err)
 		want("both", Members{Producers: 1, Consumer: true, Joined: 1}, false)
 		check(t, p.Close())
@@ -47,7 +47,7 @@ func TestMembers(t *testing.T) {
 			t.Fatal(err)
 		}
 		want("an end", Members{Consumer: true, Joined: 1, Ended: 1}, false)
-		p, err = r.Producer()
+		p, err = r.JoinProducer()
 		check(t, err)
 		want("another producer, behind the end", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, false)
 		check(t, p.Close())
@@ -59,7 +59,7 @@ func TestMembers(t *testing.T) {
 		r.header.members[0].ticket.Store(deadTicket)
 		want("both dead", Members{Producers: 1, Consumer: true, Joined: 2, Ended: 1}, true)
 		r.header.members[0].ticket.Store(nobody)
-		p, err = r.Producer()
+		p, err = r.JoinProducer()
 		check(t, err)
 		want("a dead consumer, a producer that lives", Members{Producers: 1, Consumer: true, Joined: 3, Ended: 1}, false)
 		check(t, p.Close())
@@ -75,7 +75,7 @@ func TestMembers(t *testing.T) {
 func TestFlush(t *testing.T) {
 	kinds(t, func(t *testing.T, kind Producers) {
 		r := crashRing(t, kind)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		check(t, err)
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -88,7 +88,7 @@ func TestFlush(t *testing.T) {
 		flush("nothing was sent", over, nil)
 		check(t, p.Send(t.Context(), []byte("one")))
 		flush("no consumer", over, context.Canceled)
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		check(t, err)
 		if _, err := c.Receive(t.Context()); err != nil {
 			t.Fatal(err)
@@ -148,9 +148,9 @@ func TestPositions(t *testing.T) {
 			}
 		}
 		want("new", 0, 0)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		check(t, err)
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		check(t, err)
 		check(t, p.Send(t.Context(), make([]byte, 100)))
 		check(t, p.Send(t.Context(), nil))
@@ -178,9 +178,9 @@ func TestPositions(t *testing.T) {
 
 func TestList(t *testing.T) {
 	r := crashRing(t, Many)
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	check(t, err)
-	_, err = r.Consumer()
+	_, err = r.JoinConsumer()
 	check(t, err)
 	r.header.members[7].ticket.Store(deadTicket)
 	got, err := r.List()
@@ -203,9 +203,9 @@ func TestList(t *testing.T) {
 // slots at both ends of the table, and a consumer look for the end meanwhile.
 func TestHandover(t *testing.T) {
 	r := crashRing(t, Many)
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	check(t, err)
-	first, err := r.Producer()
+	first, err := r.JoinProducer()
 	check(t, err)
 	stop, failed := make(chan struct{}), make(chan error, 1)
 	go func() { failed <- handOver(r, first, stop) }()
@@ -224,7 +224,7 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	for {
 		all := []*Producer{first}
 		for len(all) < slotCount {
-			p, err := r.Producer()
+			p, err := r.JoinProducer()
 			if err != nil {
 				return err
 			}
@@ -237,7 +237,7 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 			}
 		}
 		var err error
-		if first, err = r.Producer(); err != nil {
+		if first, err = r.JoinProducer(); err != nil {
 			return err
 		}
 		if err := last.Close(); err != nil {
@@ -249,4 +249,91 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 		default:
 		}
 	}
+}
+
+// TestCommitsBehindClaim has a consumer sleep before a claim, while others commit after
+// it: they leave it asleep. The end of the claim wakes it.
+func TestCommitsBehindClaim(t *testing.T) {
+	r := crashRing(t, Many)
+	first, err := r.JoinProducer()
+	check(t, err)
+	other, err := r.JoinProducer()
+	check(t, err)
+	c, err := r.JoinConsumer()
+	check(t, err)
+	for round := range 3 * int(r.capacity/unit) / 7 { // over the end of the data in all ways
+		claim, err := first.Claim(t.Context(), round%200)
+		check(t, err)
+		got := make(chan error, 1)
+		go func() {
+			_, err := c.Receive(t.Context())
+			got <- err
+		}()
+		for !anyAsleep(&r.header.consumerSleeps) {
+			runtime.Gosched()
+		}
+		for range 5 {
+			check(t, other.Send(t.Context(), make([]byte, 60)))
+		}
+		if !anyAsleep(&r.header.consumerSleeps) {
+			t.Fatalf("round %d: a commit after an open claim woke the consumer", round)
+		}
+		began := time.Now()
+		end := claim.Commit
+		if round%2 == 1 {
+			end = claim.Abort
+		}
+		check(t, end())
+		check(t, <-got)
+		if took := time.Since(began); took > tick*2/3 {
+			t.Errorf("round %d: the consumer slept on for %v", round, took)
+		}
+		for ok := true; ok; {
+			_, ok, err = c.TryReceive()
+			check(t, err)
+		}
+	}
+}
+
+// TestWokenAtOnce has a consumer sleep where padding, or a claim that is given up, comes
+// before the message: a wake-up that is lost takes a tick.
+func TestWokenAtOnce(t *testing.T) {
+	kinds(t, func(t *testing.T, kind Producers) {
+		r := crashRing(t, kind)
+		p, err := r.JoinProducer()
+		check(t, err)
+		c, err := r.JoinConsumer()
+		check(t, err)
+		rounds := 5_000
+		if testing.Short() {
+			rounds /= 10
+		}
+		received := make(chan error)
+		go func() {
+			for range rounds {
+				_, err := c.Receive(t.Context())
+				received <- err
+			}
+		}()
+		slow := 0
+		for range rounds {
+			for spins := 0; !anyAsleep(&r.header.consumerSleeps) && spins < 10_000; spins++ {
+				runtime.Gosched()
+			}
+			began := time.Now()
+			if kind == Many {
+				claim, err := p.Claim(t.Context(), 1)
+				check(t, err)
+				check(t, claim.Abort())
+			}
+			check(t, p.Send(t.Context(), make([]byte, 1500))) // two fit, with padding after them
+			check(t, <-received)
+			if time.Since(began) > tick*2/3 {
+				slow++
+			}
+		}
+		if slow > 2 { // the machine may be busy
+			t.Errorf("%d of %d messages took a tick", slow, rounds)
+		}
+	})
 }

@@ -1,9 +1,11 @@
 package shmring_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -69,11 +71,11 @@ func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
 		t.Errorf("unmapping when all have closed: %v", err)
 	}
 	// Nothing of a ring touches memory that is gone.
-	if _, err := ring.Producer(); !errors.Is(err, gone) {
-		t.Errorf("Producer = %v, want %v", err, gone)
+	if _, err := ring.JoinProducer(); !errors.Is(err, gone) {
+		t.Errorf("JoinProducer = %v, want %v", err, gone)
 	}
-	if _, err := ring.Consumer(); !errors.Is(err, gone) {
-		t.Errorf("Consumer = %v, want %v", err, gone)
+	if _, err := ring.JoinConsumer(); !errors.Is(err, gone) {
+		t.Errorf("JoinConsumer = %v, want %v", err, gone)
 	}
 	if _, err := shmring.OpenIn(mem); !errors.Is(err, gone) {
 		t.Errorf("OpenIn = %v, want %v", err, gone)
@@ -109,17 +111,11 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-// TestEmptyRingStaysAbsent uses a large ring of which one page is in memory, and buries
-// a dead producer in it: that brings in no more than the messages take.
+// TestEmptyRingStaysAbsent makes a large ring, uses it, and buries a dead producer in it:
+// that takes no more memory than the header and the messages.
 func TestEmptyRingStaysAbsent(t *testing.T) {
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		ring, f := newRing(t, 1<<28, kind)
-		// All beyond the header is zero, as in a hole.
-		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 4096, int64(shmring.Size(1<<28)-4096))
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := present(t, f.Fd())
 		kill(t, start(t, goPeer(t, self(t), f, "holder", "claim")))
 		p, c := producer(t, ring), consumer(t, ring)
 		c.CheckProducers()
@@ -135,10 +131,42 @@ func TestEmptyRingStaysAbsent(t *testing.T) {
 		if _, err := c.Receive(background(t)); !errors.Is(err, io.EOF) && !errors.Is(err, shmring.ErrPeerDied) {
 			t.Fatal(err)
 		}
-		if grown := present(t, f.Fd()) - before; grown > 1<<20 {
-			t.Errorf("a ring that carried one message has %d bytes more in memory", grown)
+		if has := present(t, f.Fd()); has > 1<<20 {
+			t.Errorf("a ring that carried one message has %d bytes in memory", has)
 		}
 	})
+}
+
+// TestCreateClears makes rings where there was something before, at the beginning of a
+// file and not, in memory that was set aside or has holes.
+func TestCreateClears(t *testing.T) {
+	const capacity, offset = 1 << 20, 1 << 16
+	size := shmring.Size(capacity)
+	for name, prepare := range map[string]func(f *os.File, mem []byte) error{
+		"full":      func(_ *os.File, mem []byte) error { fill(mem, 3); return nil },
+		"set aside": func(f *os.File, mem []byte) error { return unix.Fallocate(int(f.Fd()), 0, 0, int64(len(mem))) },
+		"with holes": func(f *os.File, mem []byte) error {
+			fill(mem, 3)
+			return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset+40960, 8192)
+		},
+	} {
+		mem, f := shared(t, offset+size)
+		if err := prepare(f, mem); err != nil {
+			t.Fatal(err)
+		}
+		before := bytes.Clone(mem[:offset])
+		ring, err := shmring.Create(mem[offset:], shmring.Options{Producers: shmring.Many})
+		if err != nil || ring.Capacity() != capacity {
+			t.Fatal(ring, err)
+		}
+		if states := mem[offset+4096:][:capacity/8]; !bytes.Equal(states, make([]byte, len(states))) {
+			t.Errorf("%s: there are state words in a new ring", name)
+		}
+		if !bytes.Equal(before, mem[:offset]) {
+			t.Errorf("%s: the memory before the ring has changed", name)
+		}
+		exchange(t, ring, 1000)
+	}
 }
 
 // present returns how many bytes of the file are in memory.

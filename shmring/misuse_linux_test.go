@@ -34,11 +34,11 @@ func TestWornRing(t *testing.T) {
 		for _, pos := range []uint64{1 << 54, 1 << 55, 1<<55 + capacity, 1<<56 - capacity, 1 << 56, math.MaxUint64 - 2*capacity + 1} {
 			t.Run(fmt.Sprintf("%d/%#x", kind, pos), func(t *testing.T) {
 				r := wornRing(t, kind, capacity, piece, pos)
-				p, err := r.Producer()
+				p, err := r.JoinProducer()
 				if err != nil {
 					t.Fatal(err)
 				}
-				c, err := r.Consumer()
+				c, err := r.JoinConsumer()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -75,11 +75,11 @@ func TestSweep(t *testing.T) {
 	for u := range r.states {
 		r.states[u].CompareAndSwap(0, old)
 	}
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +109,11 @@ func TestStaleBatch(t *testing.T) {
 			pos := r.capacity + u*unit
 			r.state(pos).Store(r.word(pos, 1, 0, committed))
 		}
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,11 +139,11 @@ func TestStaleBatch(t *testing.T) {
 func TestStaleClaim(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,11 +181,11 @@ func TestStaleClaim(t *testing.T) {
 func TestDoneContext(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,15 +243,15 @@ func TestReadFromLeavesNoClaim(t *testing.T) {
 		"fails":              func([]byte) (int, error) { return 0, errors.New("broken") },
 	} {
 		r := crashRing(t, Many)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := r.Producer()
+		other, err := r.JoinProducer()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := r.Consumer()
+		c, err := r.JoinConsumer()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,7 @@ func TestReadFromLeavesNoClaim(t *testing.T) {
 // TestReadFromWrappedEOF tells a failure that wraps io.EOF from the end.
 func TestReadFromWrappedEOF(t *testing.T) {
 	r := crashRing(t, One)
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func TestReadFromWrappedEOF(t *testing.T) {
 func TestTryLearnsOfDeath(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)
-		p, err := r.Producer()
+		p, err := r.JoinProducer()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -316,7 +316,7 @@ func TestTryLearnsOfDeath(t *testing.T) {
 	r := crashRing(t, Many)
 	r.header.members[5].ticket.Store(deadTicket)
 	r.state(r.capacity).Store(r.word(r.capacity, 100, 5, claimed))
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -506,12 +506,12 @@ func TestTakeOver(t *testing.T) {
 	for range 63 {
 		p = producer(t, ring)
 	}
-	if _, err := ring.Producer(); !errors.Is(err, shmring.ErrBusy) {
-		t.Fatalf("Producer = %v, want ErrBusy", err)
+	if _, err := ring.JoinProducer(); !errors.Is(err, shmring.ErrBusy) {
+		t.Fatalf("JoinProducer = %v, want ErrBusy", err)
 	}
 	reader := start(t, goPeer(t, self(t), f, "holder", "consumer"))
-	if _, err := ring.Consumer(); !errors.Is(err, shmring.ErrBusy) {
-		t.Fatalf("Consumer = %v, want ErrBusy", err)
+	if _, err := ring.JoinConsumer(); !errors.Is(err, shmring.ErrBusy) {
+		t.Fatalf("JoinConsumer = %v, want ErrBusy", err)
 	}
 	if err := p.CheckConsumer(); err != nil {
 		t.Errorf("CheckConsumer = %v while it lives", err)
@@ -574,7 +574,7 @@ func limited(t *testing.T, what string, f func(context.Context)) {
 
 func madProducer(t *testing.T, ring *shmring.Ring, end time.Time) {
 	for time.Now().Before(end) {
-		p, err := ring.Producer()
+		p, err := ring.JoinProducer()
 		if err != nil {
 			continue
 		}
@@ -597,7 +597,7 @@ func madProducer(t *testing.T, ring *shmring.Ring, end time.Time) {
 func madConsumer(t *testing.T, ring *shmring.Ring, end time.Time) {
 	msgs := make([][]byte, 10)
 	for time.Now().Before(end) {
-		c, err := ring.Consumer()
+		c, err := ring.JoinConsumer()
 		if err != nil {
 			continue
 		}

@@ -27,9 +27,9 @@ type Producer struct {
 	closed bool
 }
 
-// Producer joins the ring as a producer. Errors: ErrBusy; ErrClosed (the Ring);
+// JoinProducer joins the ring as a producer. Errors: ErrBusy; ErrClosed (the Ring);
 // ErrCorrupt; fs.PathError.
-func (r *Ring) Producer() (*Producer, error) {
+func (r *Ring) JoinProducer() (*Producer, error) {
 	unpin, err := r.pin()
 	if err != nil {
 		return nil, err
@@ -270,6 +270,7 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 			p.claim, p.length = tail, length
 			return true, nil
 		}
+		p.notifyAt(tail)
 	}
 	return false, stray
 }
@@ -384,7 +385,7 @@ func (p *Producer) commit(pos, length, n uint64) error {
 	} else if !word.CompareAndSwap(r.word(pos, length, p.slot, claimed), message) {
 		return corrupt("claim", word.Load())
 	}
-	p.notify()
+	p.notifyAt(pos)
 	return nil
 }
 
@@ -400,8 +401,18 @@ func (p *Producer) withdraw() error {
 	if !word.CompareAndSwap(w, w|skipped) {
 		return corrupt("claim", word.Load())
 	}
-	p.notify()
+	p.notifyAt(pos)
 	return nil
+}
+
+// notifyAt wakes the consumer if it sleeps and waits for the record at pos, which is over
+// now. In a ring for Many it may wait for a claim before that. While it sleeps, its head is
+// where it waits; having moved it there it looks once more.
+func (p *Producer) notifyAt(pos uint64) {
+	h := p.ring.header
+	if anyAsleep(&h.consumerSleeps) && (!p.ring.many || h.head.Load() == pos) {
+		wake(&h.consumerSleeps)
+	}
 }
 
 // notify wakes the consumer if it sleeps.
@@ -416,8 +427,19 @@ func (p *Producer) Send(ctx context.Context, msg []byte) error {
 	if _, err := p.Claim(ctx, len(msg)); err != nil {
 		return err
 	}
-	copy(p.ring.data[p.claim&p.ring.mask:], msg)
+	copyCached(p.ring.data[p.claim&p.ring.mask:], msg)
 	return p.publish(uint64(len(msg)))
+}
+
+// copyCached is copy, in pieces. From 1 MiB on Go's copy writes past the cache
+// (runtime/memmove_amd64.s), and the other side would have to fetch it from memory.
+func copyCached(dst, src []byte) {
+	const piece = 512 << 10
+	for len(src) > piece {
+		copy(dst, src[:piece])
+		dst, src = dst[piece:], src[piece:]
+	}
+	copy(dst, src)
 }
 
 // SendBatch sends messages in order, waiting like Claim, with one claim and one
@@ -467,7 +489,7 @@ func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
 	p.claim = 0
 	for i, pos := 0, first; i < len(msgs); i++ {
 		msg := msgs[i]
-		copy(r.data[pos&r.mask:], msg)
+		copyCached(r.data[pos&r.mask:], msg)
 		if i > 0 {
 			r.state(pos).Store(r.word(pos, uint64(len(msg)), p.slot, committed))
 		}

@@ -89,8 +89,10 @@ type Ring struct {
 	spin   bool // whether spinning makes sense
 	self   label
 
+	named  *named   // of OpenOrCreate
 	anchor *os.File // the file with the locks, for others of it to be opened
 	locks  int64    // where they begin
+	id     [16]byte
 }
 
 // Memory is mapped memory that can be kept mapped: a *posix.Mapping or a
@@ -129,9 +131,18 @@ func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
 // Close releases the descriptor that the Ring has of the file of its memory, or of the
 // IPC namespace. Nobody can join through this Ring any more; handles that it has made
 // stay open. A Ring that is not closed does this when it is garbage.
+//
+// A Ring of OpenOrCreate also unmaps its memory: close its handles first, else the error
+// is EBUSY.
 func (r *Ring) Close() error {
-	if err := r.anchor.Close(); err != nil {
-		return fmt.Errorf("shmring: %w", ErrClosed)
+	var err error
+	if r.named == nil {
+		err = r.anchor.Close()
+	} else if err = r.named.mapping.Unmap(); err == nil {
+		err = r.named.object.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("shmring: %w", closedOr(err))
 	}
 	return nil
 }
@@ -177,7 +188,7 @@ func Create(mem []byte, o Options) (*Ring, error) {
 func writeHeader(mem []byte, g geometry, mode Producers) error {
 	h := headerOf(mem)
 	h.magic.Store(0) // nobody opens it until it is finished
-	clear(mem[8:dataOffset(g.capacity)])
+	clear(mem[8:headerSize])
 	h.version.Store(version)
 	h.headerSize.Store(headerSize)
 	if mode == Many {
@@ -193,32 +204,41 @@ func writeHeader(mem []byte, g geometry, mode Producers) error {
 	// The first lap is 1, so that the zero words belong to none.
 	h.tail.Store(g.capacity)
 	h.head.Store(g.capacity)
-	if err := h.chooseLocks(); err != nil {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	h.id[0].Store(binary.NativeEndian.Uint64(id[:]))
+	h.id[1].Store(binary.NativeEndian.Uint64(id[8:]))
+	h.locks.Store(lockBase(h.ringID()))
+	if err := h.place(mem[headerSize:dataOffset(g.capacity)]); err != nil {
 		return err
 	}
 	h.magic.Store(magic)
 	return nil
 }
 
-// chooseLocks gives the ring its random number, and decides where its locks are.
-func (h *header) chooseLocks() error {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	h.id[0].Store(binary.NativeEndian.Uint64(id[:]))
-	h.id[1].Store(binary.NativeEndian.Uint64(id[8:]))
-	h.locks.Store(lockBase(h.ringID()))
-	f, err := openFile(h)
-	if err == nil {
-		h.death.Store(byFile)
-	} else {
+// place makes the state words zero, and decides where the locks of the ring are.
+func (h *header) place(states []byte) error {
+	f, at, err := openFile(h)
+	if err != nil {
 		var namespace uint64
 		if f, namespace, err = openNamespace(); err != nil {
 			return err
 		}
+		clear(states)
 		h.death.Store(byNamespace)
 		h.namespace.Store(namespace)
+		return f.Close()
 	}
-	return f.Close()
+	defer f.Close()
+	h.death.Store(byFile)
+	info, err := f.Stat()
+	if err == nil && uint64(info.Size()) < uint64(at)+h.size.Load() {
+		err = ErrFault
+	}
+	if err == nil {
+		clearData(states, f, at+headerSize)
+	}
+	return err
 }
 
 // layOut chooses the capacity.
@@ -280,7 +300,7 @@ func openRing(mem []byte) (*Ring, error) {
 	}
 	r := &Ring{
 		geometry: g, header: h, many: features&featureMany != 0, spin: spin.Useful(), self: thisProcess(),
-		locks: int64(h.locks.Load()),
+		locks: int64(h.locks.Load()), id: h.ringID().bytes(),
 	}
 	r.states, r.data = overlay(mem, g)
 	if r.anchor, err = h.openAnchor(); err != nil {
@@ -340,6 +360,9 @@ func usable(mem []byte) error {
 	}
 	return nil
 }
+
+// ID returns the random number of the ring, by which it can be told from any other.
+func (r *Ring) ID() [16]byte { return r.id }
 
 // Capacity returns how many bytes of messages the ring holds, each rounded up to a
 // multiple of 64.

@@ -20,7 +20,7 @@ import (
 
 func producer(t testing.TB, r *shmring.Ring) *shmring.Producer {
 	t.Helper()
-	p, err := r.Producer()
+	p, err := r.JoinProducer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func producer(t testing.TB, r *shmring.Ring) *shmring.Producer {
 
 func consumer(t testing.TB, r *shmring.Ring) *shmring.Consumer {
 	t.Helper()
-	c, err := r.Consumer()
+	c, err := r.JoinConsumer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,10 +383,10 @@ func TestBatches(t *testing.T) {
 func TestRoles(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	p, c := producer(t, ring), consumer(t, ring)
-	if _, err := ring.Producer(); !errors.Is(err, shmring.ErrBusy) {
+	if _, err := ring.JoinProducer(); !errors.Is(err, shmring.ErrBusy) {
 		t.Errorf("a second producer: %v, want ErrBusy", err)
 	}
-	if _, err := ring.Consumer(); !errors.Is(err, shmring.ErrBusy) {
+	if _, err := ring.JoinConsumer(); !errors.Is(err, shmring.ErrBusy) {
 		t.Errorf("a second consumer: %v, want ErrBusy", err)
 	}
 	for _, close := range []func() error{p.Close, c.Close} {
@@ -428,7 +428,7 @@ func TestSlots(t *testing.T) {
 	for range 64 {
 		ps = append(ps, producer(t, ring))
 	}
-	if _, err := ring.Producer(); !errors.Is(err, shmring.ErrBusy) {
+	if _, err := ring.JoinProducer(); !errors.Is(err, shmring.ErrBusy) {
 		t.Errorf("producer 65: %v, want ErrBusy", err)
 	}
 	ps[17].Close()
@@ -784,13 +784,13 @@ func FuzzOpen(f *testing.F) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if p, err := ring.Producer(); err == nil {
+		if p, err := ring.JoinProducer(); err == nil {
 			for n := range 5 {
 				_ = p.Send(ctx, make([]byte, n*500))
 			}
 			_, _ = p.SendBatch(ctx, [][]byte{{1}, make([]byte, 100), {3}})
 		}
-		if c, err := ring.Consumer(); err == nil {
+		if c, err := ring.JoinConsumer(); err == nil {
 			for range 100 {
 				if _, err := c.Receive(ctx); err != nil {
 					break

@@ -160,10 +160,18 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 	}
 }
 
-// spinUntil tries after each pause, until the budget is spent.
+// spinUntil tries after each pause, until the budget is spent. The shortest pauses come
+// first where there is no reason to keep a distance: an answer may be due any moment.
 func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
-	for spent := uint32(0); spent < w.budget; spent += w.pause {
-		spin.Pause(min(w.pause, w.budget))
+	pause := w.pause
+	if pause == pauseLeast {
+		pause = 1
+	}
+	for spent := uint32(0); spent < w.budget; spent += pause {
+		if spent > 0 {
+			pause = min(2*pause, w.pause)
+		}
+		spin.Pause(min(pause, w.budget))
 		if ok, err := try(); ok || err != nil {
 			w.budget, w.vain = min(2*w.budget, spinMost), 0
 			return ok, err

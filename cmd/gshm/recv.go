@@ -56,7 +56,7 @@ func recv(c *cli.Context) error {
 // receiveAll leaves the ring in order only when all was written. Otherwise it just
 // ends: so the senders learn that something is missing.
 func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32) error {
-	consumer, err := m.ring.Consumer()
+	consumer, err := m.ring.JoinConsumer()
 	if err == nil {
 		err = m.begin()
 	}

@@ -63,7 +63,7 @@ func exchange(c *cli.Context, o ringOptions, who string, work func(context.Conte
 // sendAll leaves the ring in order only when all has arrived. Otherwise it just ends:
 // so the receiver learns that something is missing.
 func sendAll(ctx context.Context, m *meeting, shown *progress) error {
-	producer, err := m.ring.Producer()
+	producer, err := m.ring.JoinProducer()
 	if err == nil {
 		err = m.begin()
 	}

@@ -240,9 +240,9 @@ func newRing(t *testing.T, kind shmring.Producers) (*shmring.Producer, *shmring.
 	t.Cleanup(func() { check(t, mem.Unmap()) })
 	ring, err := shmring.Create(mem.Bytes(), shmring.Options{Producers: kind, Capacity: 4096})
 	check(t, err)
-	p, err := ring.Producer()
+	p, err := ring.JoinProducer()
 	check(t, err)
-	c, err := ring.Consumer()
+	c, err := ring.JoinConsumer()
 	check(t, err)
 	t.Cleanup(func() { check(t, errors.Join(p.Close(), c.Close())) })
 	return p, c

@@ -127,8 +127,8 @@ func openRings(r role) (p *shmring.Producer, c *shmring.Consumer, err error) {
 		}
 	}
 	out, in := directions(r.side, rings)
-	if p, err = out.Producer(); err == nil {
-		c, err = in.Consumer()
+	if p, err = out.JoinProducer(); err == nil {
+		c, err = in.JoinConsumer()
 	}
 	return p, c, err
 }
