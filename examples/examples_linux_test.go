@@ -370,7 +370,7 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	interrupt(t, logger)
 	wantMessages(t, logLines(t, log), r.pid, []string{"still there"})
 
-	// A stranger's semaphore stays, and nothing else is left.
+	// A foreign semaphore stays, and nothing else is left.
 	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, nil)
 	if err != nil {
 		t.Fatal(err)

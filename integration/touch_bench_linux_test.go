@@ -22,7 +22,7 @@ type memory struct {
 	release  func() error
 }
 
-// segmentMemory is a System V segment, marked for removal.
+// segmentMemory returns a System V segment, marked for removal.
 func segmentMemory(size int64, o *sysv.SegmentOptions) (memory, error) {
 	o.Mode = 0o600
 	segment, err := sysv.CreateSegment(sysv.Private, size, o)

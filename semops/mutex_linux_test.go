@@ -122,7 +122,7 @@ func TestMutexOwnerDied(t *testing.T) {
 	mustBe(t, result(t, waiting), errOwnerDied)
 	t.Logf("told %v after the kill", time.Since(began))
 	if ok, err := tryLock(mu); ok || err != nil {
-		t.Fatalf("TryLock after ErrOwnerDied = %v, %v; want the lock to be held", ok, err)
+		t.Fatalf("TryLock after a death = %v, %v; want the lock to be held", ok, err)
 	}
 	must(t, mu.MarkConsistent())
 	must(t, mu.Unlock())

@@ -104,7 +104,7 @@ func TestOneCPU(t *testing.T) {
 
 // The steps of a Barrier succeed in their states alone.
 func TestBarrierSteps(t *testing.T) {
-	set, err := sysv.CreateSet(sysv.Private, 3, &sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func (r *recipe) make() (o identifier, made bool, err error) {
 	return o, made, err
 }
 
-// makeWith also returns an identifier that has the key already, unless exclusive.
+// makeWith also returns an object that has the key already, unless exclusive.
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o identifier, made bool, err error) {
 	if r.kind == ref.Sem && r.nsems > math.MaxUint16+1 {
 		return nil, false, fmt.Errorf("a set has from 1 to %d semaphores (what an operation can number), not %d", math.MaxUint16+1, r.nsems)
@@ -226,7 +226,7 @@ func (r *recipe) openOrCreate(key sysv.Key) (o identifier, made bool, err error)
 	}
 }
 
-// finish sets what cannot be given at creation. If that fails it removes the identifier.
+// finish sets what cannot be given at creation. If that fails it removes the object.
 func (r *recipe) finish(o identifier) error {
 	if r.owner == nil && r.qbytes == 0 {
 		return nil

@@ -71,7 +71,7 @@ func run() (err error) {
 		if err := free.Acquire(ctx, 1); err != nil {
 			return err
 		}
-		// Several clients may have a slot each. Only one at a time may find out which.
+		// Several clients may have a slot each. One at a time may find out which.
 		if err := mutex.Acquire(ctx, 1); err != nil {
 			return errors.Join(err, free.Release(1))
 		}

@@ -109,7 +109,7 @@ func run(path string) (err error) {
 			return err
 		}
 		text := slot.Text()
-		// The text is copied: the slot can be filled again while we write.
+		// The text was copied, so the slot can be refilled while we write.
 		if err := free.Release(1); err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ func inNamespace(many int, ways ...func(int) error) error {
 // makeObjects makes many objects of each kind.
 func makeObjects(many int) error {
 	for i := range many {
-		// None has a key, which would make the kernel look for it.
+		// None has a key, which the kernel would have to look up.
 		if _, err := sysv.CreateSegment(sysv.Private, 1, nil); err != nil {
 			return fmt.Errorf("after %d: %w", i, err)
 		}

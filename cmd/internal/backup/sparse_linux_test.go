@@ -22,7 +22,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// sparse makes a segment of which a few pages are there.
+// sparse makes a segment with only a few pages in memory.
 func sparse(t *testing.T, size int64, o *sysv.SegmentOptions, write map[int64]string) sysv.Segment {
 	t.Helper()
 	s, err := sysv.CreateSegment(0x5ba, size, o)

@@ -165,8 +165,8 @@ func createSysVSlots(size int) (*objects, error) {
 		return nil, err
 	}
 	mem, err := segment.Attach(nil)
-	// A segment without a name can be attached by its identifier until the last one
-	// detaches it; marked for removal now, it outlives nobody.
+	// A segment can be attached by identifier until the last detach. Marked for removal
+	// now, it cannot outlive its users.
 	if err = errors.Join(err, segment.Remove()); err != nil {
 		return nil, err
 	}

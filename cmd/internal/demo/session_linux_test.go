@@ -258,7 +258,7 @@ func TestHalfMade(t *testing.T) {
 		wantNothing(t)
 	}
 
-	// In the way: the set that was made for nothing goes, the segment stays.
+	// A foreign segment has the key: the new set is removed, the segment stays.
 	segment, err := sysv.CreateSegment(config.Key, 10, nil)
 	check(t, err)
 	if _, err := Join(t.Context(), config); err == nil {
