@@ -291,7 +291,7 @@ func waitForC(t *testing.T) {
 	defer mutex.Close()
 	ctx, cancel := context.WithDeadline(t.Context(), deadline)
 	defer cancel()
-	if err := errors.Join(mutex.P(ctx), mutex.V()); err != nil {
+	if err := errors.Join(mutex.Acquire(ctx, 1), mutex.Release(1)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -371,7 +371,7 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	wantMessages(t, logLines(t, log), r.pid, []string{"still there"})
 
 	// A foreign semaphore stays, and nothing else is left.
-	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -609,7 +609,7 @@ func testParentChild(t *testing.T, bin programs) {
 	wantOutput(t, run(t, "", bin.path("parentchild")), want)
 	wantNothingLeft(t)
 
-	stranger, err := posix.CreateObject("sample", 3, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	stranger, err := posix.CreateObject("sample", 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -674,7 +674,7 @@ func waitForText(t *testing.T, key sysv.Key, text string) sysv.Segment {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mem, err := seg.Attach(sysv.AttachOptions{ReadOnly: true})
+		mem, err := seg.Attach(&sysv.AttachOptions{ReadOnly: true})
 		if err != nil {
 			t.Fatal(err)
 		}

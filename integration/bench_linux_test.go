@@ -84,7 +84,7 @@ func timeAttach(b *testing.B, n int) time.Duration {
 	seg := newSegment(b)
 	start := cpuTime(b)
 	for range n {
-		mem, err := seg.Attach(sysv.AttachOptions{})
+		mem, err := seg.Attach(nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func timeStat(b *testing.B, n int) time.Duration {
 }
 
 func newSegment(b *testing.B) sysv.Segment {
-	seg, err := sysv.CreateSegment(sysv.Private, 4096, sysv.SegmentOptions{Mode: 0o600})
+	seg, err := sysv.CreateSegment(sysv.Private, 4096, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func newSegment(b *testing.B) sysv.Segment {
 }
 
 func timeSemop(b *testing.B, n int) time.Duration {
-	set, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 1, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func timeSemop(b *testing.B, n int) time.Duration {
 }
 
 func timeMessage(b *testing.B, n int) time.Duration {
-	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(sysv.Private, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -187,9 +187,9 @@ func testLine(t *testing.T, test completion, path string, start func(ctx context
 // which last until the test ends.
 func onePOSIXOfEach(t *testing.T) {
 	t.Helper()
-	object, errObject := posix.CreateObject("/x", 4096, posix.ObjectOptions{Mode: 0o644, Exclusive: true})
-	semaphore, errSemaphore := posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o644, Exclusive: true})
-	queue, errQueue := posix.CreateQueue("/x", posix.QueueOptions{Mode: 0o644, Exclusive: true})
+	object, errObject := posix.CreateObject("/x", 4096, &posix.ObjectOptions{Mode: 0o644})
+	semaphore, errSemaphore := posix.CreateSemaphore("/x", 1, &posix.SemaphoreOptions{Mode: 0o644})
+	queue, errQueue := posix.CreateQueue("/x", &posix.QueueOptions{Mode: 0o644})
 	if err := errors.Join(errObject, errSemaphore, errQueue); err != nil {
 		t.Fatal(err)
 	}
@@ -208,17 +208,17 @@ func onePOSIXOfEach(t *testing.T) {
 // too.
 func oneOfEach(t *testing.T) {
 	t.Helper()
-	segment, err := sysv.CreateSegment(0x4e545030, 4096, sysv.SegmentOptions{Mode: 0o644, Exclusive: true})
+	segment, err := sysv.CreateSegment(0x4e545030, 4096, &sysv.SegmentOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = segment.Remove() })
-	set, err := sysv.CreateSet(0x4d2, 2, sysv.SetOptions{Mode: 0o644, Exclusive: true})
+	set, err := sysv.CreateSet(0x4d2, 2, &sysv.SetOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = set.Remove() })
-	queue, err := sysv.CreateQueue(0x4d3, sysv.QueueOptions{Mode: 0o644, Exclusive: true})
+	queue, err := sysv.CreateQueue(0x4d3, &sysv.QueueOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -690,9 +690,9 @@ func testForeignObjects(t *testing.T, gshm string) {
 	const key, semKey = 0x4753484d, 0x4753454d
 	segment := func(size int64, contents string) func() {
 		return func() {
-			s, err := sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+			s, err := sysv.CreateSegment(key, size, nil)
 			check(t, err)
-			mem, err := s.Attach(sysv.AttachOptions{})
+			mem, err := s.Attach(nil)
 			check(t, err)
 			_, err = mem.WriteAt([]byte(contents), 0)
 			check(t, err)
@@ -701,7 +701,7 @@ func testForeignObjects(t *testing.T, gshm string) {
 	}
 	set := func(values ...uint16) func() {
 		return func() {
-			_, err := sysv.OpenOrCreateSet(semKey, values, sysv.SetOptions{Mode: 0o600, Exclusive: true})
+			_, err := sysv.CreateSetWith(semKey, values, nil)
 			check(t, err)
 		}
 	}

@@ -60,10 +60,9 @@ func TestFullSystem(t *testing.T) {
 		command(gipcs, "restore", backups[sysv.Msg]),
 	}
 
-	o := sysv.SegmentOptions{Mode: 0o600}
-	seg, err1 := sysv.CreateSegment(sysv.Private, int64(os.Getpagesize()), o)
-	set, err2 := sysv.CreateSet(sysv.Private, 2, sysv.SetOptions{Mode: 0o600})
-	queue, err3 := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	seg, err1 := sysv.CreateSegment(sysv.Private, int64(os.Getpagesize()), nil)
+	set, err2 := sysv.CreateSet(sysv.Private, 2, nil)
+	queue, err3 := sysv.CreateQueue(sysv.Private, nil)
 	check(t, errors.Join(err1, err2, err3))
 
 	for _, limit := range []struct {
@@ -72,13 +71,13 @@ func TestFullSystem(t *testing.T) {
 		want                     unix.Errno
 		creations                []creation
 	}{
-		{"SHMMNI", "shmmni", "1", "0", func() error { _, err := sysv.CreateSegment(7, 1, o); return err }, unix.ENOSPC, segments},
-		{"SHMALL", "shmall", "1", "0", func() error { _, err := sysv.CreateSegment(7, 1, o); return err }, unix.ENOSPC, segments},
-		{"SHMMAX", "shmmax", "4096", "0", func() error { _, err := sysv.CreateSegment(7, 4097, o); return err }, unix.EINVAL, segments},
+		{"SHMMNI", "shmmni", "1", "0", func() error { _, err := sysv.CreateSegment(7, 1, nil); return err }, unix.ENOSPC, segments},
+		{"SHMALL", "shmall", "1", "0", func() error { _, err := sysv.CreateSegment(7, 1, nil); return err }, unix.ENOSPC, segments},
+		{"SHMMAX", "shmmax", "4096", "0", func() error { _, err := sysv.CreateSegment(7, 4097, nil); return err }, unix.EINVAL, segments},
 		{"SEMMNI", "sem", "32000 32000 500 1", "32000 32000 500 0", openOrCreate, unix.ENOSPC, sets},
 		{"SEMMNS", "sem", "32000 2 500 32000", "32000 0 500 32000", openOrCreate, unix.ENOSPC, sets},
 		{"SEMMSL", "sem", "1 32000 500 32000", "0 32000 500 32000", openOrCreate, unix.EINVAL, sets},
-		{"MSGMNI", "msgmni", "1", "0", func() error { _, err := sysv.CreateQueue(7, sysv.QueueOptions{}); return err }, unix.ENOSPC, queues},
+		{"MSGMNI", "msgmni", "1", "0", func() error { _, err := sysv.CreateQueue(7, nil); return err }, unix.ENOSPC, queues},
 	} {
 		path := "/proc/sys/kernel/" + limit.sysctl
 		before, err := os.ReadFile(path)
@@ -123,16 +122,16 @@ func TestFullSystem(t *testing.T) {
 
 // openOrCreate makes a set with values, or nothing.
 func openOrCreate() error {
-	_, err := sysv.OpenOrCreateSet(7, []uint16{1, 2}, sysv.SetOptions{Mode: 0o600})
+	_, err := sysv.CreateSetWith(7, []uint16{1, 2}, nil)
 	return err
 }
 
 // backUp makes an object of each kind, and removes it with a backup in a directory.
 func backUp(t *testing.T, bin string) (dirs [3]string) {
 	t.Helper()
-	_, err1 := sysv.CreateSegment(11, 5000, sysv.SegmentOptions{Mode: 0o600})
-	set, err2 := sysv.CreateSet(11, 2, sysv.SetOptions{Mode: 0o600})
-	queue, err3 := sysv.CreateQueue(11, sysv.QueueOptions{Mode: 0o600})
+	_, err1 := sysv.CreateSegment(11, 5000, nil)
+	set, err2 := sysv.CreateSet(11, 2, nil)
+	queue, err3 := sysv.CreateQueue(11, nil)
 	check(t, errors.Join(err1, err2, err3))
 	check(t, set.SetValues([]uint16{3, 4}))
 	check(t, queue.Send(t.Context(), 1, []byte("text")))

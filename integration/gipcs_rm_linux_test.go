@@ -109,7 +109,7 @@ func TestChurn(t *testing.T) {
 		t.Skipf("no identifier can be chosen here: %v", err)
 	}
 	for range stable {
-		if _, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: fs.FileMode(0o600)}); err != nil {
+		if _, err := sysv.CreateSet(sysv.Private, 1, &sysv.SetOptions{Mode: fs.FileMode(0o600)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -116,19 +116,19 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 		name := fmt.Sprintf("/x%d", i)
 		switch r.IntN(6) {
 		case 0:
-			s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), sysv.SegmentOptions{Mode: 0o600})
+			s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), nil)
 			check(t, err)
 			if foreign() {
 				check(t, s.Set(other))
 			}
 			if r.IntN(2) == 0 {
-				mem, err := s.Attach(sysv.AttachOptions{})
+				mem, err := s.Attach(nil)
 				check(t, err)
 				ends = append(ends, mem.Detach)
 			}
 			ends = append(ends, s.Remove)
 		case 1:
-			s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), sysv.SetOptions{Mode: fs.FileMode(0o600)})
+			s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), &sysv.SetOptions{Mode: fs.FileMode(0o600)})
 			check(t, err)
 			if r.IntN(2) == 0 {
 				check(t, s.SetValue(0, 1)) // which makes this process the last user
@@ -138,7 +138,7 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 			}
 			ends = append(ends, s.Remove)
 		case 2:
-			q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+			q, err := sysv.CreateQueue(sysv.Private, nil)
 			check(t, err)
 			if r.IntN(2) == 0 {
 				check(t, q.Send(t.Context(), 1, []byte("text")))
@@ -154,12 +154,12 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 			}
 			ends = append(ends, func() error { return os.Remove(path) })
 		case 4:
-			s, err := posix.CreateSemaphore(name, r.IntN(2), posix.SemaphoreOptions{Mode: 0o600})
+			s, err := posix.CreateSemaphore(name, r.IntN(2), nil)
 			check(t, err)
 			check(t, s.Close())
 			ends = append(ends, func() error { return posix.UnlinkSemaphore(name) })
 		default:
-			q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 10})
+			q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 10})
 			check(t, err)
 			if r.IntN(2) == 0 {
 				check(t, q.Send(t.Context(), []byte("text"), 0))

@@ -244,18 +244,18 @@ func makePOSIX(ts *testscript.TestScript, neg bool, args []string) {
 	kind, name, rest := args[0], args[1], args[2:]
 	switch {
 	case kind == "pshm" && len(rest) == 1:
-		o, err := posix.CreateObject(name, int64(len(rest[0])), posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+		o, err := posix.CreateObject(name, int64(len(rest[0])), nil)
 		ts.Check(err)
 		_, err = o.File().WriteAt([]byte(rest[0]), 0)
 		ts.Check(errors.Join(err, o.Close()))
 	case kind == "psem" && len(rest) == 1:
 		value, err := strconv.Atoi(rest[0])
 		ts.Check(err)
-		s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+		s, err := posix.CreateSemaphore(name, value, nil)
 		ts.Check(err)
 		ts.Check(s.Close())
 	case kind == "pmsg":
-		q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: 10, MsgSize: 64})
+		q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 10, MsgSize: 64})
 		ts.Check(err)
 		for _, m := range rest {
 			_, err := q.TrySend([]byte(m), 0)

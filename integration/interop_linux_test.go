@@ -68,7 +68,7 @@ func TestSegmentsOfPeers(t *testing.T) {
 			seg, err := sysv.OpenSegment(interopKey)
 			check(t, err)
 			want(t, "identifier", seg, id)
-			mem, err := seg.Attach(sysv.AttachOptions{})
+			mem, err := seg.Attach(nil)
 			check(t, err)
 			want(t, "size", mem.Len(), 5000)
 			want(t, "contents", string(mem.Bytes()[:14]), "from the peer\x00")
@@ -78,7 +78,7 @@ func TestSegmentsOfPeers(t *testing.T) {
 			check(t, mem.Detach())
 			check(t, seg.Remove())
 
-			seg, err = sysv.CreateSegment(interopKey, 777, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+			seg, err = sysv.CreateSegment(interopKey, 777, nil)
 			check(t, err)
 			want(t, "what the peer reads of ours", ask(t, peer, "shm-read", interopKey), "777")
 			ask(t, peer, "rm", "shm", interopKey)
@@ -92,7 +92,7 @@ func TestSetsOfPeers(t *testing.T) {
 	for name, peer := range peers(t) {
 		t.Run(name, func(t *testing.T) {
 			id := ask(t, peer, "sem-make", interopKey, 3, 0, 32767)
-			set, err := sysv.OpenOrCreateSet(interopKey, []uint16{9, 9, 9}, sysv.SetOptions{Mode: 0o600})
+			set, _, err := sysv.OpenOrCreateSet(t.Context(), interopKey, []uint16{9, 9, 9}, nil)
 			check(t, err)
 			want(t, "identifier", set, id)
 			values, err := set.Values()
@@ -106,7 +106,7 @@ func TestSetsOfPeers(t *testing.T) {
 			want(t, "value", value, 1)
 			check(t, set.Remove())
 
-			set, err = sysv.OpenOrCreateSet(interopKey, []uint16{0, 4}, sysv.SetOptions{Mode: 0o600})
+			set, _, err = sysv.OpenOrCreateSet(t.Context(), interopKey, []uint16{0, 4}, nil)
 			check(t, err)
 			want(t, "values of ours", ask(t, peer, "sem-read", interopKey), "0 4")
 
@@ -154,7 +154,7 @@ func TestQueuesOfPeers(t *testing.T) {
 			want(t, "what the peer receives", ask(t, peer, "msg-receive", interopKey, 7), "7 second")
 			check(t, queue.Remove())
 
-			queue, err = sysv.CreateQueue(interopKey, sysv.QueueOptions{Mode: 0o600, Exclusive: true})
+			queue, err = sysv.CreateQueue(interopKey, nil)
 			check(t, err)
 			ask(t, peer, "rm", "msg", interopKey)
 			_, err = queue.Stat()
@@ -179,7 +179,7 @@ func TestUtilLinux(t *testing.T) {
 	want(t, "size and mode", fmt.Sprint(seg.Size, " ", seg.Mode), "5000 -rw-r-----")
 	opened, err := sysv.OpenSegment(seg.Key)
 	check(t, err)
-	mem, err := opened.Attach(sysv.AttachOptions{})
+	mem, err := opened.Attach(nil)
 	check(t, err)
 	want(t, "contents", strings.Trim(string(mem.Bytes()), "\x00"), "")
 	check(t, mem.Detach())
@@ -195,11 +195,11 @@ func TestUtilLinux(t *testing.T) {
 	want(t, "queue", queue.ID, id)
 	check(t, sysv.Queue(queue.ID).Remove())
 
-	_, err = sysv.CreateSegment(interopKey, 4321, sysv.SegmentOptions{Mode: 0o600})
+	_, err = sysv.CreateSegment(interopKey, 4321, nil)
 	check(t, err)
-	_, err = sysv.CreateSet(interopKey, 2, sysv.SetOptions{Mode: 0o600})
+	_, err = sysv.CreateSet(interopKey, 2, nil)
 	check(t, err)
-	_, err = sysv.CreateQueue(interopKey, sysv.QueueOptions{Mode: 0o600})
+	_, err = sysv.CreateQueue(interopKey, nil)
 	check(t, err)
 	listing := run("ipcs")
 	for _, part := range []string{"4321", interopKey.String()} {

@@ -103,7 +103,7 @@ func TestJSON(t *testing.T) {
 	inNamespace(t)
 	bin := install(t, "gipcs", "gshm")
 	oneOfEach(t)
-	mem, err := sysv.Segment(0).Attach(sysv.AttachOptions{})
+	mem, err := sysv.Segment(0).Attach(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func digest(i sysv.SegmentInfo) string {
 	if i.Size > small {
 		return "much"
 	}
-	mem, err := sysv.Segment(i.ID).Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := sysv.Segment(i.ID).Attach(&sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
 		return "contents that cannot be read: " + err.Error()
 	}

@@ -98,7 +98,7 @@ func fill(t *testing.T) {
 	t.Helper()
 	random := rand.NewChaCha8([32]byte{})
 	for _, info := range collect(t, sysv.Segments()) {
-		mem, err := sysv.Segment(info.ID).Attach(sysv.AttachOptions{})
+		mem, err := sysv.Segment(info.ID).Attach(nil)
 		check(t, err)
 		_, err = random.Read(mem.Bytes())
 		check(t, err)
@@ -120,7 +120,7 @@ func fill(t *testing.T) {
 func contents(t *testing.T) (all []string) {
 	t.Helper()
 	for _, info := range collect(t, sysv.Segments()) {
-		mem, err := sysv.Segment(info.ID).Attach(sysv.AttachOptions{ReadOnly: true})
+		mem, err := sysv.Segment(info.ID).Attach(&sysv.AttachOptions{ReadOnly: true})
 		check(t, err)
 		all = append(all, fmt.Sprintf("shm:%d %x", info.ID, sha256.Sum256(mem.Bytes())))
 		check(t, mem.Detach())

@@ -199,7 +199,7 @@ func testDeadlock(t *testing.T, g gipcs) {
 func newLocks(t *testing.T, n int) (sysv.Set, string) {
 	t.Helper()
 	locks := ipctest.Compile(t, "peers/locks.c")
-	set, err := sysv.CreateSet(sysv.Private, n, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, n, nil)
 	check(t, err)
 	check(t, set.SetValues(slices.Repeat([]uint16{1}, n)))
 	return set, locks

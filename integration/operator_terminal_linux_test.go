@@ -126,9 +126,9 @@ func testColours(t *testing.T, g gipcs) {
 func testProgress(t *testing.T, g gipcs) {
 	const size = 128 << 20
 	for _, onTerminal := range []bool{true, false} {
-		seg, err := sysv.CreateSegment(sysv.Private, size, sysv.SegmentOptions{Mode: 0o600})
+		seg, err := sysv.CreateSegment(sysv.Private, size, nil)
 		check(t, err)
-		mem, err := seg.Attach(sysv.AttachOptions{})
+		mem, err := seg.Attach(nil)
 		check(t, err)
 		copy(mem.Bytes(), bytes.Repeat([]byte("x"), size))
 		check(t, mem.Detach())
@@ -189,7 +189,7 @@ func TestWaitingIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
 			if name == "held" {
-				seg, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+				seg, err := sysv.CreateSegment(sysv.Private, 1, nil)
 				check(t, err)
 				defer func() { check(t, seg.Remove()) }()
 				test.args[1] = fmt.Sprint(int(seg))

@@ -25,7 +25,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	own, foreign := made(user, mine), made(g, others)
 	mem, err := sysv.OpenSegment(0x22)
 	check(t, err)
-	attached, err := mem.Attach(sysv.AttachOptions{})
+	attached, err := mem.Attach(nil)
 	check(t, err)
 	// One process of the user holds a lock, and another waits for it.
 	command := append(nobody(), locks, strings.TrimPrefix(own[1], "sem:"), "0")

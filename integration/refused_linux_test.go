@@ -139,9 +139,9 @@ func saysUnknown(line, output, messages string) bool {
 // makeOneOfEach makes a segment, a set and a queue that only root may read.
 func makeOneOfEach(t *testing.T) (remove func()) {
 	t.Helper()
-	segment, err1 := sysv.CreateSegment(1, 4096, sysv.SegmentOptions{})
-	set, err2 := sysv.CreateSet(2, 3, sysv.SetOptions{})
-	queue, err3 := sysv.CreateQueue(3, sysv.QueueOptions{})
+	segment, err1 := sysv.CreateSegment(1, 4096, nil)
+	set, err2 := sysv.CreateSet(2, 3, nil)
+	queue, err3 := sysv.CreateQueue(3, nil)
 	for _, err := range []error{err1, err2, err3} {
 		if err != nil {
 			t.Fatal(err)

@@ -23,13 +23,13 @@ type memory struct {
 }
 
 // segmentMemory returns a System V segment, marked for removal.
-func segmentMemory(size int64, o sysv.SegmentOptions) (memory, error) {
+func segmentMemory(size int64, o *sysv.SegmentOptions) (memory, error) {
 	o.Mode = 0o600
 	segment, err := sysv.CreateSegment(sysv.Private, size, o)
 	if err != nil {
 		return memory{}, err
 	}
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	if err := errors.Join(err, segment.Remove()); err != nil {
 		return memory{}, err
 	}
@@ -60,13 +60,13 @@ func BenchmarkFirstTouch(b *testing.B) {
 		make     func() (memory, error)
 		prefault bool
 	}{
-		{"segment", func() (memory, error) { return segmentMemory(size, sysv.SegmentOptions{}) }, false},
-		{"segment,populate", func() (memory, error) { return segmentMemory(size, sysv.SegmentOptions{}) }, true},
+		{"segment", func() (memory, error) { return segmentMemory(size, nil) }, false},
+		{"segment,populate", func() (memory, error) { return segmentMemory(size, nil) }, true},
 		{"segment,huge", func() (memory, error) {
-			return segmentMemory(size, sysv.SegmentOptions{HugePages: sysv.DefaultHugePages})
+			return segmentMemory(size, &sysv.SegmentOptions{HugePages: sysv.DefaultHugePages})
 		}, false},
 		{"segment,huge,populate", func() (memory, error) {
-			return segmentMemory(size, sysv.SegmentOptions{HugePages: sysv.DefaultHugePages})
+			return segmentMemory(size, &sysv.SegmentOptions{HugePages: sysv.DefaultHugePages})
 		}, true},
 		{"memfd", func() (memory, error) { return fileMemory(size, posix.MemfdOptions{}) }, false},
 		{"memfd,reserve", func() (memory, error) { return fileMemory(size, posix.MemfdOptions{Reserve: true}) }, false},

@@ -22,20 +22,28 @@ type waiting struct {
 	waiter func(b *testing.B) func(ctx context.Context) error
 }
 
-// waitings returns everything that the packages can wait for.
+// locking is Lock for those who do not ask whether the last holder died.
+func locking(lock func(context.Context) (bool, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := lock(ctx)
+		return err
+	}
+}
+
+// waitings are all that the packages can wait for.
 func waitings() []waiting {
 	return []waiting{
 		{"Semaphore", onSet([]uint16{0}, func(s sysv.Set) (func(context.Context) error, error) {
 			sem, err := semops.NewSemaphore(s, 0, semops.SemaphoreOptions{})
-			return func(ctx context.Context) error { return sem.P(ctx, 1) }, err
+			return func(ctx context.Context) error { return sem.Acquire(ctx, 1) }, err
 		})},
 		{"Mutex", onSet(semops.MutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			mu, err := semops.NewMutex(s, 0, 1)
-			return mu.Lock, errors.Join(err, mu.Lock(context.Background()))
+			return locking(mu.Lock), errors.Join(err, locking(mu.Lock)(context.Background()))
 		})},
 		{"RWMutex", onSet(semops.RWMutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			mu, err := semops.NewRWMutex(s, 0)
-			return mu.RLock, errors.Join(err, mu.Lock(context.Background()))
+			return mu.RLock, errors.Join(err, locking(mu.Lock)(context.Background()))
 		})},
 		{"Event", onSet(semops.EventValues(), func(s sysv.Set) (func(context.Context) error, error) {
 			e, err := semops.NewEvent(s, 0)
@@ -52,11 +60,10 @@ func waitings() []waiting {
 			}
 			c, err := semops.NewCond(mu, 2)
 			return func(ctx context.Context) error {
-				if err := mu.Lock(ctx); err != nil {
+				return mu.With(ctx, func(bool) error {
+					_, err := c.Wait(ctx)
 					return err
-				}
-				err := c.Wait(ctx)
-				return errors.Join(err, mu.Unlock())
+				})
 			}, err
 		})},
 		{"Buffer", onSet(semops.BufferValues(10), func(s sysv.Set) (func(context.Context) error, error) {
@@ -83,7 +90,7 @@ func waitings() []waiting {
 // onSet returns waiters that all wait for the same semaphores, with these values.
 func onSet(values []uint16, open func(sysv.Set) (func(context.Context) error, error)) func(b *testing.B) func(context.Context) error {
 	return func(b *testing.B) func(context.Context) error {
-		set, err := sysv.CreateSet(sysv.Private, len(values), sysv.SetOptions{Mode: 0o600})
+		set, err := sysv.CreateSet(sysv.Private, len(values), nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -100,7 +107,7 @@ func onSet(values []uint16, open func(sysv.Set) (func(context.Context) error, er
 }
 
 func onQueue(b *testing.B) func(context.Context) error {
-	q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	q, err := sysv.CreateQueue(sysv.Private, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -121,7 +128,7 @@ func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return s.P
+	return func(ctx context.Context) error { return s.Acquire(ctx, 1) }
 }
 
 // onRing returns waiters that each have a ring, whose other side exists.

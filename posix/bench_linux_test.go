@@ -15,10 +15,10 @@ func BenchmarkSemaphorePV(b *testing.B) {
 	s := createSemaphore(b, "/bench", 1)
 	ctx := context.Background()
 	for b.Loop() {
-		if err := s.P(ctx); err != nil {
+		if err := s.Acquire(ctx, 1); err != nil {
 			b.Fatal(err)
 		}
-		if err := s.V(); err != nil {
+		if err := s.Release(1); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func pv(b testing.TB, s *posix.Semaphore, count int) float64 {
 	ctx := context.Background()
 	begin := time.Now()
 	for range count {
-		if s.P(ctx) != nil || s.V() != nil {
+		if s.Acquire(ctx, 1) != nil || s.Release(1) != nil {
 			b.Fatal("P or V failed")
 		}
 	}
@@ -74,7 +74,7 @@ func BenchmarkSemaphorePingPong(b *testing.B) {
 	ctx := context.Background()
 	begin := time.Now()
 	for range count {
-		if ping.V() != nil || pong.P(ctx) != nil {
+		if ping.Release(1) != nil || pong.Acquire(ctx, 1) != nil {
 			b.Fatal("P or V failed")
 		}
 	}

@@ -9,7 +9,7 @@
 // (CreateMemfd). A Mapping makes it part of the process, and lasts when the Object is
 // closed.
 //
-//	obj, err := posix.CreateObject("/sample", 1<<20, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+//	obj, err := posix.CreateObject("/sample", 1<<20, nil)
 //	defer obj.Close()
 //	mem, err := obj.Map(posix.MapOptions{})
 //	defer mem.Unmap()
@@ -59,10 +59,10 @@
 // visible. Use semaphores, or the types of sync/atomic through View, to order it. The
 // race detector sees neither their accesses nor their synchronisation.
 //
-// A semaphore does not know who holds it. A process that is killed between P and V
+// A semaphore does not know who holds it. A process that is killed between Acquire and Release
 // leaves it taken for ever. One that is killed between adding and waking leaves
 // others asleep; those of this package look again by themselves within ten seconds, those
-// of C with the next V.
+// of C with the next Release.
 //
 // A file lives until it is unlinked, and /dev/shm until the machine is restarted.
 //

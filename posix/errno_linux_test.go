@@ -27,7 +27,6 @@ type limited struct {
 }
 
 func limits() []limited {
-	options := posix.ObjectOptions{Mode: 0o600}
 	return []limited{
 		{"open no more files", false, func() []error {
 			sure(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}))
@@ -37,10 +36,10 @@ func limits() []limited {
 				}
 			}
 			return []error{
-				second(posix.CreateObject("/limited", 1, options)),
+				second(posix.CreateObject("/limited", 1, nil)),
 				second(posix.OpenObject("/shared", posix.ReadOnly)),
 				second(posix.CreateMemfd("limited", 1, posix.MemfdOptions{})),
-				second(posix.CreateSemaphore("/limited", 1, posix.SemaphoreOptions{Mode: 0o600})),
+				second(posix.CreateSemaphore("/limited", 1, nil)),
 				second(posix.OpenSemaphore("/shared")),
 				second(posix.CreateQueue("/limited", small)),
 				second(posix.OpenQueue("/shared", posix.ReadOnly)),
@@ -80,12 +79,11 @@ func limits() []limited {
 			sure(err)
 			signal.Ignore(unix.SIGXFSZ)
 			sure(unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4096, Max: 4096}))
-			reserved := options
-			reserved.Reserve = true
+			reserved := &posix.ObjectOptions{Reserve: true}
 			return []error{
 				o.Truncate(4097),
 				o.Reserve(4097),
-				second(posix.CreateObject("/limited", 4097, options)),
+				second(posix.CreateObject("/limited", 4097, nil)),
 				second(posix.CreateObject("/limited", 4097, reserved)),
 				second(posix.CreateMemfd("limited", 4097, posix.MemfdOptions{})),
 			}
@@ -106,8 +104,8 @@ func limits() []limited {
 			l, err := posix.MqLimits()
 			sure(err)
 			return []error{
-				second(posix.CreateQueue("/limited", posix.QueueOptions{MaxMsgs: l.MsgMax + 1, MsgSize: 1})),
-				second(posix.CreateQueue("/limited", posix.QueueOptions{MaxMsgs: 1, MsgSize: l.MsgSizeMax + 1})),
+				second(posix.CreateQueue("/limited", &posix.QueueOptions{MaxMsgs: l.MsgMax + 1, MsgSize: 1})),
+				second(posix.CreateQueue("/limited", &posix.QueueOptions{MaxMsgs: 1, MsgSize: l.MsgSizeMax + 1})),
 			}
 		}, unix.EINVAL},
 		{"make no queue", true, func() []error {
@@ -116,11 +114,11 @@ func limits() []limited {
 		{"use what is there as its mode says", true, func() []error {
 			return []error{
 				second(posix.OpenObject("/shared", posix.ReadWrite)),
-				second(posix.CreateObject("/shared", 1, options)),
+				third(posix.OpenOrCreateObject("/shared", 1, nil)),
 				second(posix.OpenSemaphore("/shared")),
-				second(posix.CreateSemaphore("/shared", 1, posix.SemaphoreOptions{Mode: 0o600})),
+				third(posix.OpenOrCreateSemaphore("/shared", 1, nil)),
 				second(posix.OpenQueue("/shared", posix.WriteOnly)),
-				second(posix.CreateQueue("/shared", small)),
+				third(posix.OpenOrCreateQueue("/shared", small)),
 			}
 		}, unix.EACCES},
 		{"change nothing of others", true, func() []error {
@@ -253,8 +251,8 @@ func TestUnwritableDirectory(t *testing.T) {
 // playChangeDirectories prints the error numbers of what makes and unlinks.
 func playChangeDirectories([]string) error {
 	for _, err := range []error{
-		second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})),
-		second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})),
+		second(posix.CreateObject("/x", 1, nil)),
+		second(posix.CreateSemaphore("/x", 1, nil)),
 		second(posix.CreateQueue("/x", small)),
 		posix.UnlinkObject("/shared"),
 		posix.UnlinkSemaphore("/shared"),
@@ -279,8 +277,8 @@ func TestWithoutUnnamedFiles(t *testing.T) {
 	needRoot(t)
 	must(t, unix.Mount("mqueue", "/dev/shm", "mqueue", 0, ""))
 	defer func() { must(t, unix.Unmount("/dev/shm", 0)) }()
-	wantErr(t, second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})), unix.EOPNOTSUPP)
-	wantErr(t, second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})), unix.EOPNOTSUPP)
+	wantErr(t, second(posix.CreateObject("/x", 1, nil)), unix.EOPNOTSUPP)
+	wantErr(t, second(posix.CreateSemaphore("/x", 1, nil)), unix.EOPNOTSUPP)
 	if exists("/dev/shm/x") {
 		t.Error("something was made")
 	}
@@ -292,8 +290,8 @@ func TestNoInodes(t *testing.T) {
 	must(t, unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "nr_inodes=2"))
 	t.Cleanup(func() { must(t, unix.Unmount("/dev/shm", 0)) })
 	create(t, "/last", 1)
-	wantErr(t, second(posix.CreateObject("/x", 1, posix.ObjectOptions{Mode: 0o600})), unix.ENOSPC)
-	wantErr(t, second(posix.CreateSemaphore("/x", 1, posix.SemaphoreOptions{Mode: 0o600})), unix.ENOSPC)
+	wantErr(t, second(posix.CreateObject("/x", 1, nil)), unix.ENOSPC)
+	wantErr(t, second(posix.CreateSemaphore("/x", 1, nil)), unix.ENOSPC)
 	o, err := posix.OpenObject("/last", posix.ReadOnly)
 	must(t, err)
 	must(t, o.Close())

@@ -15,12 +15,12 @@ import (
 
 // A writer and a reader, here in one process, share an object and a semaphore.
 func Example() {
-	obj, err := posix.CreateObject("/memmap", 4096, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	obj, err := posix.CreateObject("/memmap", 4096, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer posix.UnlinkObject("/memmap")
-	ready, err := posix.CreateSemaphore("/memmap_sem", 0, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	ready, err := posix.CreateSemaphore("/memmap_sem", 0, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -37,12 +37,12 @@ func Example() {
 		if _, err := mem.WriteAt([]byte("yuki..."), 0); err != nil {
 			log.Fatal(err)
 		}
-		if err := ready.V(); err != nil {
+		if err := ready.Release(1); err != nil {
 			log.Fatal(err)
 		}
 	}()
 
-	if err := ready.P(context.Background()); err != nil {
+	if err := ready.Acquire(context.Background(), 1); err != nil {
 		log.Fatal(err)
 	}
 	text := make([]byte, 7)
@@ -94,7 +94,7 @@ func ExampleInitSemaphore() {
 		log.Fatal(err)
 	}
 	for range 3 {
-		ok, err := slots.TryP()
+		ok, err := slots.TryAcquire(1)
 		fmt.Println(ok, err)
 	}
 	// Output:
@@ -133,7 +133,7 @@ func ExampleObject_Seal() {
 }
 
 func ExampleQueue() {
-	q, err := posix.CreateQueue("/tasks", posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: 8, MsgSize: 64})
+	q, err := posix.CreateQueue("/tasks", &posix.QueueOptions{Mode: 0o600, MaxMsgs: 8, MsgSize: 64})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"unsafe"
 
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/internal/memory"
@@ -238,7 +237,7 @@ func (m *Mapping) Protect(off, length int, prot Prot) error {
 // whole returns a part of the memory up to the end of its last page: that is mapped, and
 // of huge pages the kernel protects and unmaps none but whole ones.
 func (m *Mapping) whole(part []byte) []byte {
-	return unsafe.Slice(unsafe.SliceData(part), (len(part)+m.page-1)/m.page*m.page)
+	return memory.Pages(part, m.page)
 }
 
 // SyncFlags says how Sync writes memory back.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/sysvipc/gipc/internal/abi"
 )
 
 // An Object is an open shared-memory object, or an open memory file without a name
@@ -44,33 +46,30 @@ func (a Access) flags() (int, error) {
 	}
 }
 
-// ObjectOptions says how CreateObject makes an object.
+// ObjectOptions says how an object is made. nil stands for the zero value.
 type ObjectOptions struct {
-	// Mode holds the permission bits. The umask of the process takes its bits away
-	// (Chmod gives them back). The zero Mode lets nobody in but root.
+	// Mode holds the permission bits; 0 stands for 0600, NoAccess for none. The umask of
+	// the process takes its bits away (Chmod gives them back).
 	Mode fs.FileMode
-	// Exclusive (O_EXCL) makes it an error (fs.ErrExist) if the name is taken.
-	Exclusive bool
-	// Truncate (O_TRUNC) empties an object that exists and gives it the size asked
-	// for, filled with zeros. Whoever has it mapped loses its contents.
-	Truncate bool
 	// Reserve sets all of the memory aside, so that a full /dev/shm is an error
 	// (ENOSPC) now and not a fault at some later access.
 	Reserve bool
+	// AnyOwner lets OpenOrCreateObject take an object that belongs to another user.
+	AnyOwner bool
 }
 
 // CreateObject makes an object of size bytes, filled with zeros, and opens it for
-// reading and writing (shm_open(3) with O_CREAT, and ftruncate(2)). It appears
+// reading and writing (shm_open(3) with O_CREAT and O_EXCL, and ftruncate(2)). It appears
 // under its name with its size and its memory, never half made.
 //
-// If the name is taken and o is not Exclusive it opens what is there, whoever made
-// it, and leaves its size as it is unless o says Truncate: look at Size.
-//
 // A name is up to 255 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (the name, a size below 0, or below
-// 1 with Reserve, more than permission bits in Mode), ENAMETOOLONG, ENOSPC (with
-// Reserve), EMFILE, EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
-func CreateObject(name string, size int64, o ObjectOptions) (*Object, error) {
+// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, a size
+// below 0, or below 1 with Reserve, more than permission bits in Mode), ENAMETOOLONG,
+// ENOSPC (with Reserve), EMFILE, EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
+func CreateObject(name string, size int64, o *ObjectOptions) (*Object, error) {
+	if o == nil {
+		o = new(ObjectOptions)
+	}
 	file, err := createObject(name, size, o)
 	if err != nil {
 		return nil, failed("shm_open", name, err)
@@ -78,29 +77,49 @@ func CreateObject(name string, size int64, o ObjectOptions) (*Object, error) {
 	return &Object{file, name}, nil
 }
 
-func createObject(name string, size int64, o ObjectOptions) (*os.File, error) {
+func createObject(name string, size int64, o *ObjectOptions) (*os.File, error) {
 	base, err := fileName("", name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case size < 0:
+	}
+	if size < 0 {
 		return nil, refused("size %d", size)
-	case o.Mode&^fs.ModePerm != 0:
-		return nil, refused("mode %v holds more than permission bits", o.Mode)
 	}
-	fill := func(f *os.File) error { return resize(f, size, o.Reserve) }
-	file, made, err := createFile(base, o.Mode, o.Exclusive, fill)
-	if err != nil || made || !o.Truncate {
-		return file, err
+	return createFile(base, o.Mode, func(f *os.File) error { return resize(f, size, o.Reserve) })
+}
+
+// OpenOrCreateObject opens the object called name, made as CreateObject does if there was
+// none; made reports which. One that exists must have size bytes and belong to the caller
+// or root, unless o says AnyOwner.
+//
+// Errors: ErrMismatch (another size, another owner); those of CreateObject but fs.ErrExist,
+// and of OpenObject but fs.ErrNotExist.
+func OpenOrCreateObject(name string, size int64, o *ObjectOptions) (object *Object, made bool, err error) {
+	if o == nil {
+		o = new(ObjectOptions)
 	}
-	if err = file.Truncate(0); err == nil {
-		err = fill(file)
+	return openOrCreate(
+		func() (*Object, error) { return CreateObject(name, size, o) },
+		func() (*Object, error) { return openFitting(name, size, o.AnyOwner) })
+}
+
+func openFitting(name string, size int64, anyOwner bool) (*Object, error) {
+	object, err := OpenObject(name, ReadWrite)
+	if err != nil {
+		return nil, err
+	}
+	info, err := object.Stat()
+	if err == nil && info.Size != size {
+		err = failed("shm_open", name, mismatch("it has %d bytes, not the %d asked for", info.Size, size))
+	}
+	if err == nil {
+		err = failed("shm_open", name, info.fits(anyOwner))
 	}
 	if err != nil {
-		file.Close()
+		object.Close()
 		return nil, err
 	}
-	return file, nil
+	return object, nil
 }
 
 func resize(f *os.File, size int64, reserved bool) error {
@@ -112,30 +131,29 @@ func resize(f *os.File, size int64, reserved bool) error {
 	return f.Truncate(size)
 }
 
-// createFile makes a file in /dev/shm that has its contents when it gets its name:
-// fill writes them. Unless the creation is exclusive a file that exists is opened.
-func createFile(base string, mode fs.FileMode, exclusive bool, fill func(*os.File) error) (file *os.File, made bool, err error) {
-	for {
-		if !exclusive {
-			file, err = openFile(shmDir+"/"+base, ReadWrite)
-			if !errors.Is(err, fs.ErrNotExist) {
-				return file, false, err
-			}
-		}
-		if file, err = unnamedFile(shmDir, mode); err != nil {
-			return nil, false, err
-		}
-		if err = fill(file); err == nil {
-			err = linkFile(file, shmDir+"/"+base)
-		}
-		if err == nil {
-			return file, true, nil
-		}
-		file.Close()
-		if exclusive || !errors.Is(err, fs.ErrExist) {
-			return nil, false, err
-		}
+// createFile makes a file in /dev/shm that has its contents when it gets its name: fill
+// writes them.
+func createFile(base string, mode fs.FileMode, fill func(*os.File) error) (*os.File, error) {
+	mode, err := permissions(mode)
+	if err != nil {
+		return nil, err
 	}
+	// What is there already needs no memory to be refused.
+	if _, err := lstat(shmDir + "/" + base); err == nil {
+		return nil, abi.EEXIST
+	}
+	file, err := unnamedFile(shmDir, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err = fill(file); err == nil {
+		err = linkFile(file, shmDir+"/"+base)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // OpenObject opens the object called name (shm_open(3)). An object that can be read

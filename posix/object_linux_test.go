@@ -1,10 +1,8 @@
 package posix_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -13,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,7 +25,7 @@ import (
 // create makes an object for the time of the test.
 func create(t testing.TB, name string, size int64) *posix.Object {
 	t.Helper()
-	o, err := posix.CreateObject(name, size, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	o, err := posix.CreateObject(name, size, nil)
 	must(t, err)
 	t.Cleanup(func() {
 		o.Close()
@@ -46,19 +45,19 @@ func exists(path string) bool {
 func TestBadNames(t *testing.T) {
 	calls := map[string]func(name string) error{
 		"CreateObject": func(name string) error {
-			_, err := posix.CreateObject(name, 1, posix.ObjectOptions{Mode: 0o600})
+			_, err := posix.CreateObject(name, 1, nil)
 			return err
 		},
 		"OpenObject":   func(name string) error { _, err := posix.OpenObject(name, posix.ReadWrite); return err },
 		"UnlinkObject": posix.UnlinkObject,
 		"CreateSemaphore": func(name string) error {
-			_, err := posix.CreateSemaphore(name, 1, posix.SemaphoreOptions{Mode: 0o600})
+			_, err := posix.CreateSemaphore(name, 1, nil)
 			return err
 		},
 		"OpenSemaphore":   func(name string) error { _, err := posix.OpenSemaphore(name); return err },
 		"UnlinkSemaphore": posix.UnlinkSemaphore,
 		"CreateQueue": func(name string) error {
-			_, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600})
+			_, err := posix.CreateQueue(name, nil)
 			return err
 		},
 		"OpenQueue":   func(name string) error { _, err := posix.OpenQueue(name, posix.ReadWrite); return err },
@@ -100,11 +99,11 @@ func TestBadNames(t *testing.T) {
 func TestLongestNames(t *testing.T) {
 	name := strings.Repeat("x", 255)
 	create(t, name, 1)
-	s, err := posix.CreateSemaphore(name[:251], 0, posix.SemaphoreOptions{})
+	s, err := posix.CreateSemaphore(name[:251], 0, nil)
 	must(t, err)
 	must(t, s.Close())
 	must(t, posix.UnlinkSemaphore(name[:251]))
-	createQueue(t, name, posix.QueueOptions{Mode: 0o600})
+	createQueue(t, name, nil)
 }
 
 // The slash in front makes no difference, as in the C library.
@@ -121,7 +120,7 @@ func TestNameWithoutSlash(t *testing.T) {
 func TestCreateObject(t *testing.T) {
 	old := unix.Umask(0o027)
 	defer unix.Umask(old)
-	o, err := posix.CreateObject("/x", 5000, posix.ObjectOptions{Mode: 0o666})
+	o, err := posix.CreateObject("/x", 5000, &posix.ObjectOptions{Mode: 0o666})
 	must(t, err)
 	defer func() {
 		o.Close()
@@ -141,28 +140,86 @@ func TestCreateObject(t *testing.T) {
 	}
 	must(t, o.Chown(-1, -1))
 
-	_, err = posix.CreateObject("/x", 1, posix.ObjectOptions{Exclusive: true})
+	_, err = posix.CreateObject("/x", 1, nil)
 	wantErr(t, err, fs.ErrExist)
 	if got, want := fmt.Sprint(err), "shm_open /x: file exists"; got != want {
 		t.Errorf("error %q, want %q", got, want)
 	}
 
-	// What exists is opened as it is...
+	// What exists is opened as it is, if it is what was asked for.
 	_, err = o.File().WriteAt([]byte("kept"), 0)
 	must(t, err)
-	again, err := posix.CreateObject("/x", 100, posix.ObjectOptions{Mode: 0o600})
+	again, made, err := posix.OpenOrCreateObject("/x", 5000, nil)
 	must(t, err)
 	defer again.Close()
-	if size, err := again.Size(); size != 5000 || err != nil {
-		t.Errorf("size %d, %v of what existed, want 5000", size, err)
+	var text [4]byte
+	if _, err := again.File().ReadAt(text[:], 0); made || err != nil || string(text[:]) != "kept" {
+		t.Errorf("made %v, %q, %v", made, text, err)
 	}
-	// ...unless it is to be truncated.
-	third, err := posix.CreateObject("/x", 100, posix.ObjectOptions{Mode: 0o600, Truncate: true})
+	for _, size := range []int64{0, 4999, 5001} {
+		_, _, err = posix.OpenOrCreateObject("/x", size, nil)
+		wantErr(t, err, posix.ErrMismatch)
+		if want := fmt.Sprintf("it has 5000 bytes, not the %d asked for", size); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("error %q, want %q", err, want)
+		}
+	}
+}
+
+// OpenOrCreate makes one of each kind, with the mode that nil stands for, and finds it.
+func TestOpenOrCreate(t *testing.T) {
+	o, madeO, err := posix.OpenOrCreateObject("/x", 100, nil)
 	must(t, err)
-	defer third.Close()
-	if text, err := io.ReadAll(third.File()); !bytes.Equal(text, make([]byte, 100)) || err != nil {
-		t.Errorf("after Truncate %q, %v, want 100 zeros", text, err)
+	defer func() { must(t, errors.Join(o.Close(), posix.UnlinkObject("/x"))) }()
+	s, madeS, err := posix.OpenOrCreateSemaphore("/x", 3, nil)
+	must(t, err)
+	defer func() { must(t, errors.Join(s.Close(), posix.UnlinkSemaphore("/x"))) }()
+	q, madeQ, err := posix.OpenOrCreateQueue("/x", small)
+	must(t, err)
+	defer func() { must(t, errors.Join(q.Close(), posix.UnlinkQueue("/x"))) }()
+	info, err := o.Stat()
+	if !madeO || !madeS || !madeQ || info.Mode != 0o600 || err != nil {
+		t.Errorf("made %v, %v, %v; mode %v, %v", madeO, madeS, madeQ, info.Mode, err)
 	}
+	again, made, err := posix.OpenOrCreateSemaphore("/x", 9, nil)
+	must(t, err)
+	if wantValue(t, again, 3); made {
+		t.Error("a semaphore that exists was made")
+	}
+	must(t, again.Close())
+	queue, made, err := posix.OpenOrCreateQueue("/x", nil)
+	must(t, err)
+	if a, err := queue.Attributes(); made || a.MaxMsgs != 3 || err != nil {
+		t.Errorf("made %v, %+v, %v", made, a, err)
+	}
+	must(t, queue.Close())
+	_, _, err = posix.OpenOrCreateQueue("/x", &posix.QueueOptions{MaxMsgs: 3, MsgSize: 17})
+	wantErr(t, err, posix.ErrMismatch)
+	if want := "it holds 3 messages of 16 bytes, not 3 of 17"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	none, err := posix.CreateObject("/none", 1, &posix.ObjectOptions{Mode: posix.NoAccess})
+	must(t, err)
+	if info, err := none.Stat(); info.Mode != 0 || err != nil {
+		t.Errorf("mode %v, %v, want none", info.Mode, err)
+	}
+	must(t, errors.Join(none.Close(), posix.UnlinkObject("/none")))
+
+	if os.Getuid() != 0 {
+		return
+	}
+	ipctest.NeedOtherUsers(t)
+	must(t, errors.Join(o.Chown(1234, -1), q.Chown(1234, -1), os.Chown("/dev/shm/sem.x", 1234, -1)))
+	_, _, errO := posix.OpenOrCreateObject("/x", 100, nil)
+	_, _, errS := posix.OpenOrCreateSemaphore("/x", 3, nil)
+	_, _, errQ := posix.OpenOrCreateQueue("/x", nil)
+	for _, err := range []error{errO, errS, errQ} {
+		wantErr(t, err, posix.ErrMismatch)
+	}
+	theirs, made, err := posix.OpenOrCreateObject("/x", 100, &posix.ObjectOptions{AnyOwner: true})
+	if must(t, err); made {
+		t.Error("an object that exists was made")
+	}
+	must(t, theirs.Close())
 }
 
 func TestObjectErrors(t *testing.T) {
@@ -192,11 +249,12 @@ func TestObjectErrors(t *testing.T) {
 		{"open a directory for reading", second(posix.OpenObject("/dir", posix.ReadOnly)), unix.EINVAL},
 		{"open a directory", second(posix.OpenObject("/dir", posix.ReadWrite)), unix.EISDIR},
 		{"open a pipe nobody writes to", second(posix.OpenObject("/fifo", posix.ReadOnly)), unix.EINVAL},
-		{"create over a pipe", second(posix.CreateObject("/fifo", 1, posix.ObjectOptions{})), unix.EINVAL},
-		{"create below 0", second(posix.CreateObject("/y", -1, posix.ObjectOptions{})), unix.EINVAL},
-		{"create with a type", second(posix.CreateObject("/y", 1, posix.ObjectOptions{Mode: fs.ModeSetuid | 0o600})), unix.EINVAL},
-		{"create huge", second(posix.CreateObject("/y", 1<<62, posix.ObjectOptions{Reserve: true})), unix.ENOSPC},
-		{"create nothing, reserved", second(posix.CreateObject("/y", 0, posix.ObjectOptions{Reserve: true})), unix.EINVAL},
+		{"create over a pipe", second(posix.CreateObject("/fifo", 1, nil)), fs.ErrExist},
+		{"take a pipe for an object", third(posix.OpenOrCreateObject("/fifo", 1, nil)), unix.EINVAL},
+		{"create below 0", second(posix.CreateObject("/y", -1, nil)), unix.EINVAL},
+		{"create with a type", second(posix.CreateObject("/y", 1, &posix.ObjectOptions{Mode: fs.ModeSetuid | 0o600})), unix.EINVAL},
+		{"create huge", second(posix.CreateObject("/y", 1<<62, &posix.ObjectOptions{Reserve: true})), unix.ENOSPC},
+		{"create nothing, reserved", second(posix.CreateObject("/y", 0, &posix.ObjectOptions{Reserve: true})), unix.EINVAL},
 		{"truncate below 0", o.Truncate(-1), unix.EINVAL},
 		{"truncate read-only", readOnly.Truncate(1), unix.EINVAL},
 		{"reserve nothing", o.Reserve(0), unix.EINVAL},
@@ -265,7 +323,7 @@ func TestPermission(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
 	create(t, "/private", 1)
 	createSemaphore(t, "/private", 1)
-	createQueue(t, "/private", posix.QueueOptions{Mode: 0o600})
+	createQueue(t, "/private", nil)
 	p := ipctest.Start(t, "open", &syscall.Credential{Uid: 65534, Gid: 65534}, "/private")
 	if got, want := p.Wait(), "true\ntrue\ntrue\ntrue\n/private false\n/private false\n"; got != want {
 		t.Errorf("nobody got %q, want %q", got, want)
@@ -302,7 +360,7 @@ func TestReserve(t *testing.T) {
 	}
 
 	// What does not fit is not made.
-	_, err = posix.CreateObject("/x", 2*size, posix.ObjectOptions{Mode: 0o600, Reserve: true})
+	_, err = posix.CreateObject("/x", 2*size, &posix.ObjectOptions{Mode: 0o600, Reserve: true})
 	wantErr(t, err, unix.ENOSPC)
 	if exists("/dev/shm/x") {
 		t.Error("an object was left of a creation that failed")
@@ -312,7 +370,7 @@ func TestReserve(t *testing.T) {
 	}
 
 	// Without Reserve it is made, and the error comes when it is used.
-	o, err := posix.CreateObject("/x", 2*size, posix.ObjectOptions{Mode: 0o600})
+	o, err := posix.CreateObject("/x", 2*size, nil)
 	must(t, err)
 	defer o.Close()
 	m, err := o.Map(posix.MapOptions{})
@@ -325,7 +383,7 @@ func TestReserve(t *testing.T) {
 	wantErr(t, o.Reserve(2*size), unix.ENOSPC)
 	_, err = o.File().WriteAt([]byte("x"), 2*size-1)
 	wantErr(t, err, unix.ENOSPC)
-	_, err = posix.CreateSemaphore("/s", 1, posix.SemaphoreOptions{Mode: 0o600})
+	_, err = posix.CreateSemaphore("/s", 1, nil)
 	wantErr(t, err, unix.ENOSPC)
 	must(t, m.Unmap())
 
@@ -335,7 +393,7 @@ func TestReserve(t *testing.T) {
 	if info, _ := o.Stat(); info.Memory != size/2 || info.Size != size/2 {
 		t.Errorf("Stat after Reserve = %+v", info)
 	}
-	_, err = posix.CreateObject("/y", size, posix.ObjectOptions{Reserve: true})
+	_, err = posix.CreateObject("/y", size, &posix.ObjectOptions{Reserve: true})
 	wantErr(t, err, unix.ENOSPC)
 	m, err = o.Map(posix.MapOptions{})
 	must(t, err)
@@ -378,11 +436,15 @@ func TestReserveLarge(t *testing.T) {
 func TestCreateRace(t *testing.T) {
 	for range 200 {
 		const racers = 4
+		var makers atomic.Int32
 		errs := make(chan error, racers)
 		for range racers {
 			go func() {
-				o, err := posix.CreateObject("/race", 4096, posix.ObjectOptions{Mode: 0o600})
+				o, made, err := posix.OpenOrCreateObject("/race", 4096, nil)
 				if err == nil {
+					if made {
+						makers.Add(1)
+					}
 					if n, e := o.Size(); n != 4096 {
 						err = fmt.Errorf("size %d, %v", n, e)
 					}
@@ -394,6 +456,9 @@ func TestCreateRace(t *testing.T) {
 		for range racers {
 			must(t, <-errs)
 		}
+		if n := makers.Load(); n != 1 {
+			t.Errorf("%d made it", n)
+		}
 		must(t, posix.UnlinkObject("/race"))
 	}
 }
@@ -402,11 +467,11 @@ func TestCreateRace(t *testing.T) {
 func playCreate([]string) error {
 	fmt.Println("ready")
 	for {
-		o, err := posix.CreateObject("/k", killedSize, posix.ObjectOptions{Mode: 0o600, Reserve: true})
+		o, err := posix.CreateObject("/k", killedSize, &posix.ObjectOptions{Mode: 0o600, Reserve: true})
 		if err != nil {
 			return err
 		}
-		s, err := posix.CreateSemaphore("/k", 7, posix.SemaphoreOptions{Mode: 0o600})
+		s, err := posix.CreateSemaphore("/k", 7, nil)
 		if err != nil {
 			return err
 		}
@@ -616,7 +681,7 @@ func playChild(args []string) error {
 		return err
 	}
 	*value = 0xdbeebee
-	return s.V()
+	return s.Release(1)
 }
 
 // Memory without a name, shared between parent and child without a fork.
@@ -645,7 +710,7 @@ func TestPassToChild(t *testing.T) {
 	defer in.Close()
 	cmd.Stderr = os.Stderr
 	must(t, cmd.Start())
-	must(t, s.P(t.Context()))
+	must(t, s.Acquire(t.Context(), 1))
 	value, err := posix.View[uint64](m, 0)
 	must(t, err)
 	if *value != 0xdbeebee {
@@ -675,12 +740,12 @@ func TestManyFiles(t *testing.T) {
 		objects, semaphores = 500, 100
 	}
 	for i := range objects {
-		o, err := posix.CreateObject(fmt.Sprint("/many", i), 0, posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+		o, err := posix.CreateObject(fmt.Sprint("/many", i), 0, nil)
 		must(t, err)
 		must(t, o.Close())
 	}
 	for i := range semaphores {
-		s, err := posix.CreateSemaphore(fmt.Sprint("/many", i), i, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+		s, err := posix.CreateSemaphore(fmt.Sprint("/many", i), i, nil)
 		must(t, err)
 		must(t, s.Close())
 	}

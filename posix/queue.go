@@ -2,6 +2,7 @@ package posix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -26,40 +27,79 @@ type Queue struct {
 	name string
 }
 
-// QueueOptions says how CreateQueue makes a queue.
+// QueueOptions says how a queue is made. nil stands for the zero value.
 type QueueOptions struct {
-	// Mode holds the permission bits: write to send, read to receive. The umask of
-	// the process takes its bits away.
+	// Mode holds the permission bits: write to send, read to receive. 0 stands for 0600,
+	// NoAccess for none. The umask of the process takes its bits away.
 	Mode fs.FileMode
-	// Exclusive (O_EXCL) makes it an error (fs.ErrExist) if the name is taken.
-	Exclusive bool
 	// MaxMsgs is how many messages the queue holds (mq_maxmsg) and MsgSize how many
 	// bytes one may have (mq_msgsize). Both or neither must be given: 0 stands for
 	// the system's defaults. MqLimits tells them and the highest allowed.
 	MaxMsgs, MsgSize int
+	// AnyOwner lets OpenOrCreateQueue take a queue that belongs to another user.
+	AnyOwner bool
 }
 
 // CreateQueue makes a message queue and opens it for sending and receiving
-// (mq_open(3) with O_CREAT). If the name is taken and o is not Exclusive it opens
-// the queue that is there, whatever its size.
+// (mq_open(3) with O_CREAT and O_EXCL).
 //
 // A name is up to 255 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (the name, more than permission
-// bits in Mode, sizes above the limits), ENAMETOOLONG, ENOSPC (queues_max reached),
-// EMFILE (RLIMIT_MSGQUEUE reached, or too many descriptors).
-func CreateQueue(name string, o QueueOptions) (*Queue, error) {
-	if o.Mode&^fs.ModePerm != 0 {
-		return nil, failed("mq_open", name, refused("mode %v holds more than permission bits", o.Mode))
+// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, more than
+// permission bits in Mode, sizes above the limits), ENAMETOOLONG, ENOSPC (queues_max
+// reached), EMFILE (RLIMIT_MSGQUEUE reached, or too many descriptors).
+func CreateQueue(name string, o *QueueOptions) (*Queue, error) {
+	if o == nil {
+		o = new(QueueOptions)
+	}
+	mode, err := permissions(o.Mode)
+	if err != nil {
+		return nil, failed("mq_open", name, err)
 	}
 	var attr *abi.MqAttr
 	if o.MaxMsgs != 0 || o.MsgSize != 0 {
 		attr = &abi.MqAttr{MaxMsg: o.MaxMsgs, MsgSize: o.MsgSize}
 	}
-	flags := os.O_RDWR | os.O_CREATE
-	if o.Exclusive {
-		flags |= os.O_EXCL
+	return openQueue(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, uint32(mode), attr)
+}
+
+// OpenOrCreateQueue opens the queue called name, made as CreateQueue does if there was
+// none; made reports which. One that exists must have the sizes that o gives and belong to
+// the caller or root, unless o says AnyOwner.
+//
+// Errors: ErrMismatch (other sizes, another owner); those of CreateQueue but fs.ErrExist,
+// and of OpenQueue but fs.ErrNotExist.
+func OpenOrCreateQueue(name string, o *QueueOptions) (q *Queue, made bool, err error) {
+	if o == nil {
+		o = new(QueueOptions)
 	}
-	return openQueue(name, flags, uint32(o.Mode), attr)
+	return openOrCreate(
+		func() (*Queue, error) { return CreateQueue(name, o) },
+		func() (*Queue, error) {
+			q, err := OpenQueue(name, ReadWrite)
+			if err != nil {
+				return nil, err
+			}
+			if err := q.fits(o); err != nil {
+				return nil, errors.Join(failed("mq_open", name, err), q.Close())
+			}
+			return q, nil
+		})
+}
+
+// fits checks that a queue which exists is what o asks for.
+func (q *Queue) fits(o *QueueOptions) error {
+	a, err := q.Attributes()
+	if err != nil {
+		return err
+	}
+	if o.MaxMsgs != 0 && (a.MaxMsgs != o.MaxMsgs || a.MsgSize != o.MsgSize) {
+		return mismatch("it holds %d messages of %d bytes, not %d of %d", a.MaxMsgs, a.MsgSize, o.MaxMsgs, o.MsgSize)
+	}
+	info, err := q.Stat()
+	if err != nil {
+		return err
+	}
+	return info.fits(o.AnyOwner)
 }
 
 // OpenQueue opens the queue called name (mq_open(3)). Errors: fs.ErrNotExist,
@@ -125,6 +165,9 @@ func (q *Queue) done() {
 // Errors: EMSGSIZE, EINVAL (the priority), EBADF (opened ReadOnly), ENOMEM,
 // fs.ErrClosed.
 func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
+	if err := ctx.Err(); err != nil {
+		return failed("mq_send", q.name, err)
+	}
 	ok, err := q.TrySend(msg, prio)
 	if ok || err != nil {
 		return err
@@ -182,6 +225,9 @@ const maxPriority = 32767
 //
 // Errors: EMSGSIZE (buf is too short), EBADF (opened WriteOnly), fs.ErrClosed.
 func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, failed("mq_receive", q.name, err)
+	}
 	n, prio, ok, err := q.TryReceive(buf)
 	if ok || err != nil {
 		return n, prio, err

@@ -19,9 +19,8 @@ import (
 )
 
 // createQueue makes a queue for the time of the test.
-func createQueue(t testing.TB, name string, o posix.QueueOptions) *posix.Queue {
+func createQueue(t testing.TB, name string, o *posix.QueueOptions) *posix.Queue {
 	t.Helper()
-	o.Exclusive = true
 	q, err := posix.CreateQueue(name, o)
 	must(t, err)
 	t.Cleanup(func() {
@@ -33,7 +32,7 @@ func createQueue(t testing.TB, name string, o posix.QueueOptions) *posix.Queue {
 	return q
 }
 
-var small = posix.QueueOptions{Mode: 0o600, MaxMsgs: 3, MsgSize: 16}
+var small = &posix.QueueOptions{Mode: 0o600, MaxMsgs: 3, MsgSize: 16}
 
 func TestQueue(t *testing.T) {
 	q := createQueue(t, "/q", small)
@@ -87,7 +86,7 @@ func TestQueueErrors(t *testing.T) {
 		_, _, err := q.Receive(ctx, make([]byte, size))
 		return err
 	}
-	createErr := func(o posix.QueueOptions) error {
+	createErr := func(o *posix.QueueOptions) error {
 		_, err := posix.CreateQueue("/none", o)
 		return err
 	}
@@ -111,11 +110,11 @@ func TestQueueErrors(t *testing.T) {
 		{"receive from write-only", receive(writeOnly, 16), unix.EBADF},
 		{"open what is not there", second(posix.OpenQueue("/none", posix.ReadWrite)), fs.ErrNotExist},
 		{"unlink what is not there", posix.UnlinkQueue("/none"), fs.ErrNotExist},
-		{"create what is there", second(posix.CreateQueue("/q", posix.QueueOptions{Exclusive: true})), fs.ErrExist},
-		{"one size alone", createErr(posix.QueueOptions{MaxMsgs: 1}), unix.EINVAL},
-		{"a negative size", createErr(posix.QueueOptions{MaxMsgs: -1, MsgSize: 1}), unix.EINVAL},
-		{"messages too large", createErr(posix.QueueOptions{MaxMsgs: 1, MsgSize: huge + 1}), unix.EINVAL},
-		{"a mode with a type", createErr(posix.QueueOptions{Mode: fs.ModeDir}), unix.EINVAL},
+		{"create what is there", second(posix.CreateQueue("/q", nil)), fs.ErrExist},
+		{"one size alone", createErr(&posix.QueueOptions{MaxMsgs: 1}), unix.EINVAL},
+		{"a negative size", createErr(&posix.QueueOptions{MaxMsgs: -1, MsgSize: 1}), unix.EINVAL},
+		{"messages too large", createErr(&posix.QueueOptions{MaxMsgs: 1, MsgSize: huge + 1}), unix.EINVAL},
+		{"a mode with a type", createErr(&posix.QueueOptions{Mode: fs.ModeDir}), unix.EINVAL},
 		{"chmod with a type", q.Chmod(fs.ModeDir), unix.EINVAL},
 	} {
 		var e *posix.Error
@@ -153,6 +152,25 @@ func TestQueueCancelled(t *testing.T) {
 	}
 	if a, _ := full.Attributes(); a.CurMsgs != 3 {
 		t.Errorf("%d messages, want 3", a.CurMsgs)
+	}
+}
+
+// A done context ends a call that need not wait, which does nothing.
+func TestDoneContext(t *testing.T) {
+	q, s := createQueue(t, "/q", small), createSemaphore(t, "/s", 1)
+	must(t, q.Send(t.Context(), nil, 0))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, err := range map[string]error{
+		"Send": q.Send(ctx, nil, 0), "Receive": third(q.Receive(ctx, make([]byte, 16))), "Wait": q.Wait(ctx), "Acquire": s.Acquire(ctx, 1),
+	} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want context.Canceled", what, err)
+		}
+	}
+	wantValue(t, s, 1)
+	if a, err := q.Attributes(); a.CurMsgs != 1 || err != nil {
+		t.Errorf("%d messages, %v, want 1", a.CurMsgs, err)
 	}
 }
 
@@ -195,7 +213,7 @@ func TestQueueWakes(t *testing.T) {
 
 func TestQueues(t *testing.T) {
 	b := createQueue(t, "/b", small)
-	createQueue(t, "/a", posix.QueueOptions{Mode: 0o400})
+	createQueue(t, "/a", &posix.QueueOptions{Mode: 0o400})
 	must(t, b.Send(t.Context(), []byte("12345"), 0))
 	must(t, b.Send(t.Context(), []byte("678"), 0))
 	limits, err := posix.MqLimits()
@@ -258,7 +276,7 @@ func TestQueuesNotMounted(t *testing.T) {
 
 func TestQueueAgainstC(t *testing.T) {
 	program := compile(t)
-	q := createQueue(t, "/q", posix.QueueOptions{Mode: 0o600, MaxMsgs: 4, MsgSize: 100})
+	q := createQueue(t, "/q", &posix.QueueOptions{Mode: 0o600, MaxMsgs: 4, MsgSize: 100})
 	must(t, q.Send(t.Context(), []byte("from-go"), 7))
 	if got := output(t, program, "mq-receive", "/q"); got != "from-go 7 4 100" {
 		t.Errorf("C receives %q", got)

@@ -70,7 +70,7 @@ func bare(t testing.TB, name string) (send, receive func([]byte) error) {
 func TestQueueWaitersTakeTurns(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "its threads sleep elsewhere")
 	const rounds = 50
-	q := createQueue(t, "/q", posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 16})
+	q := createQueue(t, "/q", &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 16})
 	send, receive := bare(t, "q")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -16,7 +16,7 @@ func TestErrorsNameTheLimit(t *testing.T) {
 	q := createQueue(t, "/q", small)
 	receive := func(size int) error { return third(q.Receive(t.Context(), make([]byte, size))) }
 	create := func(msgs, size int) error {
-		return second(posix.CreateQueue("/none", posix.QueueOptions{Mode: 0o600, MaxMsgs: msgs, MsgSize: size}))
+		return second(posix.CreateQueue("/none", &posix.QueueOptions{Mode: 0o600, MaxMsgs: msgs, MsgSize: size}))
 	}
 	const huge = 1 << 30 // also for who has CAP_SYS_RESOURCE
 	for _, test := range []struct {

@@ -25,10 +25,10 @@ const MaxSemaphore = 1<<31 - 1
 // It is the sem_t of the GNU C library and is shared with programs that use that.
 // Its methods may be called by several goroutines at once.
 //
-// A process that ends, however it does, gives back nothing: what it took by P stays
+// A process that ends, however it does, gives back nothing: what it acquired stays
 // taken. (System V semaphores know SEM_UNDO for that.)
 //
-// As fast as they are, P, TryP and V do not survive what a Mapping does: if
+// As fast as they are, Acquire, TryAcquire and Release do not survive what a Mapping does: if
 // somebody makes the file of the semaphore shorter, or Protect forbids the access,
 // they end the program. Only who may write to the semaphore can do that.
 type Semaphore struct {
@@ -39,56 +39,86 @@ type Semaphore struct {
 	named   bool
 }
 
-// SemaphoreOptions says how CreateSemaphore makes a semaphore.
+// SemaphoreOptions says how a named semaphore is made. nil stands for the zero value.
 type SemaphoreOptions struct {
-	// Mode holds the permission bits; who uses the semaphore needs both read and
-	// write. The umask of the process takes its bits away.
+	// Mode holds the permission bits; who uses the semaphore needs both read and write.
+	// 0 stands for 0600, NoAccess for none. The umask of the process takes its bits away.
 	Mode fs.FileMode
-	// Exclusive (O_EXCL) makes it an error (fs.ErrExist) if the name is taken.
-	Exclusive bool
+	// AnyOwner lets OpenOrCreateSemaphore take a semaphore that belongs to another user.
+	AnyOwner bool
 }
 
 // CreateSemaphore makes a named semaphore with a value of 0 to MaxSemaphore and
-// opens it (sem_open(3) with O_CREAT). It appears under its name with its value. If
-// the name is taken and o is not Exclusive it opens what is there and leaves its
-// value as it is.
+// opens it (sem_open(3) with O_CREAT and O_EXCL). It appears under its name with its
+// value.
 //
 // A name is up to 251 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist, fs.ErrPermission, ErrNotSemaphore, EINVAL (the name, the
-// value, more than permission bits in Mode), ENAMETOOLONG, ENOSPC, EMFILE,
-// EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
-func CreateSemaphore(name string, value int, o SemaphoreOptions) (*Semaphore, error) {
+// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, the value,
+// more than permission bits in Mode), ENAMETOOLONG, ENOSPC, EMFILE, EOPNOTSUPP (/dev/shm
+// is a file system without O_TMPFILE).
+func CreateSemaphore(name string, value int, o *SemaphoreOptions) (*Semaphore, error) {
+	if o == nil {
+		o = new(SemaphoreOptions)
+	}
 	file, err := createSemaphore(name, value, o)
 	return openedSemaphore(name, file, err)
 }
 
-func createSemaphore(name string, value int, o SemaphoreOptions) (*os.File, error) {
+func createSemaphore(name string, value int, o *SemaphoreOptions) (*os.File, error) {
 	base, err := fileName(semPrefix, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case value < 0 || value > MaxSemaphore:
-		return nil, refused("value %d", value)
-	case o.Mode&^fs.ModePerm != 0:
-		return nil, refused("mode %v holds more than permission bits", o.Mode)
 	}
-	file, _, err := createFile(base, o.Mode, o.Exclusive, func(f *os.File) error {
+	if value < 0 || value > MaxSemaphore {
+		return nil, refused("value %d", value)
+	}
+	return createFile(base, o.Mode, func(f *os.File) error {
 		_, err := f.Write(newSemaphore(value))
 		return err
 	})
-	return file, err
+}
+
+// OpenOrCreateSemaphore opens the semaphore called name, made as CreateSemaphore does if
+// there was none; made reports which. One that exists must belong to the caller or root,
+// unless o says AnyOwner; its value is what it has become meanwhile.
+//
+// Errors: ErrMismatch (another owner); those of CreateSemaphore but fs.ErrExist, and of
+// OpenSemaphore but fs.ErrNotExist.
+func OpenOrCreateSemaphore(name string, value int, o *SemaphoreOptions) (s *Semaphore, made bool, err error) {
+	if o == nil {
+		o = new(SemaphoreOptions)
+	}
+	return openOrCreate(
+		func() (*Semaphore, error) { return CreateSemaphore(name, value, o) },
+		func() (*Semaphore, error) {
+			file, err := openSemaphore(name)
+			if err == nil {
+				var info fs.FileInfo
+				if info, err = file.Stat(); err == nil {
+					err = fileInfo(name, info).fits(o.AnyOwner)
+				}
+				if err != nil {
+					file.Close()
+				}
+			}
+			return openedSemaphore(name, file, err)
+		})
 }
 
 // OpenSemaphore opens the semaphore called name (sem_open(3)). Errors:
 // fs.ErrNotExist, fs.ErrPermission, ErrNotSemaphore, EINVAL (the name),
 // ENAMETOOLONG, ELOOP (a symbolic link).
 func OpenSemaphore(name string) (*Semaphore, error) {
+	file, err := openSemaphore(name)
+	return openedSemaphore(name, file, err)
+}
+
+func openSemaphore(name string) (*os.File, error) {
 	base, err := fileName(semPrefix, name)
 	if err != nil {
-		return nil, failed("sem_open", name, err)
+		return nil, err
 	}
-	file, err := openFile(shmDir+"/"+base, ReadWrite)
-	return openedSemaphore(name, file, err)
+	return openFile(shmDir+"/"+base, ReadWrite)
 }
 
 // openedSemaphore maps the file of a semaphore and closes it.
@@ -196,8 +226,8 @@ func (m *Mapping) semaphore(off int, layout layout) (*Semaphore, error) {
 func (s *Semaphore) Name() string { return s.name }
 
 // Close lets go of a named semaphore (sem_close(3)); the semaphore itself stays.
-// Methods that are called after it return ErrUnmapped. While a goroutine waits in P
-// it is EBUSY. A semaphore within a mapping goes with that: Close does nothing.
+// Methods that are called after it return ErrUnmapped. While a goroutine waits
+// in Acquire it is EBUSY. A semaphore within a mapping goes with that: Close does nothing.
 func (s *Semaphore) Close() error {
 	if !s.named {
 		return nil
@@ -205,19 +235,30 @@ func (s *Semaphore) Close() error {
 	return s.mapping.Unmap()
 }
 
-// P takes one from the semaphore (sem_wait(3)). If that is 0 it waits until
-// somebody else adds to it or until ctx is done; then the error unwraps to
-// ctx.Err() and nothing was taken. If it need not wait ctx is not asked, and the
-// kernel neither. While it waits it occupies a thread of the operating system.
-func (s *Semaphore) P(ctx context.Context) error {
-	if !s.hold.ended() && s.take() {
+// Acquire takes one from the semaphore (sem_wait(3)); n must be 1, since the other
+// programs that use it take one at a time. If it is 0 Acquire waits until somebody else
+// adds to it or until ctx is done; then the error unwraps to ctx.Err() and nothing was
+// taken. If it need not wait the kernel is not asked. While it waits it occupies a thread
+// of the operating system.
+func (s *Semaphore) Acquire(ctx context.Context, n int) error {
+	if err := ctx.Err(); err != nil {
+		return failed("sem_wait", s.name, err)
+	}
+	if n == 1 && !s.hold.ended() && s.take() {
 		runtime.KeepAlive(s)
 		return nil
+	}
+	if n != 1 {
+		return s.several("sem_wait", n)
 	}
 	return s.block(ctx)
 }
 
-// block is P for a semaphore that was found to be 0.
+func (s *Semaphore) several(op string, n int) error {
+	return failed(op, s.name, refused("%d at once; one at a time can be taken", n))
+}
+
+// block is Acquire for a semaphore that was found to be 0.
 func (s *Semaphore) block(ctx context.Context) error {
 	const op = "sem_wait"
 	if !s.hold.enter() {
@@ -249,10 +290,13 @@ const (
 	longestNap = 10 * time.Second
 )
 
-// TryP takes one from the semaphore if it is above 0, and reports whether it did
-// (sem_trywait(3)).
-func (s *Semaphore) TryP() (bool, error) {
-	if s.hold.ended() {
+// TryAcquire takes one from the semaphore if it is above 0, and reports whether it did
+// (sem_trywait(3)). n must be 1.
+func (s *Semaphore) TryAcquire(n int) (bool, error) {
+	switch {
+	case n != 1:
+		return false, s.several("sem_trywait", n)
+	case s.hold.ended():
 		return false, s.gone("sem_trywait")
 	}
 	ok := s.take()
@@ -260,9 +304,13 @@ func (s *Semaphore) TryP() (bool, error) {
 	return ok, nil
 }
 
-// V adds one to the semaphore (sem_post(3)) and wakes one of those who wait. It
-// never waits itself. A semaphore at MaxSemaphore is EOVERFLOW.
-func (s *Semaphore) V() error {
+// Release adds n to the semaphore, one after the other, and wakes as many of those who
+// wait (sem_post(3)). It never waits itself. A semaphore at MaxSemaphore is EOVERFLOW:
+// then fewer than n may have been added, as the error says.
+func (s *Semaphore) Release(n int) error {
+	if n != 1 {
+		return s.releaseEach(n)
+	}
 	if s.hold.ended() {
 		return s.gone("sem_post")
 	}
@@ -277,7 +325,19 @@ func (s *Semaphore) V() error {
 	return nil
 }
 
-// settle ends a V that has to wake somebody, or that came upon an Unmap. It waits for
+func (s *Semaphore) releaseEach(n int) error {
+	if n < 1 {
+		return failed("sem_post", s.name, refused("adding %d", n))
+	}
+	for i := range n {
+		if err := s.Release(1); err != nil {
+			return fmt.Errorf("%w (%d of %d were added)", err, i, n)
+		}
+	}
+	return nil
+}
+
+// settle ends a Release that has to wake somebody, or that came upon an Unmap. It waits for
 // that to end.
 func (s *Semaphore) settle(g given) error {
 	err := s.mapping.region.Do(func([]byte) error {
@@ -290,7 +350,7 @@ func (s *Semaphore) settle(g given) error {
 		return nil
 	})
 	// As many as were added to the zeros that Unmap puts there were not added to the
-	// semaphore. Each such V takes one of them back.
+	// semaphore. Each such Release takes one of them back.
 	if errors.Is(err, ErrUnmapped) && g == added && !s.take() {
 		err = nil
 	}

@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 // createSemaphore makes a semaphore for the time of the test.
 func createSemaphore(t testing.TB, name string, value int) *posix.Semaphore {
 	t.Helper()
-	s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true})
+	s, err := posix.CreateSemaphore(name, value, nil)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := s.Close(); !errors.Is(err, posix.ErrUnmapped) {
@@ -68,42 +68,41 @@ func TestSemaphore(t *testing.T) {
 		t.Errorf("Name() = %q", s.Name())
 	}
 	wantValue(t, s, 2)
-	must(t, s.P(t.Context()))
-	if ok, err := s.TryP(); !ok || err != nil {
+	must(t, s.Acquire(t.Context(), 1))
+	if ok, err := s.TryAcquire(1); !ok || err != nil {
 		t.Errorf("TryP = %v, %v", ok, err)
 	}
-	if ok, err := s.TryP(); ok || err != nil {
+	if ok, err := s.TryAcquire(1); ok || err != nil {
 		t.Errorf("TryP at 0 = %v, %v", ok, err)
 	}
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	wantErr(t, s.P(ctx), context.DeadlineExceeded)
+	wantErr(t, s.Acquire(ctx, 1), context.DeadlineExceeded)
 	if d := time.Since(begin); d < 30*time.Millisecond {
 		t.Errorf("P gave up after %v", d)
 	}
-	must(t, s.V())
-	must(t, s.P(t.Context()))
+	must(t, s.Release(1))
+	must(t, s.Acquire(t.Context(), 1))
 	if n, err := s.Waiters(); n != 0 || err != nil {
 		t.Errorf("%d wait, %v", n, err)
 	}
 
 	again, err := posix.OpenSemaphore("s")
 	must(t, err)
-	must(t, again.V())
+	must(t, again.Release(1))
 	wantValue(t, s, 1)
 	must(t, again.Close())
 	// What exists keeps its value.
-	again, err = posix.CreateSemaphore("/s", 77, posix.SemaphoreOptions{Mode: 0o600})
+	again, _, err = posix.OpenOrCreateSemaphore("/s", 77, nil)
 	must(t, err)
 	wantValue(t, again, 1)
 	must(t, again.Close())
-	_, err = posix.CreateSemaphore("/s", 77, posix.SemaphoreOptions{Exclusive: true})
+	_, err = posix.CreateSemaphore("/s", 77, nil)
 	wantErr(t, err, fs.ErrExist)
 }
 
 func TestSemaphoreErrors(t *testing.T) {
-	options := posix.SemaphoreOptions{Mode: 0o600}
 	_, err := posix.OpenSemaphore("/none")
 	wantErr(t, err, fs.ErrNotExist)
 	wantErr(t, posix.UnlinkSemaphore("/none"), fs.ErrNotExist)
@@ -111,20 +110,20 @@ func TestSemaphoreErrors(t *testing.T) {
 		if int64(int(value)) != value {
 			continue // no such int on this architecture
 		}
-		_, err = posix.CreateSemaphore("/none", int(value), options)
+		_, err = posix.CreateSemaphore("/none", int(value), nil)
 		wantErr(t, err, unix.EINVAL)
 	}
-	_, err = posix.CreateSemaphore("/none", 0, posix.SemaphoreOptions{Mode: fs.ModeDir})
+	_, err = posix.CreateSemaphore("/none", 0, &posix.SemaphoreOptions{Mode: fs.ModeDir})
 	wantErr(t, err, unix.EINVAL)
 	if exists("/dev/shm/sem.none") {
 		t.Error("a semaphore was made in spite of the error")
 	}
 
 	s := createSemaphore(t, "/full", posix.MaxSemaphore)
-	wantErr(t, s.V(), unix.EOVERFLOW)
+	wantErr(t, s.Release(1), unix.EOVERFLOW)
 	wantValue(t, s, posix.MaxSemaphore)
-	must(t, s.P(t.Context()))
-	must(t, s.V())
+	must(t, s.Acquire(t.Context(), 1))
+	must(t, s.Release(1))
 }
 
 func TestNotASemaphore(t *testing.T) {
@@ -158,7 +157,7 @@ func TestNotASemaphore(t *testing.T) {
 		if s, err := posix.OpenSemaphore("/bad"); !errors.Is(err, posix.ErrNotSemaphore) {
 			t.Errorf("%s: %v, %v, want ErrNotSemaphore", tt.what, s, err)
 		}
-		if s, err := posix.CreateSemaphore("/bad", 1, posix.SemaphoreOptions{}); !errors.Is(err, posix.ErrNotSemaphore) {
+		if s, _, err := posix.OpenOrCreateSemaphore("/bad", 1, nil); !errors.Is(err, posix.ErrNotSemaphore) {
 			t.Errorf("create over %s: %v, %v, want ErrNotSemaphore", tt.what, s, err)
 		}
 		if got, _ := os.ReadFile("/dev/shm/sem.bad"); !bytes.Equal(got, tt.content) {
@@ -195,11 +194,11 @@ func TestSemaphores(t *testing.T) {
 	}
 }
 
-func TestPCancelled(t *testing.T) {
+func TestAcquireCancelled(t *testing.T) {
 	s := createSemaphore(t, "/s", 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.P(ctx) }()
+	go func() { done <- s.Acquire(ctx, 1) }()
 	awaitWaiters(t, s, 1)
 	cancel()
 	err := <-done
@@ -208,25 +207,25 @@ func TestPCancelled(t *testing.T) {
 		t.Errorf("error %q", err)
 	}
 	awaitWaiters(t, s, 0)
-	wantErr(t, s.P(ctx), context.Canceled)
-	// If there is one ctx is not asked.
-	must(t, s.V())
-	must(t, s.P(ctx))
+	wantErr(t, s.Acquire(ctx, 1), context.Canceled)
+	must(t, s.Release(1))
+	wantErr(t, s.Acquire(ctx, 1), context.Canceled) // though there is one
+	wantValue(t, s, 1)
 }
 
 // Close ends the use of a semaphore, but not of one that is waited for.
 func TestSemaphoreClose(t *testing.T) {
 	s := createSemaphore(t, "/s", 0)
 	done := make(chan error, 1)
-	go func() { done <- s.P(context.Background()) }()
+	go func() { done <- s.Acquire(context.Background(), 1) }()
 	awaitWaiters(t, s, 1)
 	wantErr(t, s.Close(), unix.EBUSY)
-	must(t, s.V())
+	must(t, s.Release(1))
 	must(t, <-done)
 	must(t, s.Close())
 	for what, err := range map[string]error{
-		"P": s.P(t.Context()), "V": s.V(),
-		"TryP": second(s.TryP()), "Value": second(s.Value()), "Waiters": second(s.Waiters()), "Close": s.Close(),
+		"P": s.Acquire(t.Context(), 1), "V": s.Release(1),
+		"TryP": second(s.TryAcquire(1)), "Value": second(s.Value()), "Waiters": second(s.Waiters()), "Close": s.Close(),
 	} {
 		if !errors.Is(err, posix.ErrUnmapped) {
 			t.Errorf("%s after Close: %v, want ErrUnmapped", what, err)
@@ -244,9 +243,9 @@ func TestSemaphoreCloseInUse(t *testing.T) {
 		go func() {
 			close(started)
 			for {
-				ok, err := s.TryP()
+				ok, err := s.TryAcquire(1)
 				if err == nil && ok {
-					err = s.V()
+					err = s.Release(1)
 				}
 				if err != nil {
 					done <- err
@@ -276,7 +275,7 @@ func TestSemaphoreCloseLeavesNothing(t *testing.T) {
 	for range opened {
 		s, err := posix.OpenSemaphore("/s")
 		must(t, err)
-		must(t, s.V())
+		must(t, s.Release(1))
 		must(t, s.Close())
 	}
 	for begin := time.Now(); pages()-before > opened/2; {
@@ -284,6 +283,28 @@ func TestSemaphoreCloseLeavesNothing(t *testing.T) {
 			t.Fatalf("%d pages more than before", pages()-before)
 		}
 	}
+}
+
+// Several are added one after the other; none but one can be taken at a time.
+func TestSemaphoreSeveral(t *testing.T) {
+	s := createSemaphore(t, "/s", 0)
+	must(t, s.Release(5))
+	wantValue(t, s, 5)
+	wantErr(t, s.Release(0), unix.EINVAL)
+	wantErr(t, s.Release(-1), unix.EINVAL)
+	wantErr(t, s.Acquire(t.Context(), 2), unix.EINVAL)
+	wantErr(t, second(s.TryAcquire(0)), unix.EINVAL)
+	wantValue(t, s, 5)
+	done := make(chan error)
+	for range 7 {
+		go func() { done <- s.Acquire(t.Context(), 1) }()
+	}
+	awaitWaiters(t, s, 2)
+	must(t, s.Release(2))
+	for range 7 {
+		must(t, <-done)
+	}
+	wantValue(t, s, 0)
 }
 
 func TestSemaphoreInMapping(t *testing.T) {
@@ -300,10 +321,10 @@ func TestSemaphoreInMapping(t *testing.T) {
 	defer other.Unmap()
 	same, err := posix.SemaphoreAt(other, 128)
 	must(t, err)
-	must(t, same.P(t.Context()))
+	must(t, same.Acquire(t.Context(), 1))
 	wantValue(t, s, 2)
 	must(t, s.Close()) // means nothing
-	must(t, s.V())
+	must(t, s.Release(1))
 
 	last := 4096 - posix.SemaphoreSize
 	_, err = posix.InitSemaphore(m, last, 1)
@@ -326,14 +347,14 @@ func TestSemaphoreInMapping(t *testing.T) {
 	empty, err := posix.InitSemaphore(m, 256, 0)
 	must(t, err)
 	done := make(chan error, 1)
-	go func() { done <- empty.P(context.Background()) }()
+	go func() { done <- empty.Acquire(context.Background(), 1) }()
 	awaitWaiters(t, empty, 1)
 	wantErr(t, m.Unmap(), unix.EBUSY)
-	must(t, empty.V())
+	must(t, empty.Release(1))
 	must(t, <-done)
 	must(t, m.Unmap())
-	wantErr(t, s.V(), posix.ErrUnmapped)
-	wantErr(t, s.P(t.Context()), posix.ErrUnmapped)
+	wantErr(t, s.Release(1), posix.ErrUnmapped)
+	wantErr(t, s.Acquire(t.Context(), 1), posix.ErrUnmapped)
 }
 
 // The memory of a semaphore is cut off while somebody waits for it.
@@ -343,7 +364,7 @@ func TestTruncatedUnderWaiter(t *testing.T) {
 	s, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)
 	done := make(chan error, 1)
-	go func() { done <- s.P(t.Context()) }()
+	go func() { done <- s.Acquire(t.Context(), 1) }()
 	awaitWaiters(t, s, 1)
 	must(t, o.Truncate(0))
 	wantErr(t, <-done, posix.ErrFault)
@@ -355,11 +376,11 @@ func TestManyWaiters(t *testing.T) {
 	const waiters = 100
 	done := make(chan error, waiters)
 	for range waiters {
-		go func() { done <- s.P(context.Background()) }()
+		go func() { done <- s.Acquire(context.Background(), 1) }()
 	}
 	awaitWaiters(t, s, waiters)
 	for range waiters {
-		must(t, s.V())
+		must(t, s.Release(1))
 		must(t, <-done)
 	}
 	wantValue(t, s, 0)
@@ -399,9 +420,9 @@ func TestContendWithC(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*patience)
 				defer cancel()
 				for range count {
-					must(t, s.P(ctx))
+					must(t, s.Acquire(ctx, 1))
 					*counter++
-					must(t, s.V())
+					must(t, s.Release(1))
 				}
 				peer.Wait()
 				if int(*counter) != 2*count {
@@ -449,8 +470,8 @@ func TestPingPongWithC(t *testing.T) {
 			peer := start(t, program, "pingpong", "/ping", "/pong", strconv.Itoa(count))
 			peer.Line()
 			for range count {
-				must(t, ping.V())
-				must(t, pong.P(t.Context()))
+				must(t, ping.Release(1))
+				must(t, pong.Acquire(t.Context(), 1))
 			}
 			peer.Wait()
 			for _, s := range []*posix.Semaphore{ping, pong} {
@@ -482,7 +503,7 @@ func TestSemInitAgainstC(t *testing.T) {
 	s, err := posix.SemaphoreAt(m, 0)
 	must(t, err)
 	awaitWaiters(t, s, 1)
-	must(t, s.V())
+	must(t, s.Release(1))
 	if got := peer.Line(); got != "got it" {
 		t.Errorf("C says %q", got)
 	}
@@ -522,7 +543,7 @@ func playLock(args []string) error {
 	}
 	fmt.Println("ready")
 	for {
-		if err := errors.Join(s.P(context.Background()), s.V()); err != nil {
+		if err := errors.Join(s.Acquire(context.Background(), 1), s.Release(1)); err != nil {
 			return err
 		}
 	}
@@ -536,7 +557,7 @@ func playConsume(args []string) error {
 	}
 	fmt.Println("ready")
 	for {
-		if err := s.P(context.Background()); err != nil {
+		if err := s.Acquire(context.Background(), 1); err != nil {
 			return err
 		}
 	}
@@ -548,7 +569,7 @@ func playWait(args []string) error {
 	if err != nil {
 		return err
 	}
-	err = s.P(context.Background())
+	err = s.Acquire(context.Background(), 1)
 	fmt.Println("got it")
 	return err
 }
@@ -584,7 +605,7 @@ func TestKilledContender(t *testing.T) {
 							done <- nil
 							return
 						default:
-							if err := errors.Join(s.P(context.Background()), s.V()); err != nil {
+							if err := errors.Join(s.Acquire(context.Background(), 1), s.Release(1)); err != nil {
 								done <- err
 								return
 							}
@@ -601,12 +622,12 @@ func TestKilledContender(t *testing.T) {
 					// It held the semaphore when it died: nobody else has it, and it is 0.
 					wantValue(t, s, 0)
 					lost++
-					must(t, s.V())
+					must(t, s.Release(1))
 					must(t, <-done)
 				}
 				if v, _ := s.Value(); v == 0 { // it held it, and nobody waited
 					lost++
-					must(t, s.V())
+					must(t, s.Release(1))
 				}
 				wantValue(t, s, 1)
 			}
@@ -629,7 +650,7 @@ func TestKilledWaiter(t *testing.T) {
 	wantValue(t, s, 0)
 	p := ipctest.Start(t, "wait", nil, "/kill")
 	awaitWaiters(t, s, killed+1)
-	must(t, s.V())
+	must(t, s.Release(1))
 	if got := p.Line(); got != "got it" {
 		t.Errorf("the other says %q", got)
 	}
@@ -665,7 +686,7 @@ func TestLostWakeUp(t *testing.T) {
 	s, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)
 	done := make(chan error, 1)
-	go func() { done <- s.P(t.Context()) }()
+	go func() { done <- s.Acquire(t.Context(), 1) }()
 	awaitAsleep(t, m.Addr())
 	value := []byte{1}
 	off := int64(0)
@@ -704,7 +725,7 @@ func TestKilledConsumers(t *testing.T) {
 					added <- nil
 					return
 				default:
-					if err := s.V(); err != nil {
+					if err := s.Release(1); err != nil {
 						added <- err
 						return
 					}

@@ -31,10 +31,10 @@ func TestUnmapFails(t *testing.T) {
 		t.Skip("mseal:", e)
 	}
 	stop := make(chan struct{})
-	var unmapper sync.WaitGroup
-	defer unmapper.Wait()
+	var others sync.WaitGroup
+	defer others.Wait()
 	defer close(stop)
-	unmapper.Go(func() {
+	others.Go(func() {
 		for {
 			select {
 			case <-stop:
@@ -49,17 +49,36 @@ func TestUnmapFails(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	count := 0
-	for i := range 500_000 {
-		if i%8 == 0 && never.P(canceled) == nil {
-			t.Fatal("P of a semaphore that was never above 0 returned nil")
+	for i := range 400_000 {
+		if i%8 == 0 {
+			if never.Acquire(&late{Context: canceled}, 1) == nil {
+				t.Fatal("Acquire of a semaphore that was never above 0 returned nil")
+			}
+			if ok, _ := never.TryAcquire(1); ok {
+				t.Fatal("TryAcquire of a semaphore that was never above 0 returned true")
+			}
 		}
-		if posted.V() == nil {
+		if posted.Release(1) == nil {
 			count++
 		}
 	}
 	if v := valueOf(t, posted); v != count {
-		t.Errorf("V returned nil %d times, and the value is %d", count, v)
+		t.Errorf("Release returned nil %d times, and the value is %d", count, v)
 	}
+}
+
+// A late context is found to be done when it is asked for the second time: the call has
+// begun by then.
+type late struct {
+	context.Context
+	asked int
+}
+
+func (l *late) Err() error {
+	if l.asked++; l.asked == 1 {
+		return nil
+	}
+	return l.Context.Err()
 }
 
 func valueOf(t testing.TB, s *posix.Semaphore) int {
@@ -81,7 +100,7 @@ func TestCloseLosesNothing(t *testing.T) {
 			go func() {
 				started <- struct{}{}
 				count := 0
-				for s.V() == nil {
+				for s.Release(1) == nil {
 					count++
 				}
 				done <- count

@@ -83,6 +83,9 @@ func (b *Barrier) inPhase(phase int) (op1, op2, op3 sysv.Op) {
 // Wait waits until all parties have come, or until ctx is done. last is true for
 // the one that came last, which did not wait.
 func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
+	if err := done(ctx, b.set); err != nil {
+		return false, err
+	}
 	b.release()
 	defer b.acquire()
 	for {

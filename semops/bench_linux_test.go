@@ -25,7 +25,7 @@ func BenchmarkPV(b *testing.B) {
 	s, ctx := newSemaphore(b, w.set, 0), context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		if s.P(ctx, 1) != nil || s.V(1) != nil {
+		if s.Acquire(ctx, 1) != nil || s.Release(1) != nil {
 			b.Fatal("failed")
 		}
 	}
@@ -36,7 +36,7 @@ func BenchmarkMutex(b *testing.B) {
 	mu, ctx := newMutex(b, w.set), context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		if mu.Lock(ctx) != nil || mu.Unlock() != nil {
+		if lock(mu, ctx) != nil || mu.Unlock() != nil {
 			b.Fatal("failed")
 		}
 	}
@@ -48,16 +48,16 @@ func BenchmarkPingPongGoroutines(b *testing.B) {
 	ping, pong := newSemaphore(b, w.set, 0), newSemaphore(b, w.set, 1)
 	done := run(func() error {
 		for {
-			if err := ping.P(ctx, 1); err != nil {
+			if err := ping.Acquire(ctx, 1); err != nil {
 				return err
 			}
-			if err := pong.V(1); err != nil {
+			if err := pong.Release(1); err != nil {
 				return err
 			}
 		}
 	})
 	for b.Loop() {
-		if ping.V(1) != nil || pong.P(ctx, 1) != nil {
+		if ping.Release(1) != nil || pong.Acquire(ctx, 1) != nil {
 			b.Fatal("failed")
 		}
 	}
@@ -195,10 +195,10 @@ func benchPV(set sysv.Set, p *page) {
 	s, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
 	check(err)
 	began := time.Now()
-	check(s.V(1))
+	check(s.Release(1))
 	for range p.a.Load() {
-		check(s.P(forEver, 1))
-		check(s.V(1))
+		check(s.Acquire(forEver, 1))
+		check(s.Release(1))
 	}
 	p.took(began)
 }
@@ -210,11 +210,11 @@ func benchPing(set sysv.Set, p *page) {
 	check(err)
 	pong, err := semops.NewSemaphore(set, 1, semops.SemaphoreOptions{})
 	check(err)
-	check(pong.P(forEver, 1)) // it is ready
+	check(pong.Acquire(forEver, 1)) // it is ready
 	began := time.Now()
 	for range p.a.Load() {
-		check(ping.V(1))
-		check(pong.P(forEver, 1))
+		check(ping.Release(1))
+		check(pong.Acquire(forEver, 1))
 	}
 	p.took(began)
 	stop()
@@ -226,10 +226,10 @@ func benchPong(set sysv.Set, p *page) {
 	check(err)
 	pong, err := semops.NewSemaphore(set, 1, semops.SemaphoreOptions{})
 	check(err)
-	check(pong.V(1))
+	check(pong.Release(1))
 	for range p.a.Load() {
-		check(ping.P(forEver, 1))
-		check(pong.V(1))
+		check(ping.Acquire(forEver, 1))
+		check(pong.Release(1))
 	}
 	select {}
 }
@@ -240,7 +240,7 @@ func benchFill(set sysv.Set, p *page) {
 	other, stop := startOther("empty")
 	ready, err := semops.NewSemaphore(set, bufferSems, semops.SemaphoreOptions{})
 	check(err)
-	check(ready.P(forEver, 1))
+	check(ready.Acquire(forEver, 1))
 	b, err := semops.NewBuffer(set, 0, bufferSlots)
 	check(err)
 	var message [256]byte
@@ -254,7 +254,7 @@ func benchFill(set sysv.Set, p *page) {
 			return nil
 		}))
 	}
-	check(ready.P(forEver, 1))
+	check(ready.Acquire(forEver, 1))
 	p.took(began)
 	stop()
 	_ = other.Wait()
@@ -263,7 +263,7 @@ func benchFill(set sysv.Set, p *page) {
 func benchEmpty(set sysv.Set, p *page) {
 	ready, err := semops.NewSemaphore(set, bufferSems, semops.SemaphoreOptions{})
 	check(err)
-	check(ready.V(1))
+	check(ready.Release(1))
 	b, err := semops.NewBuffer(set, 0, bufferSlots)
 	check(err)
 	var message [256]byte
@@ -276,7 +276,7 @@ func benchEmpty(set sysv.Set, p *page) {
 			check(fmt.Errorf("message %d is wrong", i))
 		}
 	}
-	check(ready.V(1))
+	check(ready.Release(1))
 	select {}
 }
 
@@ -300,13 +300,13 @@ func BenchmarkOwnerDied(b *testing.B) {
 	for b.Loop() {
 		c := w.start("hold")
 		c.line(b)
-		waiting := run(func() error { return mu.Lock(ctx) })
+		waiting := run(func() error { return lock(mu, ctx) })
 		w.asleep(0, 1)
 		began := time.Now()
 		must(b, c.cmd.Process.Kill())
 		err := <-waiting
 		took = append(took, time.Since(began))
-		mustBe(b, err, semops.ErrOwnerDied)
+		mustBe(b, err, errOwnerDied)
 		must(b, errors.Join(mu.MarkConsistent(), mu.Unlock()))
 		c.kill()
 	}

@@ -119,6 +119,9 @@ func (b *Buffer) TryTake(use func(slot int) error) (bool, error) { return b.try(
 func (b *Buffer) Len() (int, error) { return b.set.Value(int(b.put.to)) }
 
 func (b *Buffer) step(ctx context.Context, s *side, work func(slot int) error) error {
+	if err := done(ctx, b.set); err != nil {
+		return err
+	}
 	slot, ok, err := b.guess(s)
 	if !ok && err == nil {
 		err = s.wait.do(ctx, b.set, addUndo(s.from, -1), addUndo(s.lock, -1))

@@ -2,18 +2,20 @@ package semops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
 // A Cond lets processes and goroutines wait, without holding a Mutex, for a change
 // of what the mutex protects:
 //
-//	err := mu.Lock(ctx)
-//	...
-//	for err == nil && !ready() {
-//		err = cond.Wait(ctx)
-//	}
+//	err := mu.With(ctx, func(abandoned bool) error {
+//		...
+//		for !ready() {
+//			if abandoned, err := cond.Wait(ctx); abandoned || err != nil {
+//				...
+//			}
+//		}
+//	})
 //
 // A Wait may return although nobody has signalled, since a waiter that was
 // signalled may be killed and its signal goes to another one: look again, as above.
@@ -66,20 +68,21 @@ func NewCond(mu *Mutex, first int) (*Cond, error) {
 // until ctx is done; then it locks the mutex again, for which it waits as long as
 // it takes; if it got no signal the error unwraps to ctx.Err(). The caller holds the mutex
 // whatever is returned, but for ErrNotHeld, ErrNotRecoverable and a failed system
-// call. ErrOwnerDied has the meaning it has at Lock.
+// call. abandoned has the meaning it has at Lock.
 //
-// A caller that was told ErrOwnerDied must call MarkConsistent before it waits, or
+// A caller that was told of a death must call MarkConsistent before it waits, or
 // Wait returns ErrInconsistent and does nothing.
-func (c *Cond) Wait(ctx context.Context) error {
+func (c *Cond) Wait(ctx context.Context) (abandoned bool, err error) {
 	group, err := c.join()
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = c.leave(ctx, group)
-	if lockErr := c.mu.Lock(context.Background()); lockErr != nil {
-		return errors.Join(lockErr, err)
+	abandoned, lockErr := c.mu.Lock(context.Background())
+	if lockErr != nil {
+		return false, join(lockErr, err)
 	}
-	return err
+	return abandoned, err
 }
 
 // join counts the caller and unlocks the mutex.
@@ -176,6 +179,9 @@ func (c *Cond) signal(group, w, s int) (bool, error) {
 // Broadcast wakes all who wait. If the ones whom the last Broadcast woke have not
 // noticed yet, which takes them a moment, it waits for them or until ctx is done.
 func (c *Cond) Broadcast(ctx context.Context) error {
+	if err := done(ctx, c.mu.set); err != nil {
+		return err
+	}
 	set := c.mu.set
 	for {
 		group, err := readBit(set, "condition", c.group)

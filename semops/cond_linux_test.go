@@ -37,10 +37,10 @@ func newCond(t testing.TB, set sysv.Set) (*semops.Mutex, *semops.Cond) {
 
 // condWait makes the Wait of somebody who holds the lock only for that.
 func condWait(ctx context.Context, mu *semops.Mutex, c *semops.Cond) error {
-	if err := mu.Lock(ctx); err != nil {
+	if err := lock(mu, ctx); err != nil {
 		return err
 	}
-	err := c.Wait(ctx)
+	err := waitFor(c, ctx)
 	return errors.Join(err, mu.Unlock())
 }
 
@@ -50,7 +50,7 @@ func TestCond(t *testing.T) {
 	ctx := within(t)
 	must(t, c.Signal())
 	must(t, c.Broadcast(ctx))
-	mustBe(t, c.Wait(ctx), semops.ErrNotHeld)
+	mustBe(t, waitFor(c, ctx), semops.ErrNotHeld)
 
 	for group := range 4 { // each Broadcast changes the group
 		const n = 5
@@ -67,7 +67,7 @@ func TestCond(t *testing.T) {
 			w.asleep(signals, n-1-i)
 			pending(t, done)
 		}
-		must(t, mu.Lock(ctx)) // signals with the lock held, too
+		must(t, lock(mu, ctx)) // signals with the lock held, too
 		must(t, c.Broadcast(ctx))
 		pending(t, done)
 		must(t, mu.Unlock())
@@ -88,7 +88,7 @@ func TestCondCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t))
 	waiting := run(func() error { return condWait(ctx, mu, c) })
 	w.asleep(condSignals0, 1)
-	must(t, mu.Lock(ctx))
+	must(t, lock(mu, ctx))
 	cancel()
 	w.asleep(0, 1) // it needs the lock to return
 	pending(t, waiting)
@@ -107,27 +107,27 @@ func TestCondMutexStates(t *testing.T) {
 	child := w.start("hold")
 	child.line(t)
 	child.kill()
-	mustBe(t, mu.Lock(ctx), semops.ErrOwnerDied)
-	mustBe(t, c.Wait(ctx), semops.ErrInconsistent)
+	mustBe(t, lock(mu, ctx), errOwnerDied)
+	mustBe(t, waitFor(c, ctx), semops.ErrInconsistent)
 	must(t, mu.MarkConsistent())
 
-	waiting := run(func() error { return c.Wait(ctx) })
+	waiting := run(func() error { return waitFor(c, ctx) })
 	w.asleep(condSignals0, 1)
 	child = w.start("hold")
 	child.line(t)
 	must(t, c.Signal())
 	w.asleep(0, 1)
 	child.kill()
-	mustBe(t, result(t, waiting), semops.ErrOwnerDied)
+	mustBe(t, result(t, waiting), errOwnerDied)
 	must(t, mu.MarkConsistent())
 	must(t, mu.Unlock())
 
-	must(t, mu.Lock(ctx))
+	must(t, lock(mu, ctx))
 	must(t, w.set.SetValues(condValues()))
-	mustBe(t, c.Wait(ctx), semops.ErrNotHeld)
+	mustBe(t, waitFor(c, ctx), semops.ErrNotHeld)
 
-	must(t, mu.Lock(ctx))
-	waiting = run(func() error { return c.Wait(ctx) })
+	must(t, lock(mu, ctx))
+	waiting = run(func() error { return waitFor(c, ctx) })
 	w.asleep(condSignals0, 1)
 	must(t, w.set.Remove())
 	mustBe(t, result(t, waiting), unix.EIDRM)
@@ -139,15 +139,13 @@ func TestCondNotAsleepYet(t *testing.T) {
 	w := newWorld(t, condValues())
 	_, c := newCond(t, w.set)
 	ctx := within(t)
-	do := func(ops string) {
+	do := func(ops ...sysv.Op) {
 		t.Helper()
-		parsed, err := semops.Parse(ops)
-		must(t, err)
-		if ok, err := w.set.TryDo(parsed...); !ok || err != nil {
-			t.Fatalf("%s: %v, %v", ops, ok, err)
+		if ok, err := w.set.TryDo(ops...); !ok || err != nil {
+			t.Fatalf("%+v: %v, %v", ops, ok, err)
 		}
 	}
-	do("3+2") // two waiters in group 0
+	do(sysv.Op{Num: 3, Add: 2}) // two waiters in group 0
 	for i, want := range []uint16{1, 2, 2} {
 		must(t, c.Signal())
 		if got := w.values()[condSignals0]; got != want {
@@ -155,21 +153,21 @@ func TestCondNotAsleepYet(t *testing.T) {
 		}
 	}
 	must(t, c.Broadcast(ctx))
-	do("2-1,2+1") // new waiters join group 1
-	do("4+1")
+	do(sysv.Op{Num: 2, Add: -1}, sysv.Op{Num: 2, Add: 1}) // new waiters join group 1
+	do(sysv.Op{Num: 4, Add: 1})
 	must(t, c.Signal())
 	if got := w.values()[condSignals0+1]; got != 1 {
 		t.Fatalf("%d signals in group 1; want 1", got)
 	}
 	// Group 0 can't be used again before its last waiter has gone.
-	do("5-1,3-1")
+	do(sysv.Op{Num: 5, Add: -1}, sysv.Op{Num: 3, Add: -1})
 	broadcast := run(func() error { return c.Broadcast(ctx) })
 	w.asleepZero(condWaiters0, 1)
 	pending(t, broadcast)
-	do("2-1,2+1")
-	do("5-1,3-1")
+	do(sysv.Op{Num: 2, Add: -1}, sysv.Op{Num: 2, Add: 1})
+	do(sysv.Op{Num: 5, Add: -1}, sysv.Op{Num: 3, Add: -1})
 	must(t, result(t, broadcast))
-	do("2=0")
+	do(sysv.Op{Num: 2})
 	if got := w.values()[condSignals0]; got != 0 {
 		t.Errorf("%d signals are left to the new group; want none", got)
 	}
@@ -212,7 +210,7 @@ func TestCondBroadcastStorm(t *testing.T) {
 	for i := range waiters {
 		wg.Go(func() {
 			for mine := int64(1); mine <= rounds; mine++ {
-				if err := mu.Lock(ctx); err != nil {
+				if err := lock(mu, ctx); err != nil {
 					t.Error(err)
 					return
 				}
@@ -223,7 +221,7 @@ func TestCondBroadcastStorm(t *testing.T) {
 					if i%2 == 0 {
 						short, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
 					}
-					err := c.Wait(short)
+					err := waitFor(c, short)
 					cancel()
 					if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 						cancelled.Add(1)
@@ -244,7 +242,7 @@ func TestCondBroadcastStorm(t *testing.T) {
 		for range rand.IntN(20) {
 			dally()
 		}
-		must(t, mu.Lock(ctx))
+		must(t, lock(mu, ctx))
 		generation = next
 		if next%2 == 0 {
 			must(t, c.Broadcast(ctx))
@@ -275,13 +273,13 @@ func TestCondQueue(t *testing.T) {
 	ctx := within(t)
 	items := int64(times(5000))
 	for range items {
-		must(t, mu.Lock(ctx))
+		must(t, lock(mu, ctx))
 		w.page.plain++
 		must(t, mu.Unlock())
 		must(t, c.Signal())
 	}
 	eventually(t, "all items", func() bool { return w.page.rounds.Load() == items })
-	must(t, mu.Lock(ctx))
+	must(t, lock(mu, ctx))
 	w.page.stop.Store(true)
 	must(t, c.Broadcast(ctx))
 	must(t, mu.Unlock())
@@ -307,8 +305,8 @@ func TestCondKilled(t *testing.T) {
 				return nil
 			default:
 			}
-			err := mu.Lock(ctx)
-			if errors.Is(err, semops.ErrOwnerDied) {
+			err := lock(mu, ctx)
+			if errors.Is(err, errOwnerDied) {
 				err = mu.MarkConsistent()
 			}
 			if err != nil {
@@ -361,8 +359,8 @@ func TestNeitherBit(t *testing.T) {
 	const want = "semaphore 2 is 5, and should be 0 or 1"
 	w := newWorld(t, slices.Concat(semops.MutexValues(), []uint16{5, 0, 0, 0, 0}))
 	mu, c := newCond(t, w.set)
-	must(t, mu.Lock(t.Context()))
-	for call, err := range map[string]error{"Wait": c.Wait(t.Context()), "Signal": c.Signal(), "Broadcast": c.Broadcast(t.Context())} {
+	must(t, lock(mu, t.Context()))
+	for call, err := range map[string]error{"Wait": waitFor(c, t.Context()), "Signal": c.Signal(), "Broadcast": c.Broadcast(t.Context())} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", call, err, want)
 		}

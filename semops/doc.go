@@ -4,17 +4,14 @@
 // goroutines of each, and each says which semaphores it takes and what they hold,
 // so that a program in C can join.
 //
-//	set, err := sysv.OpenOrCreateSet(key, semops.MutexValues(), sysv.SetOptions{Mode: 0o600})
+//	set, made, err := sysv.OpenOrCreateSet(ctx, key, semops.MutexValues(), nil)
 //	mu, err := semops.NewMutex(set, 0, 1)
-//	err = mu.Lock(ctx)
-//	switch {
-//	case errors.Is(err, semops.ErrOwnerDied):
-//		repair() // we hold the lock
-//		err = mu.MarkConsistent()
-//	case err != nil:
-//		return err
-//	}
-//	defer mu.Unlock()
+//	err = mu.With(ctx, func(abandoned bool) error {
+//		if abandoned {
+//			repair() // the last holder was killed
+//		}
+//		...
+//	})
 //
 // One set can hold several primitives: concatenate their initial values, and
 // give each its first semaphore.
@@ -34,7 +31,7 @@
 // about as long as being put to sleep and woken on another core takes (some forty
 // microseconds), fewer if they did not help the last times, and none where a
 // single CPU may run; then asleep in the kernel, occupying a thread, until the
-// context is done. A context is not asked as long as there is no need to wait.
+// context is done. A context that is done already ends a call before it has done anything.
 //
 // # Cost
 //
@@ -42,7 +39,7 @@
 // allocated then.
 //
 //	            semaphores  system calls
-//	Semaphore   1           P 1, V 1, WaitZero 1
+//	Semaphore   1           Acquire 1, Release 1, WaitZero 1
 //	Mutex       2           Lock 1, Unlock 1; 1 more if Lock had to wait
 //	RWMutex     3           Lock 1, RLock 1, Unlock 1, RUnlock 1; 2 more if Lock had to wait, 1 if RLock
 //	Event       1           Set 1, Reset 1, Wait 1
@@ -60,7 +57,7 @@
 // which makes sense, between any two system calls:
 //
 //	Semaphore   as the program says: see SemaphoreOptions
-//	Mutex       the lock is free, and the next holder is told ErrOwnerDied
+//	Mutex       the lock is free, and the next holder is told
 //	RWMutex     a reader's lock is gone; after a writer as with a Mutex
 //	Event       stays as it is
 //	Barrier     who was waiting does not count any more

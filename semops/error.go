@@ -4,12 +4,7 @@ import "errors"
 
 // What a lock may have to say. Failed system calls come as *sysv.Error.
 var (
-	// ErrOwnerDied is returned by a Lock that succeeded: the caller holds the lock,
-	// and the holder before it died while it held it. What the lock protects may be
-	// half changed. Repair it and call MarkConsistent before Unlock.
-	ErrOwnerDied = errors.New("lock acquired, but its last owner died holding it")
-
-	// ErrNotRecoverable says that somebody who was told ErrOwnerDied unlocked without
+	// ErrNotRecoverable says that somebody who was told of a death unlocked without
 	// MarkConsistent. Nobody can lock any more.
 	ErrNotRecoverable = errors.New("the state that the lock protects is not recoverable")
 

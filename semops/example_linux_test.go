@@ -16,7 +16,7 @@ import (
 // sysv.OpenOrCreateSet with a key.
 func exampleSet(values ...[]uint16) sysv.Set {
 	all := slices.Concat(values...)
-	set, err := sysv.CreateSet(sysv.Private, len(all), sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, len(all), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -24,21 +24,6 @@ func exampleSet(values ...[]uint16) sysv.Set {
 		log.Fatal(err)
 	}
 	return set
-}
-
-func ExampleParse() {
-	ops, err := semops.Parse("0-1un,1+1")
-	fmt.Printf("%+v %v\n", ops, err)
-	_, err = semops.Parse("0-1,1=2")
-	fmt.Println(err)
-	// Output:
-	// [{Num:0 Add:-1 Undo:true NoWait:true} {Num:1 Add:1 Undo:false NoWait:false}] <nil>
-	// operation 2 ("1=2"), character 6: want =0, since zero is the only value that can be waited for: 2 is out of range
-}
-
-func ExampleFormat() {
-	fmt.Println(semops.Format(sysv.Op{Num: 3}, sysv.Op{Num: 3, Add: 1, Undo: true}))
-	// Output: 3=0,3+1u
 }
 
 func ExampleMutex() {
@@ -50,20 +35,25 @@ func ExampleMutex() {
 	}
 
 	ctx := context.Background()
-	err = mu.Lock(ctx)
-	if errors.Is(err, semops.ErrOwnerDied) {
-		// We hold the lock, and have to repair what a dead process left half done.
-		err = mu.MarkConsistent()
-	}
+	err = mu.With(ctx, func(abandoned bool) error {
+		if abandoned {
+			fmt.Println("repairing what a dead process left half done")
+		}
+		fmt.Println("locked")
+		return nil
+	})
+	fmt.Println(err)
+
+	abandoned, err := mu.Lock(ctx) // in two calls
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) // not held
 	}
-	fmt.Println("locked")
-	fmt.Println(mu.Unlock())
+	fmt.Println(abandoned, mu.Unlock())
 	fmt.Println(mu.Unlock())
 	// Output:
 	// locked
 	// <nil>
+	// false <nil>
 	// the lock is not held
 }
 
@@ -78,21 +68,15 @@ func ExampleRWMutex() {
 	// read is what each reader does.
 	read := func(ctx context.Context) error {
 		for {
-			err := rw.RLock(ctx)
-			if err == nil {
-				defer rw.RUnlock()
+			err := rw.RWith(ctx, func() error {
 				fmt.Println("reading")
 				return nil
-			}
+			})
 			if !errors.Is(err, semops.ErrInconsistent) {
 				return err
 			}
 			// A writer died. Whoever can repair what it left becomes a writer.
-			err = rw.Lock(ctx)
-			if errors.Is(err, semops.ErrOwnerDied) {
-				err = rw.MarkConsistent()
-			}
-			if err := errors.Join(err, rw.Unlock()); err != nil {
+			if err := rw.With(ctx, func(abandoned bool) error { return nil }); err != nil {
 				return err
 			}
 		}
@@ -118,25 +102,24 @@ func ExampleCond() {
 	ctx := context.Background()
 	mem := make([]int, 1) // in real life, memory that processes share
 	wait := func() error {
-		if err := mu.Lock(ctx); err != nil {
-			return err
-		}
-		for mem[0] == 0 {
-			if err := cond.Wait(ctx); err != nil { // and we hold the lock again
-				return errors.Join(err, mu.Unlock())
+		return mu.With(ctx, func(bool) error {
+			for mem[0] == 0 {
+				if _, err := cond.Wait(ctx); err != nil { // and we hold the lock again
+					return err
+				}
 			}
-		}
-		fmt.Println("got", mem[0])
-		return mu.Unlock()
+			fmt.Println("got", mem[0])
+			return nil
+		})
 	}
 	done := make(chan error)
 	go func() { done <- wait() }()
 
-	if err := mu.Lock(ctx); err != nil {
-		log.Fatal(err)
-	}
-	mem[0] = 42
-	fmt.Println(mu.Unlock(), cond.Signal(), <-done)
+	err = mu.With(ctx, func(bool) error {
+		mem[0] = 42
+		return nil
+	})
+	fmt.Println(err, cond.Signal(), <-done)
 	// Output:
 	// got 42
 	// <nil> <nil> <nil>
@@ -211,9 +194,9 @@ func ExampleSemaphore() {
 		log.Fatal(err)
 	}
 
-	fmt.Println(licences.P(context.Background(), 2))
-	fmt.Println(licences.TryP(2))
-	fmt.Println(licences.V(2))
+	fmt.Println(licences.Acquire(context.Background(), 2))
+	fmt.Println(licences.TryAcquire(2))
+	fmt.Println(licences.Release(2))
 	fmt.Println(licences.Value())
 	// Output:
 	// <nil>

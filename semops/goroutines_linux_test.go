@@ -44,7 +44,7 @@ func TestGoMemory(t *testing.T) {
 	t.Run("mutex", func(t *testing.T) {
 		mu := newMutex(t, newWorld(t, semops.MutexValues()).set)
 		together(t, func() error {
-			if err := mu.Lock(ctx); err != nil {
+			if err := lock(mu, ctx); err != nil {
 				return err
 			}
 			n++
@@ -55,11 +55,11 @@ func TestGoMemory(t *testing.T) {
 	t.Run("semaphore", func(t *testing.T) {
 		s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
 		together(t, func() error {
-			if err := s.P(ctx, 1); err != nil {
+			if err := s.Acquire(ctx, 1); err != nil {
 				return err
 			}
 			n++
-			return s.V(1)
+			return s.Release(1)
 		})
 		counted(t, goroutines*rounds)
 	})
@@ -67,7 +67,7 @@ func TestGoMemory(t *testing.T) {
 		s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
 		done := run(func() error { return s.WaitZero(ctx) })
 		n++
-		must(t, s.P(ctx, 1))
+		must(t, s.Acquire(ctx, 1))
 		must(t, result(t, done))
 		must(t, s.WaitZero(ctx))
 		counted(t, 1)
@@ -82,7 +82,7 @@ func TestGoMemory(t *testing.T) {
 			if err := rw.RUnlock(); err != nil {
 				return err
 			}
-			if err := rw.Lock(ctx); err != nil {
+			if err := lock(rw, ctx); err != nil {
 				return err
 			}
 			if n < before {
@@ -129,9 +129,9 @@ func TestGoMemory(t *testing.T) {
 	t.Run("cond", func(t *testing.T) {
 		mu, c := newCond(t, newWorld(t, condValues()).set)
 		done := run(func() error {
-			err := mu.Lock(ctx)
+			err := lock(mu, ctx)
 			for err == nil && n == 0 {
-				err = c.Wait(ctx)
+				err = waitFor(c, ctx)
 			}
 			n++
 			if err == nil {
@@ -139,7 +139,7 @@ func TestGoMemory(t *testing.T) {
 			}
 			return err
 		})
-		must(t, mu.Lock(ctx))
+		must(t, lock(mu, ctx))
 		n++
 		must(t, mu.Unlock())
 		must(t, c.Signal())
@@ -193,9 +193,9 @@ func TestNoAllocation(t *testing.T) {
 		name string
 		f    func() error
 	}{
-		{"Semaphore", func() error { return first(s.P(ctx, 1), s.V(1)) }},
-		{"Mutex", func() error { return first(mu.Lock(ctx), mu.Unlock()) }},
-		{"Lock and Unlock", func() error { return first(rw.Lock(ctx), rw.Unlock()) }},
+		{"Semaphore", func() error { return first(s.Acquire(ctx, 1), s.Release(1)) }},
+		{"Mutex", func() error { return first(lock(mu, ctx), mu.Unlock()) }},
+		{"Lock and Unlock", func() error { return first(lock(rw, ctx), rw.Unlock()) }},
 		{"RLock and RUnlock", func() error { return first(rw.RLock(ctx), rw.RUnlock()) }},
 		{"Event", func() error { return first(e.Set(), e.Wait(ctx), e.Reset()) }},
 		{"Buffer", func() error { return first(b.Put(ctx, work), b.Take(ctx, work)) }},
@@ -222,13 +222,13 @@ func first(errs ...error) error {
 func TestNoGoroutineLeft(t *testing.T) {
 	w := newWorld(t, slices.Concat(semops.MutexValues(), semops.CondValues()))
 	mu, c := newCond(t, w.set)
-	must(t, mu.Lock(within(t)))
+	must(t, lock(mu, within(t)))
 	before := runtime.NumGoroutine()
 	for range 20 {
 		ctx, cancel := context.WithCancel(context.Background())
 		var waits []<-chan error
 		for range 10 {
-			waits = append(waits, run(func() error { return mu.Lock(ctx) }))
+			waits = append(waits, run(func() error { return lock(mu, ctx) }))
 		}
 		w.asleep(0, 10)
 		cancel()
@@ -236,7 +236,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 			mustBe(t, result(t, w), context.Canceled)
 		}
 		ctx, cancel = context.WithCancel(context.Background())
-		wait := run(func() error { return c.Wait(ctx) })
+		wait := run(func() error { return waitFor(c, ctx) })
 		w.asleep(condSignals0, 1)
 		cancel()
 		mustBe(t, result(t, wait), context.Canceled)
@@ -261,7 +261,7 @@ func TestSignalStorm(t *testing.T) {
 	other := run(func() error {
 		for range rounds {
 			_, err := b.Wait(end)
-			if err := first(err, ping.P(end, 1), pong.V(1)); err != nil {
+			if err := first(err, ping.Acquire(end, 1), pong.Release(1)); err != nil {
 				return err
 			}
 		}
@@ -269,7 +269,7 @@ func TestSignalStorm(t *testing.T) {
 	})
 	for range rounds {
 		_, err := b.Wait(context.Background())
-		must(t, first(err, ping.V(1), pong.P(context.Background(), 1)))
+		must(t, first(err, ping.Release(1), pong.Acquire(context.Background(), 1)))
 	}
 	must(t, result(t, other))
 }

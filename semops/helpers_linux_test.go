@@ -68,7 +68,7 @@ var forEver = context.Background()
 func hold(set sysv.Set, _ *page) {
 	mu, err := semops.NewMutex(set, 0, 1)
 	check(err)
-	fmt.Println(mu.Lock(forEver))
+	fmt.Println(lock(mu, forEver))
 	select {}
 }
 
@@ -78,8 +78,8 @@ func locker(set sysv.Set, p *page) {
 	check(err)
 	me := int64(os.Getpid())
 	for !p.stop.Load() {
-		switch err := mu.Lock(forEver); {
-		case errors.Is(err, semops.ErrOwnerDied):
+		switch err := lock(mu, forEver); {
+		case errors.Is(err, errOwnerDied):
 			p.owner.Store(me)
 			p.told.Add(1)
 			p.b.Store(p.a.Load())
@@ -133,7 +133,7 @@ func counter(set sysv.Set, p *page) {
 	for range counterGoroutines {
 		wg.Go(func() {
 			for range counterRounds {
-				check(mu.Lock(forEver))
+				check(lock(mu, forEver))
 				p.plain++
 				check(mu.Unlock())
 			}
@@ -147,8 +147,8 @@ func undo(set sysv.Set, _ *page) {
 	for num, o := range []semops.SemaphoreOptions{{Undo: true}, {}} {
 		s, err := semops.NewSemaphore(set, num, o)
 		check(err)
-		check(s.P(forEver, 3))
-		check(s.V(1))
+		check(s.Acquire(forEver, 3))
+		check(s.Release(1))
 	}
 	fmt.Println("done")
 	select {}
@@ -164,11 +164,11 @@ func event(set sysv.Set, _ *page) {
 func rwHold(set sysv.Set, write bool) {
 	rw, err := semops.NewRWMutex(set, 0)
 	check(err)
-	lock := rw.RLock
 	if write {
-		lock = rw.Lock
+		fmt.Println(lock(rw, forEver))
+	} else {
+		fmt.Println(rw.RLock(forEver))
 	}
-	fmt.Println(lock(forEver))
 	select {}
 }
 
@@ -178,8 +178,8 @@ func rwWriter(set sysv.Set, p *page) {
 	check(err)
 	me := int64(os.Getpid())
 	for !p.stop.Load() {
-		switch err := rw.Lock(forEver); {
-		case errors.Is(err, semops.ErrOwnerDied):
+		switch err := lock(rw, forEver); {
+		case errors.Is(err, errOwnerDied):
 			p.owner.Store(me)
 			p.told.Add(1)
 			p.b.Store(p.a.Load())
@@ -251,10 +251,10 @@ func barrier(set sysv.Set, p *page) {
 }
 
 // lockMutex locks and repairs if there is anything to repair.
-func lockMutex(mu *semops.Mutex) { repaired(mu, mu.Lock(forEver)) }
+func lockMutex(mu *semops.Mutex) { repaired(mu, lock(mu, forEver)) }
 
 func repaired(mu *semops.Mutex, err error) {
-	if errors.Is(err, semops.ErrOwnerDied) {
+	if errors.Is(err, errOwnerDied) {
 		err = mu.MarkConsistent()
 	}
 	check(err)
@@ -266,7 +266,7 @@ func condWaiter(set sysv.Set, _ *page) {
 	c, err := semops.NewCond(mu, condGroup)
 	check(err)
 	lockMutex(mu)
-	check(c.Wait(forEver))
+	check(waitFor(c, forEver))
 	select {}
 }
 
@@ -282,7 +282,7 @@ func condConsumer(set sysv.Set, p *page) {
 			for {
 				lockMutex(mu)
 				for p.plain == 0 && !p.stop.Load() {
-					repaired(mu, c.Wait(forEver))
+					repaired(mu, waitFor(c, forEver))
 				}
 				if p.plain == 0 {
 					check(mu.Unlock())

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	}()
 	set, _ := strconv.Atoi(os.Args[1])
 	seg, _ := strconv.Atoi(os.Args[2])
-	mem, err := sysv.Segment(seg).Attach(sysv.AttachOptions{})
+	mem, err := sysv.Segment(seg).Attach(nil)
 	check(err)
 	p, err := sysv.View[page](mem, 0)
 	check(err)
@@ -85,15 +85,15 @@ type world struct {
 
 func newWorld(t testing.TB, values []uint16) *world {
 	t.Helper()
-	set, err := sysv.CreateSet(sysv.Private, max(len(values), 1), sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, max(len(values), 1), nil)
 	must(t, err)
 	t.Cleanup(func() { _ = set.Remove() })
 	if len(values) > 0 {
 		must(t, set.SetValues(values))
 	}
-	seg, err := sysv.CreateSegment(sysv.Private, int64(unsafe.Sizeof(page{})), sysv.SegmentOptions{Mode: 0o600})
+	seg, err := sysv.CreateSegment(sysv.Private, int64(unsafe.Sizeof(page{})), nil)
 	must(t, err)
-	mem, err := seg.Attach(sysv.AttachOptions{})
+	mem, err := seg.Attach(nil)
 	must(t, err)
 	t.Cleanup(func() { _, _ = seg.Remove(), mem.Detach() })
 	p, err := sysv.View[page](mem, 0)
@@ -275,3 +275,28 @@ func newMutex(t testing.TB, set sysv.Set) *semops.Mutex {
 	must(t, err)
 	return mu
 }
+
+// errOwnerDied is what lock, tryLock and waitFor return to who holds the lock after a
+// death.
+var errOwnerDied = errors.New("the last owner died")
+
+type tryLocker interface {
+	Lock(ctx context.Context) (abandoned bool, err error)
+	TryLock() (locked, abandoned bool, err error)
+}
+
+func told(abandoned bool, err error) error {
+	if err == nil && abandoned {
+		return errOwnerDied
+	}
+	return err
+}
+
+func lock(l tryLocker, ctx context.Context) error { return told(l.Lock(ctx)) }
+
+func tryLock(l tryLocker) (bool, error) {
+	ok, abandoned, err := l.TryLock()
+	return ok, told(abandoned, err)
+}
+
+func waitFor(c *semops.Cond, ctx context.Context) error { return told(c.Wait(ctx)) }

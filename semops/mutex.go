@@ -2,6 +2,7 @@ package semops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -12,15 +13,24 @@ import (
 // holder ends without unlocking, however it ends, the kernel gives the lock back,
 // and the next holder is told so:
 //
-//	err := mu.Lock(ctx)
-//	switch {
-//	case errors.Is(err, semops.ErrOwnerDied):
-//		repair() // we hold the lock
-//		err = mu.MarkConsistent()
-//	case err != nil:
-//		return err
+//	err := mu.With(ctx, func(abandoned bool) error {
+//		if abandoned {
+//			repair() // the last holder died: what it changed may be half changed
+//		}
+//		return work()
+//	})
+//
+// Lock and Unlock do the same in two calls:
+//
+//	abandoned, err := mu.Lock(ctx)
+//	if err != nil {
+//		return err // not held
 //	}
 //	defer mu.Unlock()
+//	if abandoned {
+//		repair()
+//		mu.MarkConsistent()
+//	}
 //
 // As with sync.Mutex the lock belongs to no goroutine: one may lock and another
 // unlock, but through the same Mutex value. It can't be locked twice.
@@ -89,29 +99,92 @@ func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 	return &Mutex{set: set, lock: l, dirty: d}, nil
 }
 
-// Lock waits for the lock, or until ctx is done. The caller holds the lock if the
-// error is nil or ErrOwnerDied, and not otherwise; ErrNotRecoverable comes at once.
-func (m *Mutex) Lock(ctx context.Context) error {
+// Lock waits for the lock, or until ctx is done. If the error is not nil the caller does
+// not hold it; otherwise it does, and abandoned reports that the holder before it died:
+// what the lock protects may be half changed. Repair it and call MarkConsistent before
+// Unlock. ErrNotRecoverable comes at once.
+func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
+	if err := done(ctx, m.set); err != nil {
+		return false, err
+	}
 	ok, err := m.tryClean()
 	if ok || err != nil {
-		return err
+		return false, err
 	}
 	return m.taken(m.wait.do(ctx, m.set, addUndo(m.lock, -1), add(m.dirty, 1)))
 }
 
-// TryLock locks if that is possible without waiting, and tells whether the caller
-// holds the lock now; with ErrOwnerDied it does.
-func (m *Mutex) TryLock() (bool, error) {
+// TryLock is Lock without waiting; it reports whether the caller holds the lock now.
+func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
 	ok, err := m.tryClean()
 	if ok || err != nil {
-		return ok, err
+		return ok, false, err
 	}
 	ok, err = m.set.TryDo(addUndo(m.lock, -1), add(m.dirty, 1))
 	if !ok && err == nil {
-		return false, nil
+		return false, false, nil
 	}
-	err = m.taken(err)
-	return err == nil || err == ErrOwnerDied, err
+	abandoned, err = m.taken(err)
+	return err == nil, abandoned, err
+}
+
+// With calls f with the lock held, and unlocks. abandoned is that of Lock; when f has
+// returned nil the state counts as repaired. If f has been told of a death and fails, or
+// if it panics, the next holder is told that its last one died. Errors: those of Lock, f
+// and Unlock.
+func (m *Mutex) With(ctx context.Context, f func(abandoned bool) error) error {
+	return with(ctx, m, m, f)
+}
+
+// A locker is a Mutex, or the writers' side of a RWMutex.
+type locker interface {
+	Lock(ctx context.Context) (abandoned bool, err error)
+}
+
+func with(ctx context.Context, l locker, m *Mutex, f func(abandoned bool) error) error {
+	abandoned, err := l.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	over := false
+	defer func() {
+		if !over { // f panics
+			_ = m.abandon()
+		}
+	}()
+	err = f(abandoned)
+	over = true
+	switch {
+	case err == nil:
+		if err = m.MarkConsistent(); err == nil {
+			err = m.Unlock()
+		}
+		return err
+	case m.held.Load() > 1:
+		return join(err, m.abandon())
+	default:
+		return join(err, m.Unlock())
+	}
+}
+
+// join is errors.Join, which leaves a single error as it is.
+func join(err, second error) error {
+	if second == nil {
+		return err
+	}
+	return errors.Join(err, second)
+}
+
+// abandon gives the lock back as the kernel does when its holder dies.
+func (m *Mutex) abandon() error {
+	if m.held.Swap(0) == 0 {
+		return ErrNotHeld
+	}
+	ok, err := m.set.TryDo(isZero(m.lock), addUndo(m.lock, 1))
+	if err == nil && !ok {
+		err = ErrNotHeld
+	}
+	return err
 }
 
 // tryClean locks if the lock is free and the last holder unlocked it.
@@ -125,24 +198,21 @@ func (m *Mutex) tryClean() (bool, error) {
 
 // taken finds out what the holder has to be told after an attempt to lock that
 // ended with err.
-func (m *Mutex) taken(err error) error {
+func (m *Mutex) taken(err error) (abandoned bool, _ error) {
 	if err != nil {
 		if tooLarge(err) {
-			return ErrNotRecoverable
+			return false, ErrNotRecoverable
 		}
-		return err
+		return false, err
 	}
 	dirty, err := m.set.Value(int(m.dirty))
 	if err != nil {
 		// Can't be read, or removed: as before, if there is anything to give back.
 		_, _ = m.set.TryDo(add(m.dirty, -1), addUndo(m.lock, 1))
-		return err
+		return false, err
 	}
 	m.held.Swap(int32(max(dirty, 1))) // 0 if somebody has just given it that value
-	if dirty > 1 {
-		return ErrOwnerDied
-	}
-	return nil
+	return dirty > 1, nil
 }
 
 // MarkConsistent says that what the dead holder left has been repaired. It does
@@ -168,7 +238,8 @@ func (m *Mutex) MarkConsistent() error {
 
 // Unlock gives the lock back. It returns ErrNotHeld if it is not locked through
 // this Mutex, or if somebody has given its semaphores other values meanwhile.
-// After ErrOwnerDied without MarkConsistent it makes the mutex not recoverable.
+// After a Lock that said abandoned, and no MarkConsistent, it makes the mutex not
+// recoverable.
 func (m *Mutex) Unlock() error {
 	// At the moment of the semop somebody else in this process may have the lock, so
 	// held must have been cleared before.

@@ -22,9 +22,9 @@ func TestMutex(t *testing.T) {
 
 	mustBe(t, mu.Unlock(), semops.ErrNotHeld)
 	mustBe(t, mu.MarkConsistent(), semops.ErrNotHeld)
-	must(t, mu.Lock(ctx))
+	must(t, lock(mu, ctx))
 	must(t, mu.MarkConsistent())
-	if ok, err := mu.TryLock(); ok || err != nil {
+	if ok, err := tryLock(mu); ok || err != nil {
 		t.Fatalf("TryLock of a held lock = %v, %v", ok, err)
 	}
 	other := newMutex(t, w.set)
@@ -33,7 +33,7 @@ func TestMutex(t *testing.T) {
 	if pid, err := mu.Holder(); pid != unix.Getpid() || err != nil {
 		t.Errorf("Holder = %d, %v", pid, err)
 	}
-	waiting := run(func() error { return other.Lock(ctx) })
+	waiting := run(func() error { return lock(other, ctx) })
 	w.asleep(0, 1)
 	pending(t, waiting)
 	must(t, mu.Unlock())
@@ -43,7 +43,7 @@ func TestMutex(t *testing.T) {
 	if pid, err := mu.Holder(); pid != 0 || err != nil {
 		t.Errorf("Holder of a free lock = %d, %v", pid, err)
 	}
-	if ok, err := mu.TryLock(); !ok || err != nil {
+	if ok, err := tryLock(mu); !ok || err != nil {
 		t.Fatalf("TryLock of a free lock = %v, %v", ok, err)
 	}
 	must(t, mu.Unlock())
@@ -57,7 +57,7 @@ func TestMutexReset(t *testing.T) {
 	mu := newMutex(t, w.set)
 	for _, values := range [][]uint16{{1, 0}, {1, 1}} {
 		must(t, w.set.SetValues(semops.MutexValues()))
-		must(t, mu.Lock(within(t)))
+		must(t, lock(mu, within(t)))
 		must(t, w.set.SetValues(values))
 		mustBe(t, mu.Unlock(), semops.ErrNotHeld)
 		if got := w.values(); !slices.Equal(got, values) {
@@ -86,15 +86,14 @@ func TestNewMutexErrors(t *testing.T) {
 func TestMutexCancel(t *testing.T) {
 	w := newWorld(t, semops.MutexValues())
 	mu := newMutex(t, w.set)
-	must(t, mu.Lock(within(t)))
+	must(t, lock(mu, within(t)))
 	ctx, cancel := context.WithCancel(context.Background())
-	waiting := run(func() error { return mu.Lock(ctx) })
+	waiting := run(func() error { return lock(mu, ctx) })
 	w.asleep(0, 1)
 	cancel()
 	mustBe(t, result(t, waiting), context.Canceled)
 	must(t, mu.Unlock())
-	must(t, mu.Lock(ctx))
-	must(t, mu.Unlock())
+	mustBe(t, lock(mu, ctx), context.Canceled) // though it is free
 	if got := w.values(); !slices.Equal(got, semops.MutexValues()) {
 		t.Errorf("values %v", got)
 	}
@@ -110,30 +109,30 @@ func TestMutexOwnerDied(t *testing.T) {
 		c.kill()
 	}
 	c := w.start("hold")
-	if got, want := c.line(t), semops.ErrOwnerDied.Error(); got != want {
+	if got, want := c.line(t), errOwnerDied.Error(); got != want {
 		t.Fatalf("second Lock: %s; want %s", got, want)
 	}
 	if pid, err := mu.Holder(); pid != c.cmd.Process.Pid || err != nil {
 		t.Errorf("Holder = %d, %v; want %d", pid, err, c.cmd.Process.Pid)
 	}
-	waiting := run(func() error { return mu.Lock(ctx) })
+	waiting := run(func() error { return lock(mu, ctx) })
 	w.asleep(0, 1)
 	began := time.Now()
 	c.kill()
-	mustBe(t, result(t, waiting), semops.ErrOwnerDied)
+	mustBe(t, result(t, waiting), errOwnerDied)
 	t.Logf("told %v after the kill", time.Since(began))
-	if ok, err := mu.TryLock(); ok || err != nil {
-		t.Fatalf("TryLock after ErrOwnerDied = %v, %v; want the lock to be held", ok, err)
+	if ok, err := tryLock(mu); ok || err != nil {
+		t.Fatalf("TryLock after a death = %v, %v; want the lock to be held", ok, err)
 	}
 	must(t, mu.MarkConsistent())
 	must(t, mu.Unlock())
-	must(t, mu.Lock(ctx))
+	must(t, lock(mu, ctx))
 	must(t, mu.Unlock())
 
 	c = w.start("hold")
 	c.line(t)
 	c.kill()
-	if ok, err := mu.TryLock(); !ok || err != semops.ErrOwnerDied {
+	if ok, err := tryLock(mu); !ok || err != errOwnerDied {
 		t.Fatalf("TryLock after a death = %v, %v", ok, err)
 	}
 	must(t, mu.MarkConsistent())
@@ -149,11 +148,11 @@ func TestMutexNotRecoverable(t *testing.T) {
 	c := w.start("hold")
 	c.line(t)
 	c.kill()
-	mustBe(t, mu.Lock(ctx), semops.ErrOwnerDied)
+	mustBe(t, lock(mu, ctx), errOwnerDied)
 
 	var waiting []<-chan error
 	for range 3 {
-		waiting = append(waiting, run(func() error { return mu.Lock(ctx) }))
+		waiting = append(waiting, run(func() error { return lock(mu, ctx) }))
 	}
 	w.asleep(0, 3)
 	c = w.start("hold")
@@ -166,14 +165,14 @@ func TestMutexNotRecoverable(t *testing.T) {
 		t.Errorf("other process: %s; want %s", got, want)
 	}
 	c.kill()
-	mustBe(t, mu.Lock(ctx), semops.ErrNotRecoverable)
-	if ok, err := mu.TryLock(); ok || err != semops.ErrNotRecoverable {
+	mustBe(t, lock(mu, ctx), semops.ErrNotRecoverable)
+	if ok, err := tryLock(mu); ok || err != semops.ErrNotRecoverable {
 		t.Errorf("TryLock = %v, %v", ok, err)
 	}
 	mustBe(t, mu.Unlock(), semops.ErrNotHeld)
 
 	must(t, w.set.SetValues(semops.MutexValues()))
-	must(t, mu.Lock(ctx))
+	must(t, lock(mu, ctx))
 	must(t, mu.Unlock())
 }
 
@@ -181,7 +180,7 @@ func TestMutexNotRecoverable(t *testing.T) {
 func TestMutexWaiterKilled(t *testing.T) {
 	w := newWorld(t, semops.MutexValues())
 	mu := newMutex(t, w.set)
-	must(t, mu.Lock(within(t)))
+	must(t, lock(mu, within(t)))
 	for range 10 {
 		c := w.start("hold")
 		w.asleep(0, 1)
@@ -191,7 +190,7 @@ func TestMutexWaiterKilled(t *testing.T) {
 		t.Errorf("values %v; want 0 1", got)
 	}
 	must(t, mu.Unlock())
-	must(t, mu.Lock(within(t)))
+	must(t, lock(mu, within(t)))
 	must(t, mu.Unlock())
 }
 
@@ -229,7 +228,7 @@ func TestMutexStorm(t *testing.T) {
 			gaveUp, counted := 0, 0
 			for range times(500) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rand.IntN(100))*time.Microsecond)
-				switch err := mu.Lock(ctx); {
+				switch err := lock(mu, ctx); {
 				case errors.Is(err, context.DeadlineExceeded):
 					gaveUp++
 				case err != nil:

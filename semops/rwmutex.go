@@ -52,17 +52,19 @@ func NewRWMutex(set sysv.Set, first int) (*RWMutex, error) {
 	return &RWMutex{writer: Mutex{set: set, lock: n, dirty: n + 1}, readers: n + 2}, nil
 }
 
-// Lock waits for the lock for writing, or until ctx is done. The caller holds it
-// if the error is nil or ErrOwnerDied, and not otherwise; what to do then is said
-// at Mutex.
-func (rw *RWMutex) Lock(ctx context.Context) error {
+// Lock waits for the lock for writing, or until ctx is done. If the error is not nil the
+// caller does not hold it; abandoned is that of Mutex.Lock.
+func (rw *RWMutex) Lock(ctx context.Context) (abandoned bool, err error) {
+	if err := done(ctx, rw.writer.set); err != nil {
+		return false, err
+	}
 	ok, err := rw.tryClean()
 	if ok || err != nil {
-		return err
+		return false, err
 	}
 	w := &rw.writer
 	if err := w.wait.do(ctx, w.set, addUndo(w.lock, -1)); err != nil {
-		return err
+		return false, err
 	}
 	err = rw.drain.do(ctx, w.set, isZero(rw.readers), add(w.dirty, 1))
 	if err != nil {
@@ -71,20 +73,33 @@ func (rw *RWMutex) Lock(ctx context.Context) error {
 	return rw.taken(err)
 }
 
-// TryLock locks for writing if that is possible without waiting, and tells whether
-// the caller holds the lock now; with ErrOwnerDied it does.
-func (rw *RWMutex) TryLock() (bool, error) {
+// TryLock is Lock without waiting; it reports whether the caller holds the lock now.
+func (rw *RWMutex) TryLock() (locked, abandoned bool, err error) {
 	ok, err := rw.tryClean()
 	if ok || err != nil {
-		return ok, err
+		return ok, false, err
 	}
 	w := &rw.writer
 	ok, err = w.set.TryDo(isZero(rw.readers), addUndo(w.lock, -1), add(w.dirty, 1))
 	if !ok && err == nil {
-		return false, nil
+		return false, false, nil
 	}
-	err = rw.taken(err)
-	return err == nil || err == ErrOwnerDied, err
+	abandoned, err = rw.taken(err)
+	return err == nil, abandoned, err
+}
+
+// With calls f with the lock held for writing, as Mutex.With does.
+func (rw *RWMutex) With(ctx context.Context, f func(abandoned bool) error) error {
+	return with(ctx, rw, &rw.writer, f)
+}
+
+// RWith calls f with the lock held for reading. Errors: those of RLock, f and RUnlock.
+func (rw *RWMutex) RWith(ctx context.Context, f func() error) (err error) {
+	if err := rw.RLock(ctx); err != nil {
+		return err
+	}
+	defer func() { err = join(err, rw.RUnlock()) }()
+	return f()
 }
 
 // tryClean locks for writing if nobody is in the way and the last writer unlocked.
@@ -107,8 +122,11 @@ func (rw *RWMutex) Unlock() error { return rw.writer.Unlock() }
 
 // RLock waits for the lock for reading, or until ctx is done. The caller holds it
 // only if the error is nil. It is ErrInconsistent if a writer died and nobody has
-// repaired what it left: who can, calls Lock, which will return ErrOwnerDied.
+// repaired what it left: who can, calls Lock, which will say abandoned.
 func (rw *RWMutex) RLock(ctx context.Context) error {
+	if err := done(ctx, rw.writer.set); err != nil {
+		return err
+	}
 	ok, err := rw.tryRLockClean()
 	if ok || err != nil {
 		return err
@@ -154,7 +172,7 @@ func (rw *RWMutex) admit() {
 }
 
 // taken is Mutex.taken, and observes the readers' unlocks.
-func (rw *RWMutex) taken(err error) error {
+func (rw *RWMutex) taken(err error) (abandoned bool, _ error) {
 	rw.reading.Load()
 	return rw.writer.taken(err)
 }

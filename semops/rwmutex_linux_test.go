@@ -40,7 +40,7 @@ func TestRWMutex(t *testing.T) {
 		} else if ok {
 			must(t, rw.RUnlock())
 		}
-		if ok, err := rw.TryLock(); ok != write || err != nil {
+		if ok, err := tryLock(rw); ok != write || err != nil {
 			t.Fatalf("TryLock = %v, %v; want %v", ok, err, write)
 		} else if ok {
 			must(t, rw.Unlock())
@@ -54,7 +54,7 @@ func TestRWMutex(t *testing.T) {
 	must(t, rw.RLock(ctx))
 	mustBe(t, rw.Unlock(), semops.ErrNotHeld)
 	tries(true, false)
-	writing := run(func() error { return rw.Lock(ctx) })
+	writing := run(func() error { return lock(rw, ctx) })
 	w.asleepZero(rwReaders, 1)
 	tries(false, false) // the writer comes first
 	reading := run(func() error { return rw.RLock(ctx) })
@@ -81,12 +81,12 @@ func TestRWMutex(t *testing.T) {
 func TestRWMutexOrder(t *testing.T) {
 	w := newWorld(t, semops.RWMutexValues())
 	rw, ctx := newRWMutex(t, w.set), within(t)
-	must(t, rw.Lock(ctx))
+	must(t, lock(rw, ctx))
 	r1 := run(func() error { return rw.RLock(ctx) })
 	w.asleep(rwTurn, 1)
 	r2 := run(func() error { return rw.RLock(ctx) })
 	w.asleep(rwTurn, 2)
-	w1 := run(func() error { return rw.Lock(ctx) })
+	w1 := run(func() error { return lock(rw, ctx) })
 	w.asleep(rwTurn, 3)
 	r3 := run(func() error { return rw.RLock(ctx) })
 	w.asleep(rwTurn, 4)
@@ -118,10 +118,10 @@ func TestRWMutexCancel(t *testing.T) {
 		mustBe(t, result(t, waiting), context.Canceled)
 	}
 	must(t, rw.RLock(background))
-	cancelled(func() { w.asleepZero(rwReaders, 1) }, rw.Lock)
+	cancelled(func() { w.asleepZero(rwReaders, 1) }, func(ctx context.Context) error { return lock(rw, ctx) })
 	must(t, rw.RUnlock())
-	must(t, rw.Lock(background))
-	cancelled(func() { w.asleep(rwTurn, 1) }, rw.Lock)
+	must(t, lock(rw, background))
+	cancelled(func() { w.asleep(rwTurn, 1) }, func(ctx context.Context) error { return lock(rw, ctx) })
 	cancelled(func() { w.asleep(rwTurn, 1) }, rw.RLock)
 	must(t, rw.Unlock())
 	if got := w.values(); !slices.Equal(got, semops.RWMutexValues()) {
@@ -136,7 +136,7 @@ func TestRWMutexDeaths(t *testing.T) {
 	// A reader: nobody need be told.
 	c := w.start("rhold")
 	c.line(t)
-	writing := run(func() error { return rw.Lock(ctx) })
+	writing := run(func() error { return lock(rw, ctx) })
 	w.asleepZero(rwReaders, 1)
 	c.kill()
 	must(t, result(t, writing))
@@ -169,7 +169,7 @@ func TestRWMutexDeaths(t *testing.T) {
 		t.Errorf("TryRLock = %v, %v", ok, err)
 	}
 	mustBe(t, rw.RUnlock(), semops.ErrNotHeld)
-	if ok, err := rw.TryLock(); !ok || err != semops.ErrOwnerDied {
+	if ok, err := tryLock(rw); !ok || err != errOwnerDied {
 		t.Fatalf("TryLock = %v, %v", ok, err)
 	}
 	must(t, rw.MarkConsistent())
@@ -181,12 +181,12 @@ func TestRWMutexDeaths(t *testing.T) {
 	c = w.start("whold")
 	c.line(t)
 	c.kill()
-	mustBe(t, rw.Lock(ctx), semops.ErrOwnerDied)
+	mustBe(t, lock(rw, ctx), errOwnerDied)
 	var waiting []<-chan error
 	for i := range 4 {
-		f := rw.Lock
-		if i%2 == 0 {
-			f = rw.RLock
+		f := rw.RLock
+		if i%2 == 1 {
+			f = func(ctx context.Context) error { return lock(rw, ctx) }
 		}
 		waiting = append(waiting, run(func() error { return f(ctx) }))
 	}
@@ -196,7 +196,7 @@ func TestRWMutexDeaths(t *testing.T) {
 		mustBe(t, result(t, w), semops.ErrNotRecoverable)
 	}
 	mustBe(t, rw.RLock(ctx), semops.ErrNotRecoverable)
-	if ok, err := rw.TryLock(); ok || err != semops.ErrNotRecoverable {
+	if ok, err := tryLock(rw); ok || err != semops.ErrNotRecoverable {
 		t.Errorf("TryLock = %v, %v", ok, err)
 	}
 	if got, want := w.values(), []uint16{1, 32767, 0}; !slices.Equal(got, want) {
@@ -240,7 +240,7 @@ func TestRWMutexWriterNotStarved(t *testing.T) {
 	}
 	for range times(200) {
 		writing := run(func() error {
-			err := rw.Lock(ctx)
+			err := lock(rw, ctx)
 			if err == nil && writer.Load()%2 == 1 {
 				writer.Add(1)
 			}
@@ -297,7 +297,7 @@ func TestRWMutexKilled(t *testing.T) {
 	got := w.values()
 	if got[rwDirty] > 0 { // the last one killed was a writer
 		rw := newRWMutex(t, w.set)
-		mustBe(t, rw.Lock(within(t)), semops.ErrOwnerDied)
+		mustBe(t, lock(rw, within(t)), errOwnerDied)
 		must(t, rw.MarkConsistent())
 		must(t, rw.Unlock())
 		got = w.values()

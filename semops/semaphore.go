@@ -17,10 +17,12 @@ type SemaphoreOptions struct {
 	Undo bool
 }
 
-// A Semaphore is one semaphore of a set as Dijkstra knew it. Its initial value is
+// A Semaphore is one semaphore of a set as Dijkstra knew it. posix.Semaphore has the same
+// methods. Its initial value is
 // for the program to choose. Several goroutines may use it.
 //
-// Cost: one semaphore. P and V are one system call each where P need not wait. A
+// Cost: one semaphore. Acquire and Release are one system call each where Acquire need not
+// wait. A
 // wait occupies one thread.
 type Semaphore struct {
 	set  sysv.Set
@@ -47,9 +49,12 @@ func (s *Semaphore) op(n int, sign int16) (sysv.Op, error) {
 	return sysv.Op{Num: s.num, Add: sign * int16(n), Undo: s.undo}, nil
 }
 
-// P waits until the value is at least n, 1 to 32767, and subtracts n; or until ctx
+// Acquire (Dijkstra's P) waits until the value is at least n, 1 to 32767, and subtracts n; or until ctx
 // is done, and then nothing is subtracted.
-func (s *Semaphore) P(ctx context.Context, n int) error {
+func (s *Semaphore) Acquire(ctx context.Context, n int) error {
+	if err := done(ctx, s.set); err != nil {
+		return err
+	}
 	op, err := s.op(n, -1)
 	if err != nil {
 		return err
@@ -68,8 +73,8 @@ func (s *Semaphore) P(ctx context.Context, n int) error {
 	return err
 }
 
-// TryP subtracts n if that is possible without waiting, and tells whether it did.
-func (s *Semaphore) TryP(n int) (bool, error) {
+// TryAcquire subtracts n if that is possible without waiting, and reports whether it did.
+func (s *Semaphore) TryAcquire(n int) (bool, error) {
 	op, err := s.op(n, -1)
 	if err != nil {
 		return false, err
@@ -80,8 +85,8 @@ func (s *Semaphore) TryP(n int) (bool, error) {
 	return ok, err
 }
 
-// V adds n, 1 to 32767. It does not wait; a value above 32767 is ERANGE.
-func (s *Semaphore) V(n int) error {
+// Release (V) adds n, 1 to 32767. It does not wait; a value above 32767 is ERANGE.
+func (s *Semaphore) Release(n int) error {
 	op, err := s.op(n, +1)
 	if err != nil {
 		return err

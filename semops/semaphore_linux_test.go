@@ -24,28 +24,28 @@ func TestSemaphore(t *testing.T) {
 	w := newWorld(t, []uint16{0, 3})
 	s := newSemaphore(t, w.set, 1)
 	ctx := within(t)
-	must(t, s.P(ctx, 2))
-	ok, err := s.TryP(2)
+	must(t, s.Acquire(ctx, 2))
+	ok, err := s.TryAcquire(2)
 	if ok || err != nil {
 		t.Fatalf("TryP(2) of 1 = %v, %v", ok, err)
 	}
-	ok, err = s.TryP(1)
+	ok, err = s.TryAcquire(1)
 	if !ok || err != nil {
 		t.Fatalf("TryP(1) of 1 = %v, %v", ok, err)
 	}
 	must(t, s.WaitZero(ctx))
-	must(t, s.V(5))
+	must(t, s.Release(5))
 	if v, err := s.Value(); v != 5 || err != nil {
 		t.Fatalf("Value = %d, %v; want 5", v, err)
 	}
 
-	waiting := run(func() error { return s.P(ctx, 6) })
+	waiting := run(func() error { return s.Acquire(ctx, 6) })
 	w.asleep(1, 1)
 	zero := run(func() error { return s.WaitZero(ctx) })
 	w.asleepZero(1, 1)
 	pending(t, waiting)
 	pending(t, zero)
-	must(t, s.V(1))
+	must(t, s.Release(1))
 	must(t, result(t, waiting))
 	must(t, result(t, zero))
 	if got := w.values(); got[0] != 0 || got[1] != 0 {
@@ -57,17 +57,17 @@ func TestSemaphoreRange(t *testing.T) {
 	w := newWorld(t, []uint16{7})
 	s := newSemaphore(t, w.set, 0)
 	for _, n := range []int{-32768, -1, 0, 32768, 65536, 65537, math.MinInt, math.MaxInt} {
-		if err := s.P(within(t), n); err == nil {
+		if err := s.Acquire(within(t), n); err == nil {
 			t.Errorf("P(%d) succeeded", n)
 		}
-		if err := s.V(n); err == nil {
+		if err := s.Release(n); err == nil {
 			t.Errorf("V(%d) succeeded", n)
 		}
-		if ok, err := s.TryP(n); ok || err == nil {
+		if ok, err := s.TryAcquire(n); ok || err == nil {
 			t.Errorf("TryP(%d) = %v, %v", n, ok, err)
 		}
 	}
-	mustBe(t, s.V(32767), unix.ERANGE)
+	mustBe(t, s.Release(32767), unix.ERANGE)
 	if v, err := s.Value(); v != 7 || err != nil {
 		t.Errorf("Value = %d, %v; want 7", v, err)
 	}
@@ -97,13 +97,12 @@ func TestSemaphoreCancel(t *testing.T) {
 	w := newWorld(t, []uint16{1})
 	s := newSemaphore(t, w.set, 0)
 	ctx, cancel := context.WithCancel(context.Background())
-	waiting := run(func() error { return s.P(ctx, 2) })
+	waiting := run(func() error { return s.Acquire(ctx, 2) })
 	w.asleep(0, 1)
 	cancel()
 	mustBe(t, result(t, waiting), context.Canceled)
-	mustBe(t, s.P(ctx, 2), context.Canceled)
-	must(t, s.P(ctx, 1)) // need not wait: the context is not asked
-	must(t, s.V(1))
+	mustBe(t, s.Acquire(ctx, 2), context.Canceled)
+	mustBe(t, s.Acquire(ctx, 1), context.Canceled) // though it need not wait
 	if got := w.values()[0]; got != 1 {
 		t.Errorf("value %d; want 1", got)
 	}
@@ -116,7 +115,7 @@ func TestRemovedWhileWaiting(t *testing.T) {
 		began := make(chan bool)
 		waiting := run(func() error {
 			close(began)
-			return s.P(within(t), 1)
+			return s.Acquire(within(t), 1)
 		})
 		<-began
 		if err := w.set.Remove(); err != nil {
@@ -129,11 +128,11 @@ func TestRemovedWhileWaiting(t *testing.T) {
 	}
 	w := newWorld(t, []uint16{0})
 	s := newSemaphore(t, w.set, 0)
-	waiting := run(func() error { return s.P(within(t), 1) })
+	waiting := run(func() error { return s.Acquire(within(t), 1) })
 	w.asleep(0, 1)
 	must(t, w.set.Remove())
 	err := result(t, waiting)
 	mustBe(t, err, unix.EIDRM)
 	mustBe(t, err, fs.ErrNotExist)
-	mustBe(t, s.P(within(t), 1), unix.EINVAL)
+	mustBe(t, s.Acquire(within(t), 1), unix.EINVAL)
 }

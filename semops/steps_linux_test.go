@@ -37,7 +37,7 @@ func TestLimit(t *testing.T) {
 	if oneCPU() {
 		t.Skip("nobody spins on one CPU")
 	}
-	set, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestLimit(t *testing.T) {
 
 // On one CPU nobody spins, and it is noticed when there are more again.
 func TestOneCPU(t *testing.T) {
-	set, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestOneCPU(t *testing.T) {
 
 // The steps of a Barrier succeed in their states alone.
 func TestBarrierSteps(t *testing.T) {
-	set, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestBarrierSteps(t *testing.T) {
 // A Signal leaves out its signal only where every waiter has one at this moment,
 // not where others began to wait after it had counted them.
 func TestSignalStep(t *testing.T) {
-	set, err := sysv.CreateSet(sysv.Private, 7, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

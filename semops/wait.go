@@ -66,6 +66,9 @@ type waiter struct {
 
 // do performs ops as Set.Do does.
 func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
+	if ctx.Err() != nil {
+		return set.Do(ctx, ops...)
+	}
 	if w.triesFirst() {
 		ok, err := set.TryDo(ops...)
 		if ok || err != nil {
@@ -73,6 +76,14 @@ func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
 		}
 	}
 	return w.wait(ctx, set, ops...)
+}
+
+// done returns the error of a context that is done. It is asked before the first try.
+func done(ctx context.Context, set sysv.Set) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return set.Do(ctx)
 }
 
 // triesFirst tells whether to try before wait.

@@ -64,7 +64,7 @@ func openInherited() (*shmring.Ring, error) {
 		return shmring.OpenIn(m)
 	}
 	if where != "" {
-		a, err := sysv.Segment(number(where)).Attach(sysv.AttachOptions{})
+		a, err := sysv.Segment(number(where)).Attach(nil)
 		if err != nil {
 			return nil, err
 		}

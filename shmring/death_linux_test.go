@@ -40,7 +40,7 @@ var memories = map[string]func(t *testing.T) memory{
 	},
 	"object": func(t *testing.T) memory {
 		name := "/" + strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())
-		o, err := posix.CreateObject(name, int64(shmring.Size(4096)), posix.ObjectOptions{Mode: 0o600})
+		o, err := posix.CreateObject(name, int64(shmring.Size(4096)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,12 +54,12 @@ var memories = map[string]func(t *testing.T) memory{
 		return memory{ring: create(t, m.Bytes()), env: name}
 	},
 	"segment": func(t *testing.T) memory {
-		s, err := sysv.CreateSegment(sysv.Private, int64(shmring.Size(4096)), sysv.SegmentOptions{Mode: 0o600})
+		s, err := sysv.CreateSegment(sysv.Private, int64(shmring.Size(4096)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Remove() })
-		a, err := s.Attach(sysv.AttachOptions{})
+		a, err := s.Attach(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 // Both sides, here in one process, use a ring in a POSIX object.
 func Example() {
 	ctx := context.Background()
-	obj, err := posix.CreateObject("/example-ring", int64(shmring.Size(1<<20)), posix.ObjectOptions{Mode: 0o600, Exclusive: true, Reserve: true})
+	obj, err := posix.CreateObject("/example-ring", int64(shmring.Size(1<<20)), &posix.ObjectOptions{Mode: 0o600, Reserve: true})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -19,11 +19,11 @@ func TestPinned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	segment, err := sysv.CreateSegment(sysv.Private, int64(shmring.Size(4096)), sysv.SegmentOptions{Mode: 0o600})
+	segment, err := sysv.CreateSegment(sysv.Private, int64(shmring.Size(4096)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	attachment, err := segment.Attach(sysv.AttachOptions{})
+	attachment, err := segment.Attach(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,17 +10,16 @@ import (
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
-// AttachOptions says how Segment.Attach maps a segment. The zero value maps it
-// for reading and writing where the kernel likes.
+// AttachOptions says how Segment.Attach maps a segment. nil stands for the zero value,
+// which maps it for reading and writing where the kernel likes.
 type AttachOptions struct {
 	ReadOnly bool    // SHM_RDONLY
 	Exec     bool    // SHM_EXEC: contents may be executed; needs execute permission
 	Addr     uintptr // where to map, a multiple of the page size; 0 lets the kernel choose
 	Round    bool    // SHM_RND: round Addr down instead of refusing it
-	Remap    bool    // SHM_REMAP: replace whatever is mapped at Addr, also Go's own memory
 }
 
-func (o AttachOptions) flags() (flags int) {
+func (o *AttachOptions) flags() (flags int) {
 	if o.ReadOnly {
 		flags |= abi.ShmRdonly
 	}
@@ -29,9 +28,6 @@ func (o AttachOptions) flags() (flags int) {
 	}
 	if o.Round {
 		flags |= abi.ShmRnd
-	}
-	if o.Remap {
-		flags |= abi.ShmRemap
 	}
 	return flags
 }
@@ -58,9 +54,9 @@ var (
 // o is ReadOnly. Errors: fs.ErrPermission, EINVAL (no such segment, or an address
 // that is unaligned or in use), EIDRM, ENOMEM (also: 2 GiB or more on a 32-bit
 // architecture). See shmat(2).
-func (s Segment) Attach(o AttachOptions) (*Attachment, error) {
-	if o.Remap && o.Addr == 0 {
-		return nil, idError("shmat", Shm, int(s), abi.EINVAL)
+func (s Segment) Attach(o *AttachOptions) (*Attachment, error) {
+	if o == nil {
+		o = new(AttachOptions)
 	}
 	addr, e := abi.Shmat(int(s), o.Addr, o.flags())
 	if e != 0 {

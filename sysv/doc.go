@@ -10,8 +10,8 @@
 // the process, has an owner and permission bits, and lives until somebody removes
 // it. Unrelated processes find it by its Key, which Ftok makes of a file.
 //
-//	seg, err := sysv.CreateSegment(key, 1<<20, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
-//	mem, err := seg.Attach(sysv.AttachOptions{})
+//	seg, err := sysv.CreateSegment(key, 1<<20, nil)
+//	mem, err := seg.Attach(nil)
 //	defer mem.Detach()
 //	hdr, err := sysv.View[header](mem, 0)
 //	...
@@ -20,8 +20,8 @@
 // # Waiting
 //
 // Every call that may have to wait tries without waiting first, which costs one
-// system call and nothing else. If it must wait it takes a context that ends it at
-// any time, sleeps in the kernel, and is made again when a signal interrupts it
+// system call and nothing else. It takes a context that ends it at any time, also before
+// it has begun. If it must wait it sleeps in the kernel, and is made again when a signal interrupts it
 // (signal(7): these calls are never restarted by the kernel).
 //
 // A goroutine that waits occupies a thread of the operating system. The Go

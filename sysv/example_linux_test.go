@@ -19,12 +19,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	seg, err := sysv.CreateSegment(key, 4096, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	seg, err := sysv.CreateSegment(key, 4096, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer seg.Remove()
-	writer, err := seg.Attach(sysv.AttachOptions{})
+	writer, err := seg.Attach(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	reader, err := found.Attach(sysv.AttachOptions{ReadOnly: true})
+	reader, err := found.Attach(&sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -56,12 +56,12 @@ func ExampleView() {
 		Visits atomic.Uint32
 		Name   [28]byte
 	}
-	seg, err := sysv.CreateSegment(sysv.Private, 4096, sysv.SegmentOptions{Mode: 0o600})
+	seg, err := sysv.CreateSegment(sysv.Private, 4096, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer seg.Remove()
-	mem, err := seg.Attach(sysv.AttachOptions{})
+	mem, err := seg.Attach(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -75,20 +75,10 @@ func ExampleView() {
 	// Output: 1
 }
 
-// Whoever makes the segment fills it; the others find it. Exclusive tells which one
-// this process is.
-func ExampleCreateSegment_exclusive() {
-	const key = sysv.Key(0x4d2)
-	open := func() (seg sysv.Segment, made bool, err error) {
-		seg, err = sysv.CreateSegment(key, 4096, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
-		if errors.Is(err, fs.ErrExist) {
-			seg, err = sysv.OpenSegment(key)
-			return seg, false, err
-		}
-		return seg, true, err
-	}
+// Whoever makes the segment fills it; the others find it.
+func ExampleOpenOrCreateSegment() {
 	for range 2 {
-		seg, made, err := open()
+		seg, made, err := sysv.OpenOrCreateSegment(0x4d2, 4096, nil)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -106,7 +96,7 @@ func ExampleCreateSegment_exclusive() {
 
 // Two semaphores change in one step, or none does.
 func ExampleSet_Do() {
-	set, err := sysv.OpenOrCreateSet(0x4d2, []uint16{3, 0}, sysv.SetOptions{Mode: 0o600})
+	set, _, err := sysv.OpenOrCreateSet(context.Background(), 0x4d2, []uint16{3, 0}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -131,7 +121,7 @@ func ExampleSet_Do() {
 // A worker takes urgent jobs, of type 1, before others.
 func ExampleQueue_Receive() {
 	ctx := context.Background()
-	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(sysv.Private, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -40,14 +40,13 @@ func TestSegmentLimits(t *testing.T) {
 			t.Errorf("ShmLimits (-want +got):\n%s", diff)
 		}
 
-		o := sysv.SegmentOptions{Mode: 0o600}
-		_, err = sysv.CreateSegment(sysv.Private, 8193, o)
+		_, err = sysv.CreateSegment(sysv.Private, 8193, nil)
 		wantError(t, "CreateSegment beyond SHMMAX", err, unix.EINVAL)
-		a, err := sysv.CreateSegment(sysv.Private, 8192, o)
+		a, err := sysv.CreateSegment(sysv.Private, 8192, nil)
 		wantError(t, "CreateSegment of SHMMAX", err, nil)
-		b, err := sysv.CreateSegment(sysv.Private, 1, o)
+		b, err := sysv.CreateSegment(sysv.Private, 1, nil)
 		wantError(t, "CreateSegment, the second", err, nil)
-		_, err = sysv.CreateSegment(sysv.Private, 1, o)
+		_, err = sysv.CreateSegment(sysv.Private, 1, nil)
 		wantError(t, "CreateSegment beyond SHMMNI", err, unix.ENOSPC)
 
 		usage, err := sysv.ShmUsage()
@@ -59,10 +58,10 @@ func TestSegmentLimits(t *testing.T) {
 
 		setLimit(t, "shmmni", "100")
 		setLimit(t, "shmall", "3")
-		_, err = sysv.CreateSegment(sysv.Private, 1, o)
+		_, err = sysv.CreateSegment(sysv.Private, 1, nil)
 		wantError(t, "CreateSegment beyond SHMALL", err, unix.ENOSPC)
 		wantError(t, "Remove", errors.Join(a.Remove(), b.Remove()), nil)
-		_, err = sysv.CreateSegment(sysv.Private, 1, o)
+		_, err = sysv.CreateSegment(sysv.Private, 1, nil)
 		wantError(t, "CreateSegment when there is room again", err, nil)
 	})
 }
@@ -74,9 +73,9 @@ func TestForcedRemoval(t *testing.T) {
 		if !setLimit(t, "shm_rmid_forced", "1") {
 			return
 		}
-		seg, err := sysv.CreateSegment(segmentKey, 1, sysv.SegmentOptions{Mode: 0o600})
+		seg, err := sysv.CreateSegment(segmentKey, 1, nil)
 		wantError(t, "CreateSegment", err, nil)
-		mem, err := seg.Attach(sysv.AttachOptions{})
+		mem, err := seg.Attach(nil)
 		if err != nil {
 			t.Error(err)
 			return
@@ -100,14 +99,13 @@ func TestSetLimits(t *testing.T) {
 			t.Errorf("SemLimits (-want +got):\n%s", diff)
 		}
 
-		o := sysv.SetOptions{Mode: 0o600}
-		_, err = sysv.CreateSet(sysv.Private, 6, o)
+		_, err = sysv.CreateSet(sysv.Private, 6, nil)
 		wantError(t, "CreateSet beyond SEMMSL", err, unix.EINVAL)
-		five, err := sysv.CreateSet(sysv.Private, 5, o)
+		five, err := sysv.CreateSet(sysv.Private, 5, nil)
 		wantError(t, "CreateSet of SEMMSL", err, nil)
-		_, err = sysv.CreateSet(sysv.Private, 4, o)
+		_, err = sysv.CreateSet(sysv.Private, 4, nil)
 		wantError(t, "CreateSet beyond SEMMNS", err, unix.ENOSPC)
-		_, err = sysv.CreateSet(sysv.Private, 3, o)
+		_, err = sysv.CreateSet(sysv.Private, 3, nil)
 		wantError(t, "CreateSet up to SEMMNS", err, nil)
 
 		usage, err := sysv.SemUsage()
@@ -117,7 +115,7 @@ func TestSetLimits(t *testing.T) {
 		}
 
 		setLimit(t, "sem", "5 100 4 2")
-		_, err = sysv.CreateSet(sysv.Private, 1, o)
+		_, err = sysv.CreateSet(sysv.Private, 1, nil)
 		wantError(t, "CreateSet beyond SEMMNI", err, unix.ENOSPC)
 
 		ops := []sysv.Op{{Add: 1}, {Add: 1}, {Add: 1}, {Add: 1}, {Add: 1}}
@@ -127,14 +125,14 @@ func TestSetLimits(t *testing.T) {
 		wantError(t, "TryDo of SEMOPM", err, nil)
 
 		wantError(t, "Remove", five.Remove(), nil)
-		_, err = sysv.OpenOrCreateSet(setKey, []uint16{1, 2, 3}, o)
-		wantError(t, "OpenOrCreateSet with more values than SEMOPM allows", err, unix.E2BIG)
+		_, err = sysv.CreateSetWith(setKey, []uint16{1, 2, 3}, nil)
+		wantError(t, "CreateSetWith with more values than SEMOPM allows", err, unix.E2BIG)
 		_, err = sysv.OpenSet(setKey)
 		wantError(t, "what it left", err, unix.ENOENT)
-		_, err = sysv.OpenOrCreateSet(setKey, []uint16{1, 0, 3}, o)
-		wantError(t, "OpenOrCreateSet", err, nil)
-		_, err = sysv.OpenOrCreateSet(setKey+1, []uint16{1}, o)
-		wantError(t, "OpenOrCreateSet beyond SEMMNI", err, unix.ENOSPC)
+		_, err = sysv.CreateSetWith(setKey, []uint16{1, 0, 3}, nil)
+		wantError(t, "CreateSetWith", err, nil)
+		_, err = sysv.CreateSetWith(setKey+1, []uint16{1}, nil)
+		wantError(t, "CreateSetWith beyond SEMMNI", err, unix.ENOSPC)
 	})
 }
 
@@ -150,9 +148,9 @@ func TestQueueLimits(t *testing.T) {
 			t.Errorf("MsgLimits (-want +got):\n%s", diff)
 		}
 
-		q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+		q, err := sysv.CreateQueue(sysv.Private, nil)
 		wantError(t, "CreateQueue", err, nil)
-		_, err = sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+		_, err = sysv.CreateQueue(sysv.Private, nil)
 		wantError(t, "CreateQueue beyond MSGMNI", err, unix.ENOSPC)
 		info, err := q.Stat()
 		if err != nil || info.QBytes != 15 {

@@ -155,7 +155,7 @@ func TestEnumerationWhileTheyChange(t *testing.T) {
 					return
 				default:
 				}
-				s, err := sysv.CreateSet(sysv.Private, 2, sysv.SetOptions{Mode: 0o600})
+				s, err := sysv.CreateSet(sysv.Private, 2, nil)
 				wantError(t, "CreateSet", err, nil)
 				wantError(t, "Remove", s.Remove(), nil)
 			}

@@ -40,7 +40,7 @@ const patience = 30 * time.Second
 
 func createSegment(t testing.TB, key sysv.Key, size int64, mode fs.FileMode) sysv.Segment {
 	t.Helper()
-	s, err := sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true})
+	s, err := sysv.CreateSegment(key, size, &sysv.SegmentOptions{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func createSegment(t testing.TB, key sysv.Key, size int64, mode fs.FileMode) sys
 
 func createSet(t testing.TB, key sysv.Key, nsems int, mode fs.FileMode) sysv.Set {
 	t.Helper()
-	s, err := sysv.CreateSet(key, nsems, sysv.SetOptions{Mode: mode, Exclusive: true})
+	s, err := sysv.CreateSet(key, nsems, &sysv.SetOptions{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func createSetWith(t testing.TB, values ...uint16) sysv.Set {
 
 func createQueue(t testing.TB, key sysv.Key, mode fs.FileMode) sysv.Queue {
 	t.Helper()
-	q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: mode, Exclusive: true})
+	q, err := sysv.CreateQueue(key, &sysv.QueueOptions{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func remove(t testing.TB, object interface{ Remove() error }) {
 	}
 }
 
-func attach(t testing.TB, s sysv.Segment, o sysv.AttachOptions) *sysv.Attachment {
+func attach(t testing.TB, s sysv.Segment, o *sysv.AttachOptions) *sysv.Attachment {
 	t.Helper()
 	a, err := s.Attach(o)
 	if err != nil {

@@ -1,6 +1,7 @@
 package sysv
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"math"
@@ -42,42 +43,73 @@ const (
 // errVanished says that a set which was there a moment ago is gone or given up.
 var errVanished = errors.New("vanished")
 
-// OpenOrCreateSet returns the set under key, made with the given values if there
-// was none. However many processes call it at once, the values are given exactly
-// once, and nobody gets the set before. If o is Exclusive an existing set is an
-// error (fs.ErrExist).
+// CreateSetWith makes a set with the given values under key, or without a key if that is
+// Private. Whoever calls OpenOrCreateSet gets it when it has them. Errors: those of
+// CreateSet, and those that OpenOrCreateSet has for values and mode.
+func CreateSetWith(key Key, values []uint16, o *SetOptions) (Set, error) {
+	mode, ops, err := initial(key, values, o)
+	if err != nil {
+		return -1, err
+	}
+	for {
+		s, err := createWith(key, len(values), ops, mode)
+		if !errors.Is(err, errVanished) {
+			return s, err
+		}
+	}
+}
+
+// OpenOrCreateSet returns the set under key, made with the given values if there was
+// none; made reports which. However many processes call it at once, the values are given
+// exactly once, and nobody gets the set before.
 //
 // It keeps to the convention that a set is ready once its sem_otime is not zero,
 // and so works together with C programs that do. A set of other origin that was
 // given values by SETVAL or SETALL alone is taken for ready after a tenth of a
-// second.
+// second. While it waits for somebody else to give values it sleeps, or until ctx is
+// done; then the error unwraps to ctx.Err().
 //
 // The values are given by one semop. If a maker dies before that, the next caller
 // removes what it left, which a mark in the mode tells from sets of other origin,
 // and starts afresh after a second.
 //
-// An existing set must have exactly len(values) semaphores, or the error is
-// EINVAL. One of other origin to which nobody gives values within a second is
-// ErrUninitialized. Mode can not be one whose only execute bit is 0001, and at
-// most SEMOPM/2 values (250) may differ from zero. Other errors are those of
-// CreateSet.
-func OpenOrCreateSet(key Key, values []uint16, o SetOptions) (Set, error) {
-	if o.Mode&executeBits == unfinished {
-		return -1, keyError("semget", Sem, key, abi.EINVAL)
+// A set that exists must have exactly len(values) semaphores and belong to the caller or
+// root, unless o says AnyOwner, and the caller must be allowed to read it. Its values are
+// what they have become meanwhile.
+//
+// Errors: ErrMismatch (another number of semaphores, another owner), ErrUninitialized (a
+// set of other origin to which nobody gives values within a second), fs.ErrPermission,
+// EINVAL (a mode whose only execute bit is 0001), E2BIG (more than SEMOPM/2 values, 250,
+// differ from zero), ERANGE (a value above 32767); those of CreateSet but fs.ErrExist.
+func OpenOrCreateSet(ctx context.Context, key Key, values []uint16, o *SetOptions) (s Set, made bool, err error) {
+	mode, ops, err := initial(key, values, o)
+	if err != nil {
+		return -1, false, err
 	}
-	ops, e := initialOps(values)
-	if e != 0 {
-		return -1, keyError("semget", Sem, key, e)
-	}
+	anyOwner := o != nil && o.AnyOwner
 	for {
-		s, err := createWith(key, len(values), ops, o.Mode)
-		if errors.Is(err, fs.ErrExist) && !o.Exclusive {
-			s, err = openReady(key, len(values))
+		s, err := createWith(key, len(values), ops, mode)
+		made := err == nil
+		if errors.Is(err, fs.ErrExist) {
+			s, err = openReady(ctx, key, len(values), anyOwner)
 		}
 		if !errors.Is(err, errVanished) {
-			return s, err
+			return s, made, err
 		}
 	}
+}
+
+// initial returns the mode and the operations with which a set is made.
+func initial(key Key, values []uint16, o *SetOptions) (mode fs.FileMode, ops []Op, err error) {
+	if o == nil {
+		o = new(SetOptions)
+	}
+	mode, ok := permissions(o.Mode)
+	if !ok || mode&executeBits == unfinished || len(values) == 0 {
+		return 0, nil, setError(key, len(values), abi.EINVAL)
+	}
+	ops, e := initialOps(values)
+	return mode, ops, setError(key, len(values), e)
 }
 
 // initialOps returns the operations that give a new set its values, provided that
@@ -103,7 +135,7 @@ func initialOps(values []uint16) ([]Op, abi.Errno) {
 // createWith makes a set and gives it its values.
 func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 	began := time.Now()
-	s, err := CreateSet(key, nsems, SetOptions{Mode: mode | unfinished, Exclusive: true})
+	s, err := CreateSet(key, nsems, &SetOptions{Mode: mode | unfinished})
 	if err != nil {
 		return -1, err
 	}
@@ -137,7 +169,7 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 // how long it slept, not how late it is: when maker and waiter were stopped
 // together (a frozen container, a suspended machine), the maker gets its time
 // after that.
-func openReady(key Key, nsems int) (Set, error) {
+func openReady(ctx context.Context, key Key, nsems int, anyOwner bool) (Set, error) {
 	s, err := OpenSet(key)
 	if err != nil {
 		return -1, vanishedIfGone(err)
@@ -151,11 +183,15 @@ func openReady(key Key, nsems int) (Set, error) {
 		ours := info.Mode&executeBits == unfinished
 		switch {
 		case info.NSems != nsems:
-			return -1, keyError("semget", Sem, key, abi.EINVAL)
+			return -1, mismatch(Sem, key, "it has %d semaphores, not the %d asked for", info.NSems, nsems)
+		case info.fits(Sem, key, anyOwner) != nil:
+			return -1, info.fits(Sem, key, anyOwner)
 		case !info.OTime.IsZero() || !ours && waited >= settleTime && hasValues(s, nsems):
 			return s, nil
 		case waited < initPatience:
-			time.Sleep(pause)
+			if err := sleep(ctx, pause); err != nil {
+				return -1, &Error{Op: "semget", Kind: Sem, ByKey: true, Key: key, Err: err}
+			}
 			waited += pause
 		case !ours:
 			return -1, &Error{Op: "semget", Kind: Sem, ByKey: true, Key: key, Err: ErrUninitialized}
@@ -165,6 +201,18 @@ func openReady(key Key, nsems int) (Set, error) {
 			}
 			return -1, errVanished
 		}
+	}
+}
+
+// sleep sleeps, or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -1,11 +1,13 @@
 package sysv_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,7 +28,7 @@ const atOnce = 500 * time.Millisecond
 
 func openOrCreate(t testing.TB, key sysv.Key, values ...uint16) sysv.Set {
 	t.Helper()
-	s, err := sysv.OpenOrCreateSet(key, values, sysv.SetOptions{Mode: 0o600})
+	s, _, err := sysv.OpenOrCreateSet(t.Context(), key, values, nil)
 	check(t, err)
 	t.Cleanup(func() { remove(t, s) })
 	return s
@@ -62,23 +64,22 @@ func TestOpenOrCreateSetErrors(t *testing.T) {
 		name   string
 		key    sysv.Key
 		values []uint16
-		o      sysv.SetOptions
+		o      *sysv.SetOptions
 		want   error
 	}{
-		{"exclusive", setKey, make([]uint16, 3), sysv.SetOptions{Mode: 0o600, Exclusive: true}, fs.ErrExist},
-		{"too few", setKey, make([]uint16, 2), sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
-		{"too many", setKey, make([]uint16, 4), sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
-		{"none, of an existing set", setKey, nil, sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
-		{"none", 1, nil, sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
-		{"value out of range", 1, []uint16{1, 32768}, sysv.SetOptions{Mode: 0o600}, unix.ERANGE},
-		{"mode that is the mark", 1, []uint16{1}, sysv.SetOptions{Mode: 0o601}, unix.EINVAL},
-		{"mode with a setuid bit", 1, []uint16{1}, sysv.SetOptions{Mode: fs.ModeSetuid}, unix.EINVAL},
-		{"more values than one semop gives", 1, ones(251), sysv.SetOptions{Mode: 0o600}, unix.E2BIG},
-		{"more than the kernel can count", 1, make([]uint16, 1<<16+1), sysv.SetOptions{Mode: 0o600}, unix.EINVAL},
+		{"too few", setKey, make([]uint16, 2), nil, sysv.ErrMismatch},
+		{"too many", setKey, make([]uint16, 4), nil, sysv.ErrMismatch},
+		{"none, of an existing set", setKey, nil, nil, unix.EINVAL},
+		{"none", 1, nil, nil, unix.EINVAL},
+		{"value out of range", 1, []uint16{1, 32768}, nil, unix.ERANGE},
+		{"mode that is the mark", 1, []uint16{1}, &sysv.SetOptions{Mode: 0o601}, unix.EINVAL},
+		{"mode with a setuid bit", 1, []uint16{1}, &sysv.SetOptions{Mode: fs.ModeSetuid}, unix.EINVAL},
+		{"more values than one semop gives", 1, ones(251), nil, unix.E2BIG},
+		{"more than the kernel can count", 1, make([]uint16, 1<<16+1), nil, unix.EINVAL},
 	}
 	for _, test := range tests {
 		start := time.Now()
-		s, err := sysv.OpenOrCreateSet(test.key, test.values, test.o)
+		s, _, err := sysv.OpenOrCreateSet(t.Context(), test.key, test.values, test.o)
 		wantError(t, test.name, err, test.want)
 		if err == nil {
 			remove(t, s)
@@ -131,11 +132,11 @@ func TestForeignSets(t *testing.T) {
 	for i, test := range tests {
 		all.Go(func() {
 			key := setKey + sysv.Key(i)
-			set, err := sysv.CreateSet(key, 2, sysv.SetOptions{Mode: 0o666, Exclusive: true})
+			set, err := sysv.CreateSet(key, 2, &sysv.SetOptions{Mode: 0o666})
 			wantError(t, test.name, errors.Join(err, test.prepare(set)), nil)
 			defer remove(t, set)
 			start := time.Now()
-			got, err := sysv.OpenOrCreateSet(key, []uint16{9, 9}, sysv.SetOptions{Mode: 0o600})
+			got, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{9, 9}, nil)
 			took := time.Since(start)
 			wantError(t, test.name, err, test.err)
 			if err == nil && got != set {
@@ -158,7 +159,7 @@ func TestForeignMakerIsWaitedFor(t *testing.T) {
 	set := createSet(t, setKey, 1, 0o600)
 	check(t, set.SetValue(0, 0))
 	result := background(t, func() error {
-		s, err := sysv.OpenOrCreateSet(setKey, []uint16{9}, sysv.SetOptions{Mode: 0o600})
+		s, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{9}, nil)
 		if err != nil {
 			return err
 		}
@@ -184,7 +185,7 @@ func TestHalfMadeSets(t *testing.T) {
 		for i := range sets {
 			all.Go(func() {
 				var err error
-				sets[i], err = sysv.OpenOrCreateSet(setKey, []uint16{callers, 1}, sysv.SetOptions{Mode: 0o600})
+				sets[i], _, err = sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{callers, 1}, nil)
 				wantError(t, "OpenOrCreateSet", err, nil)
 				if ok, err := sets[i].TryDo(sysv.Op{Add: -1}); !ok || err != nil {
 					t.Errorf("no token for caller %d: %v", i, err)
@@ -206,14 +207,14 @@ func TestHalfMadeSets(t *testing.T) {
 	})
 	t.Run("wrong number", func(t *testing.T) {
 		createSet(t, setKey, 3, halfMade)
-		_, err := sysv.OpenOrCreateSet(setKey, []uint16{1}, sysv.SetOptions{Mode: 0o600})
-		wantError(t, "OpenOrCreateSet", err, unix.EINVAL)
+		_, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{1}, nil)
+		wantError(t, "OpenOrCreateSet", err, sysv.ErrMismatch)
 	})
 	t.Run("after the values", func(t *testing.T) {
 		set := createSet(t, setKey, 1, halfMade)
 		check(t, set.Do(t.Context(), sysv.Op{Add: 4}))
 		start := time.Now()
-		got, err := sysv.OpenOrCreateSet(setKey, []uint16{4}, sysv.SetOptions{Mode: 0o600})
+		got, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{4}, nil)
 		if err != nil || got != set || time.Since(start) > atOnce {
 			t.Errorf("OpenOrCreateSet = %d, %v in %v, want %d at once", got, err, time.Since(start), set)
 		}
@@ -227,7 +228,7 @@ func TestHalfMadeSets(t *testing.T) {
 	t.Run("removed while waited for", func(t *testing.T) {
 		corpse := createSet(t, setKey, 1, halfMade)
 		result := background(t, func() error {
-			s, err := sysv.OpenOrCreateSet(setKey, []uint16{2}, sysv.SetOptions{Mode: 0o600})
+			s, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{2}, nil)
 			if err != nil {
 				return err
 			}
@@ -264,7 +265,7 @@ func TestHalfMadeSetOfAnotherUser(t *testing.T) {
 
 func playUnpermitted([]string) error {
 	for i := range sysv.Key(2) {
-		_, err := sysv.OpenOrCreateSet(setKey+i, []uint16{1}, sysv.SetOptions{Mode: 0o600})
+		_, _, err := sysv.OpenOrCreateSet(context.Background(), setKey+i, []uint16{1}, nil)
 		fmt.Println(err)
 	}
 	return nil
@@ -307,7 +308,7 @@ func playRace(args []string) error {
 	fmt.Println("ready")
 	ipctest.Told()
 	for round := range rounds {
-		set, err := sysv.OpenOrCreateSet(raceKey(round), []uint16{uint16(processes), 7}, sysv.SetOptions{Mode: 0o600})
+		set, _, err := sysv.OpenOrCreateSet(context.Background(), raceKey(round), []uint16{uint16(processes), 7}, nil)
 		if err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
@@ -337,7 +338,7 @@ func TestOpenOrCreateAgainstRemovers(t *testing.T) {
 	})
 	gone, found := 0, 0
 	for found+gone < 200_000 && gone < 300 {
-		s, err := sysv.OpenOrCreateSet(setKey, []uint16{0, 8}, sysv.SetOptions{Mode: 0o600})
+		s, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{0, 8}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -389,7 +390,7 @@ func TestMakerIsKilled(t *testing.T) {
 // long that took.
 func callAfterDeath(t *testing.T, key sysv.Key) time.Duration {
 	start := time.Now()
-	set, err := sysv.OpenOrCreateSet(key, []uint16{3, 0, 5}, sysv.SetOptions{Mode: 0o600})
+	set, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{3, 0, 5}, nil)
 	took := time.Since(start)
 	if err != nil {
 		t.Error(err)
@@ -411,12 +412,106 @@ func playKillMe(args []string) error {
 	}
 	fmt.Println("ready")
 	for {
-		set, err := sysv.OpenOrCreateSet(key, []uint16{3, 0, 5}, sysv.SetOptions{Mode: 0o600})
+		set, _, err := sysv.OpenOrCreateSet(context.Background(), key, []uint16{3, 0, 5}, nil)
 		if err != nil {
 			return err
 		}
 		if err := set.Remove(); err != nil {
 			return err
 		}
+	}
+}
+
+// TestOpenOrCreate makes an object of each kind, finds it, and does not take one that
+// does not fit for it.
+func TestOpenOrCreate(t *testing.T) {
+	skipWithoutMode(t)
+	const key = 0x0c1
+	segment, made, err := sysv.OpenOrCreateSegment(key, 5000, nil)
+	check(t, err)
+	defer remove(t, segment)
+	if info, err := segment.Stat(); !made || err != nil || info.Mode != 0o600 || info.Size != 5000 {
+		t.Errorf("made %v, %+v, %v", made, info, err)
+	}
+	if again, made, err := sysv.OpenOrCreateSegment(key, 5000, nil); again != segment || made || err != nil {
+		t.Errorf("OpenOrCreateSegment = %d, %v, %v, want %d, found", again, made, err, segment)
+	}
+	for _, size := range []int64{4999, 5001} {
+		_, _, err := sysv.OpenOrCreateSegment(key, size, nil)
+		wantError(t, "another size", err, sysv.ErrMismatch)
+		if want := fmt.Sprintf("it has 5000 bytes, not the %d asked for", size); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("error %q, want %q", err, want)
+		}
+	}
+	_, err = sysv.CreateSegment(key, 5000, nil)
+	wantError(t, "CreateSegment", err, fs.ErrExist)
+
+	queue, made, err := sysv.OpenOrCreateQueue(key, &sysv.QueueOptions{Mode: 0o640})
+	check(t, err)
+	defer remove(t, queue)
+	if info, err := queue.Stat(); !made || err != nil || info.Mode != 0o640 {
+		t.Errorf("made %v, %+v, %v", made, info, err)
+	}
+	if again, made, err := sysv.OpenOrCreateQueue(key, nil); again != queue || made || err != nil {
+		t.Errorf("OpenOrCreateQueue = %d, %v, %v, want %d, found", again, made, err, queue)
+	}
+
+	set, made, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{1}, &sysv.SetOptions{Mode: sysv.NoAccess})
+	check(t, err)
+	defer remove(t, set)
+	if info, err := set.Stat(); err == nil && (!made || info.Mode != 0) { // only root may look
+		t.Errorf("made %v, %+v", made, info)
+	}
+	_, err = sysv.CreateSetWith(key, []uint16{1}, nil)
+	wantError(t, "CreateSetWith", err, fs.ErrExist)
+
+	for range 2 {
+		s, made, err := sysv.OpenOrCreateSegment(sysv.Private, 1, nil)
+		check(t, err)
+		if remove(t, s); !made {
+			t.Error("a private segment was found")
+		}
+	}
+}
+
+// TestOpenOrCreateOfAnotherUser: what another user made is not taken for one's own,
+// unless that is asked for.
+func TestOpenOrCreateOfAnotherUser(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	segment, queue := createSegment(t, 3, 10, 0o666), createQueue(t, 3, 0o666)
+	own := sysv.Ownership{UID: 1234, Mode: 0o666}
+	check(t, segment.Set(own))
+	check(t, queue.Set(own, 100))
+	_, _, err := sysv.OpenOrCreateSegment(3, 10, nil)
+	wantError(t, "a segment", err, sysv.ErrMismatch)
+	if want := "it belongs to uid 1234, and you are uid 0"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	_, _, err = sysv.OpenOrCreateQueue(3, nil)
+	wantError(t, "a queue", err, sysv.ErrMismatch)
+	if s, made, err := sysv.OpenOrCreateSegment(3, 10, &sysv.SegmentOptions{AnyOwner: true}); s != segment || made || err != nil {
+		t.Errorf("OpenOrCreateSegment of anybody's = %d, %v, %v", s, made, err)
+	}
+	keyed, err := sysv.CreateSetWith(3, []uint16{1}, nil)
+	check(t, err)
+	defer remove(t, keyed)
+	check(t, keyed.Set(own))
+	_, _, err = sysv.OpenOrCreateSet(t.Context(), 3, []uint16{1}, nil)
+	wantError(t, "a set", err, sysv.ErrMismatch)
+	if s, made, err := sysv.OpenOrCreateSet(t.Context(), 3, []uint16{1}, &sysv.SetOptions{AnyOwner: true}); s != keyed || made || err != nil {
+		t.Errorf("OpenOrCreateSet of anybody's = %d, %v, %v", s, made, err)
+	}
+}
+
+// TestOpenOrCreateSetIsCancelled ends a wait for values that nobody gives.
+func TestOpenOrCreateSetIsCancelled(t *testing.T) {
+	createSet(t, setKey, 1, halfMade)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, _, err := sysv.OpenOrCreateSet(ctx, setKey, []uint16{1}, nil)
+	wantError(t, "OpenOrCreateSet", err, context.DeadlineExceeded)
+	if took := time.Since(start); took > atOnce {
+		t.Errorf("it took %v", took)
 	}
 }

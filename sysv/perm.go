@@ -1,7 +1,9 @@
 package sysv
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/sysvipc/gipc/internal/abi"
@@ -46,12 +48,45 @@ func unixTime(seconds int64) time.Time {
 	return time.Unix(seconds, 0)
 }
 
-// createFlags returns the flags of a *get call that creates, false if mode holds
-// more than permission bits.
-func createFlags(mode fs.FileMode, exclusive bool) (flags int, ok bool) {
-	flags = int(mode.Perm()) | abi.IPCCreat
-	if exclusive {
-		flags |= abi.IPCExcl
+// NoAccess as the Mode of options stands for no permission bit at all: only root gets
+// in. A Mode of 0 stands for 0600.
+const NoAccess = fs.ModeIrregular
+
+const defaultMode fs.FileMode = 0o600
+
+// permissions returns the permission bits that a Mode of options stands for, false if it
+// holds more than these.
+func permissions(mode fs.FileMode) (bits fs.FileMode, ok bool) {
+	switch {
+	case mode == 0:
+		return defaultMode, true
+	case mode == NoAccess:
+		return 0, true
+	default:
+		return mode.Perm(), mode&^fs.ModePerm == 0
 	}
-	return flags, mode&^fs.ModePerm == 0
 }
+
+// createFlags returns the flags of a *get call that makes a new object.
+func createFlags(mode fs.FileMode) (flags int, ok bool) {
+	bits, ok := permissions(mode)
+	return int(bits) | abi.IPCCreat | abi.IPCExcl, ok
+}
+
+// fits checks that an object which exists may be taken for one of the caller's: that
+// root, or the user that the caller runs as, made and owns it.
+func (p Perm) fits(kind Kind, key Key, anyOwner bool) error {
+	for _, uid := range []uint32{p.UID, p.CUID} {
+		if me := uint32(os.Geteuid()); !anyOwner && uid != 0 && uid != me {
+			return mismatch(kind, key, "it belongs to uid %d, and you are uid %d", uid, me)
+		}
+	}
+	return nil
+}
+
+func mismatch(kind Kind, key Key, format string, args ...any) error {
+	return &Error{Op: get[kind], Kind: kind, ByKey: true, Key: key, Err: ErrMismatch, Reason: fmt.Sprintf(format, args...)}
+}
+
+// get holds the calls that find and make objects, by kind.
+var get = [...]string{Shm: "shmget", Sem: "semget", Msg: "msgget"}

@@ -38,7 +38,7 @@ type attempt struct {
 // attempts returns every operation on every kind of object.
 func attempts() []attempt {
 	drop := func(_ any, err error) error { return err }
-	attach := func(id int, o sysv.AttachOptions) error {
+	attach := func(id int, o *sysv.AttachOptions) error {
 		a, err := sysv.Segment(id).Attach(o)
 		if err != nil {
 			return err
@@ -51,15 +51,13 @@ func attempts() []attempt {
 	ownership := sysv.Ownership{UID: 1001, GID: 1001}
 	return []attempt{
 		{sysv.Shm, "Stat", r, func(id int, _ sysv.Key) error { return drop(sysv.Segment(id).Stat()) }},
-		{sysv.Shm, "Attach for reading", r, func(id int, _ sysv.Key) error { return attach(id, sysv.AttachOptions{ReadOnly: true}) }},
-		{sysv.Shm, "Attach", r | w, func(id int, _ sysv.Key) error { return attach(id, sysv.AttachOptions{}) }},
-		{sysv.Shm, "Attach for execution", r | x, func(id int, _ sysv.Key) error { return attach(id, sysv.AttachOptions{ReadOnly: true, Exec: true}) }},
+		{sysv.Shm, "Attach for reading", r, func(id int, _ sysv.Key) error { return attach(id, &sysv.AttachOptions{ReadOnly: true}) }},
+		{sysv.Shm, "Attach", r | w, func(id int, _ sysv.Key) error { return attach(id, nil) }},
+		{sysv.Shm, "Attach for execution", r | x, func(id int, _ sysv.Key) error { return attach(id, &sysv.AttachOptions{ReadOnly: true, Exec: true}) }},
 		{sysv.Shm, "Open", 0, func(_ int, key sysv.Key) error { return drop(sysv.OpenSegment(key)) }},
-		{sysv.Shm, "Create asking for reading", r, func(_ int, key sysv.Key) error {
-			return drop(sysv.CreateSegment(key, 1, sysv.SegmentOptions{Mode: 0o400}))
-		}},
-		{sysv.Shm, "Create asking for writing", w, func(_ int, key sysv.Key) error {
-			return drop(sysv.CreateSegment(key, 1, sysv.SegmentOptions{Mode: 0o002}))
+		{sysv.Shm, "OpenOrCreate", r, func(_ int, key sysv.Key) error {
+			_, _, err := sysv.OpenOrCreateSegment(key, 1, &sysv.SegmentOptions{AnyOwner: true})
+			return err
 		}},
 		{sysv.Shm, "SHM_STAT_ANY", 0, func(id int, _ sysv.Key) error { return drop(sysv.ShmStatAny(id & 0x7fff)) }},
 		{sysv.Shm, "SHM_STAT", r, func(id int, _ sysv.Key) error { return drop(sysv.ShmStat(id & 0x7fff)) }},
@@ -79,8 +77,9 @@ func attempts() []attempt {
 		{sysv.Sem, "SetValue", w, func(id int, _ sysv.Key) error { return sysv.Set(id).SetValue(0, 0) }},
 		{sysv.Sem, "SetValues", r | w, func(id int, _ sysv.Key) error { return sysv.Set(id).SetValues([]uint16{0}) }},
 		{sysv.Sem, "Open", 0, func(_ int, key sysv.Key) error { return drop(sysv.OpenSet(key)) }},
-		{sysv.Sem, "Create asking for both", r | w, func(_ int, key sysv.Key) error {
-			return drop(sysv.CreateSet(key, 1, sysv.SetOptions{Mode: 0o600}))
+		{sysv.Sem, "OpenOrCreate", r, func(_ int, key sysv.Key) error {
+			_, _, err := sysv.OpenOrCreateSet(context.Background(), key, []uint16{0}, &sysv.SetOptions{AnyOwner: true})
+			return err
 		}},
 		{sysv.Sem, "SEM_STAT_ANY", 0, func(id int, _ sysv.Key) error { return drop(sysv.SemStatAny(id & 0x7fff)) }},
 		{sysv.Sem, "SEM_STAT", r, func(id int, _ sysv.Key) error { return drop(sysv.SemStat(id & 0x7fff)) }},
@@ -98,8 +97,9 @@ func attempts() []attempt {
 			return err
 		}},
 		{sysv.Msg, "Open", 0, func(_ int, key sysv.Key) error { return drop(sysv.OpenQueue(key)) }},
-		{sysv.Msg, "Create asking for writing", w, func(_ int, key sysv.Key) error {
-			return drop(sysv.CreateQueue(key, sysv.QueueOptions{Mode: 0o200}))
+		{sysv.Msg, "OpenOrCreate", r, func(_ int, key sysv.Key) error {
+			_, _, err := sysv.OpenOrCreateQueue(key, &sysv.QueueOptions{AnyOwner: true})
+			return err
 		}},
 		{sysv.Msg, "MSG_STAT_ANY", 0, func(id int, _ sysv.Key) error { return drop(sysv.MsgStatAny(id & 0x7fff)) }},
 		{sysv.Msg, "MSG_STAT", r, func(id int, _ sysv.Key) error { return drop(sysv.MsgStat(id & 0x7fff)) }},
@@ -224,9 +224,9 @@ func TestCreatorKeepsRights(t *testing.T) {
 // playCreate makes an object of each kind, prints their identifiers and, when told,
 // becomes their owner again.
 func playCreate([]string) error {
-	seg, err1 := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
-	set, err2 := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600})
-	queue, err3 := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	seg, err1 := sysv.CreateSegment(sysv.Private, 1, nil)
+	set, err2 := sysv.CreateSet(sysv.Private, 1, nil)
+	queue, err3 := sysv.CreateQueue(sysv.Private, nil)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
@@ -259,9 +259,9 @@ func makeObjects(t *testing.T, o sysv.Ownership) *objects {
 // remake makes those that are not there and gives all the ownership.
 func (o *objects) remake(t *testing.T) {
 	t.Helper()
-	seg, err1 := sysv.CreateSegment(permKey, 1, sysv.SegmentOptions{})
-	set, err2 := sysv.CreateSet(permKey, 1, sysv.SetOptions{})
-	queue, err3 := sysv.CreateQueue(permKey, sysv.QueueOptions{})
+	seg, _, err1 := sysv.OpenOrCreateSegment(permKey, 1, &sysv.SegmentOptions{AnyOwner: true})
+	set, _, err2 := sysv.OpenOrCreateSet(t.Context(), permKey, []uint16{0}, &sysv.SetOptions{AnyOwner: true})
+	queue, _, err3 := sysv.OpenOrCreateQueue(permKey, &sysv.QueueOptions{AnyOwner: true})
 	check(t, errors.Join(err1, err2, err3))
 	o.id = [3]int{int(seg), int(set), int(queue)}
 	check(t, errors.Join(seg.Set(o.ownership), set.Set(o.ownership), queue.Set(o.ownership, 100)))
@@ -286,9 +286,9 @@ func TestAttemptsAreAll(t *testing.T) {
 		names = append(names, a.kind.String()+" "+strings.Fields(a.name)[0])
 	}
 	for _, want := range []string{
-		"shm Stat", "shm Attach", "shm Open", "shm Create", "shm Lock", "shm Unlock", "shm Set", "shm Remove",
-		"sem Stat", "sem Value", "sem Values", "sem PID", "sem NCount", "sem ZCount", "sem SetValue", "sem SetValues", "sem Open", "sem Create", "sem Set", "sem Remove",
-		"msg Stat", "msg Send", "msg Receive", "msg Peek", "msg Open", "msg Create", "msg Set", "msg Remove",
+		"shm Stat", "shm Attach", "shm Open", "shm OpenOrCreate", "shm Lock", "shm Unlock", "shm Set", "shm Remove",
+		"sem Stat", "sem Value", "sem Values", "sem PID", "sem NCount", "sem ZCount", "sem SetValue", "sem SetValues", "sem Open", "sem OpenOrCreate", "sem Set", "sem Remove",
+		"msg Stat", "msg Send", "msg Receive", "msg Peek", "msg Open", "msg OpenOrCreate", "msg Set", "msg Remove",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("nobody attempts %s", want)

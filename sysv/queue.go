@@ -15,24 +15,48 @@ import (
 // nothing: the queue and its messages live until it is removed.
 type Queue int
 
-// QueueOptions says how CreateQueue makes a queue.
+// QueueOptions says how a queue is made. nil stands for the zero value.
 type QueueOptions struct {
-	// Mode holds the permission bits: write to send, read to receive.
+	// Mode holds the permission bits: write to send, read to receive. 0 stands for 0600,
+	// NoAccess for none.
 	Mode fs.FileMode
-	// Exclusive (IPC_EXCL) makes it an error (fs.ErrExist) if the key is taken.
-	Exclusive bool
+	// AnyOwner lets OpenOrCreateQueue take a queue that belongs to another user.
+	AnyOwner bool
 }
 
-// CreateQueue makes a queue under key, or without a key if that is Private. If the
-// key is taken and o is not Exclusive it returns the queue that is there. Errors:
-// fs.ErrExist, fs.ErrPermission, ENOSPC (MSGMNI reached), ENOMEM. See msgget(2).
-func CreateQueue(key Key, o QueueOptions) (Queue, error) {
-	flags, ok := createFlags(o.Mode, o.Exclusive)
+// CreateQueue makes a queue under key, or without a key if that is Private. Errors:
+// fs.ErrExist (the key is taken), EINVAL (more than permission bits in Mode), ENOSPC
+// (MSGMNI reached), ENOMEM. See msgget(2).
+func CreateQueue(key Key, o *QueueOptions) (Queue, error) {
+	if o == nil {
+		o = new(QueueOptions)
+	}
+	flags, ok := createFlags(o.Mode)
 	if !ok {
 		return -1, queueError(key, abi.EINVAL)
 	}
 	id, e := abi.Msgget(int32(key), flags)
 	return Queue(id), queueError(key, e)
+}
+
+// OpenOrCreateQueue returns the queue under key, made as CreateQueue does if there was
+// none; made reports which. One that exists must belong to the caller or root, unless o
+// says AnyOwner, and the caller must be allowed to read it. Errors: ErrMismatch (another
+// owner), fs.ErrPermission; those of CreateQueue but fs.ErrExist.
+func OpenOrCreateQueue(key Key, o *QueueOptions) (q Queue, made bool, err error) {
+	if o == nil {
+		o = new(QueueOptions)
+	}
+	return openOrCreate(key,
+		func() (Queue, error) { return CreateQueue(key, o) },
+		func() (Queue, error) { return OpenQueue(key) },
+		func(q Queue) error {
+			info, err := q.Stat()
+			if err != nil {
+				return err
+			}
+			return info.fits(Msg, key, o.AnyOwner)
+		})
 }
 
 // OpenQueue finds the queue under key. Errors: fs.ErrNotExist, ErrPrivateKey.
@@ -57,6 +81,9 @@ const stackText = 512
 // type below 1, a text longer than MSGMAX or than all that the queue may hold), ENOMEM.
 // See msgsnd(2).
 func (q Queue) Send(ctx context.Context, mtype int, text []byte) error {
+	if err := ctx.Err(); err != nil {
+		return sendError(q, mtype, len(text), err)
+	}
 	ok, err := q.TrySend(mtype, text)
 	if ok || err != nil {
 		return err
@@ -119,6 +146,9 @@ func (o ReceiveOptions) flags() (flags int) {
 // Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile),
 // EINVAL (no such queue). See msgrcv(2).
 func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mtype int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, receiveError(q, len(buf), err)
+	}
 	n, mtype, ok, err := q.TryReceive(buf, o)
 	if ok || err != nil {
 		return n, mtype, err

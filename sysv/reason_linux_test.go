@@ -18,10 +18,10 @@ func TestErrorsNameTheLimit(t *testing.T) {
 	limits, err := sysv.SemLimits()
 	check(t, err)
 	many := make([]sysv.Op, limits.MaxOps+1)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, segment := sysv.CreateSegment(sysv.Private, 0, sysv.SegmentOptions{})
-	_, members := sysv.CreateSet(sysv.Private, 0, sysv.SetOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, segment := sysv.CreateSegment(sysv.Private, 0, nil)
+	_, members := sysv.CreateSet(sysv.Private, 0, nil)
 	_, _, short := queue.Receive(t.Context(), make([]byte, 10), sysv.ReceiveOptions{})
 	for _, test := range []struct {
 		err  error

@@ -1,6 +1,7 @@
 package sysv
 
 import (
+	"errors"
 	"io/fs"
 	"math/bits"
 	"time"
@@ -14,25 +15,25 @@ import (
 // that is fs.ErrNotExist or EINVAL.
 type Segment int
 
-// SegmentOptions says how CreateSegment makes a segment.
+// SegmentOptions says how a segment is made. nil stands for the zero value.
 type SegmentOptions struct {
-	// Mode holds the permission bits. The zero Mode lets nobody in but root.
+	// Mode holds the permission bits; 0 stands for 0600, NoAccess for none.
 	Mode fs.FileMode
-	// Exclusive (IPC_EXCL) makes it an error (fs.ErrExist) if the key is taken.
-	Exclusive bool
 	// HugePages is the size in bytes of the huge pages to use (SHM_HUGETLB), a power
 	// of two; DefaultHugePages for the system's default, 0 for ordinary pages.
 	// The pool (sysctl vm.nr_hugepages) must hold enough of them.
 	HugePages int64
 	// NoReserve (SHM_NORESERVE) sets no swap space or huge pages aside.
 	NoReserve bool
+	// AnyOwner lets OpenOrCreateSegment take a segment that belongs to another user.
+	AnyOwner bool
 }
 
 // DefaultHugePages stands for the system's default size of huge pages.
 const DefaultHugePages = -1
 
-func (o SegmentOptions) flags() (flags int, ok bool) {
-	flags, ok = createFlags(o.Mode, o.Exclusive)
+func (o *SegmentOptions) flags() (flags int, ok bool) {
+	flags, ok = createFlags(o.Mode)
 	switch h := o.HugePages; {
 	case h == 0:
 	case h == DefaultHugePages:
@@ -49,21 +50,65 @@ func (o SegmentOptions) flags() (flags int, ok bool) {
 }
 
 // CreateSegment makes a segment of size bytes, filled with zeros, under key, or
-// without a key if that is Private. If the key is taken and o is not Exclusive it
-// returns the segment that is there, whoever made it, provided that size is not
-// larger and that its mode grants what o.Mode asks for.
+// without a key if that is Private. A key that is taken is fs.ErrExist.
 //
-// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (size below 1 or above SHMMAX, or
-// larger than the existing segment's; an option out of range), ENOSPC (SHMMNI or
-// SHMALL reached), ENOMEM (also: not enough huge pages), EPERM (huge pages not
-// allowed). See shmget(2).
-func CreateSegment(key Key, size int64, o SegmentOptions) (Segment, error) {
+// Errors: fs.ErrExist, EINVAL (size below 1 or above SHMMAX; an option out of range),
+// ENOSPC (SHMMNI or SHMALL reached), ENOMEM (also: not enough huge pages), EPERM (huge
+// pages not allowed). See shmget(2).
+func CreateSegment(key Key, size int64, o *SegmentOptions) (Segment, error) {
+	if o == nil {
+		o = new(SegmentOptions)
+	}
 	flags, ok := o.flags()
 	if !ok || size < 0 || uint64(uintptr(size)) != uint64(size) {
-		return -1, segmentError(key, size, &o, abi.EINVAL)
+		return -1, segmentError(key, size, o, abi.EINVAL)
 	}
 	id, e := abi.Shmget(int32(key), uintptr(size), flags)
-	return Segment(id), segmentError(key, size, &o, e)
+	return Segment(id), segmentError(key, size, o, e)
+}
+
+// OpenOrCreateSegment returns the segment under key, made as CreateSegment does if there
+// was none; made reports which. One that exists must have size bytes and belong to the
+// caller or root, unless o says AnyOwner, and the caller must be allowed to read it.
+//
+// Errors: ErrMismatch (another size, another owner), fs.ErrPermission; those of
+// CreateSegment but fs.ErrExist.
+func OpenOrCreateSegment(key Key, size int64, o *SegmentOptions) (s Segment, made bool, err error) {
+	if o == nil {
+		o = new(SegmentOptions)
+	}
+	return openOrCreate(key,
+		func() (Segment, error) { return CreateSegment(key, size, o) },
+		func() (Segment, error) { return OpenSegment(key) },
+		func(s Segment) error {
+			info, err := s.Stat()
+			switch {
+			case err != nil:
+				return err
+			case info.Size != size:
+				return mismatch(Shm, key, "it has %d bytes, not the %d asked for", info.Size, size)
+			}
+			return info.fits(Shm, key, o.AnyOwner)
+		})
+}
+
+// openOrCreate makes an object, or finds the one that has the key. Between the two calls
+// others may make one and remove it.
+func openOrCreate[T any](key Key, create, open func() (T, error), fits func(T) error) (object T, made bool, err error) {
+	for {
+		if key != Private {
+			object, err = open()
+			if err == nil {
+				err = fits(object)
+			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				return object, false, err
+			}
+		}
+		if object, err = create(); !errors.Is(err, fs.ErrExist) {
+			return object, err == nil, err
+		}
+	}
 }
 
 // OpenSegment finds the segment under key. It asks for no permission; attaching

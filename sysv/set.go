@@ -15,27 +15,27 @@ import (
 // nothing: the set lives until it is removed.
 type Set int
 
-// SetOptions says how a set is made.
+// SetOptions says how a set is made. nil stands for the zero value.
 type SetOptions struct {
-	// Mode holds the permission bits; write permission is what altering a
-	// semaphore needs, read permission what waiting for zero needs.
+	// Mode holds the permission bits; write permission is what altering a semaphore
+	// needs, read permission what waiting for zero needs. 0 stands for 0600, NoAccess
+	// for none.
 	Mode fs.FileMode
-	// Exclusive (IPC_EXCL) makes it an error (fs.ErrExist) if the key is taken.
-	Exclusive bool
+	// AnyOwner lets OpenOrCreateSet take a set that belongs to another user.
+	AnyOwner bool
 }
 
-// CreateSet makes a set of nsems semaphores, all zero, under key, or without a key
-// if that is Private. If the key is taken and o is not Exclusive it returns the
-// set that is there, provided that it has at least nsems semaphores.
+// CreateSet makes a set of nsems semaphores, all zero, under key, or without a key if
+// that is Private. Whoever finds the set before its maker has given it values sees
+// zeros: CreateSetWith and OpenOrCreateSet have no such moment.
 //
-// Whoever finds the set before its maker has given it values sees zeros; see
-// OpenOrCreateSet for the way without that race.
-//
-// Errors: fs.ErrExist, fs.ErrPermission, EINVAL (nsems below 1 or above SEMMSL, or
-// larger than the existing set's), ENOSPC (SEMMNI or SEMMNS reached), ENOMEM. See
-// semget(2).
-func CreateSet(key Key, nsems int, o SetOptions) (Set, error) {
-	flags, ok := createFlags(o.Mode, o.Exclusive)
+// Errors: fs.ErrExist (the key is taken), EINVAL (nsems below 1 or above SEMMSL, more
+// than permission bits in Mode), ENOSPC (SEMMNI or SEMMNS reached), ENOMEM. See semget(2).
+func CreateSet(key Key, nsems int, o *SetOptions) (Set, error) {
+	if o == nil {
+		o = new(SetOptions)
+	}
+	flags, ok := createFlags(o.Mode)
 	if !ok {
 		return -1, setError(key, nsems, abi.EINVAL)
 	}
@@ -82,7 +82,7 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 
 // Do performs ops atomically, in order: all of them or none (semop(2)). It waits
 // as long as one of them has to, or until ctx is done; then the error unwraps to
-// ctx.Err() and nothing was done. If no operation has to wait ctx is not asked.
+// ctx.Err() and nothing was done, also where no operation had to wait.
 // While it waits it occupies a thread of the operating system.
 //
 // Errors: fs.ErrPermission, EAGAIN (an operation with NoWait would have had to
@@ -91,6 +91,9 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 // exceed 32767, or an undo adjustment leave -32768..32767), ENOSPC, ENOMEM (undo
 // structures).
 func (s Set) Do(ctx context.Context, ops ...Op) error {
+	if err := ctx.Err(); err != nil {
+		return opError(s, ops, err)
+	}
 	var buf [stackOps]abi.Sembuf
 	e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait))
 	switch e {

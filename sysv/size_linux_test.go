@@ -27,7 +27,7 @@ func TestProcSizes(t *testing.T) {
 	if bits.UintSize == 64 {
 		size <<= 10
 	}
-	s, err := CreateSegment(Private, size, SegmentOptions{Mode: 0o600, NoReserve: true})
+	s, err := CreateSegment(Private, size, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

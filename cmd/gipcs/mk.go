@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -175,32 +176,53 @@ func (r *recipe) make() (o identifier, made bool, err error) {
 	return o, made, err
 }
 
-// makeWith makes the object with a key. Unless exclusive it accepts an existing one.
+// makeWith also returns an object that has the key already, unless exclusive.
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o identifier, made bool, err error) {
-	o, err = r.create(key, true)
-	if errors.Is(err, fs.ErrExist) && !exclusive {
-		if o, err = r.create(key, false); err == nil {
-			err = r.check(o)
-		}
-		return o, false, err
+	if r.kind == ref.Sem && r.nsems > math.MaxUint16+1 {
+		return nil, false, fmt.Errorf("a set has from 1 to %d semaphores (what an operation can number), not %d", math.MaxUint16+1, r.nsems)
 	}
-	if err != nil {
+	make := r.openOrCreate
+	if exclusive {
+		make = r.create
+	}
+	o, made, err = make(key)
+	switch {
+	case err != nil:
 		return nil, false, err
+	case made:
+		return o, true, r.finish(o)
+	default:
+		return o, false, r.check(o)
 	}
-	return o, true, r.finish(o)
 }
 
-func (r *recipe) create(key sysv.Key, exclusive bool) (identifier, error) {
+func (r *recipe) create(key sysv.Key) (o identifier, made bool, err error) {
+	mode := sysvipc.Mode(r.mode)
 	switch r.kind {
 	case ref.Shm:
-		s, err := sysv.CreateSegment(key, r.size, sysv.SegmentOptions{Mode: r.mode, Exclusive: exclusive, HugePages: r.huge})
-		return segment(s), err
+		s, err := sysv.CreateSegment(key, r.size, &sysv.SegmentOptions{Mode: mode, HugePages: r.huge})
+		return segment(s), err == nil, err
 	case ref.Sem:
-		s, err := sysv.OpenOrCreateSet(key, r.values, sysv.SetOptions{Mode: r.mode, Exclusive: exclusive})
-		return set(s), err
+		s, err := sysv.CreateSetWith(key, r.values, &sysv.SetOptions{Mode: mode})
+		return set(s), err == nil, err
 	default:
-		q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: r.mode, Exclusive: exclusive})
-		return queue(q), err
+		q, err := sysv.CreateQueue(key, &sysv.QueueOptions{Mode: mode})
+		return queue(q), err == nil, err
+	}
+}
+
+func (r *recipe) openOrCreate(key sysv.Key) (o identifier, made bool, err error) {
+	mode := sysvipc.Mode(r.mode)
+	switch r.kind {
+	case ref.Shm:
+		s, made, err := sysvipc.OpenOrCreateSegment(key, r.size, &sysv.SegmentOptions{Mode: mode, HugePages: r.huge})
+		return segment(s), made, err
+	case ref.Sem:
+		s, made, err := sysv.OpenOrCreateSet(context.Background(), key, r.values, &sysv.SetOptions{Mode: mode, AnyOwner: true})
+		return set(s), made, err
+	default:
+		q, made, err := sysv.OpenOrCreateQueue(key, &sysv.QueueOptions{Mode: mode, AnyOwner: true})
+		return queue(q), made, err
 	}
 }
 

@@ -188,7 +188,7 @@ func destroysDetached() (bool, error) {
 }
 
 func firstBytes(segment sysv.Segment, n int64) ([]byte, error) {
-	mem, err := segment.Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := segment.Attach(&sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -59,7 +60,7 @@ func (n named) make(c creation) error {
 			return err
 		}
 	}
-	file, err := posix.CreateObject(string(n), c.size, posix.ObjectOptions{Mode: c.mode, Exclusive: true, Reserve: c.populate || c.reserve})
+	file, err := posix.CreateObject(string(n), c.size, &posix.ObjectOptions{Mode: sysvipc.Mode(c.mode), Reserve: c.populate || c.reserve})
 	if err != nil {
 		return n.full(err, c.size)
 	}

@@ -32,8 +32,15 @@ func (p segmentPlace) create(c creation) (object, bool, error) {
 	if p.Form == ref.ByID {
 		return nil, false, command.Usagef("%q is an identifier, which the kernel chooses; write key:%d, ftok:PATH or private", p, p.ID)
 	}
-	o := sysv.SegmentOptions{Mode: c.mode, Exclusive: c.exclusive, HugePages: c.huge, NoReserve: c.noReserve}
-	s, made, err := openOrCreate(p.Key, c.size, o)
+	o := &sysv.SegmentOptions{Mode: sysvipc.Mode(c.mode), HugePages: c.huge, NoReserve: c.noReserve}
+	make := sysvipc.OpenOrCreateSegment
+	if c.exclusive {
+		make = func(key sysv.Key, size int64, o *sysv.SegmentOptions) (sysv.Segment, bool, error) {
+			s, err := sysv.CreateSegment(key, size, o)
+			return s, err == nil, err
+		}
+	}
+	s, made, err := make(p.Key, c.size, o)
 	if err != nil {
 		return nil, false, err
 	}
@@ -42,18 +49,6 @@ func (p segmentPlace) create(c creation) (object, bool, error) {
 		err = errors.Join(command.Explained(err), s.Remove())
 	}
 	return segment(s), made, err
-}
-
-// openOrCreate also tells whether it was this call that made the segment.
-func openOrCreate(key sysv.Key, size int64, o sysv.SegmentOptions) (s sysv.Segment, made bool, err error) {
-	exclusive := o
-	exclusive.Exclusive = true
-	s, err = sysv.CreateSegment(key, size, exclusive)
-	if errors.Is(err, fs.ErrExist) && !o.Exclusive {
-		s, err = sysv.CreateSegment(key, size, o)
-		return s, false, err
-	}
-	return s, err == nil, err
 }
 
 func prepare(s segment, populate, lock bool) error {
@@ -94,7 +89,7 @@ func (s segment) String() string { return "segment " + s.ref() }
 func (s segment) ref() string { return strconv.Itoa(int(s)) }
 
 func (s segment) attach(o attachOptions) (mapping, error) {
-	mem, err := s.sysv().Attach(sysv.AttachOptions{ReadOnly: o.readOnly, Addr: o.addr})
+	mem, err := s.sysv().Attach(&sysv.AttachOptions{ReadOnly: o.readOnly, Addr: o.addr})
 	if err != nil {
 		return nil, s.badAddress(err, o.addr)
 	}

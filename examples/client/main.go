@@ -68,19 +68,19 @@ func run() (err error) {
 	}
 
 	send := func(message string) error {
-		if err := free.P(ctx); err != nil {
+		if err := free.Acquire(ctx, 1); err != nil {
 			return err
 		}
 		// Several clients may have a slot each. One at a time may find out which.
-		if err := mutex.P(ctx); err != nil {
-			return errors.Join(err, free.V())
+		if err := mutex.Acquire(ctx, 1); err != nil {
+			return errors.Join(err, free.Release(1))
 		}
 		slot, err := shared.Next(&shared.Fill)
 		if err != nil {
-			return errors.Join(err, mutex.V(), free.V())
+			return errors.Join(err, mutex.Release(1), free.Release(1))
 		}
 		slot.SetText(fmt.Sprintf("%d: %s %s\n", os.Getpid(), time.Now().Format(time.ANSIC), message))
-		return errors.Join(mutex.V(), waiting.V())
+		return errors.Join(mutex.Release(1), waiting.Release(1))
 	}
 
 	messages := lines()

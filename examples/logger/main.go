@@ -58,7 +58,7 @@ func run(path string) (err error) {
 	}
 	defer log.Close()
 
-	obj, err := posix.CreateObject(spool.Memory, int64(unsafe.Sizeof(spool.Shared{})), posix.ObjectOptions{Mode: 0o660, Exclusive: true})
+	obj, err := posix.CreateObject(spool.Memory, int64(unsafe.Sizeof(spool.Shared{})), &posix.ObjectOptions{Mode: 0o660})
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func run(path string) (err error) {
 		return err
 	}
 
-	options := posix.SemaphoreOptions{Mode: 0o660, Exclusive: true}
+	options := &posix.SemaphoreOptions{Mode: 0o660}
 	free, err := posix.CreateSemaphore(spool.Free, spool.Slots, options)
 	if err != nil {
 		return err
@@ -93,11 +93,11 @@ func run(path string) (err error) {
 
 	fmt.Println("logging to", path)
 	for {
-		err := waiting.P(ctx)
+		err := waiting.Acquire(ctx, 1)
 		if errors.Is(err, context.Canceled) {
 			// Log what arrived while P was cancelled, too: nothing is lost.
 			var more bool
-			if more, err = waiting.TryP(); !more {
+			if more, err = waiting.TryAcquire(1); !more {
 				return err
 			}
 		}
@@ -110,7 +110,7 @@ func run(path string) (err error) {
 		}
 		text := slot.Text()
 		// The text was copied, so the slot can be refilled while we write.
-		if err := free.V(); err != nil {
+		if err := free.Release(1); err != nil {
 			return err
 		}
 		if _, err := log.Write(text); err != nil {

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 }
 
 func send(ctx context.Context) (err error) {
-	obj, err := posix.CreateObject(object, size, posix.ObjectOptions{Mode: 0o666, Exclusive: true})
+	obj, err := posix.CreateObject(object, size, &posix.ObjectOptions{Mode: 0o666})
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func send(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, mem.Unmap()) }()
-	ready, err := posix.CreateSemaphore(semaphore, 0, posix.SemaphoreOptions{Mode: 0o666, Exclusive: true})
+	ready, err := posix.CreateSemaphore(semaphore, 0, &posix.SemaphoreOptions{Mode: 0o666})
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func send(ctx context.Context) (err error) {
 	if _, err := mem.WriteAt(text, 0); err != nil {
 		return err
 	}
-	if err := ready.V(); err != nil {
+	if err := ready.Release(1); err != nil {
 		return err
 	}
 	fmt.Printf("process:%d send:%s\n", os.Getpid(), text[:len(text)-1])
@@ -112,7 +112,7 @@ func recv(ctx context.Context) (err error) {
 		return err
 	}
 	defer ready.Close()
-	if err := ready.P(ctx); err != nil {
+	if err := ready.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	// Map only now: the C sender makes the object first and sets its size later.

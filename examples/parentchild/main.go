@@ -38,7 +38,7 @@ func parent() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	obj, err := posix.CreateObject(object, int64(os.Getpagesize()), posix.ObjectOptions{Mode: 0o600, Exclusive: true})
+	obj, err := posix.CreateObject(object, int64(os.Getpagesize()), nil)
 	if err != nil {
 		return err
 	}

@@ -77,11 +77,11 @@ func parent(mended bool, duration time.Duration) (err error) {
 
 	// Without a key nobody else finds them. The document's key is 123.
 	l := link{mended: mended}
-	if l.seg, err = sysv.CreateSegment(sysv.Private, segmentSize, sysv.SegmentOptions{Mode: 0o600}); err != nil {
+	if l.seg, err = sysv.CreateSegment(sysv.Private, segmentSize, nil); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.seg.Remove()) }()
-	if l.set, err = sysv.CreateSet(sysv.Private, 2, sysv.SetOptions{Mode: 0o600}); err != nil {
+	if l.set, err = sysv.CreateSet(sysv.Private, 2, nil); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.set.Remove()) }()
@@ -122,7 +122,7 @@ func parent(mended bool, duration time.Duration) (err error) {
 
 // send writes texts for duration, and then the last one.
 func (l link) send(ctx context.Context, duration time.Duration) (written int, err error) {
-	mem, err := l.seg.Attach(sysv.AttachOptions{})
+	mem, err := l.seg.Attach(nil)
 	if err != nil {
 		return 0, err
 	}
@@ -149,7 +149,7 @@ func (l link) send(ctx context.Context, duration time.Duration) (written int, er
 
 // receive reads texts up to the last one.
 func (l link) receive(ctx context.Context) (read, torn int, err error) {
-	mem, err := l.seg.Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := l.seg.Attach(&sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
 		return 0, 0, err
 	}

@@ -81,7 +81,7 @@ func parent(ctx context.Context) (err error) {
 		return err
 	}
 	name := fmt.Sprintf("/gipc-strategies-%d", os.Getpid())
-	queue, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: 1, MsgSize: binary.Size(reference{})})
+	queue, err := posix.CreateQueue(name, &posix.QueueOptions{MaxMsgs: 1, MsgSize: binary.Size(reference{})})
 	if err != nil {
 		return err
 	}
@@ -152,11 +152,11 @@ func add(ctx context.Context, mem *posix.Mapping, lock *posix.Semaphore) error {
 		return err
 	}
 	for range rounds {
-		if err := lock.P(ctx); err != nil {
+		if err := lock.Acquire(ctx, 1); err != nil {
 			return err
 		}
 		s.Counter++
-		if err := lock.V(); err != nil {
+		if err := lock.Release(1); err != nil {
 			return err
 		}
 		s.Atomic.Add(1)

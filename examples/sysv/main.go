@@ -49,17 +49,17 @@ func run(ctx context.Context, args []string) error {
 }
 
 func write(ctx context.Context, text string) (err error) {
-	seg, err := sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	seg, err := sysv.CreateSegment(key, size, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, seg.Remove()) }()
-	mem, err := seg.Attach(sysv.AttachOptions{})
+	mem, err := seg.Attach(nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, mem.Detach()) }()
-	set, err := sysv.CreateSet(key, 1, sysv.SetOptions{Mode: 0o600, Exclusive: true})
+	set, err := sysv.CreateSet(key, 1, nil)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func read(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w (start the writer first)", err)
 	}
-	mem, err := seg.Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := seg.Attach(&sysv.AttachOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}

@@ -30,13 +30,10 @@ func (q *queue) bytes() (n int) {
 	return n
 }
 
-// msgget makes a queue, unless the key has one.
-func (s *system) msgget(key int, exclusive bool) result {
-	if h := lookup(s.queues, key); h >= 0 {
-		if exclusive {
-			return fail(unix.EEXIST)
-		}
-		return result{h}
+// msgget creates a queue, unless there is one under the key.
+func (s *system) msgget(key int) result {
+	if lookup(s.queues, key) >= 0 {
+		return fail(unix.EEXIST)
 	}
 	if len(live(s.queues)) >= msgmni {
 		return fail(unix.ENOSPC)

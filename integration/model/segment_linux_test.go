@@ -23,16 +23,10 @@ func (s *system) pages() (n int) {
 	return n
 }
 
-// shmget makes a segment, unless the key has one.
-func (s *system) shmget(proc, key, size int, exclusive bool) result {
-	if h := lookup(s.segments, key); h >= 0 {
-		switch {
-		case exclusive:
-			return fail(unix.EEXIST)
-		case size > len(s.segments[h].bytes):
-			return fail(unix.EINVAL)
-		}
-		return result{h}
+// shmget creates a segment, unless there is one under the key.
+func (s *system) shmget(proc, key, size int) result {
+	if lookup(s.segments, key) >= 0 {
+		return fail(unix.EEXIST)
 	}
 	switch {
 	case size < 1 || size > shmmax:

@@ -31,19 +31,13 @@ func (s *system) semaphores() (n int) {
 	return n
 }
 
-// semget makes a set, unless the key has one.
-func (s *system) semget(key, nsems int, exclusive bool) result {
+// semget creates a set, unless there is one under the key.
+func (s *system) semget(key, nsems int) result {
 	if nsems > semmsl {
 		return fail(unix.EINVAL)
 	}
-	if h := lookup(s.sets, key); h >= 0 {
-		switch {
-		case exclusive:
-			return fail(unix.EEXIST)
-		case nsems > len(s.sets[h].values):
-			return fail(unix.EINVAL)
-		}
-		return result{h}
+	if lookup(s.sets, key) >= 0 {
+		return fail(unix.EEXIST)
 	}
 	switch {
 	case nsems < 1:

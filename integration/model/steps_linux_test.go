@@ -9,7 +9,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// worker chooses a worker that does not sleep.
+// exclusive tells the program in C to make a new object, as Create does.
+const exclusive = 1
+
+// worker chooses one that does not sleep.
 func (m *machine) worker(t *rapid.T) int { return rapid.SampledFrom(m.idle()).Draw(t, "worker") }
 
 // how chooses how to make a call that may have to wait: without waiting if this is the
@@ -85,10 +88,10 @@ func (m *machine) onSegments() map[string]func(*rapid.T) {
 	}
 	return map[string]func(*rapid.T){
 		"shmget": func(t *rapid.T) {
-			w, key, exclusive := m.worker(t), keyOrNone(t), yes(t, "exclusive")
+			w, key := m.worker(t), keyOrNone(t)
 			size := rapid.SampledFrom([]int{0, 1, pageSize, pageSize + 1, shmmax, shmmax + 1}).Draw(t, "size")
-			want := m.system.shmget(m.number[w], key, size, exclusive)
-			m.make(t, step{w, shmget, sysv.Shm, -1, []int{key, size, number(exclusive)}}, want)
+			want := m.system.shmget(m.number[w], key, size)
+			m.make(t, step{w, shmget, sysv.Shm, -1, []int{key, size, exclusive}}, want)
 		},
 		"shmopen": func(t *rapid.T) {
 			key := key(t)
@@ -151,9 +154,9 @@ func (m *machine) onSets() map[string]func(*rapid.T) {
 	}
 	return map[string]func(*rapid.T){
 		"semget": func(t *rapid.T) {
-			key, nsems, exclusive := keyOrNone(t), rapid.IntRange(0, semmsl+1).Draw(t, "nsems"), yes(t, "exclusive")
-			want := m.system.semget(key, nsems, exclusive)
-			m.make(t, step{m.worker(t), semget, sysv.Sem, -1, []int{key, nsems, number(exclusive)}}, want)
+			key, nsems := keyOrNone(t), rapid.IntRange(0, semmsl+1).Draw(t, "nsems")
+			want := m.system.semget(key, nsems)
+			m.make(t, step{m.worker(t), semget, sysv.Sem, -1, []int{key, nsems, exclusive}}, want)
 		},
 		"semopen": func(t *rapid.T) {
 			key := key(t)
@@ -222,6 +225,9 @@ func (m *machine) onQueues() map[string]func(*rapid.T) {
 			length: rapid.IntRange(0, msgmax+1).Draw(t, "length"),
 			tag:    rapid.IntRange(0, 9).Draw(t, "contents"),
 		}
+		if msg.length > m.system.queues[h].qbytes {
+			how = trying // Send refuses what never fits
+		}
 		want := m.system.msgsnd(m.number[w], h, msg, how != waiting)
 		m.make(t, step{w, msgsnd, sysv.Msg, h, []int{how, msg.kind, msg.length, msg.tag}}, want)
 	}
@@ -238,9 +244,9 @@ func (m *machine) onQueues() map[string]func(*rapid.T) {
 	}
 	return map[string]func(*rapid.T){
 		"msgget": func(t *rapid.T) {
-			key, exclusive := keyOrNone(t), yes(t, "exclusive")
-			want := m.system.msgget(key, exclusive)
-			m.make(t, step{m.worker(t), msgget, sysv.Msg, -1, []int{key, number(exclusive)}}, want)
+			key := keyOrNone(t)
+			want := m.system.msgget(key)
+			m.make(t, step{m.worker(t), msgget, sysv.Msg, -1, []int{key, exclusive}}, want)
 		},
 		"msgopen": func(t *rapid.T) {
 			key := key(t)

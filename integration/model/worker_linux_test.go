@@ -120,13 +120,13 @@ func (w *worker) make(verb int, a []int) (result, error) {
 func (w *worker) segment(verb int, a []int) (result, error) {
 	switch verb {
 	case shmget:
-		s, err := sysv.CreateSegment(sysv.Key(a[0]), int64(a[1]), sysv.SegmentOptions{Mode: 0o600, Exclusive: a[2] != 0})
+		s, err := sysv.CreateSegment(sysv.Key(a[0]), int64(a[1]), nil)
 		return result{int(s)}, err
 	case shmopen:
 		s, err := sysv.OpenSegment(sysv.Key(a[0]))
 		return result{int(s)}, err
 	case shmat:
-		mem, err := sysv.Segment(a[0]).Attach(sysv.AttachOptions{ReadOnly: a[2] != 0})
+		mem, err := sysv.Segment(a[0]).Attach(&sysv.AttachOptions{ReadOnly: a[2] != 0})
 		w.attached[a[1]] = mem
 		return result{0}, err
 	case shmdt:
@@ -155,7 +155,7 @@ func (w *worker) set(verb int, a []int) (result, error) {
 	s := sysv.Set(a[0])
 	switch verb {
 	case semget:
-		s, err := sysv.CreateSet(sysv.Key(a[0]), a[1], sysv.SetOptions{Mode: 0o600, Exclusive: a[2] != 0})
+		s, err := sysv.CreateSet(sysv.Key(a[0]), a[1], nil)
 		return result{int(s)}, err
 	case semopen:
 		s, err := sysv.OpenSet(sysv.Key(a[0]))
@@ -240,7 +240,7 @@ func (w *worker) queue(verb int, a []int) (result, error) {
 	q := sysv.Queue(a[0])
 	switch verb {
 	case msgget:
-		q, err := sysv.CreateQueue(sysv.Key(a[0]), sysv.QueueOptions{Mode: 0o600, Exclusive: a[1] != 0})
+		q, err := sysv.CreateQueue(sysv.Key(a[0]), nil)
 		return result{int(q)}, err
 	case msgopen:
 		q, err := sysv.OpenQueue(sysv.Key(a[0]))

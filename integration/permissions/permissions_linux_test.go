@@ -65,13 +65,15 @@ func index(id int) int { return id & 0x7fff }
 func second[T any](_ T, err error) error { return err }
 
 // attach attaches and detaches.
-func attach(o ids, options sysv.AttachOptions) error {
+func attach(o ids, options *sysv.AttachOptions) error {
 	mem, err := o.segment().Attach(options)
 	if err != nil {
 		return err
 	}
 	return mem.Detach()
 }
+
+func third[A, B any](_ A, _ B, err error) error { return err }
 
 // closed closes what was opened.
 func closed[T io.Closer](opened T, err error) error {
@@ -86,13 +88,13 @@ func uses() []attempt {
 	ctx := context.Background()
 	return []attempt{
 		{"shm Stat", bits(r), func(o ids) error { return second(o.segment().Stat()) }},
-		{"shm Attach", bits(r | w), func(o ids) error { return attach(o, sysv.AttachOptions{}) }},
-		{"shm Attach for reading", bits(r), func(o ids) error { return attach(o, sysv.AttachOptions{ReadOnly: true}) }},
-		{"shm Attach for execution", bits(r | w | x), func(o ids) error { return attach(o, sysv.AttachOptions{Exec: true}) }},
+		{"shm Attach", bits(r | w), func(o ids) error { return attach(o, nil) }},
+		{"shm Attach for reading", bits(r), func(o ids) error { return attach(o, &sysv.AttachOptions{ReadOnly: true}) }},
+		{"shm Attach for execution", bits(r | w | x), func(o ids) error { return attach(o, &sysv.AttachOptions{Exec: true}) }},
 		{"shm Open", bits(0), func(ids) error { return second(sysv.OpenSegment(key)) }},
-		{"shm Create 0400", bits(r), func(ids) error { return second(sysv.CreateSegment(key, 1, sysv.SegmentOptions{Mode: 0o400})) }},
-		{"shm Create 0020", bits(w), func(ids) error { return second(sysv.CreateSegment(key, 1, sysv.SegmentOptions{Mode: 0o020})) }},
-		{"shm Create 0421", bits(r | w | x), func(ids) error { return second(sysv.CreateSegment(key, 1, sysv.SegmentOptions{Mode: 0o421})) }},
+		{"shm OpenOrCreate", bits(r), func(ids) error {
+			return third(sysv.OpenOrCreateSegment(key, 1, &sysv.SegmentOptions{AnyOwner: true}))
+		}},
 		{"shm SHM_STAT", bits(r), func(o ids) error { return second(sysv.ShmStat(index(int(o.segment())))) }},
 		{"shm SHM_STAT_ANY", bits(0), func(o ids) error { return second(sysv.ShmStatAny(index(int(o.segment())))) }},
 		{"shm Lock", lock, func(o ids) error { return o.segment().Lock() }},
@@ -110,7 +112,9 @@ func uses() []attempt {
 		{"sem SetValue", bits(w), func(o ids) error { return o.set().SetValue(0, 0) }},
 		{"sem SetValues", bits(r | w), func(o ids) error { return o.set().SetValues([]uint16{0, 0}) }},
 		{"sem Open", bits(0), func(ids) error { return second(sysv.OpenSet(key)) }},
-		{"sem Create 0006", bits(r | w), func(ids) error { return second(sysv.CreateSet(key, 1, sysv.SetOptions{Mode: 0o006})) }},
+		{"sem OpenOrCreate", bits(r), func(ids) error {
+			return third(sysv.OpenOrCreateSet(ctx, key, []uint16{0, 0}, &sysv.SetOptions{AnyOwner: true}))
+		}},
 		{"sem SEM_STAT", bits(r), func(o ids) error { return second(sysv.SemStat(index(int(o.set())))) }},
 		{"sem SEM_STAT_ANY", bits(0), func(o ids) error { return second(sysv.SemStatAny(index(int(o.set())))) }},
 
@@ -123,13 +127,18 @@ func uses() []attempt {
 		}},
 		{"msg Peek", bits(r), func(o ids) error { _, _, _, err := o.queue().Peek(0, nil, true); return err }},
 		{"msg Open", bits(0), func(ids) error { return second(sysv.OpenQueue(key)) }},
-		{"msg Create 0200", bits(w), func(ids) error { return second(sysv.CreateQueue(key, sysv.QueueOptions{Mode: 0o200})) }},
+		{"msg OpenOrCreate", bits(r), func(ids) error {
+			return third(sysv.OpenOrCreateQueue(key, &sysv.QueueOptions{AnyOwner: true}))
+		}},
 		{"msg MSG_STAT", bits(r), func(o ids) error { return second(sysv.MsgStat(index(int(o.queue())))) }},
 		{"msg MSG_STAT_ANY", bits(0), func(o ids) error { return second(sysv.MsgStatAny(index(int(o.queue())))) }},
 
 		{"object Open", file(r | w), func(ids) error { return closed(posix.OpenObject(name, posix.ReadWrite)) }},
 		{"object Open for reading", file(r), func(ids) error { return closed(posix.OpenObject(name, posix.ReadOnly)) }},
-		{"object Create", file(r | w), func(ids) error { return closed(posix.CreateObject(name, 1, posix.ObjectOptions{})) }},
+		{"object OpenOrCreate", file(r | w), func(ids) error {
+			o, _, err := posix.OpenOrCreateObject(name, 1, &posix.ObjectOptions{AnyOwner: true})
+			return closed(o, err)
+		}},
 		{"semaphore Open", file(r | w), func(ids) error { return closed(posix.OpenSemaphore(name)) }},
 		{"queue Open", file(r | w), func(ids) error { return closed(posix.OpenQueue(name, posix.ReadWrite)) }},
 		{"queue Open for reading", file(r), func(ids) error { return closed(posix.OpenQueue(name, posix.ReadOnly)) }},
@@ -221,9 +230,9 @@ func keepCapabilities(caps string) error {
 
 // create makes the System V objects and prints their identifiers.
 func create() error {
-	seg, err1 := sysv.CreateSegment(key, 1, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
-	set, err2 := sysv.CreateSet(key, 2, sysv.SetOptions{Mode: 0o600, Exclusive: true})
-	queue, err3 := sysv.CreateQueue(key, sysv.QueueOptions{Mode: 0o600, Exclusive: true})
+	seg, err1 := sysv.CreateSegment(key, 1, nil)
+	set, err2 := sysv.CreateSet(key, 2, nil)
+	queue, err3 := sysv.CreateQueue(key, nil)
 	fmt.Println(int(seg), int(set), int(queue))
 	return errors.Join(err1, err2, err3)
 }
@@ -362,9 +371,9 @@ func compare(t *testing.T, i identity, mode int, all []attempt, got []int) int {
 func makeObjects(t *testing.T, maker *worker) ids {
 	t.Helper()
 	o := ids(maker.ask(t, "create", ids{}))
-	object, err1 := posix.CreateObject(name, 1, posix.ObjectOptions{Exclusive: true})
-	sem, err2 := posix.CreateSemaphore(name, 1, posix.SemaphoreOptions{Exclusive: true})
-	queue, err3 := posix.CreateQueue(name, posix.QueueOptions{Exclusive: true})
+	object, err1 := posix.CreateObject(name, 1, nil)
+	sem, err2 := posix.CreateSemaphore(name, 1, nil)
+	queue, err3 := posix.CreateQueue(name, nil)
 	check(t, errors.Join(err1, err2, err3))
 	check(t, errors.Join(object.Close(), sem.Close(), queue.Close()))
 	for _, path := range paths {

@@ -127,7 +127,7 @@ func sections() []section {
 		},
 		{
 			title:   "A killed holder",
-			text:    "From `kill -9` of the process that holds a `semops.Mutex` until the next one has it with `ErrOwnerDied`, 100 times; most of it is the exit of the process.",
+			text:    "From `kill -9` of the process that holds a `semops.Mutex` until the next one has it and is told that it was abandoned, 100 times; most of it is the exit of the process.",
 			metrics: [3]string{"us-p50", "us-p99", "us-max"}, headings: [3]string{"median µs", "p99 µs", "max µs"},
 			claims: []claim{{work: "Mutex", name: "semops OwnerDied", mark: mark{most: 10000, of: "us-max"}, why: "The kernel tears the process down first, for which it needs a processor."}},
 		},

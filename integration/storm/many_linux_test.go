@@ -64,13 +64,13 @@ func inNamespace(many int, ways ...func(int) error) error {
 func makeObjects(many int) error {
 	for i := range many {
 		// None has a key, which the kernel would have to look up.
-		if _, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600}); err != nil {
+		if _, err := sysv.CreateSegment(sysv.Private, 1, nil); err != nil {
 			return fmt.Errorf("after %d: %w", i, err)
 		}
-		if _, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600}); err != nil {
+		if _, err := sysv.CreateSet(sysv.Private, 1, nil); err != nil {
 			return fmt.Errorf("after %d: %w", i, err)
 		}
-		if _, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600}); err != nil {
+		if _, err := sysv.CreateQueue(sysv.Private, nil); err != nil {
 			return fmt.Errorf("after %d: %w", i, err)
 		}
 	}

@@ -29,7 +29,7 @@ func TestManyWaiters(t *testing.T) {
 	set, queue := newSet(t, append(semops.MutexValues(), 0)...), newQueue(t, 1)
 	mu, err := semops.NewMutex(set, 0, 1)
 	check(t, err)
-	check(t, mu.Lock(t.Context()))
+	check(t, locking(mu.Lock)(t.Context()))
 	mem, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
 	check(t, err)
 	defer mem.Unmap()
@@ -43,12 +43,12 @@ func TestManyWaiters(t *testing.T) {
 		all = append(
 			all,
 			wait{name: "Do", call: func(ctx context.Context) error { return set.Do(ctx, sysv.Op{Num: 2, Add: -1}) }},
-			wait{name: "Lock", call: mu.Lock},
+			wait{name: "Lock", call: locking(mu.Lock)},
 			wait{name: "Receive", call: func(ctx context.Context) error {
 				_, _, err := queue.Receive(ctx, nil, sysv.ReceiveOptions{})
 				return err
 			}},
-			wait{name: "P", call: sem.P},
+			wait{name: "Acquire", call: func(ctx context.Context) error { return sem.Acquire(ctx, 1) }},
 			wait{name: "Receive of POSIX", call: func(ctx context.Context) error {
 				_, _, err := posixQueue.Receive(ctx, make([]byte, 1))
 				return err

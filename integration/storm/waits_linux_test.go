@@ -37,7 +37,7 @@ func waits(t *testing.T) (all []wait, times []timed) {
 // newSet makes a set that lasts for the test.
 func newSet(t testing.TB, values ...uint16) sysv.Set {
 	t.Helper()
-	set, err := sysv.CreateSet(sysv.Private, len(values), sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, len(values), nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, set.Remove()) })
 	check(t, set.SetValues(values))
@@ -47,7 +47,7 @@ func newSet(t testing.TB, values ...uint16) sysv.Set {
 // newQueue makes a queue that holds up to bytes.
 func newQueue(t testing.TB, bytes uint64) sysv.Queue {
 	t.Helper()
-	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(sysv.Private, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, queue.Remove()) })
 	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, bytes))
@@ -91,6 +91,14 @@ func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 	}}
 }
 
+// locking is Lock for those who do not ask whether the last holder died.
+func locking(lock func(context.Context) (bool, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := lock(ctx)
+		return err
+	}
+}
+
 func semopsWaits(t *testing.T) ([]wait, []timed) {
 	set := newSet(t, slices.Concat(
 		[]uint16{0, 1},                             // one semaphore each
@@ -107,7 +115,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(err)
 	mu, err := semops.NewMutex(set, 2, 3)
 	must(err)
-	must(mu.Lock(t.Context()))
+	must(locking(mu.Lock)(t.Context()))
 	event, err := semops.NewEvent(set, 4)
 	must(err)
 	read, err := semops.NewRWMutex(set, 5)
@@ -115,7 +123,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(read.RLock(t.Context()))
 	written, err := semops.NewRWMutex(set, 8)
 	must(err)
-	must(written.Lock(t.Context()))
+	must(locking(written.Lock)(t.Context()))
 	barrier, err := semops.NewBarrier(set, 11, 2)
 	must(err)
 	condMu, err := semops.NewMutex(set, 14, 15)
@@ -138,11 +146,11 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		}
 	}
 	return []wait{
-		{"semops Semaphore.P", func(ctx context.Context) error { return p.P(ctx, 1) }, func() error { return p.V(1) }},
-		{"semops Semaphore.WaitZero", zero.WaitZero, func() error { return zero.P(t.Context(), 1) }},
-		{"semops Mutex.Lock", unlocking(mu.Lock, mu.Unlock), mu.Unlock},
+		{"semops Semaphore.Acquire", func(ctx context.Context) error { return p.Acquire(ctx, 1) }, func() error { return p.Release(1) }},
+		{"semops Semaphore.WaitZero", zero.WaitZero, func() error { return zero.Acquire(t.Context(), 1) }},
+		{"semops Mutex.Lock", unlocking(locking(mu.Lock), mu.Unlock), mu.Unlock},
 		{"semops Event.Wait", event.Wait, event.Set},
-		{"semops RWMutex.Lock", unlocking(read.Lock, read.Unlock), read.RUnlock},
+		{"semops RWMutex.Lock", unlocking(locking(read.Lock), read.Unlock), read.RUnlock},
 		{"semops RWMutex.RLock", unlocking(written.RLock, written.RUnlock), written.Unlock},
 		{
 			"semops Barrier.Wait",
@@ -152,18 +160,15 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		{
 			"semops Cond.Wait",
 			func(ctx context.Context) error {
-				if err := condMu.Lock(ctx); err != nil {
+				return condMu.With(ctx, func(bool) error {
+					close(locked)
+					_, err := cond.Wait(ctx)
 					return err
-				}
-				close(locked)
-				return errors.Join(cond.Wait(ctx), condMu.Unlock())
+				})
 			},
 			func() error { // a signal without a waiter is lost
 				<-locked
-				if err := condMu.Lock(t.Context()); err != nil {
-					return err
-				}
-				return errors.Join(cond.Signal(), condMu.Unlock())
+				return condMu.With(t.Context(), func(bool) error { return cond.Signal() })
 			},
 		},
 		{
@@ -182,7 +187,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 // newPOSIXQueue makes a queue for one message of one byte.
 func newPOSIXQueue(t *testing.T, name string) *posix.Queue {
 	t.Helper()
-	q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 1})
+	q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 1})
 	check(t, err)
 	check(t, posix.UnlinkQueue(name)) // it lives as long as it is open
 	t.Cleanup(func() { check(t, q.Close()) })
@@ -206,7 +211,7 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		return err
 	}
 	waits = []wait{
-		{"posix Semaphore.P", sem.P, sem.V},
+		{"posix Semaphore.Acquire", func(ctx context.Context) error { return sem.Acquire(ctx, 1) }, func() error { return sem.Release(1) }},
 		{
 			"posix Queue.Send",
 			func(ctx context.Context) error { return full.Send(ctx, nil, 0) },
@@ -220,7 +225,7 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 		{"posix Queue.Wait", polled.Wait, func() error { return polled.Send(t.Context(), nil, 0) }},
 	}
 	timeouts = []timed{
-		{"posix Semaphore.P", never.P},
+		{"posix Semaphore.Acquire", func(ctx context.Context) error { return never.Acquire(ctx, 1) }},
 		{"posix Queue.Send", func(ctx context.Context) error { return neverFull.Send(ctx, nil, 0) }},
 		{"posix Queue.Receive", func(ctx context.Context) error { return receive(ctx, neverEmpty) }},
 	}

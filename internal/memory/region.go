@@ -174,3 +174,8 @@ func Guard(f func() error) (err error) {
 	defer guard(debug.SetPanicOnFault(true), &err)
 	return f()
 }
+
+// Pages returns mem, which begins with a page, up to the end of its last page.
+func Pages(mem []byte, page int) []byte {
+	return unsafe.Slice(unsafe.SliceData(mem), (len(mem)+page-1)/page*page)
+}

@@ -116,7 +116,7 @@ func contents(t testing.TB, o *object) string {
 	case ref.Shm:
 		info, err := sysv.Segment(o.id).Stat()
 		check(t, err)
-		mem, err := sysv.Segment(o.id).Attach(sysv.AttachOptions{ReadOnly: true})
+		mem, err := sysv.Segment(o.id).Attach(&sysv.AttachOptions{ReadOnly: true})
 		check(t, err)
 		defer mem.Detach()
 		return fmt.Sprint(info.Locked, " ", checksum(mem.Bytes()))
@@ -160,7 +160,7 @@ func removeAll(t testing.TB) {
 
 func makeObject(t testing.TB, name string, size int64, owner sysv.Ownership, write map[int64]string) {
 	t.Helper()
-	o, err := posix.CreateObject(name, size, posix.ObjectOptions{Exclusive: true})
+	o, err := posix.CreateObject(name, size, nil)
 	check(t, err)
 	for at, text := range write {
 		_, err := o.File().WriteAt([]byte(text), at)
@@ -171,23 +171,23 @@ func makeObject(t testing.TB, name string, size int64, owner sysv.Ownership, wri
 
 func makeSemaphore(t testing.TB, name string, value int, owner sysv.Ownership) {
 	t.Helper()
-	s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: owner.Mode, Exclusive: true})
+	s, err := posix.CreateSemaphore(name, value, &posix.SemaphoreOptions{Mode: owner.Mode})
 	check(t, err)
 	check(t, errors.Join(s.Close(), os.Chown("/dev/shm/sem."+name[1:], int(owner.UID), int(owner.GID))))
 }
 
 func makePOSIXQueue(t testing.TB, name string, owner sysv.Ownership) {
 	t.Helper()
-	q, err := posix.CreateQueue(name, posix.QueueOptions{Exclusive: true, MaxMsgs: 3, MsgSize: 100})
+	q, err := posix.CreateQueue(name, &posix.QueueOptions{MaxMsgs: 3, MsgSize: 100})
 	check(t, err)
 	check(t, errors.Join(q.Chown(int(owner.UID), int(owner.GID)), q.Chmod(owner.Mode), q.Close()))
 }
 
 func makeSegment(t testing.TB, key sysv.Key, size int64, locked bool, o sysv.Ownership, write map[int64]string) {
 	t.Helper()
-	s, err := sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	s, err := sysv.CreateSegment(key, size, nil)
 	check(t, err)
-	mem, err := s.Attach(sysv.AttachOptions{})
+	mem, err := s.Attach(nil)
 	check(t, err)
 	for at, text := range write {
 		_, err := mem.WriteAt([]byte(text), at)
@@ -202,7 +202,7 @@ func makeSegment(t testing.TB, key sysv.Key, size int64, locked bool, o sysv.Own
 
 func makeSet(t testing.TB, key sysv.Key, ready bool, o sysv.Ownership, values ...uint16) {
 	t.Helper()
-	s, err := sysv.CreateSet(key, len(values), sysv.SetOptions{Mode: 0o600, Exclusive: true})
+	s, err := sysv.CreateSet(key, len(values), nil)
 	check(t, err)
 	check(t, s.SetValues(values))
 	if ready {
@@ -213,7 +213,7 @@ func makeSet(t testing.TB, key sysv.Key, ready bool, o sysv.Ownership, values ..
 
 func makeQueue(t testing.TB, key sysv.Key, qbytes uint64, o sysv.Ownership, messages ...Message) {
 	t.Helper()
-	q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: 0o600, Exclusive: true})
+	q, err := sysv.CreateQueue(key, nil)
 	check(t, err)
 	for _, m := range messages {
 		if ok, err := q.TrySend(m.Type, m.Text); !ok || err != nil {
@@ -349,7 +349,7 @@ func playCycle(args []string) error {
 	if err != nil {
 		return err
 	}
-	set, err := sysv.CreateSet(77, 2, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(77, 2, nil)
 	if err != nil {
 		return err
 	}

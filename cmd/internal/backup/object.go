@@ -95,13 +95,13 @@ func remove(kind ref.Kind, id int) error {
 func createEmpty(kind ref.Kind) (int, error) {
 	switch kind {
 	case ref.Shm:
-		s, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{})
+		s, err := sysv.CreateSegment(sysv.Private, 1, nil)
 		return int(s), err
 	case ref.Sem:
-		s, err := sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{})
+		s, err := sysv.CreateSet(sysv.Private, 1, nil)
 		return int(s), err
 	default:
-		q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{})
+		q, err := sysv.CreateQueue(sysv.Private, nil)
 		return int(q), err
 	}
 }

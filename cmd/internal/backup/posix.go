@@ -308,8 +308,8 @@ func (s *Store) makeMQueue(e *Entry) error {
 	if err := s.note(e, attempt{ID: -1}); err != nil {
 		return err
 	}
-	q, err := posix.CreateQueue(string(e.Name), posix.QueueOptions{
-		Mode: unreadyQueue(e), Exclusive: true, MaxMsgs: e.MQueue.MaxMsgs, MsgSize: e.MQueue.MsgSize,
+	q, err := posix.CreateQueue(string(e.Name), &posix.QueueOptions{
+		Mode: unreadyQueue(e), MaxMsgs: e.MQueue.MaxMsgs, MsgSize: e.MQueue.MsgSize,
 	})
 	if err != nil {
 		return naming(e, err)

@@ -84,7 +84,7 @@ func TestHalfMadeQueue(t *testing.T) {
 				continue
 			}
 			check(t, s.note(e, attempt{ID: -1}))
-			q, err := posix.CreateQueue("/x", posix.QueueOptions{Mode: unreadyQueue(e), Exclusive: true})
+			q, err := posix.CreateQueue("/x", &posix.QueueOptions{Mode: unreadyQueue(e)})
 			check(t, err)
 			if noted {
 				info, err := q.Stat()
@@ -105,7 +105,7 @@ func TestHalfMadeQueue(t *testing.T) {
 	}
 	// A queue that Restore did not make is left alone.
 	s, entries := savedPOSIX(t, "/x")
-	q, err := posix.CreateQueue("/x", posix.QueueOptions{Mode: 0o100, Exclusive: true})
+	q, err := posix.CreateQueue("/x", &posix.QueueOptions{Mode: 0o100})
 	check(t, err)
 	check(t, q.Close())
 	for _, e := range entries {

@@ -115,7 +115,7 @@ func create(e *Entry) (int, error) {
 	defer chooseID(e)()
 	switch {
 	case e.Segment != nil:
-		o := sysv.SegmentOptions{Mode: unready(e), Exclusive: true}
+		o := &sysv.SegmentOptions{Mode: unready(e)}
 		segment, err := sysv.CreateSegment(e.key(), e.Segment.Size, o)
 		if errors.Is(err, syscall.ENOMEM) { // it may have been made with SHM_NORESERVE, which the kernel does not report
 			o.NoReserve = true
@@ -123,10 +123,10 @@ func create(e *Entry) (int, error) {
 		}
 		return int(segment), err
 	case e.Set != nil:
-		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), sysv.SetOptions{Mode: unready(e), Exclusive: true})
+		set, err := sysv.CreateSet(e.key(), len(e.Set.Values), &sysv.SetOptions{Mode: unready(e)})
 		return int(set), err
 	default:
-		queue, err := sysv.CreateQueue(e.key(), sysv.QueueOptions{Mode: unready(e), Exclusive: true})
+		queue, err := sysv.CreateQueue(e.key(), &sysv.QueueOptions{Mode: unready(e)})
 		return int(queue), err
 	}
 }
@@ -179,7 +179,7 @@ func (s *Store) finish(e *Entry, id int) error {
 }
 
 func (s *Store) finishSegment(e *Entry, segment sysv.Segment) error {
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (s *Store) saveSegment(ctx context.Context, segment sysv.Segment) (*Entry, 
 		return nil, nil, errors.New("with kernel.shm_rmid_forced=1 the kernel destroys a segment at its last detach, and saving has to attach it; set that to 0 for the time of the backup")
 	}
 	h := &heldSegment{Segment: segment}
-	if h.mem, err = segment.Attach(sysv.AttachOptions{ReadOnly: true}); err != nil {
+	if h.mem, err = segment.Attach(&sysv.AttachOptions{ReadOnly: true}); err != nil {
 		return nil, nil, err
 	}
 	if h.is, err = segment.Stat(); err == nil {

@@ -23,16 +23,15 @@ import (
 )
 
 // sparse makes a segment with only a few pages in memory.
-func sparse(t *testing.T, size int64, o sysv.SegmentOptions, write map[int64]string) sysv.Segment {
+func sparse(t *testing.T, size int64, o *sysv.SegmentOptions, write map[int64]string) sysv.Segment {
 	t.Helper()
-	o.Exclusive = true
 	s, err := sysv.CreateSegment(0x5ba, size, o)
 	if errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EPERM) {
 		t.Skipf("no segment of %d bytes can be made: %v", size, err)
 	}
 	check(t, err)
 	t.Cleanup(func() { removeAll(t) })
-	mem, err := s.Attach(sysv.AttachOptions{})
+	mem, err := s.Attach(nil)
 	check(t, err)
 	for at, text := range write {
 		copy(mem.Bytes()[at:], text)
@@ -45,7 +44,7 @@ func wantContents(t *testing.T, write map[int64]string) {
 	t.Helper()
 	s, err := sysv.OpenSegment(0x5ba)
 	check(t, err)
-	mem, err := s.Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := s.Attach(&sysv.AttachOptions{ReadOnly: true})
 	check(t, err)
 	defer mem.Detach()
 	for at, text := range write {
@@ -68,7 +67,7 @@ func memoryOf(t *testing.T, s sysv.Segment) uint64 {
 func TestSparseSegment(t *testing.T) {
 	const size = 1 << 40
 	write := map[int64]string{0: "first", size/2 + 5: "middle", size - 4: "last"}
-	segment := sparse(t, size, sysv.SegmentOptions{Mode: 0o600, NoReserve: true}, write)
+	segment := sparse(t, size, &sysv.SegmentOptions{Mode: 0o600, NoReserve: true}, write)
 	before := memoryOf(t, segment)
 	s := newStore(t)
 	began := time.Now()
@@ -133,7 +132,7 @@ func TestHugePages(t *testing.T) {
 		t.Skip("there are no huge pages: sysctl vm.nr_hugepages=8")
 	}
 	write := map[int64]string{5: "first", 5<<20 + 9: "later"}
-	segment := sparse(t, 8<<20, sysv.SegmentOptions{Mode: 0o600, NoReserve: true, HugePages: sysv.DefaultHugePages}, write)
+	segment := sparse(t, 8<<20, &sysv.SegmentOptions{Mode: 0o600, NoReserve: true, HugePages: sysv.DefaultHugePages}, write)
 	s := newStore(t)
 	before := memoryOf(t, segment)
 	saved, err := s.Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})
@@ -147,7 +146,7 @@ func TestHugePages(t *testing.T) {
 	}
 	wantContents(t, write)
 	removeAll(t)
-	segment = sparse(t, 1<<40, sysv.SegmentOptions{Mode: 0o600, NoReserve: true, HugePages: sysv.DefaultHugePages}, map[int64]string{5: "x"})
+	segment = sparse(t, 1<<40, &sysv.SegmentOptions{Mode: 0o600, NoReserve: true, HugePages: sysv.DefaultHugePages}, map[int64]string{5: "x"})
 	_, err = newStore(t).Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})
 	wantError(t, "a TiB of huge pages", err, "the kernel does not tell which of its")
 }
@@ -182,7 +181,7 @@ func TestSparseWithoutRights(t *testing.T) {
 	}
 	const size, page = 64 << 20, 4096
 	write := map[int64]string{0: "first", 33 << 20: "middle", size - 4: "last"}
-	segment := sparse(t, size, sysv.SegmentOptions{Mode: 0o600}, write)
+	segment := sparse(t, size, nil, write)
 	check(t, segment.Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}))
 	dir := t.TempDir()
 	check(t, os.Chmod(filepath.Dir(dir), 0o755))
@@ -208,7 +207,7 @@ func TestSparseWithoutRights(t *testing.T) {
 // playHold attaches a segment or opens an object, and holds it until told to stop.
 func playHold(args []string) error {
 	if id, err := strconv.Atoi(args[0]); err == nil {
-		if _, err := sysv.Segment(id).Attach(sysv.AttachOptions{}); err != nil {
+		if _, err := sysv.Segment(id).Attach(nil); err != nil {
 			return err
 		}
 	} else if _, err := os.Open(args[0]); err != nil {
@@ -255,7 +254,7 @@ func TestLateUse(t *testing.T) {
 	s := newStore(t)
 	saved, err := s.Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})
 	check(t, errors.Join(err, saved.Check()))
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	check(t, err)
 	copy(mem.Bytes()[5000:], "late")
 	check(t, mem.Detach())
@@ -308,7 +307,7 @@ func TestKept(t *testing.T) {
 // TestDestroyed: the kernel would destroy the segment once it has been saved.
 func TestDestroyed(t *testing.T) {
 	sysctl(t, "shm_rmid_forced", "1")
-	segment, err := sysv.CreateSegment(0x5bb, 100, sysv.SegmentOptions{Mode: 0o600})
+	segment, err := sysv.CreateSegment(0x5bb, 100, nil)
 	check(t, err)
 	defer segment.Remove()
 	_, err = newStore(t).Save(t.Context(), ref.Object{Kind: ref.Shm, ID: int(segment)})

@@ -98,7 +98,7 @@ func (w segmentWriter) write(n uint32) error {
 			return err
 		}
 	}
-	mem, err := s.Attach(sysv.AttachOptions{})
+	mem, err := s.Attach(nil)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (semaphoreWriter) write(uint32) error {
 		if err != nil {
 			return err
 		}
-		return s.V()
+		return s.Release(1)
 	})
 }
 
@@ -210,7 +210,7 @@ func readWritten(t *testing.T, kind ref.Kind) (n uint32) {
 	case ref.Shm:
 		s, err := sysv.OpenSegment(writtenKey)
 		check(t, err)
-		mem, err := s.Attach(sysv.AttachOptions{ReadOnly: true})
+		mem, err := s.Attach(&sysv.AttachOptions{ReadOnly: true})
 		check(t, err)
 		copy(read, mem.Bytes())
 		check(t, mem.Detach())

@@ -66,13 +66,13 @@ type semaphore interface {
 
 type sysvSemaphore struct{ s *semops.Semaphore }
 
-func (s sysvSemaphore) down() error { return s.s.P(forEver(), 1) }
-func (s sysvSemaphore) up() error   { return s.s.V(1) }
+func (s sysvSemaphore) down() error { return s.s.Acquire(forEver(), 1) }
+func (s sysvSemaphore) up() error   { return s.s.Release(1) }
 
 type posixSemaphore struct{ s *posix.Semaphore }
 
-func (s posixSemaphore) down() error { return s.s.P(forEver()) }
-func (s posixSemaphore) up() error   { return s.s.V() }
+func (s posixSemaphore) down() error { return s.s.Acquire(forEver(), 1) }
+func (s posixSemaphore) up() error   { return s.s.Release(1) }
 
 // slots pass messages through a bounded buffer with one producer and one consumer.
 type slots struct{ out, in *slotRow }

@@ -160,17 +160,17 @@ const slotSemaphores = 4
 func createSysVSlots(size int) (*objects, error) {
 	stride, n := slotLayout(size)
 	length := int64(2 * n * stride)
-	segment, err := sysv.CreateSegment(sysv.Private, length, sysv.SegmentOptions{Mode: 0o600})
+	segment, err := sysv.CreateSegment(sysv.Private, length, nil)
 	if err != nil {
 		return nil, err
 	}
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	// A segment can be attached by identifier until the last detach. Marked for removal
 	// now, it cannot outlive its users.
 	if err = errors.Join(err, segment.Remove()); err != nil {
 		return nil, err
 	}
-	set, err := sysv.CreateSet(sysv.Private, slotSemaphores, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, slotSemaphores, nil)
 	if err != nil {
 		return nil, errors.Join(err, mem.Detach())
 	}
@@ -189,7 +189,7 @@ func openSysVSlots(r role) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	mem, err := sysv.Segment(ids[0]).Attach(sysv.AttachOptions{})
+	mem, err := sysv.Segment(ids[0]).Attach(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -310,7 +310,7 @@ func createSysVQueues(size int) (*objects, error) {
 	shared := new(objects)
 	shared.remove = func() error { return removeSysVQueues(shared.names) }
 	for range 2 {
-		q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+		q, err := sysv.CreateQueue(sysv.Private, nil)
 		if err != nil {
 			return nil, errors.Join(err, shared.remove())
 		}
@@ -348,7 +348,7 @@ func createPOSIXQueues(size int) (*objects, error) {
 	shared.remove = func() error { return removePOSIXQueues(shared.names) }
 	for range 2 {
 		name := fmt.Sprintf("/gshm-bench-%d-%08x", os.Getpid(), rand.Uint32())
-		q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true, MaxMsgs: min(10, limits.MsgMax), MsgSize: size})
+		q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: min(10, limits.MsgMax), MsgSize: size})
 		if err != nil {
 			return nil, errors.Join(err, shared.remove())
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -32,7 +33,7 @@ func OpenClassic(config Config, reader bool) (*Classic, error) {
 	if reader {
 		mode = 0o666
 	}
-	segment, made, err := openOrCreate(config.Key, config.Size, mode)
+	segment, made, err := sysvipc.OpenOrCreateSegment(config.Key, config.Size, &sysv.SegmentOptions{Mode: mode})
 	if err != nil {
 		return nil, err
 	}
@@ -46,21 +47,25 @@ func OpenClassic(config Config, reader bool) (*Classic, error) {
 	return c, nil
 }
 
-// openOrCreate returns the segment, and whether this call made it.
-func openOrCreate(key sysv.Key, size int64, mode fs.FileMode) (segment sysv.Segment, made bool, err error) {
-	segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true})
-	if errors.Is(err, fs.ErrExist) {
-		segment, err = sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode})
-		return segment, false, err
+// classicSet makes the set as the classic programs do, which give it no values, or finds
+// it.
+func classicSet(key sysv.Key) (sysv.Set, error) {
+	for {
+		s, err := sysv.CreateSet(key, 1, &sysv.SetOptions{Mode: 0o666})
+		if !errors.Is(err, fs.ErrExist) {
+			return s, err
+		}
+		if s, err = sysv.OpenSet(key); !errors.Is(err, fs.ErrNotExist) {
+			return s, err
+		}
 	}
-	return segment, err == nil, err
 }
 
 func (c *Classic) open(semKey sysv.Key, reader bool) (err error) {
-	if c.mem, err = c.segment.Attach(sysv.AttachOptions{}); err != nil {
+	if c.mem, err = c.segment.Attach(nil); err != nil {
 		return err
 	}
-	c.set, err = sysv.CreateSet(semKey, 1, sysv.SetOptions{Mode: 0o666})
+	c.set, err = classicSet(semKey)
 	if err != nil {
 		return errors.Join(err, c.mem.Detach())
 	}

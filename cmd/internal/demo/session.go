@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -129,7 +130,7 @@ func (s *Session) join(ctx context.Context) error {
 // enter makes this process a user and closes the door. Only the last user leaves the
 // door closed.
 func (s *Session) enter(ctx context.Context) (err error) {
-	s.set, err = sysv.OpenOrCreateSet(s.config.SemKey, initialValues(), sysv.SetOptions{Mode: 0o600})
+	s.set, _, err = sysv.OpenOrCreateSet(ctx, s.config.SemKey, initialValues(), &sysv.SetOptions{AnyOwner: true})
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,10 @@ func (s *Session) makeSegment(state int) error {
 	if err := s.set.SetValue(semSegment, halfMade); err != nil {
 		return err
 	}
-	segment, err := sysv.CreateSegment(s.config.Key, s.config.Size, sysv.SegmentOptions{Mode: 0o600, Exclusive: state == noSegment})
+	segment, err := sysv.CreateSegment(s.config.Key, s.config.Size, nil)
+	if errors.Is(err, fs.ErrExist) && state != noSegment {
+		segment, _, err = sysvipc.OpenOrCreateSegment(s.config.Key, s.config.Size, &sysv.SegmentOptions{Mode: 0o600})
+	}
 	if err == nil {
 		err = s.prepare(segment)
 	} else {
@@ -214,7 +218,7 @@ func refuseExisting(config Config, err error) error {
 
 // prepare turns a new segment into that of a session, or removes it.
 func (s *Session) prepare(segment sysv.Segment) error {
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	if err != nil {
 		return errors.Join(err, segment.Remove())
 	}
@@ -236,7 +240,7 @@ func (s *Session) attach(segment sysv.Segment) error {
 	if err := refuseForeign(info.Perm, "segment", s.config.Key, "--key"); err != nil {
 		return err
 	}
-	mem, err := segment.Attach(sysv.AttachOptions{})
+	mem, err := segment.Attach(nil)
 	if err != nil {
 		return err
 	}

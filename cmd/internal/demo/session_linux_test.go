@@ -250,7 +250,7 @@ func TestHalfMade(t *testing.T) {
 	for _, state := range []uint16{noSegment, halfMade} {
 		values := initialValues()
 		values[semSegment] = state
-		_, err := sysv.OpenOrCreateSet(config.SemKey, values, sysv.SetOptions{Mode: 0o600})
+		_, _, err := sysv.OpenOrCreateSet(t.Context(), config.SemKey, values, nil)
 		check(t, err)
 		s := join(t)
 		wantRoundTrip(t, s, "works")
@@ -259,7 +259,7 @@ func TestHalfMade(t *testing.T) {
 	}
 
 	// A foreign segment has the key: the new set is removed, the segment stays.
-	segment, err := sysv.CreateSegment(config.Key, 10, sysv.SegmentOptions{Mode: 0o600})
+	segment, err := sysv.CreateSegment(config.Key, 10, nil)
 	check(t, err)
 	if _, err := Join(t.Context(), config); err == nil {
 		t.Error("a foreign segment was accepted")

@@ -16,7 +16,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/semops"
 )
 
 // Want returns what must be collected to show an object of a kind.
@@ -303,7 +302,7 @@ func setWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
 		w := &list[i]
 		ops, on, undo := render.Unknown(), render.Unknown(), render.Unknown()
 		if w.Ops != nil {
-			ops = render.Text(semops.Format(w.Ops...))
+			ops = render.Text(formatOps(w.Ops))
 			if w.Blocked >= 0 && w.Blocked < len(w.Ops) {
 				on, undo = render.Uint(uint64(w.Ops[w.Blocked].Num)), render.Bool(w.Ops[w.Blocked].Undo)
 			}

@@ -12,8 +12,8 @@ import (
 // creation returns the sentence for an object that could not be made, "" where there is
 // nothing to say but the error itself.
 func creation(e *sysv.Error) string {
-	if !strings.HasSuffix(e.Op, "get") {
-		return "" // the object was made; a later step failed
+	if !strings.HasSuffix(e.Op, "get") || errors.Is(e, sysv.ErrMismatch) {
+		return "" // it was made
 	}
 	if !errors.Is(e, abi.EINVAL) || !e.ByKey || e.Size == 0 && e.Count == 0 {
 		return e.Reason
@@ -22,8 +22,6 @@ func creation(e *sysv.Error) string {
 	switch {
 	case ok && e.Kind == sysv.Shm && e.Size > f.size:
 		return fmt.Sprintf("%s has %d bytes, less than the %d asked for", existing(e), f.size, e.Size)
-	case ok && e.Kind == sysv.Sem && int64(e.Count) != f.size:
-		return fmt.Sprintf("%s has %d semaphores, not the %d asked for", existing(e), f.size, e.Count)
 	case e.Reason == "" && e.Kind == sysv.Shm:
 		return fmt.Sprintf("the kernel can't make a segment of %d bytes", e.Size)
 	default:

@@ -62,6 +62,8 @@ func sentence(e *sysv.Error) string {
 		return object(e) + " cannot have that owner: this user namespace does not map that user or group"
 	case errors.Is(e, abi.EINVAL) && !e.ByKey && !exists(e):
 		return "there is no " + object(e)
+	case errors.Is(e, sysv.ErrMismatch):
+		return existing(e) + strings.TrimPrefix(e.Reason, "it")
 	case e.Reason != "":
 		return object(e) + ": " + e.Reason
 	case errors.Is(e, errors.ErrUnsupported):

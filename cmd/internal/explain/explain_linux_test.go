@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -41,13 +42,13 @@ func wantSentence(t *testing.T, err error, want string) {
 
 // TestSentences provokes kernel errors on objects of each kind.
 func TestSentences(t *testing.T) {
-	segment, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o600})
+	segment, err := sysv.CreateSegment(7, 100, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, segment.Remove()) })
-	set, err := sysv.CreateSet(7, 2, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(7, 2, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, set.Remove()) })
-	queue, err := sysv.CreateQueue(7, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(7, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, queue.Remove()) })
 
@@ -56,11 +57,11 @@ func TestSentences(t *testing.T) {
 	_, unknownID := sysv.Queue(77777).Stat()
 	_, staleOp := sysv.Set(77777).TryDo(sysv.Op{Add: 1}) // where EINVAL has other meanings too
 	_, unknownValue := sysv.Set(77777).Value(0)
-	_, staleAttach := sysv.Segment(77777).Attach(sysv.AttachOptions{})
-	_, badAddress := segment.Attach(sysv.AttachOptions{Addr: 1})
-	_, taken := sysv.CreateSegment(7, 1, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
-	_, takenSet := sysv.CreateSet(7, 1, sysv.SetOptions{Mode: 0o600, Exclusive: true})
-	_, takenQueue := sysv.CreateQueue(7, sysv.QueueOptions{Mode: 0o600, Exclusive: true})
+	_, staleAttach := sysv.Segment(77777).Attach(nil)
+	_, badAddress := segment.Attach(&sysv.AttachOptions{Addr: 1})
+	_, taken := sysv.CreateSegment(7, 1, nil)
+	_, takenSet := sysv.CreateSet(7, 1, nil)
+	_, takenQueue := sysv.CreateQueue(7, nil)
 	_, tooFar := set.TryDo(sysv.Op{Num: 5, Add: 1})
 	_, privateKey := sysv.OpenQueue(sysv.Private)
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -99,8 +100,7 @@ func TestSentences(t *testing.T) {
 
 // TestCreations tries to make impossible objects.
 func TestCreations(t *testing.T) {
-	segment := func(key sysv.Key, size int64, o sysv.SegmentOptions) error {
-		o.Mode = 0o600
+	segment := func(key sysv.Key, size int64, o *sysv.SegmentOptions) error {
 		s, err := sysv.CreateSegment(key, size, o)
 		if err == nil {
 			check(t, s.Remove())
@@ -109,27 +109,31 @@ func TestCreations(t *testing.T) {
 		return err
 	}
 	set := func(key sysv.Key, nsems int) error {
-		s, err := sysv.CreateSet(key, nsems, sysv.SetOptions{Mode: 0o600})
+		s, err := sysv.CreateSet(key, nsems, nil)
 		if err == nil {
 			check(t, s.Remove())
 			t.Fatalf("a set of %d was made", nsems)
 		}
 		return err
 	}
-	existing, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o600})
+	existing, err := sysv.CreateSegment(7, 100, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, existing.Remove()) })
-	existingSet, err := sysv.CreateSet(7, 2, sysv.SetOptions{Mode: 0o600})
+	existingSet, err := sysv.CreateSet(7, 2, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, existingSet.Remove()) })
 
-	wantSentence(t, segment(sysv.Private, 0, sysv.SegmentOptions{}), `size 0 is too small: a segment has at least 1 byte`)
-	wantSentence(t, segment(7, 101, sysv.SegmentOptions{}), fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) has 100 bytes, less than the 101 asked for`, existing))
-	wantSentence(t, segment(7, 1, sysv.SegmentOptions{Exclusive: true}), fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) exists already`, existing))
-	wantSentence(t, segment(sysv.Private, 1<<62, sysv.SegmentOptions{}), `not enough memory for a segment of 4611686018427387904 bytes`)
-	wantSentence(t, segment(sysv.Private, 1<<50, sysv.SegmentOptions{HugePages: sysv.DefaultHugePages}), `not enough free huge pages for 1125899906842624 bytes; sysctl vm\.nr_hugepages sets how many there are`)
-	wantSentence(t, segment(sysv.Private, 1, sysv.SegmentOptions{HugePages: 4096}), `this system has no huge pages of that size; see /sys/kernel/mm/hugepages`)
-	wantSentence(t, set(7, 3), fmt.Sprintf(`semaphore set with key 0x00000007 \(id %d\) has 2 semaphores, not the 3 asked for`, existingSet))
+	wantSentence(t, segment(sysv.Private, 0, nil), `size 0 is too small: a segment has at least 1 byte`)
+	_, _, err = sysvipc.OpenOrCreateSegment(7, 101, &sysv.SegmentOptions{Mode: 0o600})
+	wantSentence(t, err, fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) has 100 bytes, less than the 101 asked for`, existing))
+	_, _, err = sysv.OpenOrCreateSegment(7, 99, nil)
+	wantSentence(t, err, fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) has 100 bytes, not the 99 asked for`, existing))
+	wantSentence(t, segment(7, 1, nil), fmt.Sprintf(`shared memory segment with key 0x00000007 \(id %d\) exists already`, existing))
+	wantSentence(t, segment(sysv.Private, 1<<62, nil), `not enough memory for a segment of 4611686018427387904 bytes`)
+	wantSentence(t, segment(sysv.Private, 1<<50, &sysv.SegmentOptions{HugePages: sysv.DefaultHugePages}), `not enough free huge pages for 1125899906842624 bytes; sysctl vm\.nr_hugepages sets how many there are`)
+	wantSentence(t, segment(sysv.Private, 1, &sysv.SegmentOptions{HugePages: 4096}), `this system has no huge pages of that size; see /sys/kernel/mm/hugepages`)
+	_, _, err = sysv.OpenOrCreateSet(t.Context(), 7, make([]uint16, 3), nil)
+	wantSentence(t, err, fmt.Sprintf(`semaphore set with key 0x00000007 \(id %d\) has 2 semaphores, not the 3 asked for`, existingSet))
 	wantSentence(t, set(sysv.Private, 0), `a set has from 1 to \d+ semaphores \(SEMMSL, the first number of sysctl kernel\.sem\), not 0`)
 
 	limit := func(name, value string) func() {
@@ -145,14 +149,14 @@ func TestCreations(t *testing.T) {
 		create        func() error
 		want          string
 	}{
-		{"shmmni", "1", func() error { return segment(sysv.Private, 1, sysv.SegmentOptions{}) }, `the system is full: SHMMNI, the number of segments, is 1 \(sysctl kernel\.shmmni\) and 1 are in use`},
-		{"shmall", "3", func() error { return segment(sysv.Private, 12289, sysv.SegmentOptions{}) }, `the system is full: SHMALL, the pages of all segments, is 3 \(sysctl kernel\.shmall\); 1 are in use and 4 are asked for`},
-		{"shmmax", "50", func() error { return segment(sysv.Private, 51, sysv.SegmentOptions{}) }, `size 51 is above SHMMAX, which is 50 \(sysctl kernel\.shmmax\)`},
+		{"shmmni", "1", func() error { return segment(sysv.Private, 1, nil) }, `the system is full: SHMMNI, the number of segments, is 1 \(sysctl kernel\.shmmni\) and 1 are in use`},
+		{"shmall", "3", func() error { return segment(sysv.Private, 12289, nil) }, `the system is full: SHMALL, the pages of all segments, is 3 \(sysctl kernel\.shmall\); 1 are in use and 4 are asked for`},
+		{"shmmax", "50", func() error { return segment(sysv.Private, 51, nil) }, `size 51 is above SHMMAX, which is 50 \(sysctl kernel\.shmmax\)`},
 		{"sem", "250 32000 32 1", func() error { return set(sysv.Private, 1) }, `the system is full: SEMMNI, the number of sets, is 1 \(sysctl kernel\.sem, its fourth number\) and 1 are in use`},
 		{"sem", "250 5 32 100", func() error { return set(sysv.Private, 4) }, `the system is full: SEMMNS, the semaphores of all sets, is 5 \(sysctl kernel\.sem, its second number\); 2 are in use and 4 are asked for`},
 		{"sem", "3 32000 32 100", func() error { return set(sysv.Private, 4) }, `a set has from 1 to 3 semaphores \(SEMMSL, the first number of sysctl kernel\.sem\), not 4`},
 		{"msgmni", "0", func() error {
-			_, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+			_, err := sysv.CreateQueue(sysv.Private, nil)
 			return err
 		}, `the system is full: MSGMNI, the number of queues, is 0 \(sysctl kernel\.msgmni\) and all are in use`},
 	} {
@@ -170,9 +174,9 @@ func playExplain([]string) error {
 	}
 	fmt.Println(explain.Error(segment.Remove()))
 	fmt.Println(explain.Error(segment.Lock()))
-	_, err = sysv.CreateSegment(7, 1, sysv.SegmentOptions{Mode: 0o600})
+	_, _, err = sysvipc.OpenOrCreateSegment(7, 1, &sysv.SegmentOptions{Mode: 0o600})
 	fmt.Println(explain.Error(err))
-	own, err := sysv.CreateSegment(sysv.Private, 1<<20, sysv.SegmentOptions{Mode: 0o600})
+	own, err := sysv.CreateSegment(sysv.Private, 1<<20, nil)
 	if err != nil {
 		return err
 	}
@@ -186,7 +190,7 @@ func playExplain([]string) error {
 }
 
 func TestNotPermitted(t *testing.T) {
-	segment, err := sysv.CreateSegment(7, 100, sysv.SegmentOptions{Mode: 0o640})
+	segment, err := sysv.CreateSegment(7, 100, &sysv.SegmentOptions{Mode: 0o640})
 	check(t, err)
 	t.Cleanup(func() { check(t, segment.Remove()) })
 	if err := segment.Set(sysv.Ownership{UID: 65534, Mode: 0o640}); err != nil {

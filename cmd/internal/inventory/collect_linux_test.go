@@ -161,7 +161,7 @@ func TestLookalike(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 5*int64(os.Getpagesize()), 0o600)
-	mem, err := seg.Attach(sysv.AttachOptions{})
+	mem, err := seg.Attach(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

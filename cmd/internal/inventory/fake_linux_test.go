@@ -90,7 +90,7 @@ func TestFakeProc(t *testing.T) {
 	f.write("50/nothing", "") // one that can't be read, though it is there
 	// Nobody is looked for whom the kernel does not count, and here it counts one more.
 	for _, s := range []sysv.Segment{seg, seg, seg, other, other} {
-		mem, err := s.Attach(sysv.AttachOptions{})
+		mem, err := s.Attach(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func newCrowd(t *testing.T, program string, credential *syscall.Credential, args
 // shown makes a POSIX object that everybody may read, and returns its file.
 func shown(t *testing.T, name string) string {
 	t.Helper()
-	o, err := posix.CreateObject(name, 4096, posix.ObjectOptions{Mode: 0o644, Exclusive: true})
+	o, err := posix.CreateObject(name, 4096, &posix.ObjectOptions{Mode: 0o644})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestGiantSets(t *testing.T) {
 func playMakeGiants(args []string) error {
 	n := numbers(args)
 	for range n[0] {
-		set, err := sysv.CreateSet(sysv.Private, n[1], sysv.SetOptions{Mode: 0o600})
+		set, err := sysv.CreateSet(sysv.Private, n[1], nil)
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func numbers(args []string) []int {
 // playAttach attaches segments, read-only or not, and stays.
 func playAttach(args []string) error {
 	for _, id := range numbers(args[1:]) {
-		if _, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: args[0] == "ro"}); err != nil {
+		if _, err := sysv.Segment(id).Attach(&sysv.AttachOptions{ReadOnly: args[0] == "ro"}); err != nil {
 			return err
 		}
 	}
@@ -73,18 +73,18 @@ func playAttach(args []string) error {
 
 // playMake makes and uses an object of each kind, and stays until it is told.
 func playMake([]string) error {
-	seg, err := sysv.CreateSegment(sysv.Private, 4096, sysv.SegmentOptions{Mode: 0o600})
+	seg, err := sysv.CreateSegment(sysv.Private, 4096, nil)
 	if err != nil {
 		return err
 	}
-	set, err := sysv.CreateSet(sysv.Private, 2, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 2, nil)
 	if err != nil {
 		return err
 	}
 	if err := set.SetValues([]uint16{1, 0}); err != nil {
 		return err
 	}
-	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(sysv.Private, nil)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ const everything = WantMemory | WantAttached | WantWaiting | WantVerdict | WantP
 
 func createSegment(t testing.TB, key sysv.Key, size int64, mode fs.FileMode) sysv.Segment {
 	t.Helper()
-	s, err := sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true})
+	s, err := sysv.CreateSegment(key, size, &sysv.SegmentOptions{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func createSegment(t testing.TB, key sysv.Key, size int64, mode fs.FileMode) sys
 
 func createSet(t testing.TB, key sysv.Key, mode fs.FileMode, values ...uint16) sysv.Set {
 	t.Helper()
-	s, err := sysv.CreateSet(key, len(values), sysv.SetOptions{Mode: mode, Exclusive: true})
+	s, err := sysv.CreateSet(key, len(values), &sysv.SetOptions{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func createSet(t testing.TB, key sysv.Key, mode fs.FileMode, values ...uint16) s
 
 func createQueue(t testing.TB, key sysv.Key, mode fs.FileMode) sysv.Queue {
 	t.Helper()
-	q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: mode, Exclusive: true})
+	q, err := sysv.CreateQueue(key, &sysv.QueueOptions{Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,15 +25,15 @@ func playFurnish(args []string) error {
 			return err
 		}
 	}
-	if _, err := posix.CreateObject(args[0], 8192, posix.ObjectOptions{Mode: 0o600}); err != nil {
+	if _, err := posix.CreateObject(args[0], 8192, nil); err != nil {
 		return err
 	}
-	if s, err := posix.CreateSemaphore(args[0], 3, posix.SemaphoreOptions{Mode: 0o600}); err != nil {
+	if s, err := posix.CreateSemaphore(args[0], 3, nil); err != nil {
 		return err
 	} else if err := s.Close(); err != nil {
 		return err
 	}
-	if q, err := posix.CreateQueue(args[0], posix.QueueOptions{Mode: 0o600}); err != nil {
+	if q, err := posix.CreateQueue(args[0], nil); err != nil {
 		return err
 	} else if err := q.Close(); err != nil {
 		return err

@@ -18,20 +18,20 @@ import (
 // own in it.
 func makePOSIX(t testing.TB, name string, mode fs.FileMode) {
 	t.Helper()
-	o, err := posix.CreateObject(name, 8192, posix.ObjectOptions{Mode: mode, Exclusive: true})
+	o, err := posix.CreateObject(name, 8192, &posix.ObjectOptions{Mode: mode})
 	if err == nil {
 		err = o.Close()
 	}
 	var s *posix.Semaphore
 	if err == nil {
-		s, err = posix.CreateSemaphore(name, 3, posix.SemaphoreOptions{Mode: mode, Exclusive: true})
+		s, err = posix.CreateSemaphore(name, 3, &posix.SemaphoreOptions{Mode: mode})
 	}
 	if err == nil {
 		err = s.Close()
 	}
 	var q *posix.Queue
 	if err == nil {
-		q, err = posix.CreateQueue(name, posix.QueueOptions{Mode: mode, Exclusive: true, MaxMsgs: 2, MsgSize: 8})
+		q, err = posix.CreateQueue(name, &posix.QueueOptions{Mode: mode, MaxMsgs: 2, MsgSize: 8})
 	}
 	if err == nil {
 		err = q.Close()

@@ -46,7 +46,7 @@ func (c *collector) contents(o *Object, dirs []dataDir) []hint {
 	if c.o.Contents == nil || o.Kind != ref.Shm || o.Use.Verdict != Orphan || !c.o.Contents(o) || c.destroysDetached() {
 		return nil
 	}
-	mem, err := sysv.Segment(o.ID()).Attach(sysv.AttachOptions{ReadOnly: true})
+	mem, err := sysv.Segment(o.ID()).Attach(&sysv.AttachOptions{ReadOnly: true})
 	if err != nil { // not permitted, or removed meanwhile
 		return nil
 	}

@@ -53,14 +53,14 @@ func mappings(t testing.TB, f *FS, pid int) (list []Mapping) {
 // TestMappings compares both ways of reading mappings with what was attached.
 func TestMappings(t *testing.T) {
 	page := int64(os.Getpagesize())
-	seg, err := sysv.CreateSegment(-5, 3*page, sysv.SegmentOptions{Mode: 0o600, Exclusive: true})
+	seg, err := sysv.CreateSegment(-5, 3*page, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer seg.Remove()
 	var want []Mapping
 	for i := range 3 {
-		mem, err := seg.Attach(sysv.AttachOptions{ReadOnly: i == 1})
+		mem, err := seg.Attach(&sysv.AttachOptions{ReadOnly: i == 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,12 +163,12 @@ func TestDevices(t *testing.T) {
 
 // TestHugePages inspects a segment of huge pages, if the pool has one.
 func TestHugePages(t *testing.T) {
-	seg, err := sysv.CreateSegment(sysv.Private, 2<<20, sysv.SegmentOptions{Mode: 0o600, HugePages: sysv.DefaultHugePages, NoReserve: true})
+	seg, err := sysv.CreateSegment(sysv.Private, 2<<20, &sysv.SegmentOptions{Mode: 0o600, HugePages: sysv.DefaultHugePages, NoReserve: true})
 	if err != nil {
 		t.Skip(err)
 	}
 	defer seg.Remove()
-	mem, err := seg.Attach(sysv.AttachOptions{})
+	mem, err := seg.Attach(nil)
 	if err != nil {
 		t.Skip(err)
 	}
@@ -365,7 +365,7 @@ func TestSelf(t *testing.T) {
 	if _, err := f.NamespaceMounts(); err != nil {
 		t.Error(err)
 	}
-	seg, err := sysv.CreateSegment(sysv.Private, 12345, sysv.SegmentOptions{Mode: 0o600})
+	seg, err := sysv.CreateSegment(sysv.Private, 12345, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func TestSelf(t *testing.T) {
 	}
 	// More rows than a read returns or the buffer holds.
 	for range 1000 {
-		seg, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+		seg, err := sysv.CreateSegment(sysv.Private, 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

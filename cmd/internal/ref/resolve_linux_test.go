@@ -67,11 +67,11 @@ func TestFtok(t *testing.T) {
 
 // TestResolve finds objects of every kind by identifier and by key.
 func TestResolve(t *testing.T) {
-	segment, err := sysv.CreateSegment(7, 1, sysv.SegmentOptions{Mode: 0o600})
+	segment, err := sysv.CreateSegment(7, 1, nil)
 	check(t, err)
-	set, err := sysv.CreateSet(8, 1, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(8, 1, nil)
 	check(t, err)
-	queue, err := sysv.CreateQueue(9, sysv.QueueOptions{Mode: 0o600})
+	queue, err := sysv.CreateQueue(9, nil)
 	check(t, err)
 	if got, err := parse(t, "key:7").Segment(); got != segment || err != nil {
 		t.Errorf("Segment = %v, %v, want %v", got, err, segment)

@@ -39,7 +39,7 @@ func playAttach(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := sysv.Segment(id).Attach(sysv.AttachOptions{}); err != nil {
+	if _, err := sysv.Segment(id).Attach(nil); err != nil {
 		return err
 	}
 	fmt.Println("attached")
@@ -98,13 +98,13 @@ func create(t testing.TB, kind ref.Kind, mode fs.FileMode) int {
 func makeOne(kind ref.Kind, mode fs.FileMode) (int, error) {
 	switch kind {
 	case ref.Shm:
-		s, err := sysv.CreateSegment(sysv.Private, 4096, sysv.SegmentOptions{Mode: mode})
+		s, err := sysv.CreateSegment(sysv.Private, 4096, &sysv.SegmentOptions{Mode: mode})
 		return int(s), err
 	case ref.Sem:
-		s, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: mode})
+		s, err := sysv.CreateSet(sysv.Private, 3, &sysv.SetOptions{Mode: mode})
 		return int(s), err
 	default:
-		q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: mode})
+		q, err := sysv.CreateQueue(sysv.Private, &sysv.QueueOptions{Mode: mode})
 		return int(q), err
 	}
 }

@@ -34,17 +34,17 @@ func makeNamed(t *testing.T, kind ref.Kind, name string) {
 	switch kind {
 	case ref.PShm:
 		var o *posix.Object
-		if o, err = posix.CreateObject(name, 4096, posix.ObjectOptions{Mode: 0o600, Exclusive: true}); err == nil {
+		if o, err = posix.CreateObject(name, 4096, nil); err == nil {
 			err = o.Close()
 		}
 	case ref.PSem:
 		var s *posix.Semaphore
-		if s, err = posix.CreateSemaphore(name, 1, posix.SemaphoreOptions{Mode: 0o600, Exclusive: true}); err == nil {
+		if s, err = posix.CreateSemaphore(name, 1, nil); err == nil {
 			err = s.Close()
 		}
 	default:
 		var q *posix.Queue
-		if q, err = posix.CreateQueue(name, posix.QueueOptions{Mode: 0o600, Exclusive: true}); err == nil {
+		if q, err = posix.CreateQueue(name, nil); err == nil {
 			err = q.Close()
 		}
 	}
@@ -152,7 +152,7 @@ func TestPOSIXLeftAlone(t *testing.T) {
 		{"operated on", ref.PSem, func() {
 			s, err := posix.OpenSemaphore("/x")
 			check(err)
-			check(errors.Join(s.V(), s.Close()))
+			check(errors.Join(s.Release(1), s.Close()))
 		}, wasUsed, ""},
 		{"sent to", ref.PMsg, func() {
 			q, err := posix.OpenQueue("/x", posix.WriteOnly)

@@ -101,12 +101,12 @@ func changes() []change {
 	}
 	return []change{
 		{"attached", ref.Shm, func(t *testing.T, id int) {
-			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{})
+			mem, err := sysv.Segment(id).Attach(nil)
 			check(t, err)
 			t.Cleanup(func() { mem.Detach() })
 		}, "a process has attached it", ""},
 		{"attached for a moment", ref.Shm, func(t *testing.T, id int) {
-			mem, err := sysv.Segment(id).Attach(sysv.AttachOptions{ReadOnly: true})
+			mem, err := sysv.Segment(id).Attach(&sysv.AttachOptions{ReadOnly: true})
 			check(t, err)
 			check(t, mem.Detach())
 		}, "it was used since it was selected", ""},
@@ -185,15 +185,15 @@ func replace(t *testing.T, kind ref.Kind, id int, mode fs.FileMode, size int) {
 	switch kind {
 	case ref.Shm:
 		var s sysv.Segment
-		s, err = sysv.CreateSegment(sysv.Private, int64(size), sysv.SegmentOptions{Mode: mode})
+		s, err = sysv.CreateSegment(sysv.Private, int64(size), &sysv.SegmentOptions{Mode: mode})
 		got = int(s)
 	case ref.Sem:
 		var s sysv.Set
-		s, err = sysv.CreateSet(sysv.Private, size, sysv.SetOptions{Mode: mode})
+		s, err = sysv.CreateSet(sysv.Private, size, &sysv.SetOptions{Mode: mode})
 		got = int(s)
 	default:
 		var q sysv.Queue
-		q, err = sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: mode})
+		q, err = sysv.CreateQueue(sysv.Private, &sysv.QueueOptions{Mode: mode})
 		got = int(q)
 	}
 	if err != nil || got != id {

@@ -51,14 +51,14 @@ func collect[T any](t testing.TB, objects iter.Seq2[T, error]) []T {
 func fill(t testing.TB, n int) {
 	t.Helper()
 	for i := range n {
-		seg, err := sysv.CreateSegment(sysv.Key(-i), int64(4096*(i+1)), sysv.SegmentOptions{Mode: 0o640, NoReserve: true})
+		seg, err := sysv.CreateSegment(sysv.Key(-i), int64(4096*(i+1)), &sysv.SegmentOptions{Mode: 0o640, NoReserve: true})
 		must(t, err)
 		if i%2 == 0 {
 			must(t, seg.Lock())
 		}
-		_, err = sysv.CreateSet(sysv.Key(-i), i+1, sysv.SetOptions{Mode: 0o604})
+		_, err = sysv.CreateSet(sysv.Key(-i), i+1, &sysv.SetOptions{Mode: 0o604})
 		must(t, err)
-		q, err := sysv.CreateQueue(sysv.Key(-i), sysv.QueueOptions{Mode: 0o602})
+		q, err := sysv.CreateQueue(sysv.Key(-i), &sysv.QueueOptions{Mode: 0o602})
 		must(t, err)
 		_, err = q.TrySend(1, make([]byte, i))
 		must(t, err)
@@ -105,11 +105,11 @@ func TestSparse(t *testing.T) {
 			t.Skipf("kernel without checkpoint and restore: %v", err)
 		}
 	}
-	_, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+	_, err := sysv.CreateSegment(sysv.Private, 1, nil)
 	must(t, err)
-	_, err = sysv.CreateSet(sysv.Private, 1, sysv.SetOptions{Mode: 0o600})
+	_, err = sysv.CreateSet(sysv.Private, 1, nil)
 	must(t, err)
-	q, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o600})
+	q, err := sysv.CreateQueue(sysv.Private, nil)
 	must(t, err)
 	compare(t, 4)
 	last := collect(t, Segments())[3]
@@ -127,7 +127,7 @@ func TestManySparse(t *testing.T) {
 	must(t, os.WriteFile("/proc/sys/kernel/shmmni", []byte("4096"), 0))
 	var segments []sysv.Segment
 	for range 3000 {
-		s, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+		s, err := sysv.CreateSegment(sysv.Private, 1, nil)
 		must(t, err)
 		segments = append(segments, s)
 	}
@@ -142,7 +142,7 @@ func TestManySparse(t *testing.T) {
 	// Recreated objects have a sequence number.
 	for i, s := range segments {
 		must(t, s.Remove())
-		s, err := sysv.CreateSegment(sysv.Private, 1, sysv.SegmentOptions{Mode: 0o600})
+		s, err := sysv.CreateSegment(sysv.Private, 1, nil)
 		must(t, err)
 		segments[i] = s
 	}
@@ -188,7 +188,7 @@ func TestFind(t *testing.T) {
 
 func TestSemaphores(t *testing.T) {
 	isolate(t)
-	set, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: 0o600})
+	set, err := sysv.CreateSet(sysv.Private, 3, nil)
 	must(t, err)
 	must(t, set.SetValues([]uint16{7, 0, 32767}))
 	got, err := Semaphores(int(set), 3)

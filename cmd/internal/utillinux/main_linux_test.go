@@ -189,7 +189,7 @@ func playAttach(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := sysv.Segment(id).Attach(sysv.AttachOptions{}); err != nil {
+	if _, err := sysv.Segment(id).Attach(nil); err != nil {
 		return err
 	}
 	_, err = os.Stdout.WriteString("attached\n")
@@ -201,18 +201,18 @@ func playAttach(args []string) error {
 
 // playCreate makes an object of each kind and stays.
 func playCreate([]string) error {
-	segment, err := sysv.CreateSegment(sysv.Private, 8192, sysv.SegmentOptions{Mode: 0o640})
+	segment, err := sysv.CreateSegment(sysv.Private, 8192, &sysv.SegmentOptions{Mode: 0o640})
 	if err != nil {
 		return err
 	}
-	queue, err := sysv.CreateQueue(sysv.Private, sysv.QueueOptions{Mode: 0o666})
+	queue, err := sysv.CreateQueue(sysv.Private, &sysv.QueueOptions{Mode: 0o666})
 	if err != nil {
 		return err
 	}
 	if _, err := queue.TrySend(1, []byte("from another user")); err != nil {
 		return err
 	}
-	set, err := sysv.CreateSet(sysv.Private, 3, sysv.SetOptions{Mode: 0o644})
+	set, err := sysv.CreateSet(sysv.Private, 3, &sysv.SetOptions{Mode: 0o644})
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ type population struct {
 
 func (p *population) segment(t testing.TB, key sysv.Key, size int64, mode fs.FileMode) sysv.Segment {
 	t.Helper()
-	s, err := sysv.CreateSegment(key, size, sysv.SegmentOptions{Mode: mode, Exclusive: true, NoReserve: true})
+	s, err := sysv.CreateSegment(key, size, &sysv.SegmentOptions{Mode: mode, NoReserve: true})
 	must(t, err)
 	p.segments = append(p.segments, s)
 	return s
@@ -266,7 +266,7 @@ func (p *population) segment(t testing.TB, key sysv.Key, size int64, mode fs.Fil
 
 func (p *population) queue(t testing.TB, key sysv.Key, mode fs.FileMode) sysv.Queue {
 	t.Helper()
-	q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: mode, Exclusive: true})
+	q, err := sysv.CreateQueue(key, &sysv.QueueOptions{Mode: mode})
 	must(t, err)
 	p.queues = append(p.queues, q)
 	return q
@@ -274,7 +274,7 @@ func (p *population) queue(t testing.TB, key sysv.Key, mode fs.FileMode) sysv.Qu
 
 func (p *population) set(t testing.TB, key sysv.Key, mode fs.FileMode, values ...uint16) sysv.Set {
 	t.Helper()
-	s, err := sysv.CreateSet(key, len(values), sysv.SetOptions{Mode: mode, Exclusive: true})
+	s, err := sysv.CreateSet(key, len(values), &sysv.SetOptions{Mode: mode})
 	must(t, err)
 	must(t, s.SetValues(values))
 	p.sets = append(p.sets, s)
@@ -374,7 +374,7 @@ func (p *population) addStates(t *testing.T) {
 	must(t, dest.Remove())
 	must(t, both.Remove())
 	detached := p.segment(t, 0x54, 4096, 0o600)
-	a, err := detached.Attach(sysv.AttachOptions{})
+	a, err := detached.Attach(nil)
 	must(t, err)
 	must(t, a.Detach())
 

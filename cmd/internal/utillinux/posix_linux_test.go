@@ -68,7 +68,7 @@ func isolatePOSIX(t *testing.T) {
 func populatePOSIX(t *testing.T) {
 	t.Helper()
 	object := func(name string, size int64, mode fs.FileMode) {
-		o, err := posix.CreateObject(name, size, posix.ObjectOptions{Mode: mode, Exclusive: true})
+		o, err := posix.CreateObject(name, size, &posix.ObjectOptions{Mode: mode})
 		must(t, err)
 		must(t, errors.Join(o.Chmod(mode), o.Close()))
 	}
@@ -78,7 +78,7 @@ func populatePOSIX(t *testing.T) {
 	object("/alpha", 4096, 0o644)
 
 	queue := func(name string, mode fs.FileMode, messages ...string) {
-		q, err := posix.CreateQueue(name, posix.QueueOptions{Mode: mode, Exclusive: true})
+		q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: mode})
 		must(t, err)
 		for _, m := range messages {
 			must(t, q.Send(context.Background(), []byte(m), 0))
@@ -89,7 +89,7 @@ func populatePOSIX(t *testing.T) {
 	queue("/jobs", 0o620, "one", strings.Repeat("x", 3000))
 
 	semaphore := func(name string, value int, mode fs.FileMode) {
-		s, err := posix.CreateSemaphore(name, value, posix.SemaphoreOptions{Mode: mode, Exclusive: true})
+		s, err := posix.CreateSemaphore(name, value, &posix.SemaphoreOptions{Mode: mode})
 		must(t, err)
 		must(t, errors.Join(os.Chmod("/dev/shm/sem."+name[1:], mode), s.Close()))
 	}
@@ -412,7 +412,7 @@ func TestNameOnTerminal(t *testing.T) {
 		t.Skipf("no /dev/shm of its own: %v", err)
 	}
 	const raw, safe = "\x1b[31mred", `\x1b[31mred`
-	o, err := posix.CreateObject("/"+raw, 1, posix.ObjectOptions{Mode: 0o600})
+	o, err := posix.CreateObject("/"+raw, 1, nil)
 	must(t, err)
 	must(t, o.Close())
 	args := []string{"-M", "-N", raw}

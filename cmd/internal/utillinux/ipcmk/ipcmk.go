@@ -165,17 +165,17 @@ func (r request) createSegment(key sysv.Key) (int, error) {
 	if r.size > math.MaxInt64 {
 		return 0, syscall.EINVAL
 	}
-	s, err := sysv.CreateSegment(key, int64(r.size), sysv.SegmentOptions{Mode: r.mode, Exclusive: true})
+	s, err := sysv.CreateSegment(key, int64(r.size), &sysv.SegmentOptions{Mode: sysvipc.Mode(r.mode)})
 	return int(s), err
 }
 
 func (r request) createQueue(key sysv.Key) (int, error) {
-	q, err := sysv.CreateQueue(key, sysv.QueueOptions{Mode: r.mode, Exclusive: true})
+	q, err := sysv.CreateQueue(key, &sysv.QueueOptions{Mode: sysvipc.Mode(r.mode)})
 	return int(q), err
 }
 
 func (r request) createSet(key sysv.Key) (int, error) {
-	s, err := sysv.CreateSet(key, r.nsems, sysv.SetOptions{Mode: r.mode, Exclusive: true})
+	s, err := sysv.CreateSet(key, r.nsems, &sysv.SetOptions{Mode: sysvipc.Mode(r.mode)})
 	return int(s), err
 }
 

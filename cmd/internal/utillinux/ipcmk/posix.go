@@ -5,6 +5,7 @@ import (
 	"math"
 	"syscall"
 
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/posix"
 )
 
@@ -15,17 +16,17 @@ func (r *request) createObject() (string, error) {
 	if r.objectSize > math.MaxInt64 {
 		return "", syscall.EINVAL
 	}
-	o, err := posix.CreateObject(r.name, int64(r.objectSize), posix.ObjectOptions{Mode: r.mode, Exclusive: true})
+	o, err := posix.CreateObject(r.name, int64(r.objectSize), &posix.ObjectOptions{Mode: sysvipc.Mode(r.mode)})
 	return r.made(o, err)
 }
 
 func (r *request) createMqueue() (string, error) {
-	q, err := posix.CreateQueue(r.name, posix.QueueOptions{Mode: r.mode, Exclusive: true})
+	q, err := posix.CreateQueue(r.name, &posix.QueueOptions{Mode: sysvipc.Mode(r.mode)})
 	return r.made(q, err)
 }
 
 func (r *request) createSemaphore() (string, error) {
-	s, err := posix.CreateSemaphore(r.name, 0, posix.SemaphoreOptions{Mode: r.mode, Exclusive: true})
+	s, err := posix.CreateSemaphore(r.name, 0, &posix.SemaphoreOptions{Mode: sysvipc.Mode(r.mode)})
 	return r.made(s, err)
 }
 

@@ -1,0 +1,21 @@
+package integration_test
+
+import (
+	"context"
+
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/semops"
+)
+
+// A semaphore is what both kinds of semaphores are to a program that can use either.
+type semaphore interface {
+	Acquire(ctx context.Context, n int) error
+	TryAcquire(n int) (bool, error)
+	Release(n int) error
+	Value() (int, error)
+}
+
+var (
+	_ semaphore = (*semops.Semaphore)(nil)
+	_ semaphore = (*posix.Semaphore)(nil)
+)
