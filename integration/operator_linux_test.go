@@ -32,6 +32,7 @@ func TestOperator(t *testing.T) {
 		"namespaces":             testNamespaces,
 		"closed namespaces":      testClosedNamespaces,
 		"colours":                testColours,
+		"width":                  testWidth,
 		"the progress of a copy": testProgress,
 	} {
 		t.Run(name, func(t *testing.T) {

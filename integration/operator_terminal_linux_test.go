@@ -121,6 +121,37 @@ func testColours(t *testing.T, g gipcs) {
 	g.prints(t, "rm", "shm:0x1")
 }
 
+// testWidth: on a terminal of 80 columns no listing is wider, and the columns that were
+// omitted are named, unless they were asked for.
+func testWidth(t *testing.T, g gipcs) {
+	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
+	g.prints(t, "mk", "-S", "2", "-k", "0x2")
+	on := func(args ...string) (text, said string) {
+		cmd := g.command(args...)
+		cmd.Env = append(cmd.Env, "NO_COLOR=1")
+		var messages bytes.Buffer
+		term := newTerminal(t)
+		cmd.Stdout, cmd.Stderr = term.tty, &messages
+		check(t, cmd.Run())
+		return term.text(), messages.String()
+	}
+	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"limits"}, {"ns"}, {"show", "shm:0x1"}} {
+		text, said := on(args...)
+		for line := range strings.Lines(text) {
+			if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {
+				t.Errorf("%v: %d columns: %s", args, n, line)
+			}
+		}
+		if omits := args[0] == "limits"; omits && !strings.Contains(said, "too narrow for ABOUT\n") {
+			t.Errorf("%v says %q", args, said)
+		}
+	}
+	if text, _ := on("ls", "-o", "+perms,cuser,cgroup,ctime,reasons"); !strings.Contains(text, "MODE") || !strings.Contains(text, "REASONS") {
+		t.Errorf("columns that were asked for are omitted:\n%s", text)
+	}
+	g.prints(t, "rm", "shm:0x1", "sem:0x2")
+}
+
 // testProgress: a long copy shows its progress on a terminal in one line, which it
 // clears at the end, and nothing elsewhere.
 func testProgress(t *testing.T, g gipcs) {

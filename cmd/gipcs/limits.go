@@ -299,13 +299,13 @@ func exceeds(l limits.Limit, percent uint64) bool {
 func limitColumns() []render.Column {
 	return []render.Column{
 		{Name: "limit", Heading: "LIMIT"},
-		{Name: "kind", Heading: "KIND"},
+		{Name: "kind", Heading: "KIND", Rank: 1},
 		{Name: "value", Heading: "VALUE", Align: render.Right},
 		{Name: "use", Heading: "USE", Align: render.Right},
 		{Name: "percent", Heading: "USE%", Align: render.Right},
 		{Name: "mark", Heading: "MARK"},
-		{Name: "sysctl", Heading: "SYSCTL"},
-		{Name: "about", Heading: "ABOUT"},
+		{Name: "sysctl", Heading: "SYSCTL", Rank: 2},
+		{Name: "about", Heading: "ABOUT", Rank: 3},
 	}
 }
 

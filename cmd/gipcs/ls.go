@@ -125,7 +125,17 @@ func ls(c *cli.Context) error {
 	if err := l.narrow(c, fields.Families(inv.Objects)); err != nil {
 		return err
 	}
-	return failedIf(l.incomplete, command.WriteRows(c, l.format, l.list.Columns(), l.list.Rows(inv, l.names), options))
+	return failedIf(l.incomplete, command.WriteRows(c, l.format, l.columns(c), l.list.Rows(inv, l.names), options))
+}
+
+// columns returns the columns, of which a narrow terminal may omit some unless they were
+// chosen.
+func (l *listing) columns(c *cli.Context) []render.Column {
+	columns := l.list.Columns()
+	if c.IsSet("output") {
+		return columns
+	}
+	return fields.Narrow(columns)
 }
 
 // everywhere lists the objects of all places.
@@ -143,7 +153,7 @@ func (l *listing) everywhere(c *cli.Context, options render.Options) error {
 	if err := l.narrow(c, kinds); err != nil {
 		return err
 	}
-	columns := slices.Concat(placeColumns(), l.list.Columns())
+	columns := slices.Concat(placeColumns(), l.columns(c))
 	return failedIf(l.incomplete, command.WriteRows(c, l.format, columns, allRows(l.list, l.order, visits, l.names), options))
 }
 

@@ -75,15 +75,15 @@ func countObjects() (*objectCounts, error) {
 func namespaceColumns() []render.Column {
 	return []render.Column{
 		{Name: "namespace", Heading: "NAMESPACE", Align: render.Right},
-		{Name: "own", Heading: "OWN"},
+		{Name: "own", Heading: "OWN", Rank: 3},
 		{Name: "segments", Heading: "SEGMENTS", Align: render.Right},
 		{Name: "sets", Heading: "SETS", Align: render.Right},
 		{Name: "queues", Heading: "QUEUES", Align: render.Right},
-		{Name: "processes", Heading: "PROCESSES", Align: render.Right},
+		{Name: "processes", Heading: "PROCESSES", Align: render.Right, Rank: 2},
 		{Name: "pid", Heading: "PID", Align: render.Right},
 		{Name: "command", Heading: "COMMAND"},
-		{Name: "container", Heading: "CONTAINER"},
-		{Name: "mounts", Heading: "MOUNTS"},
+		{Name: "container", Heading: "CONTAINER", Rank: 1},
+		{Name: "mounts", Heading: "MOUNTS", Rank: 4},
 	}
 }
 

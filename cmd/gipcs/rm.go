@@ -237,7 +237,7 @@ func (r *rmRun) list(targets []removal.Target) error {
 			return err
 		}
 	}
-	return command.WriteRows(r.Context, r.format, list.Columns(), list.Rows(inv, r.names), render.Options{})
+	return command.WriteRows(r.Context, r.format, fields.Narrow(list.Columns()), list.Rows(inv, r.names), render.Options{})
 }
 
 // agreed asks whether to remove n selected objects.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -42,7 +43,14 @@ func FormatOf(c *cli.Context) (render.Format, error) {
 
 // WriteRows writes a listing to the command's output.
 func WriteRows(c *cli.Context, f render.Format, columns []render.Column, rows iter.Seq[[]render.Cell], o render.Options) error {
-	return render.Write(c.App.Writer, f, columns, rows, forOutput(c.App.Writer, o))
+	o = forOutput(c.App.Writer, o)
+	var omitted []string
+	o.Omitted = func(headings []string) { omitted = headings }
+	if err := render.Write(c.App.Writer, f, columns, rows, o); err != nil || len(omitted) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(c.App.ErrWriter, "%s: the terminal is too narrow for %s\n", c.App.Name, strings.Join(omitted, ", "))
+	return err
 }
 
 // WriteRecords writes objects, one record each, to the command's output.

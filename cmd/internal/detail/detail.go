@@ -59,7 +59,7 @@ func New(s Subject) Record {
 	use := s.Object.Use
 	names := []string{"kind", "id", "key", "name"}
 	r.kernel(s, func(column string) bool { return slices.Contains(names, column) })
-	r.add("verdict", render.Text(use.Verdict.String()))
+	r.add("verdict", verdict(use))
 	r.add("reasons", texts(reasons(use)))
 	r.add("program", program(use.Program))
 	r.add("removed_by", texts(s.RemovedBy))
@@ -102,6 +102,13 @@ func (r *Record) kernel(s Subject, wanted func(column string) bool) {
 			}
 		}
 	}
+}
+
+func verdict(use *inventory.Use) render.Cell {
+	if use.Verdict == inventory.Orphan {
+		return render.Text(use.Verdict.String()).Warn()
+	}
+	return render.Text(use.Verdict.String())
 }
 
 // hiddenWaiters returns the number of waiters that cannot be inspected, unknown if the

@@ -66,7 +66,7 @@ func All() List {
 		{"open", "processes that have the object open", Number, inventory.WantOpen, right, files, opened},
 		{"waiting", "threads that wait on it", Number, inventory.WantWaiting, right, []ref.Kind{ref.Sem, ref.Msg, ref.PSem}, waiting},
 		{"pids", "processes that are attached, map it, have it open or wait", Numbers, users, left, nil, pids},
-		{"verdict", "in use, idle, orphan or unknown", Text, inventory.WantVerdict, left, nil, func(r *Row) value { return words(r.verdict().String()) }},
+		{"verdict", "in use, idle, orphan or unknown", Text, inventory.WantVerdict, left, nil, verdict},
 		{"reasons", "reasons for the verdict", Texts, inventory.WantVerdict, left, nil, reasons},
 		{"codes", "codes of these reasons, for programs", Texts, inventory.WantVerdict, left, nil, codes},
 		{"program", "program that it probably belongs to", Text, inventory.WantProgram, left, nil, program},

@@ -52,6 +52,17 @@ func Default(kinds []ref.Kind, machine bool) List {
 	})
 }
 
+// Narrow lets a narrow terminal omit columns that nobody asked for by name.
+func Narrow(columns []render.Column) []render.Column {
+	omissible := []string{"mode", "value", "nsems", "qbytes", "status", "otime", "lspid", "lrpid", "cpid", "lpid", "messages", "key", "age", "nattch", "owner"}
+	for i := range columns {
+		if at := slices.Index(omissible, columns[i].Name); at >= 0 {
+			columns[i].Rank = len(omissible) - at
+		}
+	}
+	return columns
+}
+
 func forPeople(kinds []ref.Kind) []string {
 	names := []string{"kind", "owner", "mode", "age"}
 	isPOSIX := func(k ref.Kind) bool { return k.POSIX() }

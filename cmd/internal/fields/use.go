@@ -32,6 +32,15 @@ func (r *Row) verdict() inventory.Verdict {
 	return r.Use.Verdict
 }
 
+// verdict is coloured for orphans, which are what people look for.
+func verdict(r *Row) value {
+	v := words(r.verdict().String())
+	if r.verdict() == inventory.Orphan {
+		v.cell = v.cell.Warn()
+	}
+	return v
+}
+
 // judged reports whether the verdict is v. If the verdict is Unknown the result is
 // unknown, so that neither the condition nor its negation selects the object.
 func (r *Row) judged(v inventory.Verdict) value {

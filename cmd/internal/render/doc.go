@@ -24,6 +24,7 @@
 //     shortened.
 //   - table is the only format that shortens: if the table exceeds Options.MaxWidth,
 //     long texts end in "…". Numbers, keys and times stay whole.
+//   - plain and table omit columns with a rank if they exceed Options.MaxWidth.
 //   - markdown is a table in GitHub's dialect, html a table element to put into a page.
 //
 // Output is written in pieces of about 64 KiB. The first error of the writer ends the

@@ -60,6 +60,9 @@ type Column struct {
 	Name    string // in machine formats; unique among its columns
 	Heading string // in formats for people; Name if empty
 	Align   Align
+	// Rank says how soon plain and table omit the column where a listing is wider than
+	// Options.MaxWidth: the highest first, and never those of rank 0.
+	Rank int
 }
 
 func (c Column) heading() string {
@@ -79,8 +82,11 @@ type Options struct {
 	// TimeLayout is the layout of times for people, as in [time.Layout]; RFC 3339 if
 	// empty.
 	TimeLayout string
-	// MaxWidth is the maximum width of a table in terminal columns; 0 is unlimited.
+	// MaxWidth is the maximum width in terminal columns of plain and table; 0 is unlimited.
 	MaxWidth int
+	// Omitted, unless it is nil, is called with the headings of the columns that were
+	// omitted for it.
+	Omitted func(headings []string)
 	// Terminal says that the output is a terminal, so that csv texts are escaped as by
 	// [term.Escape], too.
 	Terminal bool

@@ -133,6 +133,7 @@ func (p *printer) layOut(s *sheet, indent string) error {
 	bold := p.options.Colour && !p.options.NoHeadings
 	number := 0 // index of the cell
 	warned := s.warned
+	omitted := p.omit(s.widths, columnGap, len(indent)-columnGap)
 	buf := p.buf
 	for _, b := range s.blocks {
 		text, long, column := b.text, b.long, 0
@@ -155,14 +156,15 @@ func (p *printer) layOut(s *sheet, indent string) error {
 				cell = p.coloured(cell)
 			}
 			number++
-			if p.columns[column].Align == Right {
-				buf = appendBlanks(buf, pad)
-				pad = 0
-			}
-			buf = append(buf, cell...)
-
-			if column++; column < len(p.columns) {
+			if omitted == nil || !omitted[column] {
+				if p.columns[column].Align == Right {
+					buf = appendBlanks(buf, pad)
+					pad = 0
+				}
+				buf = append(buf, cell...)
 				buf = appendBlanks(buf, pad+columnGap)
+			}
+			if column++; column < len(p.columns) {
 				continue
 			}
 			column = 0
@@ -235,9 +237,12 @@ func (p *printer) plainRecord(cells []Cell) error {
 		p.plainHeading(p.columns[i])
 		p.buf = appendBlanks(p.buf, width-term.StringWidth(term.Escape(p.columns[i].heading()))+columnGap)
 		value := p.people(c)
+		indent := width + 1 + columnGap
 		switch {
 		case len(value) == 0:
 			p.buf = append(p.buf, '-')
+		case c.kind() == list && p.options.MaxWidth > 0 && indent+term.BytesWidth(value) > p.options.MaxWidth:
+			p.oneALine(c, indent)
 		case c.warn() && p.options.Colour:
 			p.buf = append(append(append(p.buf, sgrWarning...), value...), sgrReset...)
 		default:
@@ -263,6 +268,17 @@ func (p *printer) plainRecord(cells []Cell) error {
 		p.buf = inner.buf
 	}
 	return p.flush()
+}
+
+// oneALine appends the items of a list with a line for each.
+func (p *printer) oneALine(c *Cell, indent int) {
+	items := c.items()
+	for i := range items {
+		if i > 0 {
+			p.buf = appendBlanks(append(p.buf, '\n'), indent)
+		}
+		p.buf = append(p.buf, p.people(&items[i])...)
+	}
 }
 
 // plainHeading appends the heading of a field and a colon.

@@ -497,6 +497,58 @@ func TestTableWidth(t *testing.T) {
 	}
 }
 
+// TestOmit omits columns by their rank until the rest fits, and tells which.
+func TestOmit(t *testing.T) {
+	cols := []render.Column{
+		{Name: "id", Align: render.Right}, {Name: "size", Align: render.Right, Rank: 1}, {Name: "owner"}, {Name: "mode", Rank: 2},
+	}
+	list := [][]render.Cell{
+		{render.Int(7), render.Uint(4096).Warn(), render.Text("root"), render.Octal(0o600, 4)},
+		{render.Int(8), render.Uint(1), render.Text("www-data").Warn(), render.Octal(0o600, 4)},
+	}
+	const all = 2 + 4 + 8 + 4 // and what is between and around them
+	for _, tt := range []struct {
+		format render.Format
+		width  int
+		want   string
+	}{
+		{render.Plain, 0, ""},
+		{render.Plain, all + 3*2, ""},
+		{render.Plain, all + 3*2 - 1, "mode"},
+		{render.Plain, all - 4 + 2*2 - 1, "size mode"},
+		{render.Plain, 1, "size mode"},
+		{render.Table, all + 4*3 + 1, ""},
+		{render.Table, all + 4*3, "mode"},
+		{render.Table, 1, "size mode"},
+	} {
+		var omitted []string
+		o := render.Options{MaxWidth: tt.width, Colour: true, Omitted: func(headings []string) { omitted = headings }}
+		out := write(t, tt.format, cols, list, o)
+		if got := strings.Join(omitted, " "); got != tt.want {
+			t.Errorf("%v of width %d omits %q, want %q\n%s", tt.format, tt.width, got, tt.want, out)
+		}
+		for _, c := range cols {
+			if strings.Contains(out, c.Name) == slices.Contains(omitted, c.Name) {
+				t.Errorf("%v of width %d: %s\n%s", tt.format, tt.width, c.Name, out)
+			}
+		}
+		if !strings.Contains(out, "\x1b[1;33mwww-data\x1b[0m") || strings.Contains(out, "\x1b[1;33m4096") != (!slices.Contains(omitted, "size")) {
+			t.Errorf("%v of width %d: the warnings are not where they were\n%q", tt.format, tt.width, out)
+		}
+	}
+}
+
+// TestListOfARecord: the items of a list that is too wide have a line each.
+func TestListOfARecord(t *testing.T) {
+	columns, cells := []render.Column{{Name: "a"}, {Name: "reasons"}}, []render.Cell{render.Int(1), render.List(render.Text("first"), render.Text("second"))}
+	for width, want := range map[int]string{0: "a:        1\nreasons:  first,second\n", 20: "a:        1\nreasons:  first\n          second\n"} {
+		var out strings.Builder
+		if err := render.WriteRecord(&out, render.Plain, columns, cells, render.Options{MaxWidth: width}); err != nil || out.String() != want {
+			t.Errorf("width %d: %v\n%s", width, err, out.String())
+		}
+	}
+}
+
 func TestRowsThatDoNotFit(t *testing.T) {
 	for _, f := range formats(t) {
 		for _, row := range [][]render.Cell{nil, rows[0][:1], append(slices.Clone(rows[0]), render.Unknown())} {

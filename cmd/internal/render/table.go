@@ -38,14 +38,23 @@ func (p *printer) table(rows iter.Seq[[]Cell]) error {
 	if !p.options.NoHeadings {
 		headings = t.headings
 	}
+	t.makeRoom(headings)
+	if omitted := p.omit(t.widths, boxWidth(1)-boxWidth(0), boxWidth(0)); omitted != nil {
+		headings = without(headings, omitted)
+		t.without(omitted)
+	}
 	return p.draw(t, headings)
+}
+
+// makeRoom widens the columns for their headings.
+func (t *table) makeRoom(headings []string) {
+	for i, h := range headings {
+		t.widths[i] = max(t.widths[i], term.StringWidth(h))
+	}
 }
 
 // draw draws a table.
 func (p *printer) draw(t *table, headings []string) error {
-	for i, h := range headings {
-		t.widths[i] = max(t.widths[i], term.StringWidth(h))
-	}
 	t.shorten(p.options.MaxWidth)
 	headings = slices.Clone(headings)
 	for i, h := range headings {
@@ -112,6 +121,27 @@ func (t *table) set(row []string, i int, c *Cell, o *Options) {
 	if c.warn() {
 		t.warned[[2]int{len(t.rows), i}] = true
 	}
+}
+
+// without removes columns.
+func (t *table) without(omitted []bool) {
+	warned := make(map[[2]int]bool)
+	for r, row := range t.rows {
+		at := 0
+		for i := range row {
+			if omitted[i] {
+				continue
+			}
+			if t.warned[[2]int{r, i}] {
+				warned[[2]int{r, at}] = true
+			}
+			at++
+		}
+		t.rows[r] = without(row, omitted)
+	}
+	t.warned = warned
+	t.headings, t.align = without(t.headings, omitted), without(t.align, omitted)
+	t.widths, t.texts = without(t.widths, omitted), without(t.texts, omitted)
 }
 
 // shorten narrows the widest text columns, one terminal column at a time, until the
