@@ -151,6 +151,8 @@ var ways = map[string]func(t *testing.T, h holder){
 // memory, come to its end. Who waits learns of it, and nothing that was committed is lost.
 func TestDeath(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
+	// With -short each kind of memory and each place is tried once.
+	short := map[string]string{"memfd": "container", "segment": "user namespace", "object": "here", "memfd and C": "pid namespace"}
 	kinds := maps.Clone(memories)
 	program := compileC(t, "ring")
 	kinds["memfd and C"] = func(t *testing.T) memory {
@@ -160,8 +162,8 @@ func TestDeath(t *testing.T) {
 	}
 	for kind, make := range kinds {
 		for name, where := range places {
-			if testing.Short() && (kind == "object") == (name != "here") {
-				continue // the others are like these
+			if testing.Short() && short[kind] != name {
+				continue
 			}
 			if os.Geteuid() != 0 && name == "container" {
 				t.Log("SKIPPED: containers: only root can mount over boot_id")
