@@ -10,8 +10,8 @@ import (
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
-// AttachOptions says how Segment.Attach maps a segment. nil stands for the zero value,
-// which maps it for reading and writing where the kernel likes.
+// AttachOptions holds the options of Segment.Attach. nil means the zero value: the segment
+// is mapped for reading and writing, at an address that the kernel chooses.
 type AttachOptions struct {
 	ReadOnly bool    // SHM_RDONLY
 	Exec     bool    // SHM_EXEC: contents may be executed; needs execute permission
@@ -32,13 +32,13 @@ func (o *AttachOptions) flags() (flags int) {
 	return flags
 }
 
-// An Attachment is a segment mapped into this process. It lasts until Detach or
-// the end of the process; a child made by fork has it too, and loses it by exec.
-// The garbage collector never ends it.
+// An Attachment is a segment mapped into this process. It lasts until Detach or the end of
+// the process. A child made by fork inherits it and loses it at exec. The garbage
+// collector never ends it.
 //
-// ReadAt and WriteAt check bounds, access and life, and may be used by several
-// goroutines; they do not synchronise with other processes. Bytes and View give
-// the memory itself, which is faster and forgives nothing.
+// ReadAt and WriteAt check bounds, access and whether the segment is still attached.
+// Several goroutines may use them. They do not synchronise with other processes. Bytes and
+// View return the memory itself: faster, but unchecked.
 type Attachment struct {
 	region  *memory.Region
 	addr    uintptr
@@ -62,8 +62,8 @@ func (s Segment) Attach(o *AttachOptions) (*Attachment, error) {
 	if e != 0 {
 		return nil, vagueError("shmat", Shm, int(s), e, statSegment)
 	}
-	// While it is attached the segment can't go, nor its identifier be reused: the
-	// size that is asked for now is the size of what was mapped.
+	// While the segment is attached, it cannot go away and its identifier cannot be
+	// reused. So this is the size of what was mapped.
 	ds, _, e := abi.Shmstat(int(s), abi.IPCStat)
 	if e != 0 {
 		abi.Shmdt(addr)
@@ -76,10 +76,9 @@ func (s Segment) Attach(o *AttachOptions) (*Attachment, error) {
 	return &Attachment{memory.New(addr, int(ds.Segsz), o.ReadOnly, ErrDetached), addr, s}, nil
 }
 
-// Detach unmaps the segment (shmdt(2)). Slices from Bytes and pointers from View
-// must not be used any more: that would be a fault which ends the program.
-// Methods that are called after it return ErrDetached. While the memory is pinned it is
-// EBUSY.
+// Detach unmaps the segment (shmdt(2)). Do not use slices from Bytes or pointers from View
+// afterwards: that is a fault, which ends the program. Later method calls return
+// ErrDetached. If the memory is pinned, Detach fails with EBUSY.
 func (a *Attachment) Detach() error {
 	err := a.region.Unmap(func([]byte) error {
 		return idError("shmdt", Shm, int(a.segment), abi.Shmdt(a.addr))
@@ -90,8 +89,8 @@ func (a *Attachment) Detach() error {
 	return err
 }
 
-// Pin keeps the segment attached until release is called: Detach is EBUSY meanwhile.
-// Package shmring pins the memory of a ring that is in use. After Detach it is
+// Pin keeps the segment attached until release is called; until then, Detach fails with
+// EBUSY. Package shmring pins the memory of a ring in use. After Detach, Pin returns
 // ErrDetached.
 func (a *Attachment) Pin() (release func(), err error) { return a.region.Pin() }
 
@@ -101,43 +100,40 @@ func (a *Attachment) Segment() Segment { return a.segment }
 // Addr returns the address of the first byte.
 func (a *Attachment) Addr() uintptr { return a.addr }
 
-// ReadOnly tells whether the segment is mapped for reading alone.
+// ReadOnly reports whether the segment is mapped read-only.
 func (a *Attachment) ReadOnly() bool { return a.region.ReadOnly() }
 
-// Len returns the size of the segment in bytes, 0 after Detach.
+// Len returns the size of the segment in bytes, or 0 after Detach.
 func (a *Attachment) Len() int { return a.region.Len() }
 
-// Bytes returns the memory of the segment, nil after Detach. The slice does not
-// keep the attachment alive: using it after Detach, or writing through it if the
-// attachment is read-only, ends the program. Other processes may change its
-// contents at any time.
+// Bytes returns the memory of the segment, or nil after Detach. The slice does not keep
+// the segment attached: using it after Detach, or writing to it if the attachment is
+// read-only, ends the program. Other processes may change its contents at any time.
 func (a *Attachment) Bytes() []byte { return a.region.Bytes() }
 
-// ReadAt implements io.ReaderAt. It returns io.EOF with what there is when p
-// reaches beyond the end.
+// ReadAt implements io.ReaderAt. If p extends beyond the end, ReadAt returns the bytes up
+// to the end and io.EOF.
 func (a *Attachment) ReadAt(p []byte, off int64) (int, error) { return a.region.ReadAt(p, off) }
 
-// WriteAt implements io.WriterAt. If p does not fit it writes nothing and
-// returns ErrBounds.
+// WriteAt implements io.WriterAt. If p does not fit, it writes nothing and returns
+// ErrBounds.
 func (a *Attachment) WriteAt(p []byte, off int64) (int, error) { return a.region.WriteAt(p, off) }
 
-// Prefault makes all pages present (MADV_POPULATE_WRITE, or _READ if the
-// attachment is read-only), so that no later access waits for one. For a GiB of
-// small pages that takes half a second or more.
+// Prefault makes all pages present, so that no later access waits for one
+// (MADV_POPULATE_WRITE, or MADV_POPULATE_READ if the attachment is read-only). For 1 GiB
+// of small pages this takes half a second or more.
 func (a *Attachment) Prefault() error { return a.region.Prefault() }
 
-// View returns the T at offset off of the segment. All of it has to lie within
-// the segment, its address has to be aligned for T, and T must hold no pointers:
-// ErrBounds, ErrAlignment and ErrPointers say which is not so. The rules of Bytes
-// hold for the result.
+// View returns the T at offset off of the segment, under the rules of Bytes. Errors:
+// ErrBounds (it does not lie within the segment), ErrAlignment (its address is not aligned
+// for T), ErrPointers (T holds Go pointers).
 //
-// For 64-bit atomic access use the types of sync/atomic, which are aligned on
-// every architecture. The layout of a Go struct is that of the C struct with the
-// same members, but on 32-bit architectures, where C aligns 64-bit members to
-// eight bytes on arm and mips and Go to four.
+// For 64-bit atomic access, use the types of sync/atomic, which are aligned on every
+// architecture. A Go struct has the layout of the C struct with the same members, except
+// for 64-bit members on 32-bit arm and mips, which C aligns to eight bytes and Go to four.
 func View[T any](a *Attachment, off int) (*T, error) { return memory.View[T](a.region, off) }
 
-// ViewSlice returns the n elements of type T from offset off of the segment on,
+// ViewSlice returns the n elements of type T that begin at offset off of the segment,
 // under the rules of View.
 func ViewSlice[T any](a *Attachment, off, n int) ([]T, error) {
 	return memory.Slice[T](a.region, off, n)

@@ -9,8 +9,8 @@ import (
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
-// A Kind is one of the three kinds of System V objects. Identifiers and keys of
-// different kinds have nothing to do with each other.
+// A Kind is one of the three kinds of System V objects. Each kind has its own keys and
+// identifiers.
 type Kind int
 
 // The kinds, in the order in which ipcs(1) options name them.
@@ -28,25 +28,24 @@ func (k Kind) Noun() string {
 	return [...]string{"shared memory segment", "semaphore set", "message queue"}[k]
 }
 
-// An Error tells which call failed on which object. It unwraps to the error
-// number of the kernel, so errors.Is(err, unix.EIDRM) works, as do fs.ErrExist
-// and fs.ErrPermission; a call whose context was done unwraps to the context's
-// error.
+// An Error says which call failed on which object. It unwraps to the kernel's error
+// number, so errors.Is works with unix.EIDRM, fs.ErrExist, fs.ErrPermission and so on. If
+// a context ended the call, it unwraps to the context's error.
 //
-// errors.Is(err, fs.ErrNotExist) holds for a key under which there is nothing,
-// for an object that was removed while the call waited (EIDRM), and for an
-// identifier that does not exist, which the kernel calls EINVAL like much else:
-// where that can mean something else IPC_STAT is asked, which needs read permission.
+// errors.Is(err, fs.ErrNotExist) holds if no object has the key, if the object was removed
+// during the call (EIDRM), and if the identifier does not exist. For the last, the kernel
+// returns EINVAL, as for other errors. Where EINVAL is ambiguous, the library asks
+// IPC_STAT, which needs read permission.
 type Error struct {
 	Op    string // the call and its command, such as "semop" or "shmctl IPC_STAT"
 	Kind  Kind
-	ByKey bool // tells whether Key or ID names the object
+	ByKey bool // Key, not ID, names the object
 	Key   Key
 	ID    int
-	Size  int64 // bytes that were asked for: of a segment, a message or a buffer
-	Count int   // semaphores or operations that were asked for
-	// Reason says which limit was met and how large it is, or what else the kernel does
-	// not tell; "" where there is nothing to say.
+	Size  int64 // requested bytes, of a segment, a message or a buffer
+	Count int   // requested semaphores or operations
+	// Reason says which limit was reached and its value, or another fact that the error
+	// number does not tell. It is "" if there is none.
 	Reason string
 	Err    error
 
@@ -70,7 +69,7 @@ func (e *Error) Error() string {
 // Unwrap returns the error number or the context's error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is tells whether the object turned out not to exist.
+// Is reports whether target is fs.ErrNotExist and the object does not exist.
 func (e *Error) Is(target error) bool {
 	return target == fs.ErrNotExist && (e.unknownID || e.Err == error(abi.EIDRM))
 }
@@ -83,8 +82,8 @@ var (
 	ErrReadOnly = memory.ErrReadOnly
 	// ErrBounds is returned by an access beyond the end of the segment.
 	ErrBounds = memory.ErrBounds
-	// ErrFault is returned by an access to a page that the kernel can not provide,
-	// such as a huge page when their pool is empty.
+	// ErrFault is returned by an access to a page that the kernel cannot provide, such as
+	// a huge page if the pool is empty.
 	ErrFault = memory.ErrFault
 	// ErrPointers is returned by a View of a type that holds Go pointers.
 	ErrPointers = memory.ErrPointers
@@ -92,7 +91,7 @@ var (
 	ErrAlignment = memory.ErrAlignment
 )
 
-// keyError makes an *Error of a call that was given a key, nil if it succeeded.
+// keyError returns the *Error of a call that was given a key, or nil if it succeeded.
 func keyError(op string, kind Kind, key Key, e abi.Errno) error {
 	if e == 0 {
 		return nil
@@ -100,7 +99,7 @@ func keyError(op string, kind Kind, key Key, e abi.Errno) error {
 	return &Error{Op: op, Kind: kind, ByKey: true, Key: key, Err: e}
 }
 
-// idError makes an *Error of a call that was given an identifier, nil if it
+// idError returns the *Error of a call that was given an identifier, or nil if it
 // succeeded.
 func idError(op string, kind Kind, id int, e abi.Errno) error {
 	if e == 0 {
@@ -109,8 +108,8 @@ func idError(op string, kind Kind, id int, e abi.Errno) error {
 	return &Error{Op: op, Kind: kind, ID: id, Err: e}
 }
 
-// lookupError is idError for the commands that return EINVAL only for an
-// identifier that does not exist.
+// lookupError is idError for commands that return EINVAL only if the identifier does not
+// exist.
 func lookupError(op string, kind Kind, id int, e abi.Errno) error {
 	if e == 0 {
 		return nil
@@ -118,8 +117,8 @@ func lookupError(op string, kind Kind, id int, e abi.Errno) error {
 	return &Error{Op: op, Kind: kind, ID: id, Err: e, unknownID: e == abi.EINVAL}
 }
 
-// vagueError is idError for the commands whose EINVAL may as well mean something
-// else. If there is an object is asked by stat.
+// vagueError is idError for commands whose EINVAL may mean something else. It calls stat
+// to learn whether the object exists.
 func vagueError(op string, kind Kind, id int, e abi.Errno, stat func(int) abi.Errno) error {
 	if e == abi.EINVAL && stat(id) == abi.EINVAL {
 		return lookupError(op, kind, id, e)

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// fileID returns the device and inode number of what path leads to.
+// fileID returns the device and inode number of the file at path, following links.
 func fileID(path string) (dev, ino uint64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -20,17 +20,18 @@ func ShmLimits() (SegmentLimits, error) {
 	return SegmentLimits{l.Max, l.Min, l.Mni, l.Seg, l.All}, nil
 }
 
-// SegmentUsage is struct shm_info: what all segments together take.
+// SegmentUsage is struct shm_info: totals over all segments.
 type SegmentUsage struct {
 	Segments      int
-	Pages         uint64 // of all sizes, rounded up
+	Pages         uint64 // of all segments, each rounded up
 	ResidentPages uint64 // in memory
 	SwappedPages  uint64
 	SwapAttempts  uint64 // not counted by Linux any more
 	SwapSuccesses uint64 // not counted by Linux any more
 }
 
-// ShmUsage returns what is in use (SHM_INFO). The kernel walks all segments for it.
+// ShmUsage returns the current usage (SHM_INFO). The kernel walks all segments to compute
+// it.
 func ShmUsage() (SegmentUsage, error) {
 	u, e := abi.Shmusage()
 	if e != 0 {
@@ -39,7 +40,7 @@ func ShmUsage() (SegmentUsage, error) {
 	return SegmentUsage{int(u.UsedIDs), u.Tot, u.Rss, u.Swp, u.SwapAttempts, u.SwapSuccesses}, nil
 }
 
-// SetLimits is what struct seminfo tells of limits (sysctl kernel.sem).
+// SetLimits holds the limits of semaphore sets, from struct seminfo (sysctl kernel.sem).
 type SetLimits struct {
 	MaxSets       int // SEMMNI
 	MaxSemaphores int // SEMMNS, of all sets
@@ -57,10 +58,10 @@ func SemLimits() (SetLimits, error) {
 	return SetLimits{int(l.Mni), int(l.Mns), int(l.Msl), int(l.Opm), int(l.Vmx)}, nil
 }
 
-// SetUsage is what struct seminfo tells of use.
+// SetUsage holds the usage of semaphore sets, from struct seminfo.
 type SetUsage struct{ Sets, Semaphores int }
 
-// SemUsage returns what is in use (SEM_INFO).
+// SemUsage returns the current usage (SEM_INFO).
 func SemUsage() (SetUsage, error) {
 	u, _, e := abi.Seminfos(abi.SemInfo)
 	if e != 0 {
@@ -69,7 +70,7 @@ func SemUsage() (SetUsage, error) {
 	return SetUsage{Sets: int(u.Usz), Semaphores: int(u.Aem)}, nil
 }
 
-// QueueLimits is what struct msginfo tells of limits.
+// QueueLimits holds the limits of message queues, from struct msginfo.
 type QueueLimits struct {
 	MaxQueues int // MSGMNI (sysctl kernel.msgmni)
 	MaxSize   int // MSGMAX, bytes of one message (sysctl kernel.msgmax)
@@ -85,10 +86,10 @@ func MsgLimits() (QueueLimits, error) {
 	return QueueLimits{MaxQueues: int(l.Mni), MaxSize: int(l.Max), MaxBytes: int(l.Mnb)}, nil
 }
 
-// QueueUsage is what struct msginfo tells of use, over all queues.
+// QueueUsage holds totals over all message queues, from struct msginfo.
 type QueueUsage struct{ Queues, Messages, Bytes int }
 
-// MsgUsage returns what is in use (MSG_INFO).
+// MsgUsage returns the current usage (MSG_INFO).
 func MsgUsage() (QueueUsage, error) {
 	u, _, e := abi.Msginfos(abi.MsgInfo)
 	if e != 0 {

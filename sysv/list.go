@@ -6,14 +6,14 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// Segments returns all segments of the caller's IPC namespace, whoever may read
-// them, in the order of the kernel's table. It is no snapshot: what is made or
-// removed meanwhile may be there or not. An error ends the sequence: ENOSYS
-// (errors.ErrUnsupported) before Linux 4.17, which has no SHM_STAT_ANY, and what
-// a security policy makes of IPC_INFO or SHM_STAT_ANY, such as EPERM.
+// Segments returns all segments of the caller's IPC namespace, in the order of the
+// kernel's table, including those that the caller may not read. It is not a snapshot: a
+// segment created or removed meanwhile may be included or not. An error ends the sequence.
+// Errors: ENOSYS (errors.ErrUnsupported) before Linux 4.17, which lacks SHM_STAT_ANY; the
+// error of a security policy that refuses IPC_INFO or SHM_STAT_ANY, such as EPERM.
 //
-// In a 32-bit program sizes come from /proc/sysvipc/shm, for a 64-bit kernel would cut
-// them. Where that can't be read the error is EOVERFLOW.
+// A 32-bit program takes sizes from /proc/sysvipc/shm, because a 64-bit kernel truncates
+// them in the system call. If that file cannot be read, the error is EOVERFLOW.
 func Segments() iter.Seq2[SegmentInfo, error] {
 	return func(yield func(SegmentInfo, error) bool) { segments(new(sizer)).all(yield) }
 }
@@ -41,7 +41,7 @@ func segments(sizes *sizer) table[SegmentInfo] {
 	}
 }
 
-// Sets returns all semaphore sets, as Segments does segments.
+// Sets returns all semaphore sets, in the same way as Segments.
 func Sets() iter.Seq2[SetInfo, error] {
 	return table[SetInfo]{
 		kind: Sem, call: "semctl", command: "SEM",
@@ -61,7 +61,7 @@ func Sets() iter.Seq2[SetInfo, error] {
 	}.all
 }
 
-// Queues returns all message queues, as Segments does segments.
+// Queues returns all message queues, in the same way as Segments.
 func Queues() iter.Seq2[QueueInfo, error] {
 	return table[QueueInfo]{
 		kind: Msg, call: "msgctl", command: "MSG",
@@ -81,25 +81,25 @@ func Queues() iter.Seq2[QueueInfo, error] {
 	}.all
 }
 
-// A table is the kernel's table of one kind of objects.
+// A table is the kernel's table of one kind of object.
 type table[T any] struct {
 	kind          Kind
-	call, command string // shmctl and SHM, as errors name them
+	call, command string // such as shmctl and SHM, for errors
 	// at returns the object at an index, and its identifier. The command is stat or
-	// statAny; EINVAL and EIDRM say that there is no object.
+	// statAny. EINVAL and EIDRM mean that there is no object.
 	at            func(index, cmd int) (T, int, abi.Errno)
 	stat, statAny int
 	top           func() (int, abi.Errno) // the highest index in use
 	inUse         func() (int, abi.Errno) // how many there are
 }
 
-// all yields the objects of the table. To a kernel that lacks *_STAT_ANY the command
-// is as invalid as an index that is not in use, so an empty walk is no proof of an empty
-// table. It may also have missed objects that come and go.
+// all yields the objects of the table. A kernel that lacks *_STAT_ANY returns the same
+// error for the unknown command as for an unused index, so finding nothing does not prove
+// that the table is empty. A walk may also miss objects that come and go.
 func (t table[T]) all(yield func(T, error) bool) {
 	const attempts = 30
-	evidence := support(0) // that the kernel lacks it
-	var refused abi.Errno  // why it is not known how many there are
+	evidence := support(0) // that the kernel lacks *_STAT_ANY
+	var refused abi.Errno  // why inUse failed
 	for range attempts {
 		if t.walk(yield) {
 			return
@@ -124,8 +124,8 @@ func (t table[T]) all(yield func(T, error) bool) {
 	}
 }
 
-// walk yields what it finds, and reports whether there is no more to be done: it found
-// something, the loop wants no more, or the kernel refused.
+// walk yields the objects that it finds. It reports whether the work is done: it found an
+// object, the loop ended early, or the kernel refused.
 func (t table[T]) walk(yield func(T, error) bool) (done bool) {
 	top, e := t.top()
 	if e != 0 {
@@ -145,7 +145,7 @@ func (t table[T]) walk(yield func(T, error) bool) (done bool) {
 	return done
 }
 
-// vacant reports whether an error says that an index is not in use.
+// vacant reports whether e means that an index is not in use.
 func vacant(e abi.Errno) bool { return e == abi.EINVAL || e == abi.EIDRM }
 
 func (t table[T]) fail(yield func(T, error) bool, command string, e abi.Errno) bool {
@@ -154,18 +154,18 @@ func (t table[T]) fail(yield func(T, error) bool, command string, e abi.Errno) b
 	return true
 }
 
-// A support is how much speaks against *_STAT_ANY after a walk that found nothing in a
-// table with objects.
+// A support is the weight of evidence against *_STAT_ANY, after a walk that found nothing
+// in a table that has objects.
 type support int
 
 const (
-	has         support = 0  // it found an object, or objects come and go
-	blind       support = 1  // *_STAT found nothing either, which is rare with one that comes and goes
-	seemsToLack support = 3  // it missed an object, unless that was replaced by another one
-	lacks       support = 30 // it missed an object that was there all the time
+	has         support = 0  // *_STAT_ANY found an object, or objects come and go
+	blind       support = 1  // *_STAT found nothing either, which is rare even if objects come and go
+	seemsToLack support = 3  // *_STAT_ANY missed an object, unless that was replaced meanwhile
+	lacks       support = 30 // *_STAT_ANY missed an object that was there all the time
 )
 
-// probe tries *_STAT_ANY where *_STAT shows that there is an object, before and after.
+// probe tries *_STAT_ANY at an index where *_STAT finds an object both before and after.
 func (t table[T]) probe() support {
 	top, e := t.top()
 	found := blind
@@ -188,11 +188,11 @@ func (t table[T]) probe() support {
 	return found
 }
 
-// ShmStat returns the segment at an index of the kernel's table (SHM_STAT). It
-// needs read permission. An index that is not in use is fs.ErrNotExist.
+// ShmStat returns the segment at an index of the kernel's table (SHM_STAT). It needs read
+// permission. An unused index is fs.ErrNotExist.
 func ShmStat(index int) (SegmentInfo, error) { return shmStat("shmctl SHM_STAT", index, abi.ShmStat) }
 
-// ShmStatAny is ShmStat without asking for permission (SHM_STAT_ANY, Linux 4.17).
+// ShmStatAny is ShmStat without the permission check (SHM_STAT_ANY, Linux 4.17).
 func ShmStatAny(index int) (SegmentInfo, error) {
 	return shmStat("shmctl SHM_STAT_ANY", index, abi.ShmStatAny)
 }
@@ -209,11 +209,11 @@ func shmStat(op string, index, cmd int) (SegmentInfo, error) {
 	return info, nil
 }
 
-// SemStat returns the set at an index of the kernel's table (SEM_STAT). It needs
-// read permission. An index that is not in use is fs.ErrNotExist.
+// SemStat returns the set at an index of the kernel's table (SEM_STAT). It needs read
+// permission. An unused index is fs.ErrNotExist.
 func SemStat(index int) (SetInfo, error) { return semStat("semctl SEM_STAT", index, abi.SemStat) }
 
-// SemStatAny is SemStat without asking for permission (SEM_STAT_ANY, Linux 4.17).
+// SemStatAny is SemStat without the permission check (SEM_STAT_ANY, Linux 4.17).
 func SemStatAny(index int) (SetInfo, error) {
 	return semStat("semctl SEM_STAT_ANY", index, abi.SemStatAny)
 }
@@ -226,11 +226,11 @@ func semStat(op string, index, cmd int) (SetInfo, error) {
 	return setInfo(id, &ds), nil
 }
 
-// MsgStat returns the queue at an index of the kernel's table (MSG_STAT). It needs
-// read permission. An index that is not in use is fs.ErrNotExist.
+// MsgStat returns the queue at an index of the kernel's table (MSG_STAT). It needs read
+// permission. An unused index is fs.ErrNotExist.
 func MsgStat(index int) (QueueInfo, error) { return msgStat("msgctl MSG_STAT", index, abi.MsgStat) }
 
-// MsgStatAny is MsgStat without asking for permission (MSG_STAT_ANY, Linux 4.17).
+// MsgStatAny is MsgStat without the permission check (MSG_STAT_ANY, Linux 4.17).
 func MsgStatAny(index int) (QueueInfo, error) {
 	return msgStat("msgctl MSG_STAT_ANY", index, abi.MsgStatAny)
 }

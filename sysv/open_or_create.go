@@ -11,41 +11,41 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// ErrUninitialized is returned by OpenOrCreateSet for a set that somebody else
-// made and gave no values.
+// ErrUninitialized is returned by OpenOrCreateSet if another program created the set and
+// did not set its values.
 var ErrUninitialized = errors.New("the set exists, but nobody has given it values")
 
-// ErrMismatch is returned for an object that exists and was made for something else: it
-// has another size, or its sides do not agree on a parameter. The error says both.
+// ErrMismatch is returned if an object exists but does not fit: its size, its owner or a
+// parameter of it differs from what the caller asked for. The error gives both values.
 var ErrMismatch = errors.New("it exists, and does not fit")
 
-// A set that this package is about to initialise carries unfinished in its mode,
-// an execute bit, which means nothing to the kernel. It stays there for good, and
-// does no harm, if the maker dies right after it gave the values.
+// While this package initialises a set, its mode has the bit unfinished, an execute bit
+// that the kernel ignores. If the creator dies right after setting the values, the bit
+// stays and does no harm.
 const (
 	unfinished  fs.FileMode = 0o001
 	executeBits fs.FileMode = 0o111
 )
 
 const (
-	// initPatience is how long a set may stay without values before its maker is
-	// taken for dead.
+	// initPatience is how long a set may lack values before its creator is considered
+	// dead.
 	initPatience = time.Second
-	// initDeadline is how long a maker may take. It is shorter, so that one that was
-	// held up gives up before somebody else can have taken over.
+	// initDeadline is how long a creator may take. It is shorter than initPatience, so
+	// that a delayed creator gives up before another process can take over.
 	initDeadline = initPatience / 2
-	// settleTime is how long somebody else's set that was given values, but on which
-	// no semop was done, is watched: its maker may be about to give more, or to
-	// announce it by a semop.
+	// settleTime is how long to watch a set of another program that has values but has
+	// seen no semop. Its creator may be about to set more values, or to announce the set
+	// with a semop.
 	settleTime = 100 * time.Millisecond
 )
 
-// errVanished says that a set which was there a moment ago is gone or given up.
+// errVanished means that a set that existed a moment ago has been removed or given up.
 var errVanished = errors.New("vanished")
 
-// CreateSetWith makes a set with the given values under key, or without a key if that is
-// Private. Whoever calls OpenOrCreateSet gets it when it has them. Errors: those of
-// CreateSet, and those that OpenOrCreateSet has for values and mode.
+// CreateSetWith creates a set with the given values under key, or without a key if key is
+// Private. Other processes that call OpenOrCreateSet do not get the set before it has its
+// values. Errors: those of CreateSet, and those of OpenOrCreateSet for values and mode.
 func CreateSetWith(key Key, values []uint16, o *SetOptions) (Set, error) {
 	mode, ops, err := initial(key, values, o)
 	if err != nil {
@@ -59,28 +59,27 @@ func CreateSetWith(key Key, values []uint16, o *SetOptions) (Set, error) {
 	}
 }
 
-// OpenOrCreateSet returns the set under key, made with the given values if there was
-// none; made reports which. However many processes call it at once, the values are given
-// exactly once, and nobody gets the set before.
+// OpenOrCreateSet returns the set under key. If there is none, it creates one with the
+// given values; made reports whether it did. However many processes call it at once, the
+// values are set exactly once, and no process gets the set earlier. An existing set must
+// have exactly len(values) semaphores and belong to the caller or root, unless o has
+// AnyOwner, and the caller must have read permission. Its values are whatever they have
+// become.
 //
-// It keeps to the convention that a set is ready once its sem_otime is not zero,
-// and so works together with C programs that do. A set of other origin that was
-// given values by SETVAL or SETALL alone is taken for ready after a tenth of a
-// second. While it waits for somebody else to give values it sleeps, or until ctx is
-// done; then the error unwraps to ctx.Err().
+// The convention is that a set is ready once its sem_otime is not zero, which C programs
+// can follow too. A set from another program that got its values only by SETVAL or SETALL
+// counts as ready after a tenth of a second. While another process sets the values,
+// OpenOrCreateSet sleeps until they are set or ctx is done; then the error unwraps to
+// ctx.Err().
 //
-// The values are given by one semop. If a maker dies before that, the next caller
-// removes what it left, which a mark in the mode tells from sets of other origin,
-// and starts afresh after a second.
-//
-// A set that exists must have exactly len(values) semaphores and belong to the caller or
-// root, unless o says AnyOwner, and the caller must be allowed to read it. Its values are
-// what they have become meanwhile.
+// One semop sets all values. If a creator dies before it, the next caller waits a second,
+// removes the unfinished set and starts again. A mark in the mode distinguishes such a set
+// from one of another program.
 //
 // Errors: ErrMismatch (another number of semaphores, another owner), ErrUninitialized (a
-// set of other origin to which nobody gives values within a second), fs.ErrPermission,
-// EINVAL (a mode whose only execute bit is 0001), E2BIG (more than SEMOPM/2 values, 250,
-// differ from zero), ERANGE (a value above 32767); those of CreateSet but fs.ErrExist.
+// set of another program got no values within a second), fs.ErrPermission, EINVAL (a mode
+// whose only execute bit is 0001), E2BIG (more than SEMOPM/2 values, 250, differ from
+// zero), ERANGE (a value above 32767); those of CreateSet except fs.ErrExist.
 func OpenOrCreateSet(ctx context.Context, key Key, values []uint16, o *SetOptions) (s Set, made bool, err error) {
 	mode, ops, err := initial(key, values, o)
 	if err != nil {
@@ -99,7 +98,7 @@ func OpenOrCreateSet(ctx context.Context, key Key, values []uint16, o *SetOption
 	}
 }
 
-// initial returns the mode and the operations with which a set is made.
+// initial returns the mode and the operations with which to create a set.
 func initial(key Key, values []uint16, o *SetOptions) (mode fs.FileMode, ops []Op, err error) {
 	if o == nil {
 		o = new(SetOptions)
@@ -112,8 +111,8 @@ func initial(key Key, values []uint16, o *SetOptions) (mode fs.FileMode, ops []O
 	return mode, ops, setError(key, len(values), e)
 }
 
-// initialOps returns the operations that give a new set its values, provided that
-// it is new: each semaphore that gets one must be zero.
+// initialOps returns the operations that set the values of a new set. They fail unless
+// each semaphore that gets a value is zero.
 func initialOps(values []uint16) ([]Op, abi.Errno) {
 	ops := make([]Op, 0, 2*len(values)+1)
 	for i, v := range values {
@@ -126,13 +125,13 @@ func initialOps(values []uint16) ([]Op, abi.Errno) {
 			ops = append(ops, Op{Num: uint16(i)}, Op{Num: uint16(i), Add: int16(v)})
 		}
 	}
-	if len(ops) == 0 { // sem_otime has to be set all the same
+	if len(ops) == 0 { // sem_otime must be set even so
 		ops = append(ops, Op{})
 	}
 	return ops, 0
 }
 
-// createWith makes a set and gives it its values.
+// createWith creates a set and sets its values.
 func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 	began := time.Now()
 	s, err := CreateSet(key, nsems, &SetOptions{Mode: mode | unfinished})
@@ -140,16 +139,16 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 		return -1, err
 	}
 	if time.Since(began) > initDeadline {
-		_ = s.Remove() // if it fails somebody else has done it
+		_ = s.Remove() // if it fails, another process has removed it
 		return -1, errVanished
 	}
-	// Held up for another half a second just here, and going on in the very moment in
-	// which somebody else, who has looked for the last time, removes the set, the
-	// maker would return a set that is removed: its users get EIDRM or EINVAL. No
-	// call of the kernel removes a set on condition that nothing was done to it.
+	// A creator may be delayed here for another half second, and continue between another
+	// process's last check of the set and its removal. It then returns a removed set: its
+	// users get EIDRM or EINVAL. No system call removes a set only if nothing was done to
+	// it.
 	ok, err := s.TryDo(ops...)
 	switch {
-	case err == nil && !ok: // somebody else has been at it
+	case err == nil && !ok: // another program has set values
 		return -1, errVanished
 	case err == nil:
 		err = s.Set(Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: mode})
@@ -164,11 +163,10 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 	}
 }
 
-// openReady returns the set under key as soon as it has its values. The kernel
-// has no event to wait for, so it looks again at growing intervals. What counts is
-// how long it slept, not how late it is: when maker and waiter were stopped
-// together (a frozen container, a suspended machine), the maker gets its time
-// after that.
+// openReady returns the set under key as soon as it has its values. The kernel has no
+// event to wait for, so openReady polls at growing intervals. It counts the time that it
+// slept, not the time that passed: if creator and waiter were stopped together (a frozen
+// container, a suspended machine), the creator still gets its full time.
 func openReady(ctx context.Context, key Key, nsems int, anyOwner bool) (Set, error) {
 	s, err := OpenSet(key)
 	if err != nil {
@@ -204,7 +202,7 @@ func openReady(ctx context.Context, key Key, nsems int, anyOwner bool) (Set, err
 	}
 }
 
-// sleep sleeps, or until ctx is done.
+// sleep sleeps for d, or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -216,8 +214,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// hasValues tells whether a set on which no semop was ever done was given values
-// by SETVAL or SETALL, which leave the process id behind.
+// hasValues reports whether SETVAL or SETALL has set values of a set that has seen no
+// semop. These calls record the process id.
 func hasValues(s Set, nsems int) bool {
 	for num := range nsems {
 		value, err := s.Value(num)

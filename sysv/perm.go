@@ -9,12 +9,12 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// Perm is struct ipc_perm: who owns an object and who may use it.
+// Perm is struct ipc_perm: the owner and the permissions of an object.
 type Perm struct {
 	Key        Key         // Private once a segment is marked for removal
 	UID, GID   uint32      // owner, changed by IPC_SET
 	CUID, CGID uint32      // creator, never changed
-	Mode       fs.FileMode // the nine permission bits; execute bits matter to AttachOptions.Exec alone
+	Mode       fs.FileMode // the nine permission bits; only AttachOptions.Exec uses execute bits
 	Seq        uint32      // sequence number; part of the identifier
 }
 
@@ -25,22 +25,22 @@ func perm(p abi.Perm) Perm {
 	}
 }
 
-// Ownership is what IPC_SET changes of every kind of object.
+// Ownership is the part of an object's permissions that IPC_SET can change.
 type Ownership struct {
 	UID, GID uint32
 	Mode     fs.FileMode // permission bits only
 }
 
-// Ownership returns the part of p that IPC_SET can change, to be altered and set.
+// Ownership returns the part of p that IPC_SET can change.
 func (p Perm) Ownership() Ownership { return Ownership{UID: p.UID, GID: p.GID, Mode: p.Mode} }
 
-// setFlags returns the mode for IPC_SET, false if o.Mode holds more than permission
+// setFlags returns the mode for IPC_SET. ok is false if o.Mode has more than permission
 // bits.
 func (o Ownership) setFlags() (mode uint32, ok bool) {
 	return uint32(o.Mode.Perm()), o.Mode&^fs.ModePerm == 0
 }
 
-// unixTime turns the kernel's seconds into a Time, 0 into the zero Time.
+// unixTime converts the kernel's seconds to a Time, and 0 to the zero Time.
 func unixTime(seconds int64) time.Time {
 	if seconds == 0 {
 		return time.Time{}
@@ -48,14 +48,14 @@ func unixTime(seconds int64) time.Time {
 	return time.Unix(seconds, 0)
 }
 
-// NoAccess as the Mode of options stands for no permission bit at all: only root gets
-// in. A Mode of 0 stands for 0600.
+// NoAccess, as the Mode of options, means no permission bits at all: only root has access.
+// A Mode of 0 means 0600.
 const NoAccess = fs.ModeIrregular
 
 const defaultMode fs.FileMode = 0o600
 
-// permissions returns the permission bits that a Mode of options stands for, false if it
-// holds more than these.
+// permissions returns the permission bits that the Mode of options means. ok is false if
+// it has more than permission bits.
 func permissions(mode fs.FileMode) (bits fs.FileMode, ok bool) {
 	switch {
 	case mode == 0:
@@ -67,14 +67,14 @@ func permissions(mode fs.FileMode) (bits fs.FileMode, ok bool) {
 	}
 }
 
-// createFlags returns the flags of a *get call that makes a new object.
+// createFlags returns the flags of a *get call that creates an object.
 func createFlags(mode fs.FileMode) (flags int, ok bool) {
 	bits, ok := permissions(mode)
 	return int(bits) | abi.IPCCreat | abi.IPCExcl, ok
 }
 
-// fits checks that an object which exists may be taken for one of the caller's: that
-// root, or the user that the caller runs as, made and owns it.
+// fits checks that an existing object was created by, and belongs to, root or the
+// effective user.
 func (p Perm) fits(kind Kind, key Key, anyOwner bool) error {
 	for _, uid := range []uint32{p.UID, p.CUID} {
 		if me := uint32(os.Geteuid()); !anyOwner && uid != 0 && uid != me {
@@ -88,5 +88,5 @@ func mismatch(kind Kind, key Key, format string, args ...any) error {
 	return &Error{Op: get[kind], Kind: kind, ByKey: true, Key: key, Err: ErrMismatch, Reason: fmt.Sprintf(format, args...)}
 }
 
-// get holds the calls that find and make objects, by kind.
+// get holds the names of the calls that find and create objects, by kind.
 var get = [...]string{Shm: "shmget", Sem: "semget", Msg: "msgget"}

@@ -11,21 +11,21 @@ import (
 	"github.com/sysvipc/gipc/internal/interrupt"
 )
 
-// A Queue is the identifier (msqid) of a message queue. Like a Segment it holds
-// nothing: the queue and its messages live until it is removed.
+// A Queue is the identifier (msqid) of a message queue. It holds no resources. The queue
+// and its messages live until the queue is removed.
 type Queue int
 
-// QueueOptions says how a queue is made. nil stands for the zero value.
+// QueueOptions holds the options of a new queue. nil means the zero value.
 type QueueOptions struct {
-	// Mode holds the permission bits: write to send, read to receive. 0 stands for 0600,
-	// NoAccess for none.
+	// Mode holds the permission bits: write to send, read to receive. 0 means 0600,
+	// NoAccess means none.
 	Mode fs.FileMode
-	// AnyOwner lets OpenOrCreateQueue take a queue that belongs to another user.
+	// AnyOwner lets OpenOrCreateQueue return a queue that belongs to another user.
 	AnyOwner bool
 }
 
-// CreateQueue makes a queue under key, or without a key if that is Private. Errors:
-// fs.ErrExist (the key is taken), EINVAL (more than permission bits in Mode), ENOSPC
+// CreateQueue creates a queue under key, or without a key if key is Private. Errors:
+// fs.ErrExist (the key is taken), EINVAL (Mode has more than permission bits), ENOSPC
 // (MSGMNI reached), ENOMEM. See msgget(2).
 func CreateQueue(key Key, o *QueueOptions) (Queue, error) {
 	if o == nil {
@@ -39,10 +39,10 @@ func CreateQueue(key Key, o *QueueOptions) (Queue, error) {
 	return Queue(id), queueError(key, e)
 }
 
-// OpenOrCreateQueue returns the queue under key, made as CreateQueue does if there was
-// none; made reports which. One that exists must belong to the caller or root, unless o
-// says AnyOwner, and the caller must be allowed to read it. Errors: ErrMismatch (another
-// owner), fs.ErrPermission; those of CreateQueue but fs.ErrExist.
+// OpenOrCreateQueue returns the queue under key, or creates one as CreateQueue does; made
+// reports whether it did. An existing queue must belong to the caller or root, unless o
+// has AnyOwner, and the caller must have read permission. Errors: ErrMismatch (another
+// owner), fs.ErrPermission; those of CreateQueue except fs.ErrExist.
 func OpenOrCreateQueue(key Key, o *QueueOptions) (q Queue, made bool, err error) {
 	if o == nil {
 		o = new(QueueOptions)
@@ -68,18 +68,16 @@ func OpenQueue(key Key) (Queue, error) {
 	return Queue(id), keyError("msgget", Msg, key, e)
 }
 
-// stackText is the length of a message's text up to which no call allocates.
+// stackText is the longest message text, in bytes, for which no call allocates.
 const stackText = 512
 
-// Send appends a message: a type, which is 1 or more (32 bits on 32-bit
-// architectures, a C long), and a text of up to MSGMAX bytes, which may be empty
-// and is copied. It waits while the queue is full, or until ctx is done; then the
-// error unwraps to ctx.Err() and nothing was sent. While it waits it occupies a
-// thread of the operating system.
+// Send appends a message to the queue. mtype is at least 1 and fits a C long, which has 32
+// bits on 32-bit architectures. text has at most MSGMAX bytes, may be empty, and is
+// copied. Send blocks while the queue is full, occupying a thread, until ctx is done; then
+// the error unwraps to ctx.Err() and nothing was sent.
 //
-// Errors: fs.ErrPermission, EIDRM (removed meanwhile), EINVAL (no such queue, a
-// type below 1, a text longer than MSGMAX or than all that the queue may hold), ENOMEM.
-// See msgsnd(2).
+// Errors: fs.ErrPermission, EIDRM (removed meanwhile), EINVAL (no such queue; mtype below
+// 1; text longer than MSGMAX or than the queue can ever hold), ENOMEM. See msgsnd(2).
 func (q Queue) Send(ctx context.Context, mtype int, text []byte) error {
 	if err := ctx.Err(); err != nil {
 		return sendError(q, mtype, len(text), err)
@@ -100,7 +98,7 @@ func (q Queue) Send(ctx context.Context, mtype int, text []byte) error {
 	return nil
 }
 
-// TrySend is Send without waiting; it tells whether the queue had room.
+// TrySend is Send without blocking. It reports whether the queue had room.
 func (q Queue) TrySend(mtype int, text []byte) (bool, error) {
 	var buf [abi.MsgHeader + stackText]byte
 	msg := append(buf[:abi.MsgHeader], text...)
@@ -115,16 +113,17 @@ func (q Queue) TrySend(mtype int, text []byte) (bool, error) {
 	}
 }
 
-// ReceiveOptions says which message Receive takes, and how.
+// ReceiveOptions selects the message that Receive takes.
 type ReceiveOptions struct {
-	// Type 0 takes the first message; a type above 0 the first of that type; one
-	// below 0 the first of the lowest type that is not above its absolute value.
+	// Type 0 selects the first message. A type above 0 selects the first message of that
+	// type. A type below 0 selects the first message of the lowest type that is not above
+	// its absolute value.
 	Type int
-	// Except (MSG_EXCEPT) takes the first message that is not of Type, which must
-	// be above 0: the kernel does not heed Except otherwise.
+	// Except (MSG_EXCEPT) selects the first message that is not of Type. Type must be
+	// above 0; otherwise the kernel ignores Except.
 	Except bool
-	// Truncate (MSG_NOERROR) cuts a text that is longer than the buffer; the rest
-	// is lost. Otherwise such a message stays where it is, and the error is E2BIG.
+	// Truncate (MSG_NOERROR) cuts a text that is longer than the buffer; the rest is lost.
+	// Without it, such a message stays in the queue, and the error is E2BIG.
 	Truncate bool
 }
 
@@ -138,13 +137,13 @@ func (o ReceiveOptions) flags() (flags int) {
 	return flags
 }
 
-// Receive takes a message off the queue. It copies the text to buf and returns its
-// length and the message's type. It waits until there is a message that o
-// selects, or until ctx is done; then the error unwraps to ctx.Err() and nothing
-// was taken. While it waits it occupies a thread of the operating system.
+// Receive takes a message off the queue, copies its text to buf, and returns the text's
+// length and the message's type. It blocks, occupying a thread, until there is a message
+// that o selects, or until ctx is done; then the error unwraps to ctx.Err() and nothing
+// was taken.
 //
-// Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile),
-// EINVAL (no such queue). See msgrcv(2).
+// Errors: fs.ErrPermission, E2BIG (see ReceiveOptions), EIDRM (removed meanwhile), EINVAL
+// (no such queue). See msgrcv(2).
 func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mtype int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, 0, receiveError(q, len(buf), err)
@@ -165,21 +164,21 @@ func (q Queue) Receive(ctx context.Context, buf []byte, o ReceiveOptions) (n, mt
 	return n, abi.MsgType(msg), nil
 }
 
-// TryReceive is Receive without waiting; ok tells whether there was a message.
+// TryReceive is Receive without blocking. ok reports whether there was a message.
 func (q Queue) TryReceive(buf []byte, o ReceiveOptions) (n, mtype int, ok bool, err error) {
 	return q.take(buf, o.Type, o.flags())
 }
 
-// Peek copies the message at position index (MSG_COPY), the first being 0, and
-// leaves it in the queue; ok tells whether there is one. If truncate is set a text
-// longer than buf is cut, otherwise it is E2BIG. Kernels without checkpoint and
-// restore can't: errors.ErrUnsupported.
+// Peek copies the message at position index, counted from 0, and leaves it in the queue
+// (MSG_COPY). ok reports whether there is one. A text longer than buf is cut if truncate
+// is set; otherwise the error is E2BIG. A kernel without checkpoint/restore returns
+// errors.ErrUnsupported.
 func (q Queue) Peek(index int, buf []byte, truncate bool) (n, mtype int, ok bool, err error) {
 	n, mtype, ok, err = q.take(buf, index, abi.MsgCopy)
 	if !truncate {
 		return n, mtype, ok, err
 	}
-	// The kernel does not cut a message that it copies.
+	// With MSG_COPY, the kernel does not truncate.
 	for size := 2 * max(len(buf), stackText); errors.Is(err, abi.E2BIG); size *= 2 {
 		whole := make([]byte, size)
 		n, mtype, ok, err = q.take(whole, index, abi.MsgCopy)
@@ -207,15 +206,15 @@ func (q Queue) take(buf []byte, selector, flags int) (n, mtype int, ok bool, err
 	}
 }
 
-// QueueInfo is struct msqid_ds. Process ids are 0 where none did or where the
-// process is not visible in the caller's pid namespace; a zero Time means never.
-// LRPID is the id of a thread if that had to wait for the message.
+// QueueInfo is struct msqid_ds. A process id is 0 if no process did it, or if the process
+// is not visible in the caller's PID namespace. A zero Time means never. LRPID is a thread
+// id if the receiver had to wait for the message.
 type QueueInfo struct {
 	ID int
 	Perm
 	CBytes uint64    // bytes of text in the queue
 	QNum   uint64    // messages in the queue
-	QBytes uint64    // how many bytes of text the queue may hold
+	QBytes uint64    // limit on bytes of text in the queue
 	LSPID  int       // process that sent last
 	LRPID  int       // process that received last
 	STime  time.Time // last sent
@@ -231,7 +230,7 @@ func queueInfo(id int, ds *abi.MsqidDS) QueueInfo {
 	}
 }
 
-// Stat returns all that the kernel knows of the queue (IPC_STAT). It needs read
+// Stat returns what the kernel records about the queue (IPC_STAT). It needs read
 // permission. See msgctl(2).
 func (q Queue) Stat() (QueueInfo, error) {
 	ds, _, e := abi.Msgstat(int(q), abi.IPCStat)
@@ -241,11 +240,11 @@ func (q Queue) Stat() (QueueInfo, error) {
 	return queueInfo(int(q), &ds), nil
 }
 
-// Set changes owner, permission bits and the number of bytes that the queue may
-// hold (IPC_SET). Only the owner, the creator and a process with CAP_SYS_ADMIN
-// may; raising qbytes above MSGMNB takes CAP_SYS_RESOURCE. EINVAL: no such queue, a
-// user or group that the user namespace does not know, or a qbytes beyond 31 bits,
-// which the kernel would cut.
+// Set changes the owner, the permission bits and the byte limit of the queue (IPC_SET).
+// Only the owner, the creator and a process with CAP_SYS_ADMIN may do so; raising qbytes
+// above MSGMNB needs CAP_SYS_RESOURCE. EINVAL: no such queue, a user or group that does
+// not exist in the user namespace, or a qbytes beyond 31 bits, which the kernel would
+// truncate.
 func (q Queue) Set(o Ownership, qbytes uint64) error {
 	mode, ok := o.setFlags()
 	if !ok || qbytes > math.MaxInt32 {
@@ -254,8 +253,8 @@ func (q Queue) Set(o Ownership, qbytes uint64) error {
 	return vagueError("msgctl IPC_SET", Msg, int(q), abi.Msgset(int(q), o.UID, o.GID, mode, qbytes), statQueue)
 }
 
-// Remove removes the queue and its messages at once (IPC_RMID); whoever waits on
-// it gets EIDRM. Only the owner, the creator and a process with CAP_SYS_ADMIN may.
+// Remove removes the queue and its messages at once (IPC_RMID). Calls blocked on it return
+// EIDRM. Only the owner, the creator and a process with CAP_SYS_ADMIN may remove it.
 func (q Queue) Remove() error {
 	return lookupError("msgctl IPC_RMID", Msg, int(q), abi.Msgrmid(int(q)))
 }

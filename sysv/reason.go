@@ -7,16 +7,16 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// What the kernel's error numbers do not tell: which limit was met, how large it is, and
-// what was asked for. A limit that can't be read is not named.
+// This file adds to errors what the kernel's error numbers do not tell: which limit was
+// reached, its value, and what was requested. A limit that cannot be read is not named.
 
-// full is the reason for ENOSPC. The kernel's words for it, "no space left on device",
-// have sent many to look at their disks.
+// full returns the reason for ENOSPC. The kernel's text, "no space left on device", makes
+// many users check their disks.
 func full(limit string, value any, sysctl, how string) string {
 	return fmt.Sprintf("the system is full: %s is %v (sysctl %s)%s", limit, value, sysctl, how)
 }
 
-// segmentError makes an *Error of a shmget that was to make a segment.
+// segmentError returns the *Error of a shmget that creates a segment.
 func segmentError(key Key, size int64, o *SegmentOptions, e abi.Errno) error {
 	if e == 0 {
 		return nil
@@ -62,7 +62,7 @@ func segmentsFull(size int64, limits SegmentLimits) string {
 		fmt.Sprintf(" and %d are in use", usage.Segments))
 }
 
-// setError makes an *Error of a semget that was to make a set.
+// setError returns the *Error of a semget that creates a set.
 func setError(key Key, nsems int, e abi.Errno) error {
 	if e == 0 {
 		return nil
@@ -92,7 +92,7 @@ func setReason(nsems int, e abi.Errno) string {
 		fmt.Sprintf("; %d are in use and %d are asked for", usage.Semaphores, nsems))
 }
 
-// queueError makes an *Error of a msgget that was to make a queue.
+// queueError returns the *Error of a msgget that creates a queue.
 func queueError(key Key, e abi.Errno) error {
 	if e == 0 {
 		return nil
@@ -104,7 +104,7 @@ func queueError(key Key, e abi.Errno) error {
 	return err
 }
 
-// opReason is the reason for the error of a semop.
+// opReason returns the reason for the error of a semop.
 func opReason(s Set, ops []Op, err error) string {
 	switch err {
 	case error(abi.E2BIG):
@@ -125,7 +125,7 @@ func opReason(s Set, ops []Op, err error) string {
 	return ""
 }
 
-// sendError makes an *Error of a msgsnd.
+// sendError returns the *Error of a msgsnd.
 func sendError(q Queue, mtype, size int, err error) error {
 	e := &Error{Op: "msgsnd", Kind: Msg, ID: int(q), Size: int64(size), Err: err}
 	if err != error(abi.EINVAL) {
@@ -143,12 +143,12 @@ func sendError(q Queue, mtype, size int, err error) error {
 	return e
 }
 
-// neverFits returns an error for a text that is longer than all that the queue may hold.
-// Its sender would wait for somebody to raise that.
+// neverFits returns an error if a text is longer than the queue can ever hold. Its sender
+// would block until another process raises the limit.
 func (q Queue) neverFits(size int) error {
 	info, err := q.Stat()
 	if err != nil || uint64(size) <= info.QBytes {
-		return nil // without permission to read it can't be known
+		return nil // unknown without read permission
 	}
 	return &Error{
 		Op: "msgsnd", Kind: Msg, ID: int(q), Size: int64(size), Err: abi.EINVAL,
@@ -156,7 +156,7 @@ func (q Queue) neverFits(size int) error {
 	}
 }
 
-// receiveError makes an *Error of a msgrcv.
+// receiveError returns the *Error of a msgrcv.
 func receiveError(q Queue, size int, err error) error {
 	e := &Error{Op: "msgrcv", Kind: Msg, ID: int(q), Size: int64(size), Err: err, unknownID: err == error(abi.EINVAL)}
 	if err == error(abi.E2BIG) {

@@ -9,27 +9,26 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// A Segment is the identifier (shmid) of a shared memory segment. It holds
-// nothing: the segment lives until it is removed, whoever made it. Any number may
-// be converted to a Segment; calls on one that does not exist return an error
-// that is fs.ErrNotExist or EINVAL.
+// A Segment is the identifier (shmid) of a shared memory segment. It holds no resources.
+// The segment lives until it is removed. Any number may be converted to a Segment; calls
+// on one that does not exist return an error that is fs.ErrNotExist or EINVAL.
 type Segment int
 
-// SegmentOptions says how a segment is made. nil stands for the zero value.
+// SegmentOptions holds the options of a new segment. nil means the zero value.
 type SegmentOptions struct {
-	// Mode holds the permission bits; 0 stands for 0600, NoAccess for none.
+	// Mode holds the permission bits. 0 means 0600, NoAccess means none.
 	Mode fs.FileMode
-	// HugePages is the size in bytes of the huge pages to use (SHM_HUGETLB), a power
-	// of two; DefaultHugePages for the system's default, 0 for ordinary pages.
-	// The pool (sysctl vm.nr_hugepages) must hold enough of them.
+	// HugePages is the size in bytes of the huge pages to use (SHM_HUGETLB): a power of
+	// two, or DefaultHugePages, or 0 for ordinary pages. The pool (sysctl vm.nr_hugepages)
+	// must have enough of them.
 	HugePages int64
-	// NoReserve (SHM_NORESERVE) sets no swap space or huge pages aside.
+	// NoReserve (SHM_NORESERVE) reserves no swap space or huge pages.
 	NoReserve bool
-	// AnyOwner lets OpenOrCreateSegment take a segment that belongs to another user.
+	// AnyOwner lets OpenOrCreateSegment return a segment that belongs to another user.
 	AnyOwner bool
 }
 
-// DefaultHugePages stands for the system's default size of huge pages.
+// DefaultHugePages means the system's default size of huge pages.
 const DefaultHugePages = -1
 
 func (o *SegmentOptions) flags() (flags int, ok bool) {
@@ -38,7 +37,7 @@ func (o *SegmentOptions) flags() (flags int, ok bool) {
 	case h == 0:
 	case h == DefaultHugePages:
 		flags |= abi.ShmHugeTLB
-	case h > 1 && h&(h-1) == 0: // the exponent of 1, 0, would mean the default
+	case h > 1 && h&(h-1) == 0: // the exponent of 1 is 0, which means the default
 		flags |= abi.ShmHugeTLB | bits.TrailingZeros64(uint64(h))<<abi.ShmHugeShift
 	default:
 		ok = false
@@ -49,12 +48,12 @@ func (o *SegmentOptions) flags() (flags int, ok bool) {
 	return flags, ok
 }
 
-// CreateSegment makes a segment of size bytes, filled with zeros, under key, or
-// without a key if that is Private. A key that is taken is fs.ErrExist.
+// CreateSegment creates a segment of size bytes, filled with zeros, under key, or without
+// a key if key is Private.
 //
-// Errors: fs.ErrExist, EINVAL (size below 1 or above SHMMAX; an option out of range),
-// ENOSPC (SHMMNI or SHMALL reached), ENOMEM (also: not enough huge pages), EPERM (huge
-// pages not allowed). See shmget(2).
+// Errors: fs.ErrExist (the key is taken), EINVAL (size below 1 or above SHMMAX; an option
+// out of range), ENOSPC (SHMMNI or SHMALL reached), ENOMEM (also: not enough huge pages),
+// EPERM (huge pages not allowed). See shmget(2).
 func CreateSegment(key Key, size int64, o *SegmentOptions) (Segment, error) {
 	if o == nil {
 		o = new(SegmentOptions)
@@ -67,12 +66,12 @@ func CreateSegment(key Key, size int64, o *SegmentOptions) (Segment, error) {
 	return Segment(id), segmentError(key, size, o, e)
 }
 
-// OpenOrCreateSegment returns the segment under key, made as CreateSegment does if there
-// was none; made reports which. One that exists must have size bytes and belong to the
-// caller or root, unless o says AnyOwner, and the caller must be allowed to read it.
+// OpenOrCreateSegment returns the segment under key, or creates one as CreateSegment does;
+// made reports whether it did. An existing segment must have size bytes and belong to the
+// caller or root, unless o has AnyOwner, and the caller must have read permission.
 //
 // Errors: ErrMismatch (another size, another owner), fs.ErrPermission; those of
-// CreateSegment but fs.ErrExist.
+// CreateSegment except fs.ErrExist.
 func OpenOrCreateSegment(key Key, size int64, o *SegmentOptions) (s Segment, made bool, err error) {
 	if o == nil {
 		o = new(SegmentOptions)
@@ -92,8 +91,8 @@ func OpenOrCreateSegment(key Key, size int64, o *SegmentOptions) (s Segment, mad
 		})
 }
 
-// openOrCreate makes an object, or finds the one that has the key. Between the two calls
-// others may make one and remove it.
+// openOrCreate finds or creates an object. Between the two calls, other processes may
+// create one and remove it.
 func openOrCreate[T any](key Key, create, open func() (T, error), fits func(T) error) (object T, made bool, err error) {
 	for {
 		if key != Private {
@@ -111,8 +110,8 @@ func openOrCreate[T any](key Key, create, open func() (T, error), fits func(T) e
 	}
 }
 
-// OpenSegment finds the segment under key. It asks for no permission; attaching
-// and the rest do. Errors: fs.ErrNotExist, ErrPrivateKey.
+// OpenSegment finds the segment under key. It needs no permission; attaching does. Errors:
+// fs.ErrNotExist, ErrPrivateKey.
 func OpenSegment(key Key) (Segment, error) {
 	if key == Private {
 		return -1, &Error{Op: "shmget", Kind: Shm, ByKey: true, Key: key, Err: ErrPrivateKey}
@@ -121,12 +120,12 @@ func OpenSegment(key Key) (Segment, error) {
 	return Segment(id), keyError("shmget", Shm, key, e)
 }
 
-// SegmentInfo is struct shmid_ds. Process ids are 0 where the process is not
-// visible in the caller's pid namespace; a zero Time means never.
+// SegmentInfo is struct shmid_ds. A process id is 0 if the process is not visible in the
+// caller's PID namespace. A zero Time means never.
 type SegmentInfo struct {
 	ID int
 	Perm
-	Dest   bool // SHM_DEST: goes away with its last attachment
+	Dest   bool // SHM_DEST: destroyed with its last attachment
 	Locked bool // SHM_LOCKED: not swapped out
 
 	Size   int64     // bytes, as given at creation
@@ -147,9 +146,9 @@ func segmentInfo(id int, ds *abi.ShmidDS) SegmentInfo {
 	}
 }
 
-// Stat returns all that the kernel knows of the segment (IPC_STAT). It needs
-// read permission. See shmctl(2). A 32-bit program gets the size from
-// /proc/sysvipc/shm, as Segments has it.
+// Stat returns what the kernel records about the segment (IPC_STAT). It needs read
+// permission. A 32-bit program takes the size from /proc/sysvipc/shm, as Segments does.
+// See shmctl(2).
 func (s Segment) Stat() (SegmentInfo, error) {
 	ds, _, e := abi.Shmstat(int(s), abi.IPCStat)
 	if e != 0 {
@@ -162,9 +161,9 @@ func (s Segment) Stat() (SegmentInfo, error) {
 	return info, nil
 }
 
-// Set changes owner and permission bits (IPC_SET). Only the owner, the creator
-// and a process with CAP_SYS_ADMIN may. EINVAL: no such segment, or a user or
-// group that the user namespace does not know.
+// Set changes the owner and the permission bits (IPC_SET). Only the owner, the creator and
+// a process with CAP_SYS_ADMIN may do so. EINVAL: no such segment, or a user or group that
+// does not exist in the user namespace.
 func (s Segment) Set(o Ownership) error {
 	mode, ok := o.setFlags()
 	if !ok {
@@ -173,21 +172,21 @@ func (s Segment) Set(o Ownership) error {
 	return vagueError("shmctl IPC_SET", Shm, int(s), abi.Shmset(int(s), o.UID, o.GID, mode), statSegment)
 }
 
-// Remove marks the segment for removal (IPC_RMID): its key is free at once; the
-// memory goes with the last attachment. Only the owner, the creator and a process
-// with CAP_SYS_ADMIN may.
+// Remove marks the segment for removal (IPC_RMID). Its key is free at once; its memory is
+// freed with the last attachment. Only the owner, the creator and a process with
+// CAP_SYS_ADMIN may remove it.
 func (s Segment) Remove() error {
 	return lookupError("shmctl IPC_RMID", Shm, int(s), abi.Shmctl(int(s), abi.IPCRmid))
 }
 
-// Lock keeps the segment's pages from being swapped out (SHM_LOCK). It does not
-// make absent pages present; see Attachment.Prefault. Errors: fs.ErrPermission,
-// ENOMEM (RLIMIT_MEMLOCK).
+// Lock keeps present pages of the segment out of swap space (SHM_LOCK). It does not make
+// absent pages present; see Attachment.Prefault. Errors: fs.ErrPermission, ENOMEM
+// (RLIMIT_MEMLOCK).
 func (s Segment) Lock() error {
 	return lookupError("shmctl SHM_LOCK", Shm, int(s), abi.Shmctl(int(s), abi.ShmLock))
 }
 
-// Unlock lets the segment's pages be swapped out again (SHM_UNLOCK).
+// Unlock allows the segment's pages to be swapped out again (SHM_UNLOCK).
 func (s Segment) Unlock() error {
 	return lookupError("shmctl SHM_UNLOCK", Shm, int(s), abi.Shmctl(int(s), abi.ShmUnlock))
 }

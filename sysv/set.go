@@ -11,26 +11,25 @@ import (
 	"github.com/sysvipc/gipc/internal/interrupt"
 )
 
-// A Set is the identifier (semid) of a semaphore set. Like a Segment it holds
-// nothing: the set lives until it is removed.
+// A Set is the identifier (semid) of a semaphore set. It holds no resources. The set lives
+// until it is removed.
 type Set int
 
-// SetOptions says how a set is made. nil stands for the zero value.
+// SetOptions holds the options of a new set. nil means the zero value.
 type SetOptions struct {
-	// Mode holds the permission bits; write permission is what altering a semaphore
-	// needs, read permission what waiting for zero needs. 0 stands for 0600, NoAccess
-	// for none.
+	// Mode holds the permission bits: write to alter a semaphore, read to wait for zero. 0
+	// means 0600, NoAccess means none.
 	Mode fs.FileMode
-	// AnyOwner lets OpenOrCreateSet take a set that belongs to another user.
+	// AnyOwner lets OpenOrCreateSet return a set that belongs to another user.
 	AnyOwner bool
 }
 
-// CreateSet makes a set of nsems semaphores, all zero, under key, or without a key if
-// that is Private. Whoever finds the set before its maker has given it values sees
-// zeros: CreateSetWith and OpenOrCreateSet have no such moment.
+// CreateSet creates a set of nsems semaphores, all zero, under key, or without a key if
+// key is Private. A process that finds the set before its creator has set the values sees
+// zeros; CreateSetWith and OpenOrCreateSet avoid this.
 //
-// Errors: fs.ErrExist (the key is taken), EINVAL (nsems below 1 or above SEMMSL, more
-// than permission bits in Mode), ENOSPC (SEMMNI or SEMMNS reached), ENOMEM. See semget(2).
+// Errors: fs.ErrExist (the key is taken), EINVAL (nsems below 1 or above SEMMSL; Mode has
+// more than permission bits), ENOSPC (SEMMNI or SEMMNS reached), ENOMEM. See semget(2).
 func CreateSet(key Key, nsems int, o *SetOptions) (Set, error) {
 	if o == nil {
 		o = new(SetOptions)
@@ -55,17 +54,17 @@ func OpenSet(key Key) (Set, error) {
 // An Op is one operation on one semaphore of a set (struct sembuf).
 type Op struct {
 	Num  uint16 // which semaphore
-	Add  int16  // above 0: add; below 0: wait until it is large enough, and subtract; 0: wait for zero
-	Undo bool   // SEM_UNDO: take it back when the process ends
-	// NoWait (IPC_NOWAIT) fails the whole call with EAGAIN if this operation
-	// would have to wait.
+	Add  int16  // above 0: add; below 0: block until the value is large enough, and subtract; 0: wait for zero
+	Undo bool   // SEM_UNDO: reverse it when the process ends
+	// NoWait (IPC_NOWAIT) makes the whole call fail with EAGAIN if this operation would
+	// block.
 	NoWait bool
 }
 
-// stackOps is how many operations a call takes without allocating.
+// stackOps is the number of operations up to which a call does not allocate.
 const stackOps = 8
 
-// appendSembufs appends the kernel's form of ops to dst, with flags for all.
+// appendSembufs appends ops to dst in the kernel's form, adding flags to each.
 func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 	for _, op := range ops {
 		b := abi.Sembuf{Num: op.Num, Op: op.Add, Flg: flags}
@@ -80,16 +79,15 @@ func appendSembufs(dst []abi.Sembuf, ops []Op, flags int16) []abi.Sembuf {
 	return dst
 }
 
-// Do performs ops atomically, in order: all of them or none (semop(2)). It waits
-// as long as one of them has to, or until ctx is done; then the error unwraps to
-// ctx.Err() and nothing was done, also where no operation had to wait.
-// While it waits it occupies a thread of the operating system.
+// Do performs ops atomically and in order: all of them or none (semop(2)). It blocks,
+// occupying a thread, while one of them has to, or until ctx is done; then the error
+// unwraps to ctx.Err() and nothing was done. A ctx that is done already also ends a call
+// that would not block.
 //
-// Errors: fs.ErrPermission, EAGAIN (an operation with NoWait would have had to
-// wait), EIDRM (removed meanwhile), EINVAL (no such set, or no operation), EFBIG
-// (no such semaphore), E2BIG (more than SEMOPM operations), ERANGE (a value would
-// exceed 32767, or an undo adjustment leave -32768..32767), ENOSPC, ENOMEM (undo
-// structures).
+// Errors: fs.ErrPermission, EAGAIN (an operation with NoWait would block), EIDRM (removed
+// meanwhile), EINVAL (no such set, or no operation), EFBIG (no such semaphore), E2BIG
+// (more than SEMOPM operations), ERANGE (a value would exceed 32767, or an undo adjustment
+// leave -32768..32767), ENOSPC, ENOMEM (undo structures).
 func (s Set) Do(ctx context.Context, ops ...Op) error {
 	if err := ctx.Err(); err != nil {
 		return opError(s, ops, err)
@@ -106,9 +104,9 @@ func (s Set) Do(ctx context.Context, ops ...Op) error {
 	}
 }
 
-// Wait is Do for those who know, or expect, that one of ops has to wait, since they
-// have just tried: it asks ctx first, and goes to sleep without a try of its own. If
-// none has to wait after all they are performed at once. Errors: those of Do.
+// Wait is Do for a caller that expects to block, because it has just tried. It checks ctx
+// first and then sleeps without trying first. If no operation has to wait, they are
+// performed at once. Errors: those of Do.
 func (s Set) Wait(ctx context.Context, ops ...Op) error {
 	if len(ops) == 0 {
 		return opError(s, ops, abi.EINVAL)
@@ -118,8 +116,8 @@ func (s Set) Wait(ctx context.Context, ops ...Op) error {
 	return opError(s, ops, err)
 }
 
-// TryDo performs ops atomically if none of them has to wait, and tells whether it
-// did. It allocates nothing for up to eight operations.
+// TryDo performs ops atomically if none of them would block, and reports whether it did.
+// It does not allocate for up to eight operations.
 func (s Set) TryDo(ops ...Op) (bool, error) {
 	var buf [stackOps]abi.Sembuf
 	switch e := abi.TrySemop(int(s), appendSembufs(buf[:0], ops, abi.IPCNoWait)); e {
@@ -132,8 +130,8 @@ func (s Set) TryDo(ops ...Op) (bool, error) {
 	}
 }
 
-// opError makes an *Error of a semop, nil if it succeeded. EINVAL means that there is
-// no such set, unless there is no operation.
+// opError returns the *Error of a semop, or nil if it succeeded. EINVAL means that there
+// is no such set, unless there are no operations.
 func opError(s Set, ops []Op, err error) error {
 	if err == nil {
 		return nil
@@ -160,8 +158,8 @@ func setInfo(id int, ds *abi.SemidDS) SetInfo {
 	}
 }
 
-// Stat returns all that the kernel knows of the set (IPC_STAT). It needs read
-// permission. See semctl(2).
+// Stat returns what the kernel records about the set (IPC_STAT). It needs read permission.
+// See semctl(2).
 func (s Set) Stat() (SetInfo, error) {
 	ds, _, e := abi.Semstat(int(s), abi.IPCStat)
 	if e != 0 {
@@ -170,9 +168,9 @@ func (s Set) Stat() (SetInfo, error) {
 	return setInfo(int(s), &ds), nil
 }
 
-// Set changes owner and permission bits (IPC_SET). Only the owner, the creator
-// and a process with CAP_SYS_ADMIN may. EINVAL: no such set, or a user or
-// group that the user namespace does not know.
+// Set changes the owner and the permission bits (IPC_SET). Only the owner, the creator and
+// a process with CAP_SYS_ADMIN may do so. EINVAL: no such set, or a user or group that
+// does not exist in the user namespace.
 func (s Set) Set(o Ownership) error {
 	mode, ok := o.setFlags()
 	if !ok {
@@ -181,8 +179,8 @@ func (s Set) Set(o Ownership) error {
 	return vagueError("semctl IPC_SET", Sem, int(s), abi.Semset(int(s), o.UID, o.GID, mode), statSet)
 }
 
-// Remove removes the set at once (IPC_RMID); whoever waits on it gets EIDRM. Only
-// the owner, the creator and a process with CAP_SYS_ADMIN may.
+// Remove removes the set at once (IPC_RMID). Calls blocked on it return EIDRM. Only the
+// owner, the creator and a process with CAP_SYS_ADMIN may remove it.
 func (s Set) Remove() error {
 	return lookupError("semctl IPC_RMID", Sem, int(s), abi.Semrmid(int(s)))
 }
@@ -190,14 +188,15 @@ func (s Set) Remove() error {
 // Value returns the value of semaphore num (GETVAL).
 func (s Set) Value(num int) (int, error) { return s.query("semctl GETVAL", num, abi.GetVal) }
 
-// PID returns the process that operated on semaphore num last (GETPID): by semop,
-// SETVAL, SETALL or an undo. It is 0 if none did or if it is not visible here.
+// PID returns the process that last operated on semaphore num, by semop, SETVAL, SETALL or
+// an undo (GETPID). It is 0 if none did, or if the process is not visible in the caller's
+// PID namespace.
 func (s Set) PID(num int) (int, error) { return s.query("semctl GETPID", num, abi.GetPid) }
 
-// NCount returns how many threads wait for semaphore num to grow (GETNCNT).
+// NCount returns the number of threads that wait for semaphore num to increase (GETNCNT).
 func (s Set) NCount(num int) (int, error) { return s.query("semctl GETNCNT", num, abi.GetNcnt) }
 
-// ZCount returns how many threads wait for semaphore num to be zero (GETZCNT).
+// ZCount returns the number of threads that wait for semaphore num to be zero (GETZCNT).
 func (s Set) ZCount(num int) (int, error) { return s.query("semctl GETZCNT", num, abi.GetZcnt) }
 
 func (s Set) query(op string, num, cmd int) (int, error) {
@@ -205,8 +204,8 @@ func (s Set) query(op string, num, cmd int) (int, error) {
 	return v, vagueError(op, Sem, int(s), e, statSet)
 }
 
-// SetValue gives semaphore num a value of 0 to 32767 (SETVAL). It clears every
-// process's undo adjustment of that semaphore. A value out of range is ERANGE.
+// SetValue sets semaphore num to a value from 0 to 32767 (SETVAL). It clears the undo
+// adjustments of all processes for that semaphore. A value out of range is ERANGE.
 func (s Set) SetValue(num, value int) error {
 	if value != int(int32(value)) {
 		return idError("semctl SETVAL", Sem, int(s), abi.ERANGE)
@@ -214,7 +213,7 @@ func (s Set) SetValue(num, value int) error {
 	return vagueError("semctl SETVAL", Sem, int(s), abi.Semsetval(int(s), num, value), statSet)
 }
 
-// Values returns the values of all semaphores at one moment (GETALL).
+// Values returns the values of all semaphores, read atomically (GETALL).
 func (s Set) Values() ([]uint16, error) {
 	info, err := s.Stat()
 	if err != nil {
@@ -227,15 +226,16 @@ func (s Set) Values() ([]uint16, error) {
 	return slices.Clone(values[:info.NSems]), nil
 }
 
-// roomFor returns room for the values of n semaphores, and for those of another set that
-// may have got the identifier since n was asked for: the kernel does not ask how much
-// room there is. No operation can number more.
+// roomFor returns a buffer for the values of n semaphores. It is large enough for any
+// other set, because another set may have got the identifier since n was read, and the
+// kernel does not check the buffer's length. An operation can address 65,536 semaphores at
+// most.
 func roomFor(n int) []uint16 { return make([]uint16, max(n, math.MaxUint16+1)) }
 
-// SetValues gives all semaphores values at one moment (SETALL). There must be as
-// many as the set has semaphores, or it is EINVAL; since the kernel does not check
-// that, Stat is asked first, and read permission needed too. It clears every
-// process's undo adjustments of the set.
+// SetValues sets the values of all semaphores atomically (SETALL). Their number must be
+// that of the set's semaphores; otherwise the error is EINVAL. The kernel does not check
+// this, so SetValues calls Stat first, which needs read permission. It clears the undo
+// adjustments of all processes for the set.
 func (s Set) SetValues(values []uint16) error {
 	info, err := s.Stat()
 	if err != nil {

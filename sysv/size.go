@@ -11,21 +11,22 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// narrow says that this is a 32-bit program. A 64-bit kernel cuts the sizes of segments
-// to 32 bits for it.
+// narrow is set in a 32-bit program, for which a 64-bit kernel truncates the sizes of
+// segments to 32 bits.
 const narrow = bits.UintSize == 32
 
-// A sizer puts the sizes of segments right that the kernel may have cut. It keeps what it
-// has read, for the next segment.
+// A sizer corrects the sizes of segments that the kernel may have truncated. It caches the
+// sizes it has read.
 type sizer struct{ sizes map[int]int64 }
 
-// fix returns EIDRM if the segment is gone, EOVERFLOW if its size can't be known.
+// fix returns EIDRM if the segment is gone, and EOVERFLOW if its size cannot be
+// determined.
 func (s *sizer) fix(info *SegmentInfo) abi.Errno {
 	if !narrow {
 		return 0
 	}
 	size, ok := s.sizes[info.ID]
-	if !ok { // one that was made since they were read, or none was read so far
+	if !ok { // created since the last read, or nothing read so far
 		var err error
 		if s.sizes, err = procSizes(); err != nil {
 			return cut()
@@ -38,8 +39,8 @@ func (s *sizer) fix(info *SegmentInfo) abi.Errno {
 	return 0
 }
 
-// cut returns EOVERFLOW on a 64-bit kernel. That shows SHMMAX as no more than 31 bits; on
-// a 32-bit kernel it is larger, unless it was lowered.
+// cut returns EOVERFLOW on a 64-bit kernel, which reports SHMMAX as at most 31 bits to a
+// 32-bit program. A 32-bit kernel reports more, unless SHMMAX was lowered.
 func cut() abi.Errno {
 	if limits, _, e := abi.Shmlimits(); e == 0 && limits.Max > math.MaxInt32 {
 		return 0
@@ -57,7 +58,7 @@ func procSizes() (map[int]int64, error) {
 }
 
 // readSizes reads identifiers and sizes from /proc/sysvipc/shm: the second and fourth
-// number of each line but the first.
+// number of each line except the first.
 func readSizes(r io.Reader) (map[int]int64, error) {
 	sizes := make(map[int]int64)
 	lines := bufio.NewScanner(r)
