@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
 )
 
