@@ -281,8 +281,11 @@ func TestWaiting32(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := full.Set(info.Ownership(), 10); err != nil {
+	if err := full.Set(info.Ownership(), 40); err != nil {
 		t.Fatal(err)
+	}
+	if ok, err := full.TrySend(1, make([]byte, 30)); !ok || err != nil {
+		t.Fatal(ok, err)
 	}
 	for _, w := range []struct {
 		call string
