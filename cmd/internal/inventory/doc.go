@@ -47,7 +47,8 @@
 //
 // A process can't use a kind if the files that it has mapped to execute import none of
 // the functions for it. What can't be read can do anything. A POSIX object that the
-// kernel gives a write lease on (fcntl(2)) is open nowhere, whoever is hidden.
+// kernel gives a write lease on (fcntl(2)) is open nowhere, whoever is hidden; one that it
+// refuses is open, even if no descriptor shows it.
 //
 // What another mount namespace shows as its /dev/shm is a list of files, and evidence for
 // nothing else; see openShm for what is refused.

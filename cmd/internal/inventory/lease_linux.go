@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
@@ -12,6 +14,9 @@ import (
 // once; a process that opens the file at that very moment waits for that, or gets
 // EWOULDBLOCK if it would not wait. Opening a file for this changes none of its times.
 // It is not known where the caller may not open the file, or may not have a lease.
+//
+// Before Linux 5.3 the kernel counted every reference to a file, of which each file of a
+// tmpfs has one, so that a refusal proves nothing.
 func Opened(o ref.Object) (is, known bool) {
 	fd, err := unix.Open(path(o), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -22,10 +27,21 @@ func Opened(o ref.Object) (is, known bool) {
 	case nil:
 		return false, true
 	case unix.EAGAIN:
-		return true, true
+		return countsOpeners(), countsOpeners()
 	default:
 		return false, false
 	}
+}
+
+// countsOpeners reports whether the kernel refuses leases only of files that are open.
+func countsOpeners() bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	var major, minor int
+	_, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	return err == nil && (major > 5 || major == 5 && minor >= 3)
 }
 
 // path returns the file of a POSIX object.

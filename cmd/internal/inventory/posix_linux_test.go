@@ -231,3 +231,36 @@ func TestPOSIXNames(t *testing.T) {
 		}
 	}
 }
+
+// TestPOSIXAside: what is open is no orphan, though no table of a process shows it.
+func TestPOSIXAside(t *testing.T) {
+	makePOSIX(t, "/x", 0o600)
+	program := ipctest.Compile(t, "testdata/aside.c", "-pthread")
+	for _, how := range []string{"socket", "thread"} {
+		for kind, path := range map[ref.Kind]string{ref.PShm: "/dev/shm/x", ref.PSem: "/dev/shm/sem.x", ref.PMsg: "/dev/mqueue/x"} {
+			p := ipctest.Run(t, program, how, path)
+			p.Line()
+			wantVerdict(t, findPOSIX(t, collectAll(t, idle), kind, "/x"), InUse, "open age")
+			p.Kill()
+			wantVerdict(t, findPOSIX(t, collectAll(t, idle), kind, "/x"), Orphan, "not-open age")
+		}
+	}
+}
+
+// TestPOSIXLinks: each name of a file has the users of the file.
+func TestPOSIXLinks(t *testing.T) {
+	makePOSIX(t, "/x", 0o600)
+	if err := os.Link("/dev/shm/x", "/dev/shm/y"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove("/dev/shm/y") })
+	start(t, "use", nil, "/x")
+	inv := collectAll(t, idle)
+	for _, name := range []string{"/x", "/y"} {
+		o := findPOSIX(t, inv, ref.PShm, name)
+		wantVerdict(t, o, InUse, "mapped open age")
+		if len(o.Use.Mapped) != 1 || o.Use.Mapped[0].Mappings != 2 || len(o.Use.Open) != 1 || o.Use.Open[0].Descriptors != 2 {
+			t.Error(dump(o))
+		}
+	}
+}

@@ -19,7 +19,7 @@ import (
 // An index finds objects by their identifiers, those of POSIX by their files.
 type index struct {
 	segments, sets, queues map[int]*Object
-	files                  map[file]*Object
+	files                  map[file][]*Object // several if they are links to one file
 }
 
 // A file is what /proc tells of one.
@@ -29,7 +29,7 @@ type file struct {
 }
 
 func newIndex(objects []Object) index {
-	x := index{make(map[int]*Object), make(map[int]*Object), make(map[int]*Object), make(map[file]*Object)}
+	x := index{make(map[int]*Object), make(map[int]*Object), make(map[int]*Object), make(map[file][]*Object)}
 	for i := range objects {
 		o := &objects[i]
 		switch o.Kind {
@@ -41,7 +41,8 @@ func newIndex(objects []Object) index {
 			x.queues[o.ID()] = o
 		default:
 			f := o.File()
-			x.files[file{procfs.DeviceOf(f.Dev), f.Ino}] = o
+			id := file{procfs.DeviceOf(f.Dev), f.Ino}
+			x.files[id] = append(x.files[id], o)
 		}
 	}
 	return x

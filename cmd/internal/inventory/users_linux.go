@@ -98,7 +98,7 @@ func (s *scanner) mappings(u *uses, via int, own bool, c *costs) error {
 	var ofFile func(procfs.FileMapping)
 	if s.want&WantOpen != 0 {
 		ofFile = func(m procfs.FileMapping) {
-			if o := s.files[file{m.Device, m.Inode}]; o != nil {
+			for _, o := range s.files[file{m.Device, m.Inode}] {
 				u.hits = append(u.hits, hit{o, m.Inode, m.Writable, !m.Shared, false})
 			}
 		}
@@ -110,7 +110,8 @@ func (s *scanner) mappings(u *uses, via int, own bool, c *costs) error {
 		return once.found.err
 	}
 	slices.SortFunc(u.hits, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(a.object.Kind, b.object.Kind), cmp.Compare(a.number, b.number))
+		return cmp.Or(cmp.Compare(a.object.Kind, b.object.Kind), cmp.Compare(a.number, b.number),
+			cmp.Compare(a.object.Ref().Name, b.object.Ref().Name))
 	})
 	if len(u.hits) > 0 || once.asked {
 		u.again = once.done(uses{hits: u.hits}, err)
@@ -123,20 +124,18 @@ func (s *scanner) descriptors(u *uses, via int, c *costs) error {
 	openers := make(map[*Object]int)
 	once := s.once(s.tables, via, true, c, procfs.SpendEvery*descriptorCost)
 	err := s.fs.Descriptors(via, func(d procfs.Descriptor) {
-		o := s.files[file{d.Device, d.Inode}]
-		if o == nil {
-			return
-		}
-		i, ok := openers[o]
-		if !ok {
-			i = len(u.opened)
-			openers[o] = i
-			u.opened = append(u.opened, found[Opener]{object: o})
-		}
-		use := &u.opened[i].use
-		use.Descriptors++
-		if read, write, err := s.fs.Access(via, d.FD); err == nil {
-			use.Read, use.Write = use.Read || read, use.Write || write
+		for _, o := range s.files[file{d.Device, d.Inode}] {
+			i, ok := openers[o]
+			if !ok {
+				i = len(u.opened)
+				openers[o] = i
+				u.opened = append(u.opened, found[Opener]{object: o})
+			}
+			use := &u.opened[i].use
+			use.Descriptors++
+			if read, write, err := s.fs.Access(via, d.FD); err == nil {
+				use.Read, use.Write = use.Read || read, use.Write || write
+			}
 		}
 	}, once.spend)
 	if once.found != nil {

@@ -425,19 +425,19 @@ func (u *Use) judgeContent(q *posix.QueueInfo, ev evidence) {
 	}
 }
 
-// judgeUnseen decides about a POSIX object that nobody uses who was seen. If there are
-// others the kernel is asked, which knows them.
+// judgeUnseen decides about a POSIX object that nobody uses who was seen. The kernel is
+// asked: descriptors may also be in a message between sockets, in a thread's own table, or
+// in the kernel (io_uring, loop devices).
 func (u *Use) judgeUnseen(o *Object, ev evidence) Verdict {
-	if ev.seesAll && !ev.hidden.Whole() || ev.idle {
-		u.add(NotOpen, "nobody maps it or has it open")
-		return Orphan
-	}
 	switch is, known := ev.opened(o); {
 	case is:
-		u.add(Open, "a process that is not seen has it open")
+		u.add(Open, "it is open where that cannot be seen, says the kernel")
 		return InUse
 	case known:
 		u.add(NotOpen, "nobody maps it or has it open, says the kernel")
+		return Orphan
+	case ev.seesAll && !ev.hidden.Whole() || ev.idle:
+		u.add(NotOpen, "nobody maps it or has it open")
 		return Orphan
 	case ev.hidden.Whole():
 		u.add(ProcessHidden, "somebody may use it: %s", ev.hidden)
