@@ -1,13 +1,13 @@
-// Package posix gives the POSIX IPC objects of Linux — shared-memory objects, named
-// and unnamed semaphores, message queues — and mappings of memory as Go types. Names
-// and meaning are those of shm_overview(7), sem_overview(7) and mq_overview(7).
-// Package sysv is its twin for System V.
+// Package posix provides the POSIX IPC objects of Linux as Go types: shared-memory
+// objects, named and unnamed semaphores, message queues, and mappings of memory. Names and
+// behaviour are those of shm_overview(7), sem_overview(7) and mq_overview(7). Package sysv
+// does the same for System V.
 //
 // # Objects and mappings
 //
-// An Object is open memory: a file in /dev/shm under a name, or one without
-// (CreateMemfd). A Mapping makes it part of the process, and lasts when the Object is
-// closed.
+// An Object is an open memory file: one with a name in /dev/shm, or one without a name
+// (CreateMemfd). A Mapping makes its memory part of the process, and stays when the Object
+// is closed.
 //
 //	obj, err := posix.CreateObject("/sample", 1<<20, nil)
 //	defer obj.Close()
@@ -17,54 +17,57 @@
 //	...
 //	err = posix.UnlinkObject("/sample")
 //
-// What is created appears whole: with its size, and a semaphore with its value. Who
-// opens it never finds it half made, and a process that is killed while it creates
-// leaves nothing behind. (That takes O_TMPFILE, which tmpfs has, and /proc.)
+// Create makes a new object, Open opens an existing one, and OpenOrCreate does either and
+// reports which. Options may be nil; the mode is then 0600.
 //
-// Objects, semaphores and queues have names of their own: "/x" can be all three. The
-// slash in front may be left out.
+// An object or semaphore appears complete: an object with its size, a semaphore with its
+// value. No process opens it half made, and a process killed while creating one leaves
+// nothing behind. (This needs /proc, and O_TMPFILE, which tmpfs has.)
+//
+// Objects, semaphores and queues have separate name spaces: "/x" can be one of each. The
+// leading slash is optional.
 //
 // # Semaphores
 //
-// A Semaphore is the sem_t of the GNU C library, in the layout that all versions since
-// 2.21 share, so Go and C programs use one together. As long as nobody has to wait no
-// operation asks the kernel. A program of 64 bits can also use what one of 32 bits has
-// made, which C can not; not the other way round.
+// A Semaphore is the sem_t of the GNU C library, in the layout of all versions since 2.21,
+// so Go and C programs can share one. An operation makes no system call unless a process
+// waits. A 64-bit program can also use the semaphores of 32-bit programs, which C cannot;
+// the reverse does not work.
 //
-// musl has another layout, and other file names: its semaphores are not found, and
-// where their memory is met they are ErrNotSemaphore.
+// musl uses another layout and other file names. Its named semaphores are not found, and
+// those in memory are ErrNotSemaphore.
 //
 // # Waiting
 //
-// Every call that may have to wait tries without waiting first. If it must wait it
-// takes a context that ends it at any time, or a timeout. A goroutine that waits
-// occupies a thread of the operating system. The Go runtime ends a program that has
-// 10,000 of them; see debug.SetMaxThreads. Cancelling uses SIGURG, as the runtime does
-// to preempt goroutines: a program that ignores that signal can not cancel.
+// A call that may block takes a context, which ends it at any time. If the context is done
+// already, the call does nothing. Otherwise it first tries without blocking. A blocked
+// goroutine occupies an operating-system thread. The Go runtime ends a program that has
+// 10,000 threads; see debug.SetMaxThreads. Cancelling uses SIGURG, as the runtime does to
+// preempt goroutines, so a program that ignores this signal cannot cancel.
 //
 // # Caveats
 //
-// Memory of a mapping is not Go's. The garbage collector does not look into it, so it
-// must hold no Go pointers, and nothing keeps it mapped but the Mapping. The methods
-// of Mapping are safe, also when somebody makes the object shorter, or /dev/shm is
-// full. A slice from Bytes or a pointer from View is not: using it after Unmap, or
-// where there is no page, ends the program. The fast operations of a Semaphore are
-// such pointers too, unless its mapping was unmapped.
+// The memory of a mapping does not belong to Go. The garbage collector does not scan it,
+// so it must hold no Go pointers, and only the Mapping keeps it mapped. The methods of
+// Mapping are safe even if the object is truncated or /dev/shm is full. A slice from Bytes
+// or a pointer from View is not: using it after Unmap, or where there is no page, ends the
+// program. The fast operations of a Semaphore use such pointers too, but are safe after
+// Unmap.
 //
-// An object takes memory when it is written, not when it is made. A full /dev/shm
-// therefore strikes at some later write, unless the memory is set aside: see
+// An object takes memory when it is written, not when it is created. If /dev/shm is full,
+// a later write therefore faults, unless the memory was reserved: see
 // ObjectOptions.Reserve, Object.Reserve and Mapping.Prefault.
 //
-// Other processes see what is written in the order in which the hardware makes it
-// visible. Use semaphores, or the types of sync/atomic through View, to order it. The
-// race detector sees neither their accesses nor their synchronisation.
+// Other processes see writes in the order in which the hardware makes them visible. To
+// order them, use semaphores, or the types of sync/atomic through View. The race detector
+// does not see accesses or synchronisation of other processes.
 //
-// A semaphore does not know who holds it. A process that is killed between Acquire and Release
-// leaves it taken for ever. One that is killed between adding and waking leaves
-// others asleep; those of this package look again by themselves within ten seconds, those
-// of C with the next Release.
+// A semaphore does not record who holds it. If a process is killed between Acquire and
+// Release, it stays taken forever. If a process is killed between adding and waking,
+// waiters stay asleep: those of this package check again within ten seconds, those of C at
+// the next Release.
 //
-// A file lives until it is unlinked, and /dev/shm until the machine is restarted.
+// A file in /dev/shm lives until it is unlinked or the machine restarts.
 //
-// On systems other than Linux everything compiles and every call returns an error.
+// On systems other than Linux, everything compiles, and every call returns an error.
 package posix

@@ -10,13 +10,13 @@ import (
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
-// An Error tells which call failed on which object. It unwraps to the error number
-// of the kernel, so errors.Is(err, unix.ENOSPC) works, as do fs.ErrNotExist,
-// fs.ErrExist and fs.ErrPermission; a call whose context was done unwraps to the
-// context's error.
+// An Error says which call failed on which object. It unwraps to the kernel's error
+// number, so errors.Is works with unix.ENOSPC, fs.ErrNotExist, fs.ErrExist,
+// fs.ErrPermission and so on. If a context ended the call, it unwraps to the context's
+// error.
 type Error struct {
 	Op   string // the call, such as "shm_open" or "sem_wait"
-	Name string // the object's name, or what the memory is
+	Name string // the name of the object, or a description of the memory
 	Err  error
 }
 
@@ -35,9 +35,9 @@ var (
 	// ErrBounds is returned by an access beyond the end of a mapping, and for a
 	// mapping beyond the end of its object.
 	ErrBounds = memory.ErrBounds
-	// ErrFault is returned by an access to a page that the kernel does not provide:
-	// the object was made shorter, /dev/shm or the pool of huge pages is used up, or
-	// Protect forbids it.
+	// ErrFault is returned by an access to a page that the kernel does not provide: the
+	// object was truncated, /dev/shm or the pool of huge pages is full, or Protect forbids
+	// the access.
 	ErrFault = memory.ErrFault
 	// ErrPointers is returned by a View of a type that holds Go pointers.
 	ErrPointers = memory.ErrPointers
@@ -46,16 +46,15 @@ var (
 )
 
 var (
-	// ErrNotSemaphore is returned where memory or a file holds no semaphore that
-	// this process can share.
+	// ErrNotSemaphore is returned if memory or a file holds no semaphore that this process
+	// can share.
 	ErrNotSemaphore = errors.New("not a semaphore of the GNU C library")
-	// ErrNotMounted is returned by Queues where the file system that shows them is
-	// not mounted.
+	// ErrNotMounted is returned by Queues if the mqueue file system is not mounted.
 	ErrNotMounted = errors.New("no mqueue file system on " + queueDir + " (mount -t mqueue none " + queueDir + ")")
 )
 
-// failed makes an *Error of err, nil of nil. What the os package has put around
-// the error number, with paths that the caller never gave, is taken off.
+// failed returns the *Error for err, or nil if err is nil. It removes what the os package
+// wraps around the error number, which names paths that the caller never gave.
 func failed(op, name string, err error) error {
 	if err == nil {
 		return nil
@@ -76,12 +75,12 @@ func bare(err error) error {
 	}
 }
 
-// refused is EINVAL with the reason, which the kernel would not tell.
+// refused returns EINVAL with the reason, which the kernel does not tell.
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", abi.EINVAL, fmt.Sprintf(format, args...))
 }
 
-// errnoOrNil turns the error number of a call into an error.
+// errnoOrNil converts an error number to an error, and 0 to nil.
 func errnoOrNil(e abi.Errno) error {
 	if e == 0 {
 		return nil
@@ -93,14 +92,14 @@ func beyond(length, off, size int64) error {
 	return fmt.Errorf("%w: %d bytes at offset %d of %d", ErrBounds, length, off, size)
 }
 
-// control calls f with the descriptor of file, which stays open meanwhile.
+// control calls f with the descriptor of file, which stays open during the call.
 func control(file *os.File, f func(fd uintptr) error) error {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
 	if e := conn.Control(func(fd uintptr) { err = f(fd) }); e != nil {
-		return fs.ErrClosed // all that it can mean, in words of its own
+		return fs.ErrClosed // its only meaning; the os package words it differently
 	}
 	return err
 }

@@ -11,27 +11,27 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// A hold is what a mapping and the semaphores in it have in common: it tells these
-// that the mapping is gone, and the mapping that one of them is waited for.
+// A hold connects a mapping and the semaphores in it. It tells semaphores that the mapping
+// is gone, and the mapping that a goroutine waits for a semaphore.
 //
-// An operation on a semaphore takes a few nanoseconds. It can't afford to count itself in
-// and out, so release may come while one is under way.
+// An operation on a semaphore takes a few nanoseconds, too few to count itself in and out.
+// So release may be called during one.
 type hold struct {
-	waiters atomic.Int32 // goroutines in a wait, or gone
+	waiters atomic.Int32 // goroutines in a wait; below 0 if the mapping is gone
 	mu      sync.Mutex
-	// pages are the offsets of the pages that hold semaphores, in order.
+	// pages holds the offsets of the pages with semaphores, in order.
 	//
-	// A hold without pointers might share a block with other small variables, and live as
-	// long as one of these does.
+	// The slice is a pointer. Without one, a hold might share an allocation with other
+	// small variables, and live as long as one of them.
 	pages []int
 }
 
 const gone = math.MinInt32
 
-// ended reports whether the mapping is gone, or on its way.
+// ended reports whether the mapping is gone or about to go.
 func (h *hold) ended() bool { return h.waiters.Load() < 0 }
 
-// enter counts a waiter in, false if the mapping is gone.
+// enter counts a waiter in. It returns false if the mapping is gone.
 func (h *hold) enter() bool {
 	for {
 		n := h.waiters.Load()
@@ -46,7 +46,7 @@ func (h *hold) enter() bool {
 
 func (h *hold) leave() { h.waiters.Add(-1) }
 
-// keep says that there is a semaphore at an offset.
+// keep records that there is a semaphore at an offset.
 func (h *hold) keep(off, page int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,13 +56,13 @@ func (h *hold) keep(off, page int) {
 	}
 }
 
-// release unmaps the memory, unless somebody waits in it. Zeros take the place of the
-// pages with semaphores until no goroutine can be within one of them any more: that
-// finds a semaphore which is not available, or adds to one that nobody else sees, and
-// learns that it is gone.
+// release unmaps the memory, unless a goroutine waits in it. Pages with semaphores are
+// replaced by zeros until no goroutine can be inside an operation on one of them. Such an
+// operation finds a semaphore that is not available, or adds to one that no other process
+// sees, and learns that the memory is gone.
 //
-// The memory is gone as soon as a part of it is. A part that can't be unmapped then, for
-// want of a mapping to split it off, goes with the zeros.
+// The memory counts as gone as soon as a part of it is. If unmapping a part would split a
+// mapping and no further mapping is allowed, the part is unmapped together with the zeros.
 func (h *hold) release(mem []byte, page int) error {
 	if !h.waiters.CompareAndSwap(0, gone) {
 		return fmt.Errorf("%w: a semaphore in it is waited for", abi.EBUSY)
@@ -86,11 +86,11 @@ func (h *hold) release(mem []byte, page int) error {
 
 func unmapAll(parts [][]byte) {
 	for _, mem := range parts {
-		_ = munmap(mem) // it is nobody's any more
+		_ = munmap(mem) // nothing uses it any more
 	}
 }
 
-// A part of a mapping is pages with semaphores, or pages without.
+// A part of a mapping consists either of pages with semaphores or of pages without.
 type part struct {
 	mem        []byte
 	semaphores bool
@@ -103,7 +103,7 @@ func (p part) release() error {
 	return munmap(p.mem)
 }
 
-// parts cuts mem, whose length is a multiple of page.
+// parts divides mem, whose length is a multiple of page.
 func (h *hold) parts(mem []byte, page int) (parts []part) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Usage tells how full a file system is.
+// Usage is the usage of a file system.
 type Usage struct {
 	Size, Used, Free uint64 // bytes; Size is 0 if there is no limit
-	Files, FreeFiles uint64 // how many files it may hold, and how many more; 0 if there is no limit
+	Files, FreeFiles uint64 // maximum number of files, and how many are free; 0 if there is no limit
 }
 
-// ShmUsage returns the usage of /dev/shm, which is what limits shared-memory objects
-// and named semaphores. Memory of objects that were unlinked but are still in use
-// counts; that of CreateMemfd does not.
+// ShmUsage returns the usage of /dev/shm, which limits shared-memory objects and named
+// semaphores. It includes objects that are unlinked but still in use, and excludes those
+// of CreateMemfd.
 func ShmUsage() (Usage, error) {
 	u, err := statfs(shmDir)
 	return u, failed("statfs", shmDir, err)
 }
 
-// QueueLimits is what limits message queues: sysctl fs.mqueue.
+// QueueLimits holds the limits of message queues (sysctl fs.mqueue).
 type QueueLimits struct {
 	QueuesMax      int // queues of the IPC namespace (queues_max)
 	MsgMax         int // messages of one queue (msg_max)
@@ -29,7 +29,7 @@ type QueueLimits struct {
 }
 
 // MqLimits returns the limits of the caller's IPC namespace. A process with
-// CAP_SYS_RESOURCE may go beyond the first three.
+// CAP_SYS_RESOURCE may exceed the first three.
 func MqLimits() (l QueueLimits, err error) {
 	const dir = "/proc/sys/fs/mqueue/"
 	for _, limit := range []struct {

@@ -7,17 +7,17 @@ import (
 	"os"
 )
 
-// ErrMismatch is returned for something that exists and was made for something else: it
-// has another size, or belongs to another user. The error says what it is.
+// ErrMismatch is returned if an object exists but does not fit: its size or its owner
+// differs from what the caller asked for. The error says what it has.
 var ErrMismatch = errors.New("it exists, and does not fit")
 
-// NoAccess as the Mode of options stands for no permission bit at all: only root gets
-// in. A Mode of 0 stands for 0600.
+// NoAccess, as the Mode of options, means no permission bits at all: only root has access.
+// A Mode of 0 means 0600.
 const NoAccess = fs.ModeIrregular
 
 const defaultMode fs.FileMode = 0o600
 
-// permissions returns the permission bits that a Mode of options stands for.
+// permissions returns the permission bits that the Mode of options means.
 func permissions(mode fs.FileMode) (fs.FileMode, error) {
 	switch {
 	case mode == 0:
@@ -31,8 +31,7 @@ func permissions(mode fs.FileMode) (fs.FileMode, error) {
 	}
 }
 
-// fits checks that what exists may be taken for the caller's: that root, or the user that
-// it runs as, owns it.
+// fits checks that an existing file belongs to root or the effective user.
 func (info FileInfo) fits(anyOwner bool) error {
 	if me := uint32(os.Geteuid()); !anyOwner && info.UID != 0 && info.UID != me {
 		return mismatch("it belongs to uid %d, and you are uid %d", info.UID, me)
@@ -44,8 +43,8 @@ func mismatch(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMismatch, fmt.Sprintf(format, args...))
 }
 
-// openOrCreate makes something, or finds what has the name. Between the two calls others
-// may make it and unlink it.
+// openOrCreate opens or creates an object. Between the two calls, other processes may
+// create and unlink it.
 func openOrCreate[T any](create, open func() (T, error)) (_ T, made bool, err error) {
 	for {
 		found, err := open()

@@ -11,19 +11,18 @@ import (
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
-// Prot says what a mapping's memory may be used for. The zero value stands for
-// ProtRead|ProtWrite.
+// Prot is the access that a mapping allows. The zero value means ProtRead|ProtWrite.
 type Prot int
 
-// The kinds of access, to be or-ed.
+// The kinds of access, which can be combined.
 const (
 	ProtRead  Prot = 1 << iota // PROT_READ
-	ProtWrite                  // PROT_WRITE; on most architectures memory that can be written can be read
+	ProtWrite                  // PROT_WRITE; on most architectures it implies PROT_READ
 	ProtExec                   // PROT_EXEC
-	ProtNone                   // PROT_NONE: no access; not together with others
+	ProtNone                   // PROT_NONE: no access; cannot be combined
 )
 
-// writable tells whether p allows writing.
+// writable reports whether p allows writing.
 func (p Prot) writable() bool { return p == 0 || p&ProtWrite != 0 }
 
 func (p Prot) check() error {
@@ -33,33 +32,33 @@ func (p Prot) check() error {
 	return nil
 }
 
-// MapOptions says how an object or a file is mapped. The zero value maps all of it
-// for reading and writing, shared with all others who map it.
+// MapOptions holds the options of a mapping. The zero value maps all of an object or file
+// for reading and writing, shared with everyone who maps it.
 type MapOptions struct {
 	Offset int64   // where the mapping begins, a multiple of the page size
 	Length int     // bytes; 0 means up to the end
-	Prot   Prot    // what the memory may be used for
+	Prot   Prot    // access to the memory
 	Addr   uintptr // where to map (MAP_FIXED_NOREPLACE): EEXIST if something is there; 0 lets the kernel choose
-	// Private (MAP_PRIVATE) gives the process its own copy of every page that it
-	// writes; others never see it.
+	// Private (MAP_PRIVATE) gives the process its own copy of each page that it writes.
+	// Other processes never see the change.
 	Private bool
 	// NoReserve (MAP_NORESERVE) sets no swap space or huge pages aside.
 	NoReserve bool
 }
 
-// A Mapping is memory mapped into this process: an object, a file, or memory of its
-// own. It lasts until Unmap or the end of the process, also when the object is
-// closed and unlinked. The garbage collector never ends it.
+// A Mapping is memory mapped into this process: an object, a file, or anonymous memory. It
+// lasts until Unmap or the end of the process, even if the object is closed and unlinked.
+// The garbage collector never ends it.
 //
-// ReadAt and WriteAt check bounds, access and life, and return ErrFault for a part
-// that was truncated away; they may be used by several goroutines; they do not
-// synchronise with other processes. Bytes and View give the memory itself, which is
-// faster and forgives nothing.
+// ReadAt and WriteAt check bounds, access and whether the memory is still mapped, and
+// return ErrFault for a truncated part. Several goroutines may use them. They do not
+// synchronise with other processes. Bytes and View return the memory itself: faster, but
+// unchecked.
 type Mapping struct {
 	region *memory.Region
 	addr   uintptr
 	name   string
-	page   int // bytes of one of its pages, which may be huge
+	page   int // size of one of its pages, which may be huge
 	hold   *hold
 }
 
@@ -68,18 +67,17 @@ var (
 	_ io.WriterAt = (*Mapping)(nil)
 )
 
-// Map maps the object (mmap(2)). What is mapped must lie within the object: of an
-// object of size 0 nothing can be. Errors: ErrBounds, EACCES (opened ReadOnly, but
-// shared and writable), EINVAL (an offset that is no multiple of the page size),
-// EEXIST (Addr is in use), ENOMEM, EPERM (sealed).
+// Map maps the object (mmap(2)). The mapped range must lie within the object, so an object
+// of size 0 cannot be mapped. Errors: ErrBounds, EACCES (opened ReadOnly, but shared and
+// writable), EINVAL (the offset is not a multiple of the page size), EEXIST (Addr is in
+// use), ENOMEM, EPERM (sealed).
 func (o *Object) Map(options MapOptions) (*Mapping, error) {
 	return mapFile(o.file, o.name, options)
 }
 
-// MapFile maps a file, which may be closed afterwards. What is written to a shared
-// mapping is in the file for everybody at once, and on the disk when the kernel
-// gets to it or after Sync. Errors are those of Object.Map; ENODEV (the file can
-// not be mapped).
+// MapFile maps a file, which may be closed afterwards. Other processes see a write to a
+// shared mapping at once; the kernel writes it to the disk later, or at Sync. Errors:
+// those of Object.Map; ENODEV (the file cannot be mapped).
 func MapFile(f *os.File, options MapOptions) (*Mapping, error) {
 	return mapFile(f, f.Name(), options)
 }
@@ -97,7 +95,7 @@ func mapFile(f *os.File, name string, o MapOptions) (*Mapping, error) {
 	return newMapping(name, addr, length, page, o.Prot, err)
 }
 
-// length returns how many bytes of f, whose pages have page bytes, are to be mapped.
+// length returns the number of bytes of f to map. page is the page size of f.
 func (o MapOptions) length(f *os.File, page int) (int, error) {
 	if err := o.Prot.check(); err != nil {
 		return 0, err
@@ -122,21 +120,21 @@ func (o MapOptions) length(f *os.File, page int) (int, error) {
 	return int(length), nil
 }
 
-// AnonymousOptions says how MapAnonymous maps memory.
+// AnonymousOptions holds the options of MapAnonymous.
 type AnonymousOptions struct {
 	Prot Prot
-	// HugePages is the size in bytes of the huge pages to use (MAP_HUGETLB), a power
-	// of two; DefaultHugePages for the system's default, 0 for ordinary pages. The
-	// length must be a multiple of it.
+	// HugePages is the size in bytes of the huge pages to use (MAP_HUGETLB): a power of
+	// two, or DefaultHugePages, or 0 for ordinary pages. The length must be a multiple of
+	// it.
 	HugePages int64
 	// NoReserve (MAP_NORESERVE) sets no swap space or huge pages aside.
 	NoReserve bool
 }
 
 // MapAnonymous maps length bytes of zeros that have no name (MAP_SHARED with
-// MAP_ANONYMOUS). A Go program does not fork, so nobody else can get at them: for
-// memory that a child process shares use CreateMemfd. Errors: EINVAL, ENOMEM (also:
-// not enough huge pages).
+// MAP_ANONYMOUS). A Go program does not fork, so no other process can get at them; to
+// share memory with a child process, use CreateMemfd. Errors: EINVAL, ENOMEM (also: not
+// enough huge pages).
 func MapAnonymous(length int, o AnonymousOptions) (*Mapping, error) {
 	const name = "anonymous memory"
 	err := o.Prot.check()
@@ -158,14 +156,13 @@ func newMapping(name string, addr uintptr, length, page int, prot Prot, err erro
 	return &Mapping{region: region, addr: addr, name: name, page: page, hold: new(hold)}, nil
 }
 
-// Unmap unmaps the memory (munmap(2)). Slices from Bytes and pointers from View must
-// not be used any more: that would be a fault which ends the program. Methods that
-// are called after it return ErrUnmapped, those of semaphores in the memory too.
-// While a goroutine waits for one of these, or the memory is pinned, it is EBUSY.
+// Unmap unmaps the memory (munmap(2)). Do not use slices from Bytes or pointers from View
+// afterwards: that is a fault, which ends the program. Later calls of methods return
+// ErrUnmapped, including those of semaphores in the memory. While a goroutine waits for
+// such a semaphore, or the memory is pinned, Unmap fails with EBUSY.
 //
-// The memory is given back at once; of the addresses, a page for each that held a
-// semaphore stays taken until the garbage collector has seen that the semaphore is not
-// used any more.
+// The memory is freed at once. For each page that held a semaphore, the address stays
+// taken until the garbage collector finds that the semaphore is no longer used.
 func (m *Mapping) Unmap() error {
 	err := m.region.Unmap(func(mem []byte) error {
 		return failed("munmap", m.name, m.hold.release(m.whole(mem), m.page))
@@ -176,49 +173,48 @@ func (m *Mapping) Unmap() error {
 	return err
 }
 
-// Pin keeps the memory mapped until release is called: Unmap is EBUSY meanwhile.
-// Package shmring pins the memory of a ring that is in use. After Unmap it is
-// ErrUnmapped.
+// Pin keeps the memory mapped until release is called; until then, Unmap fails with EBUSY.
+// Package shmring pins the memory of a ring in use. After Unmap, Pin returns ErrUnmapped.
 func (m *Mapping) Pin() (release func(), err error) { return m.region.Pin() }
 
-// Name returns the name of the object or the file that is mapped.
+// Name returns the name of the mapped object or file.
 func (m *Mapping) Name() string { return m.name }
 
 // Addr returns the address of the first byte.
 func (m *Mapping) Addr() uintptr { return m.addr }
 
-// ReadOnly tells whether writing is ErrReadOnly: no part of the memory may be written
-// since it was mapped, or since Protect.
+// ReadOnly reports whether writing returns ErrReadOnly: no part of the memory has been
+// writable since it was mapped, or since Protect.
 func (m *Mapping) ReadOnly() bool { return m.region.ReadOnly() }
 
-// Len returns the size of the mapping in bytes, 0 after Unmap. It does not follow
+// Len returns the size of the mapping in bytes, or 0 after Unmap. It does not change with
 // the size of the object.
 func (m *Mapping) Len() int { return m.region.Len() }
 
-// Bytes returns the memory, nil after Unmap. The slice does not keep it mapped:
-// using it after Unmap, touching a part that was truncated away or that Protect
-// forbids, ends the program. Other processes may change its contents at any time.
+// Bytes returns the memory, or nil after Unmap. The slice does not keep it mapped. Using
+// it after Unmap, or touching a part that was truncated or that Protect forbids, ends the
+// program. Other processes may change its contents at any time.
 func (m *Mapping) Bytes() []byte { return m.region.Bytes() }
 
-// ReadAt implements io.ReaderAt. It returns io.EOF with what there is when p
-// reaches beyond the end.
+// ReadAt implements io.ReaderAt. If p extends beyond the end, ReadAt returns the bytes up
+// to the end and io.EOF.
 func (m *Mapping) ReadAt(p []byte, off int64) (int, error) { return m.region.ReadAt(p, off) }
 
-// WriteAt implements io.WriterAt. If p does not fit it writes nothing and returns
-// ErrBounds. After ErrFault a part of p may have been written.
+// WriteAt implements io.WriterAt. If p does not fit, it writes nothing and returns
+// ErrBounds. On ErrFault, a part of p may have been written.
 func (m *Mapping) WriteAt(p []byte, off int64) (int, error) { return m.region.WriteAt(p, off) }
 
-// Prefault makes all pages present (MAP_POPULATE, but telling whether it worked),
-// so that no later access waits for one or fails for want of memory. It returns
-// ErrFault if /dev/shm or the pool of huge pages does not hold enough.
+// Prefault makes all pages present, so that no later access waits for one or fails because
+// there is no memory. Unlike MAP_POPULATE, it reports failure: ErrFault if /dev/shm or the
+// pool of huge pages does not have enough.
 func (m *Mapping) Prefault() error { return m.region.Prefault() }
 
-// Protect changes what length bytes from off on may be used for (mprotect(2)); off
-// must be a multiple of the page size, and length 0 means up to the end; length is
-// rounded up to whole pages. Writing what may not be written any more is
-// ErrReadOnly if one call has forbidden it for the whole mapping; any other access that
-// is not allowed is ErrFault, and through Bytes and View it ends the program. Errors:
-// ErrBounds, EACCES (writing to an object that was opened ReadOnly), EINVAL, ENOMEM.
+// Protect changes the allowed access to length bytes at offset off (mprotect(2)). off must
+// be a multiple of the page size. A length of 0 means up to the end; length is rounded up
+// to whole pages. After one call has forbidden writing to the whole mapping, a write
+// returns ErrReadOnly. Any other forbidden access returns ErrFault, or ends the program if
+// made through Bytes or View. Errors: ErrBounds, EACCES (write access to an object that
+// was opened ReadOnly), EINVAL, ENOMEM.
 func (m *Mapping) Protect(off, length int, prot Prot) error {
 	if err := prot.check(); err != nil {
 		return failed("mprotect", m.name, err)
@@ -234,26 +230,26 @@ func (m *Mapping) Protect(off, length int, prot Prot) error {
 	})
 }
 
-// whole returns a part of the memory up to the end of its last page: that is mapped, and
-// of huge pages the kernel protects and unmaps none but whole ones.
+// whole extends a part of the memory to the end of its last page. All of that page is
+// mapped, and the kernel protects and unmaps only whole huge pages.
 func (m *Mapping) whole(part []byte) []byte {
 	return memory.Pages(part, m.page)
 }
 
-// SyncFlags says how Sync writes memory back.
+// SyncFlags holds the flags of Sync.
 type SyncFlags int
 
-// Flags of Sync: one of the first two, and the third or not.
+// The flags of Sync. Use one of the first two, with or without the third.
 const (
-	SyncAsync      SyncFlags = 1 << iota // MS_ASYNC: let it be written some time, which it is anyway
-	SyncWait                             // MS_SYNC: return when it is written
-	SyncInvalidate                       // MS_INVALIDATE: EBUSY if it is locked; Linux keeps all mappings of a file alike
+	SyncAsync      SyncFlags = 1 << iota // MS_ASYNC: schedule the write, which happens anyway
+	SyncWait                             // MS_SYNC: return when the memory is written
+	SyncInvalidate                       // MS_INVALIDATE: EBUSY if the memory is locked; no other effect, as Linux keeps all mappings of a file identical
 )
 
-// Sync writes length bytes from off on back to the file (msync(2)); off must be a
-// multiple of the page size, and length 0 means up to the end. For an object in
-// /dev/shm there is nothing to write. Errors: ErrBounds, EINVAL, EBUSY, EIO and
-// ENOSPC (the disk).
+// Sync writes length bytes at offset off back to the file (msync(2)). off must be a
+// multiple of the page size, and a length of 0 means up to the end. For an object in
+// /dev/shm there is nothing to write. Errors: ErrBounds, EINVAL, EBUSY; EIO and ENOSPC of
+// the disk.
 func (m *Mapping) Sync(off, length int, flags SyncFlags) error {
 	return m.part("msync", off, length, func(part []byte) error { return msync(part, flags) })
 }
@@ -262,7 +258,7 @@ func (m *Mapping) Sync(off, length int, flags SyncFlags) error {
 // Unmap. Errors: ENOMEM (RLIMIT_MEMLOCK, or no memory), EPERM, EAGAIN.
 func (m *Mapping) Lock() error { return m.part("mlock", 0, 0, mlock) }
 
-// Unlock lets the pages be swapped out again (munlock(2)).
+// Unlock allows the pages to be swapped out again (munlock(2)).
 func (m *Mapping) Unlock() error { return m.part("munlock", 0, 0, munlock) }
 
 // part calls f with a part of the memory.
@@ -286,18 +282,16 @@ func slicePart(mem []byte, off, length int) ([]byte, error) {
 	return mem[off : off+length], nil
 }
 
-// View returns the T at offset off of the mapping. All of it has to lie within the
-// mapping, its address has to be aligned for T, and T must hold no pointers:
-// ErrBounds, ErrAlignment and ErrPointers say which is not so. The rules of Bytes
-// hold for the result.
+// View returns the T at offset off of the mapping, under the rules of Bytes. Errors:
+// ErrBounds (it does not lie within the mapping), ErrAlignment (its address is not aligned
+// for T), ErrPointers (T holds Go pointers).
 //
-// For 64-bit atomic access use the types of sync/atomic, which are aligned on
-// every architecture. The layout of a Go struct is that of the C struct with the
-// same members, but on 32-bit architectures, where C aligns 64-bit members to
-// eight bytes on arm and mips and Go to four.
+// For 64-bit atomic access, use the types of sync/atomic, which are aligned on every
+// architecture. A Go struct has the layout of the C struct with the same members, except
+// for 64-bit members on 32-bit arm and mips, which C aligns to eight bytes and Go to four.
 func View[T any](m *Mapping, off int) (*T, error) { return memory.View[T](m.region, off) }
 
-// ViewSlice returns the n elements of type T from offset off of the mapping on,
+// ViewSlice returns the n elements of type T that begin at offset off of the mapping,
 // under the rules of View.
 func ViewSlice[T any](m *Mapping, off, n int) ([]T, error) {
 	return memory.Slice[T](m.region, off, n)

@@ -7,19 +7,20 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// Where Linux keeps the objects. The C libraries have these paths built in too.
+// The directories in which Linux keeps the objects. The C libraries have the same paths
+// built in.
 const (
 	shmDir   = "/dev/shm"
 	queueDir = "/dev/mqueue"
 )
 
-// semPrefix begins the name of the file of a named semaphore.
+// semPrefix begins the file name of a named semaphore.
 const semPrefix = "sem."
 
 const maxName = 255 // NAME_MAX
 
-// fileName returns the name of the file, behind prefix, that name stands for. The
-// slash in front may be missing, as shm_open(3) of the GNU C library allows.
+// fileName returns the file name, prefix included, for an object's name. The leading slash
+// is optional, as in shm_open(3) of the GNU C library.
 func fileName(prefix, name string) (string, error) {
 	base := strings.TrimPrefix(name, "/")
 	file := prefix + base

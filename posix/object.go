@@ -12,24 +12,24 @@ import (
 )
 
 // An Object is an open shared-memory object, or an open memory file without a name
-// (CreateMemfd): a file descriptor. It must be closed. Its mappings stay when it
-// is, and the object itself stays until its name is unlinked and nobody has it open
-// or mapped.
+// (CreateMemfd). It holds a file descriptor and must be closed. Closing it does not affect
+// its mappings. The object itself lives until its name is unlinked and no process has it
+// open or mapped.
 //
-// The methods may be called by several goroutines at once.
+// Several goroutines may call the methods at once.
 type Object struct {
 	file *os.File
 	name string
 }
 
-// Access says for what an object is opened.
+// Access is the access for which an object is opened.
 type Access int
 
-// The ways to open an object.
+// The kinds of access.
 const (
 	ReadWrite Access = iota
 	ReadOnly
-	WriteOnly // message queues only: memory can not be mapped without reading
+	WriteOnly // message queues only: memory cannot be mapped without read access
 )
 
 // flags returns the flags of open(2).
@@ -46,30 +46,30 @@ func (a Access) flags() (int, error) {
 	}
 }
 
-// ObjectOptions says how an object is made. nil stands for the zero value.
+// ObjectOptions holds the options of a new object. nil means the zero value.
 type ObjectOptions struct {
-	// Mode holds the permission bits; 0 stands for 0600, NoAccess for none. The umask of
-	// the process takes its bits away (Chmod gives them back).
+	// Mode holds the permission bits. 0 means 0600, NoAccess means none. The umask of the
+	// process applies; Chmod ignores it.
 	Mode fs.FileMode
-	// Reserve sets all of the memory aside, so that a full /dev/shm is an error
-	// (ENOSPC) now and not a fault at some later access.
+	// Reserve reserves all of the memory, so that a full /dev/shm is an error (ENOSPC) now
+	// and not a fault at a later access.
 	Reserve bool
-	// AnyOwner lets OpenOrCreateObject take an object that belongs to another user.
+	// AnyOwner lets OpenOrCreateObject return an object that belongs to another user.
 	AnyOwner bool
-	// Fill writes the first contents of an object that is made, before it has its name:
-	// nobody finds it without them. An error ends the creation. It may be called though
-	// the object is not made in the end, because another process was faster.
+	// Fill writes the first contents of a new object before the object gets its name, so
+	// no process finds it without them. An error ends the creation. Fill may be called
+	// even though the object is not created in the end, if another process is faster.
 	Fill func(*os.File) error
 }
 
-// CreateObject makes an object of size bytes, filled with zeros, and opens it for
-// reading and writing (shm_open(3) with O_CREAT and O_EXCL, and ftruncate(2)). It appears
-// under its name with its size and its memory, never half made.
+// CreateObject creates an object of size bytes, filled with zeros, and opens it for
+// reading and writing (shm_open(3) with O_CREAT and O_EXCL, and ftruncate(2)). The object
+// appears under its name complete, with its size and reserved memory.
 //
-// A name is up to 255 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, a size
-// below 0, or below 1 with Reserve, more than permission bits in Mode), ENAMETOOLONG,
-// ENOSPC (with Reserve), EMFILE, EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
+// A name has at most 255 bytes, an optional leading slash and no other slash. Errors:
+// fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (an invalid name; size below
+// 0, or below 1 with Reserve; Mode has more than permission bits), ENAMETOOLONG, ENOSPC
+// (with Reserve), EMFILE, EOPNOTSUPP (/dev/shm is a file system without O_TMPFILE).
 func CreateObject(name string, size int64, o *ObjectOptions) (*Object, error) {
 	if o == nil {
 		o = new(ObjectOptions)
@@ -98,12 +98,12 @@ func createObject(name string, size int64, o *ObjectOptions) (*os.File, error) {
 	return createFile(base, o.Mode, fill)
 }
 
-// OpenOrCreateObject opens the object called name, made as CreateObject does if there was
-// none; made reports which. One that exists must have size bytes and belong to the caller
-// or root, unless o says AnyOwner.
+// OpenOrCreateObject opens the object called name, or creates one as CreateObject does;
+// made reports whether it did. An existing object must have size bytes and belong to the
+// caller or root, unless o has AnyOwner.
 //
-// Errors: ErrMismatch (another size, another owner); those of CreateObject but fs.ErrExist,
-// and of OpenObject but fs.ErrNotExist.
+// Errors: ErrMismatch (another size, another owner); those of CreateObject except
+// fs.ErrExist, and of OpenObject except fs.ErrNotExist.
 func OpenOrCreateObject(name string, size int64, o *ObjectOptions) (object *Object, made bool, err error) {
 	if o == nil {
 		o = new(ObjectOptions)
@@ -141,14 +141,14 @@ func resize(f *os.File, size int64, reserved bool) error {
 	return f.Truncate(size)
 }
 
-// createFile makes a file in /dev/shm that has its contents when it gets its name: fill
-// writes them.
+// createFile creates a file in /dev/shm. fill writes its contents before the file gets its
+// name.
 func createFile(base string, mode fs.FileMode, fill func(*os.File) error) (*os.File, error) {
 	mode, err := permissions(mode)
 	if err != nil {
 		return nil, err
 	}
-	// What is there already needs no memory to be refused.
+	// If the name is taken, fail before memory is allocated.
 	if _, err := lstat(shmDir + "/" + base); err == nil {
 		return nil, abi.EEXIST
 	}
@@ -166,14 +166,13 @@ func createFile(base string, mode fs.FileMode, fill func(*os.File) error) (*os.F
 	return file, nil
 }
 
-// OpenObject opens the object called name (shm_open(3)). An object that can be read
-// only can be mapped read-only or private. Errors: fs.ErrNotExist,
-// fs.ErrPermission, EINVAL (the name, WriteOnly, not a regular file),
-// ENAMETOOLONG, ELOOP (a symbolic link).
+// OpenObject opens the object called name (shm_open(3)). An object opened ReadOnly can
+// only be mapped read-only or private. Errors: fs.ErrNotExist, fs.ErrPermission, EINVAL
+// (an invalid name; WriteOnly; not a regular file), ENAMETOOLONG, ELOOP (a symbolic link).
 func OpenObject(name string, access Access) (*Object, error) {
 	base, err := fileName("", name)
 	if err == nil && access == WriteOnly {
-		err = refused("memory can not be mapped without reading")
+		err = refused("memory cannot be mapped without read access")
 	}
 	if err != nil {
 		return nil, failed("shm_open", name, err)
@@ -185,9 +184,9 @@ func OpenObject(name string, access Access) (*Object, error) {
 	return &Object{file, name}, nil
 }
 
-// UnlinkObject removes the name (shm_unlink(3)). The object goes when nobody has
-// it open or mapped any more. Only its owner and root may, since /dev/shm is
-// sticky. Errors: fs.ErrNotExist, fs.ErrPermission.
+// UnlinkObject removes the name (shm_unlink(3)). The object is freed when no process has
+// it open or mapped. Only its owner and root may unlink it, because /dev/shm is sticky.
+// Errors: fs.ErrNotExist, fs.ErrPermission.
 func UnlinkObject(name string) error {
 	base, err := fileName("", name)
 	if err == nil {
@@ -199,15 +198,15 @@ func UnlinkObject(name string) error {
 // Name returns the name under which the object was opened.
 func (o *Object) Name() string { return o.name }
 
-// File returns the open file, for reading and writing without a mapping. A write
-// that does not fit into /dev/shm is ENOSPC. The file belongs to the object: it
-// must not be closed, nor used after Close.
+// File returns the open file, for reading and writing without a mapping. A write that does
+// not fit into /dev/shm is ENOSPC. The file belongs to the object: do not close it, and do
+// not use it after Close.
 func (o *Object) File() *os.File { return o.file }
 
 // Close closes the descriptor. Mappings stay.
 func (o *Object) Close() error { return failed("close", o.name, o.file.Close()) }
 
-// Size returns the size in bytes that the object has now (fstat(2)).
+// Size returns the current size in bytes (fstat(2)).
 func (o *Object) Size() (int64, error) {
 	info, err := o.file.Stat()
 	if err != nil {
@@ -216,19 +215,19 @@ func (o *Object) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// Truncate makes the object size bytes long (ftruncate(2)). What is cut off is
-// lost; who has it mapped faults there. Growing adds zeros and takes no memory
-// before they are written: Reserve does. Errors: EINVAL (below 0, opened
-// ReadOnly), EPERM (sealed), EFBIG.
+// Truncate sets the size of the object in bytes (ftruncate(2)). If it shrinks, the
+// contents beyond size are lost, and processes that have them mapped fault there. If it
+// grows, zeros are added, which take no memory until they are written; Reserve allocates
+// it. Errors: EINVAL (size below 0; opened ReadOnly), EPERM (sealed), EFBIG.
 func (o *Object) Truncate(size int64) error {
 	return failed("ftruncate", o.name, o.file.Truncate(size))
 }
 
-// Reserve sets memory aside for the first size bytes and makes the object that
-// long if it is shorter (fallocate(2)): none of them can fail for want of memory
-// any more. On ENOSPC the object keeps what it got, until it is truncated to its
-// size or goes. Errors: ENOSPC, EINVAL (below 1), EBADF (opened ReadOnly), EPERM
-// (sealed), EFBIG.
+// Reserve allocates memory for the first size bytes, and extends the object to size if it
+// is shorter (fallocate(2)). Writing to these bytes can no longer fail because there is no
+// memory. On ENOSPC, the object keeps what it got until it is truncated to its size or
+// freed. Errors: ENOSPC, EINVAL (size below 1), EBADF (opened ReadOnly), EPERM (sealed),
+// EFBIG.
 func (o *Object) Reserve(size int64) error {
 	return failed("fallocate", o.name, reserve(o.file, size))
 }
@@ -242,18 +241,18 @@ func (o *Object) Chmod(mode fs.FileMode) error {
 	return failed("fchmod", o.name, o.file.Chmod(mode))
 }
 
-// Chown sets owner and group (fchown(2)); -1 leaves one as it is.
+// Chown sets owner and group (fchown(2)); -1 leaves either unchanged.
 func (o *Object) Chown(uid, gid int) error {
 	return failed("fchown", o.name, o.file.Chown(uid, gid))
 }
 
-// FileInfo is what the file system tells of an object.
+// FileInfo is what the file system reports about an object.
 type FileInfo struct {
-	Name     string // with the slash in front
+	Name     string // with the leading slash
 	UID, GID uint32
 	Mode     fs.FileMode // permission bits
 	Size     int64       // bytes
-	Memory   int64       // bytes of memory taken; less than Size where nothing was written yet
+	Memory   int64       // bytes of memory in use; less than Size if parts were never written
 	Dev, Ino uint64      // as /proc/PID/maps shows them
 	Links    uint64      // 0 once the name is unlinked
 	ATime    time.Time   // last read
@@ -261,7 +260,7 @@ type FileInfo struct {
 	CTime    time.Time   // created, or last changed in mode, owner or links
 }
 
-// Stat returns all that the kernel knows of the object (fstat(2)).
+// Stat returns what the kernel records about the object (fstat(2)).
 func (o *Object) Stat() (FileInfo, error) {
 	info, err := o.file.Stat()
 	if err != nil {
@@ -270,9 +269,9 @@ func (o *Object) Stat() (FileInfo, error) {
 	return fileInfo(o.name, info), nil
 }
 
-// Objects returns all shared-memory objects, in the order of their names. Files
-// whose names begin with "sem." are left to Semaphores. What is made or unlinked
-// meanwhile may be there or not. An error ends the sequence.
+// Objects returns all shared-memory objects, ordered by name. It leaves files whose names
+// begin with "sem." to Semaphores. An object created or unlinked meanwhile may be included
+// or not. An error ends the sequence.
 func Objects() iter.Seq2[FileInfo, error] {
 	return func(yield func(FileInfo, error) bool) {
 		for info, err := range files(shmDir) {

@@ -14,12 +14,12 @@ import (
 	"github.com/sysvipc/gipc/internal/interrupt"
 )
 
-// A Queue is an open POSIX message queue: a file descriptor. It must be closed. The
-// queue itself and its messages stay until its name is unlinked and nobody has it
-// open. It belongs to the IPC namespace of the process.
+// A Queue is an open POSIX message queue. It holds a file descriptor and must be closed.
+// The queue itself and its messages live until its name is unlinked and no process has it
+// open. The queue belongs to the IPC namespace of the process.
 //
-// The methods may be called by several goroutines at once. Close does not end a
-// call that waits; its context does.
+// Several goroutines may call the methods at once. Close does not end a blocked call; its
+// context does.
 type Queue struct {
 	file *os.File
 	fd   uintptr
@@ -27,25 +27,25 @@ type Queue struct {
 	name string
 }
 
-// QueueOptions says how a queue is made. nil stands for the zero value.
+// QueueOptions holds the options of a new queue. nil means the zero value.
 type QueueOptions struct {
-	// Mode holds the permission bits: write to send, read to receive. 0 stands for 0600,
-	// NoAccess for none. The umask of the process takes its bits away.
+	// Mode holds the permission bits: write to send, read to receive. 0 means 0600,
+	// NoAccess means none. The umask of the process applies.
 	Mode fs.FileMode
-	// MaxMsgs is how many messages the queue holds (mq_maxmsg) and MsgSize how many
-	// bytes one may have (mq_msgsize). Both or neither must be given: 0 stands for
-	// the system's defaults. MqLimits tells them and the highest allowed.
+	// MaxMsgs is the number of messages that the queue can hold (mq_maxmsg), and MsgSize
+	// the largest size of a message in bytes (mq_msgsize). Set both or neither; 0 means
+	// the system's default. MqLimits returns the defaults and the maximums.
 	MaxMsgs, MsgSize int
-	// AnyOwner lets OpenOrCreateQueue take a queue that belongs to another user.
+	// AnyOwner lets OpenOrCreateQueue return a queue that belongs to another user.
 	AnyOwner bool
 }
 
-// CreateQueue makes a message queue and opens it for sending and receiving
-// (mq_open(3) with O_CREAT and O_EXCL).
+// CreateQueue creates a message queue and opens it for sending and receiving (mq_open(3)
+// with O_CREAT and O_EXCL).
 //
-// A name is up to 255 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, more than
-// permission bits in Mode, sizes above the limits), ENAMETOOLONG, ENOSPC (queues_max
+// A name has at most 255 bytes, an optional leading slash and no other slash. Errors:
+// fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (an invalid name; Mode has
+// more than permission bits; sizes above the limits), ENAMETOOLONG, ENOSPC (queues_max
 // reached), EMFILE (RLIMIT_MSGQUEUE reached, or too many descriptors).
 func CreateQueue(name string, o *QueueOptions) (*Queue, error) {
 	if o == nil {
@@ -62,12 +62,12 @@ func CreateQueue(name string, o *QueueOptions) (*Queue, error) {
 	return openQueue(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, uint32(mode), attr)
 }
 
-// OpenOrCreateQueue opens the queue called name, made as CreateQueue does if there was
-// none; made reports which. One that exists must have the sizes that o gives and belong to
-// the caller or root, unless o says AnyOwner.
+// OpenOrCreateQueue opens the queue called name, or creates one as CreateQueue does; made
+// reports whether it did. An existing queue must have the sizes in o and belong to the
+// caller or root, unless o has AnyOwner.
 //
-// Errors: ErrMismatch (other sizes, another owner); those of CreateQueue but fs.ErrExist,
-// and of OpenQueue but fs.ErrNotExist.
+// Errors: ErrMismatch (other sizes, another owner); those of CreateQueue except
+// fs.ErrExist, and of OpenQueue except fs.ErrNotExist.
 func OpenOrCreateQueue(name string, o *QueueOptions) (q *Queue, made bool, err error) {
 	if o == nil {
 		o = new(QueueOptions)
@@ -86,7 +86,7 @@ func OpenOrCreateQueue(name string, o *QueueOptions) (q *Queue, made bool, err e
 		})
 }
 
-// fits checks that a queue which exists is what o asks for.
+// fits checks that an existing queue is what o asks for.
 func (q *Queue) fits(o *QueueOptions) error {
 	a, err := q.Attributes()
 	if err != nil {
@@ -124,8 +124,8 @@ func openQueue(name string, flags int, mode uint32, attr *abi.MqAttr) (*Queue, e
 	return &Queue{file: os.NewFile(uintptr(fd), name), fd: uintptr(fd), name: name}, nil
 }
 
-// UnlinkQueue removes the name (mq_unlink(3)). The queue goes when nobody has it
-// open any more. Errors: fs.ErrNotExist, fs.ErrPermission.
+// UnlinkQueue removes the name (mq_unlink(3)). The queue is freed when no process has it
+// open. Errors: fs.ErrNotExist, fs.ErrPermission.
 func UnlinkQueue(name string) error {
 	base, err := fileName("", name)
 	if err == nil {
@@ -137,8 +137,8 @@ func UnlinkQueue(name string) error {
 // Name returns the name under which the queue was opened.
 func (q *Queue) Name() string { return q.name }
 
-// Close closes the descriptor (mq_close(3)). Calls that wait go on waiting, and the
-// descriptor goes with the last of them.
+// Close closes the descriptor (mq_close(3)). Blocked calls stay blocked; the descriptor is
+// closed when the last of them returns.
 func (q *Queue) Close() error {
 	last, err := q.uses.end()
 	if last {
@@ -156,14 +156,12 @@ func (q *Queue) done() {
 	}
 }
 
-// Send puts a message of up to MsgSize bytes, which may be empty and is copied, in
-// front of those with a lower priority and behind the others (mq_send(3)).
-// Priorities are 0 to 32767. It waits while the queue is full, or until ctx is done;
-// then the error unwraps to ctx.Err() and nothing was sent. While it waits it
-// occupies a thread of the operating system.
+// Send adds a message to the queue, before those with a lower priority and after all
+// others (mq_send(3)). msg has at most MsgSize bytes, may be empty, and is copied. prio is
+// 0 to 32767. Send blocks while the queue is full, occupying a thread, until ctx is done;
+// then the error unwraps to ctx.Err() and nothing was sent.
 //
-// Errors: EMSGSIZE, EINVAL (the priority), EBADF (opened ReadOnly), ENOMEM,
-// fs.ErrClosed.
+// Errors: EMSGSIZE, EINVAL (the priority), EBADF (opened ReadOnly), ENOMEM, fs.ErrClosed.
 func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 	if err := ctx.Err(); err != nil {
 		return failed("mq_send", q.name, err)
@@ -186,16 +184,16 @@ func (q *Queue) Send(ctx context.Context, msg []byte, prio uint) error {
 	return nil
 }
 
-// never is a deadline for a wait that its context ends. Who waits sleeps in the kernel's
-// own call, where senders and receivers are served in their order: a message that comes
-// goes to one who sleeps there, and is never seen by poll(2).
+// never returns the deadline for a wait that only its context ends. The wait sleeps in the
+// kernel's own call, which serves senders and receivers in order. poll(2) would not do: it
+// never sees a message that goes to a process sleeping in that call.
 func never() *abi.Deadline {
 	d := new(abi.Deadline)
 	d.Set(1<<40, 0)
 	return d
 }
 
-// TrySend is Send without waiting; it reports whether the queue had room.
+// TrySend is Send without blocking. It reports whether the queue had room.
 func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 	if err := q.begin("mq_send"); err != nil {
 		return false, err
@@ -211,17 +209,17 @@ func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 	}
 }
 
-// priority passes what the kernel takes as 32 bits; it would cut a larger number.
+// priority converts a priority to the 32 bits that the kernel takes. It keeps too large a
+// number too large.
 func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
 
 // maxPriority is the highest priority of a message.
 const maxPriority = 32767
 
-// Receive takes the oldest of the messages with the highest priority
-// (mq_receive(3)), copies it to buf and returns its length and priority. buf must
-// hold MsgSize bytes, however long the message is. It waits until there is a
-// message, or until ctx is done; then the error unwraps to ctx.Err() and nothing was
-// taken. While it waits it occupies a thread of the operating system.
+// Receive takes the oldest message of the highest priority off the queue (mq_receive(3)),
+// copies it to buf, and returns its length and priority. buf must have at least MsgSize
+// bytes, however short the message is. Receive blocks, occupying a thread, until there is
+// a message or ctx is done; then the error unwraps to ctx.Err() and nothing was taken.
 //
 // Errors: EMSGSIZE (buf is too short), EBADF (opened WriteOnly), fs.ErrClosed.
 func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err error) {
@@ -248,7 +246,7 @@ func (q *Queue) Receive(ctx context.Context, buf []byte) (n int, prio uint, err 
 	return n, prio, nil
 }
 
-// TryReceive is Receive without waiting; ok reports whether there was a message.
+// TryReceive is Receive without blocking. ok reports whether there was a message.
 func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 	if err := q.begin("mq_receive"); err != nil {
 		return 0, 0, false, err
@@ -264,11 +262,11 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 	}
 }
 
-// Wait waits until there is a message, without taking it, or until ctx is done
-// (poll(2)). Others may take it first: one that sleeps in Receive or mq_receive(3) gets
-// a message that comes before Wait sees it. It does what mq_notify(3) is for, but
-// several processes may do it at once, and it returns at once if there is a message
-// already. While it waits it occupies a thread of the operating system.
+// Wait blocks, occupying a thread, until the queue has a message or ctx is done (poll(2)).
+// It does not take the message, and others may take it first: a message that goes to a
+// process sleeping in Receive or mq_receive(3) is not seen by Wait. Unlike mq_notify(3),
+// several processes may use it at once, and it returns at once if there is a message
+// already.
 func (q *Queue) Wait(ctx context.Context) error {
 	if err := q.begin("poll"); err != nil {
 		return err
@@ -279,9 +277,9 @@ func (q *Queue) Wait(ctx context.Context) error {
 
 // Attributes is struct mq_attr.
 type Attributes struct {
-	MaxMsgs int // how many messages the queue holds
-	MsgSize int // how many bytes a message may have
-	CurMsgs int // how many messages there are
+	MaxMsgs int // number of messages that the queue can hold
+	MsgSize int // largest size of a message in bytes
+	CurMsgs int // messages in the queue
 }
 
 // Attributes returns the attributes of the queue (mq_getattr(3)).
@@ -297,7 +295,7 @@ func (q *Queue) Attributes() (Attributes, error) {
 	return Attributes{attr.MaxMsg, attr.MsgSize, attr.CurMsgs}, nil
 }
 
-// Stat returns what the file system tells of the queue (fstat(2)).
+// Stat returns what the file system reports about the queue (fstat(2)).
 func (q *Queue) Stat() (FileInfo, error) {
 	info, err := q.file.Stat()
 	if err != nil {
@@ -315,27 +313,27 @@ func (q *Queue) Chmod(mode fs.FileMode) error {
 	return failed("fchmod", q.name, q.file.Chmod(mode))
 }
 
-// Chown sets owner and group (fchown(2)); -1 leaves one as it is.
+// Chown sets owner and group (fchown(2)); -1 leaves either unchanged.
 func (q *Queue) Chown(uid, gid int) error {
 	return failed("fchown", q.name, q.file.Chown(uid, gid))
 }
 
-// QueueInfo is what the mqueue file system and the queue itself tell.
+// QueueInfo is what the mqueue file system and the queue itself report.
 type QueueInfo struct {
 	FileInfo
-	// Known tells whether the queue could be read, which takes read permission, and
-	// that the caller is in the IPC namespace of the file system. If it is not set
-	// the rest means nothing.
+	// Known reports whether the queue could be read. This needs read permission, and the
+	// caller must be in the IPC namespace of the file system. If it is false, the other
+	// fields except FileInfo mean nothing.
 	Known bool
 	Attributes
 	Bytes     uint64 // bytes in all messages together
-	NotifyPID int    // process that asked for mq_notify(3), 0 if none
+	NotifyPID int    // process registered with mq_notify(3), 0 if none
 }
 
 // Queues returns all message queues of the IPC namespace whose mqueue file system is
-// mounted on /dev/mqueue, in the order of their names. What is made or unlinked
-// meanwhile may be there or not. An error ends the sequence: ErrNotMounted where
-// nothing shows them.
+// mounted on /dev/mqueue, ordered by name. A queue created or unlinked meanwhile may be
+// included or not. An error ends the sequence: ErrNotMounted if the file system is not
+// mounted.
 func Queues() iter.Seq2[QueueInfo, error] {
 	return func(yield func(QueueInfo, error) bool) {
 		if err := checkQueueDir(); err != nil {
@@ -354,7 +352,7 @@ func Queues() iter.Seq2[QueueInfo, error] {
 	}
 }
 
-// queueInfo opens a queue to learn what its file does not tell.
+// queueInfo opens a queue to learn what its file does not show.
 func queueInfo(info FileInfo) QueueInfo {
 	q := QueueInfo{FileInfo: info}
 	text, err := os.ReadFile(queueDir + info.Name)
@@ -369,7 +367,8 @@ func queueInfo(info FileInfo) QueueInfo {
 		return q
 	}
 	defer queue.Close()
-	// In another IPC namespace than that of the file system it is another queue.
+	// If the file system belongs to another IPC namespace, the name opens a different
+	// queue.
 	opened, err := queue.Stat()
 	if err != nil || opened.Dev != info.Dev || opened.Ino != info.Ino {
 		return q
@@ -379,7 +378,7 @@ func queueInfo(info FileInfo) QueueInfo {
 	return q
 }
 
-// parseQueue reads what a file of the mqueue file system holds:
+// parseQueue parses a file of the mqueue file system:
 //
 //	QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260
 func parseQueue(text string) (bytes uint64, notifyPID int, err error) {

@@ -6,14 +6,14 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// because adds to an error number what the kernel does not tell: which limit was met,
-// how large it is, and what was asked for.
+// because adds to an error number what the kernel does not tell: which limit was reached,
+// its value, and what was requested.
 func because(e abi.Errno, format string, args ...any) error {
 	return fmt.Errorf("%w: %s", e, fmt.Sprintf(format, args...))
 }
 
-// creationError returns the error of an mq_open that was to make a queue, which may have
-// taken the system's defaults.
+// creationError returns the error of an mq_open that creates a queue. A nil attr means the
+// system's defaults.
 func creationError(attr *abi.MqAttr, e abi.Errno) error {
 	switch limits, err := MqLimits(); {
 	case e == 0:

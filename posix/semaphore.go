@@ -21,16 +21,16 @@ import (
 // MaxSemaphore is SEM_VALUE_MAX, the highest value of a semaphore.
 const MaxSemaphore = 1<<31 - 1
 
-// A Semaphore is an open POSIX semaphore: one with a name, or one within a mapping.
-// It is the sem_t of the GNU C library and is shared with programs that use that.
-// Its methods may be called by several goroutines at once.
+// A Semaphore is an open POSIX semaphore: a named one, or one in a mapping. It is the
+// sem_t of the GNU C library, and can be shared with C programs. Several goroutines may
+// call its methods at once.
 //
-// A process that ends, however it does, gives back nothing: what it acquired stays
-// taken. (System V semaphores know SEM_UNDO for that.)
+// The kernel gives nothing back when a process ends: what it acquired stays taken. (System
+// V semaphores have SEM_UNDO for that.)
 //
-// As fast as they are, Acquire, TryAcquire and Release do not survive what a Mapping does: if
-// somebody makes the file of the semaphore shorter, or Protect forbids the access,
-// they end the program. Only who may write to the semaphore can do that.
+// For speed, Acquire, TryAcquire and Release are not protected as the methods of Mapping
+// are. If the file of the semaphore is truncated, or Protect forbids the access, they end
+// the program. Only processes that may write to the semaphore can cause this.
 type Semaphore struct {
 	word
 	name    string
@@ -39,22 +39,22 @@ type Semaphore struct {
 	named   bool
 }
 
-// SemaphoreOptions says how a named semaphore is made. nil stands for the zero value.
+// SemaphoreOptions holds the options of a new named semaphore. nil means the zero value.
 type SemaphoreOptions struct {
-	// Mode holds the permission bits; who uses the semaphore needs both read and write.
-	// 0 stands for 0600, NoAccess for none. The umask of the process takes its bits away.
+	// Mode holds the permission bits. A user of the semaphore needs both read and write. 0
+	// means 0600, NoAccess means none. The umask of the process applies.
 	Mode fs.FileMode
-	// AnyOwner lets OpenOrCreateSemaphore take a semaphore that belongs to another user.
+	// AnyOwner lets OpenOrCreateSemaphore return a semaphore that belongs to another user.
 	AnyOwner bool
 }
 
-// CreateSemaphore makes a named semaphore with a value of 0 to MaxSemaphore and
-// opens it (sem_open(3) with O_CREAT and O_EXCL). It appears under its name with its
+// CreateSemaphore creates a named semaphore with a value of 0 to MaxSemaphore and opens it
+// (sem_open(3) with O_CREAT and O_EXCL). The semaphore appears under its name with its
 // value.
 //
-// A name is up to 251 bytes with or without a slash in front, and without another.
-// Errors: fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (the name, the value,
-// more than permission bits in Mode), ENAMETOOLONG, ENOSPC, EMFILE, EOPNOTSUPP (/dev/shm
+// A name has at most 251 bytes, an optional leading slash and no other slash. Errors:
+// fs.ErrExist (the name is taken), fs.ErrPermission, EINVAL (an invalid name or value;
+// Mode has more than permission bits), ENAMETOOLONG, ENOSPC, EMFILE, EOPNOTSUPP (/dev/shm
 // is a file system without O_TMPFILE).
 func CreateSemaphore(name string, value int, o *SemaphoreOptions) (*Semaphore, error) {
 	if o == nil {
@@ -78,12 +78,12 @@ func createSemaphore(name string, value int, o *SemaphoreOptions) (*os.File, err
 	})
 }
 
-// OpenOrCreateSemaphore opens the semaphore called name, made as CreateSemaphore does if
-// there was none; made reports which. One that exists must belong to the caller or root,
-// unless o says AnyOwner; its value is what it has become meanwhile.
+// OpenOrCreateSemaphore opens the semaphore called name, or creates one as CreateSemaphore
+// does; made reports whether it did. An existing semaphore must belong to the caller or
+// root, unless o has AnyOwner. Its value is whatever it has become.
 //
-// Errors: ErrMismatch (another owner); those of CreateSemaphore but fs.ErrExist, and of
-// OpenSemaphore but fs.ErrNotExist.
+// Errors: ErrMismatch (another owner); those of CreateSemaphore except fs.ErrExist, and of
+// OpenSemaphore except fs.ErrNotExist.
 func OpenOrCreateSemaphore(name string, value int, o *SemaphoreOptions) (s *Semaphore, made bool, err error) {
 	if o == nil {
 		o = new(SemaphoreOptions)
@@ -105,9 +105,9 @@ func OpenOrCreateSemaphore(name string, value int, o *SemaphoreOptions) (s *Sema
 		})
 }
 
-// OpenSemaphore opens the semaphore called name (sem_open(3)). Errors:
-// fs.ErrNotExist, fs.ErrPermission, ErrNotSemaphore, EINVAL (the name),
-// ENAMETOOLONG, ELOOP (a symbolic link).
+// OpenSemaphore opens the semaphore called name (sem_open(3)). Errors: fs.ErrNotExist,
+// fs.ErrPermission, ErrNotSemaphore, EINVAL (an invalid name), ENAMETOOLONG, ELOOP (a
+// symbolic link).
 func OpenSemaphore(name string) (*Semaphore, error) {
 	file, err := openSemaphore(name)
 	return openedSemaphore(name, file, err)
@@ -143,8 +143,8 @@ func openedSemaphore(name string, file *os.File, err error) (*Semaphore, error) 
 	return s, nil
 }
 
-// UnlinkSemaphore removes the name (sem_unlink(3)). Who has the semaphore open can
-// go on using it. Errors: fs.ErrNotExist, fs.ErrPermission.
+// UnlinkSemaphore removes the name (sem_unlink(3)). Processes that have the semaphore open
+// can go on using it. Errors: fs.ErrNotExist, fs.ErrPermission.
 func UnlinkSemaphore(name string) error {
 	base, err := fileName(semPrefix, name)
 	if err == nil {
@@ -153,11 +153,11 @@ func UnlinkSemaphore(name string) error {
 	return failed("sem_unlink", name, err)
 }
 
-// InitSemaphore makes a semaphore within a mapping, shared with all who map the
-// same memory (sem_init(3) with pshared 1). It takes SemaphoreSize bytes at off,
-// which must be a multiple of 8, or of 4 on 32-bit architectures. Nobody may be
-// using one that is there. Errors: EINVAL (the value), ErrBounds, ErrAlignment,
-// ErrReadOnly, ErrFault, ErrUnmapped.
+// InitSemaphore initialises a semaphore in a mapping, shared with all processes that map
+// the same memory (sem_init(3) with pshared 1). It takes SemaphoreSize bytes at off, which
+// must be a multiple of 8, or of 4 on 32-bit architectures. No process may be using a
+// semaphore there. Errors: EINVAL (the value), ErrBounds, ErrAlignment, ErrReadOnly,
+// ErrFault, ErrUnmapped.
 func InitSemaphore(m *Mapping, off, value int) (*Semaphore, error) {
 	if value < 0 || value > MaxSemaphore {
 		return nil, failed("sem_init", m.at(off), refused("value %d", value))
@@ -172,10 +172,9 @@ func InitSemaphore(m *Mapping, off, value int) (*Semaphore, error) {
 	return s, nil
 }
 
-// SemaphoreAt returns the semaphore that another process, or InitSemaphore, has
-// made at offset off of a mapping. A semaphore that sem_init(3) made with pshared 0
-// is ErrNotSemaphore. Errors: also ErrBounds, ErrAlignment, ErrReadOnly, ErrFault,
-// ErrUnmapped.
+// SemaphoreAt returns the semaphore at offset off of a mapping, which another process or
+// InitSemaphore has initialised. Errors: ErrNotSemaphore (also for a semaphore initialised
+// with pshared 0), ErrBounds, ErrAlignment, ErrReadOnly, ErrFault, ErrUnmapped.
 func SemaphoreAt(m *Mapping, off int) (*Semaphore, error) {
 	var head [layoutBytes]byte
 	_, err := m.ReadAt(head[:], int64(off))
@@ -196,14 +195,14 @@ func SemaphoreAt(m *Mapping, off int) (*Semaphore, error) {
 	return s, nil
 }
 
-// at names a place in the mapping.
+// at returns the name of a semaphore in the mapping.
 func (m *Mapping) at(off int) string { return fmt.Sprintf("%s at offset %d", m.name, off) }
 
 func (m *Mapping) semaphore(off int, layout layout) (*Semaphore, error) {
 	if m.ReadOnly() {
 		return nil, ErrReadOnly
 	}
-	// Before there is a pointer: Unmap may be on its way.
+	// Take the pointer inside Do, because Unmap may run at the same time.
 	err := m.region.Do(func(mem []byte) error {
 		if off < 0 || off > len(mem)-layoutBytes {
 			return beyond(layoutBytes, int64(off), int64(len(mem)))
@@ -222,12 +221,12 @@ func (m *Mapping) semaphore(off int, layout layout) (*Semaphore, error) {
 	return &Semaphore{word: w, name: m.at(off), hold: m.hold, mapping: m}, nil
 }
 
-// Name returns the name of the semaphore, or where it is.
+// Name returns the name of the semaphore, or its mapping and offset.
 func (s *Semaphore) Name() string { return s.name }
 
-// Close lets go of a named semaphore (sem_close(3)); the semaphore itself stays.
-// Methods that are called after it return ErrUnmapped. While a goroutine waits
-// in Acquire it is EBUSY. A semaphore within a mapping goes with that: Close does nothing.
+// Close closes a named semaphore (sem_close(3)); the semaphore itself stays. Later calls
+// of methods return ErrUnmapped. While a goroutine is blocked in Acquire, Close fails with
+// EBUSY. For a semaphore in a mapping, Close does nothing: Unmap closes it.
 func (s *Semaphore) Close() error {
 	if !s.named {
 		return nil
@@ -235,11 +234,10 @@ func (s *Semaphore) Close() error {
 	return s.mapping.Unmap()
 }
 
-// Acquire takes one from the semaphore (sem_wait(3)); n must be 1, since the other
-// programs that use it take one at a time. If it is 0 Acquire waits until somebody else
-// adds to it or until ctx is done; then the error unwraps to ctx.Err() and nothing was
-// taken. If it need not wait the kernel is not asked. While it waits it occupies a thread
-// of the operating system.
+// Acquire subtracts one from the semaphore (sem_wait(3)). n must be 1, because other
+// programs take one at a time. If the value is 0, Acquire blocks, occupying a thread,
+// until another process adds to it or ctx is done; then the error unwraps to ctx.Err() and
+// nothing was taken. If it does not block, it makes no system call.
 func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	if err := ctx.Err(); err != nil {
 		return failed("sem_wait", s.name, err)
@@ -258,7 +256,7 @@ func (s *Semaphore) several(op string, n int) error {
 	return failed(op, s.name, refused("%d at once; one at a time can be taken", n))
 }
 
-// block is Acquire for a semaphore that was found to be 0.
+// block is Acquire after the semaphore was found to be 0.
 func (s *Semaphore) block(ctx context.Context) error {
 	const op = "sem_wait"
 	if !s.hold.enter() {
@@ -282,16 +280,16 @@ func (s *Semaphore) block(ctx context.Context) error {
 	}))
 }
 
-// A process that is killed after it has added one and before it has woken a waiter
-// leaves that asleep, next to a semaphore that it could have. So nobody sleeps for
-// longer than this before looking again; naps double, since each costs processor time.
+// If a process is killed after adding one and before waking a waiter, that waiter stays
+// asleep although it could have the semaphore. So no waiter sleeps longer than this before
+// it checks again. Naps double in length, because each costs processor time.
 const (
 	firstNap   = 20 * time.Millisecond
 	longestNap = 10 * time.Second
 )
 
-// TryAcquire takes one from the semaphore if it is above 0, and reports whether it did
-// (sem_trywait(3)). n must be 1.
+// TryAcquire is Acquire without blocking (sem_trywait(3)). It reports whether it
+// subtracted one. n must be 1.
 func (s *Semaphore) TryAcquire(n int) (bool, error) {
 	switch {
 	case n != 1:
@@ -304,9 +302,9 @@ func (s *Semaphore) TryAcquire(n int) (bool, error) {
 	return ok, nil
 }
 
-// Release adds n to the semaphore, one after the other, and wakes as many of those who
-// wait (sem_post(3)). It never waits itself. A semaphore at MaxSemaphore is EOVERFLOW:
-// then fewer than n may have been added, as the error says.
+// Release adds n to the semaphore, one at a time, and wakes as many waiters (sem_post(3)).
+// It does not block. A semaphore at MaxSemaphore is EOVERFLOW; then fewer than n may have
+// been added, and the error says how many.
 func (s *Semaphore) Release(n int) error {
 	if n != 1 {
 		return s.releaseEach(n)
@@ -337,8 +335,8 @@ func (s *Semaphore) releaseEach(n int) error {
 	return nil
 }
 
-// settle ends a Release that has to wake somebody, or that came upon an Unmap. It waits for
-// that to end.
+// settle completes a Release that must wake a waiter, or that ran during an Unmap. It
+// waits for the Unmap to end.
 func (s *Semaphore) settle(g given) error {
 	err := s.mapping.region.Do(func([]byte) error {
 		if g == added {
@@ -349,8 +347,8 @@ func (s *Semaphore) settle(g given) error {
 		}
 		return nil
 	})
-	// As many as were added to the zeros that Unmap puts there were not added to the
-	// semaphore. Each such Release takes one of them back.
+	// Unmap puts zeros in the semaphore's place. What was added to the zeros was not added
+	// to the semaphore, so each such Release takes one of them back.
 	if errors.Is(err, ErrUnmapped) && g == added && !s.take() {
 		err = nil
 	}
@@ -358,14 +356,14 @@ func (s *Semaphore) settle(g given) error {
 	return failed("sem_post", s.name, err)
 }
 
-// Value returns the value of the semaphore at this moment (sem_getvalue(3)).
+// Value returns the current value (sem_getvalue(3)).
 func (s *Semaphore) Value() (value int, err error) {
 	err = s.look(func() { value = s.value() })
 	return value, err
 }
 
-// Waiters returns how many threads wait for the semaphore, as far as it knows: one
-// that is killed while it waits is never counted out.
+// Waiters returns the number of waiting threads that the semaphore records. A thread
+// killed while waiting is counted forever.
 func (s *Semaphore) Waiters() (waiters int, err error) {
 	err = s.look(func() { waiters = s.waiters() })
 	return waiters, err
@@ -380,9 +378,9 @@ func (s *Semaphore) look(f func()) error {
 
 func (s *Semaphore) gone(op string) error { return failed(op, s.name, ErrUnmapped) }
 
-// spin takes one from the semaphore if it comes within about a microsecond, which
-// is less than falling asleep and waking up cost. With one processor nobody else
-// could be about to add to it.
+// spin takes one from the semaphore if it becomes available within about a microsecond,
+// which is less than falling asleep and waking up cost. With one processor, no other
+// process could be about to add to it.
 func (s *Semaphore) spin() bool {
 	const turns = 1000
 	if runtime.NumCPU() == 1 {
@@ -396,20 +394,20 @@ func (s *Semaphore) spin() bool {
 	return false
 }
 
-// SemaphoreInfo is what the file system and the semaphore itself tell.
+// SemaphoreInfo is what the file system and the semaphore itself report.
 type SemaphoreInfo struct {
 	FileInfo
-	// Known tells whether the file could be read and holds a semaphore of the GNU C
-	// library. If it is not set the rest means nothing.
+	// Known reports whether the file could be read and holds a semaphore of the GNU C
+	// library. If it is false, the other fields except FileInfo mean nothing.
 	Known   bool
 	Value   int
 	Waiters int // see Semaphore.Waiters
-	Bits    int // 32 or 64: of what kind of program it is
+	Bits    int // 32 or 64: the kind of program that made it
 }
 
-// Semaphores returns all named semaphores, in the order of their names: all that is
-// called sem.* in /dev/shm. What is made or unlinked meanwhile may be there or not.
-// An error ends the sequence.
+// Semaphores returns all named semaphores, the files sem.* in /dev/shm, ordered by name. A
+// semaphore created or unlinked meanwhile may be included or not. An error ends the
+// sequence.
 func Semaphores() iter.Seq2[SemaphoreInfo, error] {
 	return func(yield func(SemaphoreInfo, error) bool) {
 		for info, err := range files(shmDir) {
@@ -450,7 +448,7 @@ func semaphoreInfo(info FileInfo) SemaphoreInfo {
 	return s
 }
 
-// fileLayout tells what kind of semaphore a file holds.
+// fileLayout returns the layout of the semaphore in a file.
 func fileLayout(file *os.File) (layout, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -470,7 +468,7 @@ func fileLayout(file *os.File) (layout, error) {
 	return l, err
 }
 
-// layoutBytes is how much of a sem_t means something.
+// layoutBytes is the number of bytes of a sem_t that have a meaning.
 const layoutBytes = 16
 
 // newSemaphore returns a sem_t of this architecture.

@@ -1,15 +1,15 @@
 package posix
 
-// StatObject returns what the file system tells of the object called name
-// (stat(2)). It takes no permission for the object. Errors: fs.ErrNotExist, EINVAL
-// (the name, not a regular file), ENAMETOOLONG.
+// StatObject returns what the file system reports about the object called name (stat(2)).
+// It needs no permission for the object. Errors: fs.ErrNotExist, EINVAL (an invalid name;
+// not a regular file), ENAMETOOLONG.
 func StatObject(name string) (FileInfo, error) {
 	info, err := statFile(shmDir, "", name)
 	return info, failed("stat", name, err)
 }
 
-// StatSemaphore is StatObject for a named semaphore. It reads the semaphore if the
-// caller may.
+// StatSemaphore is StatObject for a named semaphore. It also reads the semaphore if the
+// caller has permission.
 func StatSemaphore(name string) (SemaphoreInfo, error) {
 	info, err := statFile(shmDir, semPrefix, name)
 	if err != nil {
@@ -18,8 +18,8 @@ func StatSemaphore(name string) (SemaphoreInfo, error) {
 	return semaphoreInfo(info), nil
 }
 
-// StatQueue is StatObject for a message queue. It asks the queue for its attributes
-// if the caller may read it. Errors: also ErrNotMounted.
+// StatQueue is StatObject for a message queue. It also reads the attributes of the queue
+// if the caller has permission. Errors: also ErrNotMounted.
 func StatQueue(name string) (QueueInfo, error) {
 	err := checkQueueDir()
 	var info FileInfo
@@ -32,7 +32,7 @@ func StatQueue(name string) (QueueInfo, error) {
 	return queueInfo(info), nil
 }
 
-// statFile looks at the file in dir that name stands for.
+// statFile returns the file info of the object called name, in dir.
 func statFile(dir, prefix, name string) (FileInfo, error) {
 	base, err := fileName(prefix, name)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What package posix asks the kernel for. Each function returns the error number.
+// This file holds the system calls of package posix. Each function returns the error number.
 
-// again makes call until a signal does not interrupt it.
+// again repeats call while it is interrupted by a signal.
 func again(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
@@ -25,8 +25,8 @@ func again(call func() error) error {
 	}
 }
 
-// openFile opens a regular file, not what a link leads to. O_NONBLOCK keeps it from
-// waiting for the other end of a pipe that somebody put there.
+// openFile opens a regular file without following a link. O_NONBLOCK prevents a wait for
+// the other end of a pipe that another user has put there.
 func openFile(path string, access Access) (*os.File, error) {
 	flags, err := access.flags()
 	if err != nil {
@@ -52,12 +52,12 @@ func regular(f *os.File) (*os.File, error) {
 	return f, nil
 }
 
-// unnamedFile makes a file that goes when it is closed unless it is linked.
+// unnamedFile creates a file that is freed when it is closed, unless it is linked.
 func unnamedFile(dir string, mode fs.FileMode) (*os.File, error) {
 	return os.OpenFile(dir, unix.O_TMPFILE|unix.O_RDWR, mode)
 }
 
-// linkFile gives a file of unnamedFile a name, unless it is taken.
+// linkFile gives a file from unnamedFile a name. It fails if the name is taken.
 func linkFile(f *os.File, path string) error {
 	return control(f, func(fd uintptr) error {
 		return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(fd)), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
@@ -66,8 +66,9 @@ func linkFile(f *os.File, path string) error {
 
 func unlinkFile(path string) error { return unix.Unlink(path) }
 
-// reserve takes a chunk at a time: when a signal comes older kernels give up all that
-// one call has taken. It takes nothing if it can be seen that not all of it is there.
+// reserve allocates a chunk at a time, because older kernels give up everything that an
+// interrupted call has allocated. It allocates nothing if it can tell that there is not
+// enough memory.
 func reserve(f *os.File, size int64) error {
 	const chunk = 16 << 20
 	if size <= 0 {
@@ -92,7 +93,7 @@ func reserve(f *os.File, size int64) error {
 	})
 }
 
-// hugeShift returns the exponent of a size of huge pages, 0 for the default.
+// hugeShift returns the exponent of a huge-page size, or 0 for the default.
 func hugeShift(size int64) (int, error) {
 	switch {
 	case size == DefaultHugePages:
@@ -104,8 +105,7 @@ func hugeShift(size int64) (int, error) {
 	}
 }
 
-// hugePageSize returns the size in bytes of huge pages that are asked for as in
-// MemfdOptions.
+// hugePageSize returns the size in bytes of huge pages specified as in MemfdOptions.
 func hugePageSize(pages int64) (int, error) {
 	f, err := memfdCreate("size", MemfdOptions{HugePages: pages})
 	if err != nil {
@@ -115,7 +115,7 @@ func hugePageSize(pages int64) (int, error) {
 	return pageSize(f)
 }
 
-// descriptorsLeft reports whether the process may open one more.
+// descriptorsLeft reports whether the process can open one more descriptor.
 func descriptorsLeft() bool {
 	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -128,11 +128,11 @@ func descriptorsLeft() bool {
 // queueBytes returns the soft limit RLIMIT_MSGQUEUE.
 func queueBytes() uint64 {
 	var limit unix.Rlimit
-	_ = unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit) // can't fail
+	_ = unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit) // cannot fail
 	return limit.Cur
 }
 
-// pageSize returns how many bytes the pages of a mapping of f have.
+// pageSize returns the page size, in bytes, of mappings of f.
 func pageSize(f *os.File) (int, error) {
 	var fs unix.Statfs_t
 	err := control(f, func(fd uintptr) error { return again(func() error { return unix.Fstatfs(int(fd), &fs) }) })
@@ -177,8 +177,8 @@ func getSeals(f *os.File) (seals Seals, err error) {
 	return seals, err
 }
 
-// inheritFile takes a descriptor over once it is known to be a regular file: the
-// number may be somebody else's.
+// inheritFile takes over a descriptor after checking that it is a regular file: the number
+// may belong to something else.
 func inheritFile(fd int, name string) (*os.File, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -201,7 +201,7 @@ func (p Prot) bits() int {
 	return bit(p&ProtRead != 0, unix.PROT_READ) | bit(p&ProtWrite != 0, unix.PROT_WRITE) | bit(p&ProtExec != 0, unix.PROT_EXEC)
 }
 
-// bit returns b if it is set.
+// bit returns b if set is true, otherwise 0.
 func bit(set bool, b int) int {
 	if set {
 		return b
@@ -245,7 +245,7 @@ func mmapAnonymous(length int, o AnonymousOptions) (addr uintptr, page int, err 
 func mmap(fd int, off int64, at uintptr, length, prot, flags int) (uintptr, error) {
 	// Converted through its address: vet rightly distrusts unsafe.Pointer(at).
 	p, err := unix.MmapPtr(fd, off, *(*unsafe.Pointer)(unsafe.Pointer(&at)), uintptr(length), prot, flags)
-	if err == nil && at != 0 && uintptr(p) != at { // before Linux 4.17 the address was a wish
+	if err == nil && at != 0 && uintptr(p) != at { // before Linux 4.17 the address is only a hint
 		err = errors.Join(unix.MunmapPtr(p, uintptr(length)), unix.EEXIST)
 	}
 	return uintptr(p), err
@@ -255,7 +255,7 @@ func munmap(mem []byte) error {
 	return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
 }
 
-// replace puts zeros of this process alone where a mapping is.
+// replace replaces a mapping with private zeros.
 func replace(mem []byte) error {
 	_, err := unix.MmapPtr(-1, 0, unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED)
@@ -300,7 +300,7 @@ func statfs(path string) (Usage, error) {
 	}, nil
 }
 
-// checkQueueDir tells whether the file system that shows the queues is mounted.
+// checkQueueDir returns ErrNotMounted if the mqueue file system is not mounted.
 func checkQueueDir() error {
 	const mqueueMagic = 0x19800202
 	var st unix.Statfs_t

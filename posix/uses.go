@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// A uses counts the calls that use something which may be closed at any time, and goes
-// with the last of them. The zero value is open.
+// A uses counts the calls that use a resource that may be closed at any time; the resource
+// is released after the last of them. The zero value is open.
 type uses struct{ n atomic.Int64 }
 
-// closed is added once it is closed.
+// closed is added to the count when the resource is closed.
 const closed = math.MinInt64
 
 // begin counts a call in. It returns fs.ErrClosed after end.
@@ -26,11 +26,11 @@ func (u *uses) begin() error {
 	}
 }
 
-// done counts a call out, and reports whether it was the last one after end.
+// done counts a call out. It reports whether this was the last call after end.
 func (u *uses) done() (last bool) { return u.n.Add(-1) == closed }
 
-// end closes it, and reports whether no call is under way. It returns fs.ErrClosed after
-// end.
+// end closes the resource. It reports whether no call is under way. It returns
+// fs.ErrClosed if it was called before.
 func (u *uses) end() (last bool, err error) {
 	for {
 		n := u.n.Load()

@@ -12,24 +12,24 @@ import (
 	"github.com/sysvipc/gipc/internal/memory"
 )
 
-// The sem_t of the GNU C library since 2.21 comes in two layouts. Programs of 64
-// bits have both counts in one word, in native byte order:
+// The sem_t of the GNU C library since 2.21 has two layouts. 64-bit programs have both
+// counts in one word, in native byte order:
 //
 //	0   uint64  value in the low half, number of waiters in the high half
 //	8   int32   128 if shared between processes, 0 if not
 //
-// Those of 32 bits, which can not rely on atomic access to 64, have them apart:
+// 32-bit programs, which cannot rely on 64-bit atomic access, have them apart:
 //
-//	0   uint32  value shifted left by one; the low bit is set if somebody may wait
+//	0   uint32  value shifted left by one; the low bit is set if a thread may wait
 //	4   int32   128 if shared between processes, 0 if not
 //	8   int32   not used
 //	12  uint32  number of waiters
 //
-// That of musl has the value, a waiters' mark and, at 8, 0 if shared between
-// processes and 128 if not: just the other way round, by which it is told apart.
+// musl has the value, a mark for waiters, and, at 8, 0 if shared between processes and 128
+// if not. This is the reverse of the above, which makes it recognisable.
 type layout int
 
-// The layouts, by the bits of the programs that use them.
+// The layouts, named after the bits of the programs that use them.
 const (
 	wide         layout = 64
 	narrow       layout = 32
@@ -39,14 +39,14 @@ const (
 // SemaphoreSize is sizeof(sem_t) on this architecture in bytes.
 const SemaphoreSize = bits.UintSize / 2
 
-// size is sizeof(sem_t), all that follows the counts being zeros.
+// size returns sizeof(sem_t). Everything after the counts is zero.
 func (l layout) size() int64 { return int64(l) / 2 }
 
-// marker is where the 128 is.
+// marker returns the offset of the 128.
 func (l layout) marker() int { return int(l) / 8 }
 
-// shared marks a semaphore that is shared between processes: it is the difference
-// that FUTEX_PRIVATE_FLAG makes.
+// shared marks a semaphore that is shared between processes. It is the value of
+// FUTEX_PRIVATE_FLAG.
 const shared = 128
 
 const (
@@ -57,7 +57,7 @@ const (
 	oneWaiter    = 1 << waitersShift
 )
 
-// layoutOf tells the layout of the semaphore that begins with head.
+// layoutOf returns the layout of the semaphore that begins with head.
 func layoutOf(head []byte) (layout, error) {
 	for _, l := range []layout{wide, narrow} {
 		if binary.NativeEndian.Uint32(head[l.marker():]) != shared {
@@ -74,7 +74,7 @@ func layoutOf(head []byte) (layout, error) {
 	return 0, fmt.Errorf("%w that is shared between processes (musl's differ)", ErrNotSemaphore)
 }
 
-// read returns the value of the semaphore that begins with head, and how many wait.
+// read returns the value and the number of waiters of the semaphore that begins with head.
 func (l layout) read(head []byte) (value, waiters int) {
 	if l == wide {
 		data := binary.NativeEndian.Uint64(head)
@@ -83,18 +83,18 @@ func (l layout) read(head []byte) (value, waiters int) {
 	return int(binary.NativeEndian.Uint32(head) >> valueShift), int(binary.NativeEndian.Uint32(head[waitersWord:]))
 }
 
-// A word is where the counts of a semaphore are in memory.
+// A word points to the counts of a semaphore in memory.
 type word struct {
 	data  *uint64 // both counts; nil in the narrow layout
-	futex *uint32 // the half of data that holds the value; in the narrow layout the value
-	count *uint32 // the number of waiters in the narrow layout
+	futex *uint32 // the half of data that holds the value; in the narrow layout, the value
+	count *uint32 // in the narrow layout, the number of waiters
 }
 
-// A sleeper sleeps until it is woken, as long as the word there is value. It may
-// return nil early.
+// A sleeper sleeps until it is woken, or returns at once if the word does not hold value.
+// It may return nil early.
 type sleeper func(word *uint32, value uint32) error
 
-// word finds the counts at offset off of r.
+// word returns the counts at offset off of r.
 func (l layout) word(r *memory.Region, off int) (word, error) {
 	if _, err := memory.Slice[byte](r, off, layoutBytes); err != nil {
 		return word{}, err
@@ -121,7 +121,7 @@ func (l layout) word(r *memory.Region, off int) (word, error) {
 	return word{futex: value, count: count}, err
 }
 
-// take takes one if there is one.
+// take subtracts one if the value is not 0.
 func (w *word) take() bool {
 	if w.data == nil {
 		return w.takeNarrow()
@@ -149,16 +149,16 @@ func (w *word) takeNarrow() bool {
 	}
 }
 
-// A given is what give found.
+// A given is the result of give.
 type given int
 
 const (
 	added  given = iota
-	full         // nothing was added: it would not fit
-	waited       // nothing was added: somebody waits who would have to be woken
+	full         // nothing was added: the value is at its maximum
+	waited       // nothing was added: there is a waiter to wake
 )
 
-// give adds one if that is all that has to be done.
+// give adds one if nothing else needs to be done.
 func (w *word) give() given {
 	if w.data == nil {
 		return w.giveNarrow()
@@ -188,8 +188,8 @@ func (w *word) giveNarrow() given {
 	}
 }
 
-// giveAndWake adds one, if it fits, and wakes one of those who sleep. Once it has added
-// it must not look at the semaphore again: who took it may have removed it.
+// giveAndWake adds one, if that fits, and wakes one sleeper. After adding, it must not
+// read the semaphore again: the process that took the one may have removed it.
 func (w *word) giveAndWake() (fits bool) {
 	if w.data == nil {
 		return w.giveAndWakeNarrow()
@@ -237,8 +237,8 @@ func (w *word) waiters() int {
 	return int(atomic.LoadUint64(w.data) >> waitersShift)
 }
 
-// sleep takes one, and sleeps until it can. While it does it is counted as a
-// waiter, so that who adds one knows to wake it.
+// sleep takes one, and sleeps until it can. Meanwhile it is counted as a waiter, so that a
+// process that adds one knows to wake it.
 func (w *word) sleep(sleep sleeper) error {
 	if w.data == nil {
 		return w.sleepNarrow(sleep)
@@ -257,9 +257,9 @@ func (w *word) sleep(sleep sleeper) error {
 	}
 }
 
-// sleepNarrow has to keep the bit that tells of waiters and their number alike,
-// which can not be changed together. The bit may be set when nobody waits: that
-// costs a system call. It must not stay clear when somebody does.
+// sleepNarrow keeps the bit that marks waiters consistent with their number; the two
+// cannot be changed together. If the bit is set and nobody waits, that costs a system
+// call. The bit must never stay clear while a thread waits.
 func (w *word) sleepNarrow(sleep sleeper) (err error) {
 	atomic.AddUint32(w.count, 1)
 	defer func() { w.leaveNarrow(atomic.LoadUint32(w.count) == 1) }()
@@ -278,10 +278,10 @@ func (w *word) sleepNarrow(sleep sleeper) (err error) {
 	}
 }
 
-// leaveNarrow counts a waiter out. If it seems to be the last one it clears the bit,
-// and does so before it is counted out, so that a new waiter finds it clear and sets
-// it. If it was not the last one after all it sets the bit again and wakes those who
-// may have been forgotten meanwhile.
+// leaveNarrow counts a waiter out. If it seems to be the last waiter, it clears the bit
+// before it is counted out, so that a new waiter finds the bit clear and sets it. If it
+// turns out not to be the last, it sets the bit again and wakes the waiters that may have
+// been missed meanwhile.
 func (w *word) leaveNarrow(last bool) {
 	if last {
 		atomic.AndUint32(w.futex, ^uint32(waitersBit))

@@ -7,45 +7,45 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Barrier lets nobody go on until a number of parties, processes or goroutines,
-// have come to it. Then all go on, and it can be used again at once.
+// A Barrier blocks processes or goroutines until a fixed number of them, its parties, have
+// arrived. Then all of them go on, and the barrier can be used again at once.
 //
-// A party whose wait is cancelled, or whose process is killed while it waits, does
-// not count any more; another may come in its place.
+// A party whose wait is cancelled, or whose process is killed while it waits, no longer
+// counts. Another one can take its place.
 //
-// Cost: three semaphores. In a round each party makes three system calls and those
-// of its wait. A wait occupies one thread.
+// Cost: three semaphores. In each round, a party makes three system calls, plus those of
+// its wait. A wait occupies one thread.
 //
-// States. The semaphore phase is twice the number of parties, plus 0 or 1: the phase,
-// changed at the end of each round. Each phase has a semaphore of the parties that are missing: a party that comes
-// subtracts 1 from it, to be undone, as long as it is above 1, and adds it again when
-// it leaves, which it can when the phase is another one. The last party finds 1 there,
-// and changes the phase in the semop that checks it; no earlier than everybody has
-// left the phase before, for which it waits asleep.
+// States. The semaphore phase is twice the number of parties, plus the phase, 0 or 1,
+// which changes at the end of each round. Each phase has a semaphore that counts the
+// parties still missing. An arriving party subtracts 1 from it, with undo, while it is
+// above 1. The party adds 1 again when it leaves, which it can once the phase has changed.
+// The last party finds 1 there, and changes the phase in the same semop that checks it.
+// Before that, it sleeps until all parties have left the previous phase.
 type Barrier struct {
 	set     sysv.Set
 	missing [2]uint16
 	phase   uint16
 	parties int16
 	wait    waiter
-	drain   waiter // for those who have not left the phase before
+	drain   waiter // for parties that have not left the previous phase
 	order
 }
 
-// maxParties lets a semaphore hold twice as much and 1.
+// maxParties is such that a semaphore can hold twice the number, plus 1.
 const maxParties = maxValue / 2
 
-// BarrierValues returns the initial values of the semaphores of a barrier for
-// parties, 1 to 16383.
+// BarrierValues returns the initial values of a barrier's semaphores, for 1 to 16383
+// parties.
 func BarrierValues(parties int) []uint16 {
 	n := uint16(parties)
 	return []uint16{n, n, 2 * n}
 }
 
-// NewBarrier returns the barrier for parties, 1 to 16383, that is kept in three
-// semaphores of set, from first on, which must have got BarrierValues once, for the same
-// number of parties: another one is sysv.ErrMismatch. It needs permission to read and to
-// alter the set.
+// NewBarrier returns the barrier in three semaphores of set, starting with semaphore
+// first. They must have been initialised once with BarrierValues. parties, 1 to 16383,
+// must be the same as then; otherwise the error is sysv.ErrMismatch. NewBarrier needs read
+// and write permission for the set.
 func NewBarrier(set sysv.Set, first, parties int) (*Barrier, error) {
 	if parties < 1 || parties > maxParties {
 		return nil, fmt.Errorf("barrier for %d parties: want 1 to %d", parties, maxParties)
@@ -75,13 +75,13 @@ func (b *Barrier) readPhase() (int, error) {
 	return value % 2, nil
 }
 
-// inPhase returns operations that succeed only in a phase, and change nothing.
+// inPhase returns operations that succeed only in the given phase, and change nothing.
 func (b *Barrier) inPhase(phase int) (op1, op2, op3 sysv.Op) {
 	return isValue(b.phase, 2*int(b.parties)+phase)
 }
 
-// Wait waits until all parties have come, or until ctx is done. last is true for
-// the one that came last, which did not wait.
+// Wait blocks until all parties have arrived, or until ctx is done. last is true for the
+// party that arrived last, which did not block.
 func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	if err := done(ctx, b.set); err != nil {
 		return false, err
@@ -101,8 +101,8 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 		if ok, err := b.turn(phase); ok || err != nil {
 			return ok, err
 		}
-		// Somebody came, left or was first in between; or the caller is the last one, and
-		// somebody has yet to leave the phase before.
+		// Another party arrived, left or was first meanwhile; or the caller is the last
+		// one, and some party has not left the previous phase.
 		left := b.missing[1-phase]
 		if err := b.drain.do(ctx, b.set, add(left, -b.parties), add(left, b.parties)); err != nil {
 			return false, err
@@ -113,14 +113,14 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	}
 }
 
-// come counts the caller, unless it is the last one.
+// come counts the caller, unless it is the last party.
 func (b *Barrier) come(phase int) (bool, error) {
 	here := b.missing[phase]
 	op1, op2, op3 := b.inPhase(phase)
 	return b.set.TryDo(op1, op2, op3, addUndo(here, -1), add(here, -1), add(here, 1))
 }
 
-// turn changes the phase if the caller is the last one.
+// turn changes the phase if the caller is the last party.
 func (b *Barrier) turn(phase int) (bool, error) {
 	here, before := b.missing[phase], b.missing[1-phase]
 	op1, op2, op3 := b.inPhase(phase)
@@ -138,7 +138,7 @@ func (b *Barrier) leave(ctx context.Context, phase int) error {
 	if err == nil {
 		return nil
 	}
-	// If the phase is over by now, the round counts and so does the caller.
+	// If the phase is over by now, the caller took part in the round.
 	still1, still2, still3 := b.inPhase(phase)
 	for {
 		if ok, failed := b.set.TryDo(still1, still2, still3, back); ok || failed != nil {
@@ -149,7 +149,7 @@ func (b *Barrier) leave(ctx context.Context, phase int) error {
 		} else if failed != nil {
 			return err
 		}
-		if _, failed := b.readPhase(); failed != nil { // somebody has given it another value
+		if _, failed := b.readPhase(); failed != nil { // another program has changed its value
 			return err
 		}
 	}

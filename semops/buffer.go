@@ -8,32 +8,31 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Buffer keeps the books of a bounded buffer: a ring of slots in memory that its
-// users share, filled by any number of producers and emptied by any number of
-// consumers, processes or goroutines, in the same order. It knows nothing of the
-// memory; it says who may use which slot.
+// A Buffer controls access to a bounded buffer: a ring of slots in memory that its users
+// share. Any number of producers fill slots and any number of consumers empty them, in the
+// same order. Each may be a process or a goroutine. A Buffer does not touch the memory; it
+// says who may use which slot.
 //
 //	err := buf.Put(ctx, func(slot int) error { copy(memory[slot], message); return nil })
 //	err := buf.Take(ctx, func(slot int) error { return handle(memory[slot]) })
 //
-// One producer and one consumer at a time are at work, on different slots.
+// At any time, at most one producer and one consumer work, on different slots.
 //
-// Whoever is killed at work, or fails, has done nothing: a producer's slot is
-// filled anew by the next Put, and nobody sees what was written there before; a
-// consumer's message is still there for the next Take. No message is lost, and
-// none is seen half written. A message is seen twice if a consumer was killed or
-// failed after it had used it: where that must not be, copy the message out, and
-// use it after Take has returned; then it is lost with a consumer that dies.
+// Work that fails, or whose process is killed, has no effect. The next Put refills the
+// slot of such a producer, and nobody sees its earlier contents. The next Take gets the
+// message of such a consumer. So no message is lost or seen half written, but a message is
+// seen twice if a consumer failed or died after using it. To avoid this, copy the message
+// and use the copy after Take has returned; it is then lost if the consumer dies.
 //
-// Cost: six semaphores. Put and Take are two system calls each where they need not
-// wait and the same process put, or took, the message before; otherwise four. A
-// wait occupies one thread.
+// Cost: six semaphores. Put and Take are two system calls each if they need not wait and
+// the same process was the last to put, or to take; otherwise four. A wait occupies one
+// thread.
 //
-// States. Free and full slots are counted by a semaphore each. Each side has a lock
-// and an index, the slot that is next. Put takes a free slot and its lock in one
-// semop, to be undone; a second one cancels the undo, unlocks, adds a full slot and
-// moves the index on. Take does the same with full and free exchanged. So every
-// slot is free, full, or claimed by the side whose lock is taken.
+// States. One semaphore counts free slots, one full slots. Each side has a lock and an
+// index, which is the next slot. Put takes a free slot and its side's lock in one semop,
+// with undo. A second semop cancels the undo, unlocks, adds a full slot and advances the
+// index. Take does the same, with full and free exchanged. So every slot is free, full, or
+// claimed by the side whose lock is taken.
 type Buffer struct {
 	set        sysv.Set
 	slots      int
@@ -41,22 +40,22 @@ type Buffer struct {
 	order
 }
 
-// A side is the producers' or the consumers' end.
+// A side is the producers' or the consumers' end of a buffer.
 type side struct {
 	from, to    uint16 // counts of slots before and after this side's work
 	lock, index uint16
-	next        atomic.Int32 // the index, unless another process was here
+	next        atomic.Int32 // the index, unless another process has moved it
 	wait        waiter
 }
 
-// BufferValues returns the initial values of the semaphores of a buffer of slots, 1
-// to 32767, all of them free.
+// BufferValues returns the initial values of a buffer's semaphores, for 1 to 32767 slots,
+// all free.
 func BufferValues(slots int) []uint16 { return []uint16{uint16(slots), 0, 1, 0, 1, 0} }
 
-// NewBuffer returns the books of the buffer of slots, 1 to 32767, that are kept in
-// six semaphores of set, from first on, which must have got BufferValues once, for the
-// same number of slots: another one is sysv.ErrMismatch. It needs permission to read and to
-// alter the set.
+// NewBuffer returns the buffer in six semaphores of set, starting with semaphore first.
+// They must have been initialised once with BufferValues. slots, 1 to 32767, must be the
+// same as then; otherwise the error is sysv.ErrMismatch. NewBuffer needs read and write
+// permission for the set.
 func NewBuffer(set sysv.Set, first, slots int) (*Buffer, error) {
 	if slots < 1 || slots > maxValue {
 		return nil, fmt.Errorf("buffer of %d slots: want 1 to %d", slots, maxValue)
@@ -84,7 +83,7 @@ func NewBuffer(set sysv.Set, first, slots int) (*Buffer, error) {
 	return b, nil
 }
 
-// countSlots returns how many slots there are: GETALL reads all semaphores at one moment.
+// countSlots returns the number of slots. GETALL reads all semaphores atomically.
 func (b *Buffer) countSlots() (int, error) {
 	values, err := b.set.Values()
 	if err != nil {
@@ -94,28 +93,27 @@ func (b *Buffer) countSlots() (int, error) {
 	return int(values[b.put.from]) + int(values[b.put.to]) + claimed(&b.put) + claimed(&b.taken), nil
 }
 
-// Put waits for a free slot and for its turn among the producers, or until ctx is
-// done, and calls fill. The slot counts as full when fill returns nil; if it returns
-// an error, which Put passes on, or panics, the slot is free as before.
+// Put blocks until a slot is free and no other producer works, or until ctx is done. Then
+// it calls fill. If fill returns nil, the slot is full. If fill returns an error, which
+// Put returns, or panics, the slot stays free.
 func (b *Buffer) Put(ctx context.Context, fill func(slot int) error) error {
 	return b.step(ctx, &b.put, fill)
 }
 
-// Take waits for a full slot and for its turn among the consumers, or until ctx is
-// done, and calls use. The slot counts as free when use returns nil; if it returns an
-// error, which Take passes on, or panics, the message stays the next one.
+// Take blocks until a slot is full and no other consumer works, or until ctx is done. Then
+// it calls use. If use returns nil, the slot is free. If use returns an error, which Take
+// returns, or panics, the message stays the next one.
 func (b *Buffer) Take(ctx context.Context, use func(slot int) error) error {
 	return b.step(ctx, &b.taken, use)
 }
 
-// TryPut is Put if that need not wait, and tells whether it called fill.
+// TryPut is Put without blocking. It reports whether it called fill.
 func (b *Buffer) TryPut(fill func(slot int) error) (bool, error) { return b.try(&b.put, fill) }
 
-// TryTake is Take if that need not wait, and tells whether it called use.
+// TryTake is Take without blocking. It reports whether it called use.
 func (b *Buffer) TryTake(use func(slot int) error) (bool, error) { return b.try(&b.taken, use) }
 
-// Len returns the number of messages that wait to be taken, which may be another
-// one already.
+// Len returns the number of messages to be taken. It may have changed already.
 func (b *Buffer) Len() (int, error) { return b.set.Value(int(b.put.to)) }
 
 func (b *Buffer) step(ctx context.Context, s *side, work func(slot int) error) error {
@@ -149,7 +147,7 @@ func (b *Buffer) try(s *side, work func(slot int) error) (bool, error) {
 	return true, b.work(s, slot, work)
 }
 
-// guess claims the slot that would be next if nobody else was here.
+// guess claims the slot that is next if no other process has been here.
 func (b *Buffer) guess(s *side) (slot int, ok bool, err error) {
 	next := int16(s.next.Load())
 	ok, err = b.set.TryDo(addUndo(s.from, -1), addUndo(s.lock, -1),
@@ -157,24 +155,24 @@ func (b *Buffer) guess(s *side) (slot int, ok bool, err error) {
 	return int(next), ok, err
 }
 
-// slot returns which slot the caller has claimed.
+// slot returns the slot that the caller has claimed.
 func (b *Buffer) slot(s *side) (int, error) {
 	slot, err := b.set.Value(int(s.index))
 	if err == nil && slot >= b.slots {
 		err = fmt.Errorf("buffer in sem:%d: slot %d is next, but there are %d slots", int(b.set), slot, b.slots)
 	}
 	if err != nil {
-		_ = b.giveBack(s) // no error but that the set is gone
+		_ = b.giveBack(s) // it can fail only if the set is gone
 	}
 	return slot, err
 }
 
-// work calls f with a slot that was claimed.
+// work calls f with a claimed slot.
 func (b *Buffer) work(s *side, slot int, f func(slot int) error) error {
 	b.acquire()
 	over := false
 	defer func() {
-		if !over { // f panics
+		if !over { // f panicked
 			_ = b.giveBack(s)
 		}
 	}()
@@ -194,8 +192,8 @@ func (b *Buffer) giveBack(s *side) error {
 	return err
 }
 
-// pass hands a slot to the other side. The undo of the claim is cancelled by adding
-// with undo and subtracting without.
+// pass hands a slot to the other side. Adding with undo and subtracting without cancels
+// the undo of the claim.
 func (b *Buffer) pass(s *side, slot int) error {
 	next := slot + 1
 	if next == b.slots {
@@ -207,7 +205,7 @@ func (b *Buffer) pass(s *side, slot int) error {
 		addUndo(s.from, 1), add(s.from, -1), add(s.to, 1),
 		add(s.index, int16(next-slot)))
 	if err == nil && !ok {
-		err = ErrNotHeld // somebody has given the semaphores other values
+		err = ErrNotHeld // another program has changed the semaphores' values
 	}
 	return err
 }

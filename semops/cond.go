@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// A Cond lets processes and goroutines wait, without holding a Mutex, for a change
-// of what the mutex protects:
+// A Cond lets processes and goroutines wait for a change of what a Mutex protects, without
+// holding the mutex:
 //
 //	err := mu.With(ctx, func(abandoned bool) error {
 //		...
@@ -17,22 +17,23 @@ import (
 //		}
 //	})
 //
-// A Wait may return although nobody has signalled, since a waiter that was
-// signalled may be killed and its signal goes to another one: look again, as above.
-// No signal is lost: who waits when Signal is called, or is about to, is one of
-// those that it may wake, and Broadcast wakes them all. Neither needs the mutex.
+// Check the condition in a loop, as above: Wait may return without a signal, because the
+// signal of a killed waiter goes to another one. No signal is lost. Signal wakes one of
+// the goroutines that wait or are about to, and Broadcast wakes all of them. Neither needs
+// the mutex.
 //
-// Cost: five semaphores, in the set of the mutex. A Wait is three system calls and
-// those of Lock. Signal is two if nobody waits and four otherwise, Broadcast two or
-// five. A wait occupies one thread.
+// Cost: five semaphores, in the mutex's set. Wait is three system calls plus those of
+// Lock. Signal is two if nobody waits, otherwise four; Broadcast is two or five. A wait
+// occupies one thread.
 //
-// States. Waiters are in one of two groups, which the semaphore group names, and which
-// each have a semaphore that counts waiters and one of signals. Wait counts itself,
-// to be undone, in the semop that unlocks the mutex, and takes a signal and itself away
-// again in another one. Signal adds a signal if the group has more waiters. Broadcast
-// adds signals for everybody and turns to the other group, in one semop, so that no
-// later waiter can take a signal from an earlier one. It can do so only when the last
-// one of that group, who has a signal since the last Broadcast, has taken it.
+// States. Waiters are in one of two groups; the semaphore group says in which. Each group
+// has a semaphore that counts its waiters, and one that counts signals. Wait counts the
+// caller, with undo, in the semop that unlocks the mutex. A second semop takes a signal
+// and uncounts the caller. Signal adds a signal if the group has more waiters than
+// signals. Broadcast adds signals for all waiters and switches to the other group, in one
+// semop, so that no later waiter can take a signal meant for an earlier one. It can do so
+// only when the last waiter of that other group, which has had a signal since the previous
+// Broadcast, has taken it.
 type Cond struct {
 	mu      *Mutex
 	group   uint16
@@ -48,9 +49,9 @@ const everybody = maxValue/2 + 1
 // CondValues returns the initial values of the semaphores of a Cond.
 func CondValues() []uint16 { return make([]uint16, 5) }
 
-// NewCond returns the condition that is kept in five semaphores of the set of mu,
-// from first on, which must have got CondValues. All its users must use the same
-// semaphores for the mutex.
+// NewCond returns the condition in five semaphores of the set of mu, starting with
+// semaphore first. They must have been initialised with CondValues. All users must use the
+// same semaphores for the mutex.
 func NewCond(mu *Mutex, first int) (*Cond, error) {
 	n, err := semaphores(mu.set, "condition", first, 5)
 	if err != nil {
@@ -64,13 +65,13 @@ func NewCond(mu *Mutex, first int) (*Cond, error) {
 	return &Cond{mu: mu, group: n, waiters: [2]uint16{n + 1, n + 2}, signals: [2]uint16{n + 3, n + 4}}, nil
 }
 
-// Wait unlocks the mutex, which the caller must hold, and waits for a signal or
-// until ctx is done; then it locks the mutex again, for which it waits as long as
-// it takes; if it got no signal the error unwraps to ctx.Err(). The caller holds the mutex
-// whatever is returned, but for ErrNotHeld, ErrNotRecoverable and a failed system
-// call. abandoned has the meaning it has at Lock.
+// Wait unlocks the mutex, which the caller must hold, and blocks until there is a signal
+// or ctx is done. Then it locks the mutex again, however long that takes. If there was no
+// signal, the error unwraps to ctx.Err(). The caller holds the mutex afterwards even if
+// there is an error, except ErrNotHeld, ErrNotRecoverable or a failed system call.
+// abandoned has the same meaning as in Lock.
 //
-// A caller that was told of a death must call MarkConsistent before it waits, or
+// A caller that was told abandoned must call MarkConsistent before it waits. Otherwise
 // Wait returns ErrInconsistent and does nothing.
 func (c *Cond) Wait(ctx context.Context) (abandoned bool, err error) {
 	group, err := c.join()
@@ -111,22 +112,22 @@ func (c *Cond) join() (group int, err error) {
 		if ok {
 			return group, nil
 		}
-		// A Broadcast came in between, or somebody gave the mutex other values.
+		// A Broadcast came in between, or another program changed the mutex's values.
 		if held, err := m.set.TryDo(isZero(m.lock)); err == nil && !held {
 			return 0, ErrNotHeld
 		}
 	}
 }
 
-// leave waits for a signal.
+// leave blocks until there is a signal.
 func (c *Cond) leave(ctx context.Context, group int) error {
 	out := addUndo(c.waiters[group], -1)
 	err := c.wait.do(ctx, c.mu.set, add(c.signals[group], -1), out)
 	if err == nil {
 		return nil
 	}
-	// Who is woken at this moment has taken the signal. Who leaves without must not
-	// leave one behind that nobody waits for.
+	// A waiter woken at this moment has taken the signal. A waiter that leaves without one
+	// must not leave behind a signal that no waiter is there for.
 	for {
 		if ok, failed := c.mu.set.TryDo(add(c.signals[group], -1), out); ok {
 			return nil
@@ -139,7 +140,7 @@ func (c *Cond) leave(ctx context.Context, group int) error {
 	}
 }
 
-// Signal wakes one of those who wait, if there are any.
+// Signal wakes one waiter, if there is any.
 func (c *Cond) Signal() error {
 	set := c.mu.set
 	group, err := readBit(set, "condition", c.group)
@@ -162,9 +163,9 @@ func (c *Cond) Signal() error {
 	}
 }
 
-// signal adds a signal to a group that was found with w waiters, one or more, and
-// s signals, unless it has one for each of them already. Both were read at different
-// times, and either may have changed: it tells whether what it did was right.
+// signal adds a signal to a group that was found with w waiters, at least one, and s
+// signals, unless each waiter has a signal already. w and s were read at different times,
+// and may have changed; signal reports whether they still hold.
 func (c *Cond) signal(group, w, s int) (bool, error) {
 	waiters, signals := c.waiters[group], c.signals[group]
 	if s >= w {
@@ -176,8 +177,8 @@ func (c *Cond) signal(group, w, s int) (bool, error) {
 		add(waiters, -more), add(waiters, more))
 }
 
-// Broadcast wakes all who wait. If the ones whom the last Broadcast woke have not
-// noticed yet, which takes them a moment, it waits for them or until ctx is done.
+// Broadcast wakes all waiters. If those woken by the previous Broadcast have not all
+// noticed yet, which takes them a moment, it blocks until they have, or until ctx is done.
 func (c *Cond) Broadcast(ctx context.Context) error {
 	if err := done(ctx, c.mu.set); err != nil {
 		return err

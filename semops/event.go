@@ -6,17 +6,17 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// An Event is set or not, and stays so until somebody changes it. Any number of
-// processes wait until it is set; all of them go on. Who sets it and ends leaves it
-// set. The PID of its semaphore is the process that changed it last, or the last one
-// since that waited for it.
+// An Event is set or not set, and stays so until a process changes it, even if the process
+// that set it ends. Any number of processes can wait until it is set; all of them go on.
+// The PID of its semaphore is the process that last changed it, or that has waited for it
+// since.
 //
-// Who waits asleep goes on even if the event is reset at once after it was set;
-// who is about to wait then finds it reset and waits on.
+// A sleeping waiter goes on even if the event is set and reset at once. A waiter that is
+// only about to sleep may find the event reset, and waits on.
 //
-// Cost: one semaphore, which is 1 while the event is not set. Set, Reset and a Wait
-// that need not wait are one system call. A wait occupies one thread; it needs
-// read permission alone.
+// Cost: one semaphore, which is 1 while the event is not set. Set, Reset, and a Wait that
+// does not block, are one system call each. A wait occupies one thread, and needs only
+// read permission.
 type Event struct {
 	set  sysv.Set
 	num  uint16
@@ -24,11 +24,10 @@ type Event struct {
 	order
 }
 
-// EventValues returns the initial value of the semaphore of an event that is not
-// set.
+// EventValues returns the initial value of the semaphore of an Event, not set.
 func EventValues() []uint16 { return []uint16{1} }
 
-// NewEvent returns the event that is kept in semaphore num of set.
+// NewEvent returns the event in semaphore num of set.
 func NewEvent(set sysv.Set, num int) (*Event, error) {
 	n, err := semaphores(set, "event", num, 1)
 	if err == nil {
@@ -40,26 +39,26 @@ func NewEvent(set sysv.Set, num int) (*Event, error) {
 	return &Event{set: set, num: n}, nil
 }
 
-// Set sets the event, and lets everybody go on who waits for it.
+// Set sets the event, which lets all waiters go on.
 func (e *Event) Set() error {
 	e.release()
 	_, err := e.set.TryDo(add(e.num, -1))
 	return err
 }
 
-// Reset makes the event not set.
+// Reset returns the event to not set.
 func (e *Event) Reset() error {
 	_, err := e.set.TryDo(isZero(e.num), add(e.num, 1))
 	return err
 }
 
-// IsSet tells whether the event is set, which may have changed already.
+// IsSet reports whether the event is set. It may have changed already.
 func (e *Event) IsSet() (bool, error) {
 	value, err := e.set.Value(int(e.num))
 	return err == nil && value == 0, err
 }
 
-// Wait waits until the event is set or ctx is done.
+// Wait blocks until the event is set or ctx is done.
 func (e *Event) Wait(ctx context.Context) error {
 	err := e.wait.do(ctx, e.set, isZero(e.num))
 	e.acquire()

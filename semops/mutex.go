@@ -9,9 +9,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Mutex is a lock between processes, and between the goroutines of each. If its
-// holder ends without unlocking, however it ends, the kernel gives the lock back,
-// and the next holder is told so:
+// A Mutex is a lock between processes and between the goroutines of each process. If its
+// holder ends without unlocking, however it ends, the kernel releases the lock, and the
+// next holder is told:
 //
 //	err := mu.With(ctx, func(abandoned bool) error {
 //		if abandoned {
@@ -32,48 +32,46 @@ import (
 //		mu.MarkConsistent()
 //	}
 //
-// As with sync.Mutex the lock belongs to no goroutine: one may lock and another
-// unlock, but through the same Mutex value. It can't be locked twice.
+// As with sync.Mutex, the lock does not belong to a goroutine: one may lock and another
+// unlock, but through the same Mutex value. A Mutex is not recursive.
 //
-// Who waits asleep is served in order of arrival; who tries at the right moment
-// comes before them only if nobody sleeps.
+// Sleeping waiters get the lock in order of arrival. A caller that tries can overtake only
+// waiters that are not asleep.
 //
-// Cost: two semaphores. Lock, TryLock and Unlock are one system call each where
-// nobody else holds the lock; a Lock that waits reads one value more. A wait
-// occupies one thread.
+// Cost: two semaphores. Lock, TryLock and Unlock are one system call each if no other
+// holds the lock. A Lock that blocks reads one more value. A wait occupies one thread.
 //
-// States. The lock semaphore is 1 if the lock is free and 0 if it is held; the kernel
-// adds the 1 again when the holder ends. The dirty semaphore is 0 after an Unlock;
-// every Lock adds 1, in the same semop, and nothing but Unlock and
-// MarkConsistent takes it away.
+// States. The lock semaphore is 1 if the lock is free and 0 if it is held; the kernel adds
+// the 1 back when the holder ends. The dirty semaphore is 0 after an Unlock. Every Lock
+// adds 1 to it in the same semop, and only Unlock and MarkConsistent subtract.
 //
 //	lock dirty
 //	 1     0     free
 //	 0     1     held
 //	 1   n ≥ 1   free, the last n holders died
-//	 0   n ≥ 2   held by one that was told so
-//	 1   32767   not recoverable: the 1 that Lock would add is refused (ERANGE),
-//	             to those asleep too
+//	 0   n ≥ 2   held by a holder that was told so
+//	 1   32767   not recoverable: the kernel refuses to add the 1 of a Lock (ERANGE),
+//	             also for sleeping waiters
 //
-// There is no step between two of these states, so there is none in which a
-// process could die. A waiter that is killed after the kernel gave it the lock
-// and before it could know counts as a holder that died.
+// Each change between two states is a single semop, so a process cannot die halfway. A
+// waiter that is killed after the kernel gave it the lock, but before it could know,
+// counts as a holder that died.
 type Mutex struct {
 	set         sysv.Set
 	lock, dirty uint16
-	// held is 0, or the value of dirty since Lock returned. Lock sets it by Swap, which
-	// observes the Swap of the last Unlock: so the memory model orders the holders.
+	// held is 0, or the value of dirty when Lock returned. Lock sets it by Swap, which
+	// observes the Swap of the last Unlock. So the memory model orders the holders.
 	held atomic.Int32
 	wait waiter
 }
 
-// MutexValues returns the initial values of the semaphores lock and dirty. Given
-// them anew, a mutex that is not recoverable is as new; nobody may use it then.
+// MutexValues returns the initial values of the semaphores lock and dirty. Setting them
+// again makes a mutex that is not recoverable usable; nobody may be using it then.
 func MutexValues() []uint16 { return []uint16{1, 0} }
 
-// NewMutex returns the mutex that is kept in the semaphores lock and dirty of set.
-// They must have got MutexValues once, or the error is sysv.ErrUninitialized. It
-// needs permission to read and to alter the set.
+// NewMutex returns the mutex in the semaphores lock and dirty of set. They must have been
+// initialised once with MutexValues; otherwise the error is sysv.ErrUninitialized.
+// NewMutex needs read and write permission for the set.
 func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 	l, err := semaphores(set, "mutex", lock, 1)
 	if err != nil {
@@ -84,11 +82,11 @@ func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 		return nil, err
 	}
 	if l == d {
-		return nil, fmt.Errorf("mutex: semaphore %d can not be both", l)
+		return nil, fmt.Errorf("mutex: lock and dirty cannot both be semaphore %d", l)
 	}
-	// No mutex is ever in the state 0, 0. That the operations fail beyond it, for no
-	// semaphore can hold so much, keeps sem_otime at 0 where it says that the set is
-	// still being made.
+	// A mutex is never in the state 0, 0. In that state, the later operations fail,
+	// because no semaphore can hold so much. So sem_otime stays 0, which says that the set
+	// is still being made.
 	_, err = set.TryDo(isZero(l), isZero(d), add(l, maxValue), add(l, 1))
 	if tooLarge(err) {
 		err = uninitialized(set, "mutex")
@@ -99,10 +97,10 @@ func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 	return &Mutex{set: set, lock: l, dirty: d}, nil
 }
 
-// Lock waits for the lock, or until ctx is done. If the error is not nil the caller does
-// not hold it; otherwise it does, and abandoned reports that the holder before it died:
-// what the lock protects may be half changed. Repair it and call MarkConsistent before
-// Unlock. ErrNotRecoverable comes at once.
+// Lock blocks until it gets the lock, or until ctx is done. If err is not nil, the caller
+// does not hold the lock. Otherwise it does, and abandoned reports whether the previous
+// holder died: what the lock protects may be half changed. Repair it and call
+// MarkConsistent before Unlock. ErrNotRecoverable is returned at once.
 func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	if err := done(ctx, m.set); err != nil {
 		return false, err
@@ -114,7 +112,7 @@ func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	return m.taken(m.wait.do(ctx, m.set, addUndo(m.lock, -1), add(m.dirty, 1)))
 }
 
-// TryLock is Lock without waiting; it reports whether the caller holds the lock now.
+// TryLock is Lock without blocking. locked reports whether the caller now holds the lock.
 func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
 	ok, err := m.tryClean()
 	if ok || err != nil {
@@ -128,15 +126,15 @@ func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
 	return err == nil, abandoned, err
 }
 
-// With calls f with the lock held, and unlocks. abandoned is that of Lock; when f has
-// returned nil the state counts as repaired. If f has been told of a death and fails, or
-// if it panics, the next holder is told that its last one died. Errors: those of Lock, f
-// and Unlock.
+// With locks, calls f, and unlocks. abandoned has the same meaning as in Lock. If f
+// returns nil, the state counts as repaired. If f was told abandoned and returns an error,
+// or if f panics, the next holder is told that its predecessor died. Errors: those of
+// Lock, f and Unlock.
 func (m *Mutex) With(ctx context.Context, f func(abandoned bool) error) error {
 	return with(ctx, m, m, f)
 }
 
-// A locker is a Mutex, or the writers' side of a RWMutex.
+// A locker is a Mutex, or the writers' side of an RWMutex.
 type locker interface {
 	Lock(ctx context.Context) (abandoned bool, err error)
 }
@@ -148,7 +146,7 @@ func with(ctx context.Context, l locker, m *Mutex, f func(abandoned bool) error)
 	}
 	over := false
 	defer func() {
-		if !over { // f panics
+		if !over { // f panicked
 			_ = m.abandon()
 		}
 	}()
@@ -167,7 +165,7 @@ func with(ctx context.Context, l locker, m *Mutex, f func(abandoned bool) error)
 	}
 }
 
-// join is errors.Join, which leaves a single error as it is.
+// join is errors.Join, but returns a single error as it is.
 func join(err, second error) error {
 	if second == nil {
 		return err
@@ -175,7 +173,7 @@ func join(err, second error) error {
 	return errors.Join(err, second)
 }
 
-// abandon gives the lock back as the kernel does when its holder dies.
+// abandon releases the lock as the kernel does when its holder dies.
 func (m *Mutex) abandon() error {
 	if m.held.Swap(0) == 0 {
 		return ErrNotHeld
@@ -187,7 +185,7 @@ func (m *Mutex) abandon() error {
 	return err
 }
 
-// tryClean locks if the lock is free and the last holder unlocked it.
+// tryClean locks if the lock is free and its last holder unlocked it.
 func (m *Mutex) tryClean() (bool, error) {
 	ok, err := m.set.TryDo(isZero(m.dirty), addUndo(m.lock, -1), add(m.dirty, 1))
 	if ok {
@@ -196,8 +194,7 @@ func (m *Mutex) tryClean() (bool, error) {
 	return ok, err
 }
 
-// taken finds out what the holder has to be told after an attempt to lock that
-// ended with err.
+// taken determines what to tell the caller after an attempt to lock that returned err.
 func (m *Mutex) taken(err error) (abandoned bool, _ error) {
 	if err != nil {
 		if tooLarge(err) {
@@ -207,16 +204,18 @@ func (m *Mutex) taken(err error) (abandoned bool, _ error) {
 	}
 	dirty, err := m.set.Value(int(m.dirty))
 	if err != nil {
-		// Can't be read, or removed: as before, if there is anything to give back.
+		// The value cannot be read, or the set is gone. Restore the state before the lock,
+		// if there is anything left to restore.
 		_, _ = m.set.TryDo(add(m.dirty, -1), addUndo(m.lock, 1))
 		return false, err
 	}
-	m.held.Swap(int32(max(dirty, 1))) // 0 if somebody has just given it that value
+	m.held.Swap(int32(max(dirty, 1))) // dirty is 0 if another program has just set it
 	return dirty > 1, nil
 }
 
-// MarkConsistent says that what the dead holder left has been repaired. It does
-// nothing if nobody died, and returns ErrNotHeld to who does not hold the lock.
+// MarkConsistent declares that the state that a dead holder left has been repaired. It
+// does nothing if no holder died. It returns ErrNotHeld if the caller does not hold the
+// lock.
 func (m *Mutex) MarkConsistent() error {
 	dirty := m.held.Load()
 	switch dirty {
@@ -236,13 +235,13 @@ func (m *Mutex) MarkConsistent() error {
 	return nil
 }
 
-// Unlock gives the lock back. It returns ErrNotHeld if it is not locked through
-// this Mutex, or if somebody has given its semaphores other values meanwhile.
-// After a Lock that said abandoned, and no MarkConsistent, it makes the mutex not
+// Unlock releases the lock. It returns ErrNotHeld if the lock is not held through this
+// Mutex, or if another program has set its semaphores meanwhile. If Lock returned
+// abandoned and MarkConsistent has not been called since, Unlock makes the mutex not
 // recoverable.
 func (m *Mutex) Unlock() error {
-	// At the moment of the semop somebody else in this process may have the lock, so
-	// held must have been cleared before.
+	// As soon as the semop is done, another goroutine of this process may hold the lock.
+	// So held must be cleared first.
 	dirty := m.held.Swap(0)
 	if dirty == 0 {
 		return ErrNotHeld
@@ -266,9 +265,9 @@ func afterUnlock(dirty int32) int16 {
 	return -1
 }
 
-// Holder returns the process that holds the lock, as the kernel remembers it
-// (GETPID); 0 if nobody does or if it is not visible here. It may be another one
-// already.
+// Holder returns the process that holds the lock, as recorded by the kernel (GETPID). It
+// is 0 if nobody holds the lock, or if the process is not visible in the caller's PID
+// namespace. The holder may have changed already.
 func (m *Mutex) Holder() (pid int, err error) {
 	pid, err = m.set.PID(int(m.lock))
 	if err != nil {

@@ -4,9 +4,9 @@ package semops
 
 import "sync/atomic"
 
-// An order tells the race detector that what one goroutine did before release
-// comes before what another does after acquire. That the kernel orders them, and
-// the processors, it can't see.
+// An order tells the race detector that everything one goroutine did before release
+// happens before what another does after acquire. The detector cannot see the order that
+// kernel and processors provide.
 type order struct{ n atomic.Uint32 }
 
 func (o *order) release() { o.n.Add(1) }

@@ -7,26 +7,26 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A RWMutex is a lock between processes, and between the goroutines of each, that
-// any number of readers or one writer holds. A reader or writer that ends without
-// unlocking, however it ends, loses its lock; after a writer the next one is told so,
-// as by a Mutex, and readers are kept out until one has repaired what it left.
+// An RWMutex is a read-write lock between processes and between the goroutines of each
+// process. Any number of readers or one writer hold it. If a reader or writer ends without
+// unlocking, however it ends, the kernel releases its lock. After a writer, the next
+// writer is told, as with a Mutex, and readers are kept out until a writer has repaired
+// the state.
 //
-// Readers and writers take their turn in order of arrival: a reader that comes
-// after a waiting writer waits until that has been served, and so does a writer that
-// comes after waiting readers. Nobody starves. A goroutine that holds a read lock must
-// therefore not ask for another one: a writer may have come in between.
+// Readers and writers are served in order of arrival. A reader that arrives after a
+// waiting writer waits for it, and a writer that arrives after waiting readers waits for
+// them, so neither starves. A goroutine that holds a read lock must therefore not take
+// another one: a writer may be waiting in between.
 //
-// Cost: three semaphores. Lock, RLock, their unlocks and tries are one system call
-// each where nobody is in the way. Lock makes two more where it waits, RLock one. A wait
-// occupies one thread.
+// Cost: three semaphores. Lock, RLock, their unlocks and tries are one system call each if
+// nobody is in the way. If they block, Lock makes two more and RLock one. A wait occupies
+// one thread.
 //
-// States. The first two semaphores are those of a Mutex between the writers, named
-// turn and dirty; the third counts readers. A reader passes the turn without
-// keeping it and counts itself, in one semop. A writer takes the turn, which keeps
-// all later ones out, and waits until there are no readers: then it is the
-// holder and adds 1 to dirty. Turn and count come back from a process that ends;
-// dirty does not.
+// States. The first two semaphores are those of a Mutex between the writers, called turn
+// and dirty. The third counts readers. A reader checks that the turn is free and counts
+// itself, in one semop. A writer takes the turn, which keeps out everyone who arrives
+// later, and waits until there are no readers. Then it is the holder and adds 1 to dirty.
+// The kernel reverses turn and count when a process ends, but not dirty.
 type RWMutex struct {
 	writer  Mutex
 	readers uint16
@@ -35,12 +35,12 @@ type RWMutex struct {
 	pass    waiter       // the readers' wait for the turn
 }
 
-// RWMutexValues returns the initial values of the semaphores of a RWMutex.
+// RWMutexValues returns the initial values of the semaphores of an RWMutex.
 func RWMutexValues() []uint16 { return []uint16{1, 0, 0} }
 
-// NewRWMutex returns the lock that is kept in three semaphores of set, from first
-// on, which must have got RWMutexValues once. It needs permission to read and to
-// alter the set.
+// NewRWMutex returns the lock in three semaphores of set, starting with semaphore first.
+// They must have been initialised once with RWMutexValues. NewRWMutex needs read and write
+// permission for the set.
 func NewRWMutex(set sysv.Set, first int) (*RWMutex, error) {
 	n, err := semaphores(set, "read-write lock", first, 3)
 	if err == nil {
@@ -52,8 +52,8 @@ func NewRWMutex(set sysv.Set, first int) (*RWMutex, error) {
 	return &RWMutex{writer: Mutex{set: set, lock: n, dirty: n + 1}, readers: n + 2}, nil
 }
 
-// Lock waits for the lock for writing, or until ctx is done. If the error is not nil the
-// caller does not hold it; abandoned is that of Mutex.Lock.
+// Lock blocks until it gets the lock for writing, or until ctx is done. If err is not nil,
+// the caller does not hold the lock. abandoned has the same meaning as in Mutex.Lock.
 func (rw *RWMutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	if err := done(ctx, rw.writer.set); err != nil {
 		return false, err
@@ -68,12 +68,12 @@ func (rw *RWMutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	}
 	err = rw.drain.do(ctx, w.set, isZero(rw.readers), add(w.dirty, 1))
 	if err != nil {
-		_, _ = w.set.TryDo(addUndo(w.lock, 1)) // no error but that the set is gone
+		_, _ = w.set.TryDo(addUndo(w.lock, 1)) // it can fail only if the set is gone
 	}
 	return rw.taken(err)
 }
 
-// TryLock is Lock without waiting; it reports whether the caller holds the lock now.
+// TryLock is Lock without blocking. locked reports whether the caller now holds the lock.
 func (rw *RWMutex) TryLock() (locked, abandoned bool, err error) {
 	ok, err := rw.tryClean()
 	if ok || err != nil {
@@ -88,12 +88,12 @@ func (rw *RWMutex) TryLock() (locked, abandoned bool, err error) {
 	return err == nil, abandoned, err
 }
 
-// With calls f with the lock held for writing, as Mutex.With does.
+// With locks for writing, calls f, and unlocks, as Mutex.With does.
 func (rw *RWMutex) With(ctx context.Context, f func(abandoned bool) error) error {
 	return with(ctx, rw, &rw.writer, f)
 }
 
-// RWith calls f with the lock held for reading. Errors: those of RLock, f and RUnlock.
+// RWith locks for reading, calls f, and unlocks. Errors: those of RLock, f and RUnlock.
 func (rw *RWMutex) RWith(ctx context.Context, f func() error) (err error) {
 	if err := rw.RLock(ctx); err != nil {
 		return err
@@ -113,16 +113,16 @@ func (rw *RWMutex) tryClean() (bool, error) {
 	return ok, err
 }
 
-// MarkConsistent says that what the dead writer left has been repaired. It does
-// nothing if none died, and returns ErrNotHeld to who is not the writer.
+// MarkConsistent declares that the state that a dead writer left has been repaired. It
+// does nothing if no writer died. It returns ErrNotHeld if the caller is not the writer.
 func (rw *RWMutex) MarkConsistent() error { return rw.writer.MarkConsistent() }
 
 // Unlock ends a Lock, under the rules of Mutex.Unlock.
 func (rw *RWMutex) Unlock() error { return rw.writer.Unlock() }
 
-// RLock waits for the lock for reading, or until ctx is done. The caller holds it
-// only if the error is nil. It is ErrInconsistent if a writer died and nobody has
-// repaired what it left: who can, calls Lock, which will say abandoned.
+// RLock blocks until it gets the lock for reading, or until ctx is done. If the error is
+// not nil, the caller does not hold the lock. The error is ErrInconsistent if a writer
+// died and the state has not been repaired; call Lock to repair it.
 func (rw *RWMutex) RLock(ctx context.Context) error {
 	if err := done(ctx, rw.writer.set); err != nil {
 		return err
@@ -138,8 +138,7 @@ func (rw *RWMutex) RLock(ctx context.Context) error {
 	return rw.admitted()
 }
 
-// TryRLock locks for reading if that is possible without waiting, and tells
-// whether the caller holds the lock now.
+// TryRLock is RLock without blocking. It reports whether the caller now holds the lock.
 func (rw *RWMutex) TryRLock() (bool, error) {
 	ok, err := rw.tryRLockClean()
 	if ok || err != nil {
@@ -154,8 +153,7 @@ func (rw *RWMutex) TryRLock() (bool, error) {
 	return err == nil, err
 }
 
-// tryRLockClean locks for reading if no writer is in the way and the last one
-// unlocked.
+// tryRLockClean locks for reading if no writer is in the way and the last writer unlocked.
 func (rw *RWMutex) tryRLockClean() (bool, error) {
 	w := &rw.writer
 	ok, err := w.set.TryDo(isZero(w.dirty), add(w.lock, -1), add(w.lock, 1), addUndo(rw.readers, 1))
@@ -171,14 +169,14 @@ func (rw *RWMutex) admit() {
 	rw.writer.held.Load()
 }
 
-// taken is Mutex.taken, and observes the readers' unlocks.
+// taken is Mutex.taken, and also observes the readers' unlocks.
 func (rw *RWMutex) taken(err error) (abandoned bool, _ error) {
 	rw.reading.Load()
 	return rw.writer.taken(err)
 }
 
-// admitted finds out what a reader has to be told that the kernel let in. While
-// it is counted no writer changes the dirty semaphore.
+// admitted determines what to tell a reader that the kernel has let in. While the reader
+// is counted, no writer changes the dirty semaphore.
 func (rw *RWMutex) admitted() error {
 	w := &rw.writer
 	dirty, err := w.set.Value(int(w.dirty))
@@ -192,12 +190,12 @@ func (rw *RWMutex) admitted() error {
 	default:
 		err = ErrInconsistent
 	}
-	_, _ = w.set.TryDo(addUndo(rw.readers, -1)) // no error but that the set is gone
+	_, _ = w.set.TryDo(addUndo(rw.readers, -1)) // it can fail only if the set is gone
 	return err
 }
 
-// RUnlock ends one RLock. It returns ErrNotHeld if none was made through this
-// RWMutex, or if somebody has given its semaphores other values meanwhile.
+// RUnlock releases one RLock. It returns ErrNotHeld if there is none through this RWMutex,
+// or if another program has set its semaphores meanwhile.
 func (rw *RWMutex) RUnlock() error {
 	if rw.reading.Add(-1) < 0 {
 		rw.reading.Add(1)

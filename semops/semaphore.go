@@ -7,23 +7,21 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// SemaphoreOptions says how a Semaphore operates.
+// SemaphoreOptions holds the options of a Semaphore.
 type SemaphoreOptions struct {
-	// Undo (SEM_UNDO) makes the kernel take back, when the process ends, what it has
-	// added and subtracted. That is right where a process returns what it takes, as
-	// with a lock or a pool of licences. It is wrong where one process adds and
-	// another subtracts, as with a count of items: a producer's end would take its
-	// items back.
+	// Undo (SEM_UNDO) makes the kernel reverse the additions and subtractions of the
+	// process when it ends. This is right if each process gives back what it takes, as
+	// with a lock or a pool of licences. It is wrong if one process adds and another
+	// subtracts, as with a count of items: the end of a producer would take its items
+	// back.
 	Undo bool
 }
 
-// A Semaphore is one semaphore of a set as Dijkstra knew it. posix.Semaphore has the same
-// methods. Its initial value is
-// for the program to choose. Several goroutines may use it.
+// A Semaphore is one semaphore of a set. It has the same methods as posix.Semaphore. The
+// program chooses its initial value. Several goroutines may use it.
 //
-// Cost: one semaphore. Acquire and Release are one system call each where Acquire need not
-// wait. A
-// wait occupies one thread.
+// Cost: one semaphore. Release, and an Acquire that does not block, are one system call
+// each. A wait occupies one thread.
 type Semaphore struct {
 	set  sysv.Set
 	num  uint16
@@ -32,7 +30,7 @@ type Semaphore struct {
 	order
 }
 
-// NewSemaphore returns semaphore num of set. It changes nothing there.
+// NewSemaphore returns semaphore num of set. It does not change the set.
 func NewSemaphore(set sysv.Set, num int, o SemaphoreOptions) (*Semaphore, error) {
 	n, err := semaphores(set, "semaphore", num, 1)
 	if err != nil {
@@ -41,7 +39,7 @@ func NewSemaphore(set sysv.Set, num int, o SemaphoreOptions) (*Semaphore, error)
 	return &Semaphore{set: set, num: n, undo: o.Undo}, nil
 }
 
-// op returns the operation that adds n times sign.
+// op returns the operation that adds n×sign.
 func (s *Semaphore) op(n int, sign int16) (sysv.Op, error) {
 	if n < 1 || n > maxValue {
 		return sysv.Op{}, fmt.Errorf("semaphore operation by %d: want 1 to %d", n, maxValue)
@@ -49,8 +47,8 @@ func (s *Semaphore) op(n int, sign int16) (sysv.Op, error) {
 	return sysv.Op{Num: s.num, Add: sign * int16(n), Undo: s.undo}, nil
 }
 
-// Acquire (Dijkstra's P) waits until the value is at least n, 1 to 32767, and subtracts n; or until ctx
-// is done, and then nothing is subtracted.
+// Acquire (Dijkstra's P) blocks until the value is at least n, 1 to 32767, and subtracts
+// n. If ctx is done first, it subtracts nothing.
 func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	if err := done(ctx, s.set); err != nil {
 		return err
@@ -60,7 +58,7 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 		return err
 	}
 	s.release()
-	// As wait.do does, without its frame: each return after a system call costs.
+	// The same as wait.do, without its frame: each return after a system call costs time.
 	if s.wait.triesFirst() {
 		ok, err := s.set.TryDo(op)
 		if ok || err != nil {
@@ -73,7 +71,7 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	return err
 }
 
-// TryAcquire subtracts n if that is possible without waiting, and reports whether it did.
+// TryAcquire is Acquire without blocking. It reports whether it subtracted n.
 func (s *Semaphore) TryAcquire(n int) (bool, error) {
 	op, err := s.op(n, -1)
 	if err != nil {
@@ -85,7 +83,8 @@ func (s *Semaphore) TryAcquire(n int) (bool, error) {
 	return ok, err
 }
 
-// Release (V) adds n, 1 to 32767. It does not wait; a value above 32767 is ERANGE.
+// Release (Dijkstra's V) adds n, 1 to 32767. It does not block. The error is ERANGE if the
+// value would exceed 32767.
 func (s *Semaphore) Release(n int) error {
 	op, err := s.op(n, +1)
 	if err != nil {
@@ -96,12 +95,12 @@ func (s *Semaphore) Release(n int) error {
 	return err
 }
 
-// WaitZero waits until the value is zero or ctx is done.
+// WaitZero blocks until the value is zero or ctx is done.
 func (s *Semaphore) WaitZero(ctx context.Context) error {
 	err := s.wait.do(ctx, s.set, isZero(s.num))
 	s.acquire()
 	return err
 }
 
-// Value returns the value, which may be another one already.
+// Value returns the value. It may have changed already.
 func (s *Semaphore) Value() (int, error) { return s.set.Value(int(s.num)) }

@@ -9,18 +9,18 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// oneCPU tells whether nobody who could end a wait can run while this thread
-// spins. It costs a system call.
+// oneCPU reports whether no other thread can run while this one spins. It costs a system
+// call.
 func oneCPU() bool {
 	if runtime.GOMAXPROCS(0) == 1 {
 		return true
 	}
-	var mask unix.CPUSet // too small for some machines, which have more than one
+	var mask unix.CPUSet // too small for some machines, all of which have more than one CPU
 	return unix.SchedGetaffinity(0, &mask) == nil && mask.Count() == 1
 }
 
-// removed turns the EINVAL of an identifier that was in use a moment ago into the
-// EIDRM that a sleeper would have got.
+// removed converts the EINVAL of an identifier that was valid a moment ago to EIDRM, which
+// a sleeping caller would have got.
 func removed(err error) error {
 	var e *sysv.Error
 	if errors.As(err, &e) && e.Err == error(unix.EINVAL) {
@@ -29,5 +29,5 @@ func removed(err error) error {
 	return err
 }
 
-// tooLarge tells whether a semaphore would have exceeded maxValue.
+// tooLarge reports whether a semaphore would have exceeded maxValue.
 func tooLarge(err error) bool { return errors.Is(err, unix.ERANGE) }

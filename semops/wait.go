@@ -10,57 +10,57 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The kernel's SEMVMX: no semaphore holds more.
+// maxValue is the kernel's SEMVMX, the highest value of a semaphore.
 const maxValue = math.MaxInt16
 
-// The operations of which the primitives are made.
+// These operations make up the primitives.
 func add(num uint16, n int16) sysv.Op     { return sysv.Op{Num: num, Add: n} }
 func addUndo(num uint16, n int16) sysv.Op { return sysv.Op{Num: num, Add: n, Undo: true} }
 func isZero(num uint16) sysv.Op           { return sysv.Op{Num: num} }
 
-// isBit returns operations that succeed only if semaphore num, which is 0 or 1, is
-// bit, and change nothing.
+// isBit returns operations that succeed only if semaphore num, which is 0 or 1, equals
+// bit. They change nothing.
 func isBit(num uint16, bit int) (op1, op2 sysv.Op) {
 	return add(num, int16(-bit)), add(num, int16(bit))
 }
 
-// isValue returns operations that succeed only if semaphore num is value, and change
+// isValue returns operations that succeed only if semaphore num equals value. They change
 // nothing.
 func isValue(num uint16, value int) (op1, op2, op3 sysv.Op) {
 	return add(num, int16(-value)), isZero(num), add(num, int16(value))
 }
 
-// flip returns the operation that changes semaphore num from bit to the other value.
+// flip returns the operation that changes semaphore num from bit to 1-bit.
 func flip(num uint16, bit int) sysv.Op { return add(num, int16(1-2*bit)) }
 
 const (
-	// maxSpins tries take about as long as it takes to be put to sleep and woken on
-	// another core: who spins no longer than that loses at most as much again.
+	// maxSpins tries take about as long as falling asleep and being woken on another core.
+	// So spinning costs at most as much again as sleeping.
 	maxSpins = 100
-	// minSpins are made even if spinning never helps, so that it is noticed when
-	// it begins to.
+	// minSpins tries are made even if spinning never helps, to notice when it begins to
+	// help.
 	minSpins = 8
-	// Every probeEvery-th wait spins for maxSpins whatever happened before, since
+	// Every probeEvery-th wait tries maxSpins times whatever happened before, because
 	// minSpins may be too few to notice.
 	probeEvery = 32
-	// yieldEvery tries another goroutine may run: it may be the one waited for.
+	// Every yieldEvery tries, another goroutine may run. It may be the one waited for.
 	yieldEvery = 16
-	// On one CPU a try that failed predicts that the next skipTries would.
+	// On one CPU, a failed try predicts that the next skipTries will fail too.
 	skipTries = 32
-	// Whether there is one CPU is asked anew after recheckCalls calls.
+	// After recheckCalls calls, the number of CPUs is checked again.
 	recheckCalls = 1024
 )
 
-// A waiter waits for operations in the way that all primitives share: one try
-// without waiting; then tries for a bounded time; then asleep in the kernel. On one
-// CPU, where trying can't help, it goes to sleep at once while that has to be. How
-// long it tries depends on whether that helped before, which each primitive
-// learns for itself. The zero value is ready, and serves several goroutines.
+// A waiter performs operations in the way that all primitives wait: one try, then more
+// tries for a bounded time, then asleep in the kernel. On one CPU, trying cannot help, so
+// it skips the tries as long as calls have to wait. How long it tries depends on whether
+// that helped before, which each primitive learns for itself. The zero value is ready for
+// use by several goroutines.
 type waiter struct {
-	penalty atomic.Int32  // maxSpins less the tries to be made
+	penalty atomic.Int32  // maxSpins minus the number of tries
 	waits   atomic.Uint32 // waits so far, on more than one CPU
 	calls   atomic.Uint32 // waits so far, on one CPU
-	skips   atomic.Int32  // first tries to be left out, on one CPU
+	skips   atomic.Int32  // first tries to skip, on one CPU
 	oneCPU  atomic.Bool   // nobody else can run while this process tries
 }
 
@@ -78,7 +78,7 @@ func (w *waiter) do(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
 	return w.wait(ctx, set, ops...)
 }
 
-// done returns the error of a context that is done. It is asked before the first try.
+// done returns an error if ctx is done. It is called before the first try.
 func done(ctx context.Context, set sysv.Set) error {
 	if ctx.Err() == nil {
 		return nil
@@ -86,7 +86,7 @@ func done(ctx context.Context, set sysv.Set) error {
 	return set.Do(ctx)
 }
 
-// triesFirst tells whether to try before wait.
+// triesFirst reports whether to try once before wait.
 func (w *waiter) triesFirst() bool { return w.skips.Load() <= 0 || !w.oneCPU.Load() }
 
 // wait is do without the first try.
@@ -104,7 +104,7 @@ func (w *waiter) wait(ctx context.Context, set sysv.Set, ops ...sysv.Op) error {
 	return removed(set.Wait(ctx, ops...))
 }
 
-// waitAlone is wait on one CPU, where whoever could end the wait runs only while
+// waitAlone is wait on one CPU, where a process that could end the wait runs only while
 // this thread sleeps.
 func (w *waiter) waitAlone(ctx context.Context, set sysv.Set, ops []sysv.Op) error {
 	if w.skips.Add(-1) < 0 {
@@ -116,7 +116,7 @@ func (w *waiter) waitAlone(ctx context.Context, set sysv.Set, ops []sysv.Op) err
 	return set.Wait(ctx, ops...)
 }
 
-// spin tries ops again and again, as long as there is a prospect.
+// spin retries ops while there is a prospect of success.
 func (w *waiter) spin(set sysv.Set, ops []sysv.Op) (bool, error) {
 	for i := range w.limit() {
 		ok, err := set.TryDo(ops...)
@@ -135,7 +135,7 @@ func (w *waiter) spin(set sysv.Set, ops []sysv.Op) (bool, error) {
 	return false, nil
 }
 
-// limit returns how many tries to make now.
+// limit returns the number of tries to make now.
 func (w *waiter) limit() int32 {
 	waits := w.waits.Add(1) - 1
 	if waits%probeEvery != 0 {
@@ -148,8 +148,8 @@ func (w *waiter) limit() int32 {
 	return maxSpins
 }
 
-// semaphores checks that the set has n semaphores from first on, and returns
-// their numbers' type.
+// semaphores checks that the set has n semaphores starting with first, and returns first
+// as a semaphore number.
 func semaphores(set sysv.Set, what string, first, n int) (uint16, error) {
 	last := first + n - 1
 	if first < 0 || last > math.MaxUint16 {
@@ -164,8 +164,8 @@ func semaphores(set sysv.Set, what string, first, n int) (uint16, error) {
 	return uint16(first), nil
 }
 
-// initialized returns sysv.ErrUninitialized if semaphore num, which is not zero at
-// first, is zero although nobody has operated on the set.
+// initialized returns sysv.ErrUninitialized if semaphore num, whose initial value is not
+// zero, is zero and no operation was ever performed on the set.
 func initialized(set sysv.Set, what string, num uint16) error {
 	value, err := set.Value(int(num))
 	if err != nil || value != 0 {
@@ -178,12 +178,13 @@ func initialized(set sysv.Set, what string, num uint16) error {
 	return err
 }
 
-// mismatch returns the error of a parameter that is not what the semaphores were made for.
+// mismatch returns the error for a parameter that differs from the one the semaphores were
+// made with.
 func mismatch(set sysv.Set, what string, made int, parameter string, n int) error {
 	return fmt.Errorf("%s in sem:%d: %w: made for %d %s, not %d", what, int(set), sysv.ErrMismatch, made, parameter, n)
 }
 
-// readBit returns the value of a semaphore that is to be 0 or 1.
+// readBit returns the value of a semaphore, which must be 0 or 1.
 func readBit(set sysv.Set, what string, num uint16) (int, error) {
 	value, err := set.Value(int(num))
 	if err == nil && value > 1 {
