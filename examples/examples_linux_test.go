@@ -431,7 +431,7 @@ func testDamage(t *testing.T, bin programs) {
 		t.Fatal(err)
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,12 +37,12 @@ func segmentMemory(size int64, o *sysv.SegmentOptions) (memory, error) {
 }
 
 // fileMemory returns a POSIX memory file.
-func fileMemory(size int64, o posix.MemfdOptions) (memory, error) {
+func fileMemory(size int64, o *posix.MemfdOptions) (memory, error) {
 	object, err := posix.CreateMemfd("touch", size, o)
 	if err != nil {
 		return memory{}, err
 	}
-	m, err := object.Map(posix.MapOptions{})
+	m, err := object.Map(nil)
 	if err := errors.Join(err, object.Close()); err != nil {
 		return memory{}, err
 	}
@@ -68,11 +68,11 @@ func BenchmarkFirstTouch(b *testing.B) {
 		{"segment,huge,populate", func() (memory, error) {
 			return segmentMemory(size, &sysv.SegmentOptions{HugePages: sysv.DefaultHugePages})
 		}, true},
-		{"memfd", func() (memory, error) { return fileMemory(size, posix.MemfdOptions{}) }, false},
-		{"memfd,reserve", func() (memory, error) { return fileMemory(size, posix.MemfdOptions{Reserve: true}) }, false},
-		{"memfd,prefault", func() (memory, error) { return fileMemory(size, posix.MemfdOptions{}) }, true},
+		{"memfd", func() (memory, error) { return fileMemory(size, nil) }, false},
+		{"memfd,reserve", func() (memory, error) { return fileMemory(size, &posix.MemfdOptions{Reserve: true}) }, false},
+		{"memfd,prefault", func() (memory, error) { return fileMemory(size, nil) }, true},
 		{"memfd,huge", func() (memory, error) {
-			return fileMemory(size, posix.MemfdOptions{HugePages: posix.DefaultHugePages})
+			return fileMemory(size, &posix.MemfdOptions{HugePages: posix.DefaultHugePages})
 		}, false},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
@@ -129,9 +129,9 @@ func BenchmarkHugeStream(b *testing.B) {
 			size := int64(shmring.Size(bb.capacity)+hugePage-1) / hugePage * hugePage
 			var ratios, ours []float64
 			for range pairs {
-				small := streamIn(b, bb.capacity, func() (memory, error) { return fileMemory(size, posix.MemfdOptions{}) })
+				small := streamIn(b, bb.capacity, func() (memory, error) { return fileMemory(size, nil) })
 				huge := streamIn(b, bb.capacity, func() (memory, error) {
-					return fileMemory(size, posix.MemfdOptions{HugePages: posix.DefaultHugePages})
+					return fileMemory(size, &posix.MemfdOptions{HugePages: posix.DefaultHugePages})
 				})
 				ratios, ours = append(ratios, huge/small), append(ours, small)
 			}

@@ -34,7 +34,7 @@ func locking(lock func(context.Context) (bool, error)) func(context.Context) err
 func waitings() []waiting {
 	return []waiting{
 		{"Semaphore", onSet([]uint16{0}, func(s sysv.Set) (func(context.Context) error, error) {
-			sem, err := semops.NewSemaphore(s, 0, semops.SemaphoreOptions{})
+			sem, err := semops.NewSemaphore(s, 0, nil)
 			return func(ctx context.Context) error { return sem.Acquire(ctx, 1) }, err
 		})},
 		{"Mutex", onSet(semops.MutexValues(), func(s sysv.Set) (func(context.Context) error, error) {
@@ -119,7 +119,7 @@ func onQueue(b *testing.B) func(context.Context) error {
 }
 
 func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
-	m, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
+	m, err := posix.MapAnonymous(4096, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
 func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context) error) func(b *testing.B) func(context.Context) error {
 	return func(b *testing.B) func(context.Context) error {
 		const capacity = 4096
-		m, err := posix.MapAnonymous(shmring.Size(capacity), posix.AnonymousOptions{})
+		m, err := posix.MapAnonymous(shmring.Size(capacity), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -11,7 +11,7 @@
 //
 //	obj, err := posix.CreateObject("/sample", 1<<20, nil)
 //	defer obj.Close()
-//	mem, err := obj.Map(posix.MapOptions{})
+//	mem, err := obj.Map(nil)
 //	defer mem.Unmap()
 //	hdr, err := posix.View[header](mem, 0)
 //	...

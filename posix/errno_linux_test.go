@@ -38,7 +38,7 @@ func limits() []limited {
 			return []error{
 				second(posix.CreateObject("/limited", 1, nil)),
 				second(posix.OpenObject("/shared", posix.ReadOnly)),
-				second(posix.CreateMemfd("limited", 1, posix.MemfdOptions{})),
+				second(posix.CreateMemfd("limited", 1, nil)),
 				second(posix.CreateSemaphore("/limited", 1, nil)),
 				second(posix.OpenSemaphore("/shared")),
 				second(posix.CreateQueue("/limited", small)),
@@ -47,14 +47,14 @@ func limits() []limited {
 		}, unix.EMFILE},
 		{"map little memory", false, func() []error {
 			const size = 1 << 30
-			o, err := posix.CreateMemfd("sparse", size, posix.MemfdOptions{})
+			o, err := posix.CreateMemfd("sparse", size, nil)
 			sure(err)
 			space := mappedPages()*uint64(page) + size/2
 			sure(unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: space, Max: space}))
 			return []error{
-				second(o.Map(posix.MapOptions{})),
-				second(posix.MapFile(o.File(), posix.MapOptions{Length: size})),
-				second(posix.MapAnonymous(size, posix.AnonymousOptions{})),
+				second(o.Map(nil)),
+				second(posix.MapFile(o.File(), &posix.MapOptions{Length: size})),
+				second(posix.MapAnonymous(size, nil)),
 			}
 		}, unix.ENOMEM},
 		{"have few mappings", false, func() []error {
@@ -63,19 +63,19 @@ func limits() []limited {
 			sure(err)
 			sure(s.Close())
 			// One of each two pages in another state: as many mappings as pages.
-			m, err := posix.MapAnonymous(manyMappings*page, posix.AnonymousOptions{NoReserve: true})
+			m, err := posix.MapAnonymous(manyMappings*page, &posix.AnonymousOptions{NoReserve: true})
 			sure(err)
 			for off := 0; err == nil && off < m.Len(); off += 2 * page {
 				err = m.Protect(off, page, posix.ProtRead)
 			}
 			last := error(nil)
 			for last == nil { // that wanted two at once
-				_, last = posix.MapAnonymous(1, posix.AnonymousOptions{})
+				_, last = posix.MapAnonymous(1, nil)
 			}
 			return []error{err, last, second(posix.OpenSemaphore("/shared"))}
 		}, unix.ENOMEM},
 		{"make small files", false, func() []error {
-			o, err := posix.CreateMemfd("small", 1, posix.MemfdOptions{})
+			o, err := posix.CreateMemfd("small", 1, nil)
 			sure(err)
 			signal.Ignore(unix.SIGXFSZ)
 			sure(unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4096, Max: 4096}))
@@ -85,7 +85,7 @@ func limits() []limited {
 				o.Reserve(4097),
 				second(posix.CreateObject("/limited", 4097, nil)),
 				second(posix.CreateObject("/limited", 4097, reserved)),
-				second(posix.CreateMemfd("limited", 4097, posix.MemfdOptions{})),
+				second(posix.CreateMemfd("limited", 4097, nil)),
 			}
 		}, unix.EFBIG},
 		{"have few bytes in queues", false, func() []error {
@@ -147,7 +147,7 @@ func mostMappings(t *testing.T) (n int) {
 }
 
 func lockAnonymous() error {
-	m, err := posix.MapAnonymous(4*page, posix.AnonymousOptions{})
+	m, err := posix.MapAnonymous(4*page, nil)
 	sure(err)
 	return m.Lock()
 }
@@ -267,7 +267,7 @@ func playChangeDirectories([]string) error {
 
 // Pages that are not there any more can not be locked.
 func TestLockBeyondTheEnd(t *testing.T) {
-	o, m := mapped(t, int64(2*page), posix.MapOptions{})
+	o, m := mapped(t, int64(2*page), nil)
 	must(t, o.Truncate(0))
 	wantErr(t, m.Lock(), unix.ENOMEM)
 }

@@ -26,7 +26,7 @@ func Example() {
 	}
 	defer posix.UnlinkSemaphore("/memmap_sem")
 	defer ready.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func ExampleView() {
 		Magic   [4]byte
 		Version uint32
 	}
-	mem, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
+	mem, err := posix.MapAnonymous(4096, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -79,12 +79,12 @@ func ExampleView() {
 
 // A semaphore within a mapping, as sem_init(3) with pshared makes it.
 func ExampleInitSemaphore() {
-	obj, err := posix.CreateMemfd("job", 4096, posix.MemfdOptions{})
+	obj, err := posix.CreateMemfd("job", 4096, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func ExampleInitSemaphore() {
 
 // A parent hands memory to a child process without a name and without a fork.
 func ExampleObject_PassTo() {
-	obj, err := posix.CreateMemfd("family", 4096, posix.MemfdOptions{})
+	obj, err := posix.CreateMemfd("family", 4096, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func ExampleObject_PassTo() {
 
 // Seals promise the reader that memory which it was handed never shrinks or changes.
 func ExampleObject_Seal() {
-	obj, err := posix.CreateMemfd("message", 4096, posix.MemfdOptions{Sealing: true})
+	obj, err := posix.CreateMemfd("message", 4096, &posix.MemfdOptions{Sealing: true})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -71,15 +71,23 @@ var (
 // of size 0 cannot be mapped. Errors: ErrBounds, EACCES (opened ReadOnly, but shared and
 // writable), EINVAL (the offset is not a multiple of the page size), EEXIST (Addr is in
 // use), ENOMEM, EPERM (sealed).
-func (o *Object) Map(options MapOptions) (*Mapping, error) {
-	return mapFile(o.file, o.name, options)
+func (o *Object) Map(options *MapOptions) (*Mapping, error) {
+	return mapFile(o.file, o.name, orZero(options))
 }
 
 // MapFile maps a file, which may be closed afterwards. Other processes see a write to a
 // shared mapping at once; the kernel writes it to the disk later, or at Sync. Errors:
 // those of Object.Map; ENODEV (the file cannot be mapped).
-func MapFile(f *os.File, options MapOptions) (*Mapping, error) {
-	return mapFile(f, f.Name(), options)
+func MapFile(f *os.File, options *MapOptions) (*Mapping, error) {
+	return mapFile(f, f.Name(), orZero(options))
+}
+
+// orZero returns the options that a pointer leads to: the zero ones for nil.
+func orZero[T any](options *T) (o T) {
+	if options != nil {
+		o = *options
+	}
+	return o
 }
 
 func mapFile(f *os.File, name string, o MapOptions) (*Mapping, error) {
@@ -135,7 +143,8 @@ type AnonymousOptions struct {
 // MAP_ANONYMOUS). A Go program does not fork, so no other process can get at them; to
 // share memory with a child process, use CreateMemfd. Errors: EINVAL, ENOMEM (also: not
 // enough huge pages).
-func MapAnonymous(length int, o AnonymousOptions) (*Mapping, error) {
+func MapAnonymous(length int, options *AnonymousOptions) (*Mapping, error) {
+	o := orZero(options)
 	const name = "anonymous memory"
 	err := o.Prot.check()
 	if err == nil && length <= 0 {

@@ -19,7 +19,7 @@ import (
 var page = os.Getpagesize()
 
 // mapped makes and maps an object for the time of the test.
-func mapped(t testing.TB, size int64, o posix.MapOptions) (*posix.Object, *posix.Mapping) {
+func mapped(t testing.TB, size int64, o *posix.MapOptions) (*posix.Object, *posix.Mapping) {
 	t.Helper()
 	obj := create(t, "/mapped", size)
 	m, err := obj.Map(o)
@@ -33,7 +33,7 @@ func mapped(t testing.TB, size int64, o posix.MapOptions) (*posix.Object, *posix
 }
 
 func TestMapping(t *testing.T) {
-	o, m := mapped(t, 5000, posix.MapOptions{})
+	o, m := mapped(t, 5000, nil)
 	if m.Len() != 5000 || m.Addr() == 0 || m.ReadOnly() || m.Name() != "/mapped" || len(m.Bytes()) != 5000 {
 		t.Errorf("%d bytes at %#x, read-only %v, of %s", m.Len(), m.Addr(), m.ReadOnly(), m.Name())
 	}
@@ -99,13 +99,13 @@ func TestMapErrors(t *testing.T) {
 	readOnly, err := posix.OpenObject("/x", posix.ReadOnly)
 	must(t, err)
 	defer readOnly.Close()
-	busy, err := o.Map(posix.MapOptions{})
+	busy, err := o.Map(nil)
 	must(t, err)
 	defer busy.Unmap()
 	dir, err := os.Open("/")
 	must(t, err)
 	defer dir.Close()
-	closed, err := posix.CreateMemfd("closed", 10, posix.MemfdOptions{})
+	closed, err := posix.CreateMemfd("closed", 10, nil)
 	must(t, err)
 	must(t, closed.Close())
 	for _, tt := range []struct {
@@ -114,24 +114,24 @@ func TestMapErrors(t *testing.T) {
 		want error
 		says string
 	}{
-		{"all of nothing", second(empty.Map(posix.MapOptions{})), posix.ErrBounds, "0 bytes at offset 0 of 0"},
-		{"more than there is", second(o.Map(posix.MapOptions{Length: 2*page + 1})), posix.ErrBounds, ""},
-		{"beyond the end", second(o.Map(posix.MapOptions{Offset: int64(2 * page), Length: 1})), posix.ErrBounds, ""},
-		{"a negative length", second(o.Map(posix.MapOptions{Length: -1})), posix.ErrBounds, ""},
-		{"a negative offset", second(o.Map(posix.MapOptions{Offset: -1})), unix.EINVAL, "page size"},
-		{"an odd offset", second(o.Map(posix.MapOptions{Offset: 1})), unix.EINVAL, "page size"},
-		{"no such protection", second(o.Map(posix.MapOptions{Prot: 1 << 10})), unix.EINVAL, "protection"},
-		{"a contradiction", second(o.Map(posix.MapOptions{Prot: posix.ProtNone | posix.ProtRead})), unix.EINVAL, "protection"},
-		{"writing to what can be read", second(readOnly.Map(posix.MapOptions{})), unix.EACCES, "mmap /x"},
-		{"an address in use", second(o.Map(posix.MapOptions{Addr: busy.Addr()})), unix.EEXIST, ""},
-		{"a directory", second(posix.MapFile(dir, posix.MapOptions{Length: page, Prot: posix.ProtRead})), unix.ENODEV, ""},
-		{"a directory without length", second(posix.MapFile(dir, posix.MapOptions{Length: -5})), unix.EINVAL, "length"},
-		{"a closed object", second(closed.Map(posix.MapOptions{Length: 1})), os.ErrClosed, ""},
-		{"nothing", second(posix.MapAnonymous(0, posix.AnonymousOptions{})), unix.EINVAL, "length 0"},
-		{"anonymous, contradiction", second(posix.MapAnonymous(1, posix.AnonymousOptions{Prot: -1})), unix.EINVAL, "protection"},
-		{"odd huge pages", second(posix.MapAnonymous(page, posix.AnonymousOptions{HugePages: 3})), unix.EINVAL, "huge pages"},
-		{"part of a huge page", second(posix.MapAnonymous(5000, posix.AnonymousOptions{HugePages: posix.DefaultHugePages})), unix.EINVAL, "no multiple"},
-		{"huge pages of one byte", second(posix.MapAnonymous(page, posix.AnonymousOptions{HugePages: 1})), unix.EINVAL, "huge pages"},
+		{"all of nothing", second(empty.Map(nil)), posix.ErrBounds, "0 bytes at offset 0 of 0"},
+		{"more than there is", second(o.Map(&posix.MapOptions{Length: 2*page + 1})), posix.ErrBounds, ""},
+		{"beyond the end", second(o.Map(&posix.MapOptions{Offset: int64(2 * page), Length: 1})), posix.ErrBounds, ""},
+		{"a negative length", second(o.Map(&posix.MapOptions{Length: -1})), posix.ErrBounds, ""},
+		{"a negative offset", second(o.Map(&posix.MapOptions{Offset: -1})), unix.EINVAL, "page size"},
+		{"an odd offset", second(o.Map(&posix.MapOptions{Offset: 1})), unix.EINVAL, "page size"},
+		{"no such protection", second(o.Map(&posix.MapOptions{Prot: 1 << 10})), unix.EINVAL, "protection"},
+		{"a contradiction", second(o.Map(&posix.MapOptions{Prot: posix.ProtNone | posix.ProtRead})), unix.EINVAL, "protection"},
+		{"writing to what can be read", second(readOnly.Map(nil)), unix.EACCES, "mmap /x"},
+		{"an address in use", second(o.Map(&posix.MapOptions{Addr: busy.Addr()})), unix.EEXIST, ""},
+		{"a directory", second(posix.MapFile(dir, &posix.MapOptions{Length: page, Prot: posix.ProtRead})), unix.ENODEV, ""},
+		{"a directory without length", second(posix.MapFile(dir, &posix.MapOptions{Length: -5})), unix.EINVAL, "length"},
+		{"a closed object", second(closed.Map(&posix.MapOptions{Length: 1})), os.ErrClosed, ""},
+		{"nothing", second(posix.MapAnonymous(0, nil)), unix.EINVAL, "length 0"},
+		{"anonymous, contradiction", second(posix.MapAnonymous(1, &posix.AnonymousOptions{Prot: -1})), unix.EINVAL, "protection"},
+		{"odd huge pages", second(posix.MapAnonymous(page, &posix.AnonymousOptions{HugePages: 3})), unix.EINVAL, "huge pages"},
+		{"part of a huge page", second(posix.MapAnonymous(5000, &posix.AnonymousOptions{HugePages: posix.DefaultHugePages})), unix.EINVAL, "no multiple"},
+		{"huge pages of one byte", second(posix.MapAnonymous(page, &posix.AnonymousOptions{HugePages: 1})), unix.EINVAL, "huge pages"},
 		{"protect: contradiction", busy.Protect(0, 0, 1<<20), unix.EINVAL, "protection"},
 		{"protect: odd offset", busy.Protect(1, 5, posix.ProtRead), unix.EINVAL, ""},
 		{"protect: beyond", busy.Protect(page, page+1, posix.ProtRead), posix.ErrBounds, ""},
@@ -149,13 +149,13 @@ func TestMapErrors(t *testing.T) {
 // A part of an object, shared and private.
 func TestMapPart(t *testing.T) {
 	o := create(t, "/x", int64(3*page))
-	shared, err := o.Map(posix.MapOptions{Offset: int64(page), Length: 10})
+	shared, err := o.Map(&posix.MapOptions{Offset: int64(page), Length: 10})
 	must(t, err)
 	defer shared.Unmap()
-	rest, err := o.Map(posix.MapOptions{Offset: int64(page), NoReserve: true})
+	rest, err := o.Map(&posix.MapOptions{Offset: int64(page), NoReserve: true})
 	must(t, err)
 	defer rest.Unmap()
-	private, err := o.Map(posix.MapOptions{Offset: int64(page), Private: true})
+	private, err := o.Map(&posix.MapOptions{Offset: int64(page), Private: true})
 	must(t, err)
 	defer private.Unmap()
 	if shared.Len() != 10 || rest.Len() != 2*page {
@@ -174,7 +174,7 @@ func TestMapPart(t *testing.T) {
 	// An address that is free now is free to ask for.
 	addr := rest.Addr()
 	must(t, rest.Unmap())
-	at, err := o.Map(posix.MapOptions{Addr: addr, Offset: int64(page)})
+	at, err := o.Map(&posix.MapOptions{Addr: addr, Offset: int64(page)})
 	must(t, err)
 	defer at.Unmap()
 	if at.Addr() != addr {
@@ -183,7 +183,7 @@ func TestMapPart(t *testing.T) {
 }
 
 func TestReadOnlyMapping(t *testing.T) {
-	o, m := mapped(t, 100, posix.MapOptions{Prot: posix.ProtRead})
+	o, m := mapped(t, 100, &posix.MapOptions{Prot: posix.ProtRead})
 	if !m.ReadOnly() {
 		t.Error("not read-only")
 	}
@@ -192,7 +192,7 @@ func TestReadOnlyMapping(t *testing.T) {
 	must(t, m.Prefault())
 	_, err = posix.InitSemaphore(m, 0, 1)
 	wantErr(t, err, posix.ErrReadOnly)
-	writable, err := o.Map(posix.MapOptions{})
+	writable, err := o.Map(nil)
 	must(t, err)
 	defer writable.Unmap()
 	_, err = posix.InitSemaphore(writable, 0, 1)
@@ -209,7 +209,7 @@ func skipLostAddress(t *testing.T) {
 
 // TestProtectPartOfPage has the kernel round a length up to the only page.
 func TestProtectPartOfPage(t *testing.T) {
-	m, err := posix.MapAnonymous(100, posix.AnonymousOptions{})
+	m, err := posix.MapAnonymous(100, nil)
 	must(t, err)
 	defer m.Unmap()
 	must(t, m.Protect(0, 50, posix.ProtRead))
@@ -222,7 +222,7 @@ func TestProtectPartOfPage(t *testing.T) {
 
 func TestProtect(t *testing.T) {
 	skipLostAddress(t)
-	o, m := mapped(t, int64(2*page), posix.MapOptions{})
+	o, m := mapped(t, int64(2*page), nil)
 	write := func(off int) error { _, err := m.WriteAt([]byte("x"), int64(off)); return err }
 	read := func(off int) error { _, err := m.ReadAt(make([]byte, 1), int64(off)); return err }
 
@@ -248,14 +248,14 @@ func TestProtect(t *testing.T) {
 	readOnly, err := posix.OpenObject(o.Name(), posix.ReadOnly)
 	must(t, err)
 	defer readOnly.Close()
-	r, err := readOnly.Map(posix.MapOptions{Prot: posix.ProtRead})
+	r, err := readOnly.Map(&posix.MapOptions{Prot: posix.ProtRead})
 	must(t, err)
 	defer r.Unmap()
 	wantErr(t, r.Protect(0, 0, posix.ProtRead|posix.ProtWrite), unix.EACCES)
 	if !r.ReadOnly() {
 		t.Error("not read-only after a Protect that failed")
 	}
-	none, err := o.Map(posix.MapOptions{Prot: posix.ProtNone})
+	none, err := o.Map(&posix.MapOptions{Prot: posix.ProtNone})
 	must(t, err)
 	defer none.Unmap()
 	_, err = none.ReadAt(make([]byte, 1), 0)
@@ -265,7 +265,7 @@ func TestProtect(t *testing.T) {
 // An object that shrinks under a mapping: an error, no crash, for every method.
 func TestTruncatedUnderMapping(t *testing.T) {
 	skipLostAddress(t)
-	o, m := mapped(t, int64(3*page), posix.MapOptions{})
+	o, m := mapped(t, int64(3*page), nil)
 	_, err := m.WriteAt(bytes.Repeat([]byte{'x'}, 3*page), 0)
 	must(t, err)
 	s, err := posix.InitSemaphore(m, 2*page, 1)
@@ -308,7 +308,7 @@ func TestMapFile(t *testing.T) {
 	must(t, err)
 	_, err = f.WriteString("plain old file")
 	must(t, err)
-	m, err := posix.MapFile(f, posix.MapOptions{})
+	m, err := posix.MapFile(f, nil)
 	must(t, err)
 	must(t, f.Close())
 	defer m.Unmap()
@@ -323,13 +323,13 @@ func TestMapFile(t *testing.T) {
 	zero, err := os.Open("/dev/zero")
 	must(t, err)
 	defer zero.Close()
-	z, err := posix.MapFile(zero, posix.MapOptions{Length: page, Private: true})
+	z, err := posix.MapFile(zero, &posix.MapOptions{Length: page, Private: true})
 	must(t, err)
 	must(t, z.Unmap())
 }
 
 func TestAnonymous(t *testing.T) {
-	m, err := posix.MapAnonymous(100, posix.AnonymousOptions{NoReserve: true})
+	m, err := posix.MapAnonymous(100, &posix.AnonymousOptions{NoReserve: true})
 	must(t, err)
 	defer m.Unmap()
 	must(t, m.Prefault())
@@ -341,7 +341,7 @@ func TestAnonymous(t *testing.T) {
 }
 
 func TestLock(t *testing.T) {
-	_, m := mapped(t, int64(4*page), posix.MapOptions{})
+	_, m := mapped(t, int64(4*page), nil)
 	must(t, m.Lock())
 	defer m.Unlock()
 	resident := make([]byte, 4)
@@ -362,14 +362,14 @@ func TestHugePages(t *testing.T) {
 		t.Skip("the kernel has no huge pages")
 	}
 	const huge = 2 << 20
-	m, err := posix.MapAnonymous(huge, posix.AnonymousOptions{HugePages: posix.DefaultHugePages})
+	m, err := posix.MapAnonymous(huge, &posix.AnonymousOptions{HugePages: posix.DefaultHugePages})
 	if strings.TrimSpace(string(pool)) == "0" {
 		wantErr(t, err, unix.ENOMEM)
-		o, err := posix.CreateMemfd("huge", huge, posix.MemfdOptions{HugePages: posix.DefaultHugePages})
+		o, err := posix.CreateMemfd("huge", huge, &posix.MemfdOptions{HugePages: posix.DefaultHugePages})
 		must(t, err)
 		defer o.Close()
 		wantErr(t, o.Reserve(huge), unix.ENOSPC)
-		_, err = o.Map(posix.MapOptions{})
+		_, err = o.Map(nil)
 		wantErr(t, err, unix.ENOMEM)
 		return
 	}

@@ -261,11 +261,11 @@ func TestObjectErrors(t *testing.T) {
 		{"reserve read-only", readOnly.Reserve(1), unix.EBADF},
 		{"chmod with a type", o.Chmod(fs.ModeDir), unix.EINVAL},
 		{"unlink what is not there", posix.UnlinkObject("/y"), fs.ErrNotExist},
-		{"memfd below 0", second(posix.CreateMemfd("m", -1, posix.MemfdOptions{})), unix.EINVAL},
-		{"memfd with a long label", second(posix.CreateMemfd(strings.Repeat("x", 250), 1, posix.MemfdOptions{})), unix.EINVAL},
-		{"memfd with odd pages", second(posix.CreateMemfd("m", 0, posix.MemfdOptions{HugePages: 3})), unix.EINVAL},
-		{"memfd with pages of one byte", second(posix.CreateMemfd("m", 0, posix.MemfdOptions{HugePages: 1})), unix.EINVAL},
-		{"memfd, reserved and empty", second(posix.CreateMemfd("m", 0, posix.MemfdOptions{Reserve: true})), unix.EINVAL},
+		{"memfd below 0", second(posix.CreateMemfd("m", -1, nil)), unix.EINVAL},
+		{"memfd with a long label", second(posix.CreateMemfd(strings.Repeat("x", 250), 1, nil)), unix.EINVAL},
+		{"memfd with odd pages", second(posix.CreateMemfd("m", 0, &posix.MemfdOptions{HugePages: 3})), unix.EINVAL},
+		{"memfd with pages of one byte", second(posix.CreateMemfd("m", 0, &posix.MemfdOptions{HugePages: 1})), unix.EINVAL},
+		{"memfd, reserved and empty", second(posix.CreateMemfd("m", 0, &posix.MemfdOptions{Reserve: true})), unix.EINVAL},
 		{"inherit nothing", second(posix.Inherit(-1)), unix.EBADF},
 		{"inherit a directory", second(inheritDir(t)), unix.EINVAL},
 	} {
@@ -373,7 +373,7 @@ func TestReserve(t *testing.T) {
 	o, err := posix.CreateObject("/x", 2*size, nil)
 	must(t, err)
 	defer o.Close()
-	m, err := o.Map(posix.MapOptions{})
+	m, err := o.Map(nil)
 	must(t, err)
 	n, err := m.WriteAt(make([]byte, 2*size), 0)
 	if !errors.Is(err, posix.ErrFault) {
@@ -395,7 +395,7 @@ func TestReserve(t *testing.T) {
 	}
 	_, err = posix.CreateObject("/y", size, &posix.ObjectOptions{Reserve: true})
 	wantErr(t, err, unix.ENOSPC)
-	m, err = o.Map(posix.MapOptions{})
+	m, err = o.Map(nil)
 	must(t, err)
 	must(t, m.Prefault())
 	must(t, m.Unmap())
@@ -536,7 +536,7 @@ func TestObjectAgainstC(t *testing.T) {
 	o, err = posix.OpenObject("/from-c", posix.ReadOnly)
 	must(t, err)
 	defer o.Close()
-	m, err := o.Map(posix.MapOptions{Prot: posix.ProtRead})
+	m, err := o.Map(&posix.MapOptions{Prot: posix.ProtRead})
 	must(t, err)
 	defer m.Unmap()
 	got := make([]byte, 7)
@@ -603,13 +603,13 @@ m.close()`
 }
 
 func TestSeals(t *testing.T) {
-	o, err := posix.CreateMemfd("sealed", 8192, posix.MemfdOptions{Sealing: true, Reserve: true})
+	o, err := posix.CreateMemfd("sealed", 8192, &posix.MemfdOptions{Sealing: true, Reserve: true})
 	must(t, err)
 	defer o.Close()
 	if info, err := o.Stat(); err != nil || info.Size != 8192 || info.Memory != 8192 || info.Links != 0 {
 		t.Errorf("Stat = %+v, %v", info, err)
 	}
-	m, err := o.Map(posix.MapOptions{})
+	m, err := o.Map(nil)
 	must(t, err)
 	wantErr(t, o.Seal(posix.SealWrite), unix.EBUSY)
 	must(t, o.Seal(posix.SealShrink|posix.SealGrow))
@@ -621,15 +621,15 @@ func TestSeals(t *testing.T) {
 		t.Errorf("Seals = %b, %v", seals, err)
 	}
 	wantErr(t, o.Seal(posix.SealFutureWrite), unix.EPERM)
-	_, err = o.Map(posix.MapOptions{})
+	_, err = o.Map(nil)
 	wantErr(t, err, unix.EPERM)
 	_, err = o.File().WriteAt([]byte("x"), 0)
 	wantErr(t, err, unix.EPERM)
-	m, err = o.Map(posix.MapOptions{Prot: posix.ProtRead})
+	m, err = o.Map(&posix.MapOptions{Prot: posix.ProtRead})
 	must(t, err)
 	must(t, m.Unmap())
 
-	plain, err := posix.CreateMemfd("plain", 1, posix.MemfdOptions{})
+	plain, err := posix.CreateMemfd("plain", 1, nil)
 	must(t, err)
 	defer plain.Close()
 	wantErr(t, plain.Seal(posix.SealGrow), unix.EPERM)
@@ -668,7 +668,7 @@ func playChild(args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := o.Map(posix.MapOptions{})
+	m, err := o.Map(nil)
 	if err != nil {
 		return err
 	}
@@ -687,17 +687,17 @@ func playChild(args []string) error {
 // Memory without a name, shared between parent and child without a fork.
 func TestPassToChild(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
-	o, err := posix.CreateMemfd("family", 4096, posix.MemfdOptions{})
+	o, err := posix.CreateMemfd("family", 4096, nil)
 	must(t, err)
 	defer o.Close()
-	m, err := o.Map(posix.MapOptions{})
+	m, err := o.Map(nil)
 	must(t, err)
 	defer m.Unmap()
 	s, err := posix.InitSemaphore(m, 64, 0)
 	must(t, err)
 
 	cmd := exec.Command("/proc/self/exe")
-	other, err := posix.CreateMemfd("other", 1, posix.MemfdOptions{})
+	other, err := posix.CreateMemfd("other", 1, nil)
 	must(t, err)
 	defer other.Close()
 	if fd := other.PassTo(&cmd.ExtraFiles); fd != 3 {

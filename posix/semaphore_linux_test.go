@@ -308,7 +308,7 @@ func TestSemaphoreSeveral(t *testing.T) {
 }
 
 func TestSemaphoreInMapping(t *testing.T) {
-	o, m := mapped(t, 4096, posix.MapOptions{})
+	o, m := mapped(t, 4096, nil)
 	_, err := posix.SemaphoreAt(m, 128)
 	wantErr(t, err, posix.ErrNotSemaphore)
 	s, err := posix.InitSemaphore(m, 128, 3)
@@ -316,7 +316,7 @@ func TestSemaphoreInMapping(t *testing.T) {
 	if want := "/mapped at offset 128"; s.Name() != want {
 		t.Errorf("Name() = %q, want %q", s.Name(), want)
 	}
-	other, err := o.Map(posix.MapOptions{})
+	other, err := o.Map(nil)
 	must(t, err)
 	defer other.Unmap()
 	same, err := posix.SemaphoreAt(other, 128)
@@ -360,7 +360,7 @@ func TestSemaphoreInMapping(t *testing.T) {
 // The memory of a semaphore is cut off while somebody waits for it.
 func TestTruncatedUnderWaiter(t *testing.T) {
 	skipLostAddress(t)
-	o, m := mapped(t, 4096, posix.MapOptions{})
+	o, m := mapped(t, 4096, nil)
 	s, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)
 	done := make(chan error, 1)
@@ -410,7 +410,7 @@ func TestContendWithC(t *testing.T) {
 				program := compile(t, cc...)
 				s := semaphoreBy(t, creator, name, program, "/contend", 1)
 				o := create(t, "/counter", 4096)
-				m, err := o.Map(posix.MapOptions{})
+				m, err := o.Map(nil)
 				must(t, err)
 				defer m.Unmap()
 				counter, err := posix.View[int32](m, 0)
@@ -497,7 +497,7 @@ func TestSemaphoreValueAgainstC(t *testing.T) {
 // A semaphore that C has made in a mapping with sem_init.
 func TestSemInitAgainstC(t *testing.T) {
 	program := compile(t)
-	_, m := mapped(t, 4096, posix.MapOptions{})
+	_, m := mapped(t, 4096, nil)
 	peer := start(t, program, "sem-init", "/mapped", "1", "0")
 	peer.Line()
 	s, err := posix.SemaphoreAt(m, 0)
@@ -682,7 +682,7 @@ func TestLostWakeUp(t *testing.T) {
 	if strconv.IntSize == 32 {
 		ipctest.SkipUnderQEMU(t, "addresses are not those that /proc shows")
 	}
-	_, m := mapped(t, 4096, posix.MapOptions{})
+	_, m := mapped(t, 4096, nil)
 	s, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)
 	done := make(chan error, 1)

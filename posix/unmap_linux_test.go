@@ -20,7 +20,7 @@ import (
 // An Unmap that fails, again and again, takes nothing away from those who use the
 // semaphores: a call that returns nil has done its work.
 func TestUnmapFails(t *testing.T) {
-	m, err := posix.MapAnonymous(page, posix.AnonymousOptions{})
+	m, err := posix.MapAnonymous(page, nil)
 	must(t, err)
 	never, err := posix.InitSemaphore(m, 0, 0)
 	must(t, err)
@@ -130,13 +130,13 @@ func addresses(t testing.TB) (bytes int) {
 // mapping; but for the page of its semaphore at once.
 func TestUnmapGivesBack(t *testing.T) {
 	const count, size = 500, 1 << 20
-	o, err := posix.CreateMemfd("m", size, posix.MemfdOptions{})
+	o, err := posix.CreateMemfd("m", size, nil)
 	must(t, err)
 	defer o.Close()
 	var neighbours []*int32
 	before := addresses(t)
 	for range count {
-		m, err := o.Map(posix.MapOptions{})
+		m, err := o.Map(nil)
 		must(t, err)
 		_, err = posix.InitSemaphore(m, 0, 0)
 		must(t, err)
@@ -166,14 +166,14 @@ func TestUnmapGivesBack(t *testing.T) {
 func TestPartOfHugePage(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it does not know the sizes of huge pages")
 	const huge = 2 << 20
-	o, err := posix.CreateMemfd("huge", 2*huge, posix.MemfdOptions{HugePages: huge})
+	o, err := posix.CreateMemfd("huge", 2*huge, &posix.MemfdOptions{HugePages: huge})
 	if err != nil {
 		t.Skip("no huge pages:", err)
 	}
 	defer o.Close()
-	_, err = o.Map(posix.MapOptions{Offset: int64(page), NoReserve: true})
+	_, err = o.Map(&posix.MapOptions{Offset: int64(page), NoReserve: true})
 	wantErr(t, err, unix.EINVAL)
-	m, err := o.Map(posix.MapOptions{Length: huge + page, NoReserve: true})
+	m, err := o.Map(&posix.MapOptions{Length: huge + page, NoReserve: true})
 	must(t, err)
 	must(t, m.Protect(0, page, posix.ProtRead))
 	if m.ReadOnly() {

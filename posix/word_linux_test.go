@@ -20,7 +20,7 @@ func words(t *testing.T, value int) map[layout]*word {
 		if l > nativeLayout {
 			continue
 		}
-		m, err := MapAnonymous(4096, AnonymousOptions{})
+		m, err := MapAnonymous(4096, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -192,7 +192,7 @@ func (p *page) took(began time.Time) {
 }
 
 func benchPV(set sysv.Set, p *page) {
-	s, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
+	s, err := semops.NewSemaphore(set, 0, nil)
 	check(err)
 	began := time.Now()
 	check(s.Release(1))
@@ -206,9 +206,9 @@ func benchPV(set sysv.Set, p *page) {
 // benchPing plays with another process, which it starts.
 func benchPing(set sysv.Set, p *page) {
 	other, stop := startOther("pong")
-	ping, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
+	ping, err := semops.NewSemaphore(set, 0, nil)
 	check(err)
-	pong, err := semops.NewSemaphore(set, 1, semops.SemaphoreOptions{})
+	pong, err := semops.NewSemaphore(set, 1, nil)
 	check(err)
 	check(pong.Acquire(forEver, 1)) // it is ready
 	began := time.Now()
@@ -222,9 +222,9 @@ func benchPing(set sysv.Set, p *page) {
 }
 
 func benchPong(set sysv.Set, p *page) {
-	ping, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
+	ping, err := semops.NewSemaphore(set, 0, nil)
 	check(err)
-	pong, err := semops.NewSemaphore(set, 1, semops.SemaphoreOptions{})
+	pong, err := semops.NewSemaphore(set, 1, nil)
 	check(err)
 	check(pong.Release(1))
 	for range p.a.Load() {
@@ -238,7 +238,7 @@ func benchPong(set sysv.Set, p *page) {
 // process, which it starts.
 func benchFill(set sysv.Set, p *page) {
 	other, stop := startOther("empty")
-	ready, err := semops.NewSemaphore(set, bufferSems, semops.SemaphoreOptions{})
+	ready, err := semops.NewSemaphore(set, bufferSems, nil)
 	check(err)
 	check(ready.Acquire(forEver, 1))
 	b, err := semops.NewBuffer(set, 0, bufferSlots)
@@ -261,7 +261,7 @@ func benchFill(set sysv.Set, p *page) {
 }
 
 func benchEmpty(set sysv.Set, p *page) {
-	ready, err := semops.NewSemaphore(set, bufferSems, semops.SemaphoreOptions{})
+	ready, err := semops.NewSemaphore(set, bufferSems, nil)
 	check(err)
 	check(ready.Release(1))
 	b, err := semops.NewBuffer(set, 0, bufferSlots)

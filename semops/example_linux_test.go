@@ -189,7 +189,7 @@ func ExampleBuffer() {
 func ExampleSemaphore() {
 	set := exampleSet([]uint16{3})
 	defer set.Remove()
-	licences, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{Undo: true})
+	licences, err := semops.NewSemaphore(set, 0, &semops.SemaphoreOptions{Undo: true})
 	if err != nil {
 		log.Fatal(err)
 	}

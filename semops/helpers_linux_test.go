@@ -145,7 +145,7 @@ func counter(set sysv.Set, p *page) {
 // undo subtracts 2 from semaphore 0, to be undone, and from semaphore 1.
 func undo(set sysv.Set, _ *page) {
 	for num, o := range []semops.SemaphoreOptions{{Undo: true}, {}} {
-		s, err := semops.NewSemaphore(set, num, o)
+		s, err := semops.NewSemaphore(set, num, &o)
 		check(err)
 		check(s.Acquire(forEver, 3))
 		check(s.Release(1))

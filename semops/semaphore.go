@@ -30,8 +30,13 @@ type Semaphore struct {
 	order
 }
 
-// NewSemaphore returns semaphore num of set. It does not change the set.
-func NewSemaphore(set sysv.Set, num int, o SemaphoreOptions) (*Semaphore, error) {
+// NewSemaphore returns semaphore num of set. Nil options are the zero ones. It does not
+// change the set.
+func NewSemaphore(set sysv.Set, num int, options *SemaphoreOptions) (*Semaphore, error) {
+	var o SemaphoreOptions
+	if options != nil {
+		o = *options
+	}
 	n, err := semaphores(set, "semaphore", num, 1)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 
 func newSemaphore(t testing.TB, set sysv.Set, num int) *semops.Semaphore {
 	t.Helper()
-	s, err := semops.NewSemaphore(set, num, semops.SemaphoreOptions{})
+	s, err := semops.NewSemaphore(set, num, nil)
 	must(t, err)
 	return s
 }
@@ -72,7 +72,7 @@ func TestSemaphoreRange(t *testing.T) {
 		t.Errorf("Value = %d, %v; want 7", v, err)
 	}
 	for _, num := range []int{-1, 1, 65536, math.MaxInt} {
-		if _, err := semops.NewSemaphore(w.set, num, semops.SemaphoreOptions{}); err == nil {
+		if _, err := semops.NewSemaphore(w.set, num, nil); err == nil {
 			t.Errorf("there is a semaphore %d", num)
 		}
 	}

@@ -58,7 +58,7 @@ func openInherited() (*shmring.Ring, error) {
 			return nil, err
 		}
 		defer o.Close()
-		m, err := o.Map(posix.MapOptions{})
+		m, err := o.Map(nil)
 		if err != nil {
 			return nil, err
 		}

@@ -45,7 +45,7 @@ var memories = map[string]func(t *testing.T) memory{
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = posix.UnlinkObject(name) })
-		m, err := o.Map(posix.MapOptions{})
+		m, err := o.Map(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

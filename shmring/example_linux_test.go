@@ -72,7 +72,7 @@ func Example() {
 	}
 	defer posix.UnlinkObject("/example-ring")
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func Example() {
 
 // exampleRing returns a ring in memory that children of the process would share.
 func exampleRing(o shmring.Options) *shmring.Ring {
-	mem, err := posix.MapAnonymous(shmring.Size(1<<16), posix.AnonymousOptions{})
+	mem, err := posix.MapAnonymous(shmring.Size(1<<16), nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // TestPinned unmaps and detaches memory while somebody waits in a ring in it.
 func TestPinned(t *testing.T) {
-	mapping, err := posix.MapAnonymous(shmring.Size(4096), posix.AnonymousOptions{})
+	mapping, err := posix.MapAnonymous(shmring.Size(4096), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

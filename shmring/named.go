@@ -100,7 +100,7 @@ func (o *NamedOptions) create(name string) (*posix.Object, error) {
 		mode = 0o600
 	}
 	fill := func(f *os.File) error {
-		m, err := posix.MapFile(f, posix.MapOptions{})
+		m, err := posix.MapFile(f, nil)
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (o *NamedOptions) open(name string, object *posix.Object) (r *Ring, err err
 	case !slices.Contains(append([]int{os.Geteuid(), 0}, o.Owners...), int(info.UID)):
 		return nil, fmt.Errorf("shmring: %w: %s belongs to user %d", ErrMismatch, name, info.UID)
 	}
-	mapping, err := object.Map(posix.MapOptions{})
+	mapping, err := object.Map(nil)
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (n named) attach(o attachOptions) (mapping, error) {
 	if err != nil {
 		return nil, n.explain(err)
 	}
-	mem, err := file.Map(posix.MapOptions{Prot: prot, Addr: o.addr})
+	mem, err := file.Map(&posix.MapOptions{Prot: prot, Addr: o.addr})
 	if err != nil {
 		return nil, errors.Join(n.badMapping(err, file, o.addr), file.Close())
 	}

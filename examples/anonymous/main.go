@@ -31,12 +31,12 @@ func main() {
 }
 
 func parent() (err error) {
-	obj, err := posix.CreateMemfd("anonymous", 4, posix.MemfdOptions{})
+	obj, err := posix.CreateMemfd("anonymous", 4, nil)
 	if err != nil {
 		return err
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func child(descriptor string) (err error) {
 		return err
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		return err
 	}

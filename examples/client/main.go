@@ -56,7 +56,7 @@ func run() (err error) {
 	if err != nil {
 		return err
 	}
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	obj.Close() // the mapping stays
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func run(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, posix.UnlinkObject(spool.Memory)) }()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	obj.Close() // the mapping stays
 	if err != nil {
 		return err

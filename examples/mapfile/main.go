@@ -55,7 +55,7 @@ func send(path string) (err error) {
 	if err := f.Truncate(size); err != nil {
 		return err
 	}
-	mem, err := posix.MapFile(f, posix.MapOptions{})
+	mem, err := posix.MapFile(f, nil)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func receive(path string) (err error) {
 		return err
 	}
 	defer f.Close()
-	mem, err := posix.MapFile(f, posix.MapOptions{Length: size, Prot: posix.ProtRead})
+	mem, err := posix.MapFile(f, &posix.MapOptions{Length: size, Prot: posix.ProtRead})
 	if err != nil {
 		return err
 	}

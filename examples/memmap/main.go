@@ -61,7 +61,7 @@ func send(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, posix.UnlinkObject(object)) }()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	obj.Close() // the mapping stays
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func recv(ctx context.Context) (err error) {
 		return err
 	}
 	// Map only now: the C sender makes the object first and sets its size later.
-	mem, err := obj.Map(posix.MapOptions{Prot: posix.ProtRead})
+	mem, err := obj.Map(&posix.MapOptions{Prot: posix.ProtRead})
 	if err != nil {
 		return err
 	}

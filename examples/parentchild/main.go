@@ -43,7 +43,7 @@ func parent() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, posix.UnlinkObject(object)) }()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	obj.Close() // the mapping stays
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func child() (err error) {
 		return err
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		return err
 	}

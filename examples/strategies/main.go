@@ -66,12 +66,12 @@ func main() {
 }
 
 func parent(ctx context.Context) (err error) {
-	obj, err := posix.CreateMemfd("strategies", textStart+textSize, posix.MemfdOptions{})
+	obj, err := posix.CreateMemfd("strategies", textStart+textSize, nil)
 	if err != nil {
 		return err
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func child(ctx context.Context, name, descriptor string) (err error) {
 		return err
 	}
 	defer obj.Close()
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		return err
 	}

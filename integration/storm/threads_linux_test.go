@@ -30,7 +30,7 @@ func TestManyWaiters(t *testing.T) {
 	mu, err := semops.NewMutex(set, 0, 1)
 	check(t, err)
 	check(t, locking(mu.Lock)(t.Context()))
-	mem, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
+	mem, err := posix.MapAnonymous(4096, nil)
 	check(t, err)
 	defer mem.Unmap()
 	sem, err := posix.InitSemaphore(mem, 0, 0)

@@ -109,9 +109,9 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 		semops.BufferValues(1), semops.BufferValues(1))..., // 21 to 32
 	)
 	must := func(err error) { t.Helper(); check(t, err) }
-	p, err := semops.NewSemaphore(set, 0, semops.SemaphoreOptions{})
+	p, err := semops.NewSemaphore(set, 0, nil)
 	must(err)
-	zero, err := semops.NewSemaphore(set, 1, semops.SemaphoreOptions{})
+	zero, err := semops.NewSemaphore(set, 1, nil)
 	must(err)
 	mu, err := semops.NewMutex(set, 2, 3)
 	must(err)
@@ -195,7 +195,7 @@ func newPOSIXQueue(t *testing.T, name string) *posix.Queue {
 }
 
 func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
-	mem, err := posix.MapAnonymous(4096, posix.AnonymousOptions{})
+	mem, err := posix.MapAnonymous(4096, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, mem.Unmap()) })
 	sem, err := posix.InitSemaphore(mem, 0, 0)
@@ -235,7 +235,7 @@ func posixWaits(t *testing.T) (waits []wait, timeouts []timed) {
 // newRing makes a ring in this process's memory.
 func newRing(t *testing.T, kind shmring.Producers) (*shmring.Producer, *shmring.Consumer) {
 	t.Helper()
-	mem, err := posix.MapAnonymous(shmring.Size(4096), posix.AnonymousOptions{})
+	mem, err := posix.MapAnonymous(shmring.Size(4096), nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, mem.Unmap()) })
 	ring, err := shmring.Create(mem.Bytes(), shmring.Options{Producers: kind, Capacity: 4096})

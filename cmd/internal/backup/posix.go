@@ -99,7 +99,7 @@ func saveSemaphore(name string) (*Entry, hold, error) {
 
 // valueOf returns the value of the semaphore in a file that is open for reading.
 func valueOf(f *os.File) (int, error) {
-	m, err := posix.MapFile(f, posix.MapOptions{Private: true})
+	m, err := posix.MapFile(f, &posix.MapOptions{Private: true})
 	if err != nil {
 		return 0, err
 	}
@@ -286,7 +286,7 @@ func fillSemaphore(e *Entry, f *os.File) error {
 	if err := f.Truncate(posix.SemaphoreSize); err != nil {
 		return err
 	}
-	m, err := posix.MapFile(f, posix.MapOptions{})
+	m, err := posix.MapFile(f, nil)
 	if err != nil {
 		return err
 	}

@@ -159,7 +159,7 @@ func onFile(path string, do func(*posix.Mapping) error) error {
 	if err != nil {
 		return err
 	}
-	m, err := posix.MapFile(f, posix.MapOptions{})
+	m, err := posix.MapFile(f, nil)
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}

@@ -85,13 +85,13 @@ func createRings(size int) (*objects, error) {
 
 // createMemory makes memory without a name, which ends with its users.
 func createMemory(length int, initialize func(*posix.Mapping) error) (*objects, error) {
-	object, err := posix.CreateMemfd("gshm bench", int64(length), posix.MemfdOptions{})
+	object, err := posix.CreateMemfd("gshm bench", int64(length), nil)
 	if err != nil {
 		return nil, err
 	}
 	shared := &objects{remove: object.Close}
 	object.PassTo(&shared.files)
-	m, err := object.Map(posix.MapOptions{})
+	m, err := object.Map(nil)
 	if err == nil {
 		err = errors.Join(m.Prefault(), initialize(m), m.Unmap())
 	}
@@ -107,7 +107,7 @@ func mapMemory(fd int) (*posix.Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := object.Map(posix.MapOptions{})
+	m, err := object.Map(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func openSysVSlots(r role) (link, error) {
 		return nil, err
 	}
 	return newSlots(r, mem.Bytes(), func(num int) (semaphore, error) {
-		s, err := semops.NewSemaphore(sysv.Set(ids[1]), num, semops.SemaphoreOptions{})
+		s, err := semops.NewSemaphore(sysv.Set(ids[1]), num, nil)
 		return sysvSemaphore{s}, err
 	})
 }

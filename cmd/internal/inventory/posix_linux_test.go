@@ -66,10 +66,10 @@ func playUse(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := o.Map(posix.MapOptions{Prot: posix.ProtRead}); err != nil {
+	if _, err := o.Map(&posix.MapOptions{Prot: posix.ProtRead}); err != nil {
 		return err
 	}
-	if _, err := o.Map(posix.MapOptions{Private: true}); err != nil {
+	if _, err := o.Map(&posix.MapOptions{Private: true}); err != nil {
 		return err
 	}
 	if _, err := posix.OpenObject(args[0], posix.ReadWrite); err != nil {
@@ -92,7 +92,7 @@ func playMap(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := o.Map(posix.MapOptions{Prot: posix.ProtRead}); err != nil {
+	if _, err := o.Map(&posix.MapOptions{Prot: posix.ProtRead}); err != nil {
 		return err
 	}
 	fmt.Println("maps it")
