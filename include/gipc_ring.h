@@ -779,12 +779,16 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 {
 	const struct gipc_ring *r = &p->ring;
 	uint64_t size = gipc_ring__extent(length), *shared = &r->header->tail;
-	int tries, ok = 0;
+	int tries, ok;
 	for (tries = 0; tries < 4096; tries++) { /* a mad peer must not keep us here */
 		uint64_t tail = GIPC_RING__LOAD(shared), at = tail & r->mask, old = tail;
 		uint64_t *word = gipc_ring__state(r, tail), w = GIPC_RING__LOAD(word), take = size, mine;
 		if (tail % GIPC_RING_UNIT)
 			return -EUCLEAN;
+		/* Others may have gone on so far that the consumer has swept the word: it would seem
+		 * to be free. While tail stays there, what begins there is not consumed. */
+		if (GIPC_RING__LOAD(shared) != tail)
+			continue;
 		if (gipc_ring__current(r, w, tail)) { /* a record is there already */
 			uint64_t n = gipc_ring__extent(gipc_ring__length(r, w));
 			if (at + n > r->capacity)
@@ -792,18 +796,18 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 			(void)GIPC_RING__CAS(shared, &old, tail + n);
 			continue;
 		}
-		ok = -EUCLEAN;
-		if (gipc_ring__ahead(r, w, tail)) /* others went round the ring between the loads */
-			continue;
+		if (gipc_ring__ahead(r, w, tail))
+			return -EUCLEAN;
 		mine = gipc_ring__word(r, tail, length, p->slot, GIPC_RING__CLAIMED);
 		if (r->capacity - at < size) {
 			take = r->capacity - at;
 			mine = gipc_ring__word(r, tail, take, p->slot, GIPC_RING__SKIPPED);
 		}
-		if ((ok = gipc_ring__room(p, tail, take)) < 0)
-			continue;
-		if (!ok)
-			return 0;
+		ok = gipc_ring__room(p, tail, take);
+		if (ok < 0 && GIPC_RING__LOAD(shared) != tail)
+			continue; /* the head that was loaded is a later one */
+		if (ok <= 0)
+			return ok;
 		if (!GIPC_RING__CAS(word, &w, mine))
 			continue;
 		(void)GIPC_RING__CAS(shared, &old, tail + take);
@@ -814,7 +818,7 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 		}
 		gipc_ring__wake_at(r, tail);
 	}
-	return ok < 0 ? ok : 0;
+	return 0;
 }
 
 static inline int gipc_ring__reserve(struct gipc_ring_producer *p, uint64_t length)

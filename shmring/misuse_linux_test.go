@@ -8,6 +8,7 @@ import (
 	"math"
 	"runtime"
 	"testing"
+	"unsafe"
 )
 
 // wornRing returns a ring that has carried pos bytes in records of piece bytes: only the
@@ -322,5 +323,37 @@ func TestTryLearnsOfDeath(t *testing.T) {
 	}
 	if _, ok, err := c.TryReceive(); ok || !errors.Is(err, ErrPeerDied) {
 		t.Errorf("TryReceive = %v, %v, want ErrPeerDied", ok, err)
+	}
+}
+
+// TestStaleTail: a producer that was stopped after it had loaded tail makes no claim there,
+// though the consumer has freed the word of what began there since.
+func TestStaleTail(t *testing.T) {
+	words := make([]uint64, Size(minCapacity)/8)
+	ring, err := Create(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8), Options{Producers: Many})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, err1 := ring.JoinProducer()
+	other, err2 := ring.JoinProducer()
+	c, err3 := ring.JoinConsumer()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 * minCapacity / unit { // through the laps with sweeps, and one without
+		tail := ring.header.tail.Load()
+		if err := other.Send(t.Context(), []byte("other")); err != nil {
+			t.Fatal(err)
+		}
+		if msg, err := c.Receive(t.Context()); string(msg) != "other" || err != nil {
+			t.Fatal(msg, err)
+		}
+		c.Release()
+		if got, err := stopped.claimAt(tail, 8); got != overtaken || err != nil || stopped.claim != 0 {
+			t.Fatalf("message %d: claimAt(%d) = %d, %v with tail %d; want overtaken", n, tail, got, err, ring.header.tail.Load())
+		}
+	}
+	if err := errors.Join(stopped.Close(), other.Close(), c.Close(), ring.Close()); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -226,53 +226,66 @@ const attempts = 1 << 12
 // claimer or by anybody who finds it behind: there is no moment at which a claim
 // exists and can't be told whose and how long it is.
 func (p *Producer) reserveShared(length uint64) (bool, error) {
-	r := p.ring
-	size := extent(length)
-	var stray error // what can't be, unless the tail that was loaded is out of date
 	for range attempts {
-		tail := r.header.tail.Load()
-		if tail%unit != 0 {
-			return false, corrupt("tail", tail)
+		if got, err := p.claimAt(p.ring.header.tail.Load(), length); got != overtaken {
+			return got == taken, err
 		}
-		at := tail & r.mask
-		word := r.state(tail)
-		w := word.Load()
-		if r.current(w, tail) {
-			n := extent(r.length(w))
-			if at+n > r.capacity {
-				return false, corrupt("record", w)
-			}
-			r.header.tail.CompareAndSwap(tail, tail+n)
-			continue
-		}
-		if r.ahead(w, tail) {
-			// Between the two loads others have gone round the ring.
-			stray = corrupt("record", w)
-			continue
-		}
-
-		take, mine := size, r.word(tail, length, p.slot, claimed)
-		if rest := r.capacity - at; rest < size {
-			take, mine = rest, r.word(tail, rest, p.slot, skipped)
-		}
-		var ok bool
-		if ok, stray = p.room(tail, take); stray != nil {
-			continue
-		}
-		if !ok {
-			return false, nil
-		}
-		if !word.CompareAndSwap(w, mine) {
-			continue
-		}
-		r.header.tail.CompareAndSwap(tail, tail+take)
-		if stateOf(mine) == claimed {
-			p.claim, p.length = tail, length
-			return true, nil
-		}
-		p.notifyAt(tail)
 	}
-	return false, stray
+	return false, nil
+}
+
+// What came of an attempt to claim.
+const (
+	overtaken = iota // somebody else was there, or got further
+	taken            // p has a claim
+	full             // there is no room, or there is an error
+)
+
+// claimAt tries to claim a record at tail, which was header.tail a moment ago.
+func (p *Producer) claimAt(tail, length uint64) (got int, err error) {
+	r := p.ring
+	if tail%unit != 0 {
+		return full, corrupt("tail", tail)
+	}
+	at := tail & r.mask
+	word := r.state(tail)
+	w := word.Load()
+	if r.header.tail.Load() != tail {
+		// Others may have gone on so far that the consumer has swept the word: it would seem
+		// to be free. While tail stays there, what begins there is not consumed.
+		return overtaken, nil
+	}
+	if r.current(w, tail) {
+		n := extent(r.length(w))
+		if at+n > r.capacity {
+			return full, corrupt("record", w)
+		}
+		r.header.tail.CompareAndSwap(tail, tail+n)
+		return overtaken, nil
+	}
+	if r.ahead(w, tail) {
+		return full, corrupt("record", w)
+	}
+	size := extent(length)
+	mine := r.word(tail, length, p.slot, claimed)
+	if rest := r.capacity - at; rest < size {
+		size, mine = rest, r.word(tail, rest, p.slot, skipped)
+	}
+	if ok, err := p.room(tail, size); err != nil && r.header.tail.Load() != tail {
+		return overtaken, nil // the head that was loaded is a later one
+	} else if !ok {
+		return full, err
+	}
+	if !word.CompareAndSwap(w, mine) {
+		return overtaken, nil
+	}
+	r.header.tail.CompareAndSwap(tail, tail+size)
+	if stateOf(mine) == skipped {
+		p.notifyAt(tail)
+		return overtaken, nil
+	}
+	p.claim, p.length = tail, length
+	return taken, nil
 }
 
 // await waits until reserve succeeds for a record of length bytes.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/shmring"
 )
 
@@ -575,6 +576,25 @@ func TestGoroutines(t *testing.T) {
 	}
 }
 
+// TestFirstLaps makes many rings and stops producers anywhere in their first laps, in which
+// the consumer frees the state words of what it has received: more threads run than there
+// are processors.
+func TestFirstLaps(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
+	words := make([]uint64, shmring.Size(4096)/8)
+	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
+	for range ipctest.Rounds(t, 300, 0) {
+		ring, err := shmring.Create(mem, shmring.Options{Producers: shmring.Many})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, ring, 40)
+		if err := ring.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // exchange sends count messages from each of one or four producers and checks that
 // all arrive, in the order of their producer.
 func exchange(t *testing.T, ring *shmring.Ring, count uint64) {
@@ -586,7 +606,9 @@ func exchange(t *testing.T, ring *shmring.Ring, count uint64) {
 	}
 	work := []func(){func() {
 		next := make([]uint64, n)
-		for msg, err := range consumer(t, ring).Messages(ctx) {
+		c := consumer(t, ring)
+		defer c.Close()
+		for msg, err := range c.Messages(ctx) {
 			if err != nil {
 				t.Error(err)
 				return
