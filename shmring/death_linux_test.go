@@ -190,13 +190,12 @@ func producerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 	type result struct {
 		msg string
 		err error
-		at  time.Time
 	}
 	results := make(chan result, 2)
 	go func() {
 		for range 2 {
 			msg, err := c.Receive(ctx)
-			results <- result{string(msg), err, time.Now()}
+			results <- result{string(msg), err}
 		}
 	}()
 	select {
@@ -204,10 +203,10 @@ func producerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 		t.Fatalf("received %q, %v past a claim of a living producer", r.msg, r.err)
 	case <-time.After(2 * noticed): // asleep, and for the longest times
 	}
-	began := time.Now()
+	watch := startWatch()
 	die(t, child)
 	r := <-results
-	if d := r.at.Sub(began); r.msg != "after the claim" || r.err != nil || d > noticed+raceSlack {
+	if d, tooLong := watch.stop(noticed); r.msg != "after the claim" || r.err != nil || tooLong {
 		t.Errorf("received %q, %v after %v, want the message within %v", r.msg, r.err, d, noticed)
 	}
 	if err := p.Close(); err != nil {
@@ -243,10 +242,10 @@ func consumerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 		t.Fatalf("%v with a living consumer", err)
 	case <-time.After(3 * noticed):
 	}
-	began := time.Now()
+	watch := startWatch()
 	die(t, child)
 	err := <-failed
-	if d := time.Since(began); !errors.Is(err, shmring.ErrPeerDied) || d > noticed+raceSlack {
+	if d, tooLong := watch.stop(noticed); !errors.Is(err, shmring.ErrPeerDied) || tooLong {
 		t.Errorf("%v after %v, want ErrPeerDied within %v", err, d, noticed)
 	}
 	c := consumer(t, m.ring)
@@ -280,10 +279,10 @@ func TestSiblings(t *testing.T) {
 				t.Fatal("no consumer came")
 			}
 			time.Sleep(noticed)
-			began := time.Now()
+			watch := startWatch()
 			kill(t, child.cmd)
 			_ = cmd.Wait()
-			if d := time.Since(began); !strings.Contains(said.String(), shmring.ErrPeerDied.Error()) || d > noticed+raceSlack {
+			if d, tooLong := watch.stop(noticed); !strings.Contains(said.String(), shmring.ErrPeerDied.Error()) || tooLong {
 				t.Errorf("the consumer said %q after %v", said.String(), d)
 			}
 			if !m.ring.Abandoned() {
