@@ -32,6 +32,7 @@ type person struct {
 	*Process
 	via         int                 // the thread under whose id its files are reached
 	credentials *procfs.Credentials // nil if they are not known
+	others      []uint32            // users that its other threads act as
 	numbers     []int               // its ids in its pid namespaces
 	start       time.Duration
 	inside      bool  // in this IPC namespace, or in one that is not known
@@ -88,7 +89,7 @@ func (s *census) add(p *person, isInit bool) {
 	s.people = append(s.people, p)
 	users := []uint32{anybody}
 	if p.credentials != nil {
-		users = p.credentials.UIDs[:]
+		users = slices.Concat(p.credentials.UIDs[:], p.others)
 	} else {
 		s.unknown = true
 	}
@@ -112,6 +113,7 @@ func (s *census) add(p *person, isInit bool) {
 func (c *collector) interview(pids []int) (people []*person) {
 	const each = 50 // below that another goroutine does not pay
 	found := make([]*person, len(pids))
+	budget := newBudget()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(pids)/each+1) {
@@ -119,7 +121,7 @@ func (c *collector) interview(pids []int) (people []*person) {
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(len(pids)); n = next.Add(1) {
 				if pid := pids[n-1]; pid != os.Getpid() {
-					found[n-1] = meet(f, pid, c.inv.Namespace)
+					found[n-1] = meet(f, pid, c.inv.Namespace, budget)
 				}
 			}
 		})
@@ -129,7 +131,7 @@ func (c *collector) interview(pids []int) (people []*person) {
 }
 
 // meet returns nil for a process that is none, or is no more.
-func meet(f *procfs.FS, pid int, namespace uint64) *person {
+func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	p := &person{Process: &Process{PID: pid}, inside: true}
 	stat, err := f.Stat(pid)
 	if err == nil {
@@ -144,11 +146,55 @@ func meet(f *procfs.FS, pid int, namespace uint64) *person {
 		own, err = f.IPCNamespace(p.via)
 		p.inside = err != nil || own == namespace
 	}
+	if err == nil && stat.Threads > 1 {
+		if err = p.meetThreads(f, namespace, &costs{fs: f, budget: b, pid: pid}); err != nil {
+			p.inside = true
+		}
+	}
 	if err != nil && absent(f, pid) { // of one that is about to end the kernel says that it is forbidden
 		return nil
 	}
 	p.hidden = err
 	return p
+}
+
+// meetThreads looks at threads, which may act as other users than their process, and be in
+// another IPC namespace.
+func (p *person) meetThreads(f *procfs.FS, namespace uint64, c *costs) error {
+	tids, err := f.Threads(p.PID, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
+	if err != nil {
+		return err
+	}
+	for _, tid := range tids {
+		if err := c.spend(statusCost); err != nil {
+			return err
+		}
+		status, err := f.ThreadStatus(p.PID, tid)
+		inside := p.inside
+		if err == nil && !inside {
+			var inode uint64
+			inode, err = f.ThreadIPCNamespace(p.PID, tid)
+			inside = inode == namespace
+		}
+		if err != nil && !hasEnded(f, p.PID, tid) {
+			return err
+		}
+		if err == nil {
+			p.inside = inside
+			p.others = append(p.others, notIn(status.UIDs[:], p.credentials.UIDs[:], p.others)...)
+		}
+	}
+	return nil
+}
+
+// notIn returns the users that are in none of the lists.
+func notIn(users []uint32, lists ...[]uint32) (rest []uint32) {
+	for _, user := range users {
+		if !slices.ContainsFunc(lists, func(list []uint32) bool { return slices.Contains(list, user) }) {
+			rest = append(rest, user)
+		}
+	}
+	return rest
 }
 
 func (p *person) identify(f *procfs.FS) error {

@@ -15,6 +15,7 @@ type Stat struct {
 	PPID         int
 	KernelThread bool
 	Exiting      bool // the thread (of a process, the main thread) is ending or has ended
+	Threads      int  // of the process; 0 if it has ended
 	// Start is the time from boot to the start of the process, to 10 ms.
 	Start time.Duration
 }
@@ -24,6 +25,7 @@ const (
 	pfExiting     = 0x00000004        // PF_EXITING
 	pfKernel      = 0x00200000        // PF_KTHREAD
 	statFlags     = 9 - 3             // index after the name, which is field 2
+	statThreads   = 20 - 3
 	statStartTime = 22 - 3
 )
 
@@ -55,6 +57,8 @@ func ParseStat(b []byte) (Stat, error) {
 			s.PPID = int(n)
 		case statFlags:
 			s.KernelThread, s.Exiting = n&pfKernel != 0, n&pfExiting != 0
+		case statThreads:
+			s.Threads = int(n)
 		case statStartTime:
 			if n > uint64(1<<63-1)/uint64(tick) {
 				return Stat{}, badFormat("stat")
