@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -92,7 +93,7 @@ func (c *collector) ability(pid int, x procfs.Executable) imports.File {
 	file := imports.File{Calls: imports.All}
 	if c.isLocal(x.Device) {
 		if opened, err := c.fs.OpenExecutable(pid, x); err == nil {
-			file = readImports(opened)
+			file = c.readImports(opened)
 			opened.Close()
 		}
 	}
@@ -105,25 +106,73 @@ func (c *collector) ability(pid int, x procfs.Executable) imports.File {
 
 // readImports believes libcrypto of the system, which imports shmget and shmat, that it
 // shares nothing by them.
-func readImports(opened *os.File) imports.File {
-	file, err := imports.Read(opened)
+func (c *collector) readImports(opened *os.File) imports.File {
+	owner, system := ownerOf(opened)
+	var from io.ReaderAt = opened
+	if !system {
+		from = c.allow(owner, opened)
+	}
+	file, err := imports.Read(from)
 	if err != nil && !file.Go {
 		return imports.File{Calls: imports.All}
 	}
-	if strings.HasPrefix(file.Name, "libcrypto.so.") && ofSystem(opened) {
+	if system && strings.HasPrefix(file.Name, "libcrypto.so.") {
 		file.Calls &^= imports.Segments
 	}
 	return file
 }
 
-// ofSystem reports whether nobody but root may write to a file.
-func ofSystem(file *os.File) bool {
+// An allowed reader fails when as much was read as its owner's files and all files of other
+// users than root are allowed: any user can map thousands of files with large tables.
+type allowed struct {
+	file     io.ReaderAt
+	own, all *int
+}
+
+// allow charges the owner of a file for opening it.
+func (c *collector) allow(owner uint32, file io.ReaderAt) io.ReaderAt {
+	const eachOwner, allOwners, opening = 128 << 20, 1 << 30, 16 << 10
+	if c.allowances == nil {
+		c.allowances, c.allowance = make(map[uint32]*int), allOwners
+	}
+	own := c.allowances[owner]
+	if own == nil {
+		own = new(int)
+		*own = eachOwner
+		c.allowances[owner] = own
+	}
+	a := allowed{file, own, &c.allowance}
+	_ = a.spend(opening) // if this is too much, reading fails too
+	return a
+}
+
+func (a allowed) spend(n int) error {
+	*a.own -= n
+	*a.all -= n
+	if *a.own < 0 || *a.all < 0 {
+		return errTooCostly
+	}
+	return nil
+}
+
+func (a allowed) ReadAt(b []byte, at int64) (int, error) {
+	if err := a.spend(len(b)); err != nil {
+		return 0, err
+	}
+	return a.file.ReadAt(b, at)
+}
+
+// ownerOf returns the owner of a file, and whether nobody but root may write to it.
+func ownerOf(file *os.File) (uid uint32, system bool) {
 	info, err := file.Stat()
 	if err != nil {
-		return false
+		return anybody, false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Uid == 0 && st.Mode&0o022 == 0
+	if !ok {
+		return anybody, false
+	}
+	return st.Uid, st.Uid == 0 && st.Mode&0o022 == 0
 }
 
 // isLocal reports whether a file may be opened without waiting for anybody.

@@ -17,6 +17,7 @@ const (
 	descriptorCost = 2 // to list one, and again to look at it
 	mappingCost    = 2
 	threadCost     = 80
+	statusCost     = 32 // to read which users a thread acts as
 
 	firstCost    = procfs.SpendEvery * mappingCost // of a process, from where on it matters whose it is
 	ordinaryCost = 2 * firstCost                   // of a process, which is not charged

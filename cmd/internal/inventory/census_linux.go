@@ -18,8 +18,8 @@ import (
 // A census is who lives: all processes that are seen but for this one, kernel threads
 // and those that have ended. It is taken once, and only if a verdict depends on it.
 type census struct {
-	people   []*person            // by start
-	byUser   map[uint32][]*person // those that may hold identifiers, by all of their user ids, by start
+	people   []*person            // by pid
+	byUser   map[uint32][]*person // those that may hold identifiers, by all of their user ids, by since
 	byNumber map[int]*person      // by pid, and by the number in its own pid namespace
 	left     map[uint32]bool      // users who have a process in any namespace
 	unknown  bool                 // there is a process whose user is not known
@@ -32,10 +32,18 @@ type person struct {
 	*Process
 	via         int                 // the thread under whose id its files are reached
 	credentials *procfs.Credentials // nil if they are not known
+	others      []uint32            // users that its other threads act as
 	numbers     []int               // its ids in its pid namespaces
 	start       time.Duration
+	forked      bool // it goes on in the program of its parent
+	parent      int
 	inside      bool  // in this IPC namespace, or in one that is not known
 	hidden      error // why it could not be looked into
+
+	// since is when its program was started, at the earliest; see findSince. If dated is
+	// false it is not known yet.
+	since time.Duration
+	dated bool
 
 	asked             bool // direct and inherited are set
 	direct, inherited imports.Calls
@@ -67,13 +75,19 @@ func (c *collector) census() *census {
 		s.add(&person{Process: &Process{}, inside: true, hidden: err}, false)
 		return s
 	}
-	for _, p := range c.interview(pids) {
+	people := c.interview(pids)
+	byPID := make(map[int]*person, len(people))
+	for _, p := range people {
+		byPID[p.PID] = p
+	}
+	for _, p := range people {
+		p.findSince(byPID)
 		isInit := p.PID == 1 && c.seesAll
 		s.add(p, isInit)
 	}
-	byStart := func(a, b *person) int { return cmp.Or(cmp.Compare(a.start, b.start), a.PID-b.PID) }
+	bySince := func(a, b *person) int { return cmp.Or(cmp.Compare(a.since, b.since), a.PID-b.PID) }
 	for _, list := range s.byUser {
-		slices.SortFunc(list, byStart)
+		slices.SortFunc(list, bySince)
 	}
 	for _, p := range slices.Backward(s.byUser[0]) {
 		if isServer(p.Comm) && (p.hidden == nil || !c.o.HiddenIdle) {
@@ -83,12 +97,29 @@ func (c *collector) census() *census {
 	return s
 }
 
+// findSince sets since. A process that was only forked knows what its ancestors knew, of whom
+// some may have ended: another ancestor has adopted it since, so that its program is no older
+// than that of its parent.
+func (p *person) findSince(byPID map[int]*person) {
+	if p.dated {
+		return
+	}
+	p.dated = true // also ends a loop, of ids that were reused meanwhile
+	switch parent := byPID[p.parent]; {
+	case !p.forked:
+		p.since = p.start
+	case parent != nil:
+		parent.findSince(byPID)
+		p.since = min(p.start, parent.since)
+	}
+}
+
 // add counts a process in. The system's init holds nothing that others made.
 func (s *census) add(p *person, isInit bool) {
 	s.people = append(s.people, p)
 	users := []uint32{anybody}
 	if p.credentials != nil {
-		users = p.credentials.UIDs[:]
+		users = slices.Concat(p.credentials.UIDs[:], p.others)
 	} else {
 		s.unknown = true
 	}
@@ -112,6 +143,7 @@ func (s *census) add(p *person, isInit bool) {
 func (c *collector) interview(pids []int) (people []*person) {
 	const each = 50 // below that another goroutine does not pay
 	found := make([]*person, len(pids))
+	budget := newBudget()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(pids)/each+1) {
@@ -119,7 +151,7 @@ func (c *collector) interview(pids []int) (people []*person) {
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(len(pids)); n = next.Add(1) {
 				if pid := pids[n-1]; pid != os.Getpid() {
-					found[n-1] = meet(f, pid, c.inv.Namespace)
+					found[n-1] = meet(f, pid, c.inv.Namespace, budget)
 				}
 			}
 		})
@@ -129,11 +161,11 @@ func (c *collector) interview(pids []int) (people []*person) {
 }
 
 // meet returns nil for a process that is none, or is no more.
-func meet(f *procfs.FS, pid int, namespace uint64) *person {
+func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	p := &person{Process: &Process{PID: pid}, inside: true}
 	stat, err := f.Stat(pid)
 	if err == nil {
-		p.Comm, p.start = stat.Comm, stat.Start
+		p.Comm, p.start, p.forked, p.parent = stat.Comm, stat.Start, stat.Forked, stat.PPID
 		p.via, err = f.Reach(stat)
 	}
 	if err == nil {
@@ -144,11 +176,55 @@ func meet(f *procfs.FS, pid int, namespace uint64) *person {
 		own, err = f.IPCNamespace(p.via)
 		p.inside = err != nil || own == namespace
 	}
+	if err == nil && stat.Threads > 1 {
+		if err = p.meetThreads(f, namespace, &costs{fs: f, budget: b, pid: pid}); err != nil {
+			p.inside = true
+		}
+	}
 	if err != nil && absent(f, pid) { // of one that is about to end the kernel says that it is forbidden
 		return nil
 	}
 	p.hidden = err
 	return p
+}
+
+// meetThreads looks at threads, which may act as other users than their process, and be in
+// another IPC namespace.
+func (p *person) meetThreads(f *procfs.FS, namespace uint64, c *costs) error {
+	tids, err := f.Threads(p.PID, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
+	if err != nil {
+		return err
+	}
+	for _, tid := range tids {
+		if err := c.spend(statusCost); err != nil {
+			return err
+		}
+		status, err := f.ThreadStatus(p.PID, tid)
+		inside := p.inside
+		if err == nil && !inside {
+			var inode uint64
+			inode, err = f.ThreadIPCNamespace(p.PID, tid)
+			inside = inode == namespace
+		}
+		if err != nil && !hasEnded(f, p.PID, tid) {
+			return err
+		}
+		if err == nil {
+			p.inside = inside
+			p.others = append(p.others, notIn(status.UIDs[:], p.credentials.UIDs[:], p.others)...)
+		}
+	}
+	return nil
+}
+
+// notIn returns the users that are in none of the lists.
+func notIn(users []uint32, lists ...[]uint32) (rest []uint32) {
+	for _, user := range users {
+		if !slices.ContainsFunc(lists, func(list []uint32) bool { return slices.Contains(list, user) }) {
+			rest = append(rest, user)
+		}
+	}
+	return rest
 }
 
 func (p *person) identify(f *procfs.FS) error {
@@ -172,9 +248,10 @@ func callsFor(kind ref.Kind) imports.Calls {
 	}
 }
 
-// oldest returns the process that has run for the longest time of those that can hold
-// objects of a kind, nil if there is none. Whoever uses an object is either older than
-// that use, or has learned of the object from one that is.
+// oldest returns the process whose program has run for the longest time of those that can
+// hold objects of a kind, nil if there is none. Whoever uses an object is either older than
+// that use, or has learned of the object from one that is: from an ancestor, if that one has
+// ended.
 func (c *collector) oldest(h holding) *person {
 	s := c.census()
 	if p, ok := s.holders[h]; ok {
@@ -204,9 +281,9 @@ func (c *collector) holder(o *Object) Reason {
 	if c.recordEnded(o) {
 		return Reason{}
 	}
-	early := "was started before it was last used"
+	early := "its program was started before it was last used"
 	if !c.clock.sure(latest(o.Changed(), o.Used())) {
-		early = "may have been started before it was last used: the clock of the machine was set"
+		early = "its program may have been started before it was last used: the clock of the machine was set"
 	}
 	for _, user := range [...]uint32{perm.UID, perm.CUID, anybody} {
 		p := c.oldest(holding{user, calls, false})
@@ -305,9 +382,10 @@ func (c *collector) mayLearn(p *person, o *Object) bool {
 	return perm == nil || perm.Key != sysv.Private || c.older(p, o)
 }
 
-// older reports whether a process may have been started before an object's last use.
+// older reports whether the program of a process may have been started before an object's
+// last use.
 func (c *collector) older(p *person, o *Object) bool {
-	after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used()))
+	after, sure := c.clock.after(p.since, latest(o.Changed(), o.Used()))
 	return !after || !sure
 }
 

@@ -66,11 +66,14 @@ type collector struct {
 	dirs     []dataDir
 	dirsRead bool
 
-	people   *census // see there
-	pauses   int     // for processes between two programs
-	files    map[fileID]imports.File
-	local    map[procfs.Device]bool // devices of local file systems
-	xServers map[fileID]bool
+	people *census // see there
+	pauses int     // for processes between two programs
+	files  map[fileID]imports.File
+	// How many more bytes may be read of files, by owner and in all; see allow.
+	allowances map[uint32]*int
+	allowance  int
+	local      map[procfs.Device]bool // devices of local file systems
+	xServers   map[fileID]bool
 }
 
 // list fills Inventory.Objects. The kernel's structures of one kind are kept

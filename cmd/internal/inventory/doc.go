@@ -36,8 +36,9 @@
 // its owner and creator may be left. Any of these makes it unknown all the same:
 //
 //   - it holds messages;
-//   - a process runs as its owner or creator, is older than its last use (or the object
-//     has a key, by which younger ones may have found it), and can use that kind;
+//   - a process runs as its owner or creator, its program is older than the last use (or the
+//     object has a key, by which younger ones may have found it), and it can use that kind;
+//     a process that was only forked is as old as the program that it goes on in;
 //   - such a process runs as root: it may be the parent of workers of any user, and known
 //     servers, such as Apache and PHP-FPM, may become that of one who finds it by its key;
 //   - an object that belongs together with it is needed (see keepFamilies);

@@ -283,3 +283,21 @@ func TestStoppedWaiters(t *testing.T) {
 	wantVerdict(t, find(t, inv, ref.Sem, ids[1]), Orphan, "not-waiting process-gone age")
 	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Orphan, "process-gone not-waiting age")
 }
+
+// TestHeir: a process that was forked after the last use of a set, by one that has ended, has
+// inherited what that one knew. A program that was started since has not.
+func TestHeir(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	heir := ipctest.Run(t, ipctest.Compile(t, "testdata/heir.c"), fmt.Sprint(stranger))
+	set := sysv.Set(numbers([]string{heir.Line()})[0])
+	t.Cleanup(func() { remove(t, set) })
+	time.Sleep(3 * time.Second) // the kernel notes in seconds when an object was used
+	other := ipctest.Run(t, compiledAs(t, "testdata/heir.c", "other"), fmt.Sprint(stranger))
+	others := sysv.Set(numbers([]string{other.Line()})[0])
+	t.Cleanup(func() { remove(t, others) })
+	heir.Tell("")
+	heir.Line()
+	wantSet(t, set, Unknown, "not-waiting process-gone owner-alive age")
+	heir.End()
+	wantSet(t, set, Orphan, "not-waiting process-gone age")
+}

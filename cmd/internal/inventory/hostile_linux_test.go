@@ -1,8 +1,11 @@
 package inventory
 
 import (
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -250,4 +253,65 @@ func TestWhoMayWait(t *testing.T) {
 	}
 	apart.Kill()
 	traced.Kill()
+}
+
+// writeTables writes an ELF file of a user with a table of symbols' names of a size, which
+// takes no room on disk.
+func writeTables(t *testing.T, size, owner int) (path string) {
+	t.Helper()
+	const header, section = 64, 64
+	path = filepath.Join(t.TempDir(), "tables")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	symbols := uint64(header + size)
+	sections := []elf.Section64{
+		{},
+		{Type: uint32(elf.SHT_DYNSYM), Off: symbols, Size: elf.Sym64Size, Link: 2, Entsize: elf.Sym64Size},
+		{Type: uint32(elf.SHT_STRTAB), Off: header, Size: uint64(size)},
+	}
+	head := elf.Header64{
+		Type: uint16(elf.ET_DYN), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT), Ehsize: header,
+		Shoff: symbols + elf.Sym64Size, Shentsize: section, Shnum: uint16(len(sections)), Shstrndx: 2,
+	}
+	copy(head.Ident[:], []byte{'\x7f', 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)})
+	for at, part := range map[int64]any{0: head, int64(head.Shoff): sections} {
+		if err := binary.Write(io.NewOffsetWriter(file, at), binary.LittleEndian, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := file.Chown(owner, owner); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestCostlyFiles: what may be read of the files of a user is bounded. Beyond that a program
+// can do anything.
+func TestCostlyFiles(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger, sysv.Private)
+	mapper := ipctest.Compile(t, "testdata/mapper.c")
+	const size = 20 << 20 // which is read twice: the names of sections are there as well
+	var files []string
+	for range 5 {
+		files = append(files, writeTables(t, size, stranger))
+	}
+	start := func(files ...string) *ipctest.Process {
+		p := ipctest.Run(t, mapper, append([]string{fmt.Sprint(stranger)}, files...)...)
+		p.Line()
+		return p
+	}
+	few := start(files[:3]...)
+	twice := start(files[:3]...) // each file is read once
+	server.Kill()
+	wantSet(t, set, Orphan, "not-waiting process-gone age")
+	many := start(files[3:]...)
+	wantSet(t, set, Unknown, "not-waiting process-gone owner-alive age")
+	for _, p := range []*ipctest.Process{few, twice, many} {
+		p.Kill()
+	}
+	wantSet(t, set, Orphan, "not-waiting process-gone age")
 }

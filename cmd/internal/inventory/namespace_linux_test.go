@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 func namespaces(t testing.TB) []Namespace {
@@ -168,4 +171,47 @@ func TestNamespacesOfOrdinaryUser(t *testing.T) {
 	if got := viewer.Wait(); got != "hidden, denied\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// stray starts a process that leaves the IPC namespace, but for a thread.
+func stray(t *testing.T, queue, user int) *ipctest.Process {
+	t.Helper()
+	p := ipctest.Run(t, ipctest.Compile(t, "testdata/strayed.c", "-pthread"), fmt.Sprint(queue), fmt.Sprint(user))
+	p.Line()
+	p.Line()
+	return p
+}
+
+// TestThreadWaitsHere: a thread waits on a queue, though its process is elsewhere.
+func TestThreadWaitsHere(t *testing.T) {
+	queue := createQueue(t, 0x123, 0o600)
+	p := stray(t, int(queue), 0)
+	inv := await(t, idle, waiting(ref.Msg, int(queue), 1))
+	o := find(t, inv, ref.Msg, int(queue))
+	wantVerdict(t, o, InUse, "waiting never-used age")
+	if w := o.Use.Waiting[0]; w.PID != p.PID() || w.TID == p.PID() {
+		t.Error(dump(w))
+	}
+}
+
+// TestThreadOfOwner: a thread acts as another user than its process.
+func TestThreadOfOwner(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: uint32(stranger), Gid: uint32(stranger)})
+	ids := numbers(strings.Fields(maker.Line()))
+	t.Cleanup(func() { remove(t, sysv.Segment(ids[0])); remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	maker.Kill()
+	want := func(answer Answer, verdict Verdict, reasons string) {
+		t.Helper()
+		o := find(t, collectAll(t, Options{Want: WantOwner | WantVerdict, HiddenIdle: true}), ref.Shm, ids[0])
+		wantVerdict(t, o, verdict, reasons)
+		if o.Use.OwnerGone != answer {
+			t.Errorf("the owner is gone: %v, want %v", o.Use.OwnerGone, answer)
+		}
+	}
+	want(Yes, Orphan, "not-attached process-gone age")
+	p := stray(t, -1, stranger)
+	want(No, Orphan, "not-attached process-gone age") // the program makes no segments
+	p.Kill()
+	want(Yes, Orphan, "not-attached process-gone age")
 }

@@ -154,7 +154,7 @@ func (c *collector) servers() map[running]*person {
 		if !p.inside || who.program == "" || p.credentials == nil {
 			continue
 		}
-		if oldest := c.running[who]; oldest == nil || p.start < oldest.start {
+		if oldest := c.running[who]; oldest == nil || p.since < oldest.since {
 			c.running[who] = p
 		}
 	}

@@ -281,12 +281,20 @@ func (s *scanner) inspect(pid int) {
 // uses finds what a process uses. A file may be open in any IPC namespace.
 func (s *scanner) uses(pid int) error {
 	via, namespace, err := reach(s.fs, pid)
-	own := namespace == s.namespace
-	if err != nil || !own && s.want&WantOpen == 0 {
+	if err != nil {
 		return err
 	}
 	c := s.costs(pid)
 	u := new(uses)
+	own := namespace == s.namespace
+	if !own && s.want&WantWaiting != 0 && len(s.queues) > 0 { // of other objects the kernel counts who uses them
+		if own, err = s.hasThreadHere(pid, c); err != nil {
+			return err
+		}
+	}
+	if !own && s.want&WantOpen == 0 {
+		return nil
+	}
 	if s.want&WantOpen != 0 || s.want&WantAttached != 0 && s.owed.any() {
 		err = s.mappings(u, via, own, c)
 	} else if has, e := s.fs.HasMemory(via); e != nil || !has {
@@ -302,6 +310,28 @@ func (s *scanner) uses(pid int) error {
 		return err
 	}
 	return s.record(pid, u)
+}
+
+// hasThreadHere reports whether a thread of a process is in the namespace, though the
+// process is in another one: setns(2) and unshare(2) move one thread.
+func (s *scanner) hasThreadHere(pid int, c *costs) (bool, error) {
+	tids, err := s.fs.Threads(pid, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
+	if err != nil || len(tids) < 2 {
+		return false, err
+	}
+	for _, tid := range tids {
+		if err := c.spend(descriptorCost); err != nil {
+			return false, err
+		}
+		inode, err := s.fs.ThreadIPCNamespace(pid, tid)
+		switch {
+		case err == nil && inode == s.namespace:
+			return true, nil
+		case err != nil && !hasEnded(s.fs, pid, tid):
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // absent reports whether a process is known to have ended, or to be one of the kernel's:

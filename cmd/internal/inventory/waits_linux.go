@@ -124,14 +124,16 @@ func mayWait(call *procfs.Call) bool {
 	return wide || narrow
 }
 
-// ended reports whether a thread has ended, or is about to without going back to its
+func (s *scanner) ended(t task) bool { return hasEnded(s.fs, t.pid, t.tid) }
+
+// hasEnded reports whether a thread has ended, or is about to without going back to its
 // program.
-func (s *scanner) ended(t task) bool {
-	stat, err := s.fs.ThreadStat(t.pid, t.tid)
+func hasEnded(f *procfs.FS, pid, tid int) bool {
+	stat, err := f.ThreadStat(pid, tid)
 	if err == nil {
 		return stat.Exiting
 	}
-	return errors.Is(err, fs.ErrNotExist) && !s.fs.Exists(t.tid)
+	return errors.Is(err, fs.ErrNotExist) && !f.Exists(tid)
 }
 
 // waiter returns the wait of a thread in a call on an object; none if the object is not

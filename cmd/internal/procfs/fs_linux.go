@@ -83,6 +83,11 @@ func (f *FS) Threads(pid int, spend func() error) ([]int, error) {
 // permission to trace the process (ptrace(2)).
 func (f *FS) IPCNamespace(pid int) (uint64, error) { return f.namespace(f.name(pid, "ns/ipc"), "ipc") }
 
+// ThreadIPCNamespace is IPCNamespace for a thread, which may have left that of its process.
+func (f *FS) ThreadIPCNamespace(pid, tid int) (uint64, error) {
+	return f.namespace(f.taskName(pid, tid, "ns/ipc"), "ipc")
+}
+
 // OwnIPCNamespace returns the IPC namespace of the calling thread.
 func (f *FS) OwnIPCNamespace() (uint64, error) {
 	inode, err := f.namespace("thread-self/ns/ipc", "ipc")

@@ -20,19 +20,24 @@ func TestParseStat(t *testing.T) {
 		want       Stat
 		ok         bool
 	}{
-		{"plain", "4242 (bash)" + statTail, Stat{PID: 4242, Comm: "bash", State: 'S', PPID: 1, Start: start}, true},
-		{"parentheses and blanks", "7 (a) S (b c) ((x)" + statTail, Stat{PID: 7, Comm: "a) S (b c) ((x", State: 'S', PPID: 1, Start: start}, true},
-		{"newline", "7 (a\nb)" + statTail, Stat{PID: 7, Comm: "a\nb", State: 'S', PPID: 1, Start: start}, true},
-		{"no name", "7 ()" + statTail, Stat{PID: 7, State: 'S', PPID: 1, Start: start}, true},
-		{"not text", "7 (\xff\x1b[31m)" + statTail, Stat{PID: 7, Comm: "\xff\x1b[31m", State: 'S', PPID: 1, Start: start}, true},
+		{"plain", "4242 (bash)" + statTail, Stat{PID: 4242, Comm: "bash", State: 'S', Threads: 1, PPID: 1, Start: start}, true},
+		{"parentheses and blanks", "7 (a) S (b c) ((x)" + statTail, Stat{PID: 7, Comm: "a) S (b c) ((x", State: 'S', Threads: 1, PPID: 1, Start: start}, true},
+		{"newline", "7 (a\nb)" + statTail, Stat{PID: 7, Comm: "a\nb", State: 'S', Threads: 1, PPID: 1, Start: start}, true},
+		{"no name", "7 ()" + statTail, Stat{PID: 7, State: 'S', Threads: 1, PPID: 1, Start: start}, true},
+		{"not text", "7 (\xff\x1b[31m)" + statTail, Stat{PID: 7, Comm: "\xff\x1b[31m", State: 'S', Threads: 1, PPID: 1, Start: start}, true},
 		{
 			"kernel thread", "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 0 0 0\n",
-			Stat{PID: 2, Comm: "kthreadd", State: 'S', KernelThread: true},
+			Stat{PID: 2, Comm: "kthreadd", State: 'S', Threads: 1, KernelThread: true, Forked: true},
 			true,
 		},
 		{
 			"ending", strings.Replace("7 (x)"+statTail, "4194560", "4194308", 1),
-			Stat{PID: 7, Comm: "x", State: 'S', PPID: 1, Exiting: true, Start: start},
+			Stat{PID: 7, Comm: "x", State: 'S', Threads: 1, PPID: 1, Exiting: true, Start: start},
+			true,
+		},
+		{
+			"forked", strings.Replace("7 (x)"+statTail, "4194560", "4194624", 1),
+			Stat{PID: 7, Comm: "x", State: 'S', Threads: 1, PPID: 1, Forked: true, Start: start},
 			true,
 		},
 		{"empty", "", Stat{}, false},

@@ -15,6 +15,8 @@ type Stat struct {
 	PPID         int
 	KernelThread bool
 	Exiting      bool // the thread (of a process, the main thread) is ending or has ended
+	Forked       bool // it goes on in its parent's program: it has called no execve
+	Threads      int  // of the process; 0 if it has ended
 	// Start is the time from boot to the start of the process, to 10 ms.
 	Start time.Duration
 }
@@ -22,8 +24,10 @@ type Stat struct {
 const (
 	tick          = time.Second / 100 // USER_HZ, the same on every architecture of Go
 	pfExiting     = 0x00000004        // PF_EXITING
+	pfForked      = 0x00000040        // PF_FORKNOEXEC
 	pfKernel      = 0x00200000        // PF_KTHREAD
 	statFlags     = 9 - 3             // index after the name, which is field 2
+	statThreads   = 20 - 3
 	statStartTime = 22 - 3
 )
 
@@ -54,7 +58,9 @@ func ParseStat(b []byte) (Stat, error) {
 		case 1:
 			s.PPID = int(n)
 		case statFlags:
-			s.KernelThread, s.Exiting = n&pfKernel != 0, n&pfExiting != 0
+			s.KernelThread, s.Exiting, s.Forked = n&pfKernel != 0, n&pfExiting != 0, n&pfForked != 0
+		case statThreads:
+			s.Threads = int(n)
 		case statStartTime:
 			if n > uint64(1<<63-1)/uint64(tick) {
 				return Stat{}, badFormat("stat")

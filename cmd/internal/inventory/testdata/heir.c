@@ -1,0 +1,30 @@
+// heir UID: a process of a user makes a set, uses it, and prints its identifier. When it is
+// told to, it forks a child that stays, and ends.
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sem.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	struct sembuf up = {0, 1, 0};
+	if (argc != 2 || setgid(atoi(argv[1])) || setuid(atoi(argv[1])))
+		return 1;
+	int set = semget(IPC_PRIVATE, 1, 0600);
+	if (set < 0 || semop(set, &up, 1)) {
+		perror("heir");
+		return 1;
+	}
+	printf("%d\n", set);
+	fflush(stdout);
+	getchar();
+	pid_t parent = getpid();
+	if (fork() != 0)
+		_exit(0);
+	while (getppid() == parent)
+		sched_yield();
+	puts("stays");
+	fflush(stdout);
+	getchar();
+}
