@@ -15,7 +15,7 @@ var (
 	ErrReadOnly = errors.New("memory is mapped read-only")
 	ErrBounds   = errors.New("access beyond the end of the memory")
 	ErrPinned   = errors.New("memory is in use")
-	ErrFault    = errors.New("memory fault: no page can be had, for the object was cut short, or memory or huge pages ran out")
+	ErrFault    = errors.New("memory fault: the page is not available, because the object was truncated, or memory or huge pages ran out")
 )
 
 // A Region is a range of mapped memory with bounds, an access mode and an end of life.
