@@ -44,7 +44,7 @@ func countsOpeners() bool {
 	return err == nil && (major > 5 || major == 5 && minor >= 3)
 }
 
-// path returns the file of a POSIX object.
+// path returns the path of a POSIX object's file.
 func path(o ref.Object) string {
 	switch o.Kind {
 	case ref.PShm:
