@@ -24,10 +24,10 @@ func BenchmarkSemaphorePV(b *testing.B) {
 	}
 }
 
-// BenchmarkSemaphoreAgainstC measures an uncontended P and V next to sem_wait and
-// sem_post of the C library on the same semaphore, in turns, the fastest of three runs
-// each: a P takes some nanoseconds, and whoever else has the processor shows. The
-// median of the ratios is reported; it should stay below 1.2.
+// BenchmarkSemaphoreAgainstC measures an uncontended Acquire and Release against sem_wait
+// and sem_post of the C library, alternately on the same semaphore. It takes the fastest
+// of three runs each, because an Acquire takes some nanoseconds and any other use of the
+// processor shows. It reports the median of the ratios, which should stay below 1.2.
 func BenchmarkSemaphoreAgainstC(b *testing.B) {
 	program := compile(b)
 	s := createSemaphore(b, "/bench", 1)
@@ -43,7 +43,7 @@ func BenchmarkSemaphoreAgainstC(b *testing.B) {
 		ratios = append(ratios, ours/theirs)
 	}
 	sort.Float64s(ratios)
-	for b.Loop() { // the framework wants a loop, and forgets what was reported before
+	for b.Loop() { // the framework wants a loop, and forgets earlier reports
 	}
 	b.ReportMetric(ratios[rounds/2], "ratio")
 	b.ReportMetric(ratios[0], "ratio-min")
@@ -51,7 +51,7 @@ func BenchmarkSemaphoreAgainstC(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// pv returns the nanoseconds of a P with a V.
+// pv returns the nanoseconds of an Acquire with a Release.
 func pv(b testing.TB, s *posix.Semaphore, count int) float64 {
 	ctx := context.Background()
 	begin := time.Now()
@@ -63,8 +63,7 @@ func pv(b testing.TB, s *posix.Semaphore, count int) float64 {
 	return float64(time.Since(begin).Nanoseconds()) / float64(count)
 }
 
-// BenchmarkSemaphorePingPong measures a hand-over between two processes and back,
-// the other being C.
+// BenchmarkSemaphorePingPong measures a hand-over to a C process and back.
 func BenchmarkSemaphorePingPong(b *testing.B) {
 	program := compile(b)
 	ping, pong := createSemaphore(b, "/ping", 0), createSemaphore(b, "/pong", 0)

@@ -17,11 +17,11 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// A limited is what a process attempts that may little, on /shared, which are an
-// object, a semaphore and a queue of root. All of it has to fail with the same error.
+// A limited describes what a process with few rights attempts on /shared, which is an
+// object, a semaphore and a queue of root. All attempts must fail with the same error.
 type limited struct {
 	name    string
-	nobody  bool // not done by root
+	nobody  bool // run as another user than root
 	attempt func() []error
 	want    unix.Errno
 }
@@ -58,11 +58,12 @@ func limits() []limited {
 			}
 		}, unix.ENOMEM},
 		{"have few mappings", false, func() []error {
-			// What the runtime needs to open a file it gets now, and keeps.
+			// What the runtime needs to open a file, it gets now and keeps.
 			s, err := posix.OpenSemaphore("/shared")
 			sure(err)
 			sure(s.Close())
-			// One of each two pages in another state: as many mappings as pages.
+			// Every other page gets another state, so that there are as many mappings as
+			// pages.
 			m, err := posix.MapAnonymous(manyMappings*page, &posix.AnonymousOptions{NoReserve: true})
 			sure(err)
 			for off := 0; err == nil && off < m.Len(); off += 2 * page {
@@ -134,7 +135,7 @@ func limits() []limited {
 	}
 }
 
-// manyMappings are more than a process may have, unless vm.max_map_count was raised.
+// manyMappings is more than a process may have, unless vm.max_map_count was raised.
 const manyMappings = 1 << 17
 
 func mostMappings(t *testing.T) (n int) {
@@ -152,7 +153,7 @@ func lockAnonymous() error {
 	return m.Lock()
 }
 
-// sure ends a second process that could not get where it should fail.
+// sure ends a second process that fails too early.
 func sure(err error) {
 	if err != nil {
 		panic(err)
@@ -183,7 +184,7 @@ func playLimited(args []string) error {
 	return nil
 }
 
-// Errors of processes that may not do what others may. Nothing is made meanwhile.
+// TestLimited checks errors of processes with few rights. They create nothing.
 func TestLimited(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
@@ -231,7 +232,7 @@ func TestLimited(t *testing.T) {
 	}
 }
 
-// Who may not write to the directories makes and unlinks nothing there.
+// A user that may not write to the directories creates and unlinks nothing there.
 func TestUnwritableDirectory(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
@@ -248,7 +249,7 @@ func TestUnwritableDirectory(t *testing.T) {
 	}
 }
 
-// playChangeDirectories prints the error numbers of what makes and unlinks.
+// playChangeDirectories prints the error numbers of calls that create and unlink.
 func playChangeDirectories([]string) error {
 	for _, err := range []error{
 		second(posix.CreateObject("/x", 1, nil)),
@@ -265,14 +266,14 @@ func playChangeDirectories([]string) error {
 	return nil
 }
 
-// Pages that are not there any more can not be locked.
+// Pages beyond the end cannot be locked.
 func TestLockBeyondTheEnd(t *testing.T) {
 	o, m := mapped(t, int64(2*page), nil)
 	must(t, o.Truncate(0))
 	wantErr(t, m.Lock(), unix.ENOMEM)
 }
 
-// A file system that can not make files without a name is named as the reason.
+// If a file system cannot make files without a name, the error says so.
 func TestWithoutUnnamedFiles(t *testing.T) {
 	needRoot(t)
 	must(t, unix.Mount("mqueue", "/dev/shm", "mqueue", 0, ""))
@@ -284,7 +285,7 @@ func TestWithoutUnnamedFiles(t *testing.T) {
 	}
 }
 
-// A file system without inodes left is ENOSPC, and nothing is made.
+// A file system without free inodes is ENOSPC, and nothing is created.
 func TestNoInodes(t *testing.T) {
 	needRoot(t)
 	must(t, unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "nr_inodes=2"))

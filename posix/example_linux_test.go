@@ -53,7 +53,7 @@ func Example() {
 	// Output: received yuki...
 }
 
-// What other processes see is what View points to.
+// Other processes see what View points to.
 func ExampleView() {
 	type header struct {
 		Magic   [4]byte
@@ -77,7 +77,7 @@ func ExampleView() {
 	// Output: gipc 1
 }
 
-// A semaphore within a mapping, as sem_init(3) with pshared makes it.
+// A semaphore in a mapping, like one that sem_init(3) with pshared makes.
 func ExampleInitSemaphore() {
 	obj, err := posix.CreateMemfd("job", 4096, nil)
 	if err != nil {
@@ -103,7 +103,7 @@ func ExampleInitSemaphore() {
 	// false <nil>
 }
 
-// A parent hands memory to a child process without a name and without a fork.
+// A parent passes memory without a name to a child process.
 func ExampleObject_PassTo() {
 	obj, err := posix.CreateMemfd("family", 4096, nil)
 	if err != nil {
@@ -117,7 +117,7 @@ func ExampleObject_PassTo() {
 	// Output: the child calls posix.Inherit with 3
 }
 
-// Seals promise the reader that memory which it was handed never shrinks or changes.
+// Seals promise the reader that the memory it was given never shrinks or changes.
 func ExampleObject_Seal() {
 	obj, err := posix.CreateMemfd("message", 4096, &posix.MemfdOptions{Sealing: true})
 	if err != nil {

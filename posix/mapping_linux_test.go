@@ -18,7 +18,7 @@ import (
 
 var page = os.Getpagesize()
 
-// mapped makes and maps an object for the time of the test.
+// mapped creates and maps an object until the end of the test.
 func mapped(t testing.TB, size int64, o *posix.MapOptions) (*posix.Object, *posix.Mapping) {
 	t.Helper()
 	obj := create(t, "/mapped", size)
@@ -50,7 +50,7 @@ func TestMapping(t *testing.T) {
 	if n, err := o.File().ReadAt(buf, 4995); n != 5 || string(buf[:n]) != "hello" {
 		t.Errorf("the object holds %q, %v", buf[:n], err)
 	}
-	// The mapping stays when the object is closed and gone.
+	// The mapping stays when the object is closed and unlinked.
 	must(t, o.Close())
 	must(t, posix.UnlinkObject("/mapped"))
 	if n, err := m.ReadAt(buf[:5], 4995); n != 5 || err != nil {
@@ -146,7 +146,7 @@ func TestMapErrors(t *testing.T) {
 	}
 }
 
-// A part of an object, shared and private.
+// TestMapPart maps a part of an object, shared and private.
 func TestMapPart(t *testing.T) {
 	o := create(t, "/x", int64(3*page))
 	shared, err := o.Map(&posix.MapOptions{Offset: int64(page), Length: 10})
@@ -171,7 +171,7 @@ func TestMapPart(t *testing.T) {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	}
-	// An address that is free now is free to ask for.
+	// An address that is free now can be asked for.
 	addr := rest.Addr()
 	must(t, rest.Unmap())
 	at, err := o.Map(&posix.MapOptions{Addr: addr, Offset: int64(page)})
@@ -201,8 +201,8 @@ func TestReadOnlyMapping(t *testing.T) {
 	wantErr(t, err, posix.ErrReadOnly)
 }
 
-// skipLostAddress skips a test of faults where qemu-user does not tell their address,
-// so that Go takes them for another kind.
+// skipLostAddress skips a test of faults if qemu-user does not report their address, so
+// that Go takes them for another kind.
 func skipLostAddress(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it loses the address of a fault, at times")
 }
@@ -262,7 +262,7 @@ func TestProtect(t *testing.T) {
 	wantErr(t, err, posix.ErrFault)
 }
 
-// An object that shrinks under a mapping: an error, no crash, for every method.
+// If an object shrinks while it is mapped, every method returns an error and none crashes.
 func TestTruncatedUnderMapping(t *testing.T) {
 	skipLostAddress(t)
 	o, m := mapped(t, int64(3*page), nil)
@@ -292,7 +292,7 @@ func TestTruncatedUnderMapping(t *testing.T) {
 			t.Errorf("%s of what was cut off: %v, want ErrFault", what, err)
 		}
 	}
-	if !ipctest.UnderQEMU() { // it says yes to advice that it does not know
+	if !ipctest.UnderQEMU() { // it accepts advice that it does not know
 		wantErr(t, m.Prefault(), posix.ErrFault)
 	}
 	// It comes back as zeros.
@@ -302,7 +302,7 @@ func TestTruncatedUnderMapping(t *testing.T) {
 	}
 }
 
-// A plain file: what is written to the mapping is in the file.
+// TestMapFile maps a plain file: a write to the mapping is in the file.
 func TestMapFile(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	must(t, err)
@@ -354,7 +354,7 @@ func TestLock(t *testing.T) {
 	must(t, m.Sync(0, 0, posix.SyncInvalidate))
 }
 
-// Without huge pages in the pool asking for them is an error, never a crash later.
+// If the pool has no huge pages, asking for them is an error at once, never a crash later.
 func TestHugePages(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it does not know the sizes of huge pages")
 	pool, err := os.ReadFile("/proc/sys/vm/nr_hugepages")

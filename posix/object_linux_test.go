@@ -22,7 +22,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// create makes an object for the time of the test.
+// create creates an object until the end of the test.
 func create(t testing.TB, name string, size int64) *posix.Object {
 	t.Helper()
 	o, err := posix.CreateObject(name, size, nil)
@@ -41,7 +41,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// The names that nothing can have, and what each call says to them.
+// TestBadNames checks names that no object can have, and what each call says about them.
 func TestBadNames(t *testing.T) {
 	calls := map[string]func(name string) error{
 		"CreateObject": func(name string) error {
@@ -86,7 +86,7 @@ func TestBadNames(t *testing.T) {
 			}
 		}
 	}
-	// A semaphore may be called so, since its file is called sem..
+	// A semaphore may have such a name, because its file is sem. and the name.
 	for _, name := range []string{".", "..", "/."} {
 		for _, call := range []string{"CreateObject", "OpenObject", "UnlinkObject", "CreateQueue"} {
 			wantErr(t, calls[call](name), unix.EINVAL)
@@ -106,7 +106,7 @@ func TestLongestNames(t *testing.T) {
 	createQueue(t, name, nil)
 }
 
-// The slash in front makes no difference, as in the C library.
+// The leading slash makes no difference, as in the C library.
 func TestNameWithoutSlash(t *testing.T) {
 	create(t, "sample", 100)
 	o, err := posix.OpenObject("/sample", posix.ReadOnly)
@@ -146,7 +146,7 @@ func TestCreateObject(t *testing.T) {
 		t.Errorf("error %q, want %q", got, want)
 	}
 
-	// What exists is opened as it is, if it is what was asked for.
+	// An existing object is opened as it is, if it fits.
 	_, err = o.File().WriteAt([]byte("kept"), 0)
 	must(t, err)
 	again, made, err := posix.OpenOrCreateObject("/x", 5000, nil)
@@ -165,7 +165,7 @@ func TestCreateObject(t *testing.T) {
 	}
 }
 
-// OpenOrCreate makes one of each kind, with the mode that nil stands for, and finds it.
+// TestOpenOrCreate makes one object of each kind, with nil options, and finds it again.
 func TestOpenOrCreate(t *testing.T) {
 	o, madeO, err := posix.OpenOrCreateObject("/x", 100, nil)
 	must(t, err)
@@ -299,7 +299,7 @@ func inheritDir(t testing.TB) (*posix.Object, error) {
 	return posix.Inherit(fd)
 }
 
-// playOpen opens an object as somebody else.
+// playOpen opens an object as another user.
 func playOpen(args []string) error {
 	_, err := posix.OpenObject(args[0], posix.ReadWrite)
 	_, errSem := posix.OpenSemaphore(args[0])
@@ -359,7 +359,7 @@ func TestReserve(t *testing.T) {
 		t.Errorf("ShmUsage = %+v of an empty file system of %d bytes", usage, size)
 	}
 
-	// What does not fit is not made.
+	// An object that does not fit is not created.
 	_, err = posix.CreateObject("/x", 2*size, &posix.ObjectOptions{Mode: 0o600, Reserve: true})
 	wantErr(t, err, unix.ENOSPC)
 	if exists("/dev/shm/x") {
@@ -369,7 +369,7 @@ func TestReserve(t *testing.T) {
 		t.Errorf("%d bytes are still taken", usage.Used)
 	}
 
-	// Without Reserve it is made, and the error comes when it is used.
+	// Without Reserve it is created, and the error comes with its use.
 	o, err := posix.CreateObject("/x", 2*size, nil)
 	must(t, err)
 	defer o.Close()
@@ -387,7 +387,7 @@ func TestReserve(t *testing.T) {
 	wantErr(t, err, unix.ENOSPC)
 	must(t, m.Unmap())
 
-	// What was reserved is there.
+	// The reserved memory is there.
 	must(t, o.Truncate(0))
 	must(t, o.Reserve(size/2))
 	if info, _ := o.Stat(); info.Memory != size/2 || info.Size != size/2 {
@@ -399,14 +399,14 @@ func TestReserve(t *testing.T) {
 	must(t, err)
 	must(t, m.Prefault())
 	must(t, m.Unmap())
-	// A shorter size does not cut it.
+	// A smaller size does not truncate it.
 	must(t, o.Reserve(10))
 	if n, _ := o.Size(); n != size/2 {
 		t.Errorf("Reserve(10) changed the size to %d", n)
 	}
 }
 
-// Reserve takes chunks, more than one here, while signals come all the time.
+// Reserve allocates in chunks, here more than one, while signals arrive all the time.
 func TestReserveLarge(t *testing.T) {
 	o := create(t, "/x", 0)
 	runtime.LockOSThread()
@@ -432,7 +432,7 @@ func TestReserveLarge(t *testing.T) {
 	}
 }
 
-// Several create one name at once: all get the same object, whole.
+// Several processes create one name at once: all get the same, complete object.
 func TestCreateRace(t *testing.T) {
 	for range 200 {
 		const racers = 4
@@ -463,7 +463,7 @@ func TestCreateRace(t *testing.T) {
 	}
 }
 
-// playCreate makes objects and semaphores and removes them, for ever.
+// playCreate creates and removes objects and semaphores forever.
 func playCreate([]string) error {
 	fmt.Println("ready")
 	for {
@@ -483,7 +483,7 @@ func playCreate([]string) error {
 
 const killedSize = 1 << 20
 
-// Who is killed while it creates leaves what it made, whole, or nothing.
+// A process killed while it creates an object leaves all of it or nothing.
 func TestKilledCreator(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
 	rounds, objects, semaphores := 0, 0, 0
@@ -561,7 +561,7 @@ func TestObjectAgainstPython(t *testing.T) {
 	o := create(t, "/from-go", 4096)
 	_, err = o.File().WriteAt([]byte("hello"), 0)
 	must(t, err)
-	// Python's resource tracker would unlink what it only attached to.
+	// Python's resource tracker would unlink an object that it only attached.
 	const attach = `
 from multiprocessing import resource_tracker, shared_memory
 m = shared_memory.SharedMemory(name="from-go")
@@ -658,7 +658,7 @@ func TestSealsOfAFile(t *testing.T) {
 	wantErr(t, shm.Seal(posix.SealGrow), unix.EPERM)
 }
 
-// playChild is a child process that was handed an object and has a semaphore in it.
+// playChild is a child process that was given an object with a semaphore in it.
 func playChild(args []string) error {
 	var fd int
 	if _, err := fmt.Sscan(args[0], &fd); err != nil {
@@ -684,7 +684,7 @@ func playChild(args []string) error {
 	return s.Release(1)
 }
 
-// Memory without a name, shared between parent and child without a fork.
+// TestPassToChild shares memory without a name between parent and child, without a fork.
 func TestPassToChild(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
 	o, err := posix.CreateMemfd("family", 4096, nil)
@@ -729,8 +729,8 @@ func TestPassToChild(t *testing.T) {
 	}
 }
 
-// Many files are listed and unlinked: in a soak as many as a machine may have System
-// V objects.
+// TestManyFiles lists and unlinks many files: in a soak, as many as a machine may have
+// System V objects.
 func TestManyFiles(t *testing.T) {
 	objects, semaphores := 4000, 1000 // of which each takes a page
 	switch {

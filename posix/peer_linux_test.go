@@ -12,16 +12,16 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// compilers make C programs of the architectures that the tests are run for. Those
-// of a foreign one are linked statically, since its libraries may be missing.
+// compilers lists the C compilers for the architectures on which the tests run. Programs
+// for a foreign one are linked statically, because its libraries may be missing.
 var compilers = map[string][]string{
 	"amd64": {"x86_64-linux-gnu-gcc"},
 	"386":   {"i686-linux-gnu-gcc", "-static"},
 	"s390x": {"s390x-linux-gnu-gcc", "-static"},
 }
 
-// compile compiles testdata/peer.c, with another C compiler if cc is given, and
-// skips the test where that is not installed.
+// compile compiles testdata/peer.c, with the C compiler cc if given, and skips the test if
+// that is not installed.
 func compile(t testing.TB, cc ...string) string {
 	t.Helper()
 	if len(cc) == 0 {
@@ -40,7 +40,7 @@ func compile(t testing.TB, cc ...string) string {
 	return program
 }
 
-// emulate puts the emulator in front of a program where the tests run under one.
+// emulate prepends the emulator to a command line if the tests run under one.
 func emulate(program string, args []string) (string, []string) {
 	if ipctest.UnderQEMU() {
 		return "qemu-" + runtime.GOARCH + "-static", append([]string{program}, args...)
@@ -55,7 +55,7 @@ func start(t testing.TB, program string, args ...string) *ipctest.Process {
 	return ipctest.Run(t, program, args...)
 }
 
-// output runs a C program to its end and returns what it printed.
+// output runs a C program to its end and returns its output.
 func output(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	program, args = emulate(program, args)
@@ -86,7 +86,7 @@ func wantErr(t testing.TB, err, want error) {
 	}
 }
 
-// needRoot skips a test that has to become somebody else, or mount something.
+// needRoot skips a test that must become another user, or mount something.
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {

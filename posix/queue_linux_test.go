@@ -18,7 +18,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// createQueue makes a queue for the time of the test.
+// createQueue creates a queue until the end of the test.
 func createQueue(t testing.TB, name string, o *posix.QueueOptions) *posix.Queue {
 	t.Helper()
 	q, err := posix.CreateQueue(name, o)
@@ -94,7 +94,7 @@ func TestQueueErrors(t *testing.T) {
 	must(t, err)
 	huge := limits.MsgSizeMax
 	if os.Getuid() == 0 {
-		huge = 16 << 20 // the limit of who has CAP_SYS_RESOURCE
+		huge = 16 << 20 // the limit with CAP_SYS_RESOURCE
 	}
 	for _, tt := range []struct {
 		what string
@@ -131,7 +131,7 @@ func TestQueueErrors(t *testing.T) {
 	wantErr(t, q.Close(), fs.ErrClosed)
 }
 
-// Every wait ends with its context, and nothing was done.
+// Every wait ends when its context is done, and has done nothing.
 func TestQueueCancelled(t *testing.T) {
 	full, empty := createQueue(t, "/full", small), createQueue(t, "/empty", small)
 	for range 3 {
@@ -155,7 +155,7 @@ func TestQueueCancelled(t *testing.T) {
 	}
 }
 
-// A done context ends a call that need not wait, which does nothing.
+// With a done context, a call that need not wait does nothing.
 func TestDoneContext(t *testing.T) {
 	q, s := createQueue(t, "/q", small), createSemaphore(t, "/s", 1)
 	must(t, q.Send(t.Context(), nil, 0))
@@ -174,7 +174,7 @@ func TestDoneContext(t *testing.T) {
 	}
 }
 
-// Those who wait go on when there is something, whatever signals come.
+// Waiters go on when there is something for them, whatever signals arrive.
 func TestQueueWakes(t *testing.T) {
 	q := createQueue(t, "/q", small)
 	const count = 2000
@@ -238,7 +238,7 @@ func TestQueues(t *testing.T) {
 	}
 }
 
-// Where the file system is not mounted, that is said.
+// If the file system is not mounted, the error says so.
 func TestQueuesNotMounted(t *testing.T) {
 	needRoot(t)
 	for what, hide := range map[string]func() error{
@@ -281,7 +281,7 @@ func TestQueueAgainstC(t *testing.T) {
 	if got := output(t, program, "mq-receive", "/q"); got != "from-go 7 4 100" {
 		t.Errorf("C receives %q", got)
 	}
-	// The other way, and waiting.
+	// The other direction, and a wait.
 	type received struct {
 		text string
 		err  error
@@ -309,7 +309,7 @@ func TestQueueAgainstC(t *testing.T) {
 	peer.End()
 }
 
-// The limit on the number of queues is named.
+// The error names the limit on the number of queues.
 func TestQueuesMax(t *testing.T) {
 	needRoot(t)
 	const path = "/proc/sys/fs/mqueue/queues_max"

@@ -40,7 +40,7 @@ func waitingForQueue(t testing.TB, n int) {
 	}
 }
 
-// bare opens the queue as a program in C would, and returns its calls that sleep.
+// bare opens the queue as a C program would, and returns its sleeping calls.
 func bare(t testing.TB, name string) (send, receive func([]byte) error) {
 	t.Helper()
 	fd, e := abi.MqOpen(name, os.O_RDWR, 0, nil)
@@ -65,8 +65,8 @@ func bare(t testing.TB, name string) (send, receive func([]byte) error) {
 	return send, receive
 }
 
-// Who waits with a context is served in its turn beside who sleeps in the kernel's own
-// call, as a program in C does.
+// A caller that waits with a context is served in its turn among callers that sleep in the
+// kernel's own call, as C programs do.
 func TestQueueWaitersTakeTurns(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "its threads sleep elsewhere")
 	const rounds = 50
@@ -113,8 +113,7 @@ func TestQueueWaitersTakeTurns(t *testing.T) {
 	}
 }
 
-// No message is lost, and none sent twice, where calls are cancelled in the moment in
-// which they succeed.
+// No message is lost or sent twice if calls are cancelled at the moment they succeed.
 func TestQueueLosesNothing(t *testing.T) {
 	q := createQueue(t, "/q", small)
 	var sent, received, cancelled atomic.Int64
@@ -150,7 +149,7 @@ func TestQueueLosesNothing(t *testing.T) {
 	}
 }
 
-// A queue that is closed while somebody waits goes with the last one who does.
+// A queue that is closed during waits is released when the last of them ends.
 func TestQueueClosedWhileWaiting(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "its threads sleep elsewhere")
 	q := createQueue(t, "/q", small)
@@ -178,8 +177,8 @@ func openFiles(t testing.TB) int {
 	return len(files)
 }
 
-// BenchmarkQueueCancel is the time from the cancellation of a Receive that sleeps to its
-// return.
+// BenchmarkQueueCancel measures the time from the cancellation of a sleeping Receive to
+// its return.
 func BenchmarkQueueCancel(b *testing.B) {
 	q := createQueue(b, "/q", small)
 	for b.Loop() {
@@ -216,7 +215,7 @@ func pair(t testing.TB, ctx context.Context, q *posix.Queue, buf []byte) {
 	}
 }
 
-// Sending and receiving allocate nothing where they need not wait.
+// Sending and receiving allocate nothing if they do not block.
 func TestQueueAllocatesNothing(t *testing.T) {
 	q := createQueue(t, "/q", small)
 	buf := make([]byte, 16)
@@ -225,7 +224,7 @@ func TestQueueAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkQueuePingPong passes a message to and fro; each receiver waits.
+// BenchmarkQueuePingPong passes a message back and forth; each receiver waits.
 func BenchmarkQueuePingPong(b *testing.B) {
 	there, back := createQueue(b, "/there", small), createQueue(b, "/back", small)
 	ctx, cancel := context.WithCancel(b.Context())

@@ -11,14 +11,14 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// An error says which limit was met, and what was asked for.
+// An error says which limit was reached and what was requested.
 func TestErrorsNameTheLimit(t *testing.T) {
 	q := createQueue(t, "/q", small)
 	receive := func(size int) error { return third(q.Receive(t.Context(), make([]byte, size))) }
 	create := func(msgs, size int) error {
 		return second(posix.CreateQueue("/none", &posix.QueueOptions{Mode: 0o600, MaxMsgs: msgs, MsgSize: size}))
 	}
-	const huge = 1 << 30 // also for who has CAP_SYS_RESOURCE
+	const huge = 1 << 30 // also with CAP_SYS_RESOURCE
 	for _, test := range []struct {
 		err  error
 		want string

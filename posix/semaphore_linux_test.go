@@ -22,10 +22,10 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// patience is how long a test waits for what should happen at once.
+// patience is how long a test waits for something that should happen at once.
 const patience = 30 * time.Second
 
-// createSemaphore makes a semaphore for the time of the test.
+// createSemaphore creates a semaphore until the end of the test.
 func createSemaphore(t testing.TB, name string, value int) *posix.Semaphore {
 	t.Helper()
 	s, err := posix.CreateSemaphore(name, value, nil)
@@ -39,7 +39,7 @@ func createSemaphore(t testing.TB, name string, value int) *posix.Semaphore {
 	return s
 }
 
-// value fails the test if the value of s is not want.
+// wantValue fails the test if the value of s is not want.
 func wantValue(t testing.TB, s *posix.Semaphore, want int) {
 	t.Helper()
 	if v, err := s.Value(); v != want || err != nil {
@@ -47,7 +47,7 @@ func wantValue(t testing.TB, s *posix.Semaphore, want int) {
 	}
 }
 
-// awaitWaiters returns when so many wait for s.
+// awaitWaiters waits until s has want waiters.
 func awaitWaiters(t testing.TB, s *posix.Semaphore, want int) {
 	t.Helper()
 	for begin := time.Now(); ; runtime.Gosched() {
@@ -93,7 +93,7 @@ func TestSemaphore(t *testing.T) {
 	must(t, again.Release(1))
 	wantValue(t, s, 1)
 	must(t, again.Close())
-	// What exists keeps its value.
+	// An existing semaphore keeps its value.
 	again, _, err = posix.OpenOrCreateSemaphore("/s", 77, nil)
 	must(t, err)
 	wantValue(t, again, 1)
@@ -213,7 +213,7 @@ func TestAcquireCancelled(t *testing.T) {
 	wantValue(t, s, 1)
 }
 
-// Close ends the use of a semaphore, but not of one that is waited for.
+// Close ends the use of a semaphore, but fails while a goroutine waits for it.
 func TestSemaphoreClose(t *testing.T) {
 	s := createSemaphore(t, "/s", 0)
 	done := make(chan error, 1)
@@ -233,7 +233,7 @@ func TestSemaphoreClose(t *testing.T) {
 	}
 }
 
-// Close at any moment does no harm to those who use the semaphore.
+// Close may come at any moment and does no harm to users of the semaphore.
 func TestSemaphoreCloseInUse(t *testing.T) {
 	createSemaphore(t, "/s", 1)
 	for range 300 {
@@ -260,7 +260,7 @@ func TestSemaphoreCloseInUse(t *testing.T) {
 	}
 }
 
-// What takes the place of a semaphore that was closed goes with the Semaphore.
+// What replaces the memory of a closed semaphore is freed with the Semaphore.
 func TestSemaphoreCloseLeavesNothing(t *testing.T) {
 	createSemaphore(t, "/s", 1)
 	pages := func() (n int) {
@@ -285,7 +285,7 @@ func TestSemaphoreCloseLeavesNothing(t *testing.T) {
 	}
 }
 
-// Several are added one after the other; none but one can be taken at a time.
+// Release adds several one at a time; Acquire takes only one.
 func TestSemaphoreSeveral(t *testing.T) {
 	s := createSemaphore(t, "/s", 0)
 	must(t, s.Release(5))
@@ -323,7 +323,7 @@ func TestSemaphoreInMapping(t *testing.T) {
 	must(t, err)
 	must(t, same.Acquire(t.Context(), 1))
 	wantValue(t, s, 2)
-	must(t, s.Close()) // means nothing
+	must(t, s.Close()) // has no effect
 	must(t, s.Release(1))
 
 	last := 4096 - posix.SemaphoreSize
@@ -357,7 +357,7 @@ func TestSemaphoreInMapping(t *testing.T) {
 	wantErr(t, s.Acquire(t.Context(), 1), posix.ErrUnmapped)
 }
 
-// The memory of a semaphore is cut off while somebody waits for it.
+// The memory of a semaphore is truncated while a goroutine waits for it.
 func TestTruncatedUnderWaiter(t *testing.T) {
 	skipLostAddress(t)
 	o, m := mapped(t, 4096, nil)
@@ -370,7 +370,7 @@ func TestTruncatedUnderWaiter(t *testing.T) {
 	wantErr(t, <-done, posix.ErrFault)
 }
 
-// Many wait, and each V lets exactly one of them go on.
+// Many wait, and each Release lets exactly one of them go on.
 func TestManyWaiters(t *testing.T) {
 	s := createSemaphore(t, "/s", 0)
 	const waiters = 100
@@ -387,7 +387,7 @@ func TestManyWaiters(t *testing.T) {
 	awaitWaiters(t, s, 0)
 }
 
-// peers are the C programs that share semaphores with this process.
+// peers returns the C programs that share semaphores with this process.
 func peers(t *testing.T) map[string][]string {
 	t.Helper()
 	peers := map[string][]string{strconv.Itoa(strconv.IntSize) + " bits": nil}
@@ -397,8 +397,8 @@ func peers(t *testing.T) map[string][]string {
 	return peers
 }
 
-// The counter under the semaphore comes out right, and both come to the end, though
-// each takes the semaphore a million times.
+// The counter under the semaphore is correct, and both programs finish, though each takes
+// the semaphore a million times.
 func TestContendWithC(t *testing.T) {
 	count := 1_000_000
 	if testing.Short() || ipctest.UnderQEMU() {
@@ -435,8 +435,8 @@ func TestContendWithC(t *testing.T) {
 	}
 }
 
-// semaphoreBy makes a semaphore in C or in Go, and opens it in Go. A Go program can
-// not make one for programs of another word size.
+// semaphoreBy creates a semaphore in C or in Go, and opens it in Go. A Go program cannot
+// create one for programs of another word size.
 func semaphoreBy(t *testing.T, creator, bits, program, name string, value int) *posix.Semaphore {
 	t.Helper()
 	if creator == "Go" {
@@ -456,7 +456,7 @@ func semaphoreBy(t *testing.T, creator, bits, program, name string, value int) *
 	return s
 }
 
-// Two semaphores, so that each side waits for the other every time.
+// With two semaphores, each side waits for the other every time.
 func TestPingPongWithC(t *testing.T) {
 	count := 200_000
 	if testing.Short() || ipctest.UnderQEMU() {
@@ -478,7 +478,7 @@ func TestPingPongWithC(t *testing.T) {
 				wantValue(t, s, 0)
 				awaitWaiters(t, s, 0)
 			}
-			// Nothing is left that would make a V wake somebody who is not there.
+			// Nothing is left that would make a Release wake a waiter that is gone.
 			if text, err := os.ReadFile("/dev/shm/sem.pong"); err != nil || !bytes.Equal(text[:4], make([]byte, 4)) {
 				t.Errorf("the file begins with %x, %v", text, err)
 			}
@@ -494,7 +494,7 @@ func TestSemaphoreValueAgainstC(t *testing.T) {
 	}
 }
 
-// A semaphore that C has made in a mapping with sem_init.
+// TestSemInitAgainstC uses a semaphore that C has initialised in a mapping with sem_init.
 func TestSemInitAgainstC(t *testing.T) {
 	program := compile(t)
 	_, m := mapped(t, 4096, nil)
@@ -516,8 +516,7 @@ func TestSemInitAgainstC(t *testing.T) {
 	peer.Wait()
 }
 
-// musl's semaphores are another thing of the same size, and their files are called
-// otherwise.
+// musl's semaphores have the same size but another layout, and their files other names.
 func TestMuslSemaphore(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("musl-gcc makes programs for amd64")
@@ -535,7 +534,7 @@ func TestMuslSemaphore(t *testing.T) {
 	}
 }
 
-// playLock takes and gives a semaphore for ever.
+// playLock acquires and releases a semaphore forever.
 func playLock(args []string) error {
 	s, err := posix.OpenSemaphore(args[0])
 	if err != nil {
@@ -549,7 +548,7 @@ func playLock(args []string) error {
 	}
 }
 
-// playConsume takes from a semaphore for ever.
+// playConsume acquires a semaphore forever.
 func playConsume(args []string) error {
 	s, err := posix.OpenSemaphore(args[0])
 	if err != nil {
@@ -574,7 +573,8 @@ func playWait(args []string) error {
 	return err
 }
 
-// killer starts a process that uses the semaphore as the other side.
+// killers returns functions that start a process that uses the semaphore as the other
+// side.
 func killers(t *testing.T, name string) map[string]func() *ipctest.Process {
 	program := compile(t)
 	create(t, "/killed", 4096)
@@ -584,9 +584,9 @@ func killers(t *testing.T, name string) map[string]func() *ipctest.Process {
 	}
 }
 
-// One that contends for the semaphore is killed. If it held it, it holds it for ever
-// (that is what POSIX semaphores are), and the test gives it back. If it did not,
-// whoever waits gets it, even if the killed process did not come to wake it.
+// A contender for the semaphore is killed. If it held the semaphore, it holds it forever,
+// as POSIX semaphores are defined, and the test releases it. If not, a waiter gets it,
+// even if the killed process did not wake it.
 func TestKilledContender(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
 	s := createSemaphore(t, "/kill", 1)
@@ -619,13 +619,14 @@ func TestKilledContender(t *testing.T) {
 				case err := <-done:
 					must(t, err)
 				case <-time.After(5 * time.Second / 2):
-					// It held the semaphore when it died: nobody else has it, and it is 0.
+					// It held the semaphore when it died, so nobody else has it, and the
+					// value is 0.
 					wantValue(t, s, 0)
 					lost++
 					must(t, s.Release(1))
 					must(t, <-done)
 				}
-				if v, _ := s.Value(); v == 0 { // it held it, and nobody waited
+				if v, _ := s.Value(); v == 0 { // it held the semaphore, and nobody waited
 					lost++
 					must(t, s.Release(1))
 				}
@@ -636,8 +637,7 @@ func TestKilledContender(t *testing.T) {
 	}
 }
 
-// One that waits is killed: it stays counted, and those who wait after it still get
-// what they wait for.
+// A waiter is killed. It stays counted, and later waiters still get what they wait for.
 func TestKilledWaiter(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
 	s := createSemaphore(t, "/kill", 0)
@@ -658,7 +658,7 @@ func TestKilledWaiter(t *testing.T) {
 	awaitWaiters(t, s, killed)
 }
 
-// awaitAsleep returns when a thread of this process is in a system call whose first
+// awaitAsleep waits until a thread of this process is in a system call whose first
 // argument is in the eight bytes at addr.
 func awaitAsleep(t *testing.T, addr uintptr) {
 	t.Helper()
@@ -676,8 +676,8 @@ func awaitAsleep(t *testing.T, addr uintptr) {
 	t.Fatal("nobody sleeps")
 }
 
-// A wake-up that never came: the value was added by one who was killed before it
-// could wake. The waiter finds it by itself.
+// A process adds to the semaphore and is killed before it wakes the waiter. The waiter
+// notices by itself.
 func TestLostWakeUp(t *testing.T) {
 	if strconv.IntSize == 32 {
 		ipctest.SkipUnderQEMU(t, "addresses are not those that /proc shows")
@@ -706,8 +706,8 @@ func TestLostWakeUp(t *testing.T) {
 	}
 }
 
-// Consumers are killed all the time, beside one that is not. What they took is gone,
-// what they did not is there for others, and nobody sleeps while there is something.
+// Consumers are killed all the time, except one. What they took is gone, what they did not
+// take is there for others, and nobody sleeps while there is something.
 func TestKilledConsumers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
 	s := createSemaphore(t, "/kill", 0)

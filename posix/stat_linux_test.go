@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// TestStat holds what is told of one object against what the list tells of it.
+// TestStat compares what is reported about one object with what the list reports.
 func TestStat(t *testing.T) {
 	must(t, os.WriteFile("/dev/shm/x", []byte("12345"), 0o200))
 	t.Cleanup(func() { must(t, posix.UnlinkObject("/x")) })

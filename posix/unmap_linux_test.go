@@ -17,8 +17,8 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// An Unmap that fails, again and again, takes nothing away from those who use the
-// semaphores: a call that returns nil has done its work.
+// An Unmap that fails again and again takes nothing away from users of the semaphores: a
+// call that returns nil has done its work.
 func TestUnmapFails(t *testing.T) {
 	m, err := posix.MapAnonymous(page, nil)
 	must(t, err)
@@ -67,8 +67,8 @@ func TestUnmapFails(t *testing.T) {
 	}
 }
 
-// A late context is found to be done when it is asked for the second time: the call has
-// begun by then.
+// A late context is done when it is checked for the second time: the call has begun by
+// then.
 type late struct {
 	context.Context
 	asked int
@@ -88,7 +88,7 @@ func valueOf(t testing.TB, s *posix.Semaphore) int {
 	return v
 }
 
-// A V that comes upon Close has added one, or says that it has not.
+// A Release during a Close either adds one or returns an error.
 func TestCloseLosesNothing(t *testing.T) {
 	seen := createSemaphore(t, "/s", 0)
 	for range 400 {
@@ -126,8 +126,8 @@ func addresses(t testing.TB) (bytes int) {
 	return bytes * page
 }
 
-// What is unmapped goes, whatever small variable shares a block with what belongs to the
-// mapping; but for the page of its semaphore at once.
+// Unmapped memory is freed, even if a small variable shares an allocation with something
+// that belongs to the mapping. Only the page of its semaphore stays for a while.
 func TestUnmapGivesBack(t *testing.T) {
 	const count, size = 500, 1 << 20
 	o, err := posix.CreateMemfd("m", size, nil)
@@ -162,7 +162,7 @@ func TestUnmapGivesBack(t *testing.T) {
 	runtime.KeepAlive(neighbours)
 }
 
-// Part of a huge page can be mapped, protected and unmapped.
+// TestPartOfHugePage maps, protects and unmaps a part of a huge page.
 func TestPartOfHugePage(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it does not know the sizes of huge pages")
 	const huge = 2 << 20

@@ -46,8 +46,8 @@ func words(t *testing.T, value int) map[layout]*word {
 	return words
 }
 
-// untilWoken is a sleeper that looks again only when it is woken, as those of the C
-// library do: with it a wake-up that is lost is a test that hangs.
+// untilWoken is a sleeper that checks again only when it is woken, like those of the C
+// library. With it, a lost wake-up makes a test hang.
 func untilWoken(w *uint32, value uint32) error {
 	return futex.Wait(context.Background(), w, value, 0)
 }
@@ -92,7 +92,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	}
 }
 
-// A waiter that gives up is counted out; the others are not forgotten.
+// A waiter that gives up is counted out, and the others are not forgotten.
 func TestWaiterGivesUp(t *testing.T) {
 	gaveUp := errors.New("gave up")
 	for l, w := range words(t, 0) {
@@ -102,7 +102,7 @@ func TestWaiterGivesUp(t *testing.T) {
 		if n := w.waiters(); n != 0 {
 			t.Errorf("layout %d: %d wait", l, n)
 		}
-		// One comes while the other is leaving.
+		// A waiter arrives while another one leaves.
 		err := w.sleep(func(*uint32, uint32) error {
 			other := make(chan error, 1)
 			go func() { other <- w.sleep(untilWoken) }()
@@ -123,8 +123,8 @@ func TestWaiterGivesUp(t *testing.T) {
 	}
 }
 
-// A waiter took itself for the last one, and cleared the bit under another: it has to
-// make up for that.
+// A waiter that wrongly considered itself the last one has cleared the bit, and must
+// correct that.
 func TestNotTheLastOne(t *testing.T) {
 	w := words(t, 0)[narrow]
 	other := make(chan error, 1)
@@ -134,7 +134,7 @@ func TestNotTheLastOne(t *testing.T) {
 	}
 	atomic.AddUint32(w.count, 1)
 	time.Sleep(10 * time.Millisecond)
-	atomic.AddUint32(w.futex, 1<<valueShift) // added by somebody who saw no bit
+	atomic.AddUint32(w.futex, 1<<valueShift) // added by a process that saw no bit
 	w.leaveNarrow(true)
 	select {
 	case err := <-other:

@@ -26,8 +26,8 @@ func newBarrier(t testing.TB, set sysv.Set, parties int) *semops.Barrier {
 	return b
 }
 
-// Three processes meet often. Each counts its rounds, and none may be in another
-// round than the others.
+// Three processes meet often. Each counts its rounds, and none may be in a different round
+// from the others.
 func TestBarrierProcesses(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(barrierParties))
 	var children []*child
@@ -87,7 +87,7 @@ func TestBarrierAlone(t *testing.T) {
 	}
 }
 
-// Whose wait was cancelled, or who was killed, does not count.
+// A party whose wait was cancelled, or that was killed, does not count.
 func TestBarrierLeft(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(3))
 	b, background := newBarrier(t, w.set, 3), within(t)
@@ -132,8 +132,8 @@ func TestBarrierLeft(t *testing.T) {
 	}
 }
 
-// Waits are cancelled at random times while rounds end: a Wait either fails and
-// does not count, or counts.
+// Waits are cancelled at random times while rounds end. A Wait either fails and does not
+// count, or counts.
 func TestBarrierCancelStorm(t *testing.T) {
 	const parties = 3
 	w := newWorld(t, semops.BarrierValues(parties))
@@ -214,7 +214,7 @@ func TestBarrierMoreCallers(t *testing.T) {
 // One of three processes is killed again and again, and another takes its place.
 func TestBarrierKilled(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(barrierParties))
-	w.page.id.Store(1) // rounds without end
+	w.page.id.Store(1) // endless rounds
 	children := []*child{w.start("barrier"), w.start("barrier"), w.start("barrier")}
 	for range ipctest.Rounds(t, 100, 1) {
 		i := rand.IntN(len(children))
@@ -235,12 +235,12 @@ func TestBarrierKilled(t *testing.T) {
 	}
 }
 
-// A party is stopped after its round has ended and before it has left it. The last one
-// of the next round sleeps until it has, and no longer.
+// A party is stopped after its round has ended and before it has left. The last party of
+// the next round sleeps until it has left, and no longer.
 func TestBarrierSlowToLeave(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(2))
 	b, ctx := newBarrier(t, w.set, 2), within(t)
-	must(t, w.set.Do(ctx, sysv.Op{Num: 0, Add: -1})) // it has come
+	must(t, w.set.Do(ctx, sysv.Op{Num: 0, Add: -1})) // it has arrived
 	if last, err := b.Wait(ctx); !last || err != nil {
 		t.Fatalf("Wait = %v, %v", last, err)
 	}
@@ -270,7 +270,7 @@ func TestBarrierSlowToLeave(t *testing.T) {
 	}
 }
 
-// Values that somebody else has changed end a wait with an error.
+// If another program changes the values, a wait ends with an error.
 func TestBarrierChanged(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(2))
 	b := newBarrier(t, w.set, 2)

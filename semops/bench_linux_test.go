@@ -70,9 +70,9 @@ func BenchmarkPingPongGoroutines(b *testing.B) {
 // bufferSems is how many semaphores a Buffer takes.
 const bufferSems = 6
 
-// BenchmarkPeer runs the same work in Go and in C by turns and reports the ratio
-// of the times, as median, smallest and largest of the pairs: ours to C's, or where
-// faster is set the reverse, how many times faster ours is.
+// BenchmarkPeer runs the same work alternately in Go and in C, and reports the ratio of
+// the times: the median, minimum and maximum of the pairs. The ratio is Go / C, or C / Go
+// if faster is set.
 func BenchmarkPeer(b *testing.B) {
 	peer := compilePeer(b)
 	tests := []struct {
@@ -80,7 +80,7 @@ func BenchmarkPeer(b *testing.B) {
 		rounds int
 		cpus   [2]int // on which C runs
 		helper string
-		ourCPU int // on which both of our processes run, -1: wherever they like
+		ourCPU int // on which both of our processes run; -1 means any
 		faster bool
 	}{
 		{"pv", 300000, [2]int{0, 0}, "pv", -1, false},
@@ -203,7 +203,7 @@ func benchPV(set sysv.Set, p *page) {
 	p.took(began)
 }
 
-// benchPing plays with another process, which it starts.
+// benchPing exchanges tokens with another process, which it starts.
 func benchPing(set sysv.Set, p *page) {
 	other, stop := startOther("pong")
 	ping, err := semops.NewSemaphore(set, 0, nil)
@@ -291,8 +291,8 @@ func startOther(name string) (cmd *exec.Cmd, stop func()) {
 	return cmd, func() { check(stdin.Close()) }
 }
 
-// BenchmarkOwnerDied measures how long it takes from kill -9 of a holder until the
-// next one has the lock and is told.
+// BenchmarkOwnerDied measures the time from kill -9 of a holder until the next holder has
+// the lock and is told.
 func BenchmarkOwnerDied(b *testing.B) {
 	w := newWorld(b, semops.MutexValues())
 	mu, ctx := newMutex(b, w.set), context.Background()

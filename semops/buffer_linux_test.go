@@ -33,7 +33,7 @@ func newBuffer(t testing.TB, set sysv.Set, slots int) *semops.Buffer {
 	return b
 }
 
-// A recorder notes the slots it is given.
+// A recorder records the slots that it is given.
 type recorder struct {
 	slots []int
 	fail  error
@@ -96,7 +96,7 @@ func TestBuffer(t *testing.T) {
 	}
 }
 
-// A step that fails or panics has not taken place.
+// Work that fails or panics has no effect.
 func TestBufferFails(t *testing.T) {
 	w := newWorld(t, semops.BufferValues(2))
 	b, ctx := newBuffer(t, w.set, 2), within(t)
@@ -175,9 +175,9 @@ func TestBufferExact(t *testing.T) {
 	}
 }
 
-// Producers and consumers are killed at random points: every message whose Put has
-// succeeded is taken, none is half written, and none that was taken for good is
-// taken again, except by a consumer whose process died on it.
+// Producers and consumers are killed at random points. Every message whose Put succeeded
+// is taken, and none is half written. No message is taken twice, unless a consumer died
+// while using it.
 func TestBufferKilled(t *testing.T) {
 	w := newWorld(t, semops.BufferValues(bufferSlots))
 	names := []string{"mortalproducer", "mortalproducer", "mortalconsumer", "mortalconsumer"}

@@ -18,7 +18,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The semaphores of a mutex at 0 and a Cond behind it.
+// The semaphores of a mutex at 0 and a Cond after it.
 const (
 	condGroup    = 2
 	condWaiters0 = 3
@@ -35,7 +35,7 @@ func newCond(t testing.TB, set sysv.Set) (*semops.Mutex, *semops.Cond) {
 	return mu, c
 }
 
-// condWait makes the Wait of somebody who holds the lock only for that.
+// condWait locks the mutex only for a Wait.
 func condWait(ctx context.Context, mu *semops.Mutex, c *semops.Cond) error {
 	if err := lock(mu, ctx); err != nil {
 		return err
@@ -67,7 +67,7 @@ func TestCond(t *testing.T) {
 			w.asleep(signals, n-1-i)
 			pending(t, done)
 		}
-		must(t, lock(mu, ctx)) // signals with the lock held, too
+		must(t, lock(mu, ctx)) // signal with the lock held, too
 		must(t, c.Broadcast(ctx))
 		pending(t, done)
 		must(t, mu.Unlock())
@@ -133,8 +133,8 @@ func TestCondMutexStates(t *testing.T) {
 	mustBe(t, result(t, waiting), unix.EIDRM)
 }
 
-// Waiters that are counted but not asleep yet get their signals, too: here the test
-// does what Wait would do.
+// Waiters that are counted but not yet asleep also get their signals. Here the test itself
+// performs the steps of Wait.
 func TestCondNotAsleepYet(t *testing.T) {
 	w := newWorld(t, condValues())
 	_, c := newCond(t, w.set)
@@ -159,7 +159,7 @@ func TestCondNotAsleepYet(t *testing.T) {
 	if got := w.values()[condSignals0+1]; got != 1 {
 		t.Fatalf("%d signals in group 1; want 1", got)
 	}
-	// Group 0 can't be used again before its last waiter has gone.
+	// Group 0 cannot be used again before its last waiter has gone.
 	do(sysv.Op{Num: 5, Add: -1}, sysv.Op{Num: 3, Add: -1})
 	broadcast := run(func() error { return c.Broadcast(ctx) })
 	w.asleepZero(condWaiters0, 1)
@@ -173,7 +173,7 @@ func TestCondNotAsleepYet(t *testing.T) {
 	}
 }
 
-// A waiter that is killed takes no signal with it.
+// A killed waiter takes no signal with it.
 func TestCondWaiterKilled(t *testing.T) {
 	w := newWorld(t, condValues())
 	mu, c := newCond(t, w.set)
@@ -194,9 +194,9 @@ func TestCondWaiterKilled(t *testing.T) {
 	}
 }
 
-// Everybody that waits when Broadcast is called gets through, though others begin to
-// wait, and waits are cancelled, at the same time: a broadcaster waits until all
-// of a generation have seen the next one.
+// Everyone who waits when Broadcast is called gets through, though others begin to wait,
+// and waits are cancelled, at the same time. A broadcaster waits until all of a generation
+// have seen the next one.
 func TestCondBroadcastStorm(t *testing.T) {
 	w := newWorld(t, condValues())
 	mu, c := newCond(t, w.set)
@@ -215,8 +215,8 @@ func TestCondBroadcastStorm(t *testing.T) {
 					return
 				}
 				for generation < mine {
-					// Half of them give up at random times, the others never: those must be
-					// woken.
+					// Half of them give up at random times. The others never do, so they
+					// must be woken.
 					short, cancel := context.WithCancel(ctx)
 					if i%2 == 0 {
 						short, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
@@ -262,7 +262,7 @@ func TestCondBroadcastStorm(t *testing.T) {
 	}
 }
 
-// Two processes with several goroutines each hand items on, one signal for each.
+// Two processes with several goroutines each pass items on, with one signal for each item.
 func TestCondQueue(t *testing.T) {
 	w := newWorld(t, condValues())
 	var children []*child
@@ -291,7 +291,7 @@ func TestCondQueue(t *testing.T) {
 	}
 }
 
-// Waiters are killed at random points; those who live go on getting signals.
+// Waiters are killed at random points. The others still get signals.
 func TestCondKilled(t *testing.T) {
 	w := newWorld(t, condValues())
 	children := []*child{w.start("condconsumer"), w.start("condconsumer")}
@@ -353,8 +353,8 @@ func TestNewCondErrors(t *testing.T) {
 	}
 }
 
-// TestNeitherBit: a phase and a group are 0 or 1. Another primitive's semaphores, taken
-// for them by mistake, are an error.
+// TestNeitherBit checks that a phase or group other than 0 or 1 is an error: the
+// semaphores belong to another primitive.
 func TestNeitherBit(t *testing.T) {
 	const want = "semaphore 2 is 5, and should be 0 or 1"
 	w := newWorld(t, slices.Concat(semops.MutexValues(), []uint16{5, 0, 0, 0, 0}))

@@ -32,7 +32,7 @@ func TestEvent(t *testing.T) {
 		for _, w := range waiting {
 			pending(t, w)
 		}
-		// Who sleeps is woken by a pulse.
+		// A pulse wakes sleeping waiters.
 		must(t, e.Set())
 		must(t, e.Reset())
 		for _, w := range waiting {

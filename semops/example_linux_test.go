@@ -75,7 +75,7 @@ func ExampleRWMutex() {
 			if !errors.Is(err, semops.ErrInconsistent) {
 				return err
 			}
-			// A writer died. Whoever can repair what it left becomes a writer.
+			// A writer died. A process that can repair what it left becomes a writer.
 			if err := rw.With(ctx, func(abandoned bool) error { return nil }); err != nil {
 				return err
 			}

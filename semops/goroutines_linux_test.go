@@ -13,8 +13,8 @@ import (
 	"github.com/sysvipc/gipc/semops"
 )
 
-// Goroutines of one process order their accesses to Go's own memory with each
-// primitive. The race detector looks whether they do.
+// Goroutines of one process order their accesses to Go's own memory with each primitive.
+// The race detector checks that they do.
 func TestGoMemory(t *testing.T) {
 	const goroutines, rounds = 4, 300
 	ctx := within(t)
@@ -170,7 +170,7 @@ func TestGoMemory(t *testing.T) {
 	})
 }
 
-// What need not wait allocates nothing.
+// Calls that do not block allocate nothing.
 func TestNoAllocation(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -217,8 +217,7 @@ func first(errs ...error) error {
 	return nil
 }
 
-// Waits that were cancelled leave no goroutine, no thread asleep and no waiter in
-// the kernel behind.
+// Cancelled waits leave no goroutine, no sleeping thread, and no waiter in the kernel.
 func TestNoGoroutineLeft(t *testing.T) {
 	w := newWorld(t, slices.Concat(semops.MutexValues(), semops.CondValues()))
 	mu, c := newCond(t, w.set)
@@ -249,7 +248,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 	}
 }
 
-// Signals at ten thousand a second end no wait.
+// Ten thousand signals a second end no wait.
 func TestSignalStorm(t *testing.T) {
 	w := newWorld(t, slices.Concat(semops.BarrierValues(2), []uint16{0, 0}))
 	end, stop := context.WithCancel(within(t))

@@ -12,7 +12,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// helpers returns what the process of that name does.
+// helpers returns the function of the helper process with that name.
 func helpers(name string) func(sysv.Set, *page) {
 	switch name {
 	case "hold":
@@ -64,7 +64,7 @@ func helpers(name string) func(sysv.Set, *page) {
 // forEver is for helpers: the test kills them.
 var forEver = context.Background()
 
-// hold locks the mutex, says what Lock returned, and waits to be killed.
+// hold locks the mutex, prints what Lock returned, and waits to be killed.
 func hold(set sysv.Set, _ *page) {
 	mu, err := semops.NewMutex(set, 0, 1)
 	check(err)
@@ -72,7 +72,7 @@ func hold(set sysv.Set, _ *page) {
 	select {}
 }
 
-// locker locks and unlocks and repairs, and looks whether it is alone.
+// locker repeatedly locks, repairs and unlocks, and checks that it is alone.
 func locker(set sysv.Set, p *page) {
 	mu, err := semops.NewMutex(set, 0, 1)
 	check(err)
@@ -97,7 +97,7 @@ func locker(set sysv.Set, p *page) {
 	}
 }
 
-// inside changes two words, which are equal outside.
+// inside changes two words, which are equal while nobody holds the lock.
 func (p *page) inside(me int64) {
 	if p.a.Load() != p.b.Load() {
 		p.failed()
@@ -112,8 +112,8 @@ func (p *page) inside(me int64) {
 	p.rounds.Add(1)
 }
 
-// dally takes some microseconds, so that who is killed at random is often here, and
-// who waits has to wait.
+// dally takes some microseconds, so that a process killed at random is often here, and
+// others have to wait.
 func dally() {
 	for range 100 {
 		runtime.Gosched()
@@ -142,7 +142,7 @@ func counter(set sysv.Set, p *page) {
 	wg.Wait()
 }
 
-// undo subtracts 2 from semaphore 0, to be undone, and from semaphore 1.
+// undo subtracts 2 from semaphore 0, with undo, and from semaphore 1, without.
 func undo(set sysv.Set, _ *page) {
 	for num, o := range []semops.SemaphoreOptions{{Undo: true}, {}} {
 		s, err := semops.NewSemaphore(set, num, &o)
@@ -160,7 +160,7 @@ func event(set sysv.Set, _ *page) {
 	check(e.Wait(forEver))
 }
 
-// rwHold locks for writing or reading, says so, and waits to be killed.
+// rwHold locks for writing or reading, reports that, and waits to be killed.
 func rwHold(set sysv.Set, write bool) {
 	rw, err := semops.NewRWMutex(set, 0)
 	check(err)
@@ -172,7 +172,7 @@ func rwHold(set sysv.Set, write bool) {
 	select {}
 }
 
-// rwWriter is locker for a RWMutex.
+// rwWriter is locker for an RWMutex.
 func rwWriter(set sysv.Set, p *page) {
 	rw, err := semops.NewRWMutex(set, 0)
 	check(err)
@@ -197,7 +197,7 @@ func rwWriter(set sysv.Set, p *page) {
 	}
 }
 
-// rwReader looks in several goroutines whether a writer is inside.
+// rwReader checks in several goroutines that no writer is inside.
 func rwReader(set sysv.Set, p *page) {
 	rw, err := semops.NewRWMutex(set, 0)
 	check(err)
@@ -207,7 +207,7 @@ func rwReader(set sysv.Set, p *page) {
 			for !p.stop.Load() {
 				err := rw.RLock(forEver)
 				if errors.Is(err, semops.ErrInconsistent) {
-					continue // a writer will see to it
+					continue // a writer will repair it
 				}
 				check(err)
 				before := p.a.Load()
@@ -231,8 +231,7 @@ const (
 	barrierRounds  = 10000
 )
 
-// barrier is one party of three, for a number of rounds, or for ever if p.id is
-// set.
+// barrier is one party of three, for a number of rounds, or forever if p.id is set.
 func barrier(set sysv.Set, p *page) {
 	b, err := semops.NewBarrier(set, 0, barrierParties)
 	check(err)
@@ -343,8 +342,8 @@ func consumer(set sysv.Set, p *page) {
 	select {}
 }
 
-// mortalProducer numbers messages without a gap: each is the successor of the one in
-// the slot before, which is the last for which Put succeeded, whoever made it.
+// mortalProducer numbers messages without a gap. Each is the successor of the one in the
+// previous slot, which is the last one whose Put succeeded, in any process.
 func mortalProducer(set sysv.Set, p *page) {
 	b, err := semops.NewBuffer(set, 0, bufferSlots)
 	check(err)
@@ -360,7 +359,7 @@ func mortalProducer(set sysv.Set, p *page) {
 	}
 }
 
-// mortalConsumer looks whether the messages come without a gap.
+// mortalConsumer checks that messages arrive without a gap.
 func mortalConsumer(set sysv.Set, p *page) {
 	b, err := semops.NewBuffer(set, 0, bufferSlots)
 	check(err)

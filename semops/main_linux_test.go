@@ -22,8 +22,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// helperName in the environment makes the test binary one of the processes that
-// the tests need, with the semaphore set and the segment as arguments.
+// If the environment variable helperName is set, the test binary is one of the processes
+// that the tests need, with the semaphore set and the segment as arguments.
 const helperName = "GIPC_SEMOPS_HELPER"
 
 func TestMain(m *testing.M) {
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	if name == "" {
 		ipctest.Main(m)
 	}
-	go func() { // nobody outlives the test
+	go func() { // no helper outlives the test
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(3)
 	}()
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// check ends a helper that met an error.
+// check ends a helper if there is an error.
 func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "helper:", err)
@@ -53,13 +53,13 @@ func check(err error) {
 	}
 }
 
-// A page is what the processes of a test share.
+// A page is the memory that the processes of a test share.
 type page struct {
 	owner   atomic.Int64 // process inside the lock
 	a, b    atomic.Int64 // equal whenever nobody is inside the lock
 	rounds  atomic.Int64
-	told    atomic.Int64 // how often somebody was told that an owner died
-	fault   atomic.Int64 // line of the test that saw something that must not be
+	told    atomic.Int64 // how often a holder was told that an owner died
+	fault   atomic.Int64 // line of the test that saw an impossible state
 	stop    atomic.Bool
 	plain   int64 // not atomic: it is exact only if the lock excludes
 	readers atomic.Int64
@@ -155,7 +155,7 @@ func (w *world) start(name string, args ...string) *child {
 	return c
 }
 
-// kill kills with SIGKILL and returns when the process is gone.
+// kill sends SIGKILL and returns when the process is gone.
 func (c *child) kill() {
 	if !c.over {
 		_ = c.cmd.Process.Kill()
@@ -203,7 +203,7 @@ func (w *world) asleep(num, n int) {
 	})
 }
 
-// asleepZero is asleep for those who wait for zero.
+// asleepZero waits until n threads wait for semaphore num to be zero.
 func (w *world) asleepZero(num, n int) {
 	w.t.Helper()
 	eventually(w.t, fmt.Sprintf("%d asleep until semaphore %d is zero", n, num), func() bool {
@@ -242,7 +242,7 @@ func pending(t testing.TB, c <-chan error) {
 	}
 }
 
-// times returns how often to do what is done often: fewer times with -short.
+// times returns the number of repetitions: often, or fewer with -short.
 func times(often int) int {
 	if testing.Short() {
 		return often / 10
@@ -276,8 +276,8 @@ func newMutex(t testing.TB, set sysv.Set) *semops.Mutex {
 	return mu
 }
 
-// errOwnerDied is what lock, tryLock and waitFor return to who holds the lock after a
-// death.
+// errOwnerDied is returned by lock, tryLock and waitFor if the caller holds the lock after
+// a death.
 var errOwnerDied = errors.New("the last owner died")
 
 type tryLocker interface {

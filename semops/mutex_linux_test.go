@@ -70,7 +70,7 @@ func TestNewMutexErrors(t *testing.T) {
 	w := newWorld(t, []uint16{0, 0})
 	_, err := semops.NewMutex(w.set, 0, 1)
 	mustBe(t, err, sysv.ErrUninitialized)
-	// The look did not make it seem to have got its values.
+	// The check did not make the set look initialised.
 	if info, err := w.set.Stat(); err != nil || !info.OTime.IsZero() {
 		t.Errorf("the last semop was at %v, %v; want none", info.OTime, err)
 	}
@@ -262,8 +262,8 @@ func TestMutexStorm(t *testing.T) {
 	}
 }
 
-// Holders and waiters are killed at random points. The others must neither stand
-// still nor be together, and find out when somebody died inside.
+// Holders and waiters are killed at random points. The others must neither get stuck nor
+// hold the lock together, and must be told if a holder died.
 func TestMutexKilled(t *testing.T) {
 	w := newWorld(t, semops.MutexValues())
 	children := make([]*child, 4)

@@ -16,7 +16,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The semaphores of a RWMutex that begins at 0.
+// The semaphores of an RWMutex that begins at 0.
 const (
 	rwTurn = iota
 	rwDirty
@@ -76,8 +76,8 @@ func TestRWMutex(t *testing.T) {
 	}
 }
 
-// Waiting writers and readers are served in the order in which they came, readers
-// that came together at once.
+// Waiting writers and readers are served in order of arrival, and consecutive readers
+// together.
 func TestRWMutexOrder(t *testing.T) {
 	w := newWorld(t, semops.RWMutexValues())
 	rw, ctx := newRWMutex(t, w.set), within(t)
@@ -133,7 +133,7 @@ func TestRWMutexDeaths(t *testing.T) {
 	w := newWorld(t, semops.RWMutexValues())
 	rw, ctx := newRWMutex(t, w.set), within(t)
 
-	// A reader: nobody need be told.
+	// A reader dies: nobody needs to be told.
 	c := w.start("rhold")
 	c.line(t)
 	writing := run(func() error { return lock(rw, ctx) })
@@ -142,7 +142,7 @@ func TestRWMutexDeaths(t *testing.T) {
 	must(t, result(t, writing))
 	must(t, rw.Unlock())
 
-	// A writer that waits for readers, and readers that wait for it.
+	// A writer that waits for readers dies, and readers that wait for it.
 	must(t, rw.RLock(ctx))
 	c = w.start("whold")
 	w.asleepZero(rwReaders, 1)
@@ -154,7 +154,7 @@ func TestRWMutexDeaths(t *testing.T) {
 	must(t, rw.RUnlock())
 	must(t, rw.RUnlock())
 
-	// A writer that writes.
+	// A writer dies while it writes.
 	for range 2 {
 		c = w.start("whold")
 		c.line(t)
@@ -177,7 +177,7 @@ func TestRWMutexDeaths(t *testing.T) {
 	must(t, rw.RLock(ctx))
 	must(t, rw.RUnlock())
 
-	// One that nobody repairs after.
+	// A writer dies, and nobody repairs the state.
 	c = w.start("whold")
 	c.line(t)
 	c.kill()
@@ -204,8 +204,8 @@ func TestRWMutexDeaths(t *testing.T) {
 	}
 }
 
-// While a writer waits for its turn no reader gets in that came later, however
-// many there are.
+// While a writer waits for its turn, no reader that came later gets in, however many there
+// are.
 func TestRWMutexWriterNotStarved(t *testing.T) {
 	w := newWorld(t, semops.RWMutexValues())
 	rw, ctx := newRWMutex(t, w.set), within(t)

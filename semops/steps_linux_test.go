@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A set that goes while somebody tries again and again is EIDRM as for a sleeper.
+// If the set is removed while a caller retries, the error is EIDRM, as for a sleeper.
 func TestRemoved(t *testing.T) {
 	tests := []struct{ err, want error }{
 		{&sysv.Error{Op: "semop", Kind: sysv.Sem, ID: 7, Err: unix.EINVAL}, unix.EIDRM},
@@ -32,7 +32,7 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
-// How long a waiter spins follows from whether it helped, within bounds.
+// How long a waiter spins depends on whether that helped, within bounds.
 func TestLimit(t *testing.T) {
 	if oneCPU() {
 		t.Skip("nobody spins on one CPU")
@@ -74,7 +74,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// On one CPU nobody spins, and it is noticed when there are more again.
+// On one CPU nobody spins. A change of the number of CPUs is noticed.
 func TestOneCPU(t *testing.T) {
 	set, err := sysv.CreateSet(sysv.Private, 1, nil)
 	if err != nil {
@@ -84,7 +84,7 @@ func TestOneCPU(t *testing.T) {
 	var w waiter
 	w.oneCPU.Store(true)
 	for i := range recheckCalls {
-		// After a try that failed the next ones are left out, save one in a while.
+		// After a failed try, the next ones are skipped, with an exception now and then.
 		if got, want := w.triesFirst(), i%(skipTries+1) == 0; got != want {
 			t.Fatalf("wait %d: triesFirst = %v; want %v", i, got, want)
 		}
@@ -102,7 +102,7 @@ func TestOneCPU(t *testing.T) {
 	}
 }
 
-// The steps of a Barrier succeed in their states alone.
+// Each step of a Barrier succeeds only in its states.
 func TestBarrierSteps(t *testing.T) {
 	set, err := sysv.CreateSet(sysv.Private, 3, nil)
 	if err != nil {
@@ -145,8 +145,8 @@ func TestBarrierSteps(t *testing.T) {
 	}
 }
 
-// A Signal leaves out its signal only where every waiter has one at this moment,
-// not where others began to wait after it had counted them.
+// Signal omits its signal only if every waiter has one at this moment, not if others began
+// to wait after it counted.
 func TestSignalStep(t *testing.T) {
 	set, err := sysv.CreateSet(sysv.Private, 7, nil)
 	if err != nil {
@@ -165,7 +165,7 @@ func TestSignalStep(t *testing.T) {
 		{2, 1, 3, 1, true, 2},  // one more waits
 		{2, 0, 1, 0, true, 1},  // one is gone
 		{2, 1, 1, 1, false, 1}, // and the other has a signal
-		{2, 0, 2, 1, false, 1}, // somebody else has signalled
+		{2, 0, 2, 1, false, 1}, // another process has signalled
 		{1, 1, 1, 1, true, 1},  // each has one
 		{1, 2, 1, 2, true, 2},  // one was killed that had one
 		{1, 1, 2, 1, false, 1}, // one more waits, for whom there is none

@@ -9,8 +9,8 @@ import (
 	"github.com/sysvipc/gipc/semops"
 )
 
-// A holder that fails or panics within With leaves the lock free; the next one is told
-// where something may be half changed.
+// A holder that fails or panics within With leaves the lock free. The next holder is told
+// if something may be half changed.
 func TestWith(t *testing.T) {
 	type lock interface {
 		tryLocker

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// A Consumer takes messages out of a ring. It is not for use by several goroutines
-// at once.
+// A Consumer receives messages from a ring. Only one goroutine may use it at a time.
 type Consumer struct {
 	ring *Ring
 	next uint64 // position of the first record that was not handed out
@@ -29,9 +28,9 @@ type Consumer struct {
 	closed bool
 }
 
-// JoinConsumer takes the consumer's role. What was received but not released by a
-// consumer before, whose process has died, is received again. Errors: ErrBusy;
-// ErrClosed (the Ring); ErrCorrupt; fs.PathError.
+// JoinConsumer takes the consumer's role. If a previous consumer died, this one receives
+// again what that one had received but not released. Errors: ErrBusy; ErrClosed (the
+// Ring); ErrCorrupt; fs.PathError.
 func (r *Ring) JoinConsumer() (*Consumer, error) {
 	unpin, err := r.pin()
 	if err != nil {
@@ -67,19 +66,18 @@ func (r *Ring) newConsumer() (*Consumer, error) {
 	return c, nil
 }
 
-// Receive returns the next message. The slice is the ring's memory: it is valid
-// until the next call of any method of c, which releases it. A peer that is not
-// trusted may change it at any time: copy what is to be checked.
+// Receive returns the next message. The slice is the ring's memory. It is valid until the
+// next call of any method of c, which releases it. A peer that is not trusted may change
+// it at any time, so copy it before checking it.
 //
-// It waits while the ring is empty. A done ctx ends the call, also where there is a
-// message; the error unwraps to ctx.Err(). The wait spins for up to 0.1 ms if more than
-// one processor may run this process, then sleeps, occupying a thread of the operating
-// system.
+// Receive blocks while the ring is empty. It spins for up to 0.1 ms if more than one
+// processor may run this process, then sleeps, occupying a thread. If ctx is done, it
+// returns an error that unwraps to ctx.Err(), even if there is a message.
 //
-// When all producers that had joined have closed and there is no message left the
-// error is io.EOF, or ErrPeerDied if the process of at least one of them ended
-// without closing, which is noticed within 0.5 s. Receive may be called again after
-// either: it waits for another producer. Other errors: ErrClosed; ErrCorrupt.
+// If all producers that had joined have closed, and no message is left, the error is
+// io.EOF. If at least one of their processes ended without closing, it is ErrPeerDied
+// instead, within 0.5 s. After either, Receive may be called again: it waits for another
+// producer. Other errors: ErrClosed; ErrCorrupt.
 func (c *Consumer) Receive(ctx context.Context) ([]byte, error) {
 	c.Release()
 	if err := ctx.Err(); err != nil {
@@ -96,8 +94,8 @@ func (c *Consumer) Receive(ctx context.Context) ([]byte, error) {
 	return msg, err
 }
 
-// TryReceive is Receive without waiting; ok reports whether there was a message. Where
-// there is none it looks, several times a second, whether producers have died.
+// TryReceive is Receive without blocking. ok reports whether there was a message. If there
+// is none, it checks several times a second whether producers have died.
 func (c *Consumer) TryReceive() (msg []byte, ok bool, err error) {
 	c.Release()
 	if msg, ok, err = c.tryReceive(); ok || err != nil || !c.look.due() {
@@ -114,9 +112,9 @@ func (c *Consumer) tryReceive() (msg []byte, ok bool, err error) {
 	return nil, false, c.idle()
 }
 
-// ReceiveBatch fills msgs with the messages that are there, waiting like Receive for
-// the first, and returns how many. They are valid until the next call of any method
-// of c.
+// ReceiveBatch stores available messages in msgs and returns their number. It blocks like
+// Receive until there is at least one. They are valid until the next call of any method of
+// c.
 func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err error) {
 	if len(msgs) == 0 {
 		return 0, ctx.Err()
@@ -127,19 +125,19 @@ func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err 
 	for n = 1; n < len(msgs); n++ {
 		msg, ok, err := c.take()
 		if err != nil || !ok {
-			break // an error comes back with the next call
+			break // the next call returns the error again
 		}
 		msgs[n] = msg
 	}
 	return n, nil
 }
 
-// Messages returns all messages, each valid until the next turn of the loop. It
-// ends without an error when Receive returns io.EOF, and with a last turn for any
-// other error. A message with which the loop was left counts as received.
+// Messages returns all messages, each valid until the next iteration. The sequence ends
+// without an error when Receive returns io.EOF, and after any other error. The message at
+// which a loop stops early counts as received.
 //
-// Producers that come one after the other make an end between them: who knows how many
-// there will be asks Members().Ended whether that was the last.
+// If producers come one after another, the sequence ends after each of them. A caller that
+// knows their number can check Members().Ended for the last one.
 func (c *Consumer) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
@@ -155,9 +153,9 @@ func (c *Consumer) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-// take hands out the next message, if it is there. Records that hold none are passed
-// over, but no more of them than fit into the ring, so that a mad producer can't keep
-// the loop going.
+// take returns the next message, if there is one. It skips records without a message, but
+// no more than fit into the ring, so that a misbehaving producer cannot keep it in the
+// loop.
 func (c *Consumer) take() (msg []byte, ok bool, err error) {
 	r := c.ring
 	if c.closed {
@@ -183,9 +181,8 @@ func (c *Consumer) take() (msg []byte, ok bool, err error) {
 	return nil, false, nil
 }
 
-// Release gives the memory of all received messages back to the producers. Each
-// receiving method does so first; it is needed only by who waits for something else
-// before receiving again.
+// Release returns the memory of all received messages to the producers. Each receiving
+// method does this first, so call it only before waiting for something else.
 func (c *Consumer) Release() {
 	if c.free == c.next {
 		return
@@ -202,10 +199,10 @@ func (c *Consumer) Release() {
 	}
 }
 
-// sweep makes the state words of all units from first to head free, in the first lap of
-// each sweepPeriod. Of a unit where no record has begun for long the state word is as
-// old, and its lap would mean one to come once 2^55 bytes have passed. A word that a
-// producer has written since head was moved stays.
+// sweep sets the state words of all units from first to head to free, in the first lap of
+// each sweepPeriod. The state word of a unit where no record has begun for long becomes
+// old, and after 2^55 bytes its lap would look like a future one. sweep leaves a word that
+// a producer has written since head was moved.
 func (c *Consumer) sweep(first uint64) {
 	r := c.ring
 	for pos := first; pos != c.free; pos += unit {
@@ -216,8 +213,9 @@ func (c *Consumer) sweep(first uint64) {
 	}
 }
 
-// wakeAtHalf wakes the producers when half of the ring has been received since they
-// were first seen asleep: woken for every message they would sleep as often.
+// wakeAtHalf wakes the producers when half of the ring has been received since they were
+// first seen asleep. If they were woken for every message, they would fall asleep as
+// often.
 func (c *Consumer) wakeAtHalf() {
 	if c.asleep == 0 {
 		c.asleep = c.free
@@ -228,8 +226,8 @@ func (c *Consumer) wakeAtHalf() {
 	}
 }
 
-// idle is what to do when there is no message: it gives back what was passed over,
-// wakes producers, and returns an error if there is a reason not to wait.
+// idle does what is due when there is no message: it releases skipped records, wakes
+// producers, and returns an error if there is a reason not to wait.
 func (c *Consumer) idle() error {
 	c.Release()
 	c.asleep = 0
@@ -240,7 +238,7 @@ func (c *Consumer) idle() error {
 	case r.ahead(w, c.next):
 		return corrupt("record", w)
 	case r.current(w, c.next) && stateOf(w) == claimed && r.header.members[ownerOf(w)].ticket.Load() == nobody:
-		// Look again: it may have been committed, and the slot left, in between.
+		// Check again: a producer may have committed and left in between.
 		if r.state(c.next).Load() == w {
 			return corrupt("claim without an owner", w)
 		}
@@ -248,11 +246,11 @@ func (c *Consumer) idle() error {
 	return c.end()
 }
 
-// end returns io.EOF or ErrPeerDied when there is nobody to wait for: producers have
-// joined since it last did, and all have left. The order of the looks matters. One
-// who joins takes a slot first and is counted then; one who leaves commits first. The
-// slots are looked at one after the other: somebody may have joined in one that was
-// free, before somebody left another, and is counted then.
+// end returns io.EOF or ErrPeerDied if there is nobody to wait for: producers have joined
+// since the last end, and all have left. The order of the checks matters. A joining
+// producer first takes a slot and then is counted; a leaving one commits first. Slots are
+// checked one after another, so a producer may join in one already checked before another
+// leaves a later one. The count shows that.
 func (c *Consumer) end() error {
 	r := c.ring
 	h := r.header
@@ -272,7 +270,7 @@ func (c *Consumer) end() error {
 	return io.EOF
 }
 
-// await waits until take, a use of c.take, succeeds.
+// await blocks until take, which uses c.take, succeeds.
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	r := c.ring
 	defer c.vigil.end()
@@ -280,8 +278,8 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 	c.taken, c.began = 0, c.next
 	return c.wait.wait(ctx,
 		func() (bool, error) {
-			// Producers wake only a consumer whose head is where their record is. Whoever moves
-			// head looks once more; a mad producer does not keep this going.
+			// Producers wake only a consumer whose head is at their record. So after
+			// moving head, check once more. The bound stops a misbehaving producer.
 			for range 16 {
 				if ok, err := take(); ok || err != nil {
 					return ok, err
@@ -294,7 +292,8 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 			return false, nil
 		},
 		func() (time.Duration, error) {
-			// First the vigil, then the look: who ends in between is seen.
+			// Start the vigil before checking, so that a process that ends in between is
+			// noticed.
 			pids, all := r.watchable(r.producers())
 			next := c.vigil.tick(pids, all, c.wait.alarm)
 			r.buryAll(c.life)
@@ -302,17 +301,17 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 		})
 }
 
-// CheckProducers looks whether producers have died, and withdraws their claims, so
-// that what others have sent after them can be received. Receive and TryReceive do that
-// while there is no message. Members().Died counts them.
+// CheckProducers checks whether producers have died, and withdraws their claims, so that
+// later messages of others can be received. Members().Died counts the dead. Receive and
+// TryReceive call it while there is no message.
 func (c *Consumer) CheckProducers() {
 	if !c.closed {
 		c.ring.buryAll(c.life)
 	}
 }
 
-// Close releases what was received and gives up the role; producers get ErrClosed
-// until there is another consumer. Close again returns ErrClosed.
+// Close releases what was received and gives up the role. Producers get ErrClosed until
+// there is another consumer. A second Close returns ErrClosed.
 func (c *Consumer) Close() error {
 	if c.closed {
 		return fmt.Errorf("shmring: %w", ErrClosed)

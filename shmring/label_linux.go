@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID returns the first half of the random number that the kernel draws at boot.
+// bootID returns the first half of the random id that the kernel chose at boot.
 func bootID() uint64 {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -26,7 +26,7 @@ func bootID() uint64 {
 	return id
 }
 
-// thisProcess returns the label of the calling process. What /proc does not tell is 0.
+// thisProcess returns the label of the calling process. What /proc does not show is 0.
 func thisProcess() label {
 	l := label{pid: uint32(os.Getpid())}
 	var st unix.Stat_t
@@ -39,8 +39,8 @@ func thisProcess() label {
 	return l
 }
 
-// startTime reads field 22 of /proc/PID/stat, 0 if it is not there. The second field is
-// the name in parentheses, which may itself hold spaces and parentheses.
+// startTime returns field 22 of /proc/PID/stat, or 0 if it is missing. The second field is
+// the name in parentheses, which may contain spaces and parentheses.
 func startTime(text []byte) uint64 {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 20 {

@@ -27,9 +27,9 @@ const (
 	knownFeatures = featureMany
 )
 
-// header is the first part of the layout. Words that different sides write lie 128
-// bytes apart: processors fetch cache lines in pairs. Everything is accessed
-// atomically, since another process may write anything at any time.
+// header is the first part of the layout. Words that different sides write are 128 bytes
+// apart, because processors fetch cache lines in pairs. All access is atomic, because
+// another process may write anything at any time.
 type header struct {
 	magic      atomic.Uint64    // 0, written last
 	version    atomic.Uint32    // 8
@@ -96,8 +96,8 @@ const (
 	lapShift   = 8
 )
 
-// A geometry is what can be told from the capacity alone. It is a copy in private
-// memory: what the header says is believed once.
+// A geometry holds what follows from the capacity. It is a private copy, so the header is
+// believed only once.
 type geometry struct {
 	capacity uint64
 	mask     uint64 // capacity-1
@@ -112,15 +112,15 @@ func (g geometry) current(w, pos uint64) bool {
 	return stateOf(w) != free && (w>>lapShift^pos)&^g.mask<<lapShift == 0
 }
 
-// ahead reports whether w belongs to a lap after that of pos, which no sane producer
-// can have written before the consumer has passed pos. The laps in words repeat after
-// 2^56 bytes: a word that is older than half of that would seem to be ahead. See
+// ahead reports whether w belongs to a lap after that of pos. No sane producer can have
+// written such a word before the consumer has passed pos. The laps in words repeat after
+// 2^56 bytes, so a word older than half of that would seem to be ahead: see
 // Consumer.sweep.
 func (g geometry) ahead(w, pos uint64) bool {
 	return stateOf(w) != free && int64((w>>lapShift&^g.mask-pos&^g.mask)<<lapShift) > 0
 }
 
-// sweepPeriod is how many bytes of records lie between two sweeps of all state words.
+// sweepPeriod is the number of bytes of records between two sweeps of all state words.
 const sweepPeriod = 1 << 54
 
 func (g geometry) length(w uint64) uint64 { return w >> lapShift & g.mask }
@@ -129,15 +129,15 @@ func stateOf(w uint64) uint64 { return w & stateMask }
 
 func ownerOf(w uint64) int { return int(w >> ownerShift & ownerMask) }
 
-// extent returns how many bytes of data a record of length bytes takes.
+// extent returns the number of bytes of data that a record of length bytes takes.
 func extent(length uint64) uint64 { return max(length+unit-1, unit) &^ (unit - 1) }
 
 func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
 
 func dataOffset(capacity uint64) uint64 { return alignUp(headerSize+capacity/unit*8, pageSize) }
 
-// overlay gives the state words and the data of mem their types. mem is aligned and
-// as long as the layout.
+// overlay returns the state words and the data of mem, which must be aligned and as long
+// as the layout.
 func overlay(mem []byte, g geometry) ([]atomic.Uint64, []byte) {
 	at := dataOffset(g.capacity)
 	first := (*atomic.Uint64)(unsafe.Pointer(&mem[headerSize:at][0]))
@@ -147,17 +147,17 @@ func overlay(mem []byte, g geometry) ([]atomic.Uint64, []byte) {
 // state returns the state word of the record that begins at pos.
 func (r *Ring) state(pos uint64) *atomic.Uint64 { return &r.states[pos&r.mask/unit] }
 
-// aligned tells whether mem begins where its 64-bit words can be accessed atomically.
+// aligned reports whether the 64-bit words of mem can be accessed atomically.
 func aligned(mem []byte) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(mem)))%8 == 0 }
 
-// headerOf returns the header of mem, which is aligned and at least as long.
+// headerOf returns the header of mem, which must be aligned and at least as long.
 func headerOf(mem []byte) *header { return (*header)(unsafe.Pointer(&mem[:headerSize][0])) }
 
-// address returns where the memory of the ring begins in this process.
+// address returns the address of the ring's memory in this process.
 func (h *header) address() uint64 { return uint64(uintptr(unsafe.Pointer(h))) }
 
-// idOffset is where the random number of a ring is.
+// idOffset is the offset of the ring's random id.
 const idOffset = int64(unsafe.Offsetof(header{}.id))
 
-// futexWord returns the address of the word itself for futex(2).
+// futexWord returns the address of the word for futex(2).
 func futexWord(w *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(w)) }

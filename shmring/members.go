@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Members tells who has a role in a ring at some moment. It does not ask whether
-// they live: see Ring.Abandoned.
+// Members shows which roles in a ring are taken. It does not say whether the processes are
+// alive: see Ring.List and Ring.Abandoned.
 type Members struct {
-	Producers int    // that have joined and not left
-	Consumer  bool   // tells whether there is one
-	Joined    uint32 // how often a producer has joined since the ring was made
-	Died      uint32 // how many of those were found to have ended without closing
-	Ended     uint32 // how many had joined when the consumer saw the last end
+	Producers int    // producers that have joined and not left
+	Consumer  bool   // there is a consumer
+	Joined    uint32 // number of times a producer has joined since the ring was made
+	Died      uint32 // number of these found to have ended without closing
+	Ended     uint32 // value of Joined when the consumer last saw the end
 }
 
-// Members returns who has a role now. Of memory that is not mapped any more there is
-// nobody.
+// Members returns which roles are taken now. If the memory is unmapped, it returns the
+// zero Members.
 func (r *Ring) Members() Members {
 	unpin, err := r.pin()
 	if err != nil {
@@ -35,18 +35,18 @@ func (r *Ring) Members() Members {
 	return m
 }
 
-// A Member is a process that has a role in a ring.
+// A Member is a process with a role in a ring.
 type Member struct {
-	Consumer bool // it is the consumer; otherwise a producer
-	Alive    bool // false if it has ended without closing, and nobody has noticed yet
-	PID      int  // its number in PIDNamespace, as it said itself; 0 if it is just joining
-	// PIDNamespace is the inode number of the pid namespace, as of /proc/PID/ns/pid.
+	Consumer bool // true for the consumer, false for a producer
+	Alive    bool // false if the process ended without closing and the ring has not noticed yet
+	PID      int  // process id in PIDNamespace, as the process itself wrote it; 0 while it joins
+	// PIDNamespace is the inode number of the PID namespace, as in /proc/PID/ns/pid.
 	PIDNamespace uint64
-	Started      uint64 // ticks of the clock after the boot: field 22 of /proc/PID/stat
+	Started      uint64 // start time in clock ticks after the boot: field 22 of /proc/PID/stat
 }
 
-// List returns who has a role now. Whether they live comes from the kernel, the rest is
-// what the processes wrote. Errors: ErrClosed (the Ring); fs.PathError.
+// List returns the processes that have a role now. The kernel reports whether they are
+// alive; the processes wrote everything else. Errors: ErrClosed (the Ring); fs.PathError.
 func (r *Ring) List() ([]Member, error) {
 	unpin, err := r.pin()
 	if err != nil {
@@ -73,16 +73,16 @@ func (r *Ring) List() ([]Member, error) {
 	return all, nil
 }
 
-// Positions are how far a ring is: numbers of bytes, counted from the ring's beginning
-// with what each message takes (its length rounded up to a multiple of 64) and with
-// padding. They only grow.
+// Positions shows the progress of a ring, in bytes since its beginning. Each message
+// counts with its length rounded up to a multiple of 64, and padding counts too. Positions
+// only grow.
 type Positions struct {
-	Head uint64 // up to here all messages have been received and released
-	Tail uint64 // here the next claim begins; with One, the next message
+	Head uint64 // everything before it has been received and released
+	Tail uint64 // where the next claim begins; with One, the next message
 }
 
-// Positions returns how far the ring is at some moment: Tail - Head bytes are in use. It
-// may be called by processes that have no role in the ring. Errors: ErrCorrupt.
+// Positions returns the current progress of the ring: Tail - Head bytes are in use. A
+// process without a role in the ring may call it. Errors: ErrCorrupt.
 func (r *Ring) Positions() (Positions, error) {
 	unpin, err := r.pin()
 	if err != nil {
@@ -96,9 +96,9 @@ func (r *Ring) Positions() (Positions, error) {
 			tail, err = r.findTail(head)
 		}
 		if r.header.head.Load() != head {
-			continue // the records were another lap's
+			continue // the records are of another lap
 		}
-		if int64(tail-head) < 0 { // who claimed the last record has not moved tail yet
+		if int64(tail-head) < 0 { // the process that claimed the last record has not moved tail yet
 			tail = head
 		}
 		if tail-head > r.capacity && err == nil {
@@ -109,9 +109,9 @@ func (r *Ring) Positions() (Positions, error) {
 	return Positions{}, corrupt("head", r.header.head.Load())
 }
 
-// Abandoned tells whether the ring was left by processes that died: somebody has a
-// role, and everybody who has one is dead. A new ring, and one that all
-// have left in order, is not abandoned.
+// Abandoned reports whether at least one process has a role in the ring and all such
+// processes are dead. A new ring, and one that all processes have closed, is not
+// abandoned.
 func (r *Ring) Abandoned() bool {
 	unpin, err := r.pin()
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *Ring) Abandoned() bool {
 		return false
 	}
 	defer l.close()
-	tickets := r.header.tickets.Load() // a role may be taken behind our back
+	tickets := r.header.tickets.Load() // a role may be taken meanwhile
 	left := false
 	for i := range r.header.members {
 		switch ticket, dead := r.dead(l, i); {
@@ -136,13 +136,14 @@ func (r *Ring) Abandoned() bool {
 	return left && r.header.tickets.Load() == tickets
 }
 
-// Flush waits until all messages that were sent before the call, by this producer
-// and by others, have been received and released, or until ctx is done; then the error
-// unwraps to ctx.Err(). If nothing is left to be received ctx is not asked. Call Flush before unmapping the memory. Without a consumer it
-// waits for one.
+// Flush blocks until all messages that this and other producers sent before the call have
+// been received and released, or until ctx is done; then the error unwraps to ctx.Err().
+// If nothing is left to be received, it returns nil even if ctx is done. Without a
+// consumer it waits for one. Call Flush before unmapping the memory.
 //
-// Errors: ErrClosed (the consumer has closed before, or this producer), ErrPeerDied
-// (the consumer's process has ended before), ErrClaim; ErrCorrupt.
+// Errors: ErrClosed (this producer is closed, or the consumer has closed before receiving
+// all), ErrPeerDied (the consumer's process ended before receiving all), ErrClaim;
+// ErrCorrupt.
 func (p *Producer) Flush(ctx context.Context) error {
 	switch {
 	case p.closed:
@@ -156,7 +157,8 @@ func (p *Producer) Flush(ctx context.Context) error {
 		end = r.header.tail.Load()
 	}
 	received := func() (bool, error) {
-		// In this order: who receives all and closes in between has received all.
+		// Check in this order: a consumer that receives everything and closes in between
+		// has received everything.
 		closed := r.consumer().ticket.Load() == gone
 		head := r.header.head.Load()
 		switch left := end - head; {

@@ -12,51 +12,54 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// NamedOptions says how OpenOrCreate makes a ring, and which one it takes.
+// NamedOptions holds the options of OpenOrCreate: how to make a ring, and which ring to
+// accept.
 type NamedOptions struct {
-	// Producers is One or Many; 0 is One. A ring of the other kind is an error.
+	// Producers is One or Many; 0 means One. A ring of the other kind is ErrMismatch.
 	Producers Producers
-	// Capacity is the number of bytes for messages, a power of two of at least 4096. A ring
-	// of another capacity is an error. 0 takes any, and makes one of 1 MiB.
+	// Capacity is the number of bytes for messages, a power of two of at least 4096. A
+	// ring of another capacity is ErrMismatch. 0 accepts any capacity, and makes a ring of
+	// 1 MiB.
 	Capacity int
-	// Mode holds the permission bits of a new ring; 0 is 0600. Who is to take part needs
-	// both to read and to write.
+	// Mode holds the permission bits of a new ring; 0 means 0600. A member needs both read
+	// and write permission.
 	Mode fs.FileMode
-	// Owners are users, besides the caller's and root, whose ring is taken: anybody can
-	// make an object under a name that others are about to use.
+	// Owners lists users, besides the caller and root, whose ring is accepted. Any user
+	// can create an object under a name that others are about to use.
 	Owners []int
-	// Sparse leaves the memory of a new ring to be found when messages first need it.
-	// A full /dev/shm then ends a process that sends; otherwise it is ENOSPC here.
+	// Sparse does not reserve the memory of a new ring. A full /dev/shm then ends a
+	// process that sends. Without Sparse, it makes OpenOrCreate fail with ENOSPC.
 	Sparse bool
 }
 
-// namedCapacity is that of a ring that is made without another wish.
+// namedCapacity is the default capacity.
 const namedCapacity = 1 << 20
 
-// ErrMismatch says that the ring under a name is of another kind or capacity than asked
-// for, or somebody else's.
+// ErrMismatch means that the ring with this name has another kind, capacity or owner than
+// the options accept.
 var ErrMismatch = errors.New("ring under this name is another")
 
-// named is what a Ring of OpenOrCreate owns.
+// named holds what a Ring of OpenOrCreate owns.
 type named struct {
 	name    string
 	object  *posix.Object
 	mapping *posix.Mapping
 }
 
-// OpenOrCreate opens the ring that is in the POSIX object called name, or makes it. Nil
-// options are the zero ones. A ring appears under its name when it is finished: whoever
-// is killed while making it leaves nothing behind. All who open the name at a time get
-// the same ring, also if another process calls Remove meanwhile.
+// OpenOrCreate opens the ring in the POSIX object called name, or makes it. nil options
+// mean the zero value. A ring gets its name only when it is complete, so a process killed
+// while making one leaves nothing behind. All processes that open the name get the same
+// ring, even if one of them calls Remove meanwhile.
 //
-// The Ring owns its memory: Close releases it. The name stays, with all messages that
-// were not received, until Remove, UnlinkObject or the end of the system. So a ring may be
-// one that others have left, or died in; who takes a role there goes on with it.
+// The Ring owns its memory, and Close releases it. The name, with all messages that were
+// not received, stays until Remove, UnlinkObject or a restart of the system. So other
+// processes may have left the ring, or died in it; a process that joins continues where
+// they stopped.
 //
-// It waits, until ctx is done, only while another process removes the ring.
+// OpenOrCreate blocks only while another process removes the ring, until ctx is done.
 //
-// Errors: ErrMismatch; ErrNotRing (there is something else under the name, which is
-// left as it is); those of Open; of posix.CreateObject and OpenObject.
+// Errors: ErrMismatch; ErrNotRing (the object holds something else, which is left
+// unchanged); those of Open, posix.CreateObject and posix.OpenObject.
 func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, error) {
 	if o == nil {
 		o = &NamedOptions{}
@@ -79,14 +82,14 @@ func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, err
 		if r != nil || err != nil {
 			return r, err
 		}
-		select { // somebody is removing it
+		select { // another process is removing it
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
 	}
 }
 
-// create makes the object with the ring in it.
+// create creates the object with a ring in it.
 func (o *NamedOptions) create(name string) (*posix.Object, error) {
 	ring := Options{Producers: o.Producers, Capacity: o.Capacity}
 	if ring.Capacity == 0 {
@@ -115,8 +118,8 @@ func (o *NamedOptions) create(name string) (*posix.Object, error) {
 	})
 }
 
-// open opens the ring in the object, which it closes if that fails. Without a ring and
-// without an error the object is being removed, or was.
+// open opens the ring in the object, and closes the object if that fails. If it returns
+// neither a ring nor an error, the object is being removed or was removed.
 func (o *NamedOptions) open(name string, object *posix.Object) (r *Ring, err error) {
 	defer func() {
 		if r == nil {
@@ -146,8 +149,8 @@ func (o *NamedOptions) openIn(mapping *posix.Mapping, object *posix.Object) (*Ri
 	if err != nil {
 		return nil, err
 	}
-	// The object's own open file takes the place of the one that Open has found. It can be
-	// locked against others, and says whether the name still leads to it.
+	// Use the object's own open file instead of the one that Open found. It can be locked
+	// against others, and shows whether the name still leads to it.
 	if err := r.anchor.Close(); err != nil {
 		return nil, err
 	}
@@ -167,7 +170,7 @@ func (o *NamedOptions) openIn(mapping *posix.Mapping, object *posix.Object) (*Ri
 		}
 		return nil, err
 	}
-	// From here on nobody else removes it.
+	// From here on, no other process removes it.
 	if info, err := object.Stat(); err != nil || info.Links == 0 {
 		return nil, err
 	}
@@ -175,9 +178,9 @@ func (o *NamedOptions) openIn(mapping *posix.Mapping, object *posix.Object) (*Ri
 }
 
 // Remove removes the name of a ring of OpenOrCreate, with all messages that were not
-// received, if nobody else has the ring open and all handles are closed; otherwise the
-// error is ErrBusy. So the last one to leave may remove it, and whoever comes then makes
-// a new ring. Nobody can join the removed one; Close it.
+// received. It returns ErrBusy if another process has the ring open, or if handles of this
+// Ring are open. So the last process to leave can remove the ring, and a process that
+// comes later makes a new one. No process can join the removed ring; Close it.
 func (r *Ring) Remove() error {
 	if r.named == nil {
 		return fmt.Errorf("shmring: %w: this ring has no name", errors.ErrUnsupported)
@@ -186,7 +189,7 @@ func (r *Ring) Remove() error {
 	if err != nil {
 		return fmt.Errorf("shmring: %w", closedOr(err))
 	}
-	if info.Links == 0 { // the name is somebody else's, if there is one
+	if info.Links == 0 { // the name, if it exists, belongs to another ring
 		return nil
 	}
 	l := lifeline{int(r.anchor.Fd()), r.locks}
@@ -200,10 +203,11 @@ func (r *Ring) Remove() error {
 	if err := posix.UnlinkObject(r.named.name); err != nil {
 		return errors.Join(err, l.admit())
 	}
-	return nil // locked until Close: who has opened the file already sees that it is gone
+	return nil // locked until Close: a process that has opened the file already sees that it is gone
 }
 
-// closedOr returns ErrClosed for an error that says so of a file or memory.
+// closedOr returns ErrClosed if err means a closed file or unmapped memory, and err
+// otherwise.
 func closedOr(err error) error {
 	if errors.Is(err, os.ErrClosed) || errors.Is(err, posix.ErrUnmapped) {
 		return ErrClosed

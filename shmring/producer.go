@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A Producer puts messages into a ring. It is not for use by several goroutines at
-// once; each takes its own, which a ring for Many allows.
+// A Producer sends messages into a ring. Only one goroutine may use it at a time. In a
+// ring for Many, each goroutine can join with a Producer of its own.
 type Producer struct {
 	ring   *Ring
 	slot   int
@@ -15,15 +15,15 @@ type Producer struct {
 	life   lifeline
 	ticket uint64
 	tail   uint64 // One: where the next record begins
-	stale  uint64 // One: before this position another producer may have left state words
-	head   uint64 // what the consumer's head was when it was last looked at
+	stale  uint64 // One: before this position, a previous producer may have left state words
+	head   uint64 // the consumer's head when it was last read
 	wait   waiter
 	vigil  vigil // during a long wait
 	look   look
 
 	claim  uint64 // position of the claim under way, 0 if there is none
 	length uint64 // of the claim
-	claims uint64 // how many there have been: tells the claim under way from an earlier one
+	claims uint64 // number of claims so far: distinguishes the open claim from earlier ones
 	closed bool
 }
 
@@ -69,9 +69,9 @@ func (r *Ring) producer() (*Producer, error) {
 	return p, nil
 }
 
-// findTail follows the records from head to where the previous producer ended. It
-// reads the state words of records only: those of an empty ring stay without memory,
-// however large the ring is.
+// findTail follows the records from head to where the previous producer ended. It reads
+// only the state words of records, so those of an empty ring stay without memory, however
+// large the ring is.
 func (r *Ring) findTail(head uint64) (uint64, error) {
 	if head%unit != 0 {
 		return 0, corrupt("head", head)
@@ -92,34 +92,35 @@ func (r *Ring) findTail(head uint64) (uint64, error) {
 	return tail, nil
 }
 
-// clear makes pos, where a record is about to end, free. A producer that died may have
-// written the state words of a batch, all but the first: the consumer must not find one
-// of them where our next record will begin. They end where that producer's room did.
+// clear sets the state word at pos, where a record is about to end, to free. A producer
+// that died may have written all state words of a batch but the first. The consumer must
+// not find one of them where the next record will begin. They end where that producer's
+// room did.
 func (p *Producer) clear(pos uint64) {
 	if int64(p.stale-pos) > 0 {
 		p.ring.state(pos).Store(0)
 	}
 }
 
-// A Claim is room in the ring for a message, to be filled and then committed or
-// aborted.
+// A Claim is room in the ring for one message. Fill it, then commit or abort it.
 type Claim struct {
-	// Three words, which the compiler keeps in registers.
+	// These are three words, which the compiler keeps in registers.
 	producer *Producer
 	number   uint64 // producer.claims when it was made
 	length   int
 }
 
-// Claim takes room for a message of n bytes, from 0 to MaxMessage. It waits while
-// the ring is full. A done ctx ends the call, also where it need not wait; the error
-// unwraps to ctx.Err(). The wait spins for up to 0.1 ms if more than one processor may
-// run this process, then sleeps, occupying a thread of the operating system.
+// Claim reserves room for a message of n bytes, from 0 to MaxMessage. It blocks while the
+// ring is full. It spins for up to 0.1 ms if more than one processor may run this process,
+// then sleeps, occupying a thread. If ctx is done, it returns an error that unwraps to
+// ctx.Err(), even if there is room.
 //
-// A producer can have one claim at a time. In a ring for Many the messages of others
-// are received only after an earlier claim is over, so it should be short.
+// A producer can have one claim at a time. In a ring for Many, later messages of other
+// producers are received only after this claim has ended, so keep it short.
 //
-// Errors: ErrTooLarge; ErrClaim; ErrClosed (the consumer has closed, or this producer);
-// ErrPeerDied (the consumer's process has ended, learnt within 0.5 s of waiting); ErrCorrupt.
+// Errors: ErrTooLarge; ErrClaim; ErrClosed (this producer is closed, or the consumer has
+// closed); ErrPeerDied (the consumer's process has ended, within 0.5 s of waiting);
+// ErrCorrupt.
 func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return Claim{}, err
@@ -133,8 +134,8 @@ func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
 	return p.claimed(n), nil
 }
 
-// TryClaim is Claim without waiting; ok reports whether there was room. If there is
-// none because the consumer has died the error is ErrPeerDied, as for Claim.
+// TryClaim is Claim without blocking. ok reports whether there was room. If there is none
+// because the consumer has died, the error is ErrPeerDied, as for Claim.
 func (p *Producer) TryClaim(n int) (c Claim, ok bool, err error) {
 	if c, ok, err = p.tryClaim(n); ok || err != nil || !p.look.due() {
 		return c, ok, err
@@ -162,12 +163,12 @@ func (p *Producer) claimed(n int) Claim {
 	return Claim{p, p.claims, n}
 }
 
-// ready reports whether a claim of n bytes can be made, but for room.
+// ready reports whether n bytes can be claimed, apart from whether there is room.
 func (p *Producer) ready(n int) bool {
 	return p.claim == 0 && !p.closed && uint64(n) <= p.ring.capacity/2 && p.ring.consumer().ticket.Load() != gone
 }
 
-// refuse tells why it can't.
+// refuse returns the reason why n bytes cannot be claimed.
 func (p *Producer) refuse(n int) error {
 	switch {
 	case p.closed || p.ring.consumer().ticket.Load() == gone:
@@ -177,11 +178,11 @@ func (p *Producer) refuse(n int) error {
 	case uint64(n) > p.ring.capacity/2:
 		return fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, n, p.ring.MaxMessage())
 	}
-	return nil // the consumer came back just now: as if there were no room
+	return nil // a consumer has just joined: treat it as if there were no room
 }
 
-// reserve makes room for a record of length bytes and sets p.claim, or tells that
-// there is none.
+// reserve makes room for a record of length bytes and sets p.claim. It reports whether
+// there was room.
 func (p *Producer) reserve(length uint64) (bool, error) {
 	if p.ring.many {
 		return p.reserveShared(length)
@@ -203,7 +204,7 @@ func (p *Producer) reserve(length uint64) (bool, error) {
 	return ok, err
 }
 
-// room tells whether size bytes from pos on are free.
+// room reports whether size bytes from pos on are free.
 func (p *Producer) room(pos, size uint64) (bool, error) {
 	if pos-p.head <= p.ring.capacity-size {
 		return true, nil
@@ -216,15 +217,15 @@ func (p *Producer) room(pos, size uint64) (bool, error) {
 	return pos-head <= p.ring.capacity-size, nil
 }
 
-// attempts bounds how often reserveShared is overtaken before it gives up. In a
-// sane ring it is overtaken only by somebody who got further.
+// attempts limits how often reserveShared may be overtaken before it gives up. In a sane
+// ring, only a process that makes progress overtakes it.
 const attempts = 1 << 12
 
-// reserveShared claims a record among several producers. The claim is one
-// compare-and-swap of the state word at the tail, from whatever an earlier lap left
-// there to the claim with its owner and length. Only then is the tail moved, by the
-// claimer or by anybody who finds it behind: there is no moment at which a claim
-// exists and can't be told whose and how long it is.
+// reserveShared claims a record in a ring for several producers. The claim is one
+// compare-and-swap of the state word at the tail, from whatever an earlier lap left there
+// to the claim with its owner and length. Only then is the tail moved, by the claimer or
+// by any producer that finds the tail behind. So at every moment, the owner and the length
+// of each claim are known.
 func (p *Producer) reserveShared(length uint64) (bool, error) {
 	for range attempts {
 		if got, err := p.claimAt(p.ring.header.tail.Load(), length); got != overtaken {
@@ -288,7 +289,7 @@ func (p *Producer) claimAt(tail, length uint64) (got int, err error) {
 	return taken, nil
 }
 
-// await waits until reserve succeeds for a record of length bytes.
+// await blocks until reserve succeeds for a record of length bytes.
 func (p *Producer) await(ctx context.Context, length uint64) error {
 	r := p.ring
 	defer p.vigil.end()
@@ -301,11 +302,12 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 			return p.reserve(length)
 		},
 		func() (time.Duration, error) {
-			// First the vigil, then the look: who ends in between is seen.
+			// Start the vigil before checking, so that a process that ends in between is
+			// noticed.
 			pids, all := r.watchable(r.header.members[consumerRole:])
 			most := p.vigil.tick(pids, all, p.wait.alarm)
-			// The consumer does not wake for every message. Only while it receives none
-			// at all is there no hurry to look.
+			// The consumer does not wake producers for every message. There is no hurry to
+			// check for room as long as it receives none at all.
 			if head := r.header.head.Load(); head == seen {
 				next = min(2*next, most)
 			} else {
@@ -315,9 +317,9 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 		})
 }
 
-// CheckConsumer returns ErrPeerDied if the consumer's process has ended without
-// closing, and ErrClosed if it has closed or this producer has. Claim, TryClaim and
-// Send look by themselves while the ring is full.
+// CheckConsumer returns ErrPeerDied if the consumer's process has ended without closing,
+// and ErrClosed if the consumer or this producer has closed. Claim, TryClaim and Send call
+// it while the ring is full.
 func (p *Producer) CheckConsumer() error {
 	if p.closed {
 		return fmt.Errorf("shmring: %w", ErrClosed)
@@ -331,8 +333,8 @@ func (p *Producer) CheckConsumer() error {
 	return nil
 }
 
-// Bytes returns the claimed memory. What is in it is left from earlier messages. It
-// must not be used after Commit or Abort, after which Bytes returns nil.
+// Bytes returns the claimed memory, which still holds earlier messages. Do not use it
+// after Commit or Abort, after which Bytes returns nil.
 func (c Claim) Bytes() []byte {
 	if !c.current() {
 		return nil
@@ -346,7 +348,7 @@ func (c Claim) Bytes() []byte {
 // Errors: ErrClaim; ErrCorrupt.
 func (c Claim) Commit() error { return c.CommitN(c.length) }
 
-// CommitN commits the first n bytes of the claim and gives the rest back.
+// CommitN commits the first n bytes of the claim and releases the rest.
 func (c Claim) CommitN(n int) error {
 	if uint(n) > uint(c.length) {
 		return fmt.Errorf("shmring: %w: %d bytes of a claim of %d", ErrTooLarge, n, c.length)
@@ -358,7 +360,7 @@ func (c Claim) CommitN(n int) error {
 	return p.publish(uint64(n))
 }
 
-// Abort gives the claim back; there will be no message. Errors: ErrClaim; ErrCorrupt.
+// Abort releases the claim without sending a message. Errors: ErrClaim; ErrCorrupt.
 func (c Claim) Abort() error {
 	if !c.current() {
 		return fmt.Errorf("shmring: %w", ErrClaim)
@@ -366,12 +368,12 @@ func (c Claim) Abort() error {
 	return c.producer.withdraw()
 }
 
-// current reports whether the claim is the one under way.
+// current reports whether the claim is open.
 func (c Claim) current() bool {
 	return c.producer != nil && c.producer.claim != 0 && c.producer.claims == c.number
 }
 
-// publish commits the first n bytes of the claim under way.
+// publish commits the first n bytes of the open claim.
 func (p *Producer) publish(n uint64) error {
 	r, pos, length := p.ring, p.claim, p.length
 	p.claim = 0
@@ -380,8 +382,8 @@ func (p *Producer) publish(n uint64) error {
 		p.tail = pos + size
 		p.clear(p.tail)
 	} else if rest := extent(length) - size; rest > 0 {
-		// The unused rest becomes a record of its own. Nobody looks there before the
-		// commit has made this one shorter.
+		// The unused rest becomes a record of its own. No process looks there before the
+		// commit has shortened this one.
 		next := pos + size
 		r.state(next).Store(r.word(next, rest, p.slot, skipped))
 	}
@@ -402,12 +404,12 @@ func (p *Producer) commit(pos, length, n uint64) error {
 	return nil
 }
 
-// withdraw ends the claim under way without a message.
+// withdraw ends the open claim without a message.
 func (p *Producer) withdraw() error {
 	r, pos := p.ring, p.claim
 	p.claim = 0
 	if !r.many {
-		return nil // nobody has seen it
+		return nil // no other process has seen it
 	}
 	word := r.state(pos)
 	w := r.word(pos, p.length, p.slot, claimed)
@@ -418,9 +420,9 @@ func (p *Producer) withdraw() error {
 	return nil
 }
 
-// notifyAt wakes the consumer if it sleeps and waits for the record at pos, which is over
-// now. In a ring for Many it may wait for a claim before that. While it sleeps, its head is
-// where it waits; having moved it there it looks once more.
+// notifyAt wakes the consumer if it sleeps and waits for the record at pos, which has
+// ended. In a ring for Many the consumer may wait for an earlier claim. While it sleeps,
+// its head is where it waits: after moving head there, it checks once more.
 func (p *Producer) notifyAt(pos uint64) {
 	h := p.ring.header
 	if anyAsleep(&h.consumerSleeps) && (!p.ring.many || h.head.Load() == pos) {
@@ -444,8 +446,8 @@ func (p *Producer) Send(ctx context.Context, msg []byte) error {
 	return p.publish(uint64(len(msg)))
 }
 
-// copyCached is copy, in pieces. From 1 MiB on Go's copy writes past the cache
-// (runtime/memmove_amd64.s), and the other side would have to fetch it from memory.
+// copyCached is copy, in pieces. From 1 MiB on, Go's copy bypasses the cache
+// (runtime/memmove_amd64.s), and the other side would have to fetch the data from memory.
 func copyCached(dst, src []byte) {
 	const piece = 512 << 10
 	for len(src) > piece {
@@ -455,10 +457,10 @@ func copyCached(dst, src []byte) {
 	copy(dst, src)
 }
 
-// SendBatch sends messages in order, waiting like Claim, with one claim and one
-// commit for as many of them as fit into a quarter of the ring. It returns how many
-// were sent: fewer than all only with an error. Of those that were claimed together
-// the consumer sees all or none.
+// SendBatch sends messages in order, blocking like Claim. It uses one claim and one commit
+// for as many of them as fit into a quarter of the ring. The consumer sees all or none of
+// the messages that were claimed together. SendBatch returns the number of messages sent,
+// which is less than len(msgs) only if there is an error.
 func (p *Producer) SendBatch(ctx context.Context, msgs [][]byte) (sent int, err error) {
 	if len(msgs) == 0 {
 		return 0, ctx.Err()
@@ -479,7 +481,7 @@ func (p *Producer) SendBatch(ctx context.Context, msgs [][]byte) (sent int, err 
 	return sent, nil
 }
 
-// fit returns how many of msgs to claim together, at least one, and their extent.
+// fit returns the number of msgs to claim together, at least one, and their extent.
 func (p *Producer) fit(msgs [][]byte) (n int, total uint64, err error) {
 	for _, msg := range msgs {
 		size := extent(uint64(len(msg)))
@@ -495,8 +497,8 @@ func (p *Producer) fit(msgs [][]byte) (n int, total uint64, err error) {
 	return n, total, nil
 }
 
-// publishBatch turns the claim of total bytes into one record for each message. The
-// first is committed last, and the consumer sees none before it.
+// publishBatch divides the claim of total bytes into one record for each message. It
+// commits the first one last, and the consumer sees none before that.
 func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
 	r, first := p.ring, p.claim
 	p.claim = 0
@@ -514,9 +516,8 @@ func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
 	return p.commit(first, total, uint64(len(msgs[0])))
 }
 
-// Close leaves the ring, aborting a claim under way. When the last producer has
-// left, the consumer sees the end after the last message. Close again returns
-// ErrClosed.
+// Close leaves the ring and aborts an open claim. When the last producer has left, the
+// consumer sees the end after the last message. A second Close returns ErrClosed.
 func (p *Producer) Close() error {
 	if p.closed {
 		return fmt.Errorf("shmring: %w", ErrClosed)

@@ -15,70 +15,72 @@ import (
 
 // Errors of Create and Open.
 var (
-	// ErrNotRing says that the memory holds no ring, or none that is finished yet:
-	// whoever waits for another process to make it tries again.
+	// ErrNotRing means that the memory holds no ring, or one that is not complete yet. If
+	// another process is making it, try again.
 	ErrNotRing = errors.New("memory holds no ring")
-	// ErrVersion says that the ring has another version of the layout.
+	// ErrVersion means that the ring has another version of the layout.
 	ErrVersion = errors.New("ring has another version")
-	// ErrByteOrder says that a machine of the other byte order made the ring.
+	// ErrByteOrder means that a machine of the other byte order made the ring.
 	ErrByteOrder = errors.New("ring has the other byte order")
-	// ErrSize says that the memory is too small, or of another size than the ring.
+	// ErrSize means that the memory is too small, or that its size is not that of the
+	// ring.
 	ErrSize = errors.New("memory is not of the ring's size")
-	// ErrAlignment says that the memory does not begin at a multiple of 8.
+	// ErrAlignment means that the memory does not begin at a multiple of 8.
 	ErrAlignment = errors.New("memory is not aligned")
-	// ErrStale says that the ring is in a file on a disk, from before the system was
-	// started: what was written last may be missing.
+	// ErrStale means that the ring is in a file on a disk and from before the system
+	// restarted: its last writes may be missing.
 	ErrStale = errors.New("ring is from before the last start of the system")
-	// ErrForeign says that this process could not be told of the others' deaths, nor
-	// they of its own: it is in another IPC namespace than the ring, or finds no name
-	// and no open descriptor of the ring's file; see the package's part on death.
+	// ErrForeign means that this process and the other members could not detect each
+	// other's death. Either it is in another IPC namespace than the ring, or it finds no
+	// name and no open descriptor of the ring's file. See "Death" in the package
+	// documentation.
 	ErrForeign = errors.New("ring can't be joined from here")
-	// ErrFault says that there is no page behind the memory: /dev/shm is full, or
-	// somebody has made the object shorter.
+	// ErrFault means that a page of the memory is not available: /dev/shm is full, or the
+	// object was truncated.
 	ErrFault = memory.ErrFault
 )
 
 // Errors of the handles.
 var (
-	// ErrBusy says that another process, which is alive or can't be seen, has the
-	// role: the consumer's, or that of a single producer, or all slots of several.
+	// ErrBusy means that another process has the role: the consumer's, the single
+	// producer's, or all 64 of the producers'. The process is alive, or cannot be checked.
 	ErrBusy = errors.New("ring is in use by another process")
-	// ErrClosed says that the handle is closed, or that the consumer has closed.
+	// ErrClosed means that the handle is closed, or that the consumer has closed.
 	ErrClosed = errors.New("ring is closed")
-	// ErrPeerDied says that the process of the other side ended without closing.
+	// ErrPeerDied means that a process of the other side ended without closing.
 	ErrPeerDied = errors.New("process of the other side has died")
-	// ErrTooLarge says that a message is longer than MaxMessage.
+	// ErrTooLarge means that a message is longer than MaxMessage.
 	ErrTooLarge = errors.New("message is too large for the ring")
-	// ErrClaim says that there is a claim under way, or that there is none any more.
+	// ErrClaim means that there is an open claim already, or that the claim has ended.
 	ErrClaim = errors.New("one claim at a time, committed or aborted once")
-	// ErrCorrupt says that another process has written what no process may. The
-	// ring can't be used any more.
+	// ErrCorrupt means that another process has written something invalid. The ring cannot
+	// be used any more.
 	ErrCorrupt = errors.New("ring is corrupt")
 )
 
-// Producers says how many producers a ring can have at a time.
+// Producers is the number of producers that a ring can have at a time: One or Many.
 type Producers uint32
 
 const (
-	// One producer: a claim costs nothing, and is seen by nobody before its commit.
+	// One producer: a claim is cheap, and no other process sees it before its commit.
 	One Producers = 1
 	// Many producers, up to 64.
 	Many Producers = 2
 )
 
-// Options says how Create lays out a ring.
+// Options holds the options of Create.
 type Options struct {
-	// Producers is One or Many; 0 is One.
+	// Producers is One or Many; 0 means One.
 	Producers Producers
-	// Capacity is the number of bytes for messages, a power of two of at least 4096.
-	// 0 takes the largest for which there is room: of memory whose length is itself a
-	// power of two that is half, since the ring needs some for its own; see Size.
+	// Capacity is the number of bytes for messages, a power of two of at least 4096. 0
+	// means the largest that fits. That is half of the memory if its length is a power of
+	// two, because the ring also needs room for itself; see Size.
 	Capacity int
 }
 
-// A Ring is memory with a ring in it, and one open descriptor: see Close. A Ring of
-// CreateIn or OpenIn keeps its memory mapped while a handle made from it is open. The
-// memory of any other Ring must stay mapped while the Ring or a handle is used.
+// A Ring is a ring in mapped memory. It holds one open descriptor, see Close. A Ring of
+// CreateIn or OpenIn keeps its memory mapped while one of its handles is open. The memory
+// of Create or Open must stay mapped while the Ring or a handle is used.
 type Ring struct {
 	geometry
 	memory Memory // nil if the caller keeps it mapped
@@ -95,23 +97,22 @@ type Ring struct {
 	id     [16]byte
 }
 
-// Memory is mapped memory that can be kept mapped: a *posix.Mapping or a
-// *sysv.Attachment.
+// A Memory is mapped memory that can be pinned: a *posix.Mapping or a *sysv.Attachment.
 type Memory interface {
-	// Bytes returns the memory, nil once it is unmapped.
+	// Bytes returns the memory, or nil if it is unmapped.
 	Bytes() []byte
 	// Pin keeps the memory mapped until release is called. It fails if the memory is
-	// unmapped already.
+	// unmapped.
 	Pin() (release func(), err error)
 }
 
-// CreateIn is Create in memory that knows of the ring: as long as a Producer or a
-// Consumer of it is open, unmapping the memory fails with EBUSY.
+// CreateIn is Create in memory that it can pin: while a Producer or Consumer of the ring
+// is open, unmapping the memory fails with EBUSY.
 func CreateIn(mem Memory, o Options) (*Ring, error) {
 	return within(mem, func(b []byte) (*Ring, error) { return Create(b, o) })
 }
 
-// OpenIn is Open in memory that knows of the ring, like that of CreateIn.
+// OpenIn is Open in memory that it can pin, as CreateIn does.
 func OpenIn(mem Memory) (*Ring, error) { return within(mem, Open) }
 
 func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
@@ -128,12 +129,11 @@ func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
 	return r, nil
 }
 
-// Close releases the descriptor that the Ring has of the file of its memory, or of the
-// IPC namespace. Nobody can join through this Ring any more; handles that it has made
-// stay open. A Ring that is not closed does this when it is garbage.
+// Close closes the descriptor of the Ring. No process can join through this Ring any more;
+// its handles stay open. A Ring that is not closed is closed by the garbage collector.
 //
-// A Ring of OpenOrCreate also unmaps its memory: close its handles first, else the error
-// is EBUSY.
+// Close also unmaps the memory of a Ring of OpenOrCreate. Close the handles first;
+// otherwise the error is EBUSY.
 func (r *Ring) Close() error {
 	var err error
 	if r.named == nil {
@@ -155,21 +155,20 @@ func (r *Ring) pin() (release func(), err error) {
 	return r.memory.Pin()
 }
 
-// Size returns how many bytes of memory a ring of this capacity, a power of two of at
-// least 4096, takes.
+// Size returns the number of bytes of memory that a ring of this capacity needs. capacity
+// is a power of two of at least 4096.
 func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(capacity)) }
 
-// Create lays out an empty ring in mem and returns it. Whatever was in mem is lost:
-// no other process may use it meanwhile. The memory is one that other processes
-// map too, from its first byte on and as long.
+// Create makes an empty ring in mem and returns it. It overwrites mem, which no other
+// process may be using. Other processes must map the same memory, from its first byte and
+// with the same length.
 //
-// Messages take pages when they are sent, and a full /dev/shm ends the program then.
-// Set the memory aside first: posix.ObjectOptions.Reserve, or Prefault.
+// A message takes pages when it is sent, and if /dev/shm is full then, the program ends.
+// To prevent this, reserve the memory first: posix.ObjectOptions.Reserve, or Prefault.
 //
-// Errors: ErrSize, ErrAlignment, ErrFault; fs.ErrNotExist without /proc, which it needs;
-// errors.ErrUnsupported where package atomic
-// has no 64-bit operations that work between processes (mips, and arm before version 7)
-// and outside Linux.
+// Errors: ErrSize, ErrAlignment, ErrFault; fs.ErrNotExist without /proc;
+// errors.ErrUnsupported outside Linux and where 64-bit atomic operations do not work
+// between processes (mips, and arm before version 7).
 func Create(mem []byte, o Options) (*Ring, error) {
 	if err := usable(mem); err != nil {
 		return nil, err
@@ -201,7 +200,7 @@ func writeHeader(mem []byte, g geometry, mode Producers) error {
 	h.unit.Store(unit)
 	h.slotCount.Store(slotCount)
 	h.boot.Store(bootID())
-	// The first lap is 1, so that the zero words belong to none.
+	// The first lap is 1, so words that are zero belong to no lap.
 	h.tail.Store(g.capacity)
 	h.head.Store(g.capacity)
 	var id [16]byte
@@ -241,7 +240,7 @@ func (h *header) place(states []byte) error {
 	return err
 }
 
-// layOut chooses the capacity.
+// layOut determines the capacity.
 func layOut(size int, o Options) (geometry, error) {
 	if o.Producers > Many {
 		return geometry{}, fmt.Errorf("shmring: %d is no number of producers", o.Producers)
@@ -260,10 +259,10 @@ func layOut(size int, o Options) (geometry, error) {
 	return geometry{capacity: c, mask: c - 1}, nil
 }
 
-// Open returns the ring that Create, here or in another process, made in mem, which must
-// be writable: whoever takes a role in a ring says so in it.
-// Errors: ErrNotRing, ErrVersion, ErrByteOrder, ErrSize, ErrAlignment, ErrStale,
-// ErrForeign, ErrCorrupt, ErrFault; errors.ErrUnsupported as for Create.
+// Open returns the ring that Create made in mem, in this process or another. mem must be
+// writable, because taking a role writes to it. Errors: ErrNotRing, ErrVersion,
+// ErrByteOrder, ErrSize, ErrAlignment, ErrStale, ErrForeign, ErrCorrupt, ErrFault;
+// errors.ErrUnsupported as for Create.
 func Open(mem []byte) (r *Ring, err error) {
 	if err := usable(mem); err != nil {
 		return nil, err
@@ -312,7 +311,7 @@ func openRing(mem []byte) (*Ring, error) {
 	return r, nil
 }
 
-// geometry checks what the header says of the layout.
+// geometry checks what the header says about the layout.
 func (h *header) geometry(size int) (g geometry, err error) {
 	c, all, locks, death := h.capacity.Load(), h.size.Load(), h.locks.Load(), h.death.Load()
 	switch {
@@ -361,11 +360,11 @@ func usable(mem []byte) error {
 	return nil
 }
 
-// ID returns the random number of the ring, by which it can be told from any other.
+// ID returns the random id of the ring, which differs from that of any other ring.
 func (r *Ring) ID() [16]byte { return r.id }
 
-// Capacity returns how many bytes of messages the ring holds, each rounded up to a
-// multiple of 64.
+// Capacity returns the number of bytes of messages that the ring can hold, where each
+// message counts with its length rounded up to a multiple of 64.
 func (r *Ring) Capacity() int { return int(r.capacity) }
 
 // MaxMessage returns the length of the longest message: half the capacity.
@@ -379,7 +378,7 @@ func (r *Ring) Producers() Producers {
 	return One
 }
 
-// corrupt makes the error for something that another process must not have written.
+// corrupt returns the error for a value that no process may write.
 func corrupt(what string, value uint64) error {
 	return fmt.Errorf("shmring: %w: %s %#x", ErrCorrupt, what, value)
 }

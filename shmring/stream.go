@@ -7,21 +7,20 @@ import (
 	"io"
 )
 
-// A Writer makes a ring the writing end of a byte stream. Each Write becomes one or
-// more messages, without their bounds meaning anything. It is not for use by
-// several goroutines at once.
+// A Writer is the writing end of a byte stream in a ring. Each Write becomes one or more
+// messages, whose bounds have no meaning. Only one goroutine may use it at a time.
 type Writer struct {
 	ctx      context.Context
 	producer *Producer
 	chunk    int
 }
 
-// A Reader makes a ring the reading end of a byte stream. It is not for use by
-// several goroutines at once.
+// A Reader is the reading end of a byte stream in a ring. Only one goroutine may use it at
+// a time.
 type Reader struct {
 	ctx      context.Context
 	consumer *Consumer
-	rest     []byte // of the message that was received last
+	rest     []byte // unread part of the last message
 	err      error  // what ended the stream
 }
 
@@ -32,21 +31,21 @@ var (
 	_ io.WriterTo    = (*Reader)(nil)
 )
 
-// mostChunk is as far as larger pieces made a stream faster.
+// mostChunk is the size beyond which larger pieces do not make a stream faster.
 const mostChunk = 1 << 20
 
-// Writer returns a stream into the ring, which uses p from now on. All its waiting
-// ends when ctx is done. In a ring for Many the pieces of several streams mix.
+// Writer returns a byte stream into the ring, which owns p from now on. ctx ends all its
+// waits. In a ring for Many, the pieces of several streams mix.
 func (p *Producer) Writer(ctx context.Context) *Writer {
-	// A sixteenth leaves both sides pieces to work on.
+	// With sixteenths, both sides always have pieces to work on.
 	return &Writer{ctx: ctx, producer: p, chunk: int(min(p.ring.capacity/16, mostChunk))}
 }
 
-// Reader returns the stream out of the ring, which uses c from now on. All its
-// waiting ends when ctx is done.
+// Reader returns the byte stream out of the ring, which owns c from now on. ctx ends all
+// its waits.
 func (c *Consumer) Reader(ctx context.Context) *Reader { return &Reader{ctx: ctx, consumer: c} }
 
-// Write implements io.Writer. It waits while the ring is full. Errors are those of
+// Write implements io.Writer. It blocks while the ring is full. Errors: those of
 // Producer.Claim.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	for n < len(p) {
@@ -59,8 +58,9 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom: it reads from r, until io.EOF, straight into the
-// memory of the ring. In a ring for Many a Read of r that waits makes all wait.
+// ReadFrom implements io.ReaderFrom. It reads from r until io.EOF, straight into the
+// memory of the ring. In a ring for Many, a Read of r that blocks delays the messages of
+// all producers.
 func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	for {
 		got, readErr, err := w.readOnce(r)
@@ -68,7 +68,7 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 		switch {
 		case err != nil:
 			return n, err
-		case readErr == io.EOF: // an error that wraps io.EOF is a failure: io.Copy has it so
+		case readErr == io.EOF: // an error that wraps io.EOF is a failure, as for io.Copy
 			return n, nil
 		case readErr != nil:
 			return n, readErr
@@ -76,7 +76,8 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// readOnce makes a message of one Read. err is the ring's, readErr that of r.
+// readOnce sends the result of one Read as a message. err is the ring's error, readErr
+// that of r.
 func (w *Writer) readOnce(r io.Reader) (n int, readErr, err error) {
 	claim, err := w.producer.Claim(w.ctx, w.chunk)
 	if err != nil {
@@ -84,7 +85,7 @@ func (w *Writer) readOnce(r io.Reader) (n int, readErr, err error) {
 	}
 	committed := false
 	defer func() {
-		if !committed { // also where r panics or ends its goroutine
+		if !committed { // also if r panics or ends its goroutine
 			err = errors.Join(err, claim.Abort())
 		}
 	}()
@@ -95,7 +96,7 @@ func (w *Writer) readOnce(r io.Reader) (n int, readErr, err error) {
 	case n == 0:
 		return 0, readErr, nil
 	}
-	// A reader that says it read more than there was room for is ErrTooLarge.
+	// If r claims to have read more than there was room for, the error is ErrTooLarge.
 	if err = claim.CommitN(n); err != nil {
 		return 0, nil, err
 	}
@@ -103,18 +104,18 @@ func (w *Writer) readOnce(r io.Reader) (n int, readErr, err error) {
 	return n, readErr, nil
 }
 
-// Flush waits until the reader has taken everything that was written. Errors are those
-// of Producer.Flush: ErrClosed if it has closed before.
+// Flush blocks until the reader has taken everything that was written. Errors: those of
+// Producer.Flush.
 func (w *Writer) Flush() error { return w.producer.Flush(w.ctx) }
 
-// Close closes the producer: after what was written the reader sees io.EOF. It does not
-// wait until that has been read; Flush does. The other direction of a conversation,
-// which is another ring, is not affected.
+// Close closes the producer. The reader gets io.EOF after everything that was written.
+// Close does not wait for that; Flush does. A conversation uses another ring for the other
+// direction, which stays open.
 func (w *Writer) Close() error { return w.producer.Close() }
 
-// Read implements io.Reader. It waits while the ring is empty. The end is io.EOF if
-// all producers have closed, ErrPeerDied if one has died: then something is missing.
-// Other errors are those of Consumer.Receive.
+// Read implements io.Reader. It blocks while the ring is empty. It returns io.EOF if all
+// producers have closed, and ErrPeerDied if one has died, in which case data is missing.
+// Other errors: those of Consumer.Receive.
 func (r *Reader) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -127,8 +128,8 @@ func (r *Reader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: it writes straight from the memory of the ring to
-// w, until the end of the stream.
+// WriteTo implements io.WriterTo. It writes straight from the memory of the ring to w,
+// until the end of the stream.
 func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
 	for {
 		switch err := r.fill(); {
@@ -153,11 +154,11 @@ func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
 	}
 }
 
-// fill waits until there is something to read.
+// fill blocks until there is something to read.
 func (r *Reader) fill() error {
 	for len(r.rest) == 0 && r.err == nil {
 		msg, err := r.consumer.Receive(r.ctx)
-		// A context that is done ends a call; everything else ends the stream.
+		// A done context ends the call; any other error ends the stream.
 		if ended := r.ctx.Err(); ended != nil && errors.Is(err, ended) {
 			return ended
 		}
@@ -166,17 +167,17 @@ func (r *Reader) fill() error {
 	return r.err
 }
 
-// advance drops n bytes that were read. A message that was read whole goes back to
-// the writer at once, since the next Read may be long in coming.
+// advance drops n bytes that were read. It releases a message at once when all of it has
+// been read, because the next Read may come much later.
 func (r *Reader) advance(n int) {
 	if r.rest = r.rest[n:]; len(r.rest) == 0 {
 		r.consumer.Release()
 	}
 }
 
-// Close closes the consumer: the writer gets ErrClosed. So does who reads on.
+// Close closes the consumer. The writer then gets ErrClosed, and so does a later Read.
 func (r *Reader) Close() error {
-	r.rest = nil // is the producer's again
+	r.rest = nil // the memory belongs to the producer again
 	if r.err == nil {
 		r.err = fmt.Errorf("shmring: %w", ErrClosed)
 	}

@@ -2,6 +2,6 @@
 
 package shmring
 
-// supported tells whether the ring works here: 64-bit atomic operations that are
-// instructions, so that they are atomic for other processes too, and futexes.
+// supported reports whether the ring works here. It needs futexes, and 64-bit atomic
+// operations that are single instructions, so that they are atomic between processes.
 const supported = true

@@ -2,6 +2,7 @@
 
 package shmring
 
-// supported tells whether the ring works here. On mips and on arm before version 7
-// package atomic does 64-bit operations under a lock that only its own process has.
+// supported reports whether the ring works here. On mips, and on arm before version 7,
+// package atomic implements 64-bit operations with a lock, which only works within a
+// process.
 const supported = false

@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vigil waits for the end of processes (pidfd_open(2)) at no cost: the runtime's
-// poller does the waiting.
+// A vigil watches for the end of processes (pidfd_open(2)). It costs nothing while
+// waiting, because the runtime's poller does that.
 type vigil struct {
 	pids  []int
 	files []*os.File
-	over  atomic.Bool // one of them has ended
+	over  atomic.Bool // a watched process has ended
 	wg    sync.WaitGroup
 }
 
-// keep waits for the end of these processes, and no others, each of which calls ended.
-// It returns false if it can't: before Linux 5.10, or without a free descriptor.
+// keep watches exactly these processes, and calls ended when one of them ends. It returns
+// false if it cannot: before Linux 5.10, or without a free descriptor.
 func (v *vigil) keep(pids []int, ended func()) bool {
 	if slices.Equal(pids, v.pids) && !v.over.Load() {
 		return true
@@ -35,7 +35,7 @@ func (v *vigil) keep(pids []int, ended func()) bool {
 		f := os.NewFile(uintptr(fd), "pidfd")
 		v.files = append(v.files, f)
 		conn, err := f.SyscallConn()
-		if err != nil || f.SetReadDeadline(time.Time{}) != nil { // not one that can be polled
+		if err != nil || f.SetReadDeadline(time.Time{}) != nil { // the descriptor cannot be polled
 			v.end()
 			return false
 		}
@@ -57,7 +57,7 @@ func over(fd uintptr) bool {
 	return n > 0 && err == nil
 }
 
-// end stops waiting.
+// end stops watching.
 func (v *vigil) end() {
 	for _, f := range v.files {
 		_ = f.Close()

@@ -12,32 +12,32 @@ import (
 	"github.com/sysvipc/gipc/internal/spin"
 )
 
-// A wait word is a futex on which one side sleeps. Bit 0 is set by those who are
-// about to sleep; the other side, if it sees it, clears it, counts one up in the
-// other bits, and wakes them. The count makes a sleep that begins in between return
-// at once.
+// A wait word is a futex on which one side sleeps. A process that is about to sleep sets
+// bit 0. The other side, if it finds the bit set, clears it, adds one to the count in the
+// other bits, and wakes the sleepers. The count makes a sleep that begins in between
+// return at once.
 //
-// Nothing is lost: a sleeper sets the bit, then looks whether there is something
-// to do; a waker first publishes, then looks at the bit. Both are sequentially
-// consistent, so one of them sees the other. A waker killed in the middle, and
-// everything else that goes wrong, costs one tick.
+// No wake-up is lost: a sleeper sets the bit, then checks whether there is something to
+// do; a waker first publishes, then checks the bit. Both are sequentially consistent, so
+// one of them sees the other. A waker killed in between, or anything else that goes wrong,
+// costs one tick.
 const sleeping = 1
 
 const (
-	// tick is how often a sleeper looks whether the other side is alive.
+	// tick is how often a sleeper checks whether the other side is alive.
 	tick = 150 * time.Millisecond
-	// longTick is how often it does if it will be told when a process ends. It is not
-	// told when one replaces itself by execve(2).
+	// longTick is how often it checks if the kernel tells it when a process ends. The
+	// kernel does not tell it when a process calls execve(2).
 	longTick = 400 * time.Millisecond
-	// restTick is how often it does if there is no other process that could end.
+	// restTick is how often it checks if there is no other process that could end.
 	restTick = 5 * time.Second
 )
 
-// A look remembers when somebody who does not wait last looked whether the other side
-// is alive.
+// A look records when a caller that does not wait last checked whether the other side is
+// alive.
 type look struct{ last time.Time }
 
-// due reports whether to look now, at most once in a tick.
+// due reports whether to check now, at most once in a tick.
 func (l *look) due() bool {
 	now := time.Now()
 	if now.Sub(l.last) < tick {
@@ -59,42 +59,42 @@ func wake(w *atomic.Uint32) {
 const (
 	spinLeast = 16
 	spinMost  = 4096
-	// The pause before a look: long enough for the other side to get ahead by more than
-	// one message. The cache lines then move once for several, and none is fetched that
-	// the other side is about to write. That of a consumer is between two bounds.
+	// The pause before a check is long enough for the other side to get ahead by more than
+	// one message. So cache lines move once for several messages, and no line is fetched
+	// that the other side is about to write. The consumer's pause varies between two
+	// bounds.
 	producerPause = 64
 	pauseLeast    = 32
 	pauseMost     = 512
-	// After a sleep shorter than this, most of which is the way into it and out, the
-	// longest spin would have done.
+	// A sleep shorter than this consists mostly of falling asleep and waking up. The
+	// longest spin would have sufficed instead.
 	sleepShort = 200 * time.Microsecond
 	// So many of the longest spins may be in vain; so many waits later they are tried again.
 	vainMost   = 4
 	retryAfter = 64
 )
 
-// A waiter waits for the other side. It spins first, for as long as that has paid
-// off lately, then sleeps.
+// A waiter waits for the other side. It spins first, for as long as that has recently paid
+// off, then sleeps.
 type waiter struct {
 	word   *atomic.Uint32 // on which to sleep
 	spin   bool
-	pause  uint32 // before a look
+	pause  uint32 // before a check
 	budget uint32 // how long to spin
-	vain   uint32 // longest spins in vain, of waits that were short all the same
+	vain   uint32 // longest spins in vain, before waits that were short all the same
 
-	alarmed atomic.Bool // a process has ended: no sleep before a look at who it was
+	alarmed atomic.Bool // a process has ended: check which one before sleeping
 }
 
-// alarm is called by a vigil. The flag is set before the word is looked at, and a
-// sleeper does it the other way round. It runs in a goroutine where no caller can
-// guard against memory that was truncated away; if the word is, the sleeper meets the
-// fault after its tick.
+// alarm is called by a vigil. It sets the flag before it checks the word; a sleeper does
+// the reverse. It runs in a goroutine of its own, where no caller can guard against
+// truncated memory; if the word is truncated, the sleeper faults after its tick.
 func (w *waiter) alarm() {
 	w.alarmed.Store(true)
 	_ = memory.Guard(func() error { wake(w.word); return nil })
 }
 
-// start sets a new waiter up.
+// start initialises a waiter.
 func (w *waiter) start(word *atomic.Uint32, spin bool, pause uint32) {
 	w.word, w.spin, w.pause, w.budget = word, spin, pause, spinMost/4
 }
@@ -108,12 +108,12 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 			return err
 		}
 	}
-	// In a process that has one processor for both sides the other one needs it.
+	// If the process has one processor for both sides, the other side needs it.
 	runtime.Gosched()
 
 	began := time.Now()
 	defer func() { w.adapt(time.Since(began)) }()
-	var heeded time.Time // when an alarm last was
+	var heeded time.Time // time of the last alarm acted on
 	for checked, timeout := began, tick; ; {
 		v := w.word.Load()
 		if v&sleeping == 0 {
@@ -128,9 +128,9 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		// One alarm in a tick is heeded at once. A process that has ended raises it
-		// whenever it is watched, until somebody has waited for it, and may look alive as
-		// long if /proc hides it.
+		// Act at once on one alarm per tick. A process that has ended raises an alarm
+		// whenever it is watched, until its parent has waited for it. Until then it may
+		// look alive, if /proc hides it.
 		if w.alarmed.Load() {
 			timeout = max(0, tick-time.Since(heeded))
 		}
@@ -144,7 +144,8 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 			if checked = now; w.alarmed.Swap(false) {
 				heeded = now
 			}
-			// Who joins when check has looked already is heard: somebody sleeps.
+			// A process that joins after check has run notices the bit and wakes the
+			// sleeper.
 			seen := w.word.Or(sleeping) | sleeping
 			var err error
 			if timeout, err = check(); err != nil {
@@ -160,8 +161,9 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 	}
 }
 
-// spinUntil tries after each pause, until the budget is spent. The shortest pauses come
-// first where there is no reason to keep a distance: an answer may be due any moment.
+// spinUntil calls try after each pause, until the budget is spent. If there is no reason
+// to keep a distance, the shortest pauses come first, because an answer may be due at any
+// moment.
 func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
 	pause := w.pause
 	if pause == pauseLeast {
@@ -180,10 +182,10 @@ func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
 	return false, nil
 }
 
-// pace learns from what a consumer received since it last waited. Producers that send
-// a message for each eight units of the pause don't go by the clock: they are left to
-// get further ahead, but not so far that the ring becomes full. The messages of others
-// wait for no longer than they must.
+// pace learns from what a consumer received since it last waited. If producers sent at
+// least one message for each eight units of the pause, the consumer lets them get further
+// ahead, but not so far that the ring becomes full. Otherwise messages wait no longer than
+// necessary.
 func (w *waiter) pace(messages, bytes, capacity uint64) {
 	switch {
 	case messages < uint64(w.pause/8):
@@ -195,9 +197,9 @@ func (w *waiter) pace(messages, bytes, capacity uint64) {
 	}
 }
 
-// adapt learns from a sleep: the spin before it was too short, or in vain. Where the
-// longest is in vain again and again, though the sleeps are short, the other side gets
-// to run when this one sleeps: they share a processor.
+// adapt learns from a sleep: the spin before it was too short, or in vain. If the longest
+// spin is in vain again and again although the sleeps are short, the two sides share a
+// processor: the other side runs only when this one sleeps.
 func (w *waiter) adapt(slept time.Duration) {
 	switch {
 	case slept >= sleepShort:

@@ -124,8 +124,8 @@ func TestDetached(t *testing.T) {
 	}
 }
 
-// TestDetachWhileInUse detaches under the hands of readers and writers: each sees
-// the memory or ErrDetached.
+// TestDetachWhileInUse detaches while readers and writers work: each sees the memory or
+// ErrDetached.
 func TestDetachWhileInUse(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 1<<16, 0o600)
 	for range 20 {
@@ -139,7 +139,7 @@ func TestDetachWhileInUse(t *testing.T) {
 				for {
 					var err error
 					switch i {
-					case 0, 1: // each its own half: the race detector looks on
+					case 0, 1: // each its own half, for the race detector
 						_, err = mem.ReadAt(buf[:1<<15], int64(i)<<15)
 					case 2:
 						err = mem.Prefault()
@@ -163,7 +163,7 @@ func TestDetachWhileInUse(t *testing.T) {
 	}
 }
 
-// TestDetachOfWhatIsGone unmaps a segment behind the back of its Attachment.
+// TestDetachOfWhatIsGone unmaps a segment without its Attachment.
 func TestDetachOfWhatIsGone(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 100, 0o600)
 	mem, err := seg.Attach(nil)
@@ -176,8 +176,8 @@ func TestDetachOfWhatIsGone(t *testing.T) {
 
 func TestAttachAtAddress(t *testing.T) {
 	page := uintptr(os.Getpagesize())
-	// SHMLBA, to which addresses are rounded, is larger than a page on some
-	// architectures: of four of them at least one is ours to use.
+	// SHMLBA, to which addresses are rounded, is larger than a page on some architectures.
+	// Of four such addresses, at least one is free for the test.
 	const space = 4 << 18
 	seg := createSegment(t, sysv.Private, 100, 0o600)
 	gap, err := unix.Mmap(-1, 0, space, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// conformance is the document of what is promised, in which the tests are named.
+// conformance is the page that lists what is promised and names the tests.
 const conformance = "../docs/conformance.md"
 
-// TestConformanceNamesTests looks for every test that the tables name. A test is in
-// the folder that is named before it, or else in that of the heading.
+// TestConformanceNamesTests checks that every test named in the tables exists. A test is
+// in the folder that precedes its name, or else in that of the heading.
 func TestConformanceNamesTests(t *testing.T) {
 	text, err := os.ReadFile(conformance)
 	check(t, err)
@@ -63,8 +63,8 @@ func testsOf(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-// TestConformanceIsComplete holds the tables of errors against the manual: each error
-// has a row, which names a test or tells why there is none.
+// TestConformanceIsComplete compares the tables of errors with the manual: each error has
+// a row, which names a test or says why there is none.
 func TestConformanceIsComplete(t *testing.T) {
 	rows := errorRows(t)
 	for _, want := range []string{
@@ -120,7 +120,7 @@ func errorRows(t *testing.T) map[string]string {
 	call := ""
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) != 6 { // one before the first and one behind the last
+		if len(cells) != 6 { // one before the first and one after the last
 			continue
 		}
 		if c := strings.TrimSpace(cells[1]); c != "" {

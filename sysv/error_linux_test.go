@@ -10,9 +10,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestInvalidIsNotUnknown holds that EINVAL for another reason does not pass for an
-// object that is not there. TestUnknownSegment, TestUnknownSet and TestUnknownQueue
-// hold the reverse.
+// TestInvalidIsNotUnknown checks that EINVAL for another reason does not mean that the
+// object does not exist. TestUnknownSegment, TestUnknownSet and TestUnknownQueue check the
+// reverse.
 func TestInvalidIsNotUnknown(t *testing.T) {
 	segment := createSegment(t, sysv.Private, 1, 0o600)
 	set := createSetWith(t, 0)

@@ -29,7 +29,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestErrorIs holds which error numbers are which errors of package fs.
+// TestErrorIs checks which error numbers are which errors of package fs.
 func TestErrorIs(t *testing.T) {
 	tests := []struct {
 		errno                       syscall.Errno

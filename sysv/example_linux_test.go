@@ -12,8 +12,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A writer and a reader, here in one process, find a segment by the key that both make
-// of a file.
+// A writer and a reader, here in one process, find a segment by the key that both derive
+// from a file.
 func Example() {
 	key, err := sysv.Ftok("/", 'x')
 	if err != nil {
@@ -50,7 +50,8 @@ func Example() {
 	// Output: hello
 }
 
-// A structure that every process sees, with a counter that they may count up at once.
+// A structure that all processes share, with a counter that they can increment
+// concurrently.
 func ExampleView() {
 	type shared struct {
 		Visits atomic.Uint32
@@ -75,7 +76,7 @@ func ExampleView() {
 	// Output: 1
 }
 
-// Whoever makes the segment fills it; the others find it.
+// The process that makes the segment fills it; the others find it.
 func ExampleOpenOrCreateSegment() {
 	for range 2 {
 		seg, made, err := sysv.OpenOrCreateSegment(0x4d2, 4096, nil)
@@ -94,7 +95,7 @@ func ExampleOpenOrCreateSegment() {
 	// false
 }
 
-// Two semaphores change in one step, or none does.
+// Two semaphores change in one step, or neither does.
 func ExampleSet_Do() {
 	set, _, err := sysv.OpenOrCreateSet(context.Background(), 0x4d2, []uint16{3, 0}, nil)
 	if err != nil {
@@ -108,7 +109,7 @@ func ExampleSet_Do() {
 	values, err := set.Values()
 	fmt.Println(values, err)
 
-	// There are not two left to move: this waits until somebody adds one.
+	// There are not two left to move, so this blocks until another process adds one.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	err = set.Do(ctx, move...)
@@ -147,8 +148,8 @@ func ExampleQueue_Receive() {
 	// 2 sweep
 }
 
-// Segments of one owner that nobody has attached go. Somebody may attach one between
-// the look and the removal: he keeps the memory, but nobody else finds it any more.
+// Removes the segments of one owner that nobody has attached. A process that attaches one
+// just before its removal keeps the memory, but no process finds it by its key any more.
 func ExampleSegments() {
 	const owner = 0
 	for info, err := range sysv.Segments() {

@@ -82,7 +82,7 @@ func TestKeyString(t *testing.T) {
 	}
 }
 
-// FuzzParseKey holds ParseKey against what strconv makes of the three bases of C.
+// FuzzParseKey compares ParseKey with strconv, for the three bases of C.
 func FuzzParseKey(f *testing.F) {
 	for _, s := range []string{"1234", "0x4d2", "02322", "-1", "+0X7f", "0b1", "0o7", "1_0", "4294967296", "", "0", "-"} {
 		f.Add(s)
@@ -102,8 +102,8 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// parseC is a second, plainer ParseKey: a sign, then digits of the base that the
-// prefix tells.
+// parseC is a second, simpler ParseKey: a sign, then digits of the base that the prefix
+// selects.
 func parseC(s string) (sysv.Key, bool) {
 	sign, digits, base := "", s, 10
 	if s != "" && (s[0] == '+' || s[0] == '-') {

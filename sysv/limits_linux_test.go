@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// skipWithoutLimits skips a test that changes limits where it must not.
+// skipWithoutLimits skips a test that changes limits if it may not.
 func skipWithoutLimits(t *testing.T) {
 	t.Helper()
 	if ipctest.UnderQEMU() {
-		return // it changes them as well as anybody
+		return // it may change them
 	}
 	file, err := os.OpenFile("/proc/sys/kernel/shmmni", os.O_WRONLY, 0)
 	if err != nil {
@@ -175,7 +175,7 @@ func TestQueueLimits(t *testing.T) {
 	})
 }
 
-// TestLimitsAreThoseOfProc holds the limits in force against /proc/sys/kernel.
+// TestLimitsAreThoseOfProc compares the current limits with /proc/sys/kernel.
 func TestLimitsAreThoseOfProc(t *testing.T) {
 	shm, err1 := sysv.ShmLimits()
 	sem, err2 := sysv.SemLimits()
@@ -186,7 +186,7 @@ func TestLimitsAreThoseOfProc(t *testing.T) {
 		check(t, err)
 		n, err := strconv.ParseUint(string(text[:len(text)-1]), 10, 64)
 		check(t, err)
-		return uint64(uintptr(n)) // the kernel cuts it for a program of 32 bits
+		return uint64(uintptr(n)) // the kernel truncates it for a 32-bit program
 	}
 	got := map[string]uint64{
 		"shmmax": shm.MaxSize, "shmall": shm.MaxPages, "shmmni": shm.MaxSegments,

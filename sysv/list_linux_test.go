@@ -16,8 +16,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// rows returns every object of every kind as a line of text, without what changes
-// by the minute.
+// rows returns every object of every kind as a line of text, without fields that change by
+// themselves.
 func rows() ([]string, error) {
 	var rows []string
 	add := func(row any, err error) error {
@@ -50,8 +50,8 @@ func playEnumerate([]string) error {
 	return err
 }
 
-// TestEnumeration makes a thousand objects of each kind, of which an ordinary user
-// may read none, and sees all.
+// TestEnumeration makes a thousand objects of each kind, none of which an ordinary user
+// may read, and finds all of them.
 func TestEnumeration(t *testing.T) {
 	skipWithoutStatAny(t)
 	const n = 1000
@@ -134,8 +134,8 @@ func TestEnumerationOfNothing(t *testing.T) {
 	}
 }
 
-// TestEnumerationWhileTheyChange makes and removes objects meanwhile: those that
-// stay must be seen, each once, and none that has no sense.
+// TestEnumerationWhileTheyChange makes and removes objects meanwhile. Those that stay must
+// be listed exactly once, and every row must make sense.
 func TestEnumerationWhileTheyChange(t *testing.T) {
 	skipWithoutStatAny(t)
 	stay := map[int]bool{}

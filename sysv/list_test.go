@@ -7,7 +7,7 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// A kernel is a table as no kernel of today shows it.
+// A kernel is a table in a state that current kernels do not show.
 type kernel struct {
 	top, inUse    func() (int, abi.Errno)
 	stat, statAny func(index int) (id int, e abi.Errno)
@@ -35,7 +35,7 @@ func always(e abi.Errno) func(int) (int, abi.Errno) {
 	return func(int) (int, abi.Errno) { return 0, e }
 }
 
-// only is a table with one object, whose identifier is its index.
+// only returns a table with one object, whose identifier is its index.
 func only(want int) func(int) (int, abi.Errno) {
 	return func(index int) (int, abi.Errno) {
 		if index != want {
@@ -45,7 +45,8 @@ func only(want int) func(int) (int, abi.Errno) {
 	}
 }
 
-// inTurn returns what is next, whatever the index, and begins again behind the last.
+// inTurn returns a table that gives the answers one after the other, whatever the index,
+// and starts again after the last.
 func inTurn(answers ...abi.Errno) func(int) (int, abi.Errno) {
 	n := 0
 	return func(int) (int, abi.Errno) {

@@ -32,10 +32,10 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// nobody is a user who owns nothing.
+// nobody is a user that owns nothing.
 var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 
-// patience is how long a test waits for what should happen at once.
+// patience is how long a test waits for something that should happen at once.
 const patience = 30 * time.Second
 
 func createSegment(t testing.TB, key sysv.Key, size int64, mode fs.FileMode) sysv.Segment {
@@ -76,7 +76,7 @@ func createQueue(t testing.TB, key sysv.Key, mode fs.FileMode) sysv.Queue {
 	return q
 }
 
-// remove removes an object that the test may have removed itself.
+// remove removes an object, which the test may already have removed.
 func remove(t testing.TB, object interface{ Remove() error }) {
 	t.Helper()
 	if err := object.Remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +105,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// wantError reports an error other than want; want nil is success.
+// wantError reports an error other than want. A nil want means success.
 func wantError(t testing.TB, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) || want == nil && err != nil {
@@ -164,8 +164,8 @@ func sleeping(t testing.TB, n int, function string) {
 	})
 }
 
-// background runs f and returns what gives its result, or fails the test if f
-// does not end.
+// background runs f in a goroutine. result returns f's result, or fails the test if f does
+// not return.
 func background(t testing.TB, f func() error) (result func() error) {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -232,8 +232,8 @@ func setLimit(t *testing.T, name, value string) bool {
 	return true
 }
 
-// capable tells whether this process has a capability, by its number, and not only
-// within a user namespace of its own.
+// capable reports whether this process has a capability, given by number, in the initial
+// user namespace.
 func capable(t testing.TB, number uint) bool {
 	t.Helper()
 	users, err := os.ReadFile("/proc/self/uid_map")

@@ -18,12 +18,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// halfMade is the mode of a set that OpenOrCreateSet has made and not yet given
-// values: the mark that it carries is a part of what processes agree on.
+// halfMade is the mode of a set that OpenOrCreateSet has created and not yet given values.
+// The mark in it is part of the protocol between processes.
 const halfMade fs.FileMode = 0o601
 
-// atOnce is how long OpenOrCreateSet may take if its second of patience is
-// not needed.
+// atOnce is how long OpenOrCreateSet may take if it does not need its second of patience.
 const atOnce = 500 * time.Millisecond
 
 func openOrCreate(t testing.TB, key sysv.Key, values ...uint16) sysv.Set {
@@ -110,7 +109,7 @@ func TestOpenOrCreatePrivateSet(t *testing.T) {
 	wantValues(t, "b", b, 3)
 }
 
-// TestForeignSets opens sets that other programs made in all the ways they do.
+// TestForeignSets opens sets that other programs made, in all the ways they do.
 func TestForeignSets(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -153,8 +152,8 @@ func TestForeignSets(t *testing.T) {
 	all.Wait()
 }
 
-// TestForeignMakerIsWaitedFor opens a set whose maker, a C program say, sets zero
-// first, then the value by a semop.
+// TestForeignMakerIsWaitedFor opens a set whose creator, for instance a C program, first
+// sets zero and then the value by a semop.
 func TestForeignMakerIsWaitedFor(t *testing.T) {
 	set := createSet(t, setKey, 1, 0o600)
 	check(t, set.SetValue(0, 0))
@@ -173,7 +172,7 @@ func TestForeignMakerIsWaitedFor(t *testing.T) {
 	wantError(t, "OpenOrCreateSet", result(), nil)
 }
 
-// TestHalfMadeSets makes by hand what a maker leaves that dies.
+// TestHalfMadeSets makes by hand what a dying creator leaves.
 func TestHalfMadeSets(t *testing.T) {
 	skipWithoutMode(t)
 	t.Run("before the values", func(t *testing.T) {
@@ -238,7 +237,7 @@ func TestHalfMadeSets(t *testing.T) {
 			}
 			return errors.Join(err, s.Remove())
 		})
-		time.Sleep(20 * time.Millisecond) // it found the corpse
+		time.Sleep(20 * time.Millisecond) // it has found the half-made set
 		check(t, corpse.Remove())
 		start := time.Now()
 		wantError(t, "OpenOrCreateSet", result(), nil)
@@ -248,7 +247,7 @@ func TestHalfMadeSets(t *testing.T) {
 	})
 }
 
-// TestHalfMadeSetOfAnotherUser meets a corpse that may not be removed.
+// TestHalfMadeSetOfAnotherUser finds a half-made set that it may not remove.
 func TestHalfMadeSetOfAnotherUser(t *testing.T) {
 	requireUsers(t)
 	readable, secret := createSet(t, setKey, 1, halfMade|0o044), createSet(t, setKey+1, 1, halfMade)
@@ -271,9 +270,9 @@ func playUnpermitted([]string) error {
 	return nil
 }
 
-// TestOpenOrCreateRace lets processes race for thousands of sets. Each takes one
-// token of each set, of which there are as many as processes: too few, and a
-// process finds none; given twice, and some are left.
+// TestOpenOrCreateRace lets processes race for thousands of sets. Each process takes one
+// token of each set, which has as many tokens as there are processes. With too few, a
+// process finds none; if the values are set twice, some are left.
 func TestOpenOrCreateRace(t *testing.T) {
 	const processes, rounds = 8, 2500
 	var racers []*ipctest.Process
@@ -281,7 +280,7 @@ func TestOpenOrCreateRace(t *testing.T) {
 		racers = append(racers, ipctest.Start(t, "race", nil, strconv.Itoa(processes), strconv.Itoa(rounds)))
 	}
 	for _, p := range racers {
-		p.Line() // all are there
+		p.Line() // all are ready
 	}
 	for _, p := range racers {
 		p.Tell("go")
@@ -319,8 +318,8 @@ func playRace(args []string) error {
 	return nil
 }
 
-// TestOpenOrCreateAgainstRemovers has somebody remove the set whenever there is
-// one: every call returns a set that was proper, though it may be gone by now.
+// TestOpenOrCreateAgainstRemovers removes the set whenever there is one. Every call
+// returns a set that was complete, though it may be gone by now.
 func TestOpenOrCreateAgainstRemovers(t *testing.T) {
 	done := make(chan struct{})
 	var remover sync.WaitGroup
@@ -359,9 +358,9 @@ func TestOpenOrCreateAgainstRemovers(t *testing.T) {
 	t.Logf("%d found, %d gone", found, gone)
 }
 
-// TestMakerIsKilled kills processes that make sets, and remove them again, at
-// random moments: the next caller gets a proper set, soon. Many a maker dies
-// half-way, which costs a second, so there are several at a time.
+// TestMakerIsKilled kills processes that make and remove sets at random moments. The next
+// caller soon gets a complete set. Many creators die half-way, which costs a second, so
+// several run at a time.
 func TestMakerIsKilled(t *testing.T) {
 	const lanes = 20
 	makers := 0
@@ -386,8 +385,8 @@ func TestMakerIsKilled(t *testing.T) {
 	t.Logf("of %d makers %d died between making a set and giving it values", makers, slow.Load())
 }
 
-// callAfterDeath makes a set under the key of a maker that died, and tells how
-// long that took.
+// callAfterDeath makes a set under the key of a dead creator, and returns how long that
+// took.
 func callAfterDeath(t *testing.T, key sysv.Key) time.Duration {
 	start := time.Now()
 	set, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{3, 0, 5}, nil)
@@ -422,8 +421,8 @@ func playKillMe(args []string) error {
 	}
 }
 
-// TestOpenOrCreate makes an object of each kind, finds it, and does not take one that
-// does not fit for it.
+// TestOpenOrCreate makes an object of each kind, finds it again, and refuses one that does
+// not fit.
 func TestOpenOrCreate(t *testing.T) {
 	skipWithoutMode(t)
 	const key = 0x0c1
@@ -474,8 +473,8 @@ func TestOpenOrCreate(t *testing.T) {
 	}
 }
 
-// TestOpenOrCreateOfAnotherUser: what another user made is not taken for one's own,
-// unless that is asked for.
+// TestOpenOrCreateOfAnotherUser checks that another user's object is refused unless the
+// options accept it.
 func TestOpenOrCreateOfAnotherUser(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	segment, queue := createSegment(t, 3, 10, 0o666), createQueue(t, 3, 0o666)
@@ -503,7 +502,7 @@ func TestOpenOrCreateOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestOpenOrCreateSetIsCancelled ends a wait for values that nobody gives.
+// TestOpenOrCreateSetIsCancelled cancels a wait for values that never come.
 func TestOpenOrCreateSetIsCancelled(t *testing.T) {
 	createSet(t, setKey, 1, halfMade)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

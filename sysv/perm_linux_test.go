@@ -17,8 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What an operation needs: permission bits, or to be the owner, which no bit
-// replaces.
+// Requirements of an operation: permission bits, or ownership, which no bit replaces.
 const (
 	r     = 4
 	w     = 2
@@ -26,8 +25,8 @@ const (
 	owner = 8
 )
 
-// An attempt is an operation on an object that must not change it for those that
-// come after.
+// An attempt is an operation on an object. It must leave the object unchanged for later
+// attempts.
 type attempt struct {
 	kind  sysv.Kind
 	name  string
@@ -126,9 +125,9 @@ func playAttempt([]string) error {
 	}
 }
 
-// TestPermissions lets each class of users attempt each operation on objects of
-// each mode. The bits of the other classes are the opposite, so that one who is
-// taken for somebody else is found out.
+// TestPermissions lets each class of users attempt each operation on objects of each mode.
+// The bits of the other classes are the opposite, so that taking a user for one of another
+// class shows.
 func TestPermissions(t *testing.T) {
 	requireUsers(t)
 	classes := []struct {
@@ -256,7 +255,7 @@ func makeObjects(t *testing.T, o sysv.Ownership) *objects {
 	return objects
 }
 
-// remake makes those that are not there and gives all the ownership.
+// remake creates the missing objects and gives all of them the ownership.
 func (o *objects) remake(t *testing.T) {
 	t.Helper()
 	seg, _, err1 := sysv.OpenOrCreateSegment(permKey, 1, &sysv.SegmentOptions{AnyOwner: true})
@@ -279,7 +278,7 @@ func (o *objects) remove(t *testing.T) {
 	remove(t, sysv.Queue(o.id[sysv.Msg]))
 }
 
-// TestAttemptsAreAll sees to it that no method is left out of the matrix.
+// TestAttemptsAreAll checks that the matrix leaves out no method.
 func TestAttemptsAreAll(t *testing.T) {
 	var names []string
 	for _, a := range attempts() {

@@ -152,8 +152,8 @@ func TestQueuePIDs(t *testing.T) {
 	want("and the other way round", os.Getpid(), p.PID())
 }
 
-// playQueue sends to, receives from or changes the queue args[0] as it is told,
-// and prints the error.
+// playQueue sends to, receives from or changes the queue args[0] as told, and prints the
+// error.
 func playQueue(args []string) error {
 	id, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -246,8 +246,8 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// TestReceiveSelectsWhileWaiting has one receiver for each selection wait, and
-// sends what only one of them takes.
+// TestReceiveSelectsWhileWaiting lets one receiver for each selection wait, and sends what
+// only one of them takes.
 func TestReceiveSelectsWhileWaiting(t *testing.T) {
 	for name, test := range map[string]struct {
 		o     sysv.ReceiveOptions
@@ -302,7 +302,7 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
-// TestTooBigWhileWaiting sends a waiting receiver more than it has room for.
+// TestTooBigWhileWaiting sends a waiting receiver a message larger than its buffer.
 func TestTooBigWhileWaiting(t *testing.T) {
 	queue := createQueue(t, sysv.Private, 0o600)
 	result := background(t, func() error {
@@ -432,7 +432,7 @@ func TestQBytesOfAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// TestRemoveQueueWakes removes a queue under its waiters.
+// TestRemoveQueueWakes removes a queue while others wait on it.
 func TestRemoveQueueWakes(t *testing.T) {
 	for name, test := range map[string]struct {
 		at   string
@@ -470,8 +470,8 @@ func TestShortMessagesAllocateNothing(t *testing.T) {
 	})
 }
 
-// TestLRPIDOfAWaiter shows what the manual does not say: a message that is handed to
-// a receiver that waits is booked to its thread, not to its process.
+// TestLRPIDOfAWaiter shows what the manual does not say: if a receiver waits for a
+// message, the kernel records its thread, not its process.
 func TestLRPIDOfAWaiter(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it reads msg_lrpid from the wrong place")
 	ipctest.SkipUnderQEMU(t, "msg_lrpid is read from the wrong place")

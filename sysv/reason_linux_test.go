@@ -10,7 +10,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestErrorsNameTheLimit: an error says which limit was met, and what was asked for.
+// TestErrorsNameTheLimit checks that an error says which limit was reached and what was
+// requested.
 func TestErrorsNameTheLimit(t *testing.T) {
 	set, queue := createSetWith(t, 0, 0), createQueue(t, sysv.Private, 0o600)
 	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 100))

@@ -21,7 +21,7 @@ import (
 
 const segmentKey sysv.Key = 0x5e6
 
-// noID is an identifier that was never given to anything in a test's namespace.
+// noID is an identifier that no object of a test's namespace ever has.
 const noID = 1<<30 | 12345
 
 func TestCreateSegmentErrors(t *testing.T) {
@@ -72,8 +72,8 @@ func TestCreateSegmentWithoutMemory(t *testing.T) {
 	}
 }
 
-// TestNoReserve makes a segment that no machine has the memory for, or on 32 bits
-// as large a one as all can make.
+// TestNoReserve makes a segment larger than any machine's memory or, on 32 bits, as large
+// as all can make.
 func TestNoReserve(t *testing.T) {
 	size := int64(1) << 30
 	if math.MaxInt > math.MaxInt32 {
@@ -95,9 +95,9 @@ func TestSizeThatDoesNotFit(t *testing.T) {
 	wantError(t, "CreateSegment of 4 GiB and a byte", err, unix.EINVAL)
 }
 
-// TestUnknownSegment makes every call on an identifier that names nothing.
+// TestUnknownSegment makes every call on an identifier that no object has.
 func TestUnknownSegment(t *testing.T) {
-	zero := createSegment(t, sysv.Private, 1, 0o600) // what a number cut to 32 bits would name
+	zero := createSegment(t, sysv.Private, 1, 0o600) // the object that a truncated number would name
 	removed := createSegment(t, sysv.Private, 1, 0o600)
 	check(t, removed.Remove())
 	ids := []sysv.Segment{noID, removed, -1, math.MinInt32, sysv.Segment(beyond32(int(zero)))}
@@ -138,8 +138,8 @@ func TestSegmentStat(t *testing.T) {
 	wantRecent(t, "CTime", info.CTime, before)
 }
 
-// kernelSecond returns the second in which the kernel takes us to be. Its clock for that
-// moves with the ticks, some milliseconds behind time.Now.
+// kernelSecond returns the current second of the clock that the kernel uses for IPC times.
+// That clock advances with the ticks, some milliseconds behind time.Now.
 func kernelSecond(t testing.TB) time.Time {
 	t.Helper()
 	var now unix.Timespec
@@ -212,8 +212,8 @@ func playAttach(args []string) error {
 	return nil
 }
 
-// TestChangeTimes waits for the next second, since the kernel's times know no
-// fractions, and sees which calls move them.
+// TestChangeTimes waits for the next second, because the kernel's times have no fractions,
+// and checks which calls change them.
 func TestChangeTimes(t *testing.T) {
 	t.Parallel()
 	seg, set, queue := createSegment(t, sysv.Private, 1, 0o600), createSet(t, sysv.Private, 2, 0o600), createQueue(t, sysv.Private, 0o600)
@@ -420,8 +420,8 @@ func TestSegmentLock(t *testing.T) {
 	}
 }
 
-// TestLimitedProcess makes the calls that fail for want of rights to memory in a
-// process that has none.
+// TestLimitedProcess makes calls in a process without rights to memory, in which they
+// fail.
 func TestLimitedProcess(t *testing.T) {
 	requireUsers(t)
 	seg := createSegment(t, sysv.Private, 1<<30, 0o666)
@@ -543,7 +543,7 @@ func TestHugePagesWithoutPool(t *testing.T) {
 
 const hugePool = "/proc/sys/vm/nr_hugepages"
 
-// fillHugePages sees to it that n huge pages are free until the test is over.
+// fillHugePages keeps n huge pages free until the end of the test.
 func fillHugePages(t *testing.T, n int) {
 	t.Helper()
 	old, err := os.ReadFile(hugePool)
@@ -574,7 +574,7 @@ func hugePageSize(t *testing.T) int64 {
 	return kib << 10
 }
 
-// meminfo returns a field of /proc/meminfo, 0 if there is none.
+// meminfo returns a field of /proc/meminfo, or 0 if there is none.
 func meminfo(t *testing.T, field string) int64 {
 	t.Helper()
 	all, err := os.ReadFile("/proc/meminfo")

@@ -54,7 +54,7 @@ func TestCreateSetErrors(t *testing.T) {
 	wantError(t, "OpenSet of an unknown key", err, fs.ErrNotExist)
 }
 
-// beyond32 returns a number whose low 32 bits are n, or -1 where there is none.
+// beyond32 returns a number whose low 32 bits are n, or -1 if an int has no more bits.
 func beyond32(n int) int {
 	if math.MaxInt == math.MaxInt32 {
 		return -1
@@ -198,8 +198,8 @@ func TestDoErrors(t *testing.T) {
 	}
 }
 
-// TestAtomicOperations makes calls of several operations: they are done in order,
-// and all or none.
+// TestAtomicOperations makes calls with several operations: they are performed in order,
+// all or none.
 func TestAtomicOperations(t *testing.T) {
 	op := func(num uint16, add int16) sysv.Op { return sysv.Op{Num: num, Add: add} }
 	tests := []struct {
@@ -238,7 +238,7 @@ func TestAtomicOperations(t *testing.T) {
 	}
 }
 
-// TestOperationsWait starts a call that has to wait, and sees what it waits for.
+// TestOperationsWait starts a call that has to wait, and checks what it waits for.
 func TestOperationsWait(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -288,7 +288,7 @@ func TestOperationsWait(t *testing.T) {
 	}
 }
 
-// TestBestFit has two waiters; the one that came last wants less and gets it.
+// TestBestFit has two waiters. The later one wants less, and gets it.
 func TestBestFit(t *testing.T) {
 	set := createSetWith(t, 0)
 	waiting := func(n int) {
@@ -310,7 +310,7 @@ func TestBestFit(t *testing.T) {
 	wantValues(t, "in the end", set, 0)
 }
 
-// TestDoDeadline waits until a context ends, and no shorter.
+// TestDoDeadline waits until a context ends, and no less.
 func TestDoDeadline(t *testing.T) {
 	set := createSetWith(t, 0)
 	for _, timeout := range []time.Duration{-1, 0, 1, 30 * time.Millisecond} {
@@ -324,7 +324,7 @@ func TestDoDeadline(t *testing.T) {
 	}
 }
 
-// TestRemoveWakes removes a set under its waiters.
+// TestRemoveWakes removes a set while others wait on it.
 func TestRemoveWakes(t *testing.T) {
 	for name, do := range map[string]func(sysv.Set) error{
 		"Do":          func(s sysv.Set) error { return s.Do(t.Context(), sysv.Op{Add: -1}) },
@@ -344,9 +344,10 @@ func TestRemoveWakes(t *testing.T) {
 	}
 }
 
-// playOperate does the operations args[1:], each NUM:ADD, with undo, on the set
-// args[0], and says so. Told to exec it becomes a program that ends with its
-// standard input; told to end a thread it lets one do another operation and die.
+// playOperate performs the operations args[1:], each NUM:ADD, with undo, on the set
+// args[0], and reports that. Told to exec, it becomes a program that ends with its
+// standard input. Told to end a thread, it lets a thread perform another operation and
+// end.
 func playOperate(args []string) error {
 	id, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -403,7 +404,7 @@ func startOperate(t *testing.T, set sysv.Set, ops ...string) *ipctest.Process {
 	return p
 }
 
-// TestUndo ends a process in each way that there is.
+// TestUndo ends a process in every possible way.
 func TestUndo(t *testing.T) {
 	for name, end := range map[string]func(*ipctest.Process){
 		"exit":    func(p *ipctest.Process) { p.Tell("exit"); p.Wait() },
@@ -498,7 +499,7 @@ func TestSetValueClearsUndo(t *testing.T) {
 	}
 }
 
-// TestUndoIsClamped takes back more than there is.
+// TestUndoIsClamped undoes more than there is.
 func TestUndoIsClamped(t *testing.T) {
 	set := createSetWith(t, 0, 32767)
 	p := startOperate(t, set, "0:5", "1:-5")
@@ -507,7 +508,7 @@ func TestUndoIsClamped(t *testing.T) {
 	wantValues(t, "at the end", set, 0, 32767)
 }
 
-// TestUndoWakes has a waiter on what the end of a process gives back.
+// TestUndoWakes waits for what the end of a process gives back.
 func TestUndoWakes(t *testing.T) {
 	set := createSetWith(t, 1)
 	p := startOperate(t, set, "0:-1")
@@ -521,7 +522,7 @@ func TestUndoWakes(t *testing.T) {
 	wantError(t, "Do", result(), nil)
 }
 
-// TestTryDoAllocatesNothing makes calls that need not wait.
+// TestTryDoAllocatesNothing makes calls that do not block.
 func TestTryDoAllocatesNothing(t *testing.T) {
 	set, ctx := createSetWith(t, 0), t.Context()
 	wantNoAllocations(t, func() {
@@ -537,8 +538,8 @@ func TestTryDoAllocatesNothing(t *testing.T) {
 	})
 }
 
-// TestRemovedDuringTheCall removes large sets while they are given values, until the
-// kernel finds one gone between two looks at it, which it tells by EIDRM.
+// TestRemovedDuringTheCall removes large sets while their values are set, until the kernel
+// finds one gone between its two lookups, for which it returns EIDRM.
 func TestRemovedDuringTheCall(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it takes too long to hit the moment")
 	const many = 20000

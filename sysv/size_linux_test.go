@@ -21,7 +21,7 @@ func TestReadSizes(t *testing.T) {
 	}
 }
 
-// TestProcSizes holds /proc against what the kernel tells a 64-bit program.
+// TestProcSizes compares /proc with what the kernel reports to a 64-bit program.
 func TestProcSizes(t *testing.T) {
 	size := int64(5 << 20)
 	if bits.UintSize == 64 {

@@ -7,8 +7,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestWaitsAllocateLittle passes a token to and fro: each turn is two waits, most of which
-// sleep, of at most three allocations each.
+// TestWaitsAllocateLittle passes a token back and forth. Each turn has two waits, most of
+// which sleep, with at most three allocations each.
 func TestWaitsAllocateLittle(t *testing.T) {
 	set := createSetWith(t, 0, 0)
 	there, back := createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A wait is a call that has to wait, and what lets it go on.
+// A wait is a call that has to wait, and the action that lets it go on.
 type wait struct {
 	name    string
 	call    func(context.Context) error
@@ -68,7 +68,7 @@ func waits(t *testing.T) []wait {
 	}
 }
 
-// counted waits until n threads wait for the first semaphore to grow.
+// counted waits until n threads wait for the first semaphore to increase.
 func counted(t testing.TB, s sysv.Set, n int) {
 	t.Helper()
 	eventually(t, "as many wait as should", func() bool {
@@ -97,7 +97,7 @@ func TestCancelBefore(t *testing.T) {
 	}
 }
 
-// TestDoneContext makes calls that need not wait: they do nothing.
+// TestDoneContext makes calls that need not wait, with a done context: they do nothing.
 func TestDoneContext(t *testing.T) {
 	set, queue, full := createSetWith(t, 1), createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)
 	send(t, full, 1, "x")
@@ -132,7 +132,7 @@ func TestCancelDuring(t *testing.T) {
 			w.undone()
 			cancel()
 		}
-		// It can be made again.
+		// The call can be made again.
 		result := background(t, func() error { return w.call(t.Context()) })
 		w.waiting()
 		w.release()
@@ -140,8 +140,8 @@ func TestCancelDuring(t *testing.T) {
 	}
 }
 
-// storm sends every thread of this process signals, ten thousand a second in all,
-// until stopped. (Those that are sent to the process all go to the same thread.)
+// storm sends signals to every thread of this process, ten thousand a second in all, until
+// stopped. (Signals sent to the process would all go to the same thread.)
 func storm(t testing.TB, signals ...unix.Signal) (stop func()) {
 	t.Helper()
 	const pause = 100 * time.Microsecond
@@ -188,8 +188,8 @@ func threads(t testing.TB) (tids []int) {
 	return tids
 }
 
-// TestSignalStorm makes every call that waits under a storm of signals: none of
-// them may come back early, or with EINTR.
+// TestSignalStorm makes every call that waits while signals arrive: none may return early,
+// or with EINTR.
 func TestSignalStorm(t *testing.T) {
 	defer storm(t, unix.SIGURG, unix.SIGWINCH, unix.SIGCHLD)()
 	const long = 150 * time.Millisecond
@@ -205,7 +205,7 @@ func TestSignalStorm(t *testing.T) {
 	}
 }
 
-// TestPingPongInAStorm passes a token to and fro.
+// TestPingPongInAStorm passes a token back and forth while signals arrive.
 func TestPingPongInAStorm(t *testing.T) {
 	defer storm(t, unix.SIGURG, unix.SIGWINCH)()
 	set, queues := createSetWith(t, 1, 0), [2]sysv.Queue{createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)}
@@ -238,9 +238,9 @@ func TestPingPongInAStorm(t *testing.T) {
 	wantValues(t, "in the end", set, 1, 0)
 }
 
-// TestGarbageCollection collects while every call waits. The collector has to know
-// that their threads are asleep: one that it takes for running it wakes by a signal,
-// or waits for.
+// TestGarbageCollection collects while every call waits. The collector must know that
+// their threads are asleep: if it takes one for running, it wakes it by a signal or waits
+// for it.
 func TestGarbageCollection(t *testing.T) {
 	all := waits(t)
 	type waiter struct {
@@ -260,7 +260,7 @@ func TestGarbageCollection(t *testing.T) {
 		w.waiting()
 		waiters[i].tid = <-tid
 	}
-	// The scheduler learns of a call that sleeps a little later.
+	// The scheduler notices a sleeping call a little later.
 	time.Sleep(50 * time.Millisecond)
 	for i := range waiters {
 		waiters[i].slept = timesSlept(t, waiters[i].tid)
@@ -296,7 +296,7 @@ func timesSlept(t *testing.T, tid int) string {
 	return ""
 }
 
-// TestManyWaiters cancels 500 calls at once, and looks for what they leave.
+// TestManyWaiters cancels 500 calls at once, and checks that nothing is left of them.
 func TestManyWaiters(t *testing.T) {
 	const n = 500
 	goroutines := runtime.NumGoroutine()
@@ -318,8 +318,8 @@ func TestManyWaiters(t *testing.T) {
 	eventually(t, "their goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
-// TestWaitsLeaveNothing cancels and releases calls by the hundred, and sees the
-// number of goroutines and threads stay what it was.
+// TestWaitsLeaveNothing cancels and releases hundreds of calls, and checks that the number
+// of goroutines and threads does not grow.
 func TestWaitsLeaveNothing(t *testing.T) {
 	set := createSetWith(t, 0)
 	turn := func(i int) {
@@ -348,8 +348,8 @@ func TestWaitsLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestNoTokenIsLost lets waits succeed at the moment in which they are cancelled:
-// each call says truly whether it took a token.
+// TestNoTokenIsLost lets waits succeed at the moment they are cancelled: each call reports
+// correctly whether it took a token.
 func TestNoTokenIsLost(t *testing.T) {
 	const tokens, takers = 3000, 8
 	set := createSetWith(t, 0)
@@ -396,7 +396,7 @@ func TestNoTokenIsLost(t *testing.T) {
 	t.Logf("%d taken, %d left, %d cancelled", taken.Load(), left, cancelled.Load())
 }
 
-// TestNoMessageIsLost is the same with a queue, whose senders are cancelled too.
+// TestNoMessageIsLost does the same with a queue, whose senders are cancelled too.
 func TestNoMessageIsLost(t *testing.T) {
 	queue := createQueue(t, sysv.Private, 0o600)
 	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 16)) // soon full
@@ -454,7 +454,7 @@ func BenchmarkCancel(b *testing.B) {
 	}
 }
 
-// TestErrorText holds the words of an error that a waiting call returns.
+// TestErrorText checks the text of an error that a waiting call returns.
 func TestErrorText(t *testing.T) {
 	set := createSetWith(t, 0)
 	err := set.Do(cancelled(), sysv.Op{Add: -1})

@@ -29,7 +29,7 @@ const (
 	ShmRemap  = 0o40000
 	ShmExec   = 0o100000
 
-	// ShmDest and ShmLocked are seen in the mode that IPC_STAT returns.
+	// ShmDest and ShmLocked appear in the mode that IPC_STAT returns.
 	ShmDest   = 0o1000
 	ShmLocked = 0o2000
 
@@ -87,10 +87,10 @@ type MsqidDS struct {
 	Lspid, Lrpid        int32
 }
 
-// ShminfoLimits is struct shminfo64, what IPC_INFO returns for segments.
+// ShminfoLimits is struct shminfo64, which IPC_INFO returns for segments.
 type ShminfoLimits struct{ Max, Min, Mni, Seg, All uint64 }
 
-// ShmUsage is struct shm_info, what SHM_INFO returns. Tot, Rss and Swp are pages.
+// ShmUsage is struct shm_info, which SHM_INFO returns. Tot, Rss and Swp are in pages.
 type ShmUsage struct {
 	UsedIDs       int32
 	Tot, Rss, Swp uint64

@@ -15,8 +15,8 @@ func Shmat(id int, addr uintptr, flag int) (uintptr, Errno) { return shmat(id, a
 // Shmdt is shmdt(2).
 func Shmdt(addr uintptr) Errno { return shmdt(addr) }
 
-// Shmstat is shmctl(2) with IPC_STAT, SHM_STAT or SHM_STAT_ANY; the last two
-// take an index for an id and return the id.
+// Shmstat is shmctl(2) with IPC_STAT, SHM_STAT or SHM_STAT_ANY. The last two take an index
+// instead of an id, and return the id.
 func Shmstat(id, cmd int) (ShmidDS, int, Errno) {
 	var raw unix.SysvShmDesc
 	r, e := rawShmctl(id, cmd, unsafe.Pointer(&raw))
@@ -55,7 +55,7 @@ func Shmlimits() (ShminfoLimits, int, Errno) {
 	return ShminfoLimits{uint64(raw.max), uint64(raw.min), uint64(raw.mni), uint64(raw.seg), uint64(raw.all)}, top, e
 }
 
-// Shmusage is shmctl(2) with SHM_INFO. The kernel walks all segments for it.
+// Shmusage is shmctl(2) with SHM_INFO. The kernel walks all segments to compute it.
 func Shmusage() (ShmUsage, Errno) {
 	var raw struct {
 		used               int32
@@ -69,14 +69,14 @@ func Shmusage() (ShmUsage, Errno) {
 // Semget is semget(2).
 func Semget(key int32, nsems, flag int) (int, Errno) { return semget(key, nsems, flag) }
 
-// Semop is semop(2); it sleeps unless the operations say otherwise.
+// Semop is semop(2). It sleeps if the operations have to wait and lack IPC_NOWAIT.
 func Semop(id int, ops []Sembuf) Errno { return semop(id, unsafe.SliceData(ops), len(ops)) }
 
-// TrySemop is semop(2) of operations each of which has IPC_NOWAIT.
+// TrySemop is semop(2) with operations that all have IPC_NOWAIT.
 func TrySemop(id int, ops []Sembuf) Errno { return rawSemop(id, unsafe.SliceData(ops), len(ops)) }
 
-// Semstat is semctl(2) with IPC_STAT, SEM_STAT or SEM_STAT_ANY; the last two
-// take an index for an id and return the id.
+// Semstat is semctl(2) with IPC_STAT, SEM_STAT or SEM_STAT_ANY. The last two take an index
+// instead of an id, and return the id.
 func Semstat(id, cmd int) (SemidDS, int, Errno) {
 	var raw semidDS
 	r, e := rawSemctl(id, 0, cmd, unsafe.Pointer(&raw))
@@ -132,10 +132,10 @@ func Seminfos(cmd int) (Seminfo, int, Errno) {
 // Msgget is msgget(2).
 func Msgget(key int32, flag int) (int, Errno) { return msgget(key, flag) }
 
-// A message is the C long of its type followed by its text; a long is an int on
-// every architecture of Go.
+// A message is its type, a C long, followed by its text. On every architecture of Go, a
+// C long has the size of an int.
 
-// MsgHeader is the size in bytes of the type in front of a message's text.
+// MsgHeader is the size in bytes of the type that precedes a message's text.
 const MsgHeader = int(unsafe.Sizeof(int(0)))
 
 // PutMsgType writes the type into the first MsgHeader bytes of msg.
@@ -150,7 +150,7 @@ func MsgType(msg []byte) (mtype int) {
 	return mtype
 }
 
-// Msgsnd is msgsnd(2) of msg, header and text; it may sleep.
+// Msgsnd is msgsnd(2) of msg, which holds header and text. It may sleep.
 func Msgsnd(id int, msg []byte, flag int) Errno {
 	return msgsnd(id, unsafe.Pointer(unsafe.SliceData(msg)), len(msg)-MsgHeader, flag)
 }
@@ -160,8 +160,8 @@ func TryMsgsnd(id int, msg []byte, flag int) Errno {
 	return rawMsgsnd(id, unsafe.Pointer(unsafe.SliceData(msg)), len(msg)-MsgHeader, flag|IPCNoWait)
 }
 
-// Msgrcv is msgrcv(2) into msg, header and text; it may sleep. It returns the
-// length of the text.
+// Msgrcv is msgrcv(2) into msg, which receives header and text. It may sleep. It returns
+// the length of the text.
 func Msgrcv(id int, msg []byte, mtype, flag int) (int, Errno) {
 	return msgrcv(id, unsafe.Pointer(unsafe.SliceData(msg)), len(msg)-MsgHeader, mtype, flag)
 }
@@ -171,8 +171,8 @@ func TryMsgrcv(id int, msg []byte, mtype, flag int) (int, Errno) {
 	return rawMsgrcv(id, unsafe.Pointer(unsafe.SliceData(msg)), len(msg)-MsgHeader, mtype, flag|IPCNoWait)
 }
 
-// Msgstat is msgctl(2) with IPC_STAT, MSG_STAT or MSG_STAT_ANY; the last two
-// take an index for an id and return the id.
+// Msgstat is msgctl(2) with IPC_STAT, MSG_STAT or MSG_STAT_ANY. The last two take an index
+// instead of an id, and return the id.
 func Msgstat(id, cmd int) (MsqidDS, int, Errno) {
 	var raw msqidDS
 	r, e := rawMsgctl(id, cmd, unsafe.Pointer(&raw))
@@ -222,9 +222,9 @@ func setPerm(p *unix.SysvIpcPerm, uid, gid, mode uint32) {
 // setWord stores v in a field whose width differs by architecture.
 func setWord[T ~uint16 | ~uint32 | ~uint64](field *T, v uint64) { *field = T(v) }
 
-// narrow passes an identifier, an index or a count, which the kernel takes as an
-// int of 32 bits. It would cut a larger number, and work on another object; -1 it
-// refuses.
+// narrow converts an identifier, an index or a count, which the kernel takes as a 32-bit
+// int. The kernel would truncate a larger number and use another object, so narrow
+// replaces it by -1, which the kernel refuses.
 func narrow(n int) uintptr {
 	if n != int(int32(n)) {
 		n = -1

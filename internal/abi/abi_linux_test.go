@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestNarrow passes what fits, and never cuts what does not.
+// TestNarrow checks that narrow passes what fits, and never truncates what does not.
 func TestNarrow(t *testing.T) {
 	tests := map[int]int{0: 0, 1: 1, -1: -1, math.MaxInt32: math.MaxInt32, math.MinInt32: math.MinInt32}
 	if math.MaxInt > math.MaxInt32 {

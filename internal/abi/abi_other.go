@@ -7,7 +7,7 @@ import "errors"
 // Errno stands in for the error number of Linux.
 type Errno uint
 
-// The error numbers that the packages above decide by; every call returns ENOSYS.
+// The error numbers that other packages check for. Every call returns ENOSYS.
 const (
 	_ Errno = iota
 	E2BIG
@@ -32,7 +32,7 @@ func (e Errno) Error() string { return "System V IPC is supported on Linux only"
 // Is makes errors.Is(e, errors.ErrUnsupported) true.
 func (e Errno) Is(target error) bool { return e == ENOSYS && target == errors.ErrUnsupported }
 
-// MsgHeader is the size in bytes of the type in front of a message's text.
+// MsgHeader is the size in bytes of the type that precedes a message's text.
 const MsgHeader = 8
 
 func Shmget(int32, uintptr, int) (int, Errno)          { return -1, ENOSYS }

@@ -57,7 +57,7 @@ func semget(key int32, nsems, flag int) (int, Errno) {
 	return int(id), e
 }
 
-// ipc(2) takes the address of the union semun, not the union.
+// ipc(2) takes the address of the union semun, not its value.
 
 func semctl(id, num, cmd int, arg unsafe.Pointer) (int, Errno) {
 	r, _, e := syscall.Syscall6(unix.SYS_IPC, callSemctl, narrow(id), narrow(num), uintptr(cmd|ipc64), uintptr(unsafe.Pointer(&arg)), 0)
@@ -99,8 +99,8 @@ func rawMsgsnd(id int, msg unsafe.Pointer, size, flag int) Errno {
 	return e
 }
 
-// kludge is struct ipc_kludge: msgrcv(2) has one argument more than ipc(2) can
-// carry on s390x, so the form that packs two of them is used everywhere.
+// kludge is struct ipc_kludge. msgrcv(2) has one argument more than ipc(2) can carry on
+// s390x, so the form that packs two of them is used on every architecture.
 type kludge struct {
 	msg   unsafe.Pointer
 	mtype int

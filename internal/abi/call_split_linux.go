@@ -49,7 +49,7 @@ func rawSemctl(id, num, cmd int, arg unsafe.Pointer) (int, Errno) {
 	return int(r), e
 }
 
-// semctlValue passes the union semun as the register that holds it.
+// semctlValue passes the union semun by value, in a register.
 func semctlValue(id, num, cmd int, arg uintptr) (int, Errno) {
 	r, _, e := syscall.RawSyscall6(unix.SYS_SEMCTL, narrow(id), narrow(num), uintptr(cmd|ipc64), arg, 0, 0)
 	return int(r), e

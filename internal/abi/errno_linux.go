@@ -2,10 +2,10 @@ package abi
 
 import "golang.org/x/sys/unix"
 
-// Errno is the error number of a failed call, 0 of one that succeeded.
+// Errno is the error number of a system call, or 0 if it succeeded.
 type Errno = unix.Errno
 
-// The error numbers that the packages above decide by.
+// The error numbers that other packages check for.
 const (
 	E2BIG  = unix.E2BIG
 	EACCES = unix.EACCES

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The operations and the mask that every wake-up matches, of linux/futex.h.
+// Operations, and the mask that matches every wake-up, from linux/futex.h.
 const (
 	futexWake       = 1
 	futexWaitBitset = 9
@@ -19,7 +19,8 @@ func FutexWait(addr *uint32, val uint32, d *Deadline) Errno {
 	return futex(addr, futexWaitBitset, val, d, matchAny)
 }
 
-// FutexWake is futex(2) with FUTEX_WAKE, which never sleeps. It returns how many it woke.
+// FutexWake is futex(2) with FUTEX_WAKE, which never sleeps. It returns the number of
+// threads that it woke.
 func FutexWake(addr *uint32, n int) (int, Errno) {
 	return rawFutex(addr, futexWake, uint32(min(n, math.MaxInt32)))
 }

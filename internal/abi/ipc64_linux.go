@@ -2,5 +2,5 @@
 
 package abi
 
-// These architectures know the 64-bit structures only.
+// These architectures have only the 64-bit structures.
 const ipc64 = 0

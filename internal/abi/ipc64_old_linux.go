@@ -2,6 +2,6 @@
 
 package abi
 
-// IPC_64 asks for the structures with 32-bit user ids; without it these
-// architectures return those of Linux 2.2.
+// IPC_64 selects the structures with 32-bit user ids. Without it, these architectures
+// return those of Linux 2.2.
 const ipc64 = 0x100

@@ -2,7 +2,7 @@ package abi
 
 import "golang.org/x/sys/unix"
 
-// semidDS has a spare word behind each time on amd64 alone.
+// Only on amd64 does semidDS have a spare word after each time.
 type semidDS struct {
 	Perm  unix.SysvIpcPerm
 	Otime int64

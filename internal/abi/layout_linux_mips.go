@@ -2,7 +2,7 @@ package abi
 
 import "golang.org/x/sys/unix"
 
-// msqidDS has the high word of each time first on big-endian mips.
+// On big-endian mips, msqidDS has the high word of each time first.
 type msqidDS struct {
 	Perm                 unix.SysvIpcPerm
 	StimeHigh, Stime     uint32

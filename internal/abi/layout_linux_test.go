@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// compilers make programs of an architecture of Go; they are Debian's packages
-// gcc-*. The headers of the kernel suffice, since nothing is linked.
+// compilers lists C compilers by Go's architectures; they are Debian's packages gcc-*. The
+// kernel's headers suffice, because nothing is linked.
 var compilers = map[string][]string{
 	"386":      {"gcc", "-m32"},
 	"amd64":    {"gcc", "-m64"},
@@ -30,8 +30,8 @@ var compilers = map[string][]string{
 	"s390x":    {"s390x-linux-gnu-gcc"},
 }
 
-// compare lets the C compiler of this architecture assert that each expression has
-// the value that Go takes it to have.
+// compare lets the C compiler of this architecture check that each expression has the
+// value that Go expects.
 func compare(t *testing.T, want map[string]int64) {
 	t.Helper()
 	cc := compilers[runtime.GOARCH]
@@ -65,8 +65,7 @@ func compare(t *testing.T, want map[string]int64) {
 	t.Logf("%s: %d values", runtime.GOARCH, len(want))
 }
 
-// TestLayouts holds size, offset and width of every field against the headers of
-// the kernel.
+// TestLayouts compares size, offset and width of every field with the kernel's headers.
 func TestLayouts(t *testing.T) {
 	want := map[string]int64{}
 	for _, s := range []struct {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// More error numbers that package posix decides by.
+// More error numbers that package posix checks for.
 const (
 	EBUSY        = unix.EBUSY
 	EMFILE       = unix.EMFILE
@@ -19,14 +19,15 @@ const (
 // OCloexec is O_CLOEXEC.
 const OCloexec = unix.O_CLOEXEC
 
-// mqAttr is the kernel's struct mq_attr, of C longs.
+// mqAttr is the kernel's struct mq_attr, which consists of C longs.
 type mqAttr struct {
 	flags, maxMsg, msgSize, curMsgs int
 	_                               [4]int
 }
 
-// mqName returns name, which has no slash, as the kernel wants it. There is one in
-// front of it, as in the C library, whose callers give it: qemu-user relies on that.
+// mqName returns name, which has no slash, in the form that the kernel expects. A slash
+// precedes it in memory, as in a C library, where the caller passes one: qemu-user relies
+// on that.
 func mqName(name string) (unsafe.Pointer, Errno) {
 	p, err := unix.BytePtrFromString("/" + name)
 	if err != nil {
@@ -66,29 +67,28 @@ func MqGetattr(fd uintptr) (MqAttr, Errno) {
 	return MqAttr{raw.flags, raw.maxMsg, raw.msgSize, raw.curMsgs}, e
 }
 
-// MqTimedsend is mq_timedsend(2); it may sleep until d. The kernel starts it over after
-// a signal.
+// MqTimedsend is mq_timedsend(2). It may sleep until d. The kernel restarts it after a
+// signal.
 func MqTimedsend(fd uintptr, msg []byte, prio uint32, d *Deadline) Errno {
 	return mqTimedsend(fd, unsafe.Pointer(unsafe.SliceData(msg)), len(msg), prio, d)
 }
 
-// MqTimedreceive is mq_timedreceive(2); it may sleep until d. The kernel starts it over
-// after a signal. It returns the length of the message and its priority.
+// MqTimedreceive is mq_timedreceive(2). It may sleep until d. The kernel restarts it after
+// a signal. It returns the length of the message and its priority.
 func MqTimedreceive(fd uintptr, buf []byte, d *Deadline) (n int, prio uint32, e Errno) {
 	n, e = mqTimedreceive(fd, unsafe.Pointer(unsafe.SliceData(buf)), len(buf), &prio, d)
 	return n, prio, e
 }
 
-// The kernel does not sleep until a deadline that has passed. That asks a queue
-// without waiting, and does not depend on how it was opened.
+// The kernel does not sleep if the deadline has passed. So a queue can be tried without
+// blocking, however it was opened.
 
-// TryMqTimedsend is mq_timedsend(2) that returns ETIMEDOUT rather than sleep.
+// TryMqTimedsend is mq_timedsend(2), but returns ETIMEDOUT instead of sleeping.
 func TryMqTimedsend(fd uintptr, msg []byte, prio uint32) Errno {
 	return rawMqTimedsend(fd, unsafe.Pointer(unsafe.SliceData(msg)), len(msg), prio, new(Deadline))
 }
 
-// TryMqTimedreceive is mq_timedreceive(2) that returns ETIMEDOUT rather than
-// sleep.
+// TryMqTimedreceive is mq_timedreceive(2), but returns ETIMEDOUT instead of sleeping.
 func TryMqTimedreceive(fd uintptr, buf []byte) (n int, prio uint32, e Errno) {
 	n, e = rawMqTimedreceive(fd, unsafe.Pointer(unsafe.SliceData(buf)), len(buf), &prio, new(Deadline))
 	return n, prio, e
@@ -100,7 +100,7 @@ const (
 	PollOut = unix.POLLOUT
 )
 
-// Poll is poll(2) of one descriptor; it sleeps until one of events is there.
+// Poll is poll(2) for one descriptor. It sleeps until one of events occurs.
 func Poll(fd uintptr, events int16) Errno {
 	fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
 	return poll(&fds[0], len(fds))

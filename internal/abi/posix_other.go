@@ -2,7 +2,7 @@
 
 package abi
 
-// More error numbers that package posix decides by.
+// More error numbers that package posix checks for.
 const (
 	EBUSY Errno = iota + 100
 	EMFILE

@@ -37,13 +37,13 @@ const (
 	procmapFile       = 0x20
 )
 
-// NextFile returns the first mapping of a file at or above addr (PROCMAP_QUERY,
-// Linux 6.11); private ones too unless it is to be shared. It writes the name of the
-// file to name, and returns its length; with an empty name it does not ask for it. fd
-// is an open /proc/PID/maps.
+// NextFile returns the first mapping of a file at or above addr (PROCMAP_QUERY, Linux
+// 6.11). It includes private mappings unless shared is set. It writes the name of the file
+// to name and returns the name's length; if name is empty, it does not ask for the name.
+// fd is an open /proc/PID/maps.
 //
-// ENOENT tells that there is none, ENAMETOOLONG that name is too short, ENOTTY that
-// the kernel does not know the call, ESRCH that the process has no memory any more.
+// Errors: ENOENT (no such mapping), ENAMETOOLONG (name is too short), ENOTTY (the kernel
+// lacks the call), ESRCH (the process has no memory any more).
 func NextFile(fd int, addr uint64, shared bool, name []byte) (m Procmap, length int, e Errno) {
 	flags := uint64(procmapNext | procmapFile)
 	if shared {
@@ -52,7 +52,7 @@ func NextFile(fd int, addr uint64, shared bool, name []byte) (m Procmap, length 
 	return nextMapping(fd, addr, flags, name)
 }
 
-// NextExecutable is NextFile for mappings of files that may be executed.
+// NextExecutable is NextFile for executable mappings of files.
 func NextExecutable(fd int, addr uint64, name []byte) (m Procmap, length int, e Errno) {
 	return nextMapping(fd, addr, procmapNext|procmapFile|procmapExecutable, name)
 }
@@ -61,7 +61,8 @@ func nextMapping(fd int, addr, flags uint64, name []byte) (m Procmap, length int
 	q := procmapQuery{flags: flags, addr: addr}
 	q.size = uint64(unsafe.Sizeof(q))
 	if len(name) > 0 {
-		// The structure holds the address as a number, behind Go's back.
+		// The structure holds the address as a number, which the garbage collector does
+		// not see.
 		var pin runtime.Pinner
 		pin.Pin(&name[0])
 		defer pin.Unpin()
@@ -75,7 +76,7 @@ func nextMapping(fd int, addr, flags uint64, name []byte) (m Procmap, length int
 		Writable: q.vmaFlags&procmapWritable != 0, Shared: q.vmaFlags&procmapShared != 0,
 		Inode: q.inode, Major: q.major, Minor: q.minor,
 	}
-	if q.nameSize > 0 { // it counts the NUL
+	if q.nameSize > 0 { // nameSize counts the NUL
 		length = min(int(q.nameSize)-1, len(name))
 	}
 	return m, length, 0

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Calls that take a time have two numbers on 32-bit architectures: one for times of 64
-// bits, known since Linux 5.1, and the original one, whose times end in 2038 and which
-// newer kernels may be built without.
+// On 32-bit architectures, calls that take a time have two numbers: one for 64-bit times,
+// since Linux 5.1, and the original one, whose times end in 2038 and which newer kernels
+// may lack.
 
 // A Deadline is a time in memory that the kernel reads, in both forms. The zero Deadline
 // has passed.
@@ -22,7 +22,7 @@ type Deadline struct {
 	sec32, nsec32 atomic.Int32
 }
 
-// Set sets the time. In the short form it ends in 2038.
+// Set sets the time. The short form cannot go beyond 2038.
 func (d *Deadline) Set(sec, nsec int64) {
 	d.sec.Store(sec)
 	d.nsec.Store(nsec)
@@ -30,8 +30,8 @@ func (d *Deadline) Set(sec, nsec int64) {
 	d.nsec32.Store(int32(nsec))
 }
 
-// Expire moves the deadline into the past, also while the kernel reads it. A kernel that
-// reads one half before and one half after is signalled again, and reads it anew.
+// Expire moves the deadline into the past, even while the kernel reads it. If the kernel
+// reads one half before and one half after, it is signalled again and reads both anew.
 func (d *Deadline) Expire() {
 	d.sec.Store(0)
 	d.sec32.Store(0)

@@ -19,7 +19,7 @@ func (d *Deadline) Set(sec, nsec int64) {
 	d.nsec.Store(nsec)
 }
 
-// Expire moves the deadline into the past, also while the kernel reads it.
+// Expire moves the deadline into the past, even while the kernel reads it.
 func (d *Deadline) Expire() { d.sec.Store(0) }
 
 func mqTimedsend(fd uintptr, msg unsafe.Pointer, n int, prio uint32, d *Deadline) Errno {

@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// A WaitCall is a call of System V IPC in which a thread can sleep.
+// A WaitCall is a System V IPC call in which a thread can sleep.
 type WaitCall int
 
 const (
@@ -14,41 +14,40 @@ const (
 	WaitMsgrcv
 )
 
-// A Wait is what a sleeping thread asked the kernel for, as the registers of its
-// system call tell. Addresses are those of its process.
+// A Wait describes the call in which a thread sleeps, from the registers of its system
+// call. Addresses are those of its process.
 type Wait struct {
 	Call WaitCall
 	ID   int
-	// Data is the address of the sembufs or of the message; 0 for a message that
-	// is received by way of ipc(2).
+	// Data is the address of the sembufs or of the message. It is 0 for a message received
+	// through ipc(2).
 	Data    uint64
 	Count   int    // sembufs, or bytes of the message's text
 	Flags   int    // of msgsnd and msgrcv
 	Timeout uint64 // address of the timeout of a semop, 0 without one
-	// Type selects the message to receive. By way of ipc(2) it is in memory, at
-	// TypeAt, which is 0 otherwise.
+	// Type selects the message to receive. Through ipc(2) it is in memory, at TypeAt;
+	// otherwise TypeAt is 0.
 	Type   int64
 	TypeAt uint64
 	Long   int // bytes of a C long in that process
 }
 
-// ClassifyWait tells what a thread in system call number nr waits for, false if
-// that is none of System V IPC. bits is 32 or 64: the class of the process's
-// executable. A 64-bit kernel runs 32-bit programs under numbers of their own,
-// which mean other calls in a 64-bit program; but for mips the number alone does
-// not tell. x32, and a 64-bit program that uses the 32-bit entry of the kernel,
-// are not recognised.
+// ClassifyWait returns what a thread in system call number nr waits for, or false if the
+// call is not of System V IPC. bits, 32 or 64, is the class of the process's executable: a
+// 64-bit kernel numbers the calls of 32-bit programs differently, so a number does not
+// identify the call, except on mips. ClassifyWait does not recognise x32, or a 64-bit
+// program that uses the kernel's 32-bit entry.
 func ClassifyWait(nr int64, args *[6]uint64, bits int) (Wait, bool) {
 	return classifyWait(runtime.GOARCH, nr, args, bits)
 }
 
-// waitNumbers holds the numbers of the system calls; 0 where there is none, which
-// is a number of something else everywhere.
+// waitNumbers holds system call numbers. 0 means none; on every architecture, 0 is the
+// number of another call.
 type waitNumbers struct {
 	semop, semtimedop, semtimedop64, msgsnd, msgrcv, ipc int64
 }
 
-// numbersFor returns the numbers of an architecture and the bytes of a long.
+// numbersFor returns the numbers of an architecture and the size of a long in bytes.
 func numbersFor(arch string, nr int64, bits int) (n waitNumbers, long int) {
 	wide := bits == 64
 	long = bits / 8
@@ -118,8 +117,7 @@ const (
 	ipcMsgrcv     = 12
 )
 
-// classifyIPC reads the arguments of ipc(2): call, first, second, third, ptr,
-// fifth.
+// classifyIPC decodes the arguments of ipc(2): call, first, second, third, ptr, fifth.
 func classifyIPC(r registers, s390 bool) (Wait, bool) {
 	w := Wait{ID: r.int(1), Count: r.int(2), Data: r.word(4), Long: r.size}
 	switch call := r.int(0); call & 0xffff {
@@ -134,7 +132,7 @@ func classifyIPC(r registers, s390 bool) (Wait, bool) {
 		w.Call, w.Flags = WaitMsgsnd, r.int(3)
 	case ipcMsgrcv:
 		w.Call, w.Flags = WaitMsgrcv, r.int(3)
-		if call>>16 == 0 { // ptr leads to the address of the message and the type
+		if call>>16 == 0 { // ptr points to the address of the message and the type
 			w.Data, w.TypeAt = 0, w.Data+uint64(r.size)
 		} else {
 			w.Type = r.long(5)
@@ -145,8 +143,8 @@ func classifyIPC(r registers, s390 bool) (Wait, bool) {
 	return w, true
 }
 
-// registers are the arguments of a system call in a process whose longs have
-// size bytes; what is above those is undefined.
+// registers holds the arguments of a system call. Longs of the process have size bytes;
+// higher bits of an argument are undefined.
 type registers struct {
 	args *[6]uint64
 	size int
@@ -171,8 +169,8 @@ func (r registers) long(i int) int64 {
 // SembufSize is the size in bytes of struct sembuf.
 const SembufSize = 6
 
-// DecodeSembufs appends to dst the sembufs that were read from a process's
-// memory. A rest shorter than one is left out.
+// DecodeSembufs decodes the sembufs in mem, read from a process's memory, and appends them
+// to dst. It ignores an incomplete one at the end.
 func DecodeSembufs(dst []Sembuf, mem []byte) []Sembuf {
 	order := binary.NativeEndian
 	for ; len(mem) >= SembufSize; mem = mem[SembufSize:] {
@@ -183,8 +181,7 @@ func DecodeSembufs(dst []Sembuf, mem []byte) []Sembuf {
 	return dst
 }
 
-// DecodeLong returns the C long that was read from a process's memory; its length
-// tells the size.
+// DecodeLong decodes a C long read from a process's memory. len(mem) is its size.
 func DecodeLong(mem []byte) int64 {
 	if len(mem) == 4 {
 		return int64(int32(binary.NativeEndian.Uint32(mem)))

@@ -1,4 +1,4 @@
-// Package futex sleeps and wakes on a 32-bit word of shared memory (futex(2)).
-// The word may be mapped at different addresses by different processes: the
-// operations are those without FUTEX_PRIVATE_FLAG, unlike the Go runtime's own.
+// Package futex sleeps and wakes on a 32-bit word of shared memory (futex(2)). Processes
+// may map the word at different addresses: unlike the Go runtime, this package does not
+// use FUTEX_PRIVATE_FLAG.
 package futex

@@ -10,10 +10,10 @@ import (
 	"github.com/sysvipc/gipc/internal/interrupt"
 )
 
-// Wait sleeps until Wake is called on addr, as long as the word there is val. It
-// returns nil at once if the word is something else, and may return nil for no
-// reason: the caller looks at its condition again. A timeout above 0 ends the
-// sleep with ErrTimeout, and ctx ends it with ctx.Err().
+// Wait sleeps until Wake is called on addr, if the word there is val. If it is not, Wait
+// returns nil at once. It may also return nil for no reason, so the caller checks its
+// condition again. A timeout above 0 ends the sleep with ErrTimeout, and ctx ends it with
+// ctx.Err().
 //
 // Other errors: EFAULT (addr is not mapped), EINVAL (addr is not aligned).
 func Wait(ctx context.Context, addr *uint32, val uint32, timeout time.Duration) error {
@@ -32,11 +32,11 @@ func Wait(ctx context.Context, addr *uint32, val uint32, timeout time.Duration) 
 	}
 }
 
-// until sets the time at which a wait ends. There always is one, if only in 2^31 seconds,
-// since the kernel restarts a FUTEX_WAIT without a timeout by itself after a signal whose
-// handler has SA_RESTART, as those of Go have, and then it could not be cancelled. That it
-// is absolute (which is why the operation is FUTEX_WAIT_BITSET) lets the same call be made
-// again after EINTR.
+// until sets the time at which a wait ends, 2^31 seconds from now if there is no timeout.
+// There always is such a time, because the kernel restarts a FUTEX_WAIT without a timeout
+// after a signal whose handler has SA_RESTART, as Go's have, so it could not be cancelled.
+// The time is absolute (hence FUTEX_WAIT_BITSET), so that the same call can be repeated
+// after EINTR.
 func until(end *abi.Deadline, timeout time.Duration) error {
 	if timeout <= 0 {
 		end.Set(math.MaxInt32, 0)
@@ -52,11 +52,11 @@ func until(end *abi.Deadline, timeout time.Duration) error {
 	return nil
 }
 
-// Wake wakes up to n of those that sleep on addr and returns how many. It never
-// sleeps itself.
+// Wake wakes up to n threads that sleep on addr, and returns their number. It never
+// sleeps.
 func Wake(addr *uint32, n int) int {
 	woken, e := abi.FutexWake(addr, n)
-	if e != 0 { // an address that is not mapped or not aligned: nobody sleeps there
+	if e != 0 { // addr is not mapped or not aligned: nobody sleeps there
 		return 0
 	}
 	return woken

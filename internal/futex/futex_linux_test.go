@@ -12,7 +12,7 @@ import (
 	"github.com/sysvipc/gipc/internal/futex"
 )
 
-// word returns a word of memory that is mapped shared.
+// word returns a word of memory mapped shared.
 func word(t *testing.T) *uint32 {
 	t.Helper()
 	mem, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
@@ -53,7 +53,7 @@ func TestWake(t *testing.T) {
 	for range sleepers {
 		go func() { done <- futex.Wait(context.Background(), w, 0, 0) }()
 	}
-	// Wake tells how many slept: none is missed, and none has to be waited for.
+	// Wake returns how many slept, so none is missed, and the test waits for none.
 	for woken := 0; woken < sleepers; {
 		woken += futex.Wake(w, futex.All)
 	}

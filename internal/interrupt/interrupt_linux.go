@@ -19,16 +19,15 @@ const (
 	longestPause = 5 * time.Millisecond
 )
 
-// Do makes call, a system call that may sleep, again and again until it returns
-// something other than EINTR or ctx is done. It returns nil, the error number or
-// ctx.Err(). call must use Syscall, not RawSyscall, and must not start over with
-// a timeout of its own.
+// Do repeats call, a system call that may sleep, until it returns something other than
+// EINTR or ctx is done. It returns nil, the error number or ctx.Err(). call must use
+// Syscall, not RawSyscall, and must not restart a relative timeout.
 //
-// A call that succeeds although ctx is done counts: Do returns nil.
+// If call succeeds although ctx is done, Do returns nil.
 func Do(ctx context.Context, call func() abi.Errno) error { return do(ctx, call, nil) }
 
-// DoRestarted is Do for a call that the kernel starts over after a signal, as it does
-// mq_timedreceive(2). It is ended by its deadline, which the kernel then reads again.
+// DoRestarted is Do for a call that the kernel restarts after a signal, such as
+// mq_timedreceive(2). Its deadline, which the kernel then reads again, ends it.
 func DoRestarted(ctx context.Context, deadline *abi.Deadline, call func() abi.Errno) error {
 	return do(ctx, call, deadline)
 }
@@ -63,9 +62,9 @@ func do(ctx context.Context, call func() abi.Errno, deadline *abi.Deadline) erro
 	}
 }
 
-// unblock lets SIGURG through to this thread, and reports whether it was blocked; mask
-// is what was blocked. The runtime sees to it itself, but not if GODEBUG says
-// asyncpreemptoff=1: then threads block what the parent process blocked.
+// unblock unblocks SIGURG for this thread, and reports whether it was blocked. It stores
+// the previous mask in mask. The Go runtime unblocks SIGURG itself, except with
+// GODEBUG=asyncpreemptoff=1: then threads inherit the mask of the parent process.
 func unblock(mask *unix.Sigset_t) (blocked bool) {
 	const bits = 8 * int(unsafe.Sizeof(mask.Val[0]))
 	const word, bit = (int(unix.SIGURG) - 1) / bits, (int(unix.SIGURG) - 1) % bits
@@ -82,17 +81,17 @@ func errOrNil(e abi.Errno) error {
 	return e
 }
 
-// A watcher signals the thread that took it from the moment its context is done.
+// A watcher signals the thread that took it once its context is done.
 type watcher struct {
 	tid      int
 	deadline *abi.Deadline
 	stop     func() bool
 	start    func()        // signal, as a function value
-	over     chan struct{} // told when the call has returned
-	gone     chan struct{} // told when no more signals will be sent
+	over     chan struct{} // receives a value when the call has returned
+	gone     chan struct{} // receives a value when no more signals will be sent
 }
 
-// watchers holds watchers that are not in use: making one takes four allocations.
+// watchers holds unused watchers, because making one takes four allocations.
 var watchers = sync.Pool{New: func() any {
 	w := &watcher{over: make(chan struct{}, 1), gone: make(chan struct{}, 1)}
 	w.start = w.signal
@@ -112,7 +111,7 @@ func (w *watcher) signal() {
 	}
 	pid := unix.Getpid()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		// An error would mean that the thread is gone, and w.over says so.
+		// An error means that the thread is gone; then w.over will say so.
 		_ = unix.Tgkill(pid, w.tid, unix.SIGURG)
 		select {
 		case <-w.over:
@@ -123,7 +122,7 @@ func (w *watcher) signal() {
 	}
 }
 
-// end returns when no signal is under way any more.
+// end returns when no more signals will be sent.
 func (w *watcher) end() {
 	if !w.stop() {
 		w.over <- struct{}{}

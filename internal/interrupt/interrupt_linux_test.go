@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// sleeper returns a system call that sleeps until it is interrupted, and one that
+// sleeper returns a system call that sleeps until it is interrupted, and a function that
 // lets it succeed.
 func sleeper(t testing.TB) (call func() abi.Errno, wake func()) {
 	t.Helper()
@@ -83,8 +83,8 @@ func TestSuccessCounts(t *testing.T) {
 	}
 }
 
-// TestCancelsSleepingCall cancels calls that sleep, and calls that are about to:
-// those miss the first signal.
+// TestCancelsSleepingCall cancels calls that sleep, and calls that are about to sleep and
+// miss the first signal.
 func TestCancelsSleepingCall(t *testing.T) {
 	call, _ := sleeper(t)
 	for i := range 100 {
@@ -141,8 +141,8 @@ func TestSignalsDoNotEnd(t *testing.T) {
 	}
 }
 
-// TestNoSignalAfterwards cancels a call and then looks whether its thread is still
-// signalled.
+// TestNoSignalAfterwards cancels a call and then checks that its thread gets no more
+// signals.
 func TestNoSignalAfterwards(t *testing.T) {
 	call, _ := sleeper(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -160,7 +160,7 @@ func TestNoSignalAfterwards(t *testing.T) {
 }
 
 // TestSignalBlocked cancels in a process whose parent blocked SIGURG and whose runtime
-// does not see to it, since it does not preempt by it.
+// does not unblock it, because it does not preempt with it.
 func TestSignalBlocked(t *testing.T) {
 	runtime.LockOSThread() // and not unlocked: the thread ends with its mask
 	var all unix.Sigset_t
@@ -178,8 +178,8 @@ func TestSignalBlocked(t *testing.T) {
 	peer.Wait()
 }
 
-// playCancel waits with a context that ends, and says whether it left the signals as it
-// found them.
+// playCancel waits with a context that ends, and reports whether it restored the signal
+// mask.
 func playCancel([]string) error {
 	id, e := abi.Semget(abi.IPCPrivate, 1, 0o600)
 	if e != 0 {
@@ -209,7 +209,8 @@ func TestGoroutinesEnd(t *testing.T) {
 		_ = interrupt.Do(ctx, call)
 		cancel()
 	}
-	// Do returns when its goroutine will send no more, which is not yet its end.
+	// Do returns when its goroutine will send no more signals, which is slightly before
+	// that ends.
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
@@ -217,7 +218,7 @@ func TestGoroutinesEnd(t *testing.T) {
 	}
 }
 
-// BenchmarkUncontended is the cost of Do when the call does not sleep.
+// BenchmarkUncontended measures Do when the call does not sleep.
 func BenchmarkUncontended(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// Do makes call once: outside Linux no call sleeps.
+// Do calls call once: no call sleeps outside Linux.
 func Do(_ context.Context, call func() abi.Errno) error {
 	if e := call(); e != 0 {
 		return e

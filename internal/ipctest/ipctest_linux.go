@@ -22,8 +22,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// inside in the environment tells the second process of Main which new namespaces it is
-// in.
+// The environment variable inside tells the second process of Main which new namespaces it
+// is in.
 const inside = "GIPC_TEST_NAMESPACE"
 
 // Values of inside.
@@ -33,8 +33,8 @@ const (
 )
 
 // A process's namespaces are those of its main thread, whatever its other threads have
-// entered. So no test may get that thread and enter a namespace with it: the function
-// that calls the tests keeps it.
+// entered. So no test may run on the main thread and enter a namespace with it: the
+// function that calls the tests keeps the thread.
 func init() { runtime.LockOSThread() }
 
 // Main is all that a TestMain needs: it runs m in a new IPC namespace and exits. The
@@ -70,7 +70,8 @@ func runInside(where string, namespaces uintptr) int {
 	}
 }
 
-// maySkip in the environment lets packages pass though none of their tests ran.
+// If the environment variable maySkip is set, packages pass even if none of their tests
+// ran.
 const maySkip = "GIPC_TEST_MAY_SKIP"
 
 // untested returns the status of a package whose tests cannot run here: failure, unless

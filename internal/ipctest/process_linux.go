@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// role in the environment tells a process that Start made which role to play.
+// The environment variable role tells a process that Start made which role to play.
 const role = "GIPC_TEST_ROLE"
 
 // A Role is what a test's second process does. Its standard output goes to the test
@@ -41,7 +41,7 @@ func Play(roles map[string]Role) {
 
 var told = make(chan string)
 
-// listen passes on what the test tells, and exits with the test.
+// listen passes on the lines that the test sends, and exits when the test ends.
 func listen() {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		told <- in.Text()

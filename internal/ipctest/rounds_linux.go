@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// soak in the environment, set by integration/soak.sh, is how long Rounds continues, in
-// the format of time.ParseDuration.
+// The environment variable soak, set by integration/soak.sh, is how long Rounds continues,
+// in the format of time.ParseDuration.
 const soak = "GIPC_SOAK"
 
 // Soaking reports whether tests run for a time instead of a number of rounds.
@@ -65,7 +65,7 @@ func Rounds(t testing.TB, usual, kills int, longLived ...int) iter.Seq[int] {
 	}
 }
 
-// A usage is what a process has of resources that it could leak.
+// A usage is what a process uses of the resources that it could leak.
 type usage struct{ pid, goroutines, threads, files, memory int }
 
 func used(t testing.TB, pid int) usage {

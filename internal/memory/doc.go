@@ -1,4 +1,3 @@
-// Package memory gives safe access to memory that was mapped by the kernel and
-// not allocated by Go: the attachments of package sysv and the mappings of
-// package posix.
+// Package memory provides safe access to memory that the kernel mapped and Go did not
+// allocate: the attachments of package sysv and the mappings of package posix.
 package memory

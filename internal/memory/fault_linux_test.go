@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapTruncated maps two pages of a file and cuts the second off, so that access
-// to it is a SIGBUS.
+// mapTruncated maps two pages of a file and truncates the second, so that access to it is
+// a SIGBUS.
 func mapTruncated(t *testing.T, readOnly bool) *Region {
 	t.Helper()
 	if os.Getenv("GIPC_TEST_QEMU") != "" {
@@ -46,8 +46,8 @@ func mapTruncated(t *testing.T, readOnly bool) *Region {
 	return r
 }
 
-// TestFault accesses what the kernel can not provide: an error, not the end of the
-// program, and the memory before it can still be used.
+// TestFault accesses what the kernel cannot provide. The result is an error, not the end
+// of the program, and the memory before it stays usable.
 func TestFault(t *testing.T) {
 	page := int64(os.Getpagesize())
 	r := mapTruncated(t, false)
@@ -92,7 +92,7 @@ func TestTouch(t *testing.T) {
 	}
 	defer func() { _ = unix.Munmap(mem) }()
 	mem[2*page] = 7
-	// The last page is touched although the memory ends within it.
+	// The last page is touched even though the memory ends within it.
 	if err := touch(mem[:3*page+1], false); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestTouch(t *testing.T) {
 	}
 }
 
-// TestOtherPanics lets a panic that is no memory fault through.
+// TestOtherPanics checks that a panic other than a memory fault passes through.
 func TestOtherPanics(t *testing.T) {
 	defer func() {
 		if r := recover(); r != "mine" {

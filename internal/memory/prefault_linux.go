@@ -10,10 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Prefault makes every page of the region present, so that no later access has
-// to wait for one. It may take long: about half a second for a GiB of 4 KiB
-// pages. Without room for all pages it returns ErrFault and leaves those that it
-// got.
+// Prefault makes every page of the region present, so that no later access has to wait for
+// one. This takes about half a second for 1 GiB of 4 KiB pages. If there is not enough
+// memory, it returns ErrFault and keeps the pages that it got.
 func (r *Region) Prefault() error {
 	return r.Do(func(mem []byte) error {
 		advice := unix.MADV_POPULATE_WRITE
@@ -35,8 +34,8 @@ func (r *Region) Prefault() error {
 	})
 }
 
-// touch does what MADV_POPULATE does, a page at a time. Adding zero atomically
-// is the write that changes nothing whatever another process does meanwhile.
+// touch does what MADV_POPULATE does, page by page. An atomic addition of zero writes
+// without changing anything, whatever other processes do meanwhile.
 func touch(mem []byte, readOnly bool) (err error) {
 	defer guard(debug.SetPanicOnFault(true), &err)
 	for off := 0; off < len(mem); off += os.Getpagesize() {

@@ -9,27 +9,27 @@ import (
 	"unsafe"
 )
 
-// Errors of an access to a Region. The packages that own one name the first
-// after their own way of letting memory go.
+// Errors of an access to a Region. The error of an access after Unmap is chosen by the
+// package that owns the Region: see New.
 var (
 	ErrReadOnly = errors.New("memory is mapped read-only")
 	ErrBounds   = errors.New("access beyond the end of the memory")
 	ErrPinned   = errors.New("memory is in use")
-	ErrFault    = errors.New("memory fault: no page can be had, for the object was cut short, or memory or huge pages ran out")
+	ErrFault    = errors.New("memory fault: the page is not available, because the object was truncated, or memory or huge pages ran out")
 )
 
-// A Region is a range of mapped memory with bounds, an access mode and an end of
-// life. Its methods may be called by several goroutines at once; Unmap waits for
-// those that are under way.
+// A Region is a range of mapped memory with bounds, an access mode and an end of life.
+// Several goroutines may call its methods at once; Unmap waits for calls that are under
+// way.
 type Region struct {
 	mu       sync.RWMutex
 	mem      []byte // nil once unmapped
 	readOnly bool
 	pins     int
-	gone     error // what access after Unmap returns
+	gone     error // error of an access after Unmap
 }
 
-// New makes a Region of the size bytes at addr, which is not memory of Go's.
+// New returns the Region of the size bytes at addr, which Go must not have allocated.
 // Access after Unmap returns gone.
 func New(addr uintptr, size int, readOnly bool, gone error) *Region {
 	// Converted through its address, since vet rightly distrusts unsafe.Pointer(addr).
@@ -37,16 +37,16 @@ func New(addr uintptr, size int, readOnly bool, gone error) *Region {
 	return &Region{mem: unsafe.Slice((*byte)(p), size), readOnly: readOnly, gone: gone}
 }
 
-// ReadOnly tells whether writing would fault.
+// ReadOnly reports whether writing would fault.
 func (r *Region) ReadOnly() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.readOnly
 }
 
-// Protect calls change, which alters what access the kernel allows, when no other
-// method uses the memory. It is told whether the region is read-only, and returns whether
-// it is from then on, unless it fails.
+// Protect calls change, which changes the access that the kernel allows, while no other
+// method uses the memory. change is told whether the region is read-only, and returns
+// whether it is from now on. If it fails, that stays as it was.
 func (r *Region) Protect(change func(mem []byte, readOnly bool) (bool, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,14 +61,14 @@ func (r *Region) Protect(change func(mem []byte, readOnly bool) (bool, error)) e
 	return nil
 }
 
-// Bytes returns the memory, nil once it is unmapped.
+// Bytes returns the memory, or nil if it is unmapped.
 func (r *Region) Bytes() []byte {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.mem
 }
 
-// Len returns the size in bytes, 0 once the memory is unmapped.
+// Len returns the size in bytes, or 0 if the memory is unmapped.
 func (r *Region) Len() int { return len(r.Bytes()) }
 
 // ReadAt implements io.ReaderAt.
@@ -114,8 +114,8 @@ func (r *Region) Do(f func(mem []byte) error) error {
 	return f(r.mem)
 }
 
-// Pin keeps the memory mapped until release is called, for those who use it other than
-// by a method. Unmap returns ErrPinned meanwhile.
+// Pin keeps the memory mapped until release is called, for use other than through a
+// method. Until then, Unmap returns ErrPinned.
 func (r *Region) Pin() (release func(), err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,8 +130,8 @@ func (r *Region) Pin() (release func(), err error) {
 	}), nil
 }
 
-// Unmap calls release with the memory when no other method uses it any more. If
-// release succeeds the memory counts as gone. Errors: ErrPinned; those of release.
+// Unmap waits until no other method uses the memory, and calls release with it. If release
+// succeeds, the memory counts as gone. Errors: ErrPinned; those of release.
 func (r *Region) Unmap(release func(mem []byte) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,16 +148,16 @@ func (r *Region) Unmap(release func(mem []byte) error) error {
 	return nil
 }
 
-// guardedCopy is copy, but for a page that the kernel can not provide (a huge
-// page of an empty pool, a part of an object that was truncated away, a full
-// /dev/shm) it returns ErrFault where Go would end the program.
+// guardedCopy is copy, but returns ErrFault where Go would end the program: at a page that
+// the kernel cannot provide, because it is a huge page of an empty pool, in a truncated
+// part of an object, or /dev/shm is full.
 func guardedCopy(dst, src []byte) (n int, err error) {
 	defer guard(debug.SetPanicOnFault(true), &err)
 	return copy(dst, src), nil
 }
 
-// guard restores the previous setting of SetPanicOnFault and turns the panic of
-// a memory fault into an error.
+// guard restores the previous setting of SetPanicOnFault and converts the panic of a
+// memory fault to an error.
 func guard(previous bool, err *error) {
 	debug.SetPanicOnFault(previous)
 	switch r := recover().(type) {
@@ -169,13 +169,13 @@ func guard(previous bool, err *error) {
 	}
 }
 
-// Guard calls f. A fault within it is returned as ErrFault.
+// Guard calls f. If f faults, Guard returns ErrFault.
 func Guard(f func() error) (err error) {
 	defer guard(debug.SetPanicOnFault(true), &err)
 	return f()
 }
 
-// Pages returns mem, which begins with a page, up to the end of its last page.
+// Pages extends mem, which begins at a page, to the end of its last page.
 func Pages(mem []byte, page int) []byte {
 	return unsafe.Slice(unsafe.SliceData(mem), (len(mem)+page-1)/page*page)
 }

@@ -13,8 +13,8 @@ var (
 	ErrAlignment = errors.New("offset is not aligned for the type")
 )
 
-// View returns the T at offset off. It checks that all of it lies within the
-// region, that its address is aligned for T, and that T holds no pointers of Go.
+// View returns the T at offset off. It checks that the T lies within the region, that its
+// address is aligned, and that T holds no Go pointers.
 func View[T any](r *Region, off int) (*T, error) {
 	s, err := Slice[T](r, off, 1)
 	if err != nil {
@@ -23,8 +23,8 @@ func View[T any](r *Region, off int) (*T, error) {
 	return unsafe.SliceData(s), nil
 }
 
-// Slice returns the n elements of type T that begin at offset off, checked like
-// a View. The slice can not be grown in place.
+// Slice returns the n elements of type T that begin at offset off, with the checks of
+// View. The slice cannot be grown in place.
 func Slice[T any](r *Region, off, n int) (s []T, err error) {
 	err = r.Do(func(mem []byte) error {
 		s, err = slice[T](mem, off, n)
@@ -49,7 +49,7 @@ func slice[T any](mem []byte, off, n int) ([]T, error) {
 	return unsafe.Slice((*T)(p), n), nil
 }
 
-// hasPointers tells whether a value of type t refers to memory outside itself.
+// hasPointers reports whether a value of type t refers to memory outside itself.
 func hasPointers(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Array:

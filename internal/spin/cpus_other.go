@@ -4,6 +4,6 @@ package spin
 
 import "runtime"
 
-// Useful tells whether what this process waits for can happen while it spins: more
-// than one processor may run it, by GOMAXPROCS.
+// Useful reports whether another processor can run while this process spins: GOMAXPROCS
+// allows more than one.
 func Useful() bool { return runtime.GOMAXPROCS(0) > 1 }

@@ -1,3 +1,3 @@
-// Package spin is for loops that wait for another processor: the instruction that
-// makes them cheap, and whether they make sense at all.
+// Package spin supports loops that wait for another processor. It provides the instruction
+// that makes them cheap, and reports whether they make sense.
 package spin

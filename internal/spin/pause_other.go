@@ -2,8 +2,8 @@
 
 package spin
 
-// Pause lets some ten nanoseconds pass for each n. The assembler of Go has no
-// spin-loop hint for this architecture; staying off the shared word is what helps.
+// Pause takes some ten nanoseconds for each n. Go's assembler has no spin-loop hint for
+// this architecture, but it already helps not to touch the shared word.
 //
 //go:noinline
 func Pause(n uint32) {

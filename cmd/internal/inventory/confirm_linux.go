@@ -8,9 +8,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 )
 
-// confirm looks once more at every object of System V that would be an orphan, if it was
-// used of late. One that was used since it was listed has a user who was not asked for: a
-// worker, say, that took the place of another one while this one's end was noted.
+// confirm checks again every System V object that would be an orphan and was used
+// recently. If it was used since it was listed, it has a user that was not considered,
+// such as a worker that replaced another one just when the latter's end was noted.
 func (c *collector) confirm() {
 	const late = 10 * time.Second
 	for i := range c.inv.Objects {
@@ -23,8 +23,8 @@ func (c *collector) confirm() {
 	}
 }
 
-// unchanged reports whether an object is as it was listed. That one can't be looked at
-// any more, or is gone, is no change.
+// unchanged reports whether an object is as it was listed. An object that is gone or
+// cannot be read any more counts as unchanged.
 func unchanged(o *Object) bool {
 	switch o.Kind {
 	case ref.Shm:
@@ -45,8 +45,8 @@ func sameUse(a, b *Object) bool {
 	return a.Used().Equal(b.Used()) && a.Changed().Equal(b.Changed())
 }
 
-// sameSemaphores compares who used the semaphores last, and who waits: the kernel notes
-// the time to the second only.
+// sameSemaphores compares the last users of the semaphores and their waiters, because the
+// kernel records times only to the second.
 func sameSemaphores(o *Object) bool {
 	now, err := sysvipc.Semaphores(o.ID(), o.Set.NSems)
 	return err != nil || slices.Equal(now, o.Use.Semaphores)

@@ -65,7 +65,8 @@ func ContainerProcess(proc, name string) (pid int, err error) {
 		groups[0].Path, found[groups[0]].pid, groups[1].Path, found[groups[1]].pid)
 }
 
-// matches reports whether name is that of a container, and whether it begins so.
+// matches reports whether name is the name of a container, and whether it is a prefix of
+// it.
 func matches(g procfs.ContainerGroup, name string) (full, begins bool) {
 	if runtime, id, ok := strings.Cut(name, ":"); ok {
 		if runtime != g.Runtime {

@@ -7,10 +7,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// A Deadlock is a ring of processes each of which waits for a semaphore on which
-// the next one operated last, the last one's next being the first. It is a
-// possible deadlock, no more: the semaphores may be no locks, another process or
-// another thread may release them, and the wait may end by a timeout.
+// A Deadlock is a ring of processes, each of which waits for a semaphore that the next one
+// operated on last. It is only a possible deadlock: the semaphores may not be locks,
+// another process or thread may release them, and a wait may have a timeout.
 type Deadlock struct{ Waits []Wait }
 
 // A Wait is a thread's wait for a semaphore and its likely holder.
@@ -22,8 +21,8 @@ type Wait struct {
 	HolderPID int
 }
 
-// deadlocks finds rings among the waits on sets. Every wait that is part of any
-// ring is part of one that is returned: the shortest.
+// deadlocks finds rings among the waits on sets. For every wait that is part of a ring, it
+// returns the shortest such ring.
 func deadlocks(objects []Object) []Deadlock {
 	waits := waitsFor(objects)
 	from := make(map[int][]Wait)
@@ -71,9 +70,9 @@ func waitsFor(objects []Object) (waits []Wait) {
 	return waits
 }
 
-// ringed numbers the processes that can reach themselves: those of the same number
-// can reach each other (Tarjan's strongly connected components, without recursion,
-// since a chain of waiters may be long).
+// ringed numbers the processes that can reach themselves. Processes with the same number
+// can reach each other. These are Tarjan's strongly connected components, computed without
+// recursion, because a chain of waiters may be long.
 func ringed(from map[int][]Wait) map[int]int {
 	type node struct{ index, low, next int }
 	nodes := make(map[int]*node)
@@ -155,7 +154,7 @@ func shortest(from map[int][]Wait, rings map[int]int, w Wait) []Wait {
 	return nil
 }
 
-// startAtLowest turns a ring so that it begins with the lowest process id.
+// startAtLowest rotates a ring so that it begins with the lowest process id.
 func startAtLowest(ring []Wait) []Wait {
 	lowest := 0
 	for i, w := range ring {

@@ -16,17 +16,17 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// A Deleted is memory of /dev/shm whose name was unlinked. It goes with the last process
-// that maps it or has it open, and until then no listing of names shows it.
+// A Deleted is memory of /dev/shm whose name was unlinked. It is freed when the last
+// process that maps it or has it open ends. Until then, no listing of names shows it.
 type Deleted struct {
-	Name string // that it had, as of a POSIX object
-	// File is nil where the kernel does not tell the caller more than the name: about a file
-	// that is only mapped it tells root alone.
+	Name string // its former name, as of a POSIX object
+	// File is nil if the kernel shows the caller only the name. For a file that is mapped
+	// but not open, only root learns more.
 	File    *posix.FileInfo
 	Holders []*Process // by pid
 }
 
-// Bytes returns what it takes of /dev/shm, 0 if that is not known.
+// Bytes returns the memory that it takes of /dev/shm, or 0 if that is unknown.
 func (d *Deleted) Bytes() uint64 {
 	if d.File == nil {
 		return 0
@@ -34,8 +34,8 @@ func (d *Deleted) Bytes() uint64 {
 	return uint64(d.File.Memory)
 }
 
-// DeletedMemory finds what is held of /dev/shm without a name by the processes that the
-// caller may look into, the largest first. It says who could not be looked into.
+// DeletedMemory returns the unnamed memory of /dev/shm that is held by processes that the
+// caller can inspect, largest first, and the processes that it could not inspect.
 func DeletedMemory() ([]Deleted, Hidden, error) {
 	var hidden Hidden
 	device, err := procfs.DeviceAt("/dev/shm")
@@ -54,7 +54,7 @@ func DeletedMemory() ([]Deleted, Hidden, error) {
 	found := make(map[uint64]*Deleted)
 	for _, pid := range pids {
 		if err := addDeleted(proc, pid, device, found); err != nil && !absent(proc, pid) {
-			comm, _ := proc.Comm(pid) // "" where it is not known
+			comm, _ := proc.Comm(pid) // "" if unknown
 			hidden.Processes = append(hidden.Processes, HiddenProcess{Process: &Process{PID: pid, Comm: comm}, Why: err})
 		}
 	}
@@ -66,8 +66,8 @@ func DeletedMemory() ([]Deleted, Hidden, error) {
 	return all, hidden, nil
 }
 
-// listUnlinked adds the memory of /dev/shm that has lost its name to the objects. It tells
-// of what is there, but can't be described.
+// listUnlinked adds the memory of /dev/shm that has lost its name to the objects. It also
+// reports memory that cannot be described.
 func (c *collector) listUnlinked() error {
 	all, hidden, err := DeletedMemory()
 	if err != nil {
@@ -92,7 +92,7 @@ func (c *collector) listUnlinked() error {
 }
 
 func fileInfo(name string, st *unix.Stat_t) *posix.FileInfo {
-	const block = 512 // of st_blocks, whatever the file system has
+	const block = 512 // unit of st_blocks on every file system
 	return &posix.FileInfo{
 		Name: name, UID: st.Uid, GID: st.Gid, Mode: fs.FileMode(st.Mode & 0o777), Size: st.Size, Memory: st.Blocks * block,
 		Dev: uint64(st.Dev), Ino: st.Ino, Links: uint64(st.Nlink),

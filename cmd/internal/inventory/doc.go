@@ -1,68 +1,67 @@
-// Package inventory puts together what is in an IPC namespace and who uses it:
-// the objects, the processes that are attached to them or wait on them, those
-// that made and last used them, whether an object looks abandoned, and to which
-// program it belongs. POSIX objects are those that the caller's /dev/shm and
-// /dev/mqueue show; of them it tells who has them mapped or open. A Place is what another
-// process sees in their stead.
+// Package inventory lists the objects of an IPC namespace and finds out who uses them:
+// which processes are attached to an object or wait on it, which ones created it and used
+// it last, whether it looks abandoned, and which program it belongs to. POSIX objects are
+// those that the caller's /dev/shm and /dev/mqueue show; for them it finds the processes
+// that have them mapped or open. A Place is what another process sees instead.
 //
-// It knows no output format, and changes nothing, with one exception that has to
-// be asked for (Options.Contents). The kernel makes one of its own: when a process ends
-// while its memory maps are read, the reader may be the one that detaches its
-// segments, and be noted as their last process.
+// The package has no output format and changes nothing, with one exception that must be
+// requested (Options.Contents). The kernel adds another one: if a process ends while its
+// memory maps are read, the reader may be the one that detaches its segments, and be
+// recorded as their last user.
 //
 // # What is known and what is not
 //
-// The kernel tells for certain how many attachments a segment has and how many
-// threads wait on a semaphore. Who they are is read from /proc, and there only of
-// processes that the caller may trace, that live in the same IPC namespace, and
-// that are visible in the caller's pid namespace. What was not seen is counted
-// (Hidden, Use.HiddenAttachments, Use.HiddenWaiters) and makes a verdict unknown
-// where it could matter; it is never guessed.
+// The kernel reports reliably how many attachments a segment has and how many threads wait
+// on a semaphore. Which ones they are comes from /proc, and only for processes that the
+// caller may trace, that are in the same IPC namespace, and that are visible in the
+// caller's PID namespace. Users that were not found are counted (Hidden,
+// Use.HiddenAttachments, Use.HiddenWaiters). They are never guessed, and make a verdict
+// unknown where they could matter.
 //
-// A POSIX object is a file, and a process uses it wherever it is: who does is found by
-// device and inode number, in every IPC namespace. Nobody counts them.
+// A POSIX object is a file, and any process can use it, in every IPC namespace. Its users
+// are found by device and inode number. The kernel does not count them.
 //
-// Nothing here is a snapshot: objects and processes come and go while they are
-// looked at. Whoever acts on an inventory has to look again first.
+// Nothing here is a snapshot: objects and processes come and go meanwhile. Before acting
+// on an inventory, check again.
 //
 // # Verdicts
 //
-// An object is in use while somebody is attached to it, waits on it, maps it or has it
-// open. It is idle while nobody does, but a process that made it or used it last is
-// alive. It is an orphan if no living process can have a use for it. In all other cases
-// the verdict is unknown, and the reasons name what stands in the way.
+// An object is in use while a process is attached to it, waits on it, maps it or has it
+// open. It is idle if none does, but a process that created it or used it last is alive. It
+// is an orphan if no living process can have a use for it. Otherwise the verdict is
+// unknown, and the reasons say why.
 //
-// For an orphan all processes that the object names must have ended, or no process of
-// its owner and creator may be left. Any of these makes it unknown all the same:
+// An object is an orphan only if all processes that it names have ended, or if no process
+// of its owner and creator is left. Even then, each of these makes it unknown:
 //
 //   - it holds messages;
-//   - a process runs as its owner or creator, its program is older than the last use (or the
-//     object has a key, by which younger ones may have found it), and it can use that kind;
-//     a process that was only forked is as old as the program that it goes on in;
+//   - a process runs as its owner or creator, can use that kind of object, and its program
+//     is older than the object's last use (or of any age if the object has a key, by which
+//     it can be found); a forked process is as old as the program that it continues;
 //   - such a process runs as root: it may be the parent of workers of any user, and known
-//     servers, such as Apache and PHP-FPM, may become that of one who finds it by its key;
-//   - an object that belongs together with it is needed (see keepFamilies);
-//   - the name of a POSIX object holds the number of a living process, or is one that the
-//     program of a running server opens again when nobody has it open;
-//   - a process that may use it is hidden, or not seen from this pid namespace.
+//     servers, such as Apache and PHP-FPM, may start one that finds the object by its key;
+//   - an object of its family is needed (see keepFamilies);
+//   - the name of a POSIX object contains the id of a living process, or is one that the
+//     program of a running server opens again after everyone has closed it;
+//   - a process that may use it is hidden, or not visible from this PID namespace.
 //
-// A process can't use a kind if the files that it has mapped to execute import none of
-// the functions for it. What can't be read can do anything. A POSIX object that the
-// kernel gives a write lease on (fcntl(2)) is open nowhere, whoever is hidden; one that it
-// refuses is open, even if no descriptor shows it.
+// A process cannot use a kind of object if none of its executable mappings imports the
+// functions for it. What cannot be read can do anything. A POSIX object on which the kernel
+// grants a write lease (fcntl(2)) is open nowhere, whatever is hidden; one on which it
+// refuses the lease is open, even if no descriptor shows it.
 //
-// What another mount namespace shows as its /dev/shm is a list of files, and evidence for
-// nothing else; see openShm for what is refused.
+// The /dev/shm of another mount namespace is only a list of files, and no evidence for
+// anything else; openShm says what is refused.
 //
-// Evidence for removal comes only from what an attacker can't write. A process's name,
-// directory, environment or mount namespace may make a verdict more careful, never less.
+// Evidence for removal comes only from what an attacker cannot write. The name, directory,
+// environment or mount namespace of a process may make a verdict more careful, never less.
 //
-// What is not seen: a program that makes the calls by number (syscall(2)) and is linked
-// dynamically, a process of another user that is let in by the mode alone while it
-// neither waits nor is attached, and one that has changed all of its user ids.
+// Three things are not seen: a dynamically linked program that makes the calls by number
+// (syscall(2)); a process of another user that has access only through the mode and neither
+// waits nor is attached; and a process that has changed all of its user ids.
 //
-// A process id may have been given to another process since. That is so if the
-// process was started after the time that belongs to the id, provided that the
-// clock was not set in between; where it was, which can be told only in part, a
-// process of the object's owner is given the benefit of the doubt.
+// A process id may have been reused. That is so if the process with that id was started
+// after the time recorded with the id, provided that the clock was not set in between. If
+// it was, which can be detected only in part, a process of the object's owner is assumed to
+// be the one.
 package inventory

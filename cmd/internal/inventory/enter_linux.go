@@ -13,11 +13,11 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// Do calls f inside the place, on a thread of its own as Namespace.Do does. For f,
-// /dev/shm is that of the place and /dev/mqueue shows the queues of its IPC namespace; all
-// other files are those of the caller. The Sight tells f what is missing.
+// Do calls f inside the place, on a thread of its own, like Namespace.Do. In f, /dev/shm
+// is that of the place, and /dev/mqueue shows the queues of its IPC namespace; all other
+// files are the caller's. The Sight says what is missing.
 //
-// Do needs the rights of Namespace.Do, and none if the caller is in the place already.
+// Do needs the same rights as Namespace.Do, or none if the caller is in the place already.
 func (p Place) Do(f func(Sight) error) error {
 	file, err := p.open()
 	if err != nil {
@@ -44,8 +44,8 @@ func (p Place) Do(f func(Sight) error) error {
 	return err
 }
 
-// join moves the calling thread into the namespace. It reports whether the thread was
-// there already, and then needs no rights, which setns(2) would.
+// join moves the calling thread into the namespace. own reports whether the thread was
+// there already; then join does not call setns(2), which needs rights even so.
 func (n Namespace) join(file *os.File) (own bool, err error) {
 	if n.isOwn() {
 		return true, nil
@@ -56,7 +56,7 @@ func (n Namespace) join(file *os.File) (own bool, err error) {
 	return false, nil
 }
 
-// cloneShm returns the mount of the place's /dev/shm, nil if it is the caller's own.
+// cloneShm returns the mount of the place's /dev/shm, or nil if it is the caller's own.
 func (p Place) cloneShm() (*os.File, error) {
 	if p.shm != nil || p.PID == 0 {
 		return nil, p.shm
@@ -74,9 +74,9 @@ func (p Place) cloneShm() (*os.File, error) {
 	})
 }
 
-// furnish gives the calling thread a mount namespace of its own. With OtherIPC it mounts
-// the queues of the thread's IPC namespace on /dev/mqueue, with OtherShm tree on /dev/shm,
-// or an empty file system if tree is nil.
+// furnish gives the calling thread a mount namespace of its own. With OtherIPC, it mounts
+// the queues of the thread's IPC namespace on /dev/mqueue. With OtherShm, it mounts tree
+// on /dev/shm, or an empty file system if tree is nil.
 func (s *Sight) furnish(tree *os.File) {
 	err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNS))
 	if err == nil {

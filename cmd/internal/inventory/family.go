@@ -9,18 +9,18 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// together is within what time the objects of one program are made.
+// together is the time within which a program creates its objects.
 const together = 2 * time.Second
 
-// keepFamilies takes the verdict Orphan from objects that belong together with one that
-// is in use or idle: a program that lives on needs all of what it made.
+// keepFamilies takes the verdict Orphan from objects that belong together with an object
+// that is in use or idle: a living program needs everything that it created.
 //
-// Objects of one creator belong together if the same process, which has ended, made or
-// used them; POSIX objects of one owner if their names hold the same number. So
-// does what is made within two seconds of such a needed object under adjacent keys,
-// or under adjacent identifiers if the kernel does not keep who made it. Of these
-// neighbours two seconds are the limit however many lie between: otherwise all that a
-// user makes in one go would be one family.
+// Objects of one creator belong together if the same process, which has ended, created or
+// used them. POSIX objects of one owner belong together if their names contain the same
+// number. Objects created within two seconds of such a needed object also belong to it if
+// they have adjacent keys, or adjacent identifiers where the kernel does not record the
+// creator. The two seconds limit all such neighbours, however many lie in between:
+// otherwise everything that a user creates in one go would be one family.
 func keepFamilies(objects []Object) {
 	f := family{objects: objects, kin: make([]int, len(objects)), needed: make([]*Object, len(objects))}
 	orphans, needed := 0, 0
@@ -50,11 +50,11 @@ func keepFamilies(objects []Object) {
 	}
 }
 
-// family joins objects by their index.
+// A family joins objects by their index.
 type family struct {
 	objects []Object
-	kin     []int     // of an object another one that it is joined with, itself if it is the first
-	needed  []*Object // of an object the one in use or idle that keeps it
+	kin     []int     // by object: another object that it is joined with, or itself if it is the first
+	needed  []*Object // by object: the object in use or idle that keeps it
 }
 
 func (f *family) first(i int) int {
@@ -67,8 +67,9 @@ func (f *family) first(i int) int {
 
 func (f *family) join(i, j int) { f.kin[f.first(i)] = f.first(j) }
 
-// joinActors joins what the same process made or used. As last users of segments alone
-// it may have been a stranger: an X server, or a program that looked at them.
+// joinActors joins objects that the same process created or used. Processes that were only
+// last users of segments do not count: they may be strangers, such as an X server or a
+// program that inspected them.
 func (f *family) joinActors() {
 	type actor struct {
 		creator uint32
@@ -103,9 +104,9 @@ func (f *family) joinNames() {
 			continue
 		}
 		for _, n := range numbersIn(file.Name) {
-			const least = 100 // smaller ones number objects
+			const least = 100 // smaller numbers count objects
 			if n < least || uint32(n) == file.UID {
-				continue // all that the user has may bear it
+				continue // every object of the user may have it
 			}
 			key := number{file.UID, uint32(n)}
 			if j, ok := first[key]; ok {
@@ -117,7 +118,7 @@ func (f *family) joinNames() {
 	}
 }
 
-// spread lets what is needed keep all that it is joined with.
+// spread lets each needed object keep everything that it is joined with.
 func (f *family) spread() {
 	keeper := make(map[int]*Object)
 	for i, by := range f.needed {
@@ -132,7 +133,7 @@ func (f *family) spread() {
 	}
 }
 
-// spreadToNeighbours lets what is needed keep what was made beside it.
+// spreadToNeighbours lets each needed object keep what was created next to it.
 func (f *family) spreadToNeighbours() {
 	neighbours := make([][]*Object, 2)
 	for side, of := range []func(*Object) (slot, bool){keySlot, indexSlot} {
@@ -143,10 +144,10 @@ func (f *family) spreadToNeighbours() {
 	}
 }
 
-// A slot is where an object is among those of its creator.
+// A slot is the position of an object among those of its creator.
 type slot struct {
 	creator uint32
-	kind    ref.Kind // -1: of any kind
+	kind    ref.Kind // -1 means any kind
 	at      uint32
 }
 
@@ -154,13 +155,13 @@ func keySlot(o *Object) (slot, bool) {
 	return slot{o.Perm().CUID, -1, uint32(o.Perm().Key)}, o.Perm().Key != sysv.Private
 }
 
-// indexSlot goes by the low bits of an identifier, the index in the kernel's table.
+// indexSlot uses the low bits of an identifier, which are the index in the kernel's table.
 func indexSlot(o *Object) (slot, bool) {
 	const indexBits = 15
 	return slot{o.Perm().CUID, o.Kind, uint32(o.ID()) & (1<<indexBits - 1)}, o.Kind != ref.Shm
 }
 
-// neighbours returns for each object a needed one beside it.
+// neighbours returns, for each object, a needed one next to it.
 func (f *family) neighbours(of func(*Object) (slot, bool)) []*Object {
 	type resident struct {
 		slot
@@ -193,7 +194,7 @@ func (f *family) neighbours(of func(*Object) (slot, bool)) []*Object {
 	return beside
 }
 
-// keepRun finds for each object of a run without a gap a needed one that was made
+// keepRun finds, for each object of a run without a gap, a needed object that was created
 // within two seconds.
 func (f *family) keepRun(run []int, beside []*Object) {
 	slices.SortFunc(run, func(a, b int) int { return f.objects[a].Changed().Compare(f.objects[b].Changed()) })

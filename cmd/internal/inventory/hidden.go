@@ -9,34 +9,35 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// Hidden is who could not be looked at. What is not seen is not absent: each of them
-// may use any object that its credentials let it use.
+// A Hidden lists the processes that could not be inspected. Not seen does not mean absent:
+// each of them may use any object that its credentials allow.
 type Hidden struct {
 	Processes []HiddenProcess // by pid
-	// Unlisted tells that proc does not show every process (its mount option
-	// hidepid). How many it leaves out is not known.
+	// Unlisted is set if proc does not show every process (its mount option hidepid).
+	// Their number is unknown.
 	Unlisted bool
-	// Fleeting tells that new processes were started whenever all had been looked at.
+	// Fleeting is set if new processes appeared whenever all had been inspected.
 	Fleeting bool
 }
 
-// A HiddenProcess is a living process that could not be looked at, or not wholly.
+// A HiddenProcess is a living process that could not be inspected, or not completely.
 type HiddenProcess struct {
 	*Process // Comm is "" and UID is 0 if they are not known
-	// Credentials are nil if they are not known.
+	// Credentials are nil if they are unknown.
 	Credentials *procfs.Credentials
-	// Threads is 0 if the process as a whole is hidden: it may be in any IPC namespace,
-	// be attached, have files open and wait. Otherwise all of that is known but for so
-	// many of its threads, which are in this namespace and may wait.
+	// Threads is 0 if the whole process is hidden: it may be in any IPC namespace, be
+	// attached, have files open and wait. Otherwise it is the number of threads that are
+	// hidden: they are in this namespace and may wait, and everything else about the
+	// process is known.
 	Threads int
 	Why     error
 }
 
-// Any reports whether anybody is hidden, if only a thread.
+// Any reports whether anything is hidden, even a single thread.
 func (h *Hidden) Any() bool { return h.Unlisted || h.Fleeting || len(h.Processes) > 0 }
 
-// Whole reports whether a process as a whole is hidden, which may have anything
-// attached, mapped or open.
+// Whole reports whether a whole process is hidden, which may have anything attached,
+// mapped or open.
 func (h *Hidden) Whole() bool {
 	for i := range h.Processes {
 		if h.Processes[i].Threads == 0 {
@@ -46,8 +47,8 @@ func (h *Hidden) Whole() bool {
 	return h.Unlisted || h.Fleeting
 }
 
-// Count returns how many processes are hidden, in part or as a whole; those that proc
-// does not list, or not for long enough, count as one.
+// Count returns the number of processes that are hidden, wholly or in part. Those that
+// proc does not list, or not for long enough, count as one.
 func (h *Hidden) Count() int {
 	if h.Unlisted || h.Fleeting {
 		return len(h.Processes) + 1
@@ -55,7 +56,7 @@ func (h *Hidden) Count() int {
 	return len(h.Processes)
 }
 
-// String says who could not be looked at and why, and names the first few.
+// String says how many processes could not be inspected and why, and names the first few.
 func (h *Hidden) String() string {
 	const most = 3
 	var parts []string
@@ -84,7 +85,7 @@ func (p *HiddenProcess) String() string {
 	if p.Why != nil {
 		why = p.Why.Error()
 	}
-	if errno := syscall.Errno(0); errors.As(p.Why, &errno) { // without the path, which the id tells
+	if errno := syscall.Errno(0); errors.As(p.Why, &errno) { // without the path, which only repeats the id
 		why = errno.Error()
 	}
 	if p.Threads > 0 {

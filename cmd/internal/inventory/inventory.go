@@ -11,26 +11,25 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Want says what to find out beyond the objects themselves.
+// A Want selects what to find out beyond the objects themselves.
 type Want uint
 
 const (
 	// WantMemory fills Use.Memory. It reads /proc/sysvipc/shm.
 	WantMemory Want = 1 << iota
-	// WantSemaphores fills Use.Semaphores: four calls for each semaphore.
+	// WantSemaphores fills Use.Semaphores. It makes four calls for each semaphore.
 	WantSemaphores
 	// WantAttached fills Use.Attached. It reads the memory maps of all processes of
 	// the namespace.
 	WantAttached
-	// WantWaiting fills Use.Waiting and Inventory.Deadlocks, and for that
-	// Use.Semaphores and Use.Actors. It looks at all threads of all processes of the
-	// namespace.
+	// WantWaiting fills Use.Waiting and Inventory.Deadlocks, and for that Use.Semaphores
+	// and Use.Actors. It inspects all threads of all processes of the namespace.
 	WantWaiting
-	// WantActors fills Use.Actors. It looks at the processes that the objects name.
+	// WantActors fills Use.Actors. It inspects the processes that the objects name.
 	WantActors
-	// WantVerdict fills Use.Verdict and Use.Reasons, and what they rest on:
-	// Use.Semaphores and Use.Actors, if there are queues Use.Waiting, and if there are
-	// POSIX objects Use.Mapped and Use.Open.
+	// WantVerdict fills Use.Verdict and Use.Reasons, and what they are based on:
+	// Use.Semaphores and Use.Actors; if there are queues, Use.Waiting; if there are POSIX
+	// objects, Use.Mapped and Use.Open.
 	WantVerdict
 	// WantProgram fills Use.Program, Use.Attached, Use.Mapped, Use.Open and Use.Actors.
 	WantProgram
@@ -39,11 +38,11 @@ const (
 	WantOpen
 	// WantContainers fills Process.Container and Process.InnerPID.
 	WantContainers
-	// WantOwner fills Use.OwnerGone, and for that what WantVerdict fills.
+	// WantOwner fills Use.OwnerGone, and everything that WantVerdict fills.
 	WantOwner
 )
 
-// needs adds to w what it rests on.
+// needs adds to w everything that it is based on.
 func (w Want) needs(queues bool) Want {
 	if w&WantProgram != 0 {
 		w |= WantAttached | WantOpen | WantActors
@@ -63,86 +62,86 @@ func (w Want) needs(queues bool) Want {
 	return w
 }
 
-// wantProc is what has to be looked up in /proc.
+// wantProc is everything that requires /proc.
 const wantProc = WantMemory | WantAttached | WantWaiting | WantOpen | WantActors | WantVerdict | WantProgram
 
-// Options says what Collect finds out. The zero Options lists all objects and
-// reads nothing else.
+// Options holds the options of Collect. The zero value lists all objects and reads nothing
+// else.
 type Options struct {
 	// Kinds are the kinds of objects to list; none means all that can be listed (see
 	// Inventory.Unlisted).
 	Kinds []ref.Kind
-	// Partial makes a kind of Kinds that can't be listed no error, but one of
-	// Inventory.Unlisted.
+	// Partial adds a kind of Kinds that cannot be listed to Inventory.Unlisted, instead of
+	// returning an error.
 	Partial bool
 	// Unlinked adds the memory of /dev/shm whose name was unlinked while processes had it
-	// mapped or open (PShm.Links is 0). The memory maps and descriptors of all processes
-	// are read for it.
+	// mapped or open (PShm.Links is 0). It reads the memory maps and descriptors of all
+	// processes.
 	Unlinked bool
-	// Missing tells why kinds can't be listed (see Sight). Collect does not look for them.
+	// Missing says why kinds cannot be listed (see Sight). Collect does not look for them.
 	Missing map[ref.Kind]error
 	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
 	Proc string
-	// HiddenIdle takes processes that may not be seen or looked into (see Hidden) for
-	// users of no object. Otherwise what they might use is no orphan.
+	// HiddenIdle assumes that processes that cannot be seen or inspected (see Hidden) use
+	// none of the objects. Otherwise nothing that they might use is an orphan.
 	HiddenIdle bool
-	// WithMessages takes a queue that holds messages for one that holds none. Otherwise
-	// it is needed by whoever is to receive them.
+	// WithMessages ignores whether a queue holds messages. Otherwise a queue that holds
+	// messages is needed by their receiver.
 	WithMessages bool
-	// Memory chooses the segments whose Use.Memory WantMemory fills; nil is all.
+	// Memory selects the segments for which WantMemory fills Use.Memory. nil selects all.
 	Memory func(*Object) bool
-	// Contents chooses segments that WantProgram, with WantVerdict, attaches read-only
-	// to look at their first bytes, if their verdict is orphan. That changes their last
-	// process and times; of an orphan the former has ended. A segment that the kernel
-	// would destroy with that attachment (sysctl kernel.shm_rmid_forced) is left alone.
+	// Contents selects segments whose first bytes WantProgram, together with WantVerdict,
+	// may read. If such a segment is an orphan, it is attached read-only, which changes
+	// its last user, who has ended, and its times. A segment that the kernel would destroy
+	// after that (sysctl kernel.shm_rmid_forced) is not attached.
 	Contents func(*Object) bool
-	// DataDirs are directories that may be data directories of PostgreSQL, beyond
-	// the customary ones and those of running servers.
+	// DataDirs are possible data directories of PostgreSQL, besides the customary ones and
+	// those of running servers.
 	DataDirs []string
 
-	only *ref.Object // the one that is listed, unless it is nil; see CollectOne
+	only *ref.Object // if not nil, the only object to list; see CollectOne
 
-	// fault, unless it is nil, stands before each call on /proc (procfs.Fault). It is there
-	// for tests.
+	// fault, if not nil, is called before each call on /proc (procfs.Fault). It is for
+	// tests.
 	fault func(call, name string) ([]byte, error)
 }
 
-// lists reports whether objects of a kind are to be listed.
+// lists reports whether to list objects of a kind.
 func (o *Options) lists(kind ref.Kind) bool {
 	return len(o.Kinds) == 0 || slices.Contains(o.Kinds, kind)
 }
 
 // An Inventory is what Collect found.
 type Inventory struct {
-	// Namespace is the inode number of the IPC namespace, 0 if it is not known (it
-	// is looked up only when /proc is read at all).
+	// Namespace is the inode number of the IPC namespace, or 0 if it is unknown. It is
+	// only looked up if /proc is read at all.
 	Namespace uint64
 	Taken     time.Time
 	// Objects are in the order of the kernel's tables: segments, sets, queues. POSIX
 	// objects follow, in the order of their names: memory, semaphores, queues.
 	Objects []Object
-	// Unlisted are the kinds of which there may be objects that are not among Objects:
-	// POSIX objects that no file system shows, though all kinds were asked for, and what
-	// the kernel does not tell of System V objects, such as the limit of a queue.
+	// Unlisted names the kinds of which Objects may not hold everything: POSIX objects
+	// that no file system shows although all kinds were asked for, and facts that the
+	// kernel does not report about System V objects, such as the limit of a queue.
 	Unlisted []Unlisted
-	// HiddenIdle and WithMessages are those of Options. Outside says that there may be
-	// processes that have no id in this pid namespace, and so are in no /proc.
+	// HiddenIdle and WithMessages are those of Options. Outside is set if there may be
+	// processes that have no id in this PID namespace and so are in no /proc.
 	HiddenIdle, WithMessages, Outside bool
-	// Deadlocks are rings of processes that wait for each other, as far as the last
-	// users of semaphores are their holders.
+	// Deadlocks are rings of processes that wait for each other, assuming that the last
+	// user of a semaphore holds it.
 	Deadlocks []Deadlock
 	Hidden    Hidden
 }
 
-// Unlisted tells why objects of a kind are not listed, or not all that there is to know.
+// An Unlisted says why objects of a kind, or facts about them, are missing.
 type Unlisted struct {
 	Kind ref.Kind
 	Err  error
 }
 
-// An Object is an object of one of the kinds. Exactly one of the pointers to what
-// the kernel tells is set.
+// An Object is an object of one of the kinds. Exactly one of the pointers to the kernel's
+// information is set.
 type Object struct {
 	Kind    ref.Kind
 	Segment *sysv.SegmentInfo
@@ -154,7 +153,7 @@ type Object struct {
 	Use     *Use // nil unless Options.Want asks for something
 }
 
-// Ref returns what the object is known by.
+// Ref returns the name of the object.
 func (o *Object) Ref() ref.Object {
 	if file := o.File(); file != nil {
 		return ref.Object{Kind: o.Kind, Name: file.Name}
@@ -162,7 +161,7 @@ func (o *Object) Ref() ref.Object {
 	return ref.Object{Kind: o.Kind, ID: o.ID()}
 }
 
-// File returns what the file system tells of a POSIX object, nil for others.
+// File returns what the file system reports about a POSIX object, or nil for others.
 func (o *Object) File() *posix.FileInfo {
 	switch o.Kind {
 	case ref.PShm:
@@ -176,7 +175,7 @@ func (o *Object) File() *posix.FileInfo {
 	}
 }
 
-// ID returns the identifier of a System V object, -1 for others.
+// ID returns the identifier of a System V object, or -1 for others.
 func (o *Object) ID() int {
 	switch o.Kind {
 	case ref.Shm:
@@ -190,7 +189,7 @@ func (o *Object) ID() int {
 	}
 }
 
-// Perm returns owner, creator, key and mode of a System V object, nil for others.
+// Perm returns owner, creator, key and mode of a System V object, or nil for others.
 func (o *Object) Perm() *sysv.Perm {
 	switch o.Kind {
 	case ref.Shm:
@@ -204,8 +203,8 @@ func (o *Object) Perm() *sysv.Perm {
 	}
 }
 
-// Removed reports whether the object has been removed and lasts only as long as somebody
-// uses it: a segment that is marked for removal, or memory without a name.
+// Removed reports whether the object has been removed and exists only while it is used: a
+// segment marked for removal, or memory without a name.
 func (o *Object) Removed() bool {
 	switch o.Kind {
 	case ref.Shm:
@@ -225,8 +224,8 @@ func (o *Object) Ownership() sysv.Ownership {
 	return o.Perm().Ownership()
 }
 
-// Changed returns when the object was created or last changed in owner or mode. Of a
-// POSIX queue the kernel does not keep that: it returns what Used does.
+// Changed returns when the object was created, or last changed in owner or mode. The
+// kernel does not record that for a POSIX queue; then Changed returns the same as Used.
 func (o *Object) Changed() time.Time {
 	switch o.Kind {
 	case ref.Shm:
@@ -235,17 +234,17 @@ func (o *Object) Changed() time.Time {
 		return o.Set.CTime
 	case ref.Msg:
 		return o.Queue.CTime
-	case ref.PMsg: // its ctime is when somebody last looked at it
+	case ref.PMsg: // its ctime is the last time it was inspected
 		return o.PMsg.MTime
 	default:
 		return o.File().CTime
 	}
 }
 
-// Used returns when the object was last used: attached, detached, operated on,
-// sent to or received from. It is zero if that never was. Of POSIX objects it is
-// what their files tell: memory was mapped, read or resized, a queue created, sent
-// to or received from; a semaphore is used without a trace.
+// Used returns when the object was last used: attached, detached, operated on, sent to or
+// received from. It is zero if that never happened. For POSIX objects it is what their
+// files show: memory was mapped, read or resized; a queue was created, sent to or received
+// from. Using a semaphore leaves no trace.
 func (o *Object) Used() time.Time {
 	switch o.Kind {
 	case ref.Shm:
@@ -270,14 +269,14 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// Use is what was found out about an object. A field that Options.Want did not
-// ask for is zero.
+// A Use holds what was found out about an object. A field that Options.Want did not ask
+// for is zero.
 type Use struct {
 	Memory *procfs.SegmentMemory // of a segment; nil if not known
 
 	Attached []Attacher // by pid
-	// HiddenAttachments is how many of a segment's attachments (nattch) were not
-	// found: they belong to processes that the caller may not see or look into.
+	// HiddenAttachments is the number of a segment's attachments (nattch) that were not
+	// found. They belong to processes that the caller cannot see or inspect.
 	HiddenAttachments int
 
 	// Mapped and Open are the processes that have a POSIX object mapped, and those that
@@ -286,21 +285,21 @@ type Use struct {
 	Open   []Opener
 
 	Semaphores []Semaphore // of a set; nil if they were not read
-	Unread     error       // why they were not; the caller may not, or they are too many
+	Unread     error       // why they were not read: no permission, or too many
 	Waiting    []Waiter    // by pid and tid
-	// HiddenWaiters is how many threads wait on a set beyond those that were found.
-	// The kernel does not count those that wait on a queue.
+	// HiddenWaiters is the number of threads that wait on a set and were not found. The
+	// kernel does not count threads that wait on a queue.
 	HiddenWaiters int
 
 	Actors  []Actor
 	Verdict Verdict
 	Reasons []Reason
-	// OwnerGone is Yes if no process of the object's owner and creator is left and
-	// nobody uses it. It is never Yes of what root owns or made, nor of what a worker of
-	// a running server may come back to: root's Apache or PHP-FPM starts workers of other
-	// users when there is work.
+	// OwnerGone is Yes if no process of the object's owner and creator is left and nobody
+	// uses the object. It is never Yes for an object that root owns or created, or that a
+	// worker of a running server may use again: root's Apache or PHP-FPM starts workers of
+	// other users when there is work.
 	OwnerGone Answer
-	Program   *Program // nil if nothing points to one
+	Program   *Program // nil if there is no sign of one
 }
 
 // A Process is a living process.
@@ -309,8 +308,8 @@ type Process struct {
 	Comm string // its name, of up to 15 bytes of any kind
 	UID  uint32 // effective user id
 
-	// With WantContainers: the container it runs in, and its id in its own pid
-	// namespace, which is what the container's own tools show.
+	// Container and InnerPID are set with WantContainers: the container it runs in, and
+	// its id in its own PID namespace, which the container's own tools show.
 	Container procfs.Container
 	InnerPID  int
 }
@@ -327,14 +326,14 @@ type Attacher struct {
 type Mapper struct {
 	*Process
 	ReadOnly bool // all of its mappings are
-	Private  bool // all of its mappings are: nobody else sees what it writes
+	Private  bool // all of its mappings are: no other process sees its writes
 	Mappings int
 }
 
 // An Opener is a process that has a POSIX object open.
 type Opener struct {
 	*Process
-	Read, Write bool // what it opened it for
+	Read, Write bool // the access for which it is open
 	Descriptors int
 }
 
@@ -345,27 +344,27 @@ type Semaphore = sysvipc.Semaphore
 type Waiter struct {
 	*Process
 	TID int
-	// Credentials are the thread's own. Capabilities that do not count in this IPC
-	// namespace are left out.
+	// Credentials are the thread's own. They omit capabilities that do not count in this
+	// IPC namespace.
 	Credentials *procfs.Credentials
-	// Since is about when it fell asleep, zero if that is not known. A wait that is
-	// interrupted and begun again, by a signal for instance, counts as a new one.
+	// Since is approximately when it fell asleep, or zero if that is unknown. A wait that
+	// is interrupted and restarted, for instance by a signal, counts as a new one.
 	Since time.Time
 
-	// Of a wait on a set: the operations as the memory of the process tells, nil if
-	// it may not be read; the index in Ops of the one that can not go on, -1 if that
-	// is not known; whether there is a timeout; and who operated last on the
-	// semaphore waited for, which is likely the holder if the semaphore is a lock.
+	// For a wait on a set: the operations in the memory of the process, or nil if it
+	// cannot be read; the index in Ops of the operation that blocks, or -1 if unknown;
+	// whether there is a timeout; and the last process that operated on that semaphore,
+	// which is probably the holder if the semaphore is a lock.
 	Ops     []sysv.Op
 	Blocked int
 	Timed   bool
 	Holder  *Actor
 
-	// Of a wait on a queue.
+	// For a wait on a queue.
 	Sending bool
 	Size    int // bytes of text to send, or room for
-	// Type is that of the message to send, or the selector of the receiver, if
-	// TypeKnown.
+	// Type is the type of the message to send, or the receiver's selector. It is valid if
+	// TypeKnown is set.
 	Type      int64
 	TypeKnown bool
 	Except    bool // MSG_EXCEPT: any type but that
@@ -386,19 +385,19 @@ func (r Role) String() string {
 	return [...]string{"creator", "last user", "last operator", "last sender", "last receiver"}[r]
 }
 
-// State is what has become of a process that an object names.
+// A State is what has become of a process that an object names.
 type State int
 
 const (
-	// None: there is no such process; nobody has used the object so.
+	// None: there is no such process; the object was never used this way.
 	None State = iota
-	// Alive: it runs.
+	// Alive: the process runs.
 	Alive
-	// Gone: there is no process of that id.
+	// Gone: no process has that id.
 	Gone
-	// Reused: the process of that id was started later.
+	// Reused: the process with that id was started later.
 	Reused
-	// Unseen: it can't be known; Actor.Why says why not.
+	// Unseen: this cannot be known; Actor.Why says why.
 	Unseen
 )
 
@@ -411,11 +410,11 @@ type Actor struct {
 	Role  Role
 	PID   int // 0 if it is not visible from here, or if there was none
 	State State
-	// Process is the living process of that id: the actor itself if State is Alive,
-	// its successor if it is Reused; it may be nil if it is Unseen.
+	// Process is the living process with that id: the actor itself if State is Alive,
+	// another process if it is Reused. It may be nil if State is Unseen.
 	Process *Process
-	Started time.Time // of Process, by the clock as it is set now; zero if it was not looked up
-	When    time.Time // when it acted last, at the latest; zero if not known
+	Started time.Time // start of Process, by the current clock; zero if it was not looked up
+	When    time.Time // latest possible time of its last action; zero if unknown
 	Sems    []int     // the semaphores that an Operator operated on last
 	XServer bool      // it is an X server whose client made the segment
 	Why     string    // for Unseen

@@ -8,15 +8,15 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// Opened reports whether any process has the file of a POSIX object open or mapped, in
-// whatever namespace it is. That is the kernel's own word: only of a file that nobody
-// has open will it give a lease for writing (fcntl(2)). The lease is given back at
-// once; a process that opens the file at that very moment waits for that, or gets
-// EWOULDBLOCK if it would not wait. Opening a file for this changes none of its times.
-// It is not known where the caller may not open the file, or may not have a lease.
+// Opened reports whether any process, in any namespace, has the file of a POSIX object
+// open or mapped. The kernel itself says so: it grants a write lease (fcntl(2)) only on a
+// file that nobody has open. Opened gives the lease back at once. A process that opens the
+// file at that moment waits for this, or gets EWOULDBLOCK if it does not want to wait.
+// Opening a file for the lease changes none of its times. known is false if the caller may
+// not open the file or have a lease.
 //
-// Before Linux 5.3 the kernel counted every reference to a file, of which each file of a
-// tmpfs has one, so that a refusal proves nothing.
+// Before Linux 5.3 the kernel counted every reference to a file, and each file of a tmpfs
+// has one, so a refusal proves nothing there.
 func Opened(o ref.Object) (is, known bool) {
 	fd, err := unix.Open(path(o), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -33,7 +33,7 @@ func Opened(o ref.Object) (is, known bool) {
 	}
 }
 
-// countsOpeners reports whether the kernel refuses leases only of files that are open.
+// countsOpeners reports whether the kernel refuses leases only on open files.
 func countsOpeners() bool {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {
@@ -44,7 +44,7 @@ func countsOpeners() bool {
 	return err == nil && (major > 5 || major == 5 && minor >= 3)
 }
 
-// path returns the file of a POSIX object.
+// path returns the path of a POSIX object's file.
 func path(o ref.Object) string {
 	switch o.Kind {
 	case ref.PShm:

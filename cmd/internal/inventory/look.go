@@ -3,8 +3,9 @@ package inventory
 import "github.com/sysvipc/gipc/cmd/internal/ref"
 
 // LosesEvidence returns the process that would no longer be known to need a segment if
-// somebody attached it, nil if there is none: the kernel keeps the last user alone, and
-// neither the maker, nor an owner of the segment that lives, speaks for it.
+// another process attached it, or nil if there is none. The kernel records only the last
+// user, so this matters if neither the creator nor a living owner shows that the segment
+// is needed.
 func (o *Object) LosesEvidence() *Process {
 	if o.Kind != ref.Shm || o.Segment.NAttch > 0 || o.Use == nil {
 		return nil

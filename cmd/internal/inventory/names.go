@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// numbersIn returns the numbers in the name of a POSIX object that may be process ids:
-// those that stand between characters that are neither letters nor digits, also
-// behind letters unless the whole may be a number in hexadecimal.
+// numbersIn returns the numbers in the name of a POSIX object that may be process ids.
+// These are delimited by characters other than letters and digits. They may also follow
+// letters, unless the whole may be a hexadecimal number.
 func numbersIn(name string) (list []int) {
 	for token := range strings.FieldsFuncSeq(name, func(r rune) bool { return !isDigit(r) && !isLetter(r) }) {
 		digits := strings.TrimLeftFunc(token, isLetter)
@@ -18,7 +18,7 @@ func numbersIn(name string) (list []int) {
 		if len(digits) > mostDigits || strings.TrimLeftFunc(digits, isDigit) != "" {
 			continue
 		}
-		if n, err := strconv.Atoi(digits); err == nil && n > 1 { // init makes nothing
+		if n, err := strconv.Atoi(digits); err == nil && n > 1 { // init creates no objects
 			list = append(list, n)
 		}
 	}
@@ -27,5 +27,5 @@ func numbersIn(name string) (list []int) {
 
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
-// isLetter goes for letters of any script.
+// isLetter reports whether r is a letter, of any script.
 func isLetter(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r >= 0x80 }

@@ -4,10 +4,10 @@ import "github.com/sysvipc/gipc/cmd/internal/procfs"
 
 // A Namespace is an IPC namespace.
 type Namespace struct {
-	Inode uint64 // what /proc/PID/ns/ipc shows; it may be given to another one later
-	Own   bool   // that of the thread that asked
-	// PIDs are its processes, as far as they are visible, in ascending order. A
-	// thread can be in another namespace than its process; that is not seen.
+	Inode uint64 // as in /proc/PID/ns/ipc; it may be reused for another namespace later
+	Own   bool   // it is the calling thread's namespace
+	// PIDs are its visible processes, in ascending order. A thread can be in another
+	// namespace than its process; that is not detected.
 	PIDs []int
 	// Comm and Container are those of the first process.
 	Comm      string

@@ -15,9 +15,10 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// Namespaces returns the IPC namespaces that visible processes are in, or that are
-// bind-mounted, by inode number, and the processes whose namespace is not known. A namespace that only an open file holds is not found. proc is
-// where the proc file system is mounted; "" means /proc.
+// Namespaces returns the IPC namespaces of visible processes and those that are
+// bind-mounted, ordered by inode number, and the processes whose namespace is unknown. It
+// does not find a namespace that only an open file holds. proc is where the proc file
+// system is mounted; "" means /proc.
 func Namespaces(proc string) (list []Namespace, hidden Hidden, err error) {
 	f, err := procfs.Open(cmp.Or(proc, procfs.Root))
 	if err != nil {
@@ -85,8 +86,8 @@ func nameOf(f *procfs.FS, pid int) (comm string, container procfs.Container) {
 	return comm, container
 }
 
-// NamespaceAt returns the namespace that a file stands for: /proc/PID/ns/ipc, or
-// what that was mounted on.
+// NamespaceAt returns the namespace of a file: /proc/PID/ns/ipc, or a file on which a
+// namespace is mounted.
 func NamespaceAt(path string) (Namespace, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -103,14 +104,14 @@ func NamespaceAt(path string) (Namespace, error) {
 	return Namespace{Inode: sys.Ino, Mounts: []string{path}}, nil
 }
 
-// Do calls f inside the namespace: on a thread of its own that is moved there, and
-// that ends with f, for it must not be used for anything else. What f calls on
-// package sysv, and Collect, works on that namespace, but not on goroutines that f
-// starts, nor through files that were opened before. A panic of f ends the program.
+// Do calls f inside the namespace. It moves a new thread there, which ends with f because
+// it must not be used for anything else. In f, package sysv and Collect work on that
+// namespace, but not in goroutines that f starts, nor through files opened before. A panic
+// in f ends the program.
 //
-// It needs CAP_SYS_ADMIN, here and in the user namespace that owns n; otherwise
-// the error is fs.ErrPermission. If n is gone, or its identity was given to another
-// namespace, it is fs.ErrNotExist.
+// Do needs CAP_SYS_ADMIN, here and in the user namespace that owns n; otherwise the error
+// is fs.ErrPermission. If n is gone, or its identity was reused for another namespace, the
+// error is fs.ErrNotExist.
 func (n Namespace) Do(f func() error) error {
 	file, err := n.open()
 	if err != nil {
@@ -125,16 +126,16 @@ func (n Namespace) Do(f func() error) error {
 	return err
 }
 
-// onThrowawayThread calls f on a thread that ends afterwards. That must not be the
-// first thread of the process, which Go can not end: it would stay what f made of
-// it, and /proc/PID shows the first thread's namespaces for those of the process.
+// onThrowawayThread calls f on a thread that ends afterwards. It must not be the first
+// thread of the process: Go cannot end that one, so it would keep what f changed, and
+// /proc/PID shows the namespaces of the first thread as those of the process.
 func onThrowawayThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
-			onThrowawayThread(f) // on another thread, for this one is locked
+			onThrowawayThread(f) // on another thread, because this one is locked
 			runtime.UnlockOSThread()
 			return
 		}
@@ -154,8 +155,8 @@ func (n Namespace) isOwn() bool {
 	return err == nil && inode == n.Inode
 }
 
-// open opens the namespace by way of one of its processes or mounts. Those may
-// have changed since, so the file is asked which namespace it is.
+// open opens the namespace through one of its processes or mounts. These may have changed
+// since, so it checks which namespace the file is.
 func (n Namespace) open() (*os.File, error) {
 	proc := cmp.Or(n.proc, procfs.Root)
 	paths := slices.Clone(n.Mounts)

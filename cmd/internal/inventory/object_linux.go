@@ -10,8 +10,8 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// Look returns the object of a name as it is now. It needs no permission, and looks at no
-// process. Its error is fs.ErrNotExist if there is no such object.
+// Look returns the current state of the object called name. It needs no permission and
+// inspects no process. It returns fs.ErrNotExist if there is no such object.
 func Look(name ref.Object) (o Object, err error) {
 	o.Kind = name.Kind
 	switch name.Kind {
@@ -36,15 +36,15 @@ func Look(name ref.Object) (o Object, err error) {
 
 func pointer[T any](v T, err error) (*T, error) { return &v, err }
 
-// lookAtQueue makes sure that the file which shows a queue is of this IPC namespace,
-// from which the queue would be removed.
+// lookAtQueue checks that the file that shows a queue belongs to this IPC namespace, from
+// which the queue would be removed.
 func lookAtQueue(name string) (posix.QueueInfo, error) {
 	info, err := posix.StatQueue(name)
 	if err != nil {
 		return info, err
 	}
 	q, err := posix.OpenQueue(name, posix.ReadOnly)
-	if errors.Is(err, fs.ErrPermission) { // there is one, of the owner who forbids it
+	if errors.Is(err, fs.ErrPermission) { // it exists, but its owner denies access
 		return info, nil
 	}
 	if err != nil {
@@ -57,7 +57,8 @@ func lookAtQueue(name string) (posix.QueueInfo, error) {
 	return info, errors.Join(err, q.Close())
 }
 
-// A NotFound is the name of an object that is not there. It is fs.ErrNotExist.
+// A NotFound is the name of an object that does not exist. As an error it is
+// fs.ErrNotExist.
 type NotFound ref.Object
 
 func (e NotFound) Error() string { return fmt.Sprintf("there is no %s %s", e.Kind.Noun(), e.Name) }

@@ -8,9 +8,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// CollectOne finds out what o asks for about one object. Other objects are collected with
-// it only where they matter for what is known of this one, and then o.Kinds says which. If
-// the object is gone the inventory is empty.
+// CollectOne finds out what o asks for about one object. It collects other objects only
+// where they matter for that object; o.Kinds then says which. If the object is gone, the
+// inventory is empty.
 func CollectOne(name ref.Object, o Options) (*Inventory, error) {
 	o.only = &name
 	inv, err := Collect(o)
@@ -21,15 +21,15 @@ func CollectOne(name ref.Object, o Options) (*Inventory, error) {
 	return Collect(o)
 }
 
-// standsAlone reports whether no other object can change what is known of one that was
-// collected without them.
+// standsAlone reports whether no other object can change what is known about an object
+// that was collected alone.
 func (o *Object) standsAlone() bool {
 	switch {
 	case o.Use == nil:
 		return true
-	case o.Use.Verdict == Orphan: // unless it belongs together with one that is needed
+	case o.Use.Verdict == Orphan: // unless it belongs to the family of one that is needed
 		return false
-	case o.Kind == ref.Sem && len(o.Use.Waiting) > 0: // in a deadlock, maybe
+	case o.Kind == ref.Sem && len(o.Use.Waiting) > 0: // it may be in a deadlock
 		return false
 	default:
 		return !mayBeFakeroots(o)
@@ -52,8 +52,8 @@ func (c *collector) listOne(name ref.Object) error {
 	return nil
 }
 
-// mayBeFakeroots reports whether faked(1) may have made the object, which its neighbours
-// tell.
+// mayBeFakeroots reports whether faked(1) may have created the object. Its neighbours
+// decide that.
 func mayBeFakeroots(o *Object) bool {
 	if o.Kind.POSIX() || o.Kind == ref.Shm {
 		return false

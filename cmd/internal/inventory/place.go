@@ -12,15 +12,15 @@ import (
 // mount namespace.
 type Place struct {
 	Namespace
-	// PID is the process whose /dev/shm it is; 0 means the caller's.
+	// PID is the process whose /dev/shm it is. 0 means the caller's.
 	PID int
 	// Kinds are the kinds of objects to look at; see Places.
 	Kinds []ref.Kind
 
-	shm error // why the /dev/shm can't be seen, if Places found that out
+	shm error // why the /dev/shm cannot be seen, if Places found out
 }
 
-// Process returns a process of the place, 0 if none is known.
+// Process returns a process of the place, or 0 if none is known.
 func (p *Place) Process() int {
 	if p.PID != 0 || len(p.PIDs) == 0 {
 		return p.PID
@@ -28,11 +28,11 @@ func (p *Place) Process() int {
 	return p.PIDs[0]
 }
 
-// A Sight tells what is visible in a Place.
+// A Sight describes what is visible in a Place.
 type Sight struct {
 	Kinds   []ref.Kind         // the kinds to look at
-	Missing map[ref.Kind]error // why kinds can't be seen
-	// OtherIPC and OtherShm say that the IPC namespace and the /dev/shm are not the
+	Missing map[ref.Kind]error // why kinds cannot be seen
+	// OtherIPC and OtherShm are set if the IPC namespace or the /dev/shm is not the
 	// caller's.
 	OtherIPC, OtherShm bool
 }
@@ -55,8 +55,8 @@ func (s *Sight) lack(err error, kinds ...ref.Kind) {
 	}
 }
 
-// inFiles are the kinds of objects that are files in /dev/shm.
+// inFiles returns the kinds of objects that are files in /dev/shm.
 func inFiles() []ref.Kind { return []ref.Kind{ref.PShm, ref.PSem} }
 
-// ofNamespace are the kinds of objects that belong to an IPC namespace.
+// ofNamespace returns the kinds of objects that belong to an IPC namespace.
 func ofNamespace() []ref.Kind { return append(ref.SystemV(), ref.PMsg) }

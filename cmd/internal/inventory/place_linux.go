@@ -175,7 +175,7 @@ func (s *survey) places(n Namespace) (list []Place) {
 	return list
 }
 
-// take returns the kinds of objects in a directory, none if it is taken.
+// take returns the kinds of objects in a directory, or none if another place has them.
 func (s *survey) take(id file) []ref.Kind {
 	if s.taken[id] {
 		return nil

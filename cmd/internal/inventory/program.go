@@ -12,18 +12,18 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Program is what an object probably belongs to.
+// A Program is the program that an object probably belongs to.
 type Program struct {
 	Name string
-	// Sure is set if its contents or the program's own records name it; otherwise the
-	// marks only fit. The name of a process is such a mark.
+	// Sure is set if the object's contents or the program's own records name it. Otherwise
+	// only marks match, such as the name of a process.
 	Sure    bool
-	Reasons []string // for a person; may hold the names of processes as they are
-	// DataDir is the data directory of a PostgreSQL server, "" if it is not known.
+	Reasons []string // for people; may contain unescaped names of processes
+	// DataDir is the data directory of a PostgreSQL server, or "" if unknown.
 	DataDir string
 }
 
-// A hint is one mark.
+// A hint is one mark of a program.
 type hint struct {
 	program string
 	sure    bool
@@ -31,7 +31,7 @@ type hint struct {
 	dataDir string
 }
 
-// combine makes one Program of the hints: the first sure one's, or the first's.
+// combine returns the Program of the first sure hint, or else of the first hint.
 func combine(hints []hint) *Program {
 	if len(hints) == 0 {
 		return nil
@@ -59,8 +59,8 @@ func combine(hints []hint) *Program {
 
 const postgresProgram = "PostgreSQL"
 
-// product returns the program that a process of this name seems to belong to; "" for a
-// name that says nothing beyond itself.
+// product returns the program to which a process of this name seems to belong, or "" if
+// only the name itself is known.
 func product(comm string) string {
 	if p, ok := products[comm]; ok {
 		return p
@@ -100,9 +100,9 @@ var products = map[string]string{
 	"memcached": "memcached", "asterisk": "Asterisk", "atopacctd": "atop", "firebird": "Firebird",
 }
 
-// isServer reports whether a process has the name of a server whose workers come and
-// go, and that may make or use objects of any kind meanwhile. Anybody can call a process
-// so: the name may keep an object, but prove nothing.
+// isServer reports whether comm is the name of a server whose workers come and go, and may
+// create or use objects of any kind meanwhile. Any user can give a process such a name, so
+// the name may keep an object but proves nothing.
 func isServer(comm string) bool {
 	switch product(comm) {
 	case postgresProgram, "fakeroot", "Apache httpd", "PHP", "uWSGI", "Zabbix", "Oracle Database", "SAP", "Squid", "Db2", "Informix", "Firebird":
@@ -119,8 +119,8 @@ func isXServer(comm string) bool {
 	return false
 }
 
-// users returns the living processes that use the object or did so last, each
-// once, with what they do.
+// users returns the living processes that use the object or used it last, each once, and
+// what each of them does.
 func (u *Use) users() (processes []*Process, does []string) {
 	seen := make(map[int]bool)
 	add := func(p *Process, what string) {
@@ -149,9 +149,9 @@ func (u *Use) users() (processes []*Process, does []string) {
 	return processes, does
 }
 
-// processHints goes by the names of the processes that use the object: named has
-// those of programs that are known here, others those of any. Anybody can call a process
-// what they like, so none of them is sure.
+// processHints returns hints from the names of processes that use the object: named for
+// known programs, others for all others. Any user can give a process any name, so none of
+// them is sure.
 func processHints(u *Use) (named, others []hint) {
 	processes, does := u.users()
 	for i, p := range processes {
@@ -180,7 +180,7 @@ func processHints(u *Use) (named, others []hint) {
 	return named, others
 }
 
-// keyHints goes by keys that programs are known to use.
+// keyHints returns hints from keys that known programs use.
 func keyHints(o *Object) []hint {
 	perm := o.Perm()
 	if o.Kind != ref.Shm {
@@ -189,7 +189,7 @@ func keyHints(o *Object) []hint {
 	const (
 		ntp  = 0x4e545030 // "NTP0"; the last character is the number of the receiver
 		gpsd = 0x47505344 // "GPSD"
-		// struct shmTime has 96 bytes where longs have 64 bits, 80 otherwise.
+		// struct shmTime has 96 bytes if longs have 64 bits, otherwise 80.
 		shmTime64, shmTime32 = 96, 80
 	)
 	switch key := uint32(perm.Key); {
@@ -204,7 +204,7 @@ func keyHints(o *Object) []hint {
 	return nil
 }
 
-// apacheHint knows the semaphores with which httpd serialises its children.
+// apacheHint recognises the semaphores with which httpd serialises its children.
 func apacheHint(o *Object) []hint {
 	perm := o.Perm()
 	if o.Kind != ref.Sem || o.Set.NSems != 1 || perm.Key != sysv.Private || perm.Mode != 0o600 || perm.CUID != 0 || perm.UID == 0 {
@@ -216,8 +216,8 @@ func apacheHint(o *Object) []hint {
 	}}
 }
 
-// fakerootKeys finds the two queues and the set that faked(1) makes under three keys
-// in a row, and returns the first key of each such group.
+// fakerootKeys finds the two queues and the set that faked(1) creates under three
+// consecutive keys, and returns the first key of each such group.
 func fakerootKeys(objects []Object) map[sysv.Key]bool {
 	type place struct {
 		kind ref.Kind
@@ -256,18 +256,18 @@ func fakerootHint(o *Object, first map[sysv.Key]bool) []hint {
 	return nil
 }
 
-// A naming is how a program is known to name POSIX objects.
+// A naming describes how a program names its POSIX objects.
 type naming struct {
 	kind    ref.Kind
 	prefix  string
-	rest    string // of what the rest of the name is made; "" is anything
+	rest    string // characters of the rest of the name; "" means any
 	program string
-	// served says that processes of the program open an object by its name after all that
-	// had it open have closed it, as long as a server of the program runs.
+	// served means that while a server of the program runs, its processes may open an
+	// object by name again even though nobody has it open.
 	served bool
 }
 
-// namingOf returns how an object is named, the zero naming if that is not known.
+// namingOf returns the naming of an object, or the zero naming if it is unknown.
 func namingOf(o *Object) naming {
 	const digits = "0123456789"
 	for _, n := range [...]naming{
@@ -291,7 +291,7 @@ func namingOf(o *Object) naming {
 	return naming{}
 }
 
-// nameHints goes by names that programs are known to give POSIX objects.
+// nameHints returns hints from names that known programs give POSIX objects.
 func nameHints(o *Object) []hint {
 	n := namingOf(o)
 	if n.program == "" {
@@ -300,18 +300,18 @@ func nameHints(o *Object) []hint {
 	return []hint{{program: n.program, reason: "its name begins with " + n.prefix + ", as that program's do"}}
 }
 
-// headerSize is how much of a segment contentHints wants to see.
+// headerSize is how many bytes of a segment contentHints needs.
 const headerSize = 64
 
-// pgHeader is the beginning of PGShmemHeader, whose layout has been the same from
-// PostgreSQL 9.4 to 17.
+// pgHeader is the beginning of PGShmemHeader. Its layout is the same in PostgreSQL 9.4 to
+// 17.
 type pgHeader struct {
 	creatorPID int
 	dev, inode uint64 // of the data directory
 }
 
-// parsePgHeader reads the header of a segment that a server of this program's word
-// size made:
+// parsePgHeader parses the header of a segment created by a server of this program's word
+// size:
 //
 //	int32 magic, creator pid; size total; size free offset; uint32 dsm handle;
 //	pointer; dev_t; ino_t
@@ -338,7 +338,7 @@ func wordAt(b []byte, word int) uint64 {
 	return binary.NativeEndian.Uint64(b)
 }
 
-// contentHints goes by the first bytes of a segment.
+// contentHints returns hints from the first bytes of a segment.
 func contentHints(b []byte, dirs []dataDir) []hint {
 	if bytes.HasPrefix(b, []byte("PHP_SM\x00\x00")) {
 		return []hint{{program: "PHP", sure: true, reason: `it begins with "PHP_SM", the mark of the extension sysvshm`}}
@@ -369,18 +369,18 @@ type dataDir struct {
 	path       string
 	dev, inode uint64
 	uid        uint32
-	pids       []int // processes whose working directory it is, if it is known from them alone
+	pids       []int // processes whose working directory it is, if it is known only from them
 	postmaster postmaster
 }
 
-// postmaster is what postmaster.pid tells; the zero postmaster if there is none.
+// A postmaster holds the contents of postmaster.pid. It is zero if there is no such file.
 type postmaster struct {
 	pid int
 	key sysv.Key
 	id  int
 }
 
-// parsePostmaster reads postmaster.pid: the process id on the first line, key and
+// parsePostmaster parses postmaster.pid: the process id on the first line, and the key and
 // identifier of the segment on the seventh.
 func parsePostmaster(b []byte) (p postmaster, ok bool) {
 	all := strings.Split(string(b), "\n")
@@ -403,7 +403,7 @@ func parsePostmaster(b []byte) (p postmaster, ok bool) {
 	return postmaster{int(pid), sysv.Key(uint32(key)), int(id)}, true
 }
 
-// postgresHints holds a segment against data directories.
+// postgresHints compares a segment with data directories.
 func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 	if o.Kind != ref.Shm {
 		return nil
@@ -436,7 +436,7 @@ func postgresHints(o *Object, dirs []dataDir) (hints []hint) {
 	return hints
 }
 
-// names tells whether postmaster.pid in d names a segment as that of its server.
+// names reports whether postmaster.pid in d names o as the segment of its server.
 func (d *dataDir) names(o *Object) bool {
 	perm := o.Perm()
 	key := d.postmaster.key == perm.Key || perm.Key == sysv.Private && o.Segment.Dest
@@ -447,7 +447,7 @@ func (u *Use) attachedAny(pids []int) bool {
 	return slices.ContainsFunc(u.Attached, func(a Attacher) bool { return slices.Contains(pids, a.PID) })
 }
 
-// An ftokFile is a file of which a program makes its keys by ftok(3).
+// An ftokFile is a file from which a program derives its keys with ftok(3).
 type ftokFile struct {
 	program, path string
 	low           uint32 // the 24 bits of its keys that the file determines

@@ -40,8 +40,8 @@ func (c *collector) identify() {
 	}
 }
 
-// contents looks at the first bytes of an orphan, if it was chosen. Of all others the
-// last user may be needed as evidence, and this process would take its place.
+// contents inspects the first bytes of an orphan, if Options.Contents chose it. For other
+// objects the last user may be needed as evidence, and this process would take its place.
 func (c *collector) contents(o *Object, dirs []dataDir) []hint {
 	if c.o.Contents == nil || o.Kind != ref.Shm || o.Use.Verdict != Orphan || !c.o.Contents(o) || c.destroysDetached() {
 		return nil
@@ -58,8 +58,8 @@ func (c *collector) contents(o *Object, dirs []dataDir) []hint {
 	return contentHints(header[:n], dirs)
 }
 
-// destroysDetached tells whether attaching and detaching would destroy a segment.
-// If that can't be found out it is assumed.
+// destroysDetached reports whether attaching and detaching would destroy a segment. If it
+// cannot find out, it assumes so.
 func (c *collector) destroysDetached() bool {
 	if c.fs == nil {
 		return true
@@ -68,8 +68,8 @@ func (c *collector) destroysDetached() bool {
 	return yes || err != nil
 }
 
-// environmentHint looks for the mark that Open MPI leaves in the environment of
-// its processes, which have names of their own.
+// environmentHint looks for the variable that Open MPI sets in the environment of its
+// processes, whose names vary.
 func (c *collector) environmentHint(o *Object) []hint {
 	if c.fs == nil {
 		return nil
@@ -88,7 +88,7 @@ func (c *collector) environmentHint(o *Object) []hint {
 	return nil
 }
 
-// ftokFiles returns the files that are there of those of which programs make keys.
+// ftokFiles returns the existing files from which known programs derive keys.
 func ftokFiles() (files []ftokFile) {
 	for _, name := range [...]string{"server", "agentd", "proxy"} {
 		path := "/etc/zabbix/zabbix_" + name + ".conf"
@@ -99,11 +99,10 @@ func ftokFiles() (files []ftokFile) {
 	return files
 }
 
-// server implements witness. The processes of a PostgreSQL server make segments, or
-// POSIX objects, that others of them attach on demand (dynamic_shared_memory_type),
-// also after the maker and the last user have ended. It never runs as root, so only
-// what others made has to be looked at. A server of root may serve any user by POSIX
-// objects.
+// server implements witness. Processes of a PostgreSQL server create segments or POSIX
+// objects that others of them attach on demand (dynamic_shared_memory_type), even after
+// the creator and the last user have ended. PostgreSQL never runs as root, so objects of
+// root need no check. A server of root may serve any user through POSIX objects.
 func (c *collector) server(o *Object) *Process {
 	var p *person
 	switch {
@@ -122,8 +121,8 @@ func (c *collector) server(o *Object) *Process {
 	return p.Process
 }
 
-// recordEnded reports whether a segment is that of a PostgreSQL server which has ended,
-// by the record that it left. Only its own user can have written that.
+// recordEnded reports whether a segment belongs to a PostgreSQL server that has ended,
+// according to the record that it left. Only the server's own user can have written that.
 func (c *collector) recordEnded(o *Object) bool {
 	if o.Kind != ref.Shm || c.fs == nil || !c.seesAll {
 		return false
@@ -136,14 +135,15 @@ func (c *collector) recordEnded(o *Object) bool {
 	})
 }
 
-// running is a program as which a user runs a process.
+// A running is a program together with the user that runs it.
 type running struct {
 	program string
 	user    uint32
 }
 
-// servers returns the oldest process of each program that is known by the names of its
-// processes, for each user who has one in this namespace, or in one that is not known.
+// servers returns the oldest process of each known program and user, among the processes
+// in this namespace or in an unknown one. It recognises programs by the names of their
+// processes.
 func (c *collector) servers() map[running]*person {
 	if c.running != nil {
 		return c.running
@@ -161,8 +161,8 @@ func (c *collector) servers() map[running]*person {
 	return c.running
 }
 
-// dataDirs returns the directories in which PostgreSQL servers may keep their data:
-// those that were named, and the customary ones of the distributions.
+// dataDirs returns the directories in which PostgreSQL servers may keep their data: those
+// in Options, and the customary ones of distributions.
 func (c *collector) dataDirs() (dirs []dataDir) {
 	add := func(path string, flags int) {
 		if d, ok := openDataDir(path, flags); ok {
@@ -185,9 +185,9 @@ func (c *collector) dataDirs() (dirs []dataDir) {
 	return dirs
 }
 
-// runningDirs returns the working directories of the servers that were met, as far as
-// this mount namespace has them. Anybody can run a program in any directory, so they
-// may name a program, and prove nothing.
+// runningDirs returns the working directories of the servers found, if they exist in this
+// mount namespace. Any user can run a program in any directory, so they may name a program
+// but prove nothing.
 func (c *collector) runningDirs() (dirs []dataDir) {
 	for pid, k := range c.known {
 		if k.process == nil || product(k.process.Comm) != postgresProgram {
@@ -216,9 +216,9 @@ func (c *collector) runningDirs() (dirs []dataDir) {
 	return dirs
 }
 
-// openDataDir looks into a directory that others may have made, so it opens no
-// link or pipe in it and reads no more than a postmaster.pid may have. With O_NOFOLLOW
-// among the flags the directory may be no link either.
+// openDataDir inspects a directory that another user may have made. It opens no link or
+// pipe in it, and reads no more than the size of a postmaster.pid. With O_NOFOLLOW in
+// flags, the directory itself may not be a link either.
 func openDataDir(path string, flags int) (d dataDir, ok bool) {
 	dir, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_PATH|flags, 0)
 	if err != nil {
@@ -238,7 +238,8 @@ func openDataDir(path string, flags int) (d dataDir, ok bool) {
 	return d, true
 }
 
-// readPostmaster believes no record but that of the directory's owner.
+// readPostmaster reads the record in a directory, and ignores one that the directory's
+// owner has not written.
 func readPostmaster(dir int, owner uint32) (p postmaster, ok bool) {
 	fd, err := unix.Openat(dir, "postmaster.pid", unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// ErrForeignQueues is returned where /dev/mqueue shows the queues of another IPC
-// namespace: it was mounted in that one, and shows it wherever it is looked at.
+// ErrForeignQueues means that /dev/mqueue shows the queues of another IPC namespace. It
+// was mounted in that namespace, and shows its queues wherever it is read.
 var ErrForeignQueues = errors.New("/dev/mqueue shows the queues of another IPC namespace, in which it was mounted (mount -t mqueue none /dev/mqueue shows those of this one)")
 
 // Queues is posix.Queues, but ends with ErrForeignQueues if /dev/mqueue shows another IPC
-// namespace than the caller's. While it shows no queue, only a caller that may mount file
-// systems can find that out.
+// namespace than the caller's. If it shows no queue, only a caller that may mount file
+// systems can find out.
 func Queues() iter.Seq2[posix.QueueInfo, error] {
 	return func(yield func(posix.QueueInfo, error) bool) {
 		known := false
@@ -34,8 +34,8 @@ func Queues() iter.Seq2[posix.QueueInfo, error] {
 	}
 }
 
-// isForeign reports whether the name that /dev/mqueue shows is no queue, or another one,
-// for the calls, which go by the IPC namespace of the caller.
+// isForeign reports whether a name that /dev/mqueue shows is no queue, or a different one,
+// in the caller's IPC namespace.
 func isForeign(q *posix.QueueInfo) bool {
 	queue, err := posix.OpenQueue(q.Name, posix.ReadOnly)
 	if err != nil {

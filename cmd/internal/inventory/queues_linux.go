@@ -14,7 +14,7 @@ func showsForeign() bool {
 }
 
 // queueDevice returns the device of the mqueue file system of the caller's IPC namespace.
-// It needs CAP_SYS_ADMIN, for a mount that is attached nowhere.
+// It mounts that without attaching it anywhere, which needs CAP_SYS_ADMIN.
 func queueDevice() (device uint64, known bool) {
 	context, err := unix.Fsopen("mqueue", unix.FSOPEN_CLOEXEC)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// semaphoresEach is how many semaphores of one user are looked at, in whole sets; those
-// of root and of the caller always are. It takes a call or more for each of them, and
-// any user may make as many as a million.
+// semaphoresEach is the maximum number of semaphores that are read for one user, in whole
+// sets. Those of root and of the caller are always read. Each semaphore takes at least one
+// call, and any user can make up to a million.
 const semaphoresEach = 1 << 15
 
 var errTooManySemaphores = errors.New("its creator has too many semaphores to look at")
@@ -34,10 +34,10 @@ func (c *collector) readSemaphores() {
 	}
 }
 
-// trusted reports whether what a user makes may cost what it costs.
+// trusted reports whether objects of a user may cost any amount of time.
 func trusted(uid uint32) bool { return uid == 0 || uid == uint32(os.Geteuid()) }
 
-// semaphores returns nil if the set may not be read or is gone.
+// semaphores returns the semaphores of a set, or nil if the set cannot be read or is gone.
 func semaphores(info *sysv.SetInfo) []Semaphore {
 	list, err := sysvipc.Semaphores(info.ID, info.NSems)
 	if err != nil {

@@ -161,7 +161,7 @@ func (d *shmDir) guard(p *os.File) error {
 	return nil
 }
 
-// identify returns which file an open one is.
+// identify returns the identity of an open file.
 func identify(f *os.File) (file, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -170,7 +170,7 @@ func identify(f *os.File) (file, error) {
 	return file{procfs.DeviceOf(uint64(st.Dev)), st.Ino}, nil
 }
 
-// ownShm returns which directory the caller's /dev/shm is.
+// ownShm returns the identity of the caller's /dev/shm.
 func ownShm() (file, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(devShm, &st); err != nil {

@@ -11,14 +11,14 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// uses are the objects that a process has mapped, has open and waits on.
+// A uses holds the objects that a process has mapped, has open and waits on.
 type uses struct {
 	hits     []hit
-	again    bool // hits were found in another process, with which it shares its memory
+	again    bool // hits were found in another process that shares its memory
 	opened   []found[Opener]
 	waiting  []found[Waiter]
 	restless []*restless
-	unknown  int // threads that could not be looked at
+	unknown  int // threads that could not be inspected
 	why      error
 }
 
@@ -29,10 +29,10 @@ type hit struct {
 	writable, private, huge bool
 }
 
-// errUnnamed hides a process that uses an object, if that is all that is known of it.
+// errUnnamed hides a process of which it is known only that it uses an object.
 var errUnnamed = errors.New("its name and user cannot be read")
 
-// record notes what a process uses.
+// record records what a process uses.
 func (s *scanner) record(pid int, u *uses) error {
 	var p *Process
 	if len(u.hits)+len(u.opened)+len(u.waiting) > 0 {
@@ -65,8 +65,8 @@ func (s *scanner) record(pid int, u *uses) error {
 	return nil
 }
 
-// mapping adds the mappings of one object. Those of an address space that several
-// processes share are counted once by the kernel.
+// mapping adds the mappings of one object. The kernel counts those of an address space
+// once, even if several processes share it.
 func (s *scanner) mapping(p *Process, hits []hit, again bool) {
 	o, m, huge := hits[0].object, Mapper{Process: p, ReadOnly: true, Private: true, Mappings: len(hits)}, false
 	for _, h := range hits {
@@ -84,11 +84,12 @@ func (s *scanner) mapping(p *Process, hits []hit, again bool) {
 	s.mapped = append(s.mapped, found[Mapper]{o, m})
 }
 
-// errShared ends the look at an address space or a table that was looked at before.
+// errShared stops the inspection of an address space or descriptor table that was
+// inspected before.
 var errShared = errors.New("looked at already")
 
-// mappings finds what a process has mapped: segments, if the process is in their
-// namespace, and POSIX objects.
+// mappings finds the objects that a process has mapped: POSIX objects, and segments if the
+// process is in their namespace.
 func (s *scanner) mappings(u *uses, via int, own bool, c *costs) error {
 	segment := func(m procfs.Mapping) {
 		if own && s.belongs(&m) {
@@ -148,8 +149,8 @@ func (s *scanner) descriptors(u *uses, via int, c *costs) error {
 	return err
 }
 
-// once looks at a resource of a process unless it was looked at already: as soon as it
-// turns out to be a large one it is looked for among those that are known.
+// A once inspects a resource of a process unless it was inspected already. It searches the
+// known resources only when this one turns out to be large.
 type once struct {
 	s     *scanner
 	among *sharing
@@ -175,8 +176,8 @@ func (o *once) spend() error {
 	return o.costs.spend(o.each)
 }
 
-// done notes what was found, unless the process ended meanwhile, and reports whether it
-// had been found in another one.
+// done records what was found, unless the process ended meanwhile, and reports whether
+// another process has the same resource.
 func (o *once) done(u uses, err error) (again bool) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
@@ -184,9 +185,9 @@ func (o *once) done(u uses, err error) (again bool) {
 	return o.among.add(o.s.fs, &resource{via: o.via, own: o.own, uses: u, err: err})
 }
 
-// belongs reports whether a mapping is one of a segment that was listed. A process
-// keeps what it has mapped when it moves to another namespace, where the same
-// identifier may be that of another segment, so key and size must fit, too.
+// belongs reports whether a mapping is of a listed segment. A process keeps its mappings
+// when it moves to another namespace, where the same identifier may belong to another
+// segment, so key and size must match too.
 func (s *scanner) belongs(m *procfs.Mapping) bool {
 	o := s.segments[m.ID]
 	return o != nil && (o.Segment.Key == sysv.Private || o.Segment.Key == sysv.Key(m.Key)) &&

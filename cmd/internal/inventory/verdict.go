@@ -14,8 +14,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Verdict tells whether an object is needed by anybody; see the package's
-// documentation.
+// A Verdict says whether any process needs an object; see the package documentation.
 type Verdict int
 
 const (
@@ -27,7 +26,7 @@ const (
 
 func (v Verdict) String() string { return [...]string{"unknown", "in use", "idle", "orphan"}[v] }
 
-// An Answer is yes or no, or not known.
+// An Answer is yes, no or unknown.
 type Answer int
 
 const (
@@ -38,70 +37,70 @@ const (
 
 func (a Answer) String() string { return [...]string{"unknown", "no", "yes"}[a] }
 
-// A Reason is a fact that a verdict rests on.
+// A Reason is a fact on which a verdict is based.
 type Reason struct {
 	Code Code
-	Text string // for a person; may hold the names of processes as they are
+	Text string // for people; may contain unescaped names of processes
 }
 
-// A Code names the kind of a Reason for programs.
+// A Code identifies the kind of a Reason for programs.
 type Code string
 
 const (
-	Attached    Code = "attached"       // somebody is attached
-	Mapped      Code = "mapped"         // somebody has it mapped
-	Open        Code = "open"           // somebody has it open
+	Attached    Code = "attached"       // a process is attached
+	Mapped      Code = "mapped"         // a process has it mapped
+	Open        Code = "open"           // a process has it open
 	NotOpen     Code = "not-open"       // nobody has it mapped or open
-	NotAttached Code = "not-attached"   // nobody is
-	Waiting     Code = "waiting"        // somebody waits
-	NotWaiting  Code = "not-waiting"    // nobody does
-	Marked      Code = "marked"         // removed already, lives until its last detach
-	ActorAlive  Code = "process-alive"  // a process that made or used it is alive
+	NotAttached Code = "not-attached"   // nobody is attached
+	Waiting     Code = "waiting"        // a thread waits
+	NotWaiting  Code = "not-waiting"    // nobody waits
+	Marked      Code = "marked"         // removed already, exists until its last detach
+	ActorAlive  Code = "process-alive"  // a process that created or used it is alive
 	ActorGone   Code = "process-gone"   // has ended
-	ActorReused Code = "process-reused" // has ended, and its id was given away
-	ActorUnseen Code = "process-unseen" // can't be told
-	XServer     Code = "x-server"       // its last user is an X server, which has no need of it
-	NeverUsed   Code = "never-used"     // nobody used it since it was made
+	ActorReused Code = "process-reused" // has ended, and its id was reused
+	ActorUnseen Code = "process-unseen" // cannot be known
+	XServer     Code = "x-server"       // its last user is an X server, which does not need it
+	NeverUsed   Code = "never-used"     // never used since it was created
 	NotReadable Code = "not-readable"   // the caller may not read the object
 	OwnerGone   Code = "owner-gone"     // no process of its owner and creator is left
 	Age         Code = "age"            // when it was changed and used
 
-	// What keeps an object from being an orphan.
+	// These keep an object from being an orphan.
 	Messages      Code = "messages"        // it holds messages
 	OwnerAlive    Code = "owner-alive"     // an older process of its owner or creator may know it
 	RootAlive     Code = "root-alive"      // an older process of root may be the parent of its users
-	FamilyAlive   Code = "family-alive"    // it belongs together with one that is needed
+	FamilyAlive   Code = "family-alive"    // its family has an object that is needed
 	NamedAfter    Code = "named-after"     // its name holds the id of a living process
 	ServerAlive   Code = "server-alive"    // a server runs whose program may attach or map it again
-	ProcessHidden Code = "process-hidden"  // somebody might use it who may not be looked into
-	NoProc        Code = "proc-unreadable" // /proc is of no use
-	UsedMeanwhile Code = "used-meanwhile"  // it was used or changed while processes were looked at
+	ProcessHidden Code = "process-hidden"  // a process that cannot be inspected might use it
+	NoProc        Code = "proc-unreadable" // /proc cannot be used
+	UsedMeanwhile Code = "used-meanwhile"  // it was used or changed while processes were inspected
 )
 
-// evidence is what judge has to know beyond the objects. What its functions answer
-// costs something, so they are asked only about what would be an orphan otherwise.
+// An evidence holds what judge needs to know besides the objects. Its functions are
+// expensive, so they are called only for objects that would otherwise be orphans.
 type evidence struct {
 	now      time.Time
 	proc     error // why /proc could not be used
-	waiters  bool  // the threads of processes were looked at
+	waiters  bool  // the threads of processes were inspected
 	hidden   *Hidden
-	idle     bool // what is hidden or not seen does not count
-	seesAll  bool // there are no processes without an id here
-	messages bool // those do not count
+	idle     bool // hidden and unseen processes do not count
+	seesAll  bool // every process has an id here
+	messages bool // messages do not count
 	witness
 }
 
-// A witness knows the processes of the machine.
+// A witness knows about the processes of the machine.
 type witness interface {
-	// server returns a running server that may attach the memory again although nobody
-	// does now, nil if there is none.
+	// server returns a running server that may attach the memory again although nobody has
+	// it attached now, or nil if there is none.
 	server(*Object) *Process
-	// holder returns why a living process may have the identifier of a System V object
-	// although the object does not name it; no code if there is none.
+	// holder returns why a living process that the object does not name may know the
+	// identifier of a System V object. The Reason has no code if there is no such process.
 	holder(*Object) Reason
-	// named returns a living process after which a POSIX object is named.
+	// named returns a living process whose id is in the name of a POSIX object.
 	named(*Object) *Process
-	// ownerLeft returns No if no process of its owner and creator is left.
+	// ownerLeft returns No if no process of the object's owner and creator is left.
 	ownerLeft(*Object) Answer
 	// opened is Opened.
 	opened(*Object) (is, known bool)
@@ -125,7 +124,7 @@ func judge(objects []Object, ev evidence) {
 	}
 }
 
-// judgeObject decides about a System V object.
+// judgeObject returns the verdict on a System V object.
 func (u *Use) judgeObject(o *Object, ev evidence) Verdict {
 	busy := false
 	switch o.Kind {
@@ -156,9 +155,9 @@ func (u *Use) judgeObject(o *Object, ev evidence) Verdict {
 	return u.judgeRest(o, ev, judged == Orphan)
 }
 
-// judgeRest decides about a System V object that nobody uses now. ended says that all
-// who are known to have used it have ended; otherwise it is an orphan only if nobody
-// is left who would want it.
+// judgeRest returns the verdict on a System V object that nobody uses now. ended means
+// that all processes known to have used it have ended. Otherwise it is an orphan only if
+// nobody is left who could want it.
 func (u *Use) judgeRest(o *Object, ev evidence, ended bool) Verdict {
 	if !ended {
 		if ev.ownerLeft(o) != No {
@@ -211,7 +210,7 @@ func (u *Use) judgeAttached(s *sysv.SegmentInfo) (busy bool) {
 	return true
 }
 
-// attachers names the first few of them.
+// attachers names the first few attached processes.
 func (u *Use) attachers() string {
 	return list(names(u.Attached, func(a *Attacher) *Process { return a.Process }), u.HiddenAttachments)
 }
@@ -278,8 +277,8 @@ func (u *Use) judgeSet() (busy bool) {
 	return false
 }
 
-// judgeActors says what follows from the processes that the object names. It is not ok
-// if there are none.
+// judgeActors returns the verdict that follows from the processes that the object names.
+// ok is false if there are none.
 func (u *Use) judgeActors(ev evidence) (v Verdict, ok bool) {
 	if ev.proc != nil {
 		u.add(NoProc, "no process can be looked up: %v", ev.proc)
@@ -322,7 +321,7 @@ func (u *Use) judgeActors(ev evidence) (v Verdict, ok bool) {
 	}
 }
 
-// title returns the role of an actor and what it did it with.
+// title returns the role of an actor and the semaphores it operated on.
 func (a *Actor) title() string {
 	title := "the " + a.Role.String()
 	const most = 4
@@ -338,8 +337,8 @@ func (a *Actor) title() string {
 	return title
 }
 
-// judgeQueue says what speaks against a queue being an orphan. Only a look at all
-// processes tells that nobody waits: the kernel does not count waiters.
+// judgeQueue adds the reasons why a queue may not be an orphan. Only an inspection of all
+// processes shows that nobody waits, because the kernel does not count waiters.
 func (u *Use) judgeQueue(o *Object, ev evidence) {
 	if n := o.Queue.QNum; n > 0 && !ev.messages {
 		u.add(Messages, "%s unread", counted(int(n), "message is", "messages are"))
@@ -363,8 +362,7 @@ func (u *Use) judgeQueue(o *Object, ev evidence) {
 
 const capIPCOwner = 1 << 15 // CAP_IPC_OWNER
 
-// mayEverUse reports whether a process can have become a user of a queue or a set by
-// any of its ids.
+// mayEverUse reports whether any of a process's ids permits it to use a queue or a set.
 func mayEverUse(perm *sysv.Perm, c *procfs.Credentials) bool {
 	granted := perm.Mode & 7
 	for _, uid := range c.UIDs {
@@ -383,8 +381,8 @@ func mayEverUse(perm *sysv.Perm, c *procfs.Credentials) bool {
 	return granted != 0 || c.Caps&capIPCOwner != 0
 }
 
-// judgeFile decides about a POSIX object. The kernel keeps neither who made it nor how
-// many have it mapped or open: all that is known is who does now.
+// judgeFile returns the verdict on a POSIX object. The kernel records neither its creator
+// nor how many processes have it mapped or open; only its current users can be found.
 func (u *Use) judgeFile(o *Object, ev evidence) Verdict {
 	if n := len(u.Mapped); n > 0 {
 		u.add(Mapped, "%s", counted(n, "process maps it", "processes map it")+list(names(u.Mapped, func(m *Mapper) *Process { return m.Process }), 0))
@@ -425,9 +423,8 @@ func (u *Use) judgeContent(q *posix.QueueInfo, ev evidence) {
 	}
 }
 
-// judgeUnseen decides about a POSIX object that nobody uses who was seen. The kernel is
-// asked: descriptors may also be in a message between sockets, in a thread's own table, or
-// in the kernel (io_uring, loop devices).
+// judgeUnseen returns the verdict on a POSIX object for which no user was found. If
+// processes may have been missed, it asks the kernel, which knows all users.
 func (u *Use) judgeUnseen(o *Object, ev evidence) Verdict {
 	switch is, known := ev.opened(o); {
 	case is:
@@ -461,7 +458,7 @@ func age(o *Object, now time.Time) string {
 	}
 }
 
-// ago says how long something is past, in its largest unit.
+// ago returns the time since t, in its largest unit.
 func ago(now, t time.Time) string {
 	d := now.Sub(t)
 	const day = 24 * time.Hour

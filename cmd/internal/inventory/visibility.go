@@ -6,14 +6,14 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// MayMiss reports whether there may be users of the object that were not found: threads
-// that wait on a queue, processes that have a POSIX object mapped or open. The kernel
-// counts neither, so all processes must have been looked at. With Options.HiddenIdle
-// those that were not do not count.
+// MayMiss reports whether the object may have users that were not found: threads that wait
+// on a queue, or processes that have a POSIX object mapped or open. The kernel counts
+// neither, so all processes must have been inspected. With Options.HiddenIdle, processes
+// that were not inspected do not count.
 func (inv *Inventory) MayMiss(o *Object) bool { return !inv.HiddenIdle && !inv.SawAll(o) }
 
-// SawAll reports whether all processes were looked at that can use the object unknown
-// to the kernel.
+// SawAll reports whether all processes that can use the object without being counted by
+// the kernel were inspected.
 func (inv *Inventory) SawAll(o *Object) bool {
 	switch {
 	case o.Kind == ref.Msg:
@@ -25,8 +25,8 @@ func (inv *Inventory) SawAll(o *Object) bool {
 	}
 }
 
-// Obscured reports whether what is not known of the object may be because not all
-// processes could be looked at.
+// Obscured reports whether facts about the object may be missing because not all processes
+// could be inspected.
 func (inv *Inventory) Obscured(o *Object) bool {
 	return inv.MayMiss(o) || !inv.HiddenIdle && o.Use != nil &&
 		slices.ContainsFunc(o.Use.Reasons, func(r Reason) bool { return r.Code == ProcessHidden })

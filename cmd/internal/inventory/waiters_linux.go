@@ -9,8 +9,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// confirmWaiters leaves out threads that seem to wait, but can't: a tracer can stop its
-// child at the entry of any call, of whatever arguments.
+// confirmWaiters drops threads that seem to wait but cannot: a tracer can stop its child
+// at the entry of any call, with any arguments.
 func (c *collector) confirmWaiters() {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]
@@ -24,8 +24,8 @@ func (c *collector) confirmWaiters() {
 	}
 }
 
-// confirmByCounts goes by the kernel's counts of those that wait on each semaphore. They
-// were read before the threads were looked at, so they are read again.
+// confirmByCounts compares the waiters with the kernel's counts for each semaphore. It
+// reads the counts again, because they were read before the threads were inspected.
 func confirmByCounts(o *Object) {
 	if o.Use.Semaphores == nil {
 		return
@@ -46,9 +46,9 @@ func confirmByCounts(o *Object) {
 	})
 }
 
-// mayUse reports whether a thread has the permission to send to, or receive from, a
-// queue (ipcperms in the kernel). When the permissions change the kernel wakes all who
-// wait, and asks again.
+// mayUse reports whether a thread has permission to send to, or receive from, a queue
+// (ipcperms in the kernel). When permissions change, the kernel wakes all waiters and
+// checks them again.
 func mayUse(perm *sysv.Perm, c *procfs.Credentials, sending bool) bool {
 	const effective, fileSystem = 1, 3
 	group := func(gid uint32) bool { return gid == c.GIDs[fileSystem] || slices.Contains(c.Groups, gid) }
