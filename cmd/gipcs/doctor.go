@@ -4,6 +4,7 @@ package main
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,6 +21,7 @@ func doctorCommand() *cli.Command {
 			"basic does not work) or unknown. Run it as the user who has the problem.\n\n" +
 			"The exit status is 1 if a check fails; with --strict, unless all are ok.",
 		Flags: append([]cli.Flag{
+			&cli.BoolFlag{Name: "explain", Usage: "show only what is not ok, in full", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "strict", Usage: "exit with 1 unless every check is ok", DisableDefaultText: true},
 		}, command.FormatFlags("plain")...),
 		Action: examine,
@@ -37,7 +39,12 @@ func examine(c *cli.Context) error {
 	list := doctor.Read().Examine()
 	worst := doctor.Worst(list)
 	failed := worst == doctor.Fail || c.Bool("strict") && worst != doctor.OK
-	return failedIf(failed, command.WriteRows(c, format, findingColumns(), findingRows(list), render.Options{}))
+	write := command.WriteRows
+	if c.Bool("explain") {
+		write = command.WriteRecords
+		list = slices.DeleteFunc(list, func(x doctor.Finding) bool { return x.Status == doctor.OK })
+	}
+	return failedIf(failed, write(c, format, findingColumns(), findingRows(list), render.Options{}))
 }
 
 func findingColumns() []render.Column {

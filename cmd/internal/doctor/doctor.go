@@ -111,7 +111,7 @@ func Worst(list []Finding) (worst Status) {
 
 // unchecked is the finding of a check that could not be made.
 func unchecked(check string, err error) Finding {
-	return Finding{Check: check, Status: Unknown, Found: "not known", Meaning: "this could not be checked: " + err.Error()}
+	return Finding{Check: check, Status: Unknown, Found: "not known", Meaning: "cannot be checked: " + err.Error()}
 }
 
 // errNoProc is the reason for what is unknown without /proc.

@@ -68,9 +68,10 @@ func (f *Facts) calls() Finding {
 	}
 	switch {
 	case f.Filtered:
-		x.Remedy = "allow shmctl, semctl and msgctl in the seccomp profile (docker run --security-opt seccomp=FILE)"
+		x.Meaning += "; the seccomp profile must allow shmctl, semctl and msgctl"
+		x.Remedy = "docker run --security-opt seccomp=FILE"
 	case explanation(first.Err) == noCall:
-		x.Remedy = "boot a kernel with CONFIG_SYSVIPC, Linux 4.17 or later"
+		x.Remedy = "boot Linux 4.17 or later, with CONFIG_SYSVIPC"
 	default:
 		x.Remedy = "ausearch -m avc -ts recent"
 	}

@@ -74,9 +74,12 @@ func (f *Facts) msgQueue() Finding {
 	}
 	room := (l.Value - used) / f.DefaultQueue
 	x.Meaning = fmt.Sprintf("a user can create %d more POSIX message queues of the default size", room)
+	if room == 1 {
+		x.Meaning = "a user can create 1 more POSIX message queue of the default size"
+	}
 	if room == 0 || l.Counted && l.Share() >= limits.High {
 		x.Status = Warn
-		x.Remedy = fmt.Sprintf("ulimit -q %d, or LimitMSGQUEUE= in the unit", 2*max(l.Value, 5*f.DefaultQueue))
+		x.Remedy = fmt.Sprintf("ulimit -q %d", 2*max(l.Value, 5*f.DefaultQueue))
 	}
 	return x
 }

@@ -39,7 +39,7 @@ func (f *Facts) hidePID() Finding {
 	if !f.InitListed {
 		x.Status = Warn
 		x.Meaning = "/proc does not list all processes; unseen ones may use queues and POSIX objects, whose verdicts are then unknown"
-		x.Remedy = f.asRoot("CAP_SYS_PTRACE") + ", or mount -o remount,hidepid=0 /proc"
+		x.Remedy = f.asRoot("CAP_SYS_PTRACE") + " or mount -o remount,hidepid=0 /proc"
 	}
 	return x
 }
@@ -68,14 +68,14 @@ func (f *Facts) processes() Finding {
 	switch {
 	case f.has(capSysPtrace):
 		why = append(why, f.guards())
-		x.Remedy = "ausearch -m avc -ts recent, or run gipcs on the host"
+		x.Remedy = "ausearch -m avc -ts recent"
 	case others > 0:
 		why = append(why, fmt.Sprintf("%d of other users, which takes CAP_SYS_PTRACE", others))
 	}
 	if own := n - others; own > 0 && !f.has(capSysPtrace) {
 		why = append(why, fmt.Sprintf("%d of your own that have more rights than gipcs or are not dumpable, or %s", own, f.guards()))
 	}
-	x.Meaning = named.String() + "; " + strings.Join(why, "; ") + ". Objects that they may use are unknown, not orphans"
+	x.Meaning = named.String() + "; " + strings.Join(why, "; ") + "; what they may use is unknown, not an orphan"
 	return x
 }
 
@@ -108,10 +108,10 @@ func (f *Facts) ptraceScope() Finding {
 	switch {
 	case scope >= 3:
 		x.Status, x.Meaning = Warn, unseen+", not even by root"
-		x.Remedy = "remove kernel.yama.ptrace_scope=3 from /etc/sysctl.d and reboot"
+		x.Remedy = "set kernel.yama.ptrace_scope=0 in /etc/sysctl.d, reboot"
 	case scope > 0 && !f.has(capSysPtrace):
 		x.Status, x.Meaning = Warn, unseen+", not even of your own processes"
-		x.Remedy = f.asRoot("CAP_SYS_PTRACE") + ", or sysctl -w kernel.yama.ptrace_scope=0"
+		x.Remedy = f.asRoot("CAP_SYS_PTRACE") + " or sysctl -w kernel.yama.ptrace_scope=0"
 	}
 	return x
 }
@@ -126,8 +126,8 @@ func (f *Facts) ipcNamespace() Finding {
 		return unchecked(x.Check, errNoProc)
 	case f.IPCNamespace != initialIPC:
 		x.Status, x.Found = Warn, strconv.FormatUint(f.IPCNamespace, 10)
-		x.Meaning = "gipcs shows the objects of this IPC namespace, not those of the host"
-		x.Remedy = "gipcs ls -A, or on the host: gipcs ls"
+		x.Meaning = "gipcs shows the objects of this IPC namespace; -A shows those of all that can be entered, on the host of all"
+		x.Remedy = "gipcs ls -A"
 	}
 	return x
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/posix"
 )
 
@@ -18,13 +19,13 @@ func (f *Facts) devShm() Finding {
 	case errors.Is(s.Err, fs.ErrNotExist):
 		x.Status, x.Found = Fail, "missing"
 		x.Meaning = "no program can create POSIX shared memory or named semaphores"
-		x.Remedy = "mkdir -p /dev/shm && mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"
+		x.Remedy = "mkdir -p /dev/shm && mount -t tmpfs -o mode=1777 tmpfs /dev/shm"
 	case s.Err != nil:
 		return unchecked(x.Check, s.Err)
 	case !s.Tmpfs:
 		x.Status, x.Found = Warn, "not a tmpfs"
 		x.Meaning = "POSIX shared memory is on a disk, and gipcs does not accept it in other user namespaces"
-		x.Remedy = "mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /dev/shm"
+		x.Remedy = "mount -t tmpfs -o mode=1777 tmpfs /dev/shm"
 	case s.WriteErr != nil:
 		x.Status, x.Found = Warn, explanation(s.WriteErr)
 		x.Meaning = "you cannot create POSIX shared memory or named semaphores"
@@ -35,16 +36,19 @@ func (f *Facts) devShm() Finding {
 
 func (f *Facts) devMqueue() Finding {
 	x := Finding{Check: "/dev/mqueue", Found: "mounted", Meaning: "POSIX message queues can be listed"}
-	const mount = "mkdir -p /dev/mqueue && mount -t mqueue none /dev/mqueue"
+	const mount = "mount -t mqueue none /dev/mqueue"
 	switch err := f.QueuesErr; {
 	case f.NoMqueue:
 		x.Status, x.Found = Warn, "not in this kernel"
 		x.Meaning, x.Remedy = "no program can create POSIX message queues", "boot a kernel with CONFIG_POSIX_MQUEUE"
 	case errors.Is(err, inventory.ErrForeignQueues):
-		x.Status, x.Found, x.Remedy = Warn, "another namespace", "mount -t mqueue none /dev/mqueue"
+		x.Status, x.Found, x.Remedy = Warn, "another namespace", mount
 		x.Meaning = "it shows the queues of another IPC namespace, so those of this one cannot be listed"
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, posix.ErrNotMounted):
 		x.Status, x.Found, x.Remedy = Warn, "not mounted", mount
+		if errors.Is(err, fs.ErrNotExist) {
+			x.Remedy = "mkdir /dev/mqueue && " + mount
+		}
 		x.Meaning = "programs can use POSIX message queues, but gipcs cannot list them"
 	case err != nil:
 		return unchecked(x.Check, err)
@@ -59,9 +63,9 @@ func (f *Facts) clock() Finding {
 	case f.ProcErr != nil:
 		return unchecked(x.Check, errNoProc)
 	case f.ClockStep > slack:
-		x.Status, x.Found = Warn, "set forward by "+f.ClockStep.Round(time.Second).String()
-		x.Meaning = "processes may be older than they seem, so some ended or idle users of objects are unknown until the next boot"
-		x.Remedy = "hwclock --systohc, so that the next boot starts with the right time"
+		x.Status, x.Found = Warn, "ahead by "+string(units.AppendDuration(nil, f.ClockStep))
+		x.Meaning = "the clock was set forward or the machine suspended since the boot; processes may be older than they seem, and more verdicts are unknown"
+		x.Remedy = "hwclock --systohc, then reboot"
 	case !f.ClockKnown:
 		return unchecked(x.Check, errors.New("/dev does not tell when the machine was booted"))
 	}
@@ -88,11 +92,11 @@ func (f *Facts) logind() Finding {
 		return x
 	}
 	x.Status, x.Found = Warn, "yes"
-	x.Meaning = fmt.Sprintf("systemd-logind removes all objects of a user above uid %d when the last session of that user ends", f.LastSystemUID)
+	x.Meaning = fmt.Sprintf("systemd-logind removes all objects of a user above uid %d when that user's last session ends; system users may keep theirs", f.LastSystemUID)
 	if len(f.Losers) > 0 {
 		x.Meaning += "; now there are objects of " + few(f.Losers)
 	}
-	x.Remedy = "set RemoveIPC=no in /etc/systemd/logind.conf and systemctl restart systemd-logind, or run servers as system users"
+	x.Remedy = "set RemoveIPC=no in /etc/systemd/logind.conf, reboot"
 	return x
 }
 
