@@ -126,7 +126,7 @@ func (f *Facts) ipcNamespace() Finding {
 		return unchecked(x.Check, errNoProc)
 	case f.IPCNamespace != initialIPC:
 		x.Status, x.Found = Warn, strconv.FormatUint(f.IPCNamespace, 10)
-		x.Meaning = "gipcs shows the objects of this IPC namespace; -A shows those of all that can be entered, on the host of all"
+		x.Meaning = "gipcs shows the objects of this IPC namespace only; -A shows those of every one that can be entered"
 		x.Remedy = "gipcs ls -A"
 	}
 	return x
@@ -166,7 +166,7 @@ func (f *Facts) userNamespaces() Finding {
 		case s.set.Err != nil:
 			return unchecked(x.Check, s.set.Err)
 		case s.set.Value == s.off:
-			x.Status, x.Found = Warn, s.name+"="+s.off
+			x.Status, x.Found = Warn, "off"
 			x.Meaning = "users cannot create rootless containers, nor gipcs -N enter them without root"
 			x.Remedy = fmt.Sprintf("sysctl -w %s=%s", s.name, s.on)
 		}
