@@ -23,7 +23,7 @@ type completion struct {
 
 func completions() []completion {
 	return []completion{
-		{"gipcs ", []string{"ls", "show", "rm", "restore", "limits", "ns", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
+		{"gipcs ", []string{"ls", "show", "rm", "restore", "limits", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
 		{"gipcs li", []string{"limits", "link"}, []string{"ls"}},
 		{"gipcs rm", []string{"rm"}, []string{"shm:0"}},
 		{"gipcs ls --so", []string{"--sort"}, []string{"--json"}},

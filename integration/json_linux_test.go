@@ -121,7 +121,7 @@ func TestJSON(t *testing.T) {
 	if _, all, _ := strings.Cut(strings.TrimSpace(string(said)), "the columns are "); all != strings.Join(columns, " ") {
 		t.Errorf("docs/json.md has the columns\n%s, gipcs ls\n%s", strings.Join(columns, " "), all)
 	}
-	for _, args := range []string{"gipcs ls --json -o " + strings.Join(columns, ","), "gipcs limits --json", "gipcs limits --explain --json", "gipcs ns --json", "gshm bench --duration 1ms --json --sizes 64,64KiB --only ring,sysv-msg,memcpy", "gshm stat --json 0"} {
+	for _, args := range []string{"gipcs ls --json -o " + strings.Join(columns, ","), "gipcs limits --json", "gipcs limits --explain --json", "gipcs ns --json", "gipcs doctor --json", "gshm bench --duration 1ms --json --sizes 64,64KiB --only ring,sysv-msg,memcpy", "gshm stat --json 0"} {
 		heading := strings.Join(strings.Fields(args)[:2], " ")
 		if strings.Contains(args, "--explain") {
 			heading += " --explain"

@@ -89,7 +89,7 @@ const escape = "\x1b["
 // testColours: colours appear only on a terminal that supports them.
 func testColours(t *testing.T, g gipcs) {
 	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
-	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"show", "shm:0x1"}, {"limits"}, {"ns"}} {
+	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"show", "shm:0x1"}, {"limits"}, {"ns"}, {"doctor"}} {
 		for _, test := range []struct {
 			environment []string
 			terminal    bool
@@ -135,7 +135,7 @@ func testWidth(t *testing.T, g gipcs) {
 		check(t, cmd.Run())
 		return term.text(), messages.String()
 	}
-	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"limits"}, {"ns"}, {"show", "shm:0x1"}} {
+	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"limits"}, {"ns"}, {"doctor"}, {"show", "shm:0x1"}} {
 		text, said := on(args...)
 		for line := range strings.Lines(text) {
 			if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {

@@ -118,6 +118,41 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestDoctorRefused: gipcs doctor names the calls that are refused, the kernel's reason, and
+// what gipcs does instead, which takes /proc.
+func TestDoctorRefused(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	inNamespace(t)
+	gipcs := filepath.Join(install(t, "gipcs"), "gipcs")
+	unshare, err := exec.LookPath("unshare")
+	if err != nil {
+		t.Skip(err)
+	}
+	remove := makeOneOfEach(t)
+	defer remove()
+	here := []string{gipcs, "doctor"}
+	withoutProc := []string{unshare, "-m", "sh", "-c", "mount -t tmpfs none /proc; exec " + gipcs + " doctor"}
+	for _, tt := range []struct {
+		commands ipctest.Commands
+		as       unix.Errno
+		uid      int
+		command  []string
+		says     string
+	}{
+		{0, unix.EPERM, 0, here, `ok +allowed .*(.*\n)*status 0$`},
+		{ipctest.StatAny, unix.EPERM, 65534, here, `warn +3 of 9 refused +docker run --security-opt seccomp=FILE +the kernel refuses shmctl SHM_STAT_ANY, semctl SEM_STAT_ANY, msgctl MSG_STAT_ANY \(operation not permitted\): gipcs reads /proc/sysvipc instead.*(.*\n)*status 0$`},
+		{ipctest.StatAny, unix.EINVAL, 0, here, `warn +3 of 9 refused .*_STAT_ANY \(the kernel has no such call\).*(.*\n)*status 0$`},
+		{ipctest.IPCInfo | ipctest.Info, unix.EACCES, 0, here, `warn +6 of 9 refused .*shmctl IPC_INFO, shmctl SHM_INFO, .*msgctl MSG_INFO \(permission denied\).*(.*\n)*status 0$`},
+		{ipctest.AllCommands - 1, unix.EPERM, 0, here, `warn +9 of 9 refused .*(.*\n)*status 0$`},
+		{ipctest.AllCommands - 1, unix.EPERM, 0, withoutProc, `fail +9 of 9 refused .*/proc/sysvipc cannot be read: only objects that you may read are listed.*(.*\n)*status 1$`},
+	} {
+		got, _ := refused(t, tt.commands, tt.as, tt.uid, tt.command)
+		if !regexp.MustCompile(`(?m)^System V calls +` + tt.says).MatchString(got) {
+			t.Errorf("%v refused as %v: want %s, got\n%s", tt.commands, tt.as, tt.says, got)
+		}
+	}
+}
+
 // saysUnknown reports whether a command's output says that the queue's limit is
 // unknown. In ipcs it is 0, as in util-linux's.
 func saysUnknown(line, output, messages string) bool {

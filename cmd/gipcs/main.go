@@ -82,6 +82,7 @@ func app() *cli.App {
 			restoreCommand(),
 			limitsCommand(),
 			nsCommand(),
+			doctorCommand(),
 			mkCommand(),
 			linkCommand(),
 			command.CompletionCommand(),

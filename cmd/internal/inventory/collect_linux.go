@@ -184,19 +184,23 @@ func (c *collector) openProc() {
 	c.seesAll = proc.SeesAllProcesses()
 	c.inv.Outside = !c.seesAll
 	if proc.Real() {
-		c.clock.step = clockStep(c.clock.boot)
+		c.clock.step, _ = ClockStep(c.clock.boot)
 	}
 }
 
-// clockStep returns by how much, at least, the wall clock was set forward since the
-// boot. The file system of /dev is made by the kernel moments after it starts, and
-// carries the time of that by the clock of then.
-func clockStep(boot time.Time) time.Duration {
+// ClockStep returns by how much, at least, the wall clock was set forward since the
+// boot; boot is the time of that by the clock of now. The file system of /dev is made by
+// the kernel moments after it starts, and carries the time of that by the clock of then.
+// known is false if the kernel does not report that time (before Linux 4.11), or if /dev
+// is a later one, as in a container; the step is then 0.
+func ClockStep(boot time.Time) (step time.Duration, known bool) {
+	const startup = time.Minute
 	var st unix.Statx_t
 	if unix.Statx(unix.AT_FDCWD, "/dev", unix.AT_STATX_SYNC_AS_STAT, unix.STATX_BTIME, &st) != nil || st.Mask&unix.STATX_BTIME == 0 {
-		return 0
+		return 0, false
 	}
-	return max(0, boot.Sub(time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))))
+	step = boot.Sub(time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)))
+	return max(0, step), step > -startup
 }
 
 // explore finds out what is wanted, in the order in which one thing rests on

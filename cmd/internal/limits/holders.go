@@ -32,7 +32,7 @@ func (l Limit) Amount(o *inventory.Object) uint64 {
 	case "msg_max":
 		return uint64(o.PMsg.CurMsgs)
 	case rlimitMsgQueue:
-		return queueBytes(o.PMsg)
+		return QueueBytes(uint64(o.PMsg.MaxMsgs), uint64(o.PMsg.MsgSize))
 	default:
 		return 0
 	}

@@ -61,6 +61,10 @@ func (l Limit) Unlimited() bool { return l.Value >= math.MaxUint-1<<24 }
 // PerProcess reports whether the limit belongs to each process, which inherits it.
 func (l Limit) PerProcess() bool { return l.Name == rlimitMsgQueue }
 
+// OfOneQueue reports whether Use is that of the fullest queue. Such a limit may be reached
+// at any time: senders then wait for the receiver.
+func (l Limit) OfOneQueue() bool { return l.Name == msgMnb || l.Name == msgMax }
+
 // take replaces the limit by a queue's own limit if that queue is fuller.
 func (l *Limit) take(own Limit) {
 	if own.Share() <= l.Share() {
@@ -171,7 +175,7 @@ func queues() ([]Limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	fullest := counted("MSGMNB", ref.Msg, "bytes in a queue, or messages if there are more; USE is that of the fullest", "kernel.msgmnb", uint64(l.MaxBytes), 0)
+	fullest := counted(msgMnb, ref.Msg, "bytes in a queue, or messages if there are more; USE is that of the fullest", "kernel.msgmnb", uint64(l.MaxBytes), 0)
 	unknown := false
 	for q, err := range sysvipc.Queues() {
 		if incomplete := (*sysvipc.Incomplete)(nil); errors.As(err, &incomplete) {
@@ -215,7 +219,7 @@ func mqueues() ([]Limit, error) {
 		return nil, err
 	}
 	number := counted("queues_max", ref.PMsg, "POSIX message queues", "fs.mqueue.queues_max", uint64(l.QueuesMax), 0)
-	fullest := counted("msg_max", ref.PMsg, "messages in a POSIX queue; USE is that of the fullest", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
+	fullest := counted(msgMax, ref.PMsg, "messages in a POSIX queue; USE is that of the fullest", "fs.mqueue.msg_max", uint64(l.MsgMax), 0)
 	users := counted(rlimitMsgQueue, ref.PMsg, "bytes of one user's POSIX queues; the limit is gipcs's own", "", 0, 0)
 	if users.Value, err = rlimit(); err != nil {
 		return nil, err
@@ -235,7 +239,7 @@ func mqueues() ([]Limit, error) {
 		number.Use++
 		if q.Known {
 			fullest.take(Limit{Value: uint64(q.MaxMsgs), Use: uint64(q.CurMsgs)})
-			bytes[q.UID] += queueBytes(&q)
+			bytes[q.UID] += QueueBytes(uint64(q.MaxMsgs), uint64(q.MsgSize))
 			users.Use = max(users.Use, bytes[q.UID])
 		}
 		unknown = unknown || !q.Known
@@ -255,8 +259,10 @@ func mqueues() ([]Limit, error) {
 	}, foreign
 }
 
-// Names of limits in tmpfs(5).
+// Names of limits that belong to one queue, and in tmpfs(5).
 const (
+	msgMnb      = "MSGMNB"
+	msgMax      = "msg_max"
 	devShmSize  = "size"
 	devShmFiles = "nr_inodes"
 )
@@ -265,15 +271,14 @@ const (
 // any IPC namespace. It is reached long before queues_max.
 const rlimitMsgQueue = "RLIMIT_MSGQUEUE"
 
-// queueBytes returns what a queue takes of RLIMIT_MSGQUEUE, even while it is empty;
-// getrlimit(2) has the formula.
-func queueBytes(q *posix.QueueInfo) uint64 {
+// QueueBytes returns what a queue of so many messages of a size takes of
+// RLIMIT_MSGQUEUE, even while it is empty; getrlimit(2) has the formula.
+func QueueBytes(messages, size uint64) uint64 {
 	const (
 		word       = 4 << (^uint(0) >> 63)
 		sizeOfMsg  = 6 * word // struct msg_msg
 		sizeOfNode = 6 * word // struct posix_msg_tree_node
 		priorities = 32768    // MQ_PRIO_MAX
 	)
-	messages := uint64(q.MaxMsgs)
-	return messages*sizeOfMsg + min(messages, priorities)*sizeOfNode + messages*uint64(q.MsgSize)
+	return messages*sizeOfMsg + min(messages, priorities)*sizeOfNode + messages*size
 }

@@ -69,18 +69,23 @@ func isTrue(value string) bool {
 }
 
 // SystemUser reports whether uid is a system user, whose objects logind leaves alone:
-// up to SYS_UID_MAX of login.defs(5), and nobody.
+// up to LastSystemUser, and nobody.
 func SystemUser(system fs.FS, uid uint32) bool {
 	const nobody = 65534
-	most := uint64(999)
+	return uid <= LastSystemUser(system) || uid == nobody
+}
+
+// LastSystemUser returns SYS_UID_MAX of login.defs(5).
+func LastSystemUser(system fs.FS) uint32 {
+	last := uint32(999)
 	eachLine(system, "etc/login.defs", func(line string) {
 		if words := strings.Fields(line); len(words) == 2 && words[0] == "SYS_UID_MAX" {
 			if n, err := strconv.ParseUint(words[1], 10, 32); err == nil {
-				most = n
+				last = uint32(n)
 			}
 		}
 	})
-	return uint64(uid) <= most || uid == nobody
+	return last
 }
 
 func eachLine(system fs.FS, name string, visit func(line string)) {

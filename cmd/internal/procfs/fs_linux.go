@@ -369,6 +369,16 @@ func (f *FS) NamespaceMounts() ([]NamespaceMount, error) {
 	return ParseNamespaceMounts(b), nil
 }
 
+// HidePID returns the value of the mount option hidepid (proc(5)) of f, "" if it is mounted
+// without.
+func (f *FS) HidePID() (string, error) {
+	b, err := f.read("self/mountinfo", largeFile)
+	if err != nil {
+		return "", err
+	}
+	return ParseHidePID(b, f.root), nil
+}
+
 // Path returns the path of a process's file.
 func (f *FS) Path(pid int, file string) string { return f.root + "/" + f.name(pid, file) }
 

@@ -263,6 +263,26 @@ func TestParseNamespaceMounts(t *testing.T) {
 	}
 }
 
+func TestParseHidePID(t *testing.T) {
+	text := `22 1 0:21 / /proc rw,relatime shared:1 - proc proc rw
+23 22 0:40 / /tmp/my\040proc rw - proc proc rw,gid=4,hidepid=2
+24 22 0:41 / /proc rw,relatime - proc proc rw,hidepid=invisible,subset=pid
+25 22 0:42 / /hidden rw,relatime - tmpfs hidepid=1 rw,hidepid=1
+26 22 0:42 / /cut rw,relatime - proc
+`
+	for _, tt := range []struct{ point, want string }{
+		{"/proc", "invisible"}, {"/tmp/my proc", "2"}, {"/hidden", ""}, {"/cut", ""}, {"/none", ""},
+	} {
+		if got := ParseHidePID([]byte(text), tt.point); got != tt.want {
+			t.Errorf("%s: hidepid=%s, want %s", tt.point, got, tt.want)
+		}
+	}
+	over := text + "27 24 0:43 / /proc rw - proc proc rw\n"
+	if got := ParseHidePID([]byte(over), "/proc"); got != "" {
+		t.Errorf("a mount that is covered counts: hidepid=%s", got)
+	}
+}
+
 // FuzzParsers checks that every parser returns, whatever its input.
 func FuzzParsers(f *testing.F) {
 	for _, seed := range []string{
@@ -294,5 +314,6 @@ func FuzzParsers(f *testing.F) {
 		_, _ = ParseNamespace("ipc", string(b))
 		_ = ParseList(b)
 		_ = ParseNamespaceMounts(b)
+		_ = ParseHidePID(b, "/a b")
 	})
 }

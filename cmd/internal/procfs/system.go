@@ -118,6 +118,27 @@ func ParseNamespaceMounts(b []byte) (mounts []NamespaceMount) {
 	return mounts
 }
 
+// ParseHidePID parses /proc/PID/mountinfo and returns the value of the option hidepid with
+// which the proc file system at a mount point is mounted, "" if it is not. Linux writes it
+// as a number before 5.8, and then as a word.
+func ParseHidePID(b []byte, point string) (value string) {
+	lines(b, func(line []byte) bool {
+		mount, source, ok := bytes.Cut(line, []byte(" - "))
+		fields, rest := bytes.Fields(mount), bytes.Fields(source)
+		if !ok || len(fields) < 5 || len(rest) < 3 || unescape(fields[4]) != point {
+			return true
+		}
+		value = "" // of what is mounted below it
+		for option := range bytes.SplitSeq(rest[2], []byte{','}) {
+			if v, ok := bytes.CutPrefix(option, []byte("hidepid=")); ok && string(rest[0]) == "proc" {
+				value = string(v)
+			}
+		}
+		return true
+	})
+	return value
+}
+
 // unescape decodes the \ooo escapes of mountinfo.
 func unescape(b []byte) string {
 	var out []byte
