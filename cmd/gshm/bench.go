@@ -64,7 +64,7 @@ func benchmark(c *cli.Context) error {
 	if cpus == 1 {
 		fmt.Fprintln(c.App.ErrWriter, "gshm: only one processor may run this: nothing is measured across cores")
 	}
-	ctx, stop := interruptible(c.Context, syscall.SIGPIPE)
+	ctx, stop := command.Interruptible(c.Context, syscall.SIGPIPE)
 	defer stop()
 	tied, err := newLifeline()
 	if err != nil {
@@ -72,11 +72,7 @@ func benchmark(c *cli.Context) error {
 	}
 	defer tied.close()
 	config.Peer = func(ctx context.Context, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"bench", "peer"}, args...)...)
-		cmd.Args[0] = "gshm"
-		cmd.SysProcAttr = ownGroup()
-		tied.tie(cmd)
-		return cmd
+		return tied.command(ctx, append([]string{"bench", "peer"}, args...)...)
 	}
 	return writeBench(ctx, c, format, config)
 }

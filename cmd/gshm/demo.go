@@ -104,7 +104,7 @@ func demoWriter(c *cli.Context) error {
 // listens any more, or the parent is gone: whoever is killed by a broken pipe can
 // not remove what there is.
 func demoContext(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := interruptible(parent, syscall.SIGPIPE)
+	ctx, stop := command.Interruptible(parent, syscall.SIGPIPE)
 	ctx, cancel := withParent(ctx)
 	return ctx, func() { cancel(); stop() }
 }
