@@ -78,6 +78,7 @@ func receiveAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rat
 		if m.Ring().Producers() == shmring.Many {
 			err = lines.receive(ctx)
 		} else if err = m.Settle(); err == nil {
+			widenPipe(os.Stdout)
 			_, err = consumer.Reader(ctx).WriteTo(out)
 		}
 		if err != nil {

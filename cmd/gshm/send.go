@@ -56,6 +56,7 @@ func sendAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) 
 	if m.Ring().Producers() == shmring.Many {
 		err = sendLines(ctx, producer, m.Ring().MaxMessage(), in)
 	} else if err = m.Settle(); err == nil {
+		widenPipe(os.Stdin)
 		_, err = producer.Writer(ctx).ReadFrom(in)
 	}
 	if err == nil {
