@@ -21,11 +21,11 @@ import (
 func attachCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "attach",
-		Usage:        "hold an object attached until interrupted, or while a command runs",
+		Usage:        "attach an object until interrupted, or while a command runs",
 		ArgsUsage:    "REF [-- COMMAND ARG...]",
 		BashComplete: command.CompleteWith(everyRef),
-		Description: "The command does not inherit the attachment, which no program does across exec(2).\n" +
-			"It finds the identifier, or the name, in the environment variable GSHM_ID.",
+		Description: "The command does not inherit the attachment, which does not survive exec(2).\n" +
+			"It finds the identifier or the name in the environment variable GSHM_ID.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "attach for reading alone", DisableDefaultText: true},
 			&cli.StringFlag{Name: "at", Usage: "attach at the address `ADDR`", DefaultText: "the kernel chooses"},

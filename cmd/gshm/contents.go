@@ -20,7 +20,7 @@ import (
 func writeCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "write",
-		Usage:        "write a file, or standard input, into a segment or a POSIX object",
+		Usage:        "write a file, or standard input, into an object",
 		ArgsUsage:    "REF [FILE]",
 		BashComplete: command.CompleteWith(everyRef),
 		Flags: []cli.Flag{
@@ -78,7 +78,7 @@ func writeAll(o shm.Object, mem shm.Mapping, offset int64, source io.Reader) err
 func readCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "read",
-		Usage:        "write the contents of a segment or a POSIX object to standard output",
+		Usage:        "write the contents of an object to standard output",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
 		Description:  "A terminal gets control characters escaped, and zeros at the end left out.",

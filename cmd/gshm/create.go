@@ -17,14 +17,14 @@ import (
 func createCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "create",
-		Usage:     "make a segment or a POSIX object, or find the one that has the key or the name, and print its identifier or name",
+		Usage:     "create or find an object, and print its identifier or name",
 		ArgsUsage: "REF|private",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Usage: "`SIZE` in bytes, such as 1MiB (needed)"},
 			&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "permission bits, `OCTAL`"},
 			&cli.BoolFlag{Name: "exclusive", Aliases: []string{"x"}, Usage: "fail if the key or the name is taken", DisableDefaultText: true},
 			command.HugeFlag(),
-			&cli.BoolFlag{Name: "noreserve", Usage: "set no swap space aside; do not ask whether /dev/shm can hold it", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "noreserve", Usage: "reserve no swap space; do not check the room in /dev/shm", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "lock", Usage: "keep the pages out of swap space", DisableDefaultText: true},
 		},

@@ -25,13 +25,13 @@ import (
 // ringFlags are the flags that send and recv have in common.
 func ringFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "make the object, unless it is there, and remove it at the end", DisableDefaultText: true},
-		&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Value: "16MiB", Usage: "with --create: `SIZE` of the ring, rounded up to a power of two"},
+		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "create the object if missing; remove it at the end", DisableDefaultText: true},
+		&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Value: "16MiB", Usage: "with --create: `SIZE` of the ring"},
 		&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "with --create: permission bits, `OCTAL`"},
 		command.HugeFlag(),
 		&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
-		&cli.StringFlag{Name: "peer-owner", Usage: "use an object that `USER` made, too: else only yours and root's"},
-		&cli.StringFlag{Name: "wait", Aliases: []string{"w"}, Value: "1m", Usage: "wait for the other side for up to `DURATION`"},
+		&cli.StringFlag{Name: "peer-owner", Usage: "also use an object that `USER` created"},
+		&cli.StringFlag{Name: "wait", Aliases: []string{"w"}, Value: "1m", Usage: "wait up to `DURATION` for the other side"},
 		&cli.BoolFlag{Name: "messages", Usage: "pass whole lines, of one or several senders", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "progress", Usage: "show progress though standard error is no terminal", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress", DisableDefaultText: true},

@@ -16,7 +16,7 @@ import (
 func setCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "set",
-		Usage:        "change the owner or the permission bits of a segment or a POSIX object",
+		Usage:        "change the owner or the permission bits of an object",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
 		Flags: append([]cli.Flag{
@@ -99,7 +99,7 @@ func rmCommand() *cli.Command {
 		Usage:        "remove segments and POSIX objects",
 		ArgsUsage:    "REF...",
 		BashComplete: command.CompleteWith(everyRef),
-		Description:  "A segment that is still attached loses its key at once, and its memory with the\nlast attachment. A POSIX object loses its name.",
+		Description:  "A segment that is still attached loses its key at once, and its memory with\nthe last attachment. A POSIX object loses its name.",
 		Action:       rm,
 	}
 }

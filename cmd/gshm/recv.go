@@ -24,13 +24,13 @@ import (
 func recvCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "recv",
-		Usage:        "write to standard output what gshm send passes through shared memory",
+		Usage:        "receive what gshm send passes, and write it to standard output",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
-		Description: "Either side may make the object (--create); the other one waits for it. With\n" +
-			"--messages it ends when all senders have, of whom there must have been N.",
+		Description: "Either side may create the object (--create); the other one waits for it.\n" +
+			"With --messages it ends when at least N senders came, and all have ended.",
 		Flags: append(ringFlags(),
-			&cli.StringFlag{Name: "senders", Aliases: []string{"n"}, Value: "1", Usage: "with --messages: wait for at least `N` senders, one after the other or at once"}),
+			&cli.StringFlag{Name: "senders", Aliases: []string{"n"}, Value: "1", Usage: "with --messages: wait for `N` senders"}),
 		Action: recv,
 	}
 }

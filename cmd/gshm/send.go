@@ -26,8 +26,8 @@ func sendCommand() *cli.Command {
 		Usage:        "pass standard input through shared memory to gshm recv",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
-		Description: "Either side may make the object (--create); the other one waits for it. gshm send\n" +
-			"ends when the receiver has written everything.",
+		Description: "Either side may create the object (--create); the other one waits for it.\n" +
+			"gshm send ends when the receiver has written everything.",
 		Flags:  ringFlags(),
 		Action: send,
 	}
