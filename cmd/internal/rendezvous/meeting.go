@@ -40,8 +40,8 @@ type Meeting struct {
 // Meet finds or makes the ring, and waits for it if another process has to make it. The
 // caller must join the ring through JoinProducer or JoinConsumer, and call Leave.
 //
-// Errors: *OwnerError, *ProducersError, and others with sentences of their own. A ctx
-// that ends returns its error.
+// Errors: *OwnerError; *ProducersError; that of ctx if it ends while Meet waits; others
+// are sentences about the object.
 func Meet(ctx context.Context, o Options) (m *Meeting, err error) {
 	waited := await(ctx, o.Wait, func() bool {
 		m, err = o.look(ctx)
