@@ -33,6 +33,7 @@ func TestStreams(t *testing.T) {
 		"the receiver of lines is killed": testLineReceiverKilled,
 		"lines and bytes do not mix":      testKindsDiffer,
 		"bytes at random sizes":           testRandomBytes,
+		"pipes become wider":              testWidePipes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNamespace(t)
@@ -213,6 +214,24 @@ func testRandomBytes(t *testing.T, gshm string) {
 		t.Errorf("received %d bytes, %v, want the %d that were sent", len(got), err, len(data))
 	}
 	p.ends(0)
+	receiver.ends(0)
+}
+
+// testWidePipes: gshm asks for pipes of 1 MiB on both sides.
+func testWidePipes(t *testing.T, gshm string) {
+	sender, receiver := start(t, gshm, "send", "/wide", "--create"), start(t, gshm, "recv", "/wide")
+	_, err := io.WriteString(sender.stdin, "a line\n")
+	check(t, err)
+	_, err = io.ReadFull(receiver.stdout, make([]byte, 7))
+	check(t, err)
+	for what, pipe := range map[string]any{"standard input": sender.stdin, "standard output": receiver.pipe} {
+		size, err := unix.FcntlInt(pipe.(interface{ Fd() uintptr }).Fd(), unix.F_GETPIPE_SZ, 0)
+		if size != 1<<20 || err != nil {
+			t.Errorf("the pipe of %s holds %d bytes, %v, want 1 MiB", what, size, err)
+		}
+	}
+	check(t, sender.stdin.Close())
+	sender.ends(0)
 	receiver.ends(0)
 }
 

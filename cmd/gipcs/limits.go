@@ -17,6 +17,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/detail"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
@@ -193,7 +194,7 @@ func (o *limitsOptions) readEverywhere(c *cli.Context) ([]visit[inventory.Place,
 	visits, err := visitPlaces(c, func(c *cli.Context) (*[]limits.Limit, error) {
 		all, err := o.read(c)
 		if err != nil {
-			unread = append(unread, fmt.Errorf("IPC namespace %d: %v", viewOf(c).Inode, command.Explained(err)))
+			unread = append(unread, fmt.Errorf("IPC namespace %d: %v", viewOf(c).Inode, explain.Now(err)))
 		}
 		for i := range all {
 			all[i].Place = placeName(&viewOf(c).Place)

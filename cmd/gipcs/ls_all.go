@@ -14,6 +14,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/detail"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/render"
@@ -35,7 +36,7 @@ func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]
 	return visitAll(c, places, &hidden, inode, func(p inventory.Place) (seen *T, err error) {
 		err = p.Do(func(s inventory.Sight) (err error) {
 			seen, err = look(seeing(c, p, s.Present()))
-			return command.Explained(err)
+			return explain.Now(err)
 		})
 		return seen, err
 	})

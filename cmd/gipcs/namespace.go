@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
@@ -61,7 +62,7 @@ func inNamespace(action cli.ActionFunc) cli.ActionFunc {
 		}
 		// Explain an error while still in the namespace where it occurred.
 		return place.Do(func(sight inventory.Sight) error {
-			return command.Explained(action(seeing(c, place, sight)))
+			return explain.Now(action(seeing(c, place, sight)))
 		})
 	}
 }

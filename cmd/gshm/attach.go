@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,16 +15,17 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/getopt/cliargs"
+	"github.com/sysvipc/gipc/cmd/internal/shm"
 )
 
 func attachCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "attach",
-		Usage:        "hold an object attached until interrupted, or while a command runs",
+		Usage:        "attach an object until interrupted, or while a command runs",
 		ArgsUsage:    "REF [-- COMMAND ARG...]",
 		BashComplete: command.CompleteWith(everyRef),
-		Description: "The command does not inherit the attachment, which no program does across exec(2).\n" +
-			"It finds the identifier, or the name, in the environment variable GSHM_ID.",
+		Description: "The command does not inherit the attachment, which does not survive exec(2).\n" +
+			"It finds the identifier or the name in the environment variable GSHM_ID.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "attach for reading alone", DisableDefaultText: true},
 			&cli.StringFlag{Name: "at", Usage: "attach at the address `ADDR`", DefaultText: "the kernel chooses"},
@@ -45,19 +45,19 @@ func attach(c *cli.Context) error {
 	case found && len(argv) == 0:
 		return command.Usagef("the command behind -- is missing")
 	}
-	options := attachOptions{readOnly: c.Bool("read-only"), populate: c.Bool("populate")}
+	options := shm.AttachOptions{ReadOnly: c.Bool("read-only"), Populate: c.Bool("populate")}
 	if c.IsSet("at") {
 		addr, err := strconv.ParseUint(c.String("at"), 0, strconv.IntSize)
 		if err != nil || addr == 0 {
 			return command.Usagef("--at: %q is no address; write it like 0x7f0000000000", c.String("at"))
 		}
-		options.addr = uintptr(addr)
+		options.Addr = uintptr(addr)
 	}
 	o, err := findObject(operands[0])
 	if err != nil {
 		return err
 	}
-	mem, err := o.attach(options)
+	mem, err := o.Attach(options)
 	if err != nil {
 		return err
 	}
@@ -69,14 +69,8 @@ func attach(c *cli.Context) error {
 	return errors.Join(err, mem.Detach())
 }
 
-// interruptible returns a context that is done when the user wants to stop, or when
-// one of more comes.
-func interruptible(parent context.Context, more ...os.Signal) (context.Context, context.CancelFunc) {
-	return command.Interruptible(parent, more...)
-}
-
-func hold(c *cli.Context, o object, mem mapping) error {
-	ctx, stop := interruptible(c.Context)
+func hold(c *cli.Context, o shm.Object, mem shm.Mapping) error {
+	ctx, stop := command.Interruptible(c.Context)
 	defer stop()
 	access := "read-write"
 	if mem.ReadOnly() {
@@ -94,9 +88,9 @@ func hold(c *cli.Context, o object, mem mapping) error {
 
 // runAttached runs a command and ends as it did. An interrupt from the terminal
 // reaches the command too; this process only waits for what it makes of it.
-func runAttached(argv []string, o object) error {
+func runAttached(argv []string, o shm.Object) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "GSHM_ID="+o.ref())
+	cmd.Env = append(os.Environ(), "GSHM_ID="+o.Ref())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

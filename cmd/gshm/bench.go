@@ -33,14 +33,14 @@ func benchCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "bench",
 		Usage: "measure each way of passing messages between two processes here",
-		Description: "Prints the round trip of a message and how many pass when one side sends as fast\n" +
-			"as it can, by the size of the messages, with both processes on one core and on\n" +
-			"two. The ways: sysv-sem and posix-sem (slots in shared memory counted by\n" +
-			"semaphores), ring and stream (of shmring), pipe, unix (a socket), sysv-msg and\n" +
-			"posix-msg (message queues); memcpy is the limit of them all.",
+		Description: "Prints the round trip of a message and how many pass when one side sends as\n" +
+			"fast as it can, by the size of the messages, with both processes on one core\n" +
+			"and on two. The ways: sysv-sem and posix-sem (slots in shared memory counted\n" +
+			"by semaphores), ring and stream (of shmring), pipe, unix (a socket), sysv-msg\n" +
+			"and posix-msg (message queues); memcpy is the limit of them all.",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "sizes", Value: "64,1KiB,8KiB,64KiB", Usage: "`SIZES` of the messages, separated by commas"},
-			&cli.StringFlag{Name: "only", Usage: "measure these `WAYS` alone, separated by commas", DefaultText: "all"},
+			&cli.StringFlag{Name: "sizes", Value: "64,1KiB,8KiB,64KiB", Usage: "`SIZES` of messages"},
+			&cli.StringFlag{Name: "only", Usage: "measure only these `WAYS`", DefaultText: "all"},
 			&cli.StringFlag{Name: "duration", Value: "100ms", Usage: "make each measurement for `DURATION`"},
 		}, command.FormatFlags("table")...),
 		Action:      benchmark,
@@ -64,7 +64,7 @@ func benchmark(c *cli.Context) error {
 	if cpus == 1 {
 		fmt.Fprintln(c.App.ErrWriter, "gshm: only one processor may run this: nothing is measured across cores")
 	}
-	ctx, stop := interruptible(c.Context, syscall.SIGPIPE)
+	ctx, stop := command.Interruptible(c.Context, syscall.SIGPIPE)
 	defer stop()
 	tied, err := newLifeline()
 	if err != nil {
@@ -72,11 +72,7 @@ func benchmark(c *cli.Context) error {
 	}
 	defer tied.close()
 	config.Peer = func(ctx context.Context, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"bench", "peer"}, args...)...)
-		cmd.Args[0] = "gshm"
-		cmd.SysProcAttr = ownGroup()
-		tied.tie(cmd)
-		return cmd
+		return tied.command(ctx, append([]string{"bench", "peer"}, args...)...)
 	}
 	return writeBench(ctx, c, format, config)
 }

@@ -14,12 +14,13 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/hexdump"
+	"github.com/sysvipc/gipc/cmd/internal/shm"
 )
 
 func writeCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "write",
-		Usage:        "write a file, or standard input, into a segment or a POSIX object",
+		Usage:        "write a file, or standard input, into an object",
 		ArgsUsage:    "REF [FILE]",
 		BashComplete: command.CompleteWith(everyRef),
 		Flags: []cli.Flag{
@@ -49,7 +50,7 @@ func write(c *cli.Context) error {
 		}
 		defer source.Close()
 	}
-	mem, err := o.attach(attachOptions{})
+	mem, err := o.Attach(shm.AttachOptions{})
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func write(c *cli.Context) error {
 
 // writeAll writes all of source or, if that does not fit, nothing. So it has to be
 // read to its end first.
-func writeAll(o object, mem mapping, offset int64, source io.Reader) error {
+func writeAll(o shm.Object, mem shm.Mapping, offset int64, source io.Reader) error {
 	room := int64(mem.Len()) - offset
 	if room < 0 {
 		return fmt.Errorf("offset %d is beyond the end of %v, which has %d bytes", offset, o, mem.Len())
@@ -77,7 +78,7 @@ func writeAll(o object, mem mapping, offset int64, source io.Reader) error {
 func readCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "read",
-		Usage:        "write the contents of a segment or a POSIX object to standard output",
+		Usage:        "write the contents of an object to standard output",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
 		Description:  "A terminal gets control characters escaped, and zeros at the end left out.",
@@ -105,14 +106,14 @@ func read(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	mem, err := o.attach(attachOptions{readOnly: true})
+	mem, err := o.Attach(shm.AttachOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	return errors.Join(readRange(c, o, mem, offset, length), mem.Detach())
 }
 
-func readRange(c *cli.Context, o object, mem mapping, offset, length int64) error {
+func readRange(c *cli.Context, o shm.Object, mem shm.Mapping, offset, length int64) error {
 	size := int64(mem.Len())
 	if length < 0 {
 		length = max(size-offset, 0)

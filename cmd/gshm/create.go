@@ -10,19 +10,21 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/shm"
 )
 
 func createCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "create",
-		Usage:     "make a segment or a POSIX object, or find the one that has the key or the name, and print its identifier or name",
+		Usage:     "create or find an object, and print its identifier or name",
 		ArgsUsage: "REF|private",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Usage: "`SIZE` in bytes, such as 1MiB (needed)"},
 			&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "permission bits, `OCTAL`"},
 			&cli.BoolFlag{Name: "exclusive", Aliases: []string{"x"}, Usage: "fail if the key or the name is taken", DisableDefaultText: true},
 			command.HugeFlag(),
-			&cli.BoolFlag{Name: "noreserve", Usage: "set no swap space aside; do not ask whether /dev/shm can hold it", DisableDefaultText: true},
+			&cli.BoolFlag{Name: "noreserve", Usage: "reserve no swap space; do not check the room in /dev/shm", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "lock", Usage: "keep the pages out of swap space", DisableDefaultText: true},
 		},
@@ -35,9 +37,9 @@ func create(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p := private()
+	r := shm.Private()
 	if args[0] != "private" {
-		if p, err = parseRef(args[0]); err != nil {
+		if r, err = parseRef(args[0]); err != nil {
 			return err
 		}
 	}
@@ -59,32 +61,46 @@ func create(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible(c.Context)
+	if err := creatable(r, huge, c.Bool("lock")); err != nil {
+		return err
+	}
+	ctx, stop := command.Interruptible(c.Context)
 	defer stop()
-	// A POSIX object is taken away when it is finished; a second signal ends at once, and
-	// then it never had a name.
+	// A POSIX object is removed when it is finished; a second signal ends at once, and then
+	// it never had a name.
 	context.AfterFunc(ctx, stop)
-	o, made, err := p.create(creation{
-		size:      size,
-		mode:      mode,
-		exclusive: c.Bool("exclusive"),
-		huge:      huge,
-		noReserve: c.Bool("noreserve"),
-		populate:  c.Bool("populate"),
-		lock:      c.Bool("lock"),
-
-		interrupted: ctx.Done(),
+	o, made, err := r.Create(ctx, shm.CreateOptions{
+		Size:      size,
+		Mode:      mode,
+		Exclusive: c.Bool("exclusive"),
+		HugePages: huge,
+		NoReserve: c.Bool("noreserve"),
+		Populate:  c.Bool("populate"),
+		Lock:      c.Bool("lock"),
 	})
 	if err != nil {
 		return err
 	}
-	if err = ctx.Err(); err != nil {
-		err = errInterrupted
-	} else {
-		_, err = fmt.Fprintln(c.App.Writer, o.ref())
+	if err = ctx.Err(); err == nil {
+		_, err = fmt.Fprintln(c.App.Writer, o.Ref())
 	}
 	if err != nil && made { // nobody knows its name
-		err = errors.Join(err, o.remove())
+		err = errors.Join(err, o.Remove())
 	}
 	return err
+}
+
+// creatable returns an error of the command line if no such object can be made.
+func creatable(r shm.Ref, huge int64, lock bool) error {
+	id, isID := r.ID()
+	isPOSIX := r.Kind() == ref.PShm
+	switch {
+	case isID:
+		return command.Usagef("%q is an identifier, which the kernel chooses; write key:%d, ftok:PATH or private", r, id)
+	case isPOSIX && huge != 0:
+		return command.Usagef("--huge: a POSIX object is in /dev/shm, which has ordinary pages; a segment can have huge ones")
+	case isPOSIX && lock:
+		return errLock()
+	}
+	return nil
 }

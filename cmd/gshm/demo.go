@@ -24,9 +24,9 @@ import (
 func demoCommand() *cli.Command {
 	halves := []cli.Flag{
 		&cli.StringFlag{Name: "key", Usage: "`KEY` of the segment", DefaultText: demo.DefaultKey.String() + ", classic 1234"},
-		&cli.StringFlag{Name: "sem-key", Usage: "`KEY` of the semaphore set", DefaultText: demo.DefaultSemKey.String() + ", classic 6666"},
-		&cli.StringFlag{Name: "size", Value: "4096", Usage: "`SIZE` of the segment, if it has to be made"},
-		&cli.BoolFlag{Name: "classic", Usage: "speak the protocol of the textbooks, which may overwrite lines", DisableDefaultText: true},
+		&cli.StringFlag{Name: "sem-key", Usage: "`KEY` of the set", DefaultText: demo.DefaultSemKey.String() + ", classic 6666"},
+		&cli.StringFlag{Name: "size", Value: "4096", Usage: "`SIZE` of a new segment"},
+		&cli.BoolFlag{Name: "classic", Usage: "use the textbooks' protocol, which may overwrite lines", DisableDefaultText: true},
 	}
 	return &cli.Command{
 		Name:  "demo",
@@ -104,7 +104,7 @@ func demoWriter(c *cli.Context) error {
 // listens any more, or the parent is gone: whoever is killed by a broken pipe can
 // not remove what there is.
 func demoContext(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := interruptible(parent, syscall.SIGPIPE)
+	ctx, stop := command.Interruptible(parent, syscall.SIGPIPE)
 	ctx, cancel := withParent(ctx)
 	return ctx, func() { cancel(); stop() }
 }

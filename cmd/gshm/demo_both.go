@@ -20,6 +20,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/demo"
+	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -259,10 +260,7 @@ func (s *stage) start(ctx context.Context, tied lifeline, half string) (*actor, 
 	if s.c.Bool("classic") {
 		args = append(args, "--classic")
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
-	cmd.Args[0] = "gshm"
-	cmd.SysProcAttr = ownGroup()
-	tied.tie(cmd)
+	cmd := tied.command(ctx, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Stderr = os.Stderr
@@ -321,27 +319,31 @@ func (s *stage) show(actors ...*actor) error {
 	}
 	s.say("listing", "key        shmid      owner      perms      bytes      nattch     status")
 	s.say("listing", "%-10v %-10d %-10d %-10o %-10d %-10d %s", info.Key, info.ID, info.UID, info.Mode, info.Size, info.NAttch, strings.Join(status, ","))
-	for _, a := range actors {
-		s.attachment(a.name, a.cmd.Process.Pid)
+	proc, err := procfs.Open(procfs.Root)
+	if err != nil {
+		return err
 	}
-	s.attachment("demo "+strconv.Itoa(os.Getpid()), os.Getpid())
+	defer proc.Close()
+	for _, a := range actors {
+		s.attachment(proc, a.name, a.cmd.Process.Pid)
+	}
+	s.attachment(proc, "demo "+strconv.Itoa(os.Getpid()), os.Getpid())
 	return nil
 }
 
-// attachment prints where a process has the segment attached. Its maps may not be
-// readable, or it may be gone; then there is nothing to print.
-func (s *stage) attachment(name string, pid int) {
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return
-	}
-	inode := strconv.Itoa(int(s.segment))
-	for line := range strings.Lines(string(maps)) {
-		// address perms offset dev inode name: the inode is the shmid.
-		if f := strings.Fields(line); len(f) >= 6 && strings.HasPrefix(f[5], "/SYSV") && f[4] == inode {
-			s.say("attached", "%s at %s %s", name, f[0], f[1])
+// attachment prints where a process has the segment attached. It prints nothing for a
+// process that it may not inspect, or that is gone.
+func (s *stage) attachment(proc *procfs.FS, name string, pid int) {
+	_ = proc.Mappings(pid, func(m procfs.Mapping) {
+		if m.ID != int(s.segment) {
+			return
 		}
-	}
+		access := "r--s"
+		if m.Writable {
+			access = "rw-s"
+		}
+		s.say("attached", "%s at %08x-%08x %s", name, m.Start, m.End, access)
+	})
 }
 
 // confirmGone looks for what may have been left behind.

@@ -18,9 +18,9 @@ func main() { os.Exit(command.Run(app(), os.Args)) }
 
 const description = `A REF names a segment, or a POSIX shared-memory object:
    65538  id:65538         its identifier
-   0x000004d2  key:1234    its key, in any base of C behind key:
-   ftok:PATH[:PROJ]        the key that ftok(3) makes of PATH and PROJ, a number
-                           from 1 to 255 or one character, 1 if left out
+   0x000004d2  key:1234    its key; after key: any C integer
+   ftok:PATH[:PROJ]        the key that ftok(3) returns for PATH and PROJ,
+                           1 to 255 or one character; without it 1
    /name                   a POSIX object
 Sizes take K M G KiB MiB GiB (powers of 1024) and KB MB GB (powers of 1000).
 Exit status: 0 done, 1 something failed, 2 the command line was wrong.`

@@ -8,13 +8,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/shm"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 func setCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "set",
-		Usage:        "change the owner or the permission bits of a segment or a POSIX object",
+		Usage:        "change the owner or the permission bits of an object",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
 		Flags: append([]cli.Flag{
@@ -42,7 +44,7 @@ func set(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.set(func(owner *sysv.Ownership) {
+	return o.Set(func(owner *sysv.Ownership) {
 		if change != nil {
 			change(owner)
 		}
@@ -58,22 +60,27 @@ func lockCommand() *cli.Command {
 		Usage:        "keep the pages of a segment out of swap space",
 		ArgsUsage:    "REF...",
 		BashComplete: command.CompleteWith(everyRef),
-		Action:       func(c *cli.Context) error { return eachSegment(c, segment.lock) },
+		Action:       func(c *cli.Context) error { return eachSegment(c, shm.Segment.Lock) },
 	}
 }
 
-// eachSegment is eachObject for what POSIX objects do not have.
-func eachSegment(c *cli.Context, do func(segment) error) error {
-	all, err := places(c)
+// eachSegment calls do for the segment of every operand. POSIX objects are errors of the
+// command line.
+func eachSegment(c *cli.Context, do func(shm.Segment) error) error {
+	refs, err := parseRefs(c)
 	if err != nil {
 		return err
 	}
-	for _, p := range all {
-		if _, ok := p.(segmentPlace); !ok {
-			return command.Usage(errLock)
+	for _, r := range refs {
+		if r.Kind() == ref.PShm {
+			return errLock()
 		}
 	}
-	return eachIn(c, all, func(o object) error { return do(o.(segment)) })
+	return eachObject(c, refs, func(o shm.Object) error { return do(o.(shm.Segment)) })
+}
+
+func errLock() error {
+	return command.Usagef("a POSIX object can not be locked as a segment can (SHM_LOCK): mlock(2) holds for as long as a process has it mapped")
 }
 
 func unlockCommand() *cli.Command {
@@ -82,7 +89,7 @@ func unlockCommand() *cli.Command {
 		Usage:        "let the pages of a segment be swapped out again",
 		ArgsUsage:    "REF...",
 		BashComplete: command.CompleteWith(everyRef),
-		Action:       func(c *cli.Context) error { return eachSegment(c, segment.unlock) },
+		Action:       func(c *cli.Context) error { return eachSegment(c, shm.Segment.Unlock) },
 	}
 }
 
@@ -92,7 +99,15 @@ func rmCommand() *cli.Command {
 		Usage:        "remove segments and POSIX objects",
 		ArgsUsage:    "REF...",
 		BashComplete: command.CompleteWith(everyRef),
-		Description:  "A segment that is still attached loses its key at once, and its memory with the\nlast attachment. A POSIX object loses its name.",
-		Action:       func(c *cli.Context) error { return eachObject(c, object.remove) },
+		Description:  "A segment that is still attached loses its key at once, and its memory with\nthe last attachment. A POSIX object loses its name.",
+		Action:       rm,
 	}
+}
+
+func rm(c *cli.Context) error {
+	refs, err := parseRefs(c)
+	if err != nil {
+		return err
+	}
+	return eachObject(c, refs, shm.Object.Remove)
 }

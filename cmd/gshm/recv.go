@@ -15,6 +15,8 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/ctxio"
+	"github.com/sysvipc/gipc/cmd/internal/rendezvous"
+	"github.com/sysvipc/gipc/cmd/internal/statusline"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/shmring"
 )
@@ -22,19 +24,19 @@ import (
 func recvCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "recv",
-		Usage:        "write to standard output what gshm send passes through shared memory",
+		Usage:        "receive what gshm send passes, and write it to standard output",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
-		Description: "Either side may make the object (--create); the other one waits for it. With\n" +
-			"--messages it ends when all senders have, of whom there must have been N.",
+		Description: "Either side may create the object (--create); the other one waits for it.\n" +
+			"With --messages it ends when at least N senders came, and all have ended.",
 		Flags: append(ringFlags(),
-			&cli.StringFlag{Name: "senders", Aliases: []string{"n"}, Value: "1", Usage: "with --messages: wait for at least `N` senders, one after the other or at once"}),
+			&cli.StringFlag{Name: "senders", Aliases: []string{"n"}, Value: "1", Usage: "with --messages: wait for `N` senders"}),
 		Action: recv,
 	}
 }
 
 func recv(c *cli.Context) error {
-	o, err := readRingOptions(c)
+	o, err := ringOptions(c)
 	if err != nil {
 		return err
 	}
@@ -48,37 +50,35 @@ func recv(c *cli.Context) error {
 	if err != nil {
 		return command.Usagef("--senders: %w", err)
 	}
-	return exchange(c, o, "sender", func(ctx context.Context, m *meeting, shown *progress) error {
-		return receiveAll(ctx, m, shown, uint32(senders))
+	return exchange(c, o, "sender", func(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) error {
+		return receiveAll(ctx, m, rate, uint32(senders))
 	})
 }
 
 // receiveAll leaves the ring in order only when all was written. Otherwise it just
 // ends: so the senders learn that something is missing.
-func receiveAll(ctx context.Context, m *meeting, shown *progress, senders uint32) error {
-	consumer, err := m.ring.JoinConsumer()
-	if err == nil {
-		err = m.begin()
-	}
+func receiveAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate, senders uint32) error {
+	consumer, err := m.JoinConsumer()
 	if err != nil {
 		return err
 	}
-	out := shown.writer(ctxio.NewWriter(ctx, os.Stdout))
+	out := rate.Writer(ctxio.NewWriter(ctx, os.Stdout))
 	lines := lineReceiver{consumer: consumer, out: bufio.NewWriterSize(out, 64<<10)}
-	for ended := uint32(0); ended < senders; ended = m.ring.Members().Ended {
+	for ended := uint32(0); ended < senders; ended = m.Ring().Members().Ended {
 		who := "sender"
 		if ended > 0 {
 			who = fmt.Sprintf("more than %d of %d senders", ended, senders)
-			shown.await("waiting for " + who)
+			rate.Await("waiting for " + who)
 		}
-		err := m.awaitPeer(ctx, who, func(m shmring.Members) bool { return m.Joined > ended })
+		err := m.Await(ctx, who, func(m shmring.Members) bool { return m.Joined > ended })
 		if err != nil {
 			return err
 		}
-		shown.resume()
-		if m.ring.Producers() == shmring.Many {
+		rate.Resume()
+		if m.Ring().Producers() == shmring.Many {
 			err = lines.receive(ctx)
-		} else if err = m.settle(); err == nil {
+		} else if err = m.Settle(); err == nil {
+			widenPipe(os.Stdout)
 			_, err = consumer.Reader(ctx).WriteTo(out)
 		}
 		if err != nil {

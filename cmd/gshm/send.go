@@ -14,7 +14,9 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/ctxio"
-	"github.com/sysvipc/gipc/internal/memory"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/rendezvous"
+	"github.com/sysvipc/gipc/cmd/internal/statusline"
 	"github.com/sysvipc/gipc/shmring"
 )
 
@@ -24,60 +26,37 @@ func sendCommand() *cli.Command {
 		Usage:        "pass standard input through shared memory to gshm recv",
 		ArgsUsage:    "REF",
 		BashComplete: command.CompleteWith(everyRef),
-		Description: "Either side may make the object (--create); the other one waits for it. gshm send\n" +
-			"ends when the receiver has written everything.",
+		Description: "Either side may create the object (--create); the other one waits for it.\n" +
+			"gshm send ends when the receiver has written everything.",
 		Flags:  ringFlags(),
 		Action: send,
 	}
 }
 
 func send(c *cli.Context) error {
-	o, err := readRingOptions(c)
+	o, err := ringOptions(c)
 	if err != nil {
 		return err
 	}
 	return exchange(c, o, "receiver", sendAll)
 }
 
-// exchange meets the other side and does this side's work.
-func exchange(c *cli.Context, o ringOptions, who string, work func(context.Context, *meeting, *progress) error) error {
-	ctx, stop := untilDone(c.Context)
-	defer stop()
-	var m *meeting
-	// Whoever may write to a POSIX object can cut off memory that is in use here.
-	err := memory.Guard(func() (err error) {
-		shown := showProgress(c)
-		defer shown.finish()
-		shown.await(fmt.Sprintf("waiting for a %s at %s, for up to %v", who, command.OneLine(o.ref), o.wait))
-		if m, err = meet(ctx, o); err != nil {
-			return err
-		}
-		return work(ctx, m, shown)
-	})
-	if errors.Is(err, memory.ErrFault) {
-		err = errors.New("somebody has made the object shorter while it was in use")
-	}
-	return errors.Join(m.explain(err, who), m.leave())
-}
-
 // sendAll leaves the ring in order only when all has arrived. Otherwise it just ends:
 // so the receiver learns that something is missing.
-func sendAll(ctx context.Context, m *meeting, shown *progress) error {
-	producer, err := m.ring.JoinProducer()
-	if err == nil {
-		err = m.begin()
-	}
+func sendAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) error {
+	producer, err := m.JoinProducer()
 	if err != nil {
 		return err
 	}
-	if err := m.awaitPeer(ctx, "receiver", func(m shmring.Members) bool { return m.Consumer }); err != nil {
+	if err := m.Await(ctx, "receiver", func(m shmring.Members) bool { return m.Consumer }); err != nil {
 		return err
 	}
-	shown.resume()
-	in := shown.reader(ctxio.NewReader(ctx, os.Stdin, producer.CheckConsumer))
-	if m.ring.Producers() == shmring.Many {
-		err = sendLines(ctx, producer, m.ring.MaxMessage(), in)
-	} else if err = m.settle(); err == nil {
+	rate.Resume()
+	in := rate.Reader(ctxio.NewReader(ctx, os.Stdin, producer.CheckConsumer))
+	if m.Ring().Producers() == shmring.Many {
+		err = sendLines(ctx, producer, m.Ring().MaxMessage(), in)
+	} else if err = m.Settle(); err == nil {
+		widenPipe(os.Stdin)
 		_, err = producer.Writer(ctx).ReadFrom(in)
 	}
 	if err == nil {
@@ -125,7 +104,7 @@ func sendLines(ctx context.Context, producer *shmring.Producer, longest int, in 
 
 func tooLong(err error, longest int) error {
 	if errors.Is(err, shmring.ErrTooLarge) {
-		return explained{err, fmt.Sprintf("a line is longer than the %d bytes that this ring can take; --size makes a larger one", longest)}
+		return explain.As(err, fmt.Sprintf("a line is longer than the %d bytes that this ring can take; --size makes a larger one", longest))
 	}
 	return err
 }

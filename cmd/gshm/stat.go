@@ -8,8 +8,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/render/boxed"
+	"github.com/sysvipc/gipc/cmd/internal/shm"
+	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 func statCommand() *cli.Command {
@@ -28,23 +32,45 @@ func stat(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := places(c)
+	refs, err := parseRefs(c)
 	if err != nil {
 		return err
 	}
-	columns := all[0].columns()
-	for _, p := range all {
-		if p.columns()[0].Name != columns[0].Name {
+	for _, r := range refs {
+		if r.Kind() != refs[0].Kind() {
 			return command.Usagef("segments and POSIX objects have different fields; show them one kind at a time")
 		}
 	}
+	if refs[0].Kind() == ref.PShm {
+		return statEach(c, format, refs, posixFields(), func(o shm.Object) (posix.FileInfo, error) { return o.(shm.POSIXObject).Info() })
+	}
+	return statEach(c, format, refs, segmentFields(), func(o shm.Object) (sysv.SegmentInfo, error) { return o.(shm.Segment).Info() })
+}
+
+// A field is something that the kernel knows of an object, as T holds it.
+type field[T any] struct {
+	name string
+	cell func(T) render.Cell
+}
+
+// statEach writes the fields of every object.
+func statEach[T any](c *cli.Context, format render.Format, refs []shm.Ref, fields []field[T], info func(shm.Object) (T, error)) error {
+	columns := make([]render.Column, len(fields))
+	for i, f := range fields {
+		columns[i].Name = f.name
+	}
 	var rows [][]render.Cell
-	failed := eachIn(c, all, func(o object) error {
-		row, err := o.stat()
-		if err == nil {
-			rows = append(rows, row)
+	failed := eachObject(c, refs, func(o shm.Object) error {
+		i, err := info(o)
+		if err != nil {
+			return err
 		}
-		return err
+		row := make([]render.Cell, len(fields))
+		for n, f := range fields {
+			row[n] = f.cell(i)
+		}
+		rows = append(rows, row)
+		return nil
 	})
 	if len(rows) == 0 && failed != nil {
 		return failed
@@ -55,11 +81,54 @@ func stat(c *cli.Context) error {
 	return failed
 }
 
-// columnsOf returns columns of these names.
-func columnsOf(names ...string) []render.Column {
-	columns := make([]render.Column, len(names))
-	for i, name := range names {
-		columns[i].Name = name
+// segmentFields returns the fields of shmid_ds and ipc_perm, under their names there
+// without prefix.
+func segmentFields() []field[sysv.SegmentInfo] {
+	type info = sysv.SegmentInfo
+	return []field[info]{
+		{"shmid", func(i info) render.Cell { return render.Int(int64(i.ID)) }},
+		{"key", func(i info) render.Cell { return render.Hex(uint64(uint32(i.Key)), 8) }},
+		{"uid", func(i info) render.Cell { return render.Uint(uint64(i.UID)) }},
+		{"gid", func(i info) render.Cell { return render.Uint(uint64(i.GID)) }},
+		{"cuid", func(i info) render.Cell { return render.Uint(uint64(i.CUID)) }},
+		{"cgid", func(i info) render.Cell { return render.Uint(uint64(i.CGID)) }},
+		{"mode", func(i info) render.Cell { return render.Octal(uint64(i.Mode), 4) }},
+		{"dest", func(i info) render.Cell { return render.Bool(i.Dest) }},
+		{"locked", func(i info) render.Cell { return render.Bool(i.Locked) }},
+		{"seq", func(i info) render.Cell { return render.Uint(uint64(i.Seq)) }},
+		{"segsz", func(i info) render.Cell { return render.Size(uint64(i.Size)) }},
+		{"nattch", func(i info) render.Cell { return render.Uint(i.NAttch) }},
+		{"cpid", func(i info) render.Cell { return pid(i.CPID) }},
+		{"lpid", func(i info) render.Cell { return pid(i.LPID) }},
+		{"atime", func(i info) render.Cell { return render.Time(i.ATime) }},
+		{"dtime", func(i info) render.Cell { return render.Time(i.DTime) }},
+		{"ctime", func(i info) render.Cell { return render.Time(i.CTime) }},
 	}
-	return columns
+}
+
+// pid is unknown where the kernel says 0: nobody, or nobody visible here.
+func pid(n int) render.Cell {
+	if n == 0 {
+		return render.Unknown()
+	}
+	return render.Int(int64(n))
+}
+
+// posixFields returns the fields of a POSIX object.
+func posixFields() []field[posix.FileInfo] {
+	type info = posix.FileInfo
+	return []field[info]{
+		{"name", func(i info) render.Cell { return render.Text(i.Name) }},
+		{"uid", func(i info) render.Cell { return render.Uint(uint64(i.UID)) }},
+		{"gid", func(i info) render.Cell { return render.Uint(uint64(i.GID)) }},
+		{"mode", func(i info) render.Cell { return render.Octal(uint64(i.Mode), 4) }},
+		{"size", func(i info) render.Cell { return render.Size(uint64(i.Size)) }},
+		{"memory", func(i info) render.Cell { return render.Size(uint64(i.Memory)) }},
+		{"dev", func(i info) render.Cell { return render.Uint(i.Dev) }},
+		{"ino", func(i info) render.Cell { return render.Uint(i.Ino) }},
+		{"nlink", func(i info) render.Cell { return render.Uint(i.Links) }},
+		{"atime", func(i info) render.Cell { return render.Time(i.ATime) }},
+		{"mtime", func(i info) render.Cell { return render.Time(i.MTime) }},
+		{"ctime", func(i info) render.Cell { return render.Time(i.CTime) }},
+	}
 }

@@ -171,31 +171,9 @@ func Status(w io.Writer, name string, err error) int {
 	}
 }
 
-// explained is an error with its sentence, looked up earlier.
-type explained struct {
-	error
-	sentence string
-}
-
-func (e explained) Error() string { return e.sentence }
-
-func (e explained) Unwrap() error { return e.error }
-
-// Explained looks up the sentence for err now instead of when it is reported.
-func Explained(err error) error {
-	if err == nil {
-		return nil
-	}
-	return explained{err, explain.Error(err)}
-}
-
 // Report writes err as one line, with control characters escaped.
 func Report(w io.Writer, name string, err error) {
-	sentence := explained{}
-	if !errors.As(err, &sentence) {
-		sentence.sentence = explain.Error(err)
-	}
-	fmt.Fprintf(w, "%s: %s\n", name, OneLine(sentence.sentence))
+	fmt.Fprintf(w, "%s: %s\n", name, OneLine(explain.Error(err)))
 }
 
 // OneLine makes s a single line that is safe for a terminal. Unlike term.Escape it

@@ -33,7 +33,7 @@ func ModeFlag(c *cli.Context, name string) (fs.FileMode, error) {
 // HugeFlag returns the flag --huge[=SIZE]; HugePages returns its value.
 func HugeFlag() cli.Flag {
 	return &cli.GenericFlag{
-		Name: "huge", Value: &optionalValue{}, DefaultText: "ordinary pages",
+		Name: "huge", Value: &optionalValue{},
 		Usage: "use huge pages, of `SIZE` if given",
 	}
 }

@@ -4,6 +4,7 @@
 package explain
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,8 +16,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Error returns the sentence for err: its own text, unless an error of package sysv
-// is behind it. Joined errors become one line.
+// Error returns the sentence for err: that of As or Now, if there is one, the explanation
+// of an error of package sysv, or else its own text. Joined errors become one line.
 func Error(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var sentences []string
@@ -26,13 +27,18 @@ func Error(err error) string {
 		return strings.Join(sentences, "; ")
 	}
 	var e *sysv.Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, new(explained)):
 		return err.Error()
+	case errors.As(err, &e):
+		if s := creation(e); s != "" {
+			return s
+		}
+		return sentence(e)
+	case errors.Is(err, context.Canceled): // only signals cancel what a command does
+		return "interrupted"
 	}
-	if s := creation(e); s != "" {
-		return s
-	}
-	return sentence(e)
+	return err.Error()
 }
 
 func object(e *sysv.Error) string {

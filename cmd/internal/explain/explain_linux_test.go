@@ -91,6 +91,10 @@ func TestSentences(t *testing.T) {
 
 		{errors.New("its own text"), `its own text`},
 		{fmt.Errorf("around it: %w", unknownID), `there is no message queue 77777`},
+		{fmt.Errorf("around it: %w", context.Canceled), `interrupted`},
+		{explain.As(unknownID, "another sentence"), `another sentence`},
+		{fmt.Errorf("around %w", explain.Now(taken)), fmt.Sprintf(`around shared memory segment with key 0x00000007 \(id %d\) exists already`, segment)},
+		{errors.Join(explain.As(unknownID, "one"), errors.New("two")), `one; two`},
 		{errors.Join(errors.New("one"), unknownKey, unknownID), `one; there is no shared memory segment with key 0x000004d2; there is no message queue 77777`},
 	}
 	for _, test := range tests {

@@ -1,0 +1,177 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/cmd/internal/account"
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/cmd/internal/rendezvous"
+	"github.com/sysvipc/gipc/cmd/internal/statusline"
+	"github.com/sysvipc/gipc/cmd/internal/units"
+	"github.com/sysvipc/gipc/internal/memory"
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// ringFlags are the flags that send and recv have in common.
+func ringFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "create the object if missing; remove it at the end", DisableDefaultText: true},
+		&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Value: "16MiB", Usage: "with --create: `SIZE` of the ring"},
+		&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "with --create: permission bits, `OCTAL`"},
+		command.HugeFlag(),
+		&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
+		&cli.StringFlag{Name: "peer-owner", Usage: "also use an object that `USER` created"},
+		&cli.StringFlag{Name: "wait", Aliases: []string{"w"}, Value: "1m", Usage: "wait up to `DURATION` for the other side"},
+		&cli.BoolFlag{Name: "messages", Usage: "pass whole lines, of one or several senders", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "progress", Usage: "show progress though standard error is no terminal", DisableDefaultText: true},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress", DisableDefaultText: true},
+	}
+}
+
+// ringOptions returns what these flags and the operand say.
+func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
+	args, err := command.Operands(c, 1, 1, "REF")
+	if err != nil {
+		return o, err
+	}
+	if o.Ref, err = parseRef(args[0]); err != nil {
+		return o, err
+	}
+	o.Create, o.Populate, o.Ring.Producers = c.Bool("create"), c.Bool("populate"), shmring.One
+	if c.Bool("messages") {
+		o.Ring.Producers = shmring.Many
+	}
+	if o.Wait, err = units.ParseDuration(c.String("wait")); err != nil {
+		return o, command.Usagef("--wait: %w", err)
+	}
+	if c.IsSet("peer-owner") {
+		uid, err := command.UserID(c.String("peer-owner"))
+		if err != nil {
+			return o, command.Usagef("--peer-owner: %w", err)
+		}
+		o.Owners = []uint32{uid}
+	}
+	if c.Bool("quiet") && c.Bool("progress") {
+		return o, command.Usagef("--quiet and --progress exclude each other")
+	}
+	if o.Create {
+		return o, creationFlags(c, &o)
+	}
+	for _, name := range []string{"size", "mode", "huge"} {
+		if c.IsSet(name) {
+			return o, command.Usagef("--%s says how the object is made; it needs --create", name)
+		}
+	}
+	return o, nil
+}
+
+// creationFlags adds what the flags say of a new object.
+func creationFlags(c *cli.Context, o *rendezvous.Options) (err error) {
+	if o.Ring.Capacity, err = capacityFlag(c); err != nil {
+		return err
+	}
+	if o.Mode, err = command.ModeFlag(c, "mode"); err != nil {
+		return err
+	}
+	if o.Mode == rendezvous.Unfinished {
+		return command.Usagef("--mode: %04o marks a ring that is not finished; take another", rendezvous.Unfinished)
+	}
+	if o.HugePages, err = command.HugePages(c); err != nil {
+		return err
+	}
+	return creatable(o.Ref, o.HugePages, false)
+}
+
+// capacityFlag returns --size as a power of two.
+func capacityFlag(c *cli.Context) (int, error) {
+	size, err := command.SizeFlag(c, "size")
+	switch {
+	case err != nil:
+		return 0, err
+	case size == 0 || uint64(size) > rendezvous.MaxCapacity:
+		return 0, command.Usagef("--size: a ring holds from 1 to %d bytes", uint64(rendezvous.MaxCapacity))
+	case size <= rendezvous.MinCapacity:
+		return rendezvous.MinCapacity, nil
+	}
+	return 1 << bits.Len64(uint64(size-1)), nil
+}
+
+// untilDone returns a context that is done when the user wants to stop. A broken pipe is
+// an error like others: a process killed by SIGPIPE could not remove its object.
+func untilDone(parent context.Context) (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	return command.Interruptible(parent)
+}
+
+// exchange meets the other side, which messages call who, and does this side's work.
+func exchange(c *cli.Context, o rendezvous.Options, who string, work func(context.Context, *rendezvous.Meeting, *statusline.Rate) error) error {
+	ctx, stop := untilDone(c.Context)
+	defer stop()
+	var m *rendezvous.Meeting
+	// Whoever may write to a POSIX object can cut off memory that is in use here.
+	err := memory.Guard(func() (err error) {
+		rate := showRate(c)
+		defer rate.Finish()
+		rate.Await(fmt.Sprintf("waiting for a %s at %s, for up to %v", who, command.OneLine(o.Ref.String()), o.Wait))
+		if m, err = rendezvous.Meet(ctx, o); err != nil {
+			return err
+		}
+		return work(ctx, m, rate)
+	})
+	if errors.Is(err, memory.ErrFault) {
+		err = errors.New("somebody has made the object shorter while it was in use")
+	}
+	return errors.Join(explainExchange(m, err, who), m.Leave())
+}
+
+// showRate shows progress if standard error is a terminal, or as the flags say.
+func showRate(c *cli.Context) *statusline.Rate {
+	switch {
+	case c.Bool("quiet"):
+		return statusline.NewRate(nil)
+	case c.Bool("progress"):
+		return statusline.NewRate(statusline.Always(c.App.ErrWriter))
+	}
+	return statusline.NewRate(statusline.New(c.App.ErrWriter))
+}
+
+// explainExchange says what an error means for the user. The meeting may be nil.
+func explainExchange(m *rendezvous.Meeting, err error, who string) error {
+	var (
+		owner     *rendezvous.OwnerError
+		producers *rendezvous.ProducersError
+	)
+	switch {
+	case errors.As(err, &owner):
+		name := account.New().UserOrID(owner.UID)
+		return explain.As(err, fmt.Sprintf("%v belongs to %s, and not to you or root; --peer-owner %s uses it all the same", owner.Object, name, name))
+	case errors.As(err, &producers):
+		is := "for a stream of bytes: leave out --messages"
+		if producers.Producers == shmring.Many {
+			is = "for lines: give --messages"
+		}
+		return explain.As(err, fmt.Sprintf("the ring in %v is %s", producers.Object, is))
+	case errors.Is(err, shmring.ErrBusy):
+		is := "a receiver"
+		switch {
+		case who == "receiver" && m.Ring().Producers() == shmring.Many:
+			is = "64 senders"
+		case who == "receiver":
+			is = "a sender"
+		}
+		return explain.As(err, "the ring is in use: it has "+is+" already")
+	case errors.Is(err, shmring.ErrPeerDied), errors.Is(err, shmring.ErrClosed):
+		return explain.As(err, "the "+who+" has ended too early: not all has arrived")
+	}
+	return err
+}

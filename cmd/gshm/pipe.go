@@ -1,0 +1,19 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// widenPipe lets a pipe hold 1 MiB, if the kernel permits it, so that passing data takes
+// fewer calls and fewer switches of processes than with the usual 64 KiB. Other files, and
+// pipes that hold more, stay as they are.
+func widenPipe(f *os.File) {
+	const size = 1 << 20
+	if has, err := unix.FcntlInt(f.Fd(), unix.F_GETPIPE_SZ, 0); err == nil && has < size {
+		_, _ = unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, size) // EPERM beyond fs.pipe-max-size
+	}
+}
