@@ -176,10 +176,8 @@ func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 		own, err = f.IPCNamespace(p.via)
 		p.inside = err != nil || own == namespace
 	}
-	if err == nil && stat.Threads > 1 {
-		if err = p.meetThreads(f, namespace, &costs{fs: f, budget: b, pid: pid}); err != nil {
-			p.inside = true
-		}
+	if err == nil && p.inside && stat.Threads > 1 {
+		err = p.meetThreads(f, &costs{fs: f, budget: b, pid: pid})
 	}
 	if err != nil && absent(f, pid) { // of one that is about to end the kernel says that it is forbidden
 		return nil
@@ -188,9 +186,9 @@ func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	return p
 }
 
-// meetThreads looks at threads, which may act as other users than their process, and be in
-// another IPC namespace.
-func (p *person) meetThreads(f *procfs.FS, namespace uint64, c *costs) error {
+// meetThreads looks at threads, which may act as other users than their process. That of
+// which only a thread is in the IPC namespace is not met: it counts while it waits.
+func (p *person) meetThreads(f *procfs.FS, c *costs) error {
 	tids, err := f.Threads(p.PID, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
 	if err != nil {
 		return err
@@ -200,17 +198,10 @@ func (p *person) meetThreads(f *procfs.FS, namespace uint64, c *costs) error {
 			return err
 		}
 		status, err := f.ThreadStatus(p.PID, tid)
-		inside := p.inside
-		if err == nil && !inside {
-			var inode uint64
-			inode, err = f.ThreadIPCNamespace(p.PID, tid)
-			inside = inode == namespace
-		}
 		if err != nil && !hasEnded(f, p.PID, tid) {
 			return err
 		}
 		if err == nil {
-			p.inside = inside
 			p.others = append(p.others, notIn(status.UIDs[:], p.credentials.UIDs[:], p.others)...)
 		}
 	}

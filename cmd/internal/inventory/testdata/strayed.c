@@ -1,5 +1,5 @@
-// strayed QUEUE USER: a thread waits on a queue, or just stays if QUEUE is negative. The
-// process itself moves to an IPC namespace of its own. The thread acts as user USER.
+// strayed QUEUE USER: a thread that acts as user USER waits on a queue, while the process
+// itself moves to another IPC namespace. If QUEUE is negative both just stay.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +31,8 @@ static void *stay(void *args)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-	if (argc != 3 || pthread_create(&thread, NULL, stay, argv) || unshare(CLONE_NEWIPC)) {
+	if (argc != 3 || pthread_create(&thread, NULL, stay, argv) ||
+	    (atoi(argv[1]) >= 0 && unshare(CLONE_NEWIPC))) {
 		perror("strayed");
 		return 1;
 	}
