@@ -11,13 +11,13 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// The benchmarks run ours and a C program of the same job in turn, in this one run,
-// and report the ratio of each pair: median, lowest and highest. SHMRING_PAIRS says
-// how many pairs (5). One turn is enough:
+// These benchmarks run our code and a C program that does the same work alternately, and
+// report the median, lowest and highest ratio of a pair. SHMRING_PAIRS is the number of
+// pairs (5). One iteration is enough:
 //
 //	go test -run '^$' -bench . -benchtime 1x ./shmring
 
-// A contender does the job once and returns units a second.
+// A contender does the work once and returns units per second.
 type contender func(b *testing.B) float64
 
 // duel runs ours and theirs alternately.
@@ -42,10 +42,10 @@ func duel(b *testing.B, unit string, scale float64, ours, theirs contender) {
 		}
 	}
 	slices.Sort(ratios)
-	b.Logf("ratios %.3g", ratios) // in which modes there may be
+	b.Logf("ratios %.3g", ratios) // which may have several modes
 	slices.Sort(us)
 	slices.Sort(them)
-	b.ReportMetric(0, "ns/op") // of no meaning here
+	b.ReportMetric(0, "ns/op") // meaningless here
 	b.ReportMetric(ratios[len(ratios)/2], "ratio")
 	b.ReportMetric(ratios[0], "ratio-min")
 	b.ReportMetric(ratios[len(ratios)-1], "ratio-max")
@@ -53,7 +53,7 @@ func duel(b *testing.B, unit string, scale float64, ours, theirs contender) {
 	b.ReportMetric(them[len(them)/2], unit+"-theirs")
 }
 
-// rate reads "UNITS NANOSECONDS" and returns units a second.
+// rate parses "UNITS NANOSECONDS" and returns units per second.
 func rate(b *testing.B, cmd *exec.Cmd) float64 {
 	b.Helper()
 	out, err := cmd.Output()
@@ -71,8 +71,8 @@ func rate(b *testing.B, cmd *exec.Cmd) float64 {
 	return units / ns * 1e9
 }
 
-// between runs one consumer and some producers over a new ring. While they run this
-// process is a producer too, so that the end is not seen between two of them.
+// between runs one consumer and some producers on a new ring. This process stays a
+// producer meanwhile, so that the consumer sees no end between two of them.
 func between(b *testing.B, capacity int, kind shmring.Producers, consume func(*os.File) *exec.Cmd, produce ...func(*os.File) *exec.Cmd) float64 {
 	b.Helper()
 	ring, f := newRing(b, capacity, kind)
@@ -105,7 +105,7 @@ const (
 	messageRing = 4 << 20
 )
 
-// goMessages is messages of 256 bytes, copied in and copied out, from n producers.
+// goMessages sends messages of 256 bytes from n producers, copied in and copied out.
 func goMessages(n int) contender {
 	kind := shmring.One
 	if n > 1 {
@@ -160,7 +160,7 @@ const (
 	streamChunk = streamRing / 16
 )
 
-// goStream writes a stream from a buffer; how it is read is the role of the reader.
+// goStream writes a stream from a buffer. The role reader says how it is read.
 func goStream(reader string) contender {
 	return func(b *testing.B) float64 {
 		return between(b, streamRing, shmring.One, goSide(b, reader), goSide(b, "source", streamBytes, streamChunk))
@@ -168,8 +168,8 @@ func goStream(reader string) contender {
 }
 
 // stream64 is a stream in C, in pieces of 64 KiB. The kernel often puts both of its
-// processes on one processor, where they take turns over a warm cache; on processors
-// apart they must wake each other.
+// processes on one processor, where they alternate with a warm cache. On two processors,
+// they must wake each other.
 func stream64(program, how string, bytes uint64, apart int) contender {
 	return func(b *testing.B) float64 {
 		return rate(b, command(program, nil, how, bytes, 64<<10, apart))
@@ -209,7 +209,7 @@ func BenchmarkStreamInPlaceAgainstMemcpy(b *testing.B) {
 	duel(b, "GB/s", 1e9, goStream("sum"), memcpy(compileC(b, "peers")))
 }
 
-// BenchmarkSend is the cost of a message in one goroutine, without a peer.
+// BenchmarkSend measures a message in one goroutine, without a peer.
 func BenchmarkSend(b *testing.B) {
 	for name, kind := range map[string]shmring.Producers{"One": shmring.One, "Many": shmring.Many} {
 		b.Run(name, func(b *testing.B) {

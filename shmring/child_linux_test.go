@@ -23,8 +23,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// roles are what this test binary does as a child. The first three and numbers take the same
-// arguments as testdata/ring.c and print the same.
+// roles are what this test binary does as a child. The first three and numbers take the
+// same arguments as testdata/ring.c and print the same.
 var roles = map[string]func(args []string) error{
 	"produce": produce,
 	"consume": func(args []string) error { return consume(number(args[0]), false) },
@@ -46,8 +46,8 @@ var roles = map[string]func(args []string) error{
 	"mad":     scribble,
 }
 
-// childMemory is the environment variable that says where the ring is: of a System V
-// segment its identifier, of a POSIX object its name; otherwise it is descriptor 3.
+// The environment variable childMemory says where the ring is: the identifier of a System
+// V segment, or the name of a POSIX object. If it is not set, the ring is in descriptor 3.
 const childMemory = "SHMRING_TEST_MEMORY"
 
 func openInherited() (*shmring.Ring, error) {
@@ -252,7 +252,7 @@ func sink([]string) error {
 	}
 }
 
-// sumUp reads a stream where it lies, a word of every cache line.
+// sumUp reads a stream in place, one word of every cache line.
 func sumUp([]string) error {
 	ring, err := openInherited()
 	if err != nil {
@@ -302,8 +302,8 @@ func sendNumbers(args []string) error {
 	return p.Close()
 }
 
-// A ledger is memory beside the ring, descriptor 4, in which doomed children note
-// how far they are, so that a test knows what they did before they were killed.
+// A ledger is memory besides the ring, in descriptor 4, in which doomed children record
+// their progress, so that a test knows what they did before they were killed.
 type ledger []atomic.Uint64
 
 func openLedger(mem []byte) ledger {
@@ -318,9 +318,9 @@ func inheritedLedger() (ledger, error) {
 	return openLedger(mem), nil
 }
 
-// doomedProducer, NUMBER, sends numbered messages in all ways until it is killed,
-// from 0 on. In the ledger it notes the number of the next message before it commits
-// one or several (in word 2n+1) and after (in word 2n).
+// doomedProducer, NUMBER, sends numbered messages in all ways until it is killed, starting
+// with 0. In the ledger it records the number of the next message before it commits one or
+// several (in word 2n+1) and afterwards (in word 2n).
 func doomedProducer(args []string) error {
 	id := number(args[0])
 	book, err := inheritedLedger()
@@ -378,9 +378,9 @@ func doomedProducer(args []string) error {
 	}
 }
 
-// doomedConsumer receives numbered messages of producer 0 until it is killed. In
-// word 0 of the ledger it notes the number of the next message, having looked at one
-// and before it releases it.
+// doomedConsumer receives numbered messages of producer 0 until it is killed. In word 0 of
+// the ledger it records the number of the next message, after checking one and before
+// releasing it.
 func doomedConsumer([]string) error {
 	book, err := inheritedLedger()
 	if err != nil {
@@ -403,7 +403,7 @@ func doomedConsumer([]string) error {
 		id, seq := binary.NativeEndian.Uint64(msg), binary.NativeEndian.Uint64(msg[8:])
 		want := make([]byte, numberedHeader+varied(seq+id))
 		numbered(want, int(id), seq)
-		// The message at which the one before was killed comes again.
+		// The message at which the previous consumer was killed comes again.
 		again := first && seq+1 == next
 		if id != 0 || seq != next && !again || !bytes.Equal(msg, want) {
 			return fmt.Errorf("message %d of %d, %d bytes, want %d", seq, id, len(msg), next)
@@ -414,8 +414,8 @@ func doomedConsumer([]string) error {
 	return nil
 }
 
-// holdRole takes a role and keeps it until it is killed, or told what else to do:
-// "exec", or "end" in an orderly way.
+// holdRole takes a role and keeps it until it is killed or told otherwise: "exec", or
+// "end" to leave in order.
 func holdRole(args []string) error {
 	ring, err := openInherited()
 	if err != nil {
@@ -474,8 +474,8 @@ func churn(args []string) error {
 	return nil
 }
 
-// meet opens the ring NAME, COUNT times, and looks whether the name leads to it as long as
-// it is open. It removes the ring when nobody else is there.
+// meet opens the ring NAME, COUNT times, and checks that the name leads to it while it is
+// open. It removes the ring if nobody else has it open.
 func meet(args []string) error {
 	for range number(args[1]) {
 		ring, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
@@ -529,7 +529,7 @@ func scribble(args []string) error {
 	}
 	words := openLedger(mem)
 	rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0))
-	// Header and state words are what does harm.
+	// Only header and state words can do harm.
 	control := words[:(len(mem)-ringCapacity(words))/8]
 	live := []int{16, 32, 33, 48, 64, 80, 81, 128, 132, 384}
 	for {
@@ -546,7 +546,7 @@ func scribble(args []string) error {
 			control[i].Store(v + 64)
 		case 3:
 			control[i].Store(0)
-		case 4: // what is in another place
+		case 4: // a value from another place
 			control[i].Store(control[rng.IntN(len(control))].Load())
 		case 5: // a record of about this lap
 			control[512+rng.IntN(len(control)-512)].Store((words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256))

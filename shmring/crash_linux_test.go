@@ -8,10 +8,10 @@ import (
 	"unsafe"
 )
 
-// The windows in which a producer can die are too short to be hit often by killing.
-// These tests make the memory as it is left in each.
+// The windows in which a producer can die are too short for a kill to hit them often. These
+// tests build the memory that a death in each of them leaves.
 
-// deadTicket is that of a process that holds no lock any more.
+// deadTicket is the ticket of a process that no longer holds a lock.
 const deadTicket = 1 << 40
 
 func crashRing(t *testing.T, kind Producers) *Ring {
@@ -25,7 +25,7 @@ func crashRing(t *testing.T, kind Producers) *Ring {
 	return r
 }
 
-// receive returns what is received next, with the error if there is nothing.
+// receive returns the next message, or the error if there is none.
 func receive(t *testing.T, c *Consumer) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*tick)
@@ -98,7 +98,7 @@ func TestCrashWindows(t *testing.T) {
 		}, true, []string{"a", "b", "after"}, ErrPeerDied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel() // each waits for what does not come
+			t.Parallel() // each waits for something that does not come
 			r := crashRing(t, tt.kind)
 			tt.crash(r)
 			if tt.after {
@@ -132,7 +132,7 @@ func TestCrashWindows(t *testing.T) {
 	}
 }
 
-// TestFullTable has a producer join where every slot is a dead one's, with claims.
+// TestFullTable lets a producer join where every slot belongs to a dead one with claims.
 func TestFullTable(t *testing.T) {
 	r := crashRing(t, Many)
 	pos := r.capacity
@@ -240,8 +240,8 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// TestLateCommit has a producer commit and leave between the consumer's look for a
-// message and its look for producers: that is not the end yet.
+// TestLateCommit lets a producer commit and leave between the consumer's check for a
+// message and its check for producers. That is not the end yet.
 func TestLateCommit(t *testing.T) {
 	r := crashRing(t, One)
 	c, err := r.JoinConsumer()

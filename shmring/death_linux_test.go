@@ -93,8 +93,8 @@ func inNamespaces(flags uintptr) place {
 	}
 }
 
-// inContainer has the child run with a /proc and a boot_id of its own, as systemd-nspawn
-// and LXC do it.
+// inContainer runs the child with a /proc and a boot_id of its own, as systemd-nspawn and
+// LXC do.
 func inContainer(t *testing.T, cmd *exec.Cmd) {
 	inNamespaces(unix.CLONE_NEWPID|unix.CLONE_NEWNS)(t, cmd)
 	id := filepath.Join(t.TempDir(), "boot_id")
@@ -138,20 +138,20 @@ func (h holder) tell(t *testing.T, line string) {
 	}
 }
 
-// noticed is within which time a death must be.
+// noticed is the time within which a death must be noticed.
 const noticed = 500 * time.Millisecond
 
-// ways are how a holder loses its role.
+// ways are the ways in which a holder loses its role.
 var ways = map[string]func(t *testing.T, h holder){
 	"killed": func(t *testing.T, h holder) { kill(t, h.cmd) },
 	"exec":   func(t *testing.T, h holder) { h.tell(t, "exec") },
 }
 
-// TestDeath has a process of every kind of place, with a role in a ring in every kind of
-// memory, come to its end. Who waits learns of it, and nothing that was committed is lost.
+// TestDeath ends a process in every kind of place, with a role in a ring in every kind of
+// memory. The waiting side learns of it, and nothing that was committed is lost.
 func TestDeath(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
-	// With -short each kind of memory and each place is tried once.
+	// With -short, each kind of memory and each place is tried once.
 	short := map[string]string{"memfd": "container", "segment": "user namespace", "object": "here", "memfd and C": "pid namespace"}
 	kinds := maps.Clone(memories)
 	program := compileC(t, "ring")
@@ -259,8 +259,8 @@ func consumerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 	}
 }
 
-// TestSiblings has a producer and a consumer in pid namespaces of their own, and the one
-// learn of the other's death.
+// TestSiblings runs a producer and a consumer in PID namespaces of their own. Each learns
+// of the other's death.
 func TestSiblings(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	for kind, make := range memories {
@@ -292,7 +292,7 @@ func TestSiblings(t *testing.T) {
 	}
 }
 
-// TestStopped stops a producer with a claim, and has it go on. It is not dead.
+// TestStopped stops a producer with a claim, and continues it. It is not dead.
 func TestStopped(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	stopped := 10 * time.Second
@@ -330,8 +330,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestNobodyDies has processes join and leave all the time, while others look whether
-// somebody has died.
+// TestNobodyDies lets processes join and leave all the time, while others check for
+// deaths.
 func TestNobodyDies(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	count := 10_000

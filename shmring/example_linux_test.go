@@ -48,7 +48,7 @@ func ExampleOpenOrCreate() {
 	if err := consumer.Close(); err != nil {
 		log.Fatal(err)
 	}
-	// The last one out may remove it.
+	// Only the last one to leave can remove it.
 	if err := other.Remove(); errors.Is(err, shmring.ErrBusy) {
 		fmt.Println("somebody is still there")
 	}
@@ -129,7 +129,7 @@ func exampleRing(o shmring.Options) *shmring.Ring {
 	return ring
 }
 
-// A message is made in the memory of the ring itself.
+// A message is built in the memory of the ring itself.
 func ExampleProducer_Claim() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{})
@@ -158,8 +158,8 @@ func ExampleProducer_Claim() {
 	// Output: 30 bytes: as long as it turned out to be
 }
 
-// Three producers come one after the other. The consumer knows that there are three,
-// and takes the end between them for none.
+// Three producers come one after another. The consumer knows that there are three, and
+// ignores the end between them.
 func ExampleRing_Members() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{Producers: shmring.Many})
@@ -201,7 +201,7 @@ func ExampleRing_Members() {
 	// c
 }
 
-// A byte stream, of which the writer wants to know that it has arrived.
+// The writer of a byte stream wants to know that it has arrived.
 func ExampleWriter_Flush() {
 	ctx := context.Background()
 	ring := exampleRing(shmring.Options{})

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// The layout of a ring in memory, version 2. docs/ring.md is its specification; a
-// change here that others must know of is a new version or an incompatible feature.
+// The layout of a ring in memory, version 2, as specified in docs/ring.md. A change that
+// affects other processes needs a new version or a required feature.
 const (
 	magic   = 0x676e_6972_6370_6967 // "gipcring" in the memory of a little-endian machine
 	version = 2
@@ -43,11 +43,11 @@ type header struct {
 	data       atomic.Uint64    // 72, where the data begins
 	unit       atomic.Uint32    // 80
 	slotCount  atomic.Uint32    // 84
-	death      atomic.Uint32    // 88, where the locks of the living are
+	death      atomic.Uint32    // 88, which file has the locks of living members
 	_          [4]byte
 	locks      atomic.Uint64 // 96, offset of the first of them
 	namespace  atomic.Uint64 // 104, the IPC namespace's inode, of byNamespace
-	boot       atomic.Uint64 // 112, which run of the system made it
+	boot       atomic.Uint64 // 112, the boot in which it was made
 	_          [8]byte
 
 	tail atomic.Uint64 // 128, Many: where the next record is claimed, or the one before

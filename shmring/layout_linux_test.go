@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// TestOffsets holds the header against the table of docs/ring.md.
+// TestOffsets compares the header with the table in docs/ring.md.
 func TestOffsets(t *testing.T) {
 	var h header
 	var m member

@@ -21,11 +21,11 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// childRole is the environment variable that makes the test binary a process of its
-// own kind: see roles in child_linux_test.go.
+// The environment variable childRole makes the test binary a child: see roles in
+// child_linux_test.go.
 const childRole = "SHMRING_TEST_ROLE"
 
-// cannotStart is why tests of several processes are left out under qemu.
+// cannotStart is why tests with several processes are skipped under qemu.
 const cannotStart = "it can not start the test program again"
 
 func TestMain(m *testing.M) {
@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	ipctest.MainPOSIX(m)
 }
 
-// shared returns size bytes of memory that is mapped shared, and a descriptor with
-// which another process can map it.
+// shared returns size bytes of memory mapped shared, and a descriptor with which another
+// process can map it.
 func shared(t testing.TB, size int) ([]byte, *os.File) {
 	t.Helper()
 	fd, err := unix.MemfdCreate("shmring-test", unix.MFD_CLOEXEC)
@@ -86,8 +86,8 @@ func newRing(t testing.TB, capacity int, producers shmring.Producers) (*shmring.
 	return ring, f
 }
 
-// goPeer prepares a process of this test binary, or of another one, in a role. The
-// memory is its descriptor 3.
+// goPeer prepares a process of this test binary, or of another one, in a role. The memory
+// is its descriptor 3.
 func goPeer(t testing.TB, binary string, f *os.File, role string, args ...any) *exec.Cmd {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, cannotStart)
@@ -130,8 +130,8 @@ func compileC(t testing.TB, name string) string {
 	return compileWith(t, name, "gcc")
 }
 
-// compileC32 returns the program of 32 bits, for a processor that has 64. It is
-// static, since there need not be a C library of 32 bits to be found at run time.
+// compileC32 returns a 32-bit program, for a 64-bit processor. It is static, because there
+// may be no 32-bit C library at run time.
 func compileC32(t testing.TB, name string) string {
 	t.Helper()
 	if _, err := exec.LookPath("i686-linux-gnu-gcc"); err != nil {
@@ -150,8 +150,7 @@ func compileWith(t testing.TB, name, compiler string, flags ...string) string {
 	return program
 }
 
-// fill writes the contents of message i, which the C peer knows too: see
-// testdata/ring.c.
+// fill writes the contents of message i, which the C peer also knows: see testdata/ring.c.
 func fill(p []byte, i uint64) {
 	j := 0
 	if len(p) >= 8 {
@@ -163,7 +162,7 @@ func fill(p []byte, i uint64) {
 	}
 }
 
-// varied is the length of message i where lengths vary.
+// varied returns the length of message i in tests where lengths vary.
 func varied(i uint64) int { return int(i * 7 % 1000) }
 
 func background(t testing.TB) context.Context {
@@ -181,7 +180,7 @@ func number(s string) int {
 	return n
 }
 
-// together runs functions at the same time and waits for all.
+// together runs functions concurrently and waits for all of them.
 func together(fs ...func()) {
 	var wg sync.WaitGroup
 	for _, f := range fs {

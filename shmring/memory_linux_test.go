@@ -15,7 +15,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestPinned unmaps and detaches memory while somebody waits in a ring in it.
+// TestPinned unmaps and detaches memory while a goroutine waits in a ring in it.
 func TestPinned(t *testing.T) {
 	mapping, err := posix.MapAnonymous(shmring.Size(4096), nil)
 	if err != nil {
@@ -70,7 +70,7 @@ func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
 	if err := unmap(); err != nil {
 		t.Errorf("unmapping when all have closed: %v", err)
 	}
-	// Nothing of a ring touches memory that is gone.
+	// No method of a ring touches memory that is gone.
 	if _, err := ring.JoinProducer(); !errors.Is(err, gone) {
 		t.Errorf("JoinProducer = %v, want %v", err, gone)
 	}
@@ -94,7 +94,7 @@ func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
 	c.CheckProducers()
 }
 
-// TestNoMemory lays out a ring in an object for which there are no pages.
+// TestNoMemory makes a ring in an object for which there are no pages.
 func TestNoMemory(t *testing.T) {
 	mem, f := shared(t, shmring.Size(1<<20))
 	if err := f.Truncate(4096); err != nil {
@@ -111,8 +111,8 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-// TestEmptyRingStaysAbsent makes a large ring, uses it, and buries a dead producer in it:
-// that takes no more memory than the header and the messages.
+// TestEmptyRingStaysAbsent makes a large ring, uses it, and buries a dead producer in it.
+// This takes no more memory than the header and the messages.
 func TestEmptyRingStaysAbsent(t *testing.T) {
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		ring, f := newRing(t, 1<<28, kind)
@@ -137,8 +137,8 @@ func TestEmptyRingStaysAbsent(t *testing.T) {
 	})
 }
 
-// TestCreateClears makes rings where there was something before, at the beginning of a
-// file and not, in memory that was set aside or has holes.
+// TestCreateClears makes rings over existing contents, at the beginning of a file and
+// elsewhere, in reserved memory and in memory with holes.
 func TestCreateClears(t *testing.T) {
 	const capacity, offset = 1 << 20, 1 << 16
 	size := shmring.Size(capacity)

@@ -11,8 +11,8 @@ import (
 	"unsafe"
 )
 
-// wornRing returns a ring that has carried pos bytes in records of piece bytes: only the
-// state words at their beginnings were ever written.
+// wornRing returns a ring that has carried pos bytes in records of piece bytes, so that
+// only the state words where these begin were ever written.
 func wornRing(t *testing.T, kind Producers, capacity, piece int, pos uint64) *Ring {
 	t.Helper()
 	r, err := Create(make([]byte, Size(capacity)), Options{Producers: kind, Capacity: capacity})
@@ -27,8 +27,8 @@ func wornRing(t *testing.T, kind Producers, capacity, piece int, pos uint64) *Ri
 	return r
 }
 
-// TestWornRing sends messages of another size than before in a ring that has carried
-// so much that a state word never written seems to be of a lap to come, or of this one.
+// TestWornRing sends messages of another size in a ring that has carried so much that a
+// state word never written seems to belong to a later lap, or to this one.
 func TestWornRing(t *testing.T) {
 	const capacity, piece = 1 << 16, 1 << 12
 	for _, kind := range []Producers{One, Many} {
@@ -66,7 +66,7 @@ func TestWornRing(t *testing.T) {
 	}
 }
 
-// TestSweep has a consumer pass through the first lap of a period: no word that was not
+// TestSweep lets a consumer pass through the first lap of a period: no word that was not
 // written in it may stay.
 func TestSweep(t *testing.T) {
 	const capacity, piece = 1 << 16, 1 << 12
@@ -100,8 +100,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestStaleBatch has a producer join where another one died in a batch. The words that
-// it left begin where records of ours end.
+// TestStaleBatch lets a producer join after another one died in a batch. The state words
+// that it left are where the new producer's records end.
 func TestStaleBatch(t *testing.T) {
 	for _, size := range []int{0, unit, 2 * unit, 3*unit + 1} {
 		r := crashRing(t, One)
@@ -135,7 +135,7 @@ func TestStaleBatch(t *testing.T) {
 	}
 }
 
-// TestStaleClaim uses claims that are over while another one is under way at the same
+// TestStaleClaim uses claims that have ended while another one is open at the same
 // position.
 func TestStaleClaim(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
@@ -177,8 +177,8 @@ func TestStaleClaim(t *testing.T) {
 	}
 }
 
-// TestDoneContext has every call that takes a context end with it, though it need not
-// wait.
+// TestDoneContext makes every call that takes a context with a done one: it ends, even if
+// it need not wait.
 func TestDoneContext(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)
@@ -228,13 +228,13 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// readerFunc is a reader that is one function.
+// A readerFunc is a reader that consists of one function.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestReadFromLeavesNoClaim has readers of all bad kinds end a ReadFrom: another
-// producer's message must come through.
+// TestReadFromLeavesNoClaim ends a ReadFrom with bad readers of all kinds. Another
+// producer's message must get through.
 func TestReadFromLeavesNoClaim(t *testing.T) {
 	for name, read := range map[string]readerFunc{
 		"panics":             func([]byte) (int, error) { panic("reader") },
@@ -274,7 +274,7 @@ func TestReadFromLeavesNoClaim(t *testing.T) {
 	}
 }
 
-// TestReadFromWrappedEOF tells a failure that wraps io.EOF from the end.
+// TestReadFromWrappedEOF distinguishes a failure that wraps io.EOF from the end.
 func TestReadFromWrappedEOF(t *testing.T) {
 	r := crashRing(t, One)
 	p, err := r.JoinProducer()
@@ -290,7 +290,8 @@ func TestReadFromWrappedEOF(t *testing.T) {
 	}
 }
 
-// TestTryLearnsOfDeath has sides that never wait find out that the other one is dead.
+// TestTryLearnsOfDeath checks that sides that never wait find out that the other one is
+// dead.
 func TestTryLearnsOfDeath(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)

@@ -26,7 +26,7 @@ func openOrCreate(t *testing.T, name string, o *shmring.NamedOptions) *shmring.R
 	return ring
 }
 
-// TestNamed has two meet at a name, and the last one remove it.
+// TestNamed lets two sides meet by a name; the last one removes it.
 func TestNamed(t *testing.T) {
 	const name = "/named"
 	a := openOrCreate(t, name, nil)
@@ -80,7 +80,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// TestNamedMismatch finds something else under the name, and leaves it as it is.
+// TestNamedMismatch finds something else under the name, and leaves it unchanged.
 func TestNamedMismatch(t *testing.T) {
 	const name = "/mismatch"
 	ring := openOrCreate(t, name, &shmring.NamedOptions{Producers: shmring.Many, Capacity: 4096, Sparse: true})
@@ -123,8 +123,8 @@ func TestNamedMismatch(t *testing.T) {
 	}
 }
 
-// TestMeeting has processes open, make, remove and close the ring of a name all the time,
-// and be killed while they do. As long as one has it open the name leads to it.
+// TestMeeting lets processes open, make, remove and close the ring of a name all the time,
+// and kills them meanwhile. While one has it open, the name leads to it.
 func TestMeeting(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	const name = "/meeting"
@@ -147,7 +147,7 @@ func TestMeeting(t *testing.T) {
 	for _, peer := range peers {
 		kill(t, peer)
 	}
-	// Whatever they left, the next one comes in at once, is alone, and can remove it.
+	// Whatever they left, the next one opens it at once, is alone, and can remove it.
 	ring := openOrCreate(t, name, nil)
 	if err := errors.Join(ring.Remove(), ring.Close()); err != nil {
 		t.Error(err)

@@ -23,17 +23,17 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// start starts a child and waits until it says that it is ready.
+// start starts a child and waits until it reports that it is ready.
 func start(t testing.TB, cmd *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	startTold(t, cmd)
 	return cmd
 }
 
-// startTold is start of a child that is told more; it returns what it reads.
+// startTold starts a child that takes commands, and returns where to write them.
 func startTold(t testing.TB, cmd *exec.Cmd) io.Writer {
 	t.Helper()
-	// Pdeathsig goes by the thread that starts the process.
+	// Pdeathsig refers to the thread that starts the process.
 	runtime.LockOSThread()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -66,7 +66,7 @@ func kill(t testing.TB, cmd *exec.Cmd) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Exited() {
 		t.Fatalf("child ended before it was killed: %v", err)
 	}
-	// A soak has many, and each is known until its end.
+	// A soak has many, and remembers each until its end.
 	*cmd = exec.Cmd{Process: cmd.Process, ProcessState: cmd.ProcessState}
 }
 
@@ -79,7 +79,7 @@ func must(t testing.TB, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// A maker prepares a peer of one make.
+// A maker prepares a peer of one implementation.
 type maker func(f *os.File, role string, args ...any) *exec.Cmd
 
 func makerOfC(program string) maker {
@@ -92,8 +92,8 @@ func makerOfGo(t *testing.T, binary string) maker {
 	return func(f *os.File, role string, args ...any) *exec.Cmd { return goPeer(t, binary, f, role, args...) }
 }
 
-// TestPeers lets two processes of different makes exchange messages whose lengths
-// and contents are checked.
+// TestPeers lets two processes of different implementations exchange messages, and checks
+// their lengths and contents.
 func TestPeers(t *testing.T) {
 	c := compileC(t, "ring")
 	makers := map[string]maker{"Go": makerOfGo(t, self(t)), "C": makerOfC(c)}
@@ -135,7 +135,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// testCheck has the C program check what the functions of gipc_ring.h return.
+// testCheck lets the C program check what the functions of gipc_ring.h return.
 func testCheck(t *testing.T, program string) {
 	_, f := shared(t, shmring.Size(8192))
 	must(t, command(program, f, "check"))
@@ -208,8 +208,8 @@ func TestFourProducers(t *testing.T) {
 }
 
 func testFourProducers(t *testing.T, makers ...maker) {
-	// The ring is small and the producers are more than the processors: they are
-	// stopped everywhere, for many laps.
+	// The ring is small and there are more producers than processors, so they are stopped
+	// everywhere, for many laps.
 	const producers, count = 4, 100_000
 	ring, f := newRing(t, 4096, shmring.Many)
 	c := consumer(t, ring)
@@ -228,7 +228,7 @@ func testFourProducers(t *testing.T, makers ...maker) {
 			}
 		}
 	}}
-	// While this one is there, there is no end.
+	// While this producer is there, there is no end.
 	keeper := producer(t, ring)
 	done := make(chan struct{}, producers)
 	for id := range producers {
@@ -246,9 +246,9 @@ func testFourProducers(t *testing.T, makers ...maker) {
 	together(work...)
 }
 
-// TestOvertaken has producers that are more than the processors, and faster to go
-// round the ring than one of them is to run again. A claim that is made at a tail of
-// the lap before would overwrite a message.
+// TestOvertaken has more producers than processors, which go round the ring faster than
+// one of them gets to run again. A claim at a tail of the previous lap would overwrite a
+// message.
 func TestOvertaken(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	const producers, each = 4, 500_000
@@ -277,8 +277,8 @@ func doom(t testing.TB, f, book *os.File, role string, args ...any) *exec.Cmd {
 	return start(t, cmd)
 }
 
-// TestKilledProducers kills producers at random moments. What they committed
-// arrives, once, whole batches or none of them, and in order; the others go on.
+// TestKilledProducers kills producers at random moments. What they committed arrives once
+// and in order, whole batches or nothing of them. The others go on.
 func TestKilledProducers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	both(t, func(t *testing.T, kind shmring.Producers) {
@@ -337,7 +337,7 @@ func TestKilledProducers(t *testing.T) {
 		for _, child := range children {
 			kill(t, child)
 		}
-		// All there is has been received when the death of the last is reported, or when
+		// Everything has been received when the death of the last one is reported, or when
 		// nothing comes any more.
 		drained := func() bool {
 			before := received.Load()
@@ -356,8 +356,8 @@ func TestKilledProducers(t *testing.T) {
 	})
 }
 
-// TestKilledConsumers kills consumers at random moments. The next one receives what
-// the one before had not released.
+// TestKilledConsumers kills consumers at random moments. The next one receives what the
+// previous one had not released.
 func TestKilledConsumers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	both(t, func(t *testing.T, kind shmring.Producers) {
@@ -396,7 +396,7 @@ func TestKilledConsumers(t *testing.T) {
 	})
 }
 
-// eventually waits for something that comes within 10 s.
+// eventually waits until ok returns true, for at most 10 s.
 func eventually(ok func() bool) bool {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
 		if ok() {
@@ -406,7 +406,7 @@ func eventually(ok func() bool) bool {
 	return false
 }
 
-// learn is how long a side may take to learn that its peer is gone, with some time
+// learn is how long a side may take to notice that its peer is gone, with some allowance
 // for a busy machine.
 const learn = 200 * time.Millisecond
 
@@ -498,7 +498,7 @@ func (w *stopwatch) stop(limit time.Duration) (d time.Duration, tooLong bool) {
 	return d, d > limit+slack+shares*time.Duration(w.late.Load())
 }
 
-// TestClaimOfDeadProducer has others go on past a claim whose owner died.
+// TestClaimOfDeadProducer lets others go on past a claim whose owner died.
 func TestClaimOfDeadProducer(t *testing.T) {
 	ring, f := newRing(t, 4096, shmring.Many)
 	c, ctx := consumer(t, ring), background(t)
@@ -528,7 +528,7 @@ func TestClaimOfDeadProducer(t *testing.T) {
 	}
 }
 
-// TestTakeOver has a producer take the slot of a dead one where none is free, and a
+// TestTakeOver lets a producer take the slot of a dead one when none is free, and a
 // consumer the role of a dead one.
 func TestTakeOver(t *testing.T) {
 	ring, f := newRing(t, 4096, shmring.Many)
@@ -562,8 +562,8 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestMadPeer lets a process overwrite the words of the ring while this one uses it:
-// nothing must panic or wait beyond its context.
+// TestMadPeer lets a process overwrite the words of the ring while this one uses it.
+// Nothing may panic or wait beyond its context.
 func TestMadPeer(t *testing.T) {
 	mem, f := shared(t, shmring.Size(16<<10))
 	for trial := range ipctest.Rounds(t, 20, 1) {

@@ -436,8 +436,8 @@ func TestSlots(t *testing.T) {
 	producer(t, ring)
 }
 
-// TestEnd is the life of the reading side: there is an end when all producers that
-// came have left, and life after it.
+// TestEnd follows the reading side: the end comes when all producers that joined have
+// left, and others may join after it.
 func TestEnd(t *testing.T) {
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		ring, _ := newRing(t, 4096, kind)
@@ -484,7 +484,7 @@ func TestEndOfLastOfMany(t *testing.T) {
 	}
 }
 
-// TestBreak leaves the loop over messages and comes back.
+// TestBreak leaves the loop over messages and enters it again.
 func TestBreak(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	p, c, ctx := producer(t, ring), consumer(t, ring), background(t)
@@ -545,7 +545,7 @@ func TestCancel(t *testing.T) {
 			cause.Stop()
 			cancel()
 		}
-		// What is there stays there for a call whose context is not done.
+		// Messages stay there for a call whose context is not done.
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if _, err := c.Receive(ctx); !errors.Is(err, context.Canceled) {
@@ -557,8 +557,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestGoroutines runs all sides in one process, over memory of Go's heap, where the
-// race detector sees all of it.
+// TestGoroutines runs all sides in one process, in memory of Go's heap, where the race
+// detector sees everything.
 func TestGoroutines(t *testing.T) {
 	for _, procs := range []int{1, 2} {
 		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {
@@ -636,7 +636,7 @@ func exchange(t *testing.T, ring *shmring.Ring, count uint64) {
 	together(work...)
 }
 
-// A numbered message is the number of its producer, its own, and contents that
+// A numbered message consists of its producer's number, its own number, and contents that
 // depend on both.
 const numberedHeader = 16
 
@@ -678,8 +678,8 @@ func checkNext(t *testing.T, msg []byte, next []uint64) {
 	next[id]++
 }
 
-// TestPingPong passes a message to and fro. A wake-up that is forgotten or lost costs
-// a tick of 0.1 s, so that many would take very long.
+// TestPingPong passes a message back and forth. A forgotten or lost wake-up costs a tick
+// of more than 0.1 s, so many would take very long.
 func TestPingPong(t *testing.T) {
 	for _, procs := range []int{1, 2} {
 		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {
@@ -745,7 +745,7 @@ func TestFullPingPong(t *testing.T) {
 	})
 }
 
-// TestManySleepers has more producers than processors wait for a slow consumer.
+// TestManySleepers lets more producers than processors wait for a slow consumer.
 func TestManySleepers(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.Many)
 	c, ctx := consumer(t, ring), background(t)
@@ -792,7 +792,8 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Add([]byte{}, uint16(0))
 	f.Fuzz(func(t *testing.T, head []byte, cut uint16) {
-		// Whatever lies in the header and the first state words: errors, no more.
+		// Whatever the header and the first state words contain, the result is an error
+		// and nothing worse.
 		words := make([]uint64, size/8)
 		mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)
 		copy(mem, head)

@@ -28,7 +28,7 @@ type (
 	onlyWriter struct{ io.Writer }
 )
 
-// TestStream copies in all combinations of the ways to write and to read.
+// TestStream copies in all combinations of ways to write and to read.
 func TestStream(t *testing.T) {
 	want := randomBytes(300_001)
 	writers := map[string]func(w *shmring.Writer) error{
@@ -125,8 +125,8 @@ func TestReaderCloses(t *testing.T) {
 	}
 }
 
-// TestReadAfterClose has a part of a message be read, which is the producer's again after
-// the reader has closed.
+// TestReadAfterClose reads a part of a message, whose memory belongs to the producer again
+// after the reader has closed.
 func TestReadAfterClose(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
@@ -150,7 +150,7 @@ func TestReadAfterClose(t *testing.T) {
 	}
 }
 
-// TestReadFromBoaster has a reader say that it read more than there was room for.
+// TestReadFromBoaster uses a reader that claims to have read more than there was room for.
 func TestReadFromBoaster(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
@@ -188,8 +188,8 @@ func TestReadFromBroken(t *testing.T) {
 	}
 }
 
-// TestWriteToShort has the receiver of a stream take a part and fail: the rest is
-// still there.
+// TestWriteToShort lets the receiver of a stream take a part and fail. The rest is still
+// there.
 func TestWriteToShort(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
@@ -223,8 +223,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestStreamCut kills the writer in the middle: the reader is told that something is
-// missing, again and again.
+// TestStreamCut kills the writer in the middle. The reader is told that something is
+// missing, at every call.
 func TestStreamCut(t *testing.T) {
 	ring, f := newRing(t, 4096, shmring.One)
 	cmd := goPeer(t, self(t), f, "stream")
@@ -279,7 +279,7 @@ func TestStreamProcess(t *testing.T) {
 
 func sum(b []byte) []byte { s := sha256.Sum256(b); return s[:] }
 
-// TestReadCancelled goes on after a context was done for one reader.
+// TestReadCancelled goes on after the context of one reader was done.
 func TestReadCancelled(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
@@ -301,7 +301,8 @@ func TestReadCancelled(t *testing.T) {
 	}
 }
 
-// TestReadEmpty ends with its context also where messages never cease, but are empty.
+// TestReadEmpty checks that Read ends with its context even if there are always messages,
+// but empty ones.
 func TestReadEmpty(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	p, c := producer(t, ring), consumer(t, ring)
@@ -320,7 +321,8 @@ func TestReadEmpty(t *testing.T) {
 	}
 }
 
-// TestReadReleases has the writer go on as soon as all was read, before the next Read.
+// TestReadReleases checks that the writer goes on as soon as everything was read, before
+// the next Read.
 func TestReadReleases(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	p, r := producer(t, ring), consumer(t, ring).Reader(background(t))

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestPace has a consumer receive so many messages of 256 bytes between two waits.
+// TestPace lets a consumer receive a number of messages of 256 bytes between two waits.
 func TestPace(t *testing.T) {
 	const capacity = 1 << 20
 	for _, tt := range []struct {
@@ -40,7 +40,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestSpinInVain has all sleeps be short though no spin helps: the other side runs only
+// TestSpinInVain makes all sleeps short although no spin helps: the other side runs only
 // while this one sleeps.
 func TestSpinInVain(t *testing.T) {
 	var w waiter
@@ -55,15 +55,15 @@ func TestSpinInVain(t *testing.T) {
 	if most := rounds / 4; long > most {
 		t.Errorf("%d of %d spins were long, want %d at most", long, rounds, most)
 	}
-	// One that helps is enough for the next to be longer.
+	// One that helps is enough to make the next one longer.
 	w.vain, w.budget = vainMost+1, spinLeast
 	if ok, err := w.spinUntil(func() (bool, error) { return true, nil }); !ok || err != nil || w.budget <= spinLeast || w.vain != 0 {
 		t.Errorf("after a spin that helped: budget %d, %d in vain", w.budget, w.vain)
 	}
 }
 
-// TestJoinBehindCheck has somebody come just after check has looked who there is: the
-// sleep that follows is short.
+// TestJoinBehindCheck lets a process join just after check has run. The sleep that follows
+// is short.
 func TestJoinBehindCheck(t *testing.T) {
 	var w waiter
 	word := new(atomic.Uint32)
@@ -87,8 +87,8 @@ func TestJoinBehindCheck(t *testing.T) {
 	}
 }
 
-// TestAlarmsInARow has an alarm be raised whenever check has looked, as it is for a
-// process that has ended and can't be told from a living one.
+// TestAlarmsInARow raises an alarm whenever check has run, as a process does that has
+// ended and cannot be distinguished from a living one.
 func TestAlarmsInARow(t *testing.T) {
 	var w waiter
 	w.start(new(atomic.Uint32), false, pauseLeast)

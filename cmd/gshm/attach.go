@@ -86,8 +86,8 @@ func hold(c *cli.Context, o shm.Object, mem shm.Mapping) error {
 	return nil
 }
 
-// runAttached runs a command and ends as it did. An interrupt from the terminal
-// reaches the command too; this process only waits for what it makes of it.
+// runAttached runs a command and ends with its status. An interrupt from the terminal also
+// reaches the command; this process only waits for the command to react.
 func runAttached(argv []string, o shm.Object) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "GSHM_ID="+o.Ref())
@@ -112,14 +112,13 @@ func runAttached(argv []string, o shm.Object) error {
 	return err
 }
 
-// forward passes on the signals that a terminal does not send to the command by
-// itself.
+// forward passes on the signals that a terminal does not itself send to the command.
 func forward(signals <-chan os.Signal, to *os.Process, over <-chan struct{}) {
 	for {
 		select {
 		case s := <-signals:
 			if s != os.Interrupt {
-				_ = to.Signal(s) // it may be gone already
+				_ = to.Signal(s) // the command may have ended
 			}
 		case <-over:
 			return

@@ -77,7 +77,7 @@ func benchmark(c *cli.Context) error {
 	return writeBench(ctx, c, format, config)
 }
 
-// benchConfig returns what the flags say.
+// benchConfig returns the configuration that the flags give.
 func benchConfig(c *cli.Context) (config bench.Config, err error) {
 	if _, err := command.Operands(c, 0, 0, "nothing"); err != nil {
 		return config, err
@@ -108,8 +108,8 @@ func benchConfig(c *cli.Context) (config bench.Config, err error) {
 	return config, nil
 }
 
-// writeBench measures and prints. What could not be measured is reported, and unknown
-// in the output; the rest is there.
+// writeBench measures and prints. It reports a measurement that failed, shows it as
+// unknown in the output, and goes on.
 func writeBench(ctx context.Context, c *cli.Context, format render.Format, config bench.Config) error {
 	line := statusline.New(c.App.ErrWriter)
 	if line != nil {
@@ -154,7 +154,7 @@ func benchColumns() []render.Column {
 	}
 }
 
-// benchRows makes rows of the results as they come. It calls done at the end.
+// benchRows converts results to rows as they arrive. It calls done at the end.
 func benchRows(results iter.Seq2[bench.Result, error], report func(bench.Result, error), done func()) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		defer done()

@@ -66,8 +66,8 @@ func create(c *cli.Context) error {
 	}
 	ctx, stop := command.Interruptible(c.Context)
 	defer stop()
-	// A POSIX object is removed when it is finished; a second signal ends at once, and then
-	// it never had a name.
+	// A POSIX object gets its name when it is complete. A second signal ends the program
+	// at once, before that.
 	context.AfterFunc(ctx, stop)
 	o, made, err := r.Create(ctx, shm.CreateOptions{
 		Size:      size,
@@ -84,13 +84,13 @@ func create(c *cli.Context) error {
 	if err = ctx.Err(); err == nil {
 		_, err = fmt.Fprintln(c.App.Writer, o.Ref())
 	}
-	if err != nil && made { // nobody knows its name
+	if err != nil && made { // no output named it
 		err = errors.Join(err, o.Remove())
 	}
 	return err
 }
 
-// creatable returns an error of the command line if no such object can be made.
+// creatable returns a command-line error if no such object can be created.
 func creatable(r shm.Ref, huge int64, lock bool) error {
 	id, isID := r.ID()
 	isPOSIX := r.Kind() == ref.PShm

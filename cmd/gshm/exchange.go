@@ -22,7 +22,7 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// ringFlags are the flags that send and recv have in common.
+// ringFlags returns the flags that send and recv have in common.
 func ringFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "create the object if missing; remove it at the end", DisableDefaultText: true},
@@ -38,7 +38,7 @@ func ringFlags() []cli.Flag {
 	}
 }
 
-// ringOptions returns what these flags and the operand say.
+// ringOptions returns the options that these flags and the operand give.
 func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	args, err := command.Operands(c, 1, 1, "REF")
 	if err != nil {
@@ -75,7 +75,7 @@ func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	return o, nil
 }
 
-// creationFlags adds what the flags say of a new object.
+// creationFlags adds the options for a new object.
 func creationFlags(c *cli.Context, o *rendezvous.Options) (err error) {
 	if o.Ring.Capacity, err = capacityFlag(c); err != nil {
 		return err
@@ -113,12 +113,13 @@ func untilDone(parent context.Context) (context.Context, context.CancelFunc) {
 	return command.Interruptible(parent)
 }
 
-// exchange meets the other side, which messages call who, and does this side's work.
+// exchange meets the other side, which messages call who, and then calls work.
 func exchange(c *cli.Context, o rendezvous.Options, who string, work func(context.Context, *rendezvous.Meeting, *statusline.Rate) error) error {
 	ctx, stop := untilDone(c.Context)
 	defer stop()
 	var m *rendezvous.Meeting
-	// Whoever may write to a POSIX object can cut off memory that is in use here.
+	// Any process that may write to a POSIX object can truncate memory that is in use
+	// here.
 	err := memory.Guard(func() (err error) {
 		rate := showRate(c)
 		defer rate.Finish()
@@ -134,7 +135,7 @@ func exchange(c *cli.Context, o rendezvous.Options, who string, work func(contex
 	return errors.Join(explainExchange(m, err, who), m.Leave())
 }
 
-// showRate shows progress if standard error is a terminal, or as the flags say.
+// showRate shows progress if standard error is a terminal, unless flags say otherwise.
 func showRate(c *cli.Context) *statusline.Rate {
 	switch {
 	case c.Bool("quiet"):
@@ -145,7 +146,7 @@ func showRate(c *cli.Context) *statusline.Rate {
 	return statusline.NewRate(statusline.New(c.App.ErrWriter))
 }
 
-// explainExchange says what an error means for the user. The meeting may be nil.
+// explainExchange returns the error with an explanation for the user. m may be nil.
 func explainExchange(m *rendezvous.Meeting, err error, who string) error {
 	var (
 		owner     *rendezvous.OwnerError

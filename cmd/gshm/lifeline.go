@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lifelineEnv tells a gshm that another one started it, and that its file descriptor 3 is
-// the reading end of a pipe on which nothing is ever written.
+// If the environment variable lifelineEnv is set, another gshm started this one, and file
+// descriptor 3 is the reading end of a pipe on which nothing is ever written.
 const lifelineEnv = "GSHM_LIFELINE"
 
 // A lifeline is such a pipe. The processes that it ties end when it does. A signal for the

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Gshm works with one shared memory segment or POSIX object: it makes, attaches,
-// shows, changes, locks, reads, writes and removes it, and passes streams through it.
-// See gshm(1) or gshm --help.
+// Gshm works with one shared memory segment or POSIX object. It creates, attaches, shows,
+// changes, locks, reads, writes and removes it, and passes streams through it. See gshm(1)
+// or gshm --help.
 package main
 
 import (

@@ -64,8 +64,8 @@ func lockCommand() *cli.Command {
 	}
 }
 
-// eachSegment calls do for the segment of every operand. POSIX objects are errors of the
-// command line.
+// eachSegment calls do for the segment of every operand. A POSIX object is a command-line
+// error.
 func eachSegment(c *cli.Context, do func(shm.Segment) error) error {
 	refs, err := parseRefs(c)
 	if err != nil {

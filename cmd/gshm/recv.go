@@ -55,8 +55,8 @@ func recv(c *cli.Context) error {
 	})
 }
 
-// receiveAll leaves the ring in order only when all was written. Otherwise it just
-// ends: so the senders learn that something is missing.
+// receiveAll closes the ring only after everything was written. Otherwise it ends without
+// closing, which tells the senders that something is missing.
 func receiveAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate, senders uint32) error {
 	consumer, err := m.JoinConsumer()
 	if err != nil {
@@ -95,8 +95,8 @@ type lineReceiver struct {
 	open     bool // the last line has no newline
 }
 
-// receive writes lines until all senders have ended. One that ended within its last
-// line does not mix it with another's.
+// receive writes lines until all senders have ended. If a sender ends within a line, that
+// line does not mix with one of another sender.
 func (r *lineReceiver) receive(ctx context.Context) error {
 	var lines [256][]byte
 	for {
@@ -110,14 +110,14 @@ func (r *lineReceiver) receive(ctx context.Context) error {
 		for _, line := range lines[:n] {
 			r.write(line)
 		}
-		// These lines count as received with the next call.
+		// The next call marks these lines as received.
 		if err := r.out.Flush(); err != nil {
 			return err
 		}
 	}
 }
 
-// write writes a line; Flush tells of its error.
+// write writes a line. Flush returns its error.
 func (r *lineReceiver) write(line []byte) {
 	if r.open {
 		r.out.WriteByte('\n')

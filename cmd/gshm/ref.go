@@ -15,14 +15,14 @@ import (
 // parseRef parses an operand.
 func parseRef(arg string) (shm.Ref, error) {
 	r, err := shm.Parse(arg)
-	// The file of an ftok REF may be missing: that is no mistake in the command line.
+	// The file of an ftok REF may be missing, which is not a command-line error.
 	if file := (*fs.PathError)(nil); errors.As(err, &file) {
 		return r, err
 	}
 	return r, command.Usage(err)
 }
 
-// everyRef returns the REFs of all objects that can be completed.
+// everyRef returns the REFs of all objects, for completion.
 func everyRef() (refs []string) {
 	for r := range shm.All() {
 		if command.IsPlain(r) {

@@ -41,8 +41,8 @@ func send(c *cli.Context) error {
 	return exchange(c, o, "receiver", sendAll)
 }
 
-// sendAll leaves the ring in order only when all has arrived. Otherwise it just ends:
-// so the receiver learns that something is missing.
+// sendAll closes the ring only after everything has arrived. Otherwise it ends without
+// closing, which tells the receiver that something is missing.
 func sendAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) error {
 	producer, err := m.JoinProducer()
 	if err != nil {
@@ -68,7 +68,8 @@ func sendAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) 
 	return producer.Close()
 }
 
-// sendLines sends each line as a message, with its newline; the last one may have none.
+// sendLines sends each line as a message, including its newline, which the last line may
+// lack.
 func sendLines(ctx context.Context, producer *shmring.Producer, longest int, in io.Reader) error {
 	const usual = 64 << 10
 	buf := make([]byte, 0, min(usual, longest+1))

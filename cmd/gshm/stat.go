@@ -47,7 +47,7 @@ func stat(c *cli.Context) error {
 	return statEach(c, format, refs, segmentFields(), func(o shm.Object) (sysv.SegmentInfo, error) { return o.(shm.Segment).Info() })
 }
 
-// A field is something that the kernel knows of an object, as T holds it.
+// A field is a fact about an object, taken from T.
 type field[T any] struct {
 	name string
 	cell func(T) render.Cell
@@ -81,8 +81,8 @@ func statEach[T any](c *cli.Context, format render.Format, refs []shm.Ref, field
 	return failed
 }
 
-// segmentFields returns the fields of shmid_ds and ipc_perm, under their names there
-// without prefix.
+// segmentFields returns the fields of shmid_ds and ipc_perm, with their names there but
+// without the prefix.
 func segmentFields() []field[sysv.SegmentInfo] {
 	type info = sysv.SegmentInfo
 	return []field[info]{
@@ -106,7 +106,8 @@ func segmentFields() []field[sysv.SegmentInfo] {
 	}
 }
 
-// pid is unknown where the kernel says 0: nobody, or nobody visible here.
+// pid returns the cell of a process id. It is unknown if the kernel reports 0, which means
+// that there is no process, or none visible here.
 func pid(n int) render.Cell {
 	if n == 0 {
 		return render.Unknown()

@@ -78,7 +78,7 @@ func (c *collector) executables(p *person) ([]procfs.Executable, error) {
 	}
 }
 
-// A fileID is what the kernel calls a file.
+// A fileID is the kernel's identity of a file.
 type fileID struct {
 	device procfs.Device
 	inode  uint64
@@ -175,7 +175,8 @@ func ownerOf(file *os.File) (uid uint32, system bool) {
 	return st.Uid, st.Uid == 0 && st.Mode&0o022 == 0
 }
 
-// isLocal reports whether a file may be opened without waiting for anybody.
+// isLocal reports whether a file can be opened without waiting for another process or
+// machine.
 func (c *collector) isLocal(device procfs.Device) bool {
 	if c.local == nil {
 		local, err := c.fs.LocalDevices()
@@ -187,14 +188,14 @@ func (c *collector) isLocal(device procfs.Device) bool {
 	return c.local[device]
 }
 
-// xServers are where distributions have their X servers.
+// xServers are the paths of X servers in distributions.
 var xServers = [...]string{
 	"/usr/lib/xorg/Xorg", "/usr/lib/Xorg", "/usr/libexec/Xorg", "/usr/bin/Xorg", "/usr/bin/X",
 	"/usr/bin/Xvfb", "/usr/bin/Xwayland", "/usr/bin/Xephyr", "/usr/bin/Xnest", "/usr/bin/Xvnc", "/usr/bin/Xtigervnc",
 }
 
-// isXServer reports whether a process runs one of the system's X servers. Its name
-// would be no proof.
+// isXServer reports whether a process runs one of the system's X servers. Its name would
+// prove nothing.
 func (c *collector) isXServer(pid int) bool {
 	device, inode, err := c.fs.Executable(pid)
 	if err != nil {
@@ -211,7 +212,7 @@ func (c *collector) isXServer(pid int) bool {
 	return c.xServers[fileID{device, inode}]
 }
 
-// systemFile returns which file has a path, if only root may write to it.
+// systemFile returns the identity of the file at path, if only root may write to it.
 func systemFile(path string) (id fileID, ok bool) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err != nil {

@@ -29,15 +29,15 @@ const (
 // errTooCostly hides a process whose user costs too much.
 var errTooCostly = errors.New("its user's processes take too long to look at")
 
-// A budget holds what the processes of each user have cost.
+// A budget holds the costs of each user's processes.
 type budget struct {
 	mu    sync.Mutex
 	users map[uint32]*account
 	all   int
 }
 
-// An account is what the processes of a user have cost, and may cost. Once that was too
-// much nothing more is spent on it.
+// An account holds what the processes of a user have cost and may cost. Once they have
+// cost too much, nothing more is spent on it.
 type account struct {
 	spent, limit int
 	closed       bool
@@ -45,7 +45,7 @@ type account struct {
 
 func newBudget() *budget { return &budget{users: make(map[uint32]*account)} }
 
-// charge charges a user with what one of its processes costs.
+// charge charges a user for one of its processes.
 func (b *budget) charge(uid uint32, n, share int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,7 +63,7 @@ func (b *budget) charge(uid uint32, n, share int) error {
 	return nil
 }
 
-// costs are those of one process.
+// A costs holds the costs of one process.
 type costs struct {
 	fs     *procfs.FS
 	budget *budget
@@ -75,7 +75,7 @@ type costs struct {
 
 func (s *scanner) costs(pid int) *costs { return &costs{fs: s.fs, budget: s.budget, pid: pid} }
 
-// spend counts what was spent on the process. It fails if that is too much.
+// spend adds n to the costs of the process. It fails if they are too high.
 func (c *costs) spend(n int) error {
 	if c.spent += n; c.spent < firstCost {
 		return nil
@@ -105,7 +105,7 @@ type sharing struct {
 	known []*resource // in the order of procfs.FS.Compare
 }
 
-// A resource is what was found in an address space or a table of descriptors.
+// A resource holds what was found in an address space or a table of descriptors.
 type resource struct {
 	via int  // a process that has it
 	own bool // it is in the namespace that is looked at

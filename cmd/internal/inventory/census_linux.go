@@ -56,7 +56,7 @@ type holding struct {
 	parent bool // or that its children can use
 }
 
-// anybody is the user of processes whose user is not known; nobody has this number.
+// anybody is the user of processes whose user is unknown. No user has this number.
 const anybody = 1<<32 - 1
 
 // census returns who lives.
@@ -357,8 +357,8 @@ func (c *collector) ownerLeft(o *Object) Answer {
 // opened implements witness.
 func (c *collector) opened(o *Object) (is, known bool) { return Opened(o.Ref()) }
 
-// employer returns a server of root that may start a worker which knows an object, nil if
-// there is none.
+// employer returns a server of root that may start a worker that knows an object, or nil
+// if there is none.
 func (c *collector) employer(o *Object) *person {
 	if p := c.census().employer; p != nil && c.mayLearn(p, o) {
 		return p

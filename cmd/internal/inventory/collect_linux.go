@@ -20,10 +20,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Collect lists the objects of the IPC namespace of the calling thread, and finds
-// out what o asks for. With an error it returns what it found all the same: of a
-// kind that could not be listed nothing, of what could not be read from /proc the
-// zero values, and no verdict but unknown.
+// Collect lists the objects of the IPC namespace of the calling thread, and finds out what
+// o asks for. If it returns an error, the inventory holds what it found: no objects of a
+// kind that could not be listed, zero values for what could not be read from /proc, and
+// only the verdict unknown.
 func Collect(o Options) (*Inventory, error) {
 	// The calling thread's namespace is the one that counts; see Namespace.Do.
 	runtime.LockOSThread()
@@ -136,7 +136,7 @@ func add[T any](inv *Inventory, all iter.Seq2[T, error], object func(*T) Object)
 	return err
 }
 
-// collect returns the elements in parts, which need not be moved as there are more.
+// collect returns the elements in parts, so that adding elements moves none.
 func collect[T any](all iter.Seq2[T, error]) (parts [][]T, n int, err error) {
 	const least, most = 16, 2048
 	var part []T
@@ -155,7 +155,7 @@ func collect[T any](all iter.Seq2[T, error]) (parts [][]T, n int, err error) {
 	return append(parts, part), n, err
 }
 
-// openProc gets /proc ready, or says in procErr why it is of no use.
+// openProc prepares /proc, or stores in procErr why it cannot be used.
 func (c *collector) openProc() {
 	root := c.o.Proc
 	if root == "" {
@@ -259,7 +259,7 @@ func (c *collector) readMemory() {
 	}
 }
 
-// known is what was found out about a process id.
+// A known holds what was found out about a process id.
 type known struct {
 	process *Process // nil if there is none that may be looked at
 	hidden  bool     // there is one that may not be, or could not be, looked at
@@ -382,8 +382,8 @@ func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 	return a
 }
 
-// look finds out whether a process has ended, and if not when it was started. Only
-// the kernel's word that there is no such process is taken for its end.
+// look finds out whether a process has ended and, if not, when it was started. It
+// considers a process ended only if the kernel says that it does not exist.
 func (c *collector) look(pid int, k *known) {
 	if k.looked {
 		return
@@ -413,7 +413,7 @@ func (a Actor) unseen(why string) Actor {
 	return a
 }
 
-// findHolders names the likely holder for each wait on a semaphore.
+// findHolders finds the likely holder for each wait on a semaphore.
 func (c *collector) findHolders() {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]

@@ -22,7 +22,7 @@ type index struct {
 	files                  map[file][]*Object // several if they are links to one file
 }
 
-// A file is what /proc tells of one.
+// A file is the identity of a file in /proc.
 type file struct {
 	device procfs.Device
 	inode  uint64
@@ -125,9 +125,9 @@ func inOrder(pids []int, x index, want Want) []int {
 	return pids
 }
 
-// inspectAll has several scanners look at the processes: nearly all of the time is
-// spent in the kernel. No scanner asks for objects, which only the calling thread
-// may (see Namespace.Do).
+// inspectAll lets several scanners inspect the processes, because nearly all of the time
+// is spent in the kernel. Scanners do not query objects: only the calling thread may (see
+// Namespace.Do).
 func (c *collector) inspectAll(pids []int, shared *shared) {
 	const processesEach = 50 // below that another one does not pay
 	scanners := make([]*scanner, min(runtime.GOMAXPROCS(0), len(pids)/processesEach+1))
@@ -161,7 +161,7 @@ func (c *collector) inspectAll(pids []int, shared *shared) {
 	slices.SortFunc(c.inv.Hidden.Processes, func(a, b HiddenProcess) int { return a.PID - b.PID })
 }
 
-// merge takes over what a scanner has found.
+// merge adds what a scanner has found.
 func (c *collector) merge(s *scanner) {
 	c.inv.Hidden.Processes = append(c.inv.Hidden.Processes, s.hidden...)
 	maps.Copy(c.known, s.known)
@@ -179,7 +179,7 @@ func (c *collector) merge(s *scanner) {
 	}
 }
 
-// shared is what all scanners of one look have in common.
+// A shared holds what all scanners of one scan have in common.
 type shared struct {
 	index
 	want   Want
@@ -207,7 +207,7 @@ func newShared(f *procfs.FS, x index, want Want) *shared {
 // all are found, and nothing else is asked, nobody else matters.
 func (s *shared) wanted() bool { return s.want&(WantOpen|WantWaiting) != 0 || s.owed.any() }
 
-// A scanner looks at processes, each of which only one scanner looks at.
+// A scanner inspects processes. Each process is inspected by one scanner.
 type scanner struct {
 	*shared
 	fs        *procfs.FS
@@ -244,7 +244,8 @@ func (s *scanner) hide(pid, threads int, why error) {
 	s.hidden = append(s.hidden, newHidden(s.fs, pid, threads, why))
 }
 
-// newHidden finds out who a hidden process is. Name and credentials are no secret.
+// newHidden describes a hidden process. Its name and credentials can be read by every
+// user.
 func newHidden(f *procfs.FS, pid, threads int, why error) HiddenProcess {
 	h := HiddenProcess{Process: &Process{PID: pid}, Threads: threads, Why: why}
 	if comm, err := f.Comm(pid); err == nil {
@@ -278,7 +279,7 @@ func (s *scanner) inspect(pid int) {
 	}
 }
 
-// uses finds what a process uses. A file may be open in any IPC namespace.
+// uses finds what a process uses. Files can be open in any IPC namespace.
 func (s *scanner) uses(pid int) error {
 	via, namespace, err := reach(s.fs, pid)
 	if err != nil {

@@ -19,15 +19,15 @@ type task struct {
 	*crew
 }
 
-// A crew is what the threads of a process have in common.
+// A crew holds what the threads of a process have in common.
 type crew struct {
 	pid, via int  // its id, and that under which it is reached
 	bits     int  // of its program; 0 if not known yet
 	carefree bool // no signal has a handler that could interrupt a wait
 }
 
-// A restless thread was on the move whenever it was looked at. It may have left a wait
-// for a moment, to handle a signal, and be about to go on waiting.
+// A restless thread was moving whenever it was inspected. It may have left a wait only to
+// handle a signal, and be about to continue it.
 type restless struct {
 	task
 	costs       *costs
@@ -39,7 +39,7 @@ var (
 	errTraced   = errors.New("stopped by its tracer in a call on an object")
 )
 
-// waits looks at the threads of a process.
+// waits inspects the threads of a process.
 func (s *scanner) waits(u *uses, pid, via int, c *costs) error {
 	tids, err := s.fs.Threads(pid, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
 	if err != nil {
@@ -196,8 +196,8 @@ func (s *scanner) credentials(t task) (*procfs.Credentials, error) {
 	return &status.Credentials, nil
 }
 
-// settle looks again at the threads that were on the move, at all of them together, and
-// hides those that never come to rest.
+// settle inspects the moving threads again, all of them together, and hides those that
+// never come to rest.
 func (s *scanner) settle() {
 	const first, last = 200 * time.Microsecond, 3200 * time.Microsecond
 	moving := s.restless
@@ -242,7 +242,7 @@ func (s *scanner) settled(r *restless) bool {
 	return r.last.computesSince(before)
 }
 
-// A moment is what a thread that is on the move was doing.
+// A moment is the state of a moving thread at one time.
 type moment struct {
 	call   procfs.Call
 	status *procfs.Status // nil if any of this is not known
@@ -271,7 +271,7 @@ func (m *moment) sleptSince(before moment) bool {
 	return m.sleepsAs(before) && m.call == before.call && !m.call.Running && m.call.Number >= 0 && !mayWait(&m.call)
 }
 
-// sleepsAs reports whether the thread has not fallen asleep since an earlier moment.
+// sleepsAs reports whether the thread has not fallen asleep anew since an earlier moment.
 func (m *moment) sleepsAs(before moment) bool {
 	return m.status != nil && before.status != nil && m.status.Sleeps >= 0 && m.status.Sleeps == before.status.Sleeps
 }
@@ -287,7 +287,7 @@ func (s *scanner) unsettled(pid, n int, why error) {
 	}
 }
 
-// readOps returns the operations of a semop, nil if they can't be read.
+// readOps returns the operations of a semop, or nil if they cannot be read.
 func (s *scanner) readOps(tid int, w *abi.Wait) []sysv.Op {
 	const most = 1 << 15 // the kernel refuses more than SEMOPM, which is 500 unless it was raised
 	if w.Count < 1 || w.Count > most {
@@ -306,8 +306,8 @@ func (s *scanner) readOps(tid int, w *abi.Wait) []sysv.Op {
 	return ops
 }
 
-// blockedOp returns the index of the operation that has to wait, -1 if that can't
-// be told: the first that can't go on with the values as they are.
+// blockedOp returns the index of the operation that blocks, or -1 if unknown. It is the
+// first that cannot be performed with the current values.
 func blockedOp(ops []sysv.Op, o *Object) int {
 	for _, op := range ops {
 		if int(op.Num) >= o.Set.NSems { // not what the kernel was given
@@ -349,7 +349,7 @@ func (s *scanner) messageType(tid int, w *abi.Wait) (int64, bool) {
 	return abi.DecodeLong(mem), true
 }
 
-// asleepSince returns about when a thread fell asleep, zero if that is not known.
+// asleepSince returns approximately when a thread fell asleep, or zero if unknown.
 func (s *scanner) asleepSince(t task) time.Time {
 	then, err1 := s.fs.ExecStart(t.pid, t.tid)
 	now, err2 := s.fs.OwnExecStart()
