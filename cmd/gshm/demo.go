@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"syscall"
 	"time"
 
@@ -43,6 +44,36 @@ func demoCommand() *cli.Command {
 			{Name: "reader", Usage: "print lines as they come", Flags: halves, Action: demoReader},
 		},
 	}
+}
+
+// demoBoth runs the halves as child processes.
+func demoBoth(c *cli.Context) error {
+	pause, err := units.ParseDuration(c.String("pause"))
+	if err != nil {
+		return command.Usagef("--pause: %w", err)
+	}
+	key, semKey := demo.ClassicKey, demo.ClassicSemKey
+	if !c.Bool("classic") {
+		key, semKey = demo.FreeKeys()
+	}
+	config, err := demoConfig(c, key, semKey)
+	if err != nil {
+		return err
+	}
+	ctx, stop := demoContext(c.Context)
+	defer stop()
+	tied, err := newLifeline()
+	if err != nil {
+		return err
+	}
+	defer tied.close()
+	both := &demo.Both{Config: config, Classic: c.Bool("classic"), Pause: pause, Out: c.App.Writer}
+	both.Half = func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := tied.command(ctx, append([]string{"demo"}, args...)...)
+		cmd.Stderr = os.Stderr
+		return cmd
+	}
+	return both.Run(ctx)
 }
 
 // demoConfig returns what the flags say, with the keys given where they say none.
@@ -94,10 +125,10 @@ func demoWriter(c *cli.Context) error {
 	}
 	session, err := demo.Join(ctx, config)
 	if err != nil {
-		return endOf(ctx, err)
+		return demo.EndOf(ctx, err)
 	}
 	err = passLines(ctx, c, session.Writer(os.Getpid()))
-	return errors.Join(endOf(ctx, err), session.Leave())
+	return errors.Join(demo.EndOf(ctx, err), session.Leave())
 }
 
 // demoContext returns a context that is done when the user wants to stop, nobody
@@ -107,14 +138,6 @@ func demoContext(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := command.Interruptible(parent, syscall.SIGPIPE)
 	ctx, cancel := withParent(ctx)
 	return ctx, func() { cancel(); stop() }
-}
-
-// endOf makes nothing of an error that only says that the user wanted to stop.
-func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
-	}
-	return err
 }
 
 func passLines(ctx context.Context, c *cli.Context, w *demo.Writer) error {
@@ -167,13 +190,13 @@ func demoReader(c *cli.Context) error {
 	}
 	session, err := demo.Join(ctx, config)
 	if err != nil {
-		return endOf(ctx, err)
+		return demo.EndOf(ctx, err)
 	}
 	reader, err := session.Reader()
 	if err == nil {
 		err = printLines(ctx, c, reader)
 	}
-	return errors.Join(endOf(ctx, err), session.Leave())
+	return errors.Join(demo.EndOf(ctx, err), session.Leave())
 }
 
 func printLines(ctx context.Context, c *cli.Context, r *demo.Reader) error {
@@ -327,13 +350,4 @@ func (r *inputReader) next() bool {
 	case <-r.ctx.Done():
 		return false
 	}
-}
-
-// pauseFlag returns the value of --pause.
-func pauseFlag(c *cli.Context) (d time.Duration, err error) {
-	d, err = units.ParseDuration(c.String("pause"))
-	if err != nil {
-		err = command.Usagef("--pause: %w", err)
-	}
-	return d, err
 }

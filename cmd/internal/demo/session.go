@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"sync/atomic"
 
@@ -18,6 +19,18 @@ const (
 	DefaultKey    sysv.Key = 0x4753484d
 	DefaultSemKey sysv.Key = 0x4753454d
 )
+
+// FreeKeys returns keys that nobody has, so that several demos can run at once.
+func FreeKeys() (key, semKey sysv.Key) {
+	for {
+		key, semKey = sysv.Key(rand.Int32()|1), sysv.Key(rand.Int32()|1)
+		_, errSegment := sysv.OpenSegment(key)
+		_, errSet := sysv.OpenSet(semKey)
+		if errSegment != nil && errSet != nil { // any other error comes again when they are made
+			return key, semKey
+		}
+	}
+}
 
 // The semaphores of a session.
 const (

@@ -1,83 +1,70 @@
-//go:build linux
-
-package main
+package demo
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
-	"github.com/sysvipc/gipc/cmd/internal/demo"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// demoLines are what the writer is given to say.
-var demoLines = [...]string{
-	"hello from one process to another",
-	"nothing was copied through the kernel:",
-	"this line lies in a page that both of us have mapped",
-	"a semaphore told you that it is complete",
-	demo.End,
+// lines returns what the writer is given to say.
+func lines() []string {
+	return []string{
+		"hello from one process to another",
+		"nothing was copied through the kernel:",
+		"this line lies in a page that both of us have mapped",
+		"a semaphore told you that it is complete",
+		End,
+	}
 }
 
-// demoBoth runs the halves as child processes, and is itself a user of their
-// session: so it can look at it, and removes it whatever becomes of them.
-func demoBoth(c *cli.Context) error {
-	pause, err := pauseFlag(c)
+// A Both is a demo with both halves: it runs them as processes, gives the writer lines,
+// and shows what happens. It is a user of their session itself. So it can look at the
+// session, and removes it whatever becomes of the halves.
+type Both struct {
+	Config  Config
+	Classic bool          // use the protocol of Classic
+	Pause   time.Duration // between the lines
+	Out     io.Writer     // gets what both halves print, line by line
+	// Half returns a command, not yet started, that runs the half args[0] with the flags
+	// that follow. Run sets its files, except standard error, and starts it.
+	Half func(ctx context.Context, args ...string) *exec.Cmd
+}
+
+// Run runs the demo, and returns nil if ctx ends it.
+func (b *Both) Run(ctx context.Context) error {
+	s, err := b.open(ctx)
 	if err != nil {
-		return err
+		return EndOf(ctx, err)
 	}
-	key, semKey := freeKeys()
-	if c.Bool("classic") {
-		key, semKey = demo.ClassicKey, demo.ClassicSemKey
-	}
-	config, err := demoConfig(c, key, semKey)
-	if err != nil {
-		return err
-	}
-	ctx, stop := demoContext(c.Context)
-	defer stop()
-	stage, err := openStage(ctx, c, config)
-	if err != nil {
-		return endOf(ctx, err)
-	}
-	err = stage.play(ctx, pause)
-	err = errors.Join(endOf(ctx, err), stage.close())
+	err = s.play(ctx)
+	err = errors.Join(EndOf(ctx, err), s.leave())
 	if err == nil && ctx.Err() == nil {
-		err = stage.confirmGone()
+		err = s.confirmGone()
 	}
 	return err
 }
 
-// freeKeys returns keys that nobody has, so that several demos can run at once.
-func freeKeys() (key, semKey sysv.Key) {
-	for {
-		key, semKey = sysv.Key(rand.Int32()|1), sysv.Key(rand.Int32()|1)
-		_, errSegment := sysv.OpenSegment(key)
-		_, errSet := sysv.OpenSet(semKey)
-		if errSegment != nil && errSet != nil { // any other error comes again when they are made
-			return key, semKey
-		}
+// EndOf returns nil for an error that only says that ctx has ended.
+func EndOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
 	}
+	return err
 }
 
 // A stage is where the demo takes place.
 type stage struct {
-	c       *cli.Context
-	config  demo.Config
+	*Both
 	segment sysv.Segment
 	set     sysv.Set
 	leave   func() error
@@ -86,28 +73,26 @@ type stage struct {
 	awaitReader func(context.Context) error
 }
 
-func openStage(ctx context.Context, c *cli.Context, config demo.Config) (*stage, error) {
-	if c.Bool("classic") {
-		pair, err := demo.OpenClassic(config, true)
+func (b *Both) open(ctx context.Context) (*stage, error) {
+	if b.Classic {
+		pair, err := OpenClassic(b.Config, true)
 		if err != nil {
 			return nil, err
 		}
-		return &stage{c: c, config: config, segment: pair.Segment(), set: pair.Set(), leave: func() error { return pair.Close(true) }}, nil
+		return &stage{Both: b, segment: pair.Segment(), set: pair.Set(), leave: func() error { return pair.Close(true) }}, nil
 	}
-	session, err := demo.Join(ctx, config)
+	session, err := Join(ctx, b.Config)
 	if err != nil {
 		return nil, err
 	}
 	return &stage{
-		c: c, config: config, segment: session.Segment(), set: session.Set(),
+		Both: b, segment: session.Segment(), set: session.Set(),
 		leave: session.Leave, awaitReader: session.AwaitReader,
 	}, nil
 }
 
-func (s *stage) close() error { return s.leave() }
-
 func (s *stage) say(who, format string, args ...any) {
-	fmt.Fprintf(s.c.App.Writer, "%-14s %s\n", who, fmt.Sprintf(format, args...))
+	fmt.Fprintf(s.Out, "%-14s %s\n", who, fmt.Sprintf(format, args...))
 }
 
 // errEarly says that a half ended before it was told to.
@@ -115,19 +100,14 @@ var errEarly = errors.New("the demo ended too early")
 
 // play starts the actors, gives the writer a line at a time, waits until the reader
 // has printed it, and ends with both.
-func (s *stage) play(ctx context.Context, pause time.Duration) error {
+func (s *stage) play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	tied, err := newLifeline()
-	if err != nil {
-		return err
-	}
-	defer tied.close()
-	s.say("demo", "segment %d with key %v and semaphore set %d with key %v", s.segment, s.config.Key, s.set, s.config.SemKey)
+	s.say("demo", "segment %d with key %v and semaphore set %d with key %v", s.segment, s.Config.Key, s.set, s.Config.SemKey)
 
-	actors, err := s.startBoth(ctx, tied)
+	actors, err := s.startBoth(ctx)
 	if err == nil {
-		err = s.pass(ctx, pause, actors[1], actors[0])
+		err = s.pass(ctx, actors[1], actors[0])
 	}
 	if err != nil { // whoever is left is not to wait for the other
 		cancel()
@@ -137,9 +117,9 @@ func (s *stage) play(ctx context.Context, pause time.Duration) error {
 
 // startBoth starts the reader, waits until it is there, and starts the writer. What
 // was started is returned with an error too.
-func (s *stage) startBoth(ctx context.Context, tied lifeline) (actors []*actor, err error) {
+func (s *stage) startBoth(ctx context.Context) (actors []*actor, err error) {
 	for _, half := range []string{"reader", "writer"} {
-		a, err := s.start(ctx, tied, half)
+		a, err := s.start(ctx, half)
 		if err != nil {
 			return actors, err
 		}
@@ -186,16 +166,16 @@ func (s *stage) awaitReading(ctx context.Context, reader *actor) error {
 	return err
 }
 
-func (s *stage) pass(ctx context.Context, pause time.Duration, writer, reader *actor) error {
-	for i, line := range demoLines {
-		if i > 0 && !sleep(ctx, pause, writer, reader) {
+func (s *stage) pass(ctx context.Context, writer, reader *actor) error {
+	for i, line := range lines() {
+		if i > 0 && !sleep(ctx, s.Pause, writer, reader) {
 			return early(ctx)
 		}
 		s.say(writer.name, "%s", line)
 		if _, err := io.WriteString(writer.stdin, line+"\n"); err != nil {
 			return early(ctx)
 		}
-		heard, ok := hear(writer, reader, line == demo.End)
+		heard, ok := hear(writer, reader, line == End)
 		if !ok {
 			return early(ctx)
 		}
@@ -240,71 +220,6 @@ func sleep(ctx context.Context, pause time.Duration, writer, reader *actor) bool
 	case <-reader.over:
 	}
 	return false
-}
-
-// An actor is a half of the demo, run as a process.
-type actor struct {
-	name  string
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	lines chan string
-	over  chan struct{} // closed when it has ended and err is set
-	err   error
-}
-
-func (s *stage) start(ctx context.Context, tied lifeline, half string) (*actor, error) {
-	args := []string{
-		"demo", half,
-		"--key", s.config.Key.String(), "--sem-key", s.config.SemKey.String(), "--size", strconv.FormatInt(s.config.Size, 10),
-	}
-	if s.c.Bool("classic") {
-		args = append(args, "--classic")
-	}
-	cmd := tied.command(ctx, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	a := &actor{
-		name: fmt.Sprintf("%s %d", half, cmd.Process.Pid), cmd: cmd, stdin: stdin,
-		lines: make(chan string, len(demoLines)+1), over: make(chan struct{}),
-	}
-	go a.attend(stdout)
-	return a, nil
-}
-
-// attend passes on what the actor prints, and its end.
-func (a *actor) attend(stdout io.Reader) {
-	defer close(a.over)
-	for in := bufio.NewScanner(stdout); in.Scan(); {
-		a.lines <- in.Text()
-	}
-	close(a.lines)
-	a.err = a.cmd.Wait()
-}
-
-// wait waits for the end of the actors, and returns why those ended badly that did.
-// One that was cancelled ends well.
-func wait(actors []*actor) (err error) {
-	for _, a := range actors {
-		for range a.lines { // what nobody is there to hear any more
-		}
-		<-a.over
-		if a.err != nil && !errors.Is(a.err, context.Canceled) {
-			err = errors.Join(err, fmt.Errorf("%s: %w", a.name, a.err))
-		}
-	}
-	return err
 }
 
 // show prints the segment as a listing has it, and who has it attached.
