@@ -11,8 +11,8 @@ import (
 // differs from what the caller asked for. The error says what it has.
 var ErrMismatch = errors.New("it exists, and does not fit")
 
-// NoAccess, as the Mode of options, means no permission bits at all: only root has access.
-// A Mode of 0 means 0600.
+// NoAccess as the Mode of options means no permission bits at all: only root has access. A
+// Mode of 0 means 0600.
 const NoAccess = fs.ModeIrregular
 
 const defaultMode fs.FileMode = 0o600

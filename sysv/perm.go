@@ -48,8 +48,8 @@ func unixTime(seconds int64) time.Time {
 	return time.Unix(seconds, 0)
 }
 
-// NoAccess, as the Mode of options, means no permission bits at all: only root has access.
-// A Mode of 0 means 0600.
+// NoAccess as the Mode of options means no permission bits at all: only root has access. A
+// Mode of 0 means 0600.
 const NoAccess = fs.ModeIrregular
 
 const defaultMode fs.FileMode = 0o600
