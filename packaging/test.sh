@@ -43,8 +43,8 @@ completes() {
 		;;
 	fish) HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_DIRS=$share fish -c 'complete -C "gipcs li"' ;;
 	zsh) # completes only on a terminal, which it can provide itself
-		# shellcheck disable=SC2016 # zsh expands
 		rm -f "$work"/zsh.*
+		# shellcheck disable=SC2016 # zsh expands
 		FUNCTIONS=$share/${3%/*} RESULT=$work/zsh KEYS=$'\t\x14' timeout 60 zsh -f -c '
 			zmodload zsh/zpty
 			zpty z "zsh -f -i"
