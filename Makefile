@@ -8,7 +8,10 @@ TAGS := urfave_cli_no_docs
 # How long `make soak` takes in all.
 DURATION ?= 20m
 
-.PHONY: build install test programs bench chart fuzz soak ci clean
+# The architectures of `make packages` and `make dist`, as Go calls them.
+ARCHES := amd64 arm64
+
+.PHONY: build install packages dist packages-test test programs bench chart fuzz soak ci clean
 
 build:
 	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
@@ -18,6 +21,20 @@ install: build
 	install dist/gshm dist/gipcs $(DESTDIR)$(PREFIX)/bin
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 include/gipc_ring.h $(DESTDIR)$(PREFIX)/include
+
+# Packages of the commit that is checked out, in dist/packages.
+packages:
+	rm -rf dist/packages
+	packaging/build.sh packages dist/packages $(ARCHES)
+
+# All that a release has, in dist/release: RELEASING.md.
+dist:
+	rm -rf dist/release
+	packaging/build.sh dist dist/release $(ARCHES)
+
+# Installs, runs and removes packages in directories of their own. As root.
+packages-test:
+	packaging/test.sh $(ARCHES)
 
 test:
 	go test ./...

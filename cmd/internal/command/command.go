@@ -18,9 +18,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// Version is what both commands print: the module's version or the next one.
-const Version = "0.1.0-dev"
-
 // Exit statuses.
 const (
 	Done   = 0
@@ -94,7 +91,8 @@ func (o *output) Write(p []byte) (int, error) {
 
 // prepare makes cli leave messages and exit statuses to Run.
 func prepare(app *cli.App) {
-	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version", DisableDefaultText: true}
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version and the build", DisableDefaultText: true}
+	cli.VersionPrinter = func(c *cli.Context) { _ = printVersion(c.App.Writer, c.App.Name) } // Writer keeps the error
 	cli.FlagStringer = flagLine
 	app.Version = Version
 	app.ErrWriter = os.Stderr

@@ -89,7 +89,9 @@ func completionScript(shell string) (script string, ok bool) {
 complete -o default -F _PROGRAM_complete PROGRAM
 `, true
 	case "zsh":
-		return `_PROGRAM_complete() {
+		// An installed file is the body of the function _PROGRAM, which zsh calls.
+		return `#compdef PROGRAM
+_PROGRAM_complete() {
 	local -a before found
 	before=("${(@Q)words[1,CURRENT-1]}")
 	if (( ! $before[(Ie)--] )); then
@@ -103,6 +105,9 @@ complete -o default -F _PROGRAM_complete PROGRAM
 	(( $#found )) && compadd -a found || _files
 }
 compdef _PROGRAM_complete PROGRAM
+if [[ $funcstack[1] == _PROGRAM ]]; then
+	_PROGRAM_complete
+fi
 `, true
 	case "fish":
 		return `function __PROGRAM_complete

@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# Makes the packages of the commit that is checked out, twice, and compares them. Installs
+# those for this architecture in directories of their own, runs what they install, and
+# removes them. Root alone can do that.
+#
+# usage: packaging/test.sh [-short] ARCH...
+#
+# With -short the second build uses the same build cache. Without it the second build
+# compiles everything again, which takes minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "packaging/test.sh: $*" >&2; exit 1; }
+
+# listing lists what is in the directory $1, without the package managers' records.
+listing() { (cd "$1" && find . -path ./var -prune -o -printf '%p %m %u %l\n' | LC_ALL=C sort); }
+
+# bare makes a directory with what every system has before a package is installed.
+bare() {
+	mkdir -p "$1"/{proc,var/lib/dpkg/updates,var/lib/dpkg/info,var/lib/pacman}
+	: >"$1/var/lib/dpkg/status"
+	: >"$1/var/lib/dpkg/available"
+}
+
+# runs runs a program of the system in $1, alone in namespaces of its own.
+runs() {
+	# shellcheck disable=SC2016 # the inner shell expands
+	unshare --ipc --mount --pid --fork sh -ec 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"' "$@"
+}
+
+# completes asks shell $1 to complete `gipcs li` in the system $2, whose file $3 it loads
+# by itself.
+completes() {
+	local share=$2/usr/share
+	[ -f "$share/$3" ] || fail "no $3"
+	case $1 in
+	bash)
+		XDG_DATA_DIRS=$share bash -c '. /usr/share/bash-completion/bash_completion
+			_completion_loader gipcs
+			COMP_LINE="gipcs li" COMP_POINT=8 COMP_WORDS=(gipcs li) COMP_CWORD=1
+			$(complete -p gipcs | sed "s/.*-F \([^ ]*\).*/\1/")
+			echo "${COMPREPLY[@]}"'
+		;;
+	fish) HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_DIRS=$share fish -c 'complete -C "gipcs li"' ;;
+	zsh) # completes only on a terminal, which it can provide itself
+		rm -f "$work"/zsh.*
+		# shellcheck disable=SC2016 # zsh expands
+		FUNCTIONS=$share/${3%/*} RESULT=$work/zsh KEYS=$'\t\x14' timeout 60 zsh -f -c '
+			zmodload zsh/zpty
+			zpty z "zsh -f -i"
+			await() { while [[ ! -e $1 ]]; do zpty -r -t z echoed || sleep 0.01; done }
+			zpty -w z "fpath=($FUNCTIONS \$fpath); autoload -U compinit && compinit -u -D
+				tell() { print -rn -- \$BUFFER >$RESULT.new; mv $RESULT.new $RESULT.line }
+				zle -N tell; bindkey \"^T\" tell; : >$RESULT.ready"
+			await $RESULT.ready
+			zpty -w -n z "gipcs lim$KEYS"
+			await $RESULT.line
+			zpty -d z
+			cat $RESULT.line'
+		;;
+	esac
+}
+
+# works checks the system in $1, where zsh looks for functions in share/$2.
+works() {
+	local out page
+	out=$(runs "$1" /usr/bin/gipcs --version)
+	[[ $out == "gipcs version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs --version: $out"
+	[ "$(runs "$1" /usr/bin/gshm --version | sed 1d)" = "$(sed 1d <<<"$out")" ] || fail "gshm is of another build than gipcs"
+	out=$(runs "$1" /usr/bin/gshm demo </dev/null)
+	[[ $out == *'nothing is left behind'* ]] || fail "gshm demo: $out"
+	for page in gipcs gshm; do
+		MANWIDTH=80 man -M "$1/usr/share/man" -P cat "$page" | grep -q "^${page^^}(1)" || fail "man $page"
+	done
+	cmp include/gipc_ring.h "$1/usr/include/gipc_ring.h"
+	PATH=$1/usr/bin:$PATH
+	[ "$(completes bash "$1" bash-completion/completions/gipcs | xargs -n1 | sort | xargs)" = "limits link" ] || fail "bash completes nothing"
+	[ "$(completes fish "$1" fish/vendor_completions.d/gipcs.fish | cut -f1 | sort | xargs)" = "limits link" ] || fail "fish completes nothing"
+	[ "$(completes zsh "$1" "$2/_gipcs")" = "gipcs limits " ] || fail "zsh completes nothing"
+	PATH=${PATH#*:}
+}
+
+# removed checks that $1 is what it was before, and removes it.
+removed() {
+	diff "$work/before" <(listing "$1") || fail "this is left behind, or gone too"
+	rm -rf "$1"
+}
+
+test_deb() {
+	local root=$work/deb
+	bare "$root"
+	listing "$root" >"$work/before"
+	dpkg --root="$root" -i "$1" >/dev/null
+	works "$root" zsh/vendor-completions
+	dpkg --root="$root" -r gipc >/dev/null
+	removed "$root"
+	lintian --allow-root --fail-on warning "$1"
+}
+
+test_rpm() {
+	local root=$work/rpm
+	bare "$root"
+	local rpm=(rpm --root "$root" --dbpath /var/lib/rpm)
+	"${rpm[@]}" --initdb
+	listing "$root" >"$work/before"
+	"${rpm[@]}" -i "$1" 2>&1 | sed '/^rpm: /d' # Debian's advice to use alien
+	works "$root" zsh/site-functions
+	"${rpm[@]}" -V gipc
+	"${rpm[@]}" -e gipc
+	# The directories of a distribution belong to its package filesystem, which is not here.
+	find "$root/usr" -depth -type d -empty ! -name 'gipc*' -delete
+	removed "$root"
+}
+
+test_archlinux() {
+	local root=$work/archlinux
+	local pacman=(pacman --config /dev/null --root "$root" --dbpath "$root/var/lib/pacman" --noconfirm)
+	bare "$root"
+	listing "$root" >"$work/before"
+	"${pacman[@]}" -U "$1" >/dev/null
+	works "$root" zsh/site-functions
+	"${pacman[@]}" -Qk gipc >/dev/null
+	"${pacman[@]}" -R gipc >/dev/null
+	removed "$root"
+}
+
+# test_apk unpacks the package: Debian does not have apk.
+test_apk() {
+	local root=$work/apk
+	bare "$root"
+	tar -C "$root" --warning=no-unknown-keyword -xzf "$1"
+	works "$root" zsh/site-functions
+	rm -rf "$root"
+}
+
+# same_files checks that the packages of every architecture and format have the same
+# files, but for documentation, which differs.
+same_files() {
+	local files package
+	files=$(dpkg-deb --fsys-tarfile "$work"/one/*_"$native".deb | tar -t | names)
+	for package in "$work"/one/*; do
+		case $package in
+		*.deb) dpkg-deb --fsys-tarfile "$package" | tar -t ;;
+		*.rpm) rpm -qlp "$package" ;;
+		*) tar --warning=no-unknown-keyword -tf "$package" ;;
+		esac | names | diff <(echo "$files") - || fail "$package has other files"
+	done
+}
+
+names() {
+	grep -oE '^[./]*usr/(bin|include|share/(man|bash-completion|fish|zsh))/.*(gipc|gshm)[^/]*$' |
+		sed 's,^[./]*,,; s,/vendor-completions/,/site-functions/,' | LC_ALL=C sort
+}
+
+short=
+if [ "${1-}" = -short ]; then
+	short=1
+	shift
+fi
+[ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
+native=$(go env GOHOSTARCH)
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+revision=$(git rev-parse HEAD)
+
+packaging/build.sh packages "$work/one" "$@"
+if [ -z "$short" ]; then
+	GOCACHE=$work/cache
+	export GOCACHE
+fi
+git clone -q . "$work/elsewhere"
+"$work/elsewhere/packaging/build.sh" packages "$work/two" "$@" >/dev/null
+diff -r "$work/one" "$work/two" || fail "a package differs when it is made again"
+
+same_files
+case $native in
+amd64) machine=x86_64 ;;
+arm64) machine=aarch64 ;;
+*) fail "no packages are made for $native" ;;
+esac
+test_deb "$work"/one/*_"$native".deb
+test_rpm "$work"/one/*."$machine".rpm
+test_archlinux "$work"/one/*-"$machine".pkg.tar.zst
+test_apk "$work"/one/*_"$machine".apk
+echo "the packages are made, installed, run and removed"
