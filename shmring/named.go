@@ -160,7 +160,7 @@ func (o *NamedOptions) openIn(mapping *posix.Mapping, object *posix.Object) (*Ri
 	case o.Capacity != 0 && r.Capacity() != o.Capacity:
 		return nil, fmt.Errorf("shmring: %w: it has a capacity of %d bytes", ErrMismatch, r.Capacity())
 	}
-	l := lifeline{int(r.anchor.Fd()), r.locks}
+	l := r.line(int(r.anchor.Fd()))
 	if err := l.hold(presence); err != nil {
 		if errors.Is(err, ErrBusy) {
 			err = nil
@@ -189,7 +189,7 @@ func (r *Ring) Remove() error {
 	if info.Links == 0 { // the name is somebody else's, if there is one
 		return nil
 	}
-	l := lifeline{int(r.anchor.Fd()), r.locks}
+	l := r.line(int(r.anchor.Fd()))
 	ok, err := l.exclude()
 	switch {
 	case err != nil:
