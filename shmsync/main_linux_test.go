@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{
-		"count": playCount, "hold": playHold, "wait": playWait, "race": playRace, "churn": playChurn, "name": playName,
+		"count": playCount, "hold": playHold, "wait": playWait, "race": playRace, "churn": playChurn,
 	})
 	if runtime.GOARCH == "mips" || runtime.GOARCH == "mipsle" {
 		fmt.Println("SKIPPED: all tests of this package: no lock on", runtime.GOARCH)
