@@ -56,8 +56,7 @@ func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	if m.words.Load().lock.CompareAndSwap(0, m.self) {
-		m.order.acquire()
+	if m.takeFree() {
 		return false, nil
 	}
 	return m.lockSlow(ctx)
@@ -66,11 +65,24 @@ func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
 // TryLock is Lock without waiting; it reports whether the caller holds the lock now. It
 // looks at once whether the holder is alive, which is a system call.
 func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
-	if m.words.Load().lock.CompareAndSwap(0, m.self) {
-		m.order.acquire()
+	if m.takeFree() {
 		return true, false, nil
 	}
 	return m.trySlow()
+}
+
+// crowded is what the lock word has if there are others who wait.
+const crowded = sleepers | woken
+
+// takeFree tries to lock, if nobody has to be told anything and the lock is left to nobody.
+func (m *Mutex) takeFree() bool {
+	lock := &m.words.Load().lock
+	v := lock.Load()
+	if v&^crowded != 0 || !lock.CompareAndSwap(v, v|m.self) {
+		return false
+	}
+	m.order.acquire()
+	return true
 }
 
 // Unlock gives the lock back. It returns ErrNotHeld if it is not locked through this
@@ -78,7 +90,9 @@ func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
 // recoverable.
 func (m *Mutex) Unlock() error {
 	m.order.release()
-	if m.words.Load().lock.CompareAndSwap(m.self, 0) {
+	lock := &m.words.Load().lock
+	// Nobody need be woken if nobody sleeps, or if somebody was woken already.
+	if v := lock.Load(); v&^crowded == m.self && v&crowded != sleepers && lock.CompareAndSwap(v, v&crowded) {
 		return nil
 	}
 	return m.unlockSlow(spoil)

@@ -19,6 +19,8 @@ const (
 	slice = time.Millisecond
 	// glance is how often one that was woken in vain looks within a slice.
 	glance = 200 * time.Microsecond
+	// idle is for how long, in units of spin.Pause, a lock is free that nobody is using.
+	idle = 32
 )
 
 // Bounds of the spin, and the longest pause between two looks, in units of spin.Pause.
@@ -133,10 +135,11 @@ func (m *Mutex) lockSlow(ctx context.Context) (told bool, err error) {
 	return told, err
 }
 
-// takeSpinning tries for as long as that has paid off lately.
+// takeSpinning tries for as long as that has paid off lately, unless others wait already:
+// one more that runs would only slow the holder down.
 func (m *Mutex) takeSpinning(w *words) (v uint64, ok bool) {
 	v = w.lock.Load()
-	if !m.spin {
+	if !m.spin || v&crowded != 0 {
 		return v, false
 	}
 	budget := m.budget.Load()
@@ -147,7 +150,7 @@ func (m *Mutex) takeSpinning(w *words) (v uint64, ok bool) {
 			m.budget.Store(min(2*budget, spinMost))
 			return v, true
 		}
-		if v&ownerMask == spoiled {
+		if v&crowded != 0 || v&ownerMask == spoiled {
 			return v, false
 		}
 	}
@@ -167,6 +170,9 @@ type waiter struct {
 
 func (s *waiter) sleep(ctx context.Context) (told bool, err error) {
 	for {
+		if s.eager {
+			s.watch()
+		}
 		v, ok := s.m.take(s.w, s.rank)
 		if ok {
 			if s.rank == slept {
@@ -196,6 +202,17 @@ func (s *waiter) sleep(ctx context.Context) (told bool, err error) {
 				return ok, err
 			}
 		}
+	}
+}
+
+// watch returns when the lock has been free for a moment, or is not free. Without it, one
+// that was woken would take it between two uses of a holder whose slice is not over.
+func (s *waiter) watch() {
+	for range idle {
+		if v := s.w.lock.Load(); v&ownerMask != 0 || v&reserved != 0 {
+			return
+		}
+		spin.Pause(1)
 	}
 }
 
