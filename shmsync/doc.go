@@ -55,7 +55,7 @@
 //	    40      8  the last ticket; the first is random, from 2^32 up to 2^58
 //	    48      8  when one who slept last got the lock: CLOCK_MONOTONIC, nanoseconds
 //	    56      4  the futex on which waiters sleep, counted up before each wake-up
-//	    60      4  0
+//	    60      4  that of those who were woken in vain
 //
 // Zeros are a lock that nobody has used. Whoever opens it fills in what is still 0, each
 // word by compare-and-swap; so all may do it at a time, and be killed at any point.

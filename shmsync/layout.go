@@ -58,7 +58,7 @@ type words struct {
 	tickets  atomic.Uint64 // 40
 	since    atomic.Uint64 // 48
 	turn     atomic.Uint32 // 56
-	zero     atomic.Uint32 // 60
+	call     atomic.Uint32 // 60
 }
 
 var _ [Size]byte = [unsafe.Sizeof(words{})]byte{}
@@ -76,8 +76,8 @@ func wordsAt(mem []byte, off int) *words {
 // idAddress returns the address of the random number.
 func (w *words) idAddress() uint64 { return uint64(uintptr(unsafe.Pointer(&w.id))) }
 
-// turnWord returns the address of the word on which waiters sleep.
-func (w *words) turnWord() *uint32 { return (*uint32)(unsafe.Pointer(&w.turn)) }
+// futexWord returns the address of the word itself for futex(2).
+func futexWord(w *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(w)) }
 
 // drawn reports whether the ticket of an owner is one that was given out.
 func (w *words) drawn(owner uint64) bool {

@@ -43,6 +43,9 @@ type Mutex struct {
 	spin    bool
 	budget  atomic.Uint32 // how long to spin
 	order   order
+	// run is how often it was unlocked beside one who was woken and waits. It belongs to
+	// the holder.
+	run int
 }
 
 // Lock waits for the lock, or until ctx is done. If the error is not nil the caller does
@@ -91,9 +94,16 @@ func (m *Mutex) takeFree() bool {
 func (m *Mutex) Unlock() error {
 	m.order.release()
 	lock := &m.words.Load().lock
-	// Nobody need be woken if nobody sleeps, or if somebody was woken already.
-	if v := lock.Load(); v&^crowded == m.self && v&crowded != sleepers && lock.CompareAndSwap(v, v&crowded) {
+	v := lock.Load()
+	if v == m.self && lock.CompareAndSwap(v, 0) {
 		return nil
+	}
+	// Nobody need be woken if somebody was already, and has not waited for too long.
+	if v&^sleepers == m.self|woken && m.run < longestRun {
+		m.run++
+		if lock.CompareAndSwap(v, v&crowded) {
+			return nil
+		}
 	}
 	return m.unlockSlow(spoil)
 }
@@ -190,15 +200,22 @@ func (m *Mutex) unlockSlow(k afterDeath) error {
 			return ErrNotHeld
 		}
 		next, wake := v&(sleepers|woken|abandoned), 0
+		over := v&handOver != 0 || v&woken != 0 && m.run >= longestRun
 		switch {
 		case v&abandoned != 0 && k == spoil:
 			next, wake = spoiled, futex.All
-		case v&handOver != 0:
+		case over:
 			next, wake = reserved|woken|v&abandoned, 1
 		case v&sleepers != 0 && v&woken == 0:
 			next, wake = woken|v&abandoned, 1
 		}
-		if !w.lock.CompareAndSwap(v, next) {
+		if run := m.run; next&reserved != 0 {
+			m.run = 0
+			if !w.lock.CompareAndSwap(v, next) {
+				m.run = run
+				continue
+			}
+		} else if !w.lock.CompareAndSwap(v, next) {
 			continue
 		}
 		if wake > 0 {
@@ -208,12 +225,16 @@ func (m *Mutex) unlockSlow(k afterDeath) error {
 	}
 }
 
-// wake wakes sleepers after the word has said that it will. If there is nobody to be
-// woken, it takes that back.
+// wake wakes sleepers after the word has said that it will, first those who were woken in
+// vain. If there is nobody to be woken, it takes that back.
 func (w *words) wake(n int) {
 	for {
+		w.call.Add(1)
+		if n -= futex.Wake(futexWord(&w.call), n); n == 0 {
+			return
+		}
 		w.turn.Add(1)
-		if futex.Wake(w.turnWord(), n) > 0 || !w.settle() {
+		if futex.Wake(futexWord(&w.turn), n) > 0 || !w.settle() {
 			return
 		}
 	}

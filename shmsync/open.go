@@ -120,12 +120,11 @@ func (m *Mutex) join(w *words) error {
 // check returns an error for what is neither a lock nor the beginning of one.
 func (w *words) check() error {
 	v, death, tickets := w.version.Load(), w.death.Load(), w.tickets.Load()
-	begun := (v == 0 || v == version) && (death == 0 || validDeath(death)) && (tickets == 0 || validTickets(tickets)) &&
-		w.required.Load() == 0 && w.zero.Load() == 0
+	begun := (v == 0 || v == version) && (death == 0 || validDeath(death)) && (tickets == 0 || validTickets(tickets)) && w.required.Load() == 0
 	switch w.magic.Load() {
 	case 0:
 		// Another process may have finished it meanwhile, and have locked.
-		if !begun || (w.lock.Load() != 0 || w.since.Load() != 0 || w.turn.Load() != 0) && w.magic.Load() != magic {
+		if !begun || (w.lock.Load() != 0 || w.since.Load() != 0 || w.turn.Load() != 0 || w.call.Load() != 0) && w.magic.Load() != magic {
 			return ErrNotMutex
 		}
 		return nil

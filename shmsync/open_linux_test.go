@@ -20,7 +20,6 @@ const (
 	deathAt   = 24
 	wordAt    = 32
 	ticketsAt = 40
-	turnAt    = 56
 )
 
 func TestMisplaced(t *testing.T) {
@@ -95,7 +94,6 @@ func TestCorrupt(t *testing.T) {
 		"death":         {deathAt, 4, shmsync.ErrCorrupt, nil},
 		"other tickets": {ticketsAt, 1 << 57, nil, shmsync.ErrCorrupt},
 		"bad tickets":   {ticketsAt, 1 << 62, shmsync.ErrCorrupt, shmsync.ErrCorrupt},
-		"end":           {turnAt, 1 << 32, shmsync.ErrCorrupt, nil},
 		"owner":         {wordAt, 1 << 63, nil, shmsync.ErrCorrupt},
 		"reserved":      {wordAt, 8, nil, shmsync.ErrCorrupt},
 	} {

@@ -17,6 +17,8 @@ const (
 	tick = 100 * time.Millisecond
 	// slice is how long those who unlock and lock again come before those who sleep.
 	slice = time.Millisecond
+	// longestRun is how often they do at most.
+	longestRun = 1 << 16
 	// glance is how often one that was woken in vain looks within a slice.
 	glance = 200 * time.Microsecond
 	// idle is for how long, in units of spin.Pause, a lock is free that nobody is using.
@@ -183,13 +185,16 @@ func (s *waiter) sleep(ctx context.Context) (told bool, err error) {
 		if err := s.w.sane(v); err != nil {
 			return false, err
 		}
-		turn := s.w.turn.Load()
+		word := &s.w.turn
+		if s.eager {
+			word = &s.w.call
+		}
+		turn := word.Load()
 		next, timeout := s.plan(v)
 		if !s.w.lock.CompareAndSwap(v, next) {
 			continue
 		}
-		s.eager = next&woken != 0 && s.eager
-		err := futex.Wait(ctx, s.w.turnWord(), turn, timeout)
+		err := futex.Wait(ctx, futexWord(word), turn, timeout)
 		s.rank = slept
 		switch {
 		case err == nil:
@@ -223,7 +228,7 @@ func (s *waiter) watch() {
 func (s *waiter) plan(v uint64) (next uint64, timeout time.Duration) {
 	switch {
 	case v&ownerMask == 0: // reserved
-		return v | sleepers, slice
+		return v | sleepers, tick
 	case !s.eager && s.rank == slept:
 		return (v | sleepers) &^ woken, tick
 	case !s.eager:
