@@ -18,7 +18,8 @@ import (
 	"github.com/sysvipc/gipc/shmsync"
 )
 
-func playerMutex(args []string) (*shmsync.Mutex, *page, error) {
+// openMutex opens the lock in a child.
+func openMutex(args []string) (*shmsync.Mutex, *page, error) {
 	mem, p, err := open(args[0])
 	if err != nil {
 		return nil, nil, err
@@ -29,7 +30,7 @@ func playerMutex(args []string) (*shmsync.Mutex, *page, error) {
 
 // playHold locks, and does as it is told.
 func playHold(args []string) error {
-	mu, _, err := playerMutex(args)
+	mu, _, err := openMutex(args)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func playHold(args []string) error {
 
 // playWait waits for the lock.
 func playWait(args []string) error {
-	mu, _, err := playerMutex(args)
+	mu, _, err := openMutex(args)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func playWait(args []string) error {
 
 // playRace locks again and again, and checks that it is alone.
 func playRace(args []string) error {
-	mu, p, err := playerMutex(args)
+	mu, p, err := openMutex(args)
 	if err != nil {
 		return err
 	}
@@ -301,7 +302,7 @@ func playChurn(args []string) error {
 		return err
 	}
 	for range count {
-		mu, p, err := playerMutex(args)
+		mu, p, err := openMutex(args)
 		if err != nil {
 			return err
 		}

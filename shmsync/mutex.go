@@ -29,7 +29,8 @@ var (
 
 // A Mutex is a lock between processes, and between the goroutines of each. Lock and
 // Unlock may come from different goroutines, but through the same Mutex. It can't be
-// locked twice.
+// locked twice. Of several Mutex values for one lock in a process, the race detector does
+// not see that they order anything.
 //
 // Where nobody else uses the lock, Lock, TryLock and Unlock make no system call and
 // allocate nothing. They touch the memory as it is: if somebody has made its object
@@ -92,20 +93,26 @@ func (m *Mutex) takeFree() bool {
 // Mutex. After a Lock that said abandoned, and no MarkConsistent, it makes the lock not
 // recoverable.
 func (m *Mutex) Unlock() error {
-	m.order.release()
 	lock := &m.words.Load().lock
 	v := lock.Load()
-	if v == m.self && lock.CompareAndSwap(v, 0) {
+	if v == m.self && m.replace(lock, v, 0) {
 		return nil
 	}
 	// Nobody need be woken if somebody was already, and has not waited for too long.
 	if v&^sleepers == m.self|woken && m.run < longestRun {
 		m.run++
-		if lock.CompareAndSwap(v, v&crowded) {
+		if m.replace(lock, v, v&crowded) {
 			return nil
 		}
 	}
 	return m.unlockSlow(spoil)
+}
+
+// replace gives the lock back if its word is v. Nothing that belongs to the holder may be
+// touched afterwards.
+func (m *Mutex) replace(lock *atomic.Uint64, v, next uint64) bool {
+	m.order.release()
+	return lock.CompareAndSwap(v, next)
 }
 
 // MarkConsistent says that what the dead holder left has been repaired. It does nothing if
@@ -147,7 +154,7 @@ func (m *Mutex) With(ctx context.Context, f func(abandoned bool) error) error {
 		}
 		return err
 	case told:
-		return join(err, m.unlockAs(keep))
+		return join(err, m.unlockSlow(keep))
 	default:
 		return join(err, m.Unlock())
 	}
@@ -170,14 +177,9 @@ func (m *Mutex) abandon() error {
 			return ErrNotHeld
 		}
 		if lock.CompareAndSwap(v, v|abandoned) {
-			return m.unlockAs(keep)
+			return m.unlockSlow(keep)
 		}
 	}
-}
-
-func (m *Mutex) unlockAs(k afterDeath) error {
-	m.order.release()
-	return m.unlockSlow(k)
 }
 
 // An afterDeath says what becomes of a lock that is unlocked after a death, if nobody
@@ -200,22 +202,17 @@ func (m *Mutex) unlockSlow(k afterDeath) error {
 			return ErrNotHeld
 		}
 		next, wake := v&(sleepers|woken|abandoned), 0
-		over := v&handOver != 0 || v&woken != 0 && m.run >= longestRun
+		run := m.run
 		switch {
 		case v&abandoned != 0 && k == spoil:
 			next, wake = spoiled, futex.All
-		case over:
-			next, wake = reserved|woken|v&abandoned, 1
+		case v&handOver != 0 || v&woken != 0 && run >= longestRun:
+			next, wake, m.run = reserved|woken|v&abandoned, 1, 0
 		case v&sleepers != 0 && v&woken == 0:
 			next, wake = woken|v&abandoned, 1
 		}
-		if run := m.run; next&reserved != 0 {
-			m.run = 0
-			if !w.lock.CompareAndSwap(v, next) {
-				m.run = run
-				continue
-			}
-		} else if !w.lock.CompareAndSwap(v, next) {
+		if !m.replace(&w.lock, v, next) {
+			m.run = run // it is still the holder's
 			continue
 		}
 		if wake > 0 {

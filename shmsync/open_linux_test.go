@@ -54,7 +54,6 @@ func TestMade(t *testing.T) {
 			w.word(off).Store(begun[off])
 		}
 		var wg sync.WaitGroup
-		n := 0
 		for range 8 {
 			wg.Go(func() {
 				mu, err := shmsync.NewMutex(w.mem, 0)
@@ -62,7 +61,7 @@ func TestMade(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if err := mu.With(context.Background(), func(bool) error { n++; return nil }); err != nil {
+				if err := mu.With(context.Background(), func(bool) error { w.page.plain++; return nil }); err != nil {
 					t.Error(err)
 				}
 				if err := mu.Close(); err != nil {
@@ -71,7 +70,7 @@ func TestMade(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n != 8 {
+		if n := w.page.plain; n != 8 {
 			t.Errorf("%d counts, want 8", n)
 		}
 	}
