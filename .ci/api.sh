@@ -13,7 +13,8 @@ fi
 dir=$(mktemp -d)
 trap 'git worktree remove --force "$dir/base" 2>/dev/null || :; rm -rf "$dir"' EXIT
 git worktree add -q --detach "$dir/base" "$base"
-for package in sysv semops posix shmring; do
+for package in sysv semops posix shmring shmsync; do
+	[ -d "$dir/base/$package" ] || continue # it is new
 	(cd "$dir/base" && apidiff -w "$dir/$package" "./$package")
 	apidiff -incompatible "$dir/$package" "./$package" | sed -n "s/^- \(.*\)/$package: \1/p"
 done | sort >"$dir/changes"

@@ -293,7 +293,7 @@ func packages() []string {
 	return []string{
 		"context", "errors", "fmt", "os", "sync/atomic",
 		"github.com/sysvipc/gipc/posix", "github.com/sysvipc/gipc/semops",
-		"github.com/sysvipc/gipc/shmring", "github.com/sysvipc/gipc/sysv",
+		"github.com/sysvipc/gipc/shmring", "github.com/sysvipc/gipc/shmsync", "github.com/sysvipc/gipc/sysv",
 	}
 }
 

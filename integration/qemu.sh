@@ -9,7 +9,7 @@
 # layouts in gcc-*; what is missing is reported as SKIPPED.
 #
 # Each package is tested in its own namespace, all packages of an architecture at the
-# same time. Package shmring does not work on mips and mipsle, and says so.
+# same time. Packages shmring and shmsync do not work on mips and mipsle, and say so.
 #
 # Tests are skipped (ipctest.SkipUnderQEMU) because of these limits of qemu:
 #   - /proc/self/exe is qemu, so a test cannot start itself again: there is no second
@@ -25,7 +25,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-packages=${PACKAGES:-./sysv ./semops ./posix ./shmring ./internal/abi ./internal/memory ./internal/interrupt ./cmd/internal/ctxio}
+packages=${PACKAGES:-./sysv ./semops ./posix ./shmring ./shmsync ./internal/abi ./internal/memory ./internal/interrupt ./cmd/internal/ctxio}
 [ $# -gt 0 ] || set -- arm64 arm riscv64 ppc64le s390x mips mipsle
 unshare='unshare --ipc --mount'
 [ "$(id -u)" = 0 ] || unshare="$unshare --map-root-user"

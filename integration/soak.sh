@@ -27,6 +27,7 @@ shmring       TestKilledProducers Many
 shmring       TestKilledConsumers One
 shmring       TestKilledConsumers Many
 shmring       TestMadPeer
+shmsync       TestKills
 posix         TestKilledContender C
 posix         TestKilledContender Go
 posix         TestKilledConsumers

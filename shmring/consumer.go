@@ -21,7 +21,7 @@ type Consumer struct {
 	taken uint64 // messages since the last wait
 	began uint64 // what next was then
 
-	life   lifeline
+	life   line
 	ticket uint64
 	vigil  vigil  // during a long wait
 	asleep uint64 // what free was when producers were first seen asleep, 0 if none is
@@ -52,13 +52,13 @@ func (r *Ring) newConsumer() (*Consumer, error) {
 	}
 	ticket, err := r.attend(life)
 	if err != nil {
-		life.close()
+		life.Close()
 		return nil, err
 	}
 	head := r.header.head.Load()
 	if head%unit != 0 {
 		r.leave(life, consumerRole, ticket)
-		life.close()
+		life.Close()
 		return nil, corrupt("head", head)
 	}
 	c := &Consumer{ring: r, next: head, free: head, began: head, life: life, ticket: ticket}
@@ -320,7 +320,7 @@ func (c *Consumer) Close() error {
 	c.closed = true
 	c.ring.leave(c.life, consumerRole, c.ticket)
 	wake(&c.ring.header.producersSleep)
-	c.life.close()
+	c.life.Close()
 	c.unpin()
 	return nil
 }

@@ -5,19 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/sysvipc/gipc/internal/lifeline"
 )
 
-// A lifeline is how other processes know that this one lives: an open file description
-// of its own, with a lock on one byte for each role that it has. The kernel drops the
-// locks after the last thread of the process has let go of its memory, at its end or at
-// execve(2), and shows them to processes of all pid and user namespaces. The locks are
-// shared ones, which exclude nobody: who has a role is decided in the ring.
-//
-// The file is the one that the memory is mapped from. For memory without one (a System V
-// segment, anonymous memory) it is that of the IPC namespace.
-type lifeline struct {
-	fd   int
-	base int64 // the byte of role 0
+// A line holds the locks of the roles that this process has.
+type line struct{ lifeline.Line }
+
+func (l line) hold(i int) error {
+	err := l.Hold(int64(i))
+	switch {
+	case errors.Is(err, lifeline.ErrExcluded): // see Remove
+		return fmt.Errorf("shmring: %w: it is being removed", ErrBusy)
+	case err != nil:
+		return fmt.Errorf("shmring: %w", err)
+	}
+	return nil
+}
+
+func (l line) release(i int) { l.Release(int64(i)) }
+
+func (l line) held(i int) bool { return l.Held(int64(i)) }
+
+// exclude locks all bytes of the ring, so that nobody can hold one; false if somebody does.
+func (l line) exclude() (bool, error) { return l.Exclude(presence + 1) }
+
+// admit takes exclude back, but for the byte of those who are present.
+func (l line) admit() error {
+	err := l.hold(presence)
+	for i := range presence {
+		l.release(i)
+	}
+	return err
 }
 
 // Values of header.death: which file has the locks.
@@ -48,28 +67,37 @@ func (id ringID) bytes() (b [16]byte) {
 
 func (h *header) ringID() ringID { return ringID{h.id[0].Load(), h.id[1].Load()} }
 
-// lifeline opens a lifeline that holds no role yet.
-func (r *Ring) lifeline() (lifeline, error) {
-	fd, err := reopen(r.anchor)
+// lifeline opens a line that holds no role yet.
+func (r *Ring) lifeline() (line, error) {
+	fd, err := lifeline.Reopen(r.anchor)
 	switch {
 	case errors.Is(err, os.ErrClosed):
-		return lifeline{}, fmt.Errorf("shmring: %w", ErrClosed)
+		return line{}, fmt.Errorf("shmring: %w", ErrClosed)
 	case err != nil:
-		return lifeline{}, fmt.Errorf("shmring: %w", err)
+		return line{}, fmt.Errorf("shmring: %w", err)
 	}
-	return lifeline{fd, r.locks}, nil
+	return r.line(fd), nil
+}
+
+func (r *Ring) line(fd int) line { return line{lifeline.Line{FD: fd, Base: r.locks}} }
+
+// openFile opens the file that the ring is mapped from. The ring begins at the offset in it.
+func (h *header) openFile() (f *os.File, offset int64, err error) {
+	mark := h.ringID().bytes()
+	f, offset, err = lifeline.OpenFile(h.address()+uint64(idOffset), mark[:])
+	return f, offset - idOffset, err
 }
 
 // openAnchor opens the file with the ring's locks.
 func (h *header) openAnchor() (*os.File, error) {
 	if h.death.Load() == byFile {
-		f, _, err := openFile(h)
+		f, _, err := h.openFile()
 		if err != nil {
 			return nil, fmt.Errorf("shmring: %w: its file can't be opened: %w", ErrForeign, err)
 		}
 		return f, nil
 	}
-	f, namespace, err := openNamespace()
+	f, namespace, err := lifeline.OpenNamespace()
 	if err != nil {
 		return nil, fmt.Errorf("shmring: %w: %w", ErrForeign, err)
 	}

@@ -57,7 +57,7 @@ func (r *Ring) List() ([]Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer l.close()
+	defer l.Close()
 	var all []Member
 	for i := range r.header.members {
 		ticket, dead := r.dead(l, i)
@@ -122,7 +122,7 @@ func (r *Ring) Abandoned() bool {
 	if err != nil {
 		return false
 	}
-	defer l.close()
+	defer l.Close()
 	tickets := r.header.tickets.Load() // a role may be taken meanwhile
 	left := false
 	for i := range r.header.members {

@@ -66,7 +66,7 @@ func TestMembers(t *testing.T) {
 		r.header.members[0].ticket.Store(deadTicket)
 		l, err := r.lifeline()
 		check(t, err)
-		defer l.close()
+		defer l.Close()
 		r.buryAll(l)
 		want("a producer that was found dead", Members{Consumer: true, Joined: 3, Ended: 1, Died: 1}, true)
 	})

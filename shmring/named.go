@@ -163,7 +163,7 @@ func (o *NamedOptions) openIn(mapping *posix.Mapping, object *posix.Object) (*Ri
 	case o.Capacity != 0 && r.Capacity() != o.Capacity:
 		return nil, fmt.Errorf("shmring: %w: it has a capacity of %d bytes", ErrMismatch, r.Capacity())
 	}
-	l := lifeline{int(r.anchor.Fd()), r.locks}
+	l := r.line(int(r.anchor.Fd()))
 	if err := l.hold(presence); err != nil {
 		if errors.Is(err, ErrBusy) {
 			err = nil
@@ -192,7 +192,7 @@ func (r *Ring) Remove() error {
 	if info.Links == 0 { // the name, if it exists, belongs to another ring
 		return nil
 	}
-	l := lifeline{int(r.anchor.Fd()), r.locks}
+	l := r.line(int(r.anchor.Fd()))
 	ok, err := l.exclude()
 	switch {
 	case err != nil:

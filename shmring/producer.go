@@ -12,7 +12,7 @@ type Producer struct {
 	ring   *Ring
 	slot   int
 	unpin  func()
-	life   lifeline
+	life   line
 	ticket uint64
 	tail   uint64 // One: where the next record begins
 	stale  uint64 // One: before this position, a previous producer may have left state words
@@ -50,7 +50,7 @@ func (r *Ring) producer() (*Producer, error) {
 	}
 	slot, ticket, err := r.join(life)
 	if err != nil {
-		life.close()
+		life.Close()
 		return nil, err
 	}
 	p := &Producer{ring: r, slot: slot, head: r.header.head.Load(), life: life, ticket: ticket}
@@ -58,7 +58,7 @@ func (r *Ring) producer() (*Producer, error) {
 	if !r.many {
 		if p.tail, err = r.findTail(p.head); err != nil {
 			r.leave(life, slot, ticket)
-			life.close()
+			life.Close()
 			return nil, err
 		}
 		p.stale = p.head + r.capacity
@@ -529,7 +529,7 @@ func (p *Producer) Close() error {
 	p.closed = true
 	p.ring.leave(p.life, p.slot, p.ticket)
 	wake(&p.ring.header.consumerSleeps) // it may be the end that it waits for
-	p.life.close()
+	p.life.Close()
 	p.unpin()
 	return err
 }

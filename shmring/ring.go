@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/internal/spin"
 )
@@ -217,10 +218,10 @@ func writeHeader(mem []byte, g geometry, mode Producers) error {
 
 // place makes the state words zero, and decides where the locks of the ring are.
 func (h *header) place(states []byte) error {
-	f, at, err := openFile(h)
+	f, at, err := h.openFile()
 	if err != nil {
 		var namespace uint64
-		if f, namespace, err = openNamespace(); err != nil {
+		if f, namespace, err = lifeline.OpenNamespace(); err != nil {
 			return err
 		}
 		clear(states)
@@ -338,8 +339,8 @@ func (r *Ring) checkBoot() error {
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	if !l.outlives() {
+	defer l.Close()
+	if !l.Outlives() {
 		return nil
 	}
 	for i := range r.header.members {

@@ -50,7 +50,7 @@ func (m *member) label() label { return label{m.pid.Load(), m.namespace.Load(), 
 
 // dead reports whether the process that has role i has ended, and which ticket it had.
 // It had the lock before its ticket was there, and keeps it until after that is gone.
-func (r *Ring) dead(l lifeline, i int) (ticket uint64, dead bool) {
+func (r *Ring) dead(l line, i int) (ticket uint64, dead bool) {
 	m := &r.header.members[i]
 	ticket = m.ticket.Load()
 	return ticket, !vacant(ticket) && !l.held(i) && m.ticket.Load() == ticket
@@ -58,7 +58,7 @@ func (r *Ring) dead(l lifeline, i int) (ticket uint64, dead bool) {
 
 // take takes role i from who had it, or from nobody. It returns 0 if somebody else was
 // faster.
-func (r *Ring) take(l lifeline, i int, from uint64) (ticket uint64, err error) {
+func (r *Ring) take(l line, i int, from uint64) (ticket uint64, err error) {
 	if err := l.hold(i); err != nil {
 		return 0, err
 	}
@@ -77,7 +77,7 @@ func (r *Ring) take(l lifeline, i int, from uint64) (ticket uint64, err error) {
 }
 
 // leave gives role i back. In a sane ring nobody else has touched it.
-func (r *Ring) leave(l lifeline, i int, ticket uint64) {
+func (r *Ring) leave(l line, i int, ticket uint64) {
 	to := uint64(nobody)
 	if i == consumerRole {
 		to = gone
@@ -87,7 +87,7 @@ func (r *Ring) leave(l lifeline, i int, ticket uint64) {
 }
 
 // join takes a role for a producer: a free one, or one whose process is dead.
-func (r *Ring) join(l lifeline) (slot int, ticket uint64, err error) {
+func (r *Ring) join(l line) (slot int, ticket uint64, err error) {
 	all := r.producers()
 	for i := range all {
 		if all[i].ticket.Load() == nobody {
@@ -109,7 +109,7 @@ func (r *Ring) join(l lifeline) (slot int, ticket uint64, err error) {
 // done is what makes the slot in a claim's state word mean one process; that the role is
 // taken over rather than freed is why a second one that buries, or one that dies while
 // it does, harms nothing.
-func (r *Ring) bury(l lifeline, i int) (ticket uint64, err error) {
+func (r *Ring) bury(l line, i int) (ticket uint64, err error) {
 	was, dead := r.dead(l, i)
 	if !dead {
 		return 0, nil
@@ -151,7 +151,7 @@ func (r *Ring) withdrawAll(i int) {
 
 // buryAll does that for all dead producers. One that can't be buried now is still there
 // the next time.
-func (r *Ring) buryAll(l lifeline) {
+func (r *Ring) buryAll(l line) {
 	for i := range r.producers() {
 		if ticket, _ := r.bury(l, i); ticket != 0 {
 			r.leave(l, i, ticket)
@@ -171,7 +171,7 @@ func (r *Ring) noProducers() bool {
 }
 
 // attend takes the consumer's role, which is free or a dead process's.
-func (r *Ring) attend(l lifeline) (ticket uint64, err error) {
+func (r *Ring) attend(l line) (ticket uint64, err error) {
 	was, dead := r.dead(l, consumerRole)
 	if vacant(was) || dead {
 		ticket, err = r.take(l, consumerRole, was)

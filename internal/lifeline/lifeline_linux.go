@@ -1,4 +1,4 @@
-package shmring
+package lifeline
 
 import (
 	"bufio"
@@ -14,40 +14,42 @@ import (
 )
 
 // lock is a struct flock for the byte of role i.
-func (l lifeline) lock(kind int16, i int) *unix.Flock_t {
-	return &unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: l.base + int64(i), Len: 1}
+func (l Line) lock(kind int16, i int64) *unix.Flock_t {
+	return &unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: l.Base + i, Len: 1}
 }
 
-// hold says that this process is alive in role i.
-func (l lifeline) hold(i int) error {
-	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i))
+// Hold says that this process is alive in role i. The error is ErrExcluded while another
+// line holds the bytes by Exclude.
+func (l Line) Hold(i int64) error {
+	err := unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i))
 	switch {
-	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES): // see exclude
-		return fmt.Errorf("shmring: %w: it is being removed", ErrBusy)
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
+		return ErrExcluded
 	case err != nil:
-		return fmt.Errorf("shmring: lock %d: %w", i, err)
+		return fmt.Errorf("lock %d: %w", i, err)
 	}
 	return nil
 }
 
-// release takes that back.
-func (l lifeline) release(i int) {
-	_ = unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, l.lock(unix.F_UNLCK, i))
+// Release takes that back.
+func (l Line) Release(i int64) {
+	_ = unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_SETLK, l.lock(unix.F_UNLCK, i))
 }
 
-// held reports whether another lifeline holds role i. In doubt it does: taking a role
-// from a living process would let two write the same memory.
-func (l lifeline) held(i int) bool {
+// Held reports whether another line holds role i. In doubt it does: taking a role from
+// a living process would let two write the same memory.
+func (l Line) Held(i int64) bool {
 	lock := l.lock(unix.F_WRLCK, i)
-	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_GETLK, lock)
+	err := unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_GETLK, lock)
 	return err != nil || lock.Type != unix.F_UNLCK
 }
 
-func (l lifeline) close() { _ = unix.Close(l.fd) }
+// Close ends all roles that the line holds.
+func (l Line) Close() { _ = unix.Close(l.FD) }
 
-// reopen opens the file of f once more. A descriptor itself won't do, nor a duplicate:
+// Reopen opens the file of f once more. A descriptor itself won't do, nor a duplicate:
 // it may be shared with other processes, and its locks with it.
-func reopen(f *os.File) (fd int, err error) {
+func Reopen(f *os.File) (fd int, err error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return -1, err
@@ -70,9 +72,9 @@ func open(path string) (fd int, err error) {
 	}
 }
 
-// openNamespace opens the file of this process's IPC namespace, which others in it open
+// OpenNamespace opens the file of this process's IPC namespace, which others in it open
 // too, and returns its inode.
-func openNamespace() (f *os.File, inode uint64, err error) {
+func OpenNamespace() (f *os.File, inode uint64, err error) {
 	const path = "/proc/self/ns/ipc"
 	fd, err := open(path)
 	if err != nil {
@@ -87,30 +89,21 @@ func openNamespace() (f *os.File, inode uint64, err error) {
 	return f, st.Ino, nil
 }
 
-// exclude locks all bytes of the ring, so that nobody can hold one; false if somebody
-// does. The lifeline must be open for writing.
-func (l lifeline) exclude() (bool, error) {
-	lock := &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: l.base, Len: presence + 1}
-	err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, lock)
+// Exclude locks the first n roles, so that nobody can hold one; false if somebody does.
+// The line must be open for writing.
+func (l Line) Exclude(n int64) (bool, error) {
+	lock := &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: l.Base, Len: n}
+	err := unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_SETLK, lock)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// admit takes exclude back, but for the byte of those who are present.
-func (l lifeline) admit() error {
-	err := l.hold(presence)
-	for i := range presence {
-		l.release(i)
-	}
-	return err
-}
-
-// outlives reports whether the file may outlive the system: files in memory do not.
-func (l lifeline) outlives() bool {
+// Outlives reports whether the file may outlive the system: files in memory do not.
+func (l Line) Outlives() bool {
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(l.fd, &fs); err != nil {
+	if err := unix.Fstatfs(l.FD, &fs); err != nil {
 		return false
 	}
 	switch uint32(fs.Type) {
@@ -120,32 +113,33 @@ func (l lifeline) outlives() bool {
 	return true
 }
 
-// A mappedFile is what /proc/self/maps tells of the memory of a ring.
+// A mappedFile is what /proc/self/maps tells of an address.
 type mappedFile struct {
 	path   string // "" if it has none any more
 	inode  uint64
-	offset int64 // in the file, of the ring
+	offset int64 // in the file, of the address
 }
 
 // errNoFile says that memory is not mapped from a file that can be found.
 var errNoFile = errors.New("no file with a name or an open descriptor")
 
-// openFile opens the file that the ring at h is mapped from: by its name or, if it has
-// none, through a descriptor of this process that leads to it. The ring begins at the
-// offset in it.
-func openFile(h *header) (f *os.File, offset int64, err error) {
-	m, err := mappedAt(h.address())
+// OpenFile opens the file that is mapped, shared, at the address: by its name or, if it
+// has none, through a descriptor of this process that leads to it. What tells the file
+// from others is the mark, bytes that it holds at the address. The address is at the
+// offset in the file.
+func OpenFile(address uint64, mark []byte) (f *os.File, offset int64, err error) {
+	m, err := mappedAt(address)
 	if err == nil {
-		f, err = m.find(h.ringID())
+		f, err = m.find(mark)
 	}
 	return f, m.offset, err
 }
 
 // find opens the file.
-func (m mappedFile) find(id ringID) (*os.File, error) {
+func (m mappedFile) find(mark []byte) (*os.File, error) {
 	cause := errNoFile
 	if m.path != "" {
-		f, err := m.open(m.path, id)
+		f, err := m.open(m.path, mark)
 		if err == nil {
 			return f, nil
 		}
@@ -160,7 +154,7 @@ func (m mappedFile) find(id ringID) (*os.File, error) {
 		if err != nil || !m.isFile(n) {
 			continue
 		}
-		f, err := m.open("/proc/self/fd/"+entry.Name(), id)
+		f, err := m.open("/proc/self/fd/"+entry.Name(), mark)
 		if err == nil {
 			return f, nil
 		}
@@ -169,39 +163,17 @@ func (m mappedFile) find(id ringID) (*os.File, error) {
 	return nil, cause
 }
 
-// clearData makes mem zero, which is mapped from the offset of f on. What is a hole, or was
-// set aside and never written, is zero already, and would take memory when it is touched.
-func clearData(mem []byte, f *os.File, offset int64) {
-	end := offset + int64(len(mem))
-	for at := offset; at < end; {
-		from, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) || err == nil && from >= end { // nothing but a hole
-			return
-		}
-		to := end
-		if err == nil {
-			to, err = unix.Seek(int(f.Fd()), from, unix.SEEK_HOLE)
-		}
-		if err != nil { // not that kind of a file
-			from, to = at, end
-		}
-		to = min(to, end)
-		clear(mem[from-offset : to-offset])
-		at = to
-	}
-}
-
-// open opens the file at path, and checks that it has this ring in it. Device numbers
+// open opens the file at path, and checks that it has the mark. Device numbers
 // are not compared: those in maps differ from fstat's in some file systems.
-func (m mappedFile) open(path string, id ringID) (*os.File, error) {
+func (m mappedFile) open(path string, mark []byte) (*os.File, error) {
 	fd, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	var b [16]byte
 	if m.isFile(fd) {
-		n, err := unix.Pread(fd, b[:], m.offset+idOffset)
-		if err == nil && n == len(b) && b == id.bytes() {
+		b := make([]byte, len(mark))
+		n, err := unix.Pread(fd, b, m.offset)
+		if err == nil && n == len(b) && bytes.Equal(b, mark) {
 			return os.NewFile(uintptr(fd), path), nil
 		}
 	}

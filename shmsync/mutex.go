@@ -1,0 +1,296 @@
+package shmsync
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync/atomic"
+
+	"github.com/sysvipc/gipc/internal/futex"
+	"github.com/sysvipc/gipc/internal/lifeline"
+)
+
+// Errors of a Mutex.
+var (
+	// ErrNotHeld says that the lock is not locked through this Mutex.
+	ErrNotHeld = errors.New("lock is not held")
+	// ErrNotRecoverable says that somebody who was told of a death unlocked without
+	// MarkConsistent. Nobody can lock any more, until somebody fills the memory of the
+	// lock with zeros, which nobody may use then.
+	ErrNotRecoverable = errors.New("state that the lock protects is not recoverable")
+	// ErrCorrupt says that another process has written what no process may. The lock
+	// can't be used any more.
+	ErrCorrupt = errors.New("lock is corrupt")
+	// ErrBusy says that the lock is held, or waited for, through this Mutex.
+	ErrBusy = errors.New("lock is in use")
+	// ErrClosed says that the Mutex is closed.
+	ErrClosed = errors.New("lock is closed")
+)
+
+// A Mutex is a lock between processes, and between the goroutines of each. Lock and
+// Unlock may come from different goroutines, but through the same Mutex. It can't be
+// locked twice. Of several Mutex values for one lock in a process, the race detector does
+// not see that they order anything.
+//
+// Where nobody else uses the lock, Lock, TryLock and Unlock make no system call and
+// allocate nothing. They touch the memory as it is: if somebody has made its object
+// shorter, that may end the program.
+type Mutex struct {
+	words   atomic.Pointer[words] // a private copy once closed
+	self    uint64                // the ticket, as it is in the lock word
+	line    lifeline.Line
+	release func() // of the memory
+	waiters atomic.Int32
+	spin    bool
+	budget  atomic.Uint32 // how long to spin
+	order   order
+	// run is how often it was unlocked beside one who was woken and waits. It belongs to
+	// the holder.
+	run int
+}
+
+// Lock waits for the lock, or until ctx is done. If the error is not nil the caller does
+// not hold it; otherwise it does, and abandoned reports that the holder before it died:
+// what the lock protects may be half changed. Repair it and call MarkConsistent before
+// Unlock.
+//
+// Errors: ctx.Err(), also if it need not wait; ErrNotRecoverable, ErrCorrupt, ErrClosed,
+// ErrFault.
+func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if m.takeFree() {
+		return false, nil
+	}
+	return m.lockSlow(ctx)
+}
+
+// TryLock is Lock without waiting; it reports whether the caller holds the lock now. It
+// looks at once whether the holder is alive, which is a system call.
+func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
+	if m.takeFree() {
+		return true, false, nil
+	}
+	return m.trySlow()
+}
+
+// crowded is what the lock word has if there are others who wait.
+const crowded = sleepers | woken
+
+// takeFree tries to lock, if nobody has to be told anything and the lock is left to nobody.
+func (m *Mutex) takeFree() bool {
+	lock := &m.words.Load().lock
+	v := lock.Load()
+	if v&^crowded != 0 || !lock.CompareAndSwap(v, v|m.self) {
+		return false
+	}
+	m.order.acquire()
+	return true
+}
+
+// Unlock gives the lock back. It returns ErrNotHeld if it is not locked through this
+// Mutex. After a Lock that said abandoned, and no MarkConsistent, it makes the lock not
+// recoverable.
+func (m *Mutex) Unlock() error {
+	lock := &m.words.Load().lock
+	v := lock.Load()
+	if v == m.self && m.replace(lock, v, 0) {
+		return nil
+	}
+	// Nobody need be woken if somebody was already, and has not waited for too long.
+	if v&^sleepers == m.self|woken && m.run < longestRun {
+		m.run++
+		if m.replace(lock, v, v&crowded) {
+			return nil
+		}
+	}
+	return m.unlockSlow(spoil)
+}
+
+// replace gives the lock back if its word is v. Nothing that belongs to the holder may be
+// touched afterwards.
+func (m *Mutex) replace(lock *atomic.Uint64, v, next uint64) bool {
+	m.order.release()
+	return lock.CompareAndSwap(v, next)
+}
+
+// MarkConsistent says that what the dead holder left has been repaired. It does nothing if
+// nobody died, and returns ErrNotHeld to who does not hold the lock.
+func (m *Mutex) MarkConsistent() error {
+	lock := &m.words.Load().lock
+	for {
+		v := lock.Load()
+		switch {
+		case v&ownerMask != m.self:
+			return ErrNotHeld
+		case v&abandoned == 0 || lock.CompareAndSwap(v, v&^abandoned):
+			return nil
+		}
+	}
+}
+
+// With calls f with the lock held, and unlocks. abandoned is that of Lock; when f has
+// returned nil the state counts as repaired. If f has been told of a death and fails, or
+// if it panics, the next holder is told that its last one died. Errors: those of Lock, f
+// and Unlock.
+func (m *Mutex) With(ctx context.Context, f func(abandoned bool) error) error {
+	told, err := m.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	over := false
+	defer func() {
+		if !over { // f panics
+			_ = m.abandon()
+		}
+	}()
+	err = f(told)
+	over = true
+	switch {
+	case err == nil:
+		if err = m.MarkConsistent(); err == nil {
+			err = m.Unlock()
+		}
+		return err
+	case told:
+		return join(err, m.unlockSlow(keep))
+	default:
+		return join(err, m.Unlock())
+	}
+}
+
+// join is errors.Join, which leaves a single error as it is.
+func join(err, second error) error {
+	if second == nil {
+		return err
+	}
+	return errors.Join(err, second)
+}
+
+// abandon gives the lock back as if its holder had died.
+func (m *Mutex) abandon() error {
+	lock := &m.words.Load().lock
+	for {
+		v := lock.Load()
+		if v&ownerMask != m.self {
+			return ErrNotHeld
+		}
+		if lock.CompareAndSwap(v, v|abandoned) {
+			return m.unlockSlow(keep)
+		}
+	}
+}
+
+// An afterDeath says what becomes of a lock that is unlocked after a death, if nobody
+// called MarkConsistent.
+type afterDeath int
+
+const (
+	spoil afterDeath = iota // it is not recoverable
+	keep                    // the next holder is told too
+)
+
+func (m *Mutex) unlockSlow(k afterDeath) error {
+	w := m.words.Load()
+	for {
+		v := w.lock.Load()
+		if v&ownerMask != m.self {
+			if m.waiters.Load() < 0 {
+				return ErrClosed
+			}
+			return ErrNotHeld
+		}
+		next, wake := v&(sleepers|woken|abandoned), 0
+		run := m.run
+		switch {
+		case v&abandoned != 0 && k == spoil:
+			next, wake = spoiled, futex.All
+		case v&handOver != 0 || v&woken != 0 && run >= longestRun:
+			next, wake, m.run = reserved|woken|v&abandoned, 1, 0
+		case v&sleepers != 0 && v&woken == 0:
+			next, wake = woken|v&abandoned, 1
+		}
+		if !m.replace(&w.lock, v, next) {
+			m.run = run // it is still the holder's
+			continue
+		}
+		if wake > 0 {
+			w.wake(wake)
+		}
+		return nil
+	}
+}
+
+// wake wakes sleepers after the word has said that it will, first those who were woken in
+// vain. If there is nobody to be woken, it takes that back.
+func (w *words) wake(n int) {
+	for {
+		w.call.Add(1)
+		if n -= futex.Wake(futexWord(&w.call), n); n == 0 {
+			return
+		}
+		w.turn.Add(1)
+		if futex.Wake(futexWord(&w.turn), n) > 0 || !w.settle() {
+			return
+		}
+	}
+}
+
+// settle makes the word say that nobody has been woken. It returns true if somebody has
+// gone to sleep meanwhile, and relies on being woken.
+func (w *words) settle() (again bool) {
+	for {
+		v := w.lock.Load()
+		next := v &^ woken
+		switch {
+		case v&woken == 0:
+			return false
+		case v&ownerMask != 0: // who holds it wakes at Unlock
+		case v&sleepers != 0:
+			next, again = v&^sleepers, true
+		default:
+			next = v &^ (woken | reserved)
+		}
+		if w.lock.CompareAndSwap(v, next) {
+			return again
+		}
+		again = false
+	}
+}
+
+// Close ends the use of the lock through this Mutex: it unpins the memory and closes the
+// descriptor. While the lock is held, or a goroutine waits for it, through this Mutex,
+// the error is ErrBusy. No other method may be called at the same time.
+func (m *Mutex) Close() error {
+	if m.words.Load().lock.Load()&ownerMask == m.self {
+		return ErrBusy
+	}
+	if !m.waiters.CompareAndSwap(0, math.MinInt32) {
+		if m.waiters.Load() < 0 {
+			return ErrClosed
+		}
+		return ErrBusy
+	}
+	gone := new(words)
+	gone.lock.Store(spoiled)
+	m.words.Store(gone)
+	m.line.Close()
+	m.release()
+	return nil
+}
+
+// enter counts a waiter, false if the Mutex is closed.
+func (m *Mutex) enter() bool {
+	for {
+		n := m.waiters.Load()
+		if n < 0 {
+			return false
+		}
+		if m.waiters.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (m *Mutex) leave() { m.waiters.Add(-1) }

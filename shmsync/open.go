@@ -1,0 +1,209 @@
+package shmsync
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"os"
+
+	"github.com/sysvipc/gipc/internal/lifeline"
+	"github.com/sysvipc/gipc/internal/memory"
+	"github.com/sysvipc/gipc/internal/spin"
+)
+
+// Errors of NewMutex.
+var (
+	// ErrNotMutex says that the memory holds something else.
+	ErrNotMutex = errors.New("memory holds no lock")
+	// ErrVersion says that the lock has another version of the layout, a feature that
+	// this package does not know, or the other byte order.
+	ErrVersion = errors.New("lock has another version")
+	// ErrForeign says that this process could not be told of the others' deaths, nor they
+	// of its own: it is in another IPC namespace than the lock, or finds no name and no
+	// open descriptor of the memory's file.
+	ErrForeign = errors.New("lock can't be used from here")
+	// ErrAlignment says that the lock would not begin at a multiple of Size.
+	ErrAlignment = memory.ErrAlignment
+	// ErrBounds says that the lock would not be within the memory.
+	ErrBounds = memory.ErrBounds
+	// ErrReadOnly says that the memory can't be written.
+	ErrReadOnly = memory.ErrReadOnly
+	// ErrFault says that there is no page behind the memory: /dev/shm is full, or
+	// somebody has made the object shorter.
+	ErrFault = memory.ErrFault
+)
+
+// Memory is a posix.Mapping or a sysv.Attachment.
+type Memory interface {
+	Bytes() []byte
+	Pin() (release func(), err error)
+	ReadOnly() bool
+}
+
+// NewMutex returns the lock at offset off of mem, a multiple of Size. Memory that is zero,
+// as that of new objects is, becomes a lock that nobody holds; it does not matter who is
+// first. The Mutex keeps mem mapped, and a descriptor open, until Close. It holds nothing
+// else: each process, and each part of one, may have its own.
+//
+// Errors: ErrNotMutex, ErrVersion, ErrCorrupt, ErrForeign, ErrAlignment, ErrBounds,
+// ErrReadOnly, ErrFault; those of mem.Pin; fs.ErrNotExist without /proc, which it needs;
+// errors.ErrUnsupported where package atomic has no 64-bit operations that work between
+// processes (mips, and arm before version 7) and outside Linux.
+func NewMutex(mem Memory, off int) (*Mutex, error) {
+	if !supported {
+		return nil, fmt.Errorf("shmsync: %w", errors.ErrUnsupported)
+	}
+	release, err := mem.Pin()
+	if err != nil {
+		return nil, fmt.Errorf("shmsync: %w", err)
+	}
+	m := &Mutex{release: release, spin: spin.Useful()}
+	m.budget.Store(spinMost / 4)
+	if err := m.open(mem, off); err != nil {
+		release()
+		return nil, fmt.Errorf("shmsync: %w", err)
+	}
+	return m, nil
+}
+
+func (m *Mutex) open(mem Memory, off int) error {
+	b := mem.Bytes()
+	switch {
+	case off < 0 || off > len(b) || len(b)-off < Size:
+		return fmt.Errorf("%w: %d bytes at offset %d of %d", ErrBounds, Size, off, len(b))
+	case mem.ReadOnly():
+		return ErrReadOnly
+	}
+	w := wordsAt(b, off)
+	if w == nil {
+		return fmt.Errorf("%w: offset %d, alignment %d", ErrAlignment, off, Size)
+	}
+	m.words.Store(w)
+	return memory.Guard(func() error { return m.join(w) })
+}
+
+// join makes the words a lock if they are none yet, and draws a ticket.
+func (m *Mutex) join(w *words) error {
+	err := w.check()
+	if err == nil && w.magic.Load() == 0 {
+		err = w.make()
+	}
+	if err != nil {
+		return err
+	}
+	anchor, err := w.openAnchor()
+	if err != nil {
+		return err
+	}
+	defer anchor.Close()
+	fd, err := lifeline.Reopen(anchor)
+	if err != nil {
+		return err
+	}
+	m.line = lifeline.Line{FD: fd, Base: firstLock}
+	ticket := w.tickets.Add(1)
+	if ticket < leastTicket || ticket >= mostTicket+allTickets {
+		err = corrupt("tickets", ticket)
+	} else if err = m.line.Hold(int64(ticket)); err == nil && m.line.Held(int64(ticket)) {
+		err = corrupt("ticket drawn twice", ticket)
+	}
+	if err != nil {
+		m.line.Close()
+		return err
+	}
+	m.self = ticket << ownerShift
+	return nil
+}
+
+// check returns an error for what is neither a lock nor the beginning of one.
+func (w *words) check() error {
+	v, death, tickets := w.version.Load(), w.death.Load(), w.tickets.Load()
+	begun := (v == 0 || v == version) && (death == 0 || validDeath(death)) && (tickets == 0 || validTickets(tickets)) && w.required.Load() == 0
+	switch w.magic.Load() {
+	case 0:
+		// Another process may have finished it meanwhile, and have locked.
+		if !begun || (w.lock.Load() != 0 || w.since.Load() != 0 || w.turn.Load() != 0 || w.call.Load() != 0) && w.magic.Load() != magic {
+			return ErrNotMutex
+		}
+		return nil
+	case magic:
+	case bits.ReverseBytes64(magic):
+		return fmt.Errorf("%w: it has the other byte order", ErrVersion)
+	default:
+		return ErrNotMutex
+	}
+	switch {
+	case v != version:
+		return fmt.Errorf("%w: %d, want %d", ErrVersion, v, version)
+	case w.required.Load() != 0:
+		return fmt.Errorf("%w: it has features %#x", ErrVersion, w.required.Load())
+	case !begun || death == 0 || tickets == 0 || w.id.Load() == 0:
+		return corrupt("header", death)
+	}
+	return nil
+}
+
+func validTickets(n uint64) bool { return n >= leastTicket && n < mostTicket+allTickets }
+
+func validDeath(n uint64) bool {
+	return n == byFile || n>>32 != 0 && n&(1<<32-1) == byNamespace
+}
+
+// make fills in what is still 0.
+func (w *words) make() error {
+	w.id.CompareAndSwap(0, rand.Uint64()|1)
+	if w.death.Load() == 0 {
+		death := uint64(byFile)
+		f, _, err := w.openFile()
+		if err != nil {
+			var inode uint64
+			if f, inode, err = lifeline.OpenNamespace(); err != nil {
+				return err
+			}
+			death = inode<<32 | byNamespace
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+		w.death.CompareAndSwap(0, death)
+	}
+	w.tickets.CompareAndSwap(0, leastTicket+rand.Uint64N(mostTicket-leastTicket))
+	w.version.CompareAndSwap(0, version)
+	w.magic.CompareAndSwap(0, magic)
+	return w.check()
+}
+
+// openFile opens the file that the memory is mapped from.
+func (w *words) openFile() (*os.File, int64, error) {
+	var id [8]byte
+	binary.NativeEndian.PutUint64(id[:], w.id.Load())
+	return lifeline.OpenFile(w.idAddress(), id[:])
+}
+
+// openAnchor opens the file with the kernel's locks.
+func (w *words) openAnchor() (*os.File, error) {
+	death := w.death.Load()
+	if death == byFile {
+		f, _, err := w.openFile()
+		if err != nil {
+			return nil, fmt.Errorf("%w: its file can't be opened: %w", ErrForeign, err)
+		}
+		return f, nil
+	}
+	f, inode, err := lifeline.OpenNamespace()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	if made := death >> 32; inode != made {
+		f.Close()
+		return nil, fmt.Errorf("%w: made in IPC namespace %d, this is %d", ErrForeign, made, inode)
+	}
+	return f, nil
+}
+
+// corrupt makes the error for something that no process may have written.
+func corrupt(what string, value uint64) error {
+	return fmt.Errorf("%w: %s %#x", ErrCorrupt, what, value)
+}
