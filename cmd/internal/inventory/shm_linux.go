@@ -114,6 +114,8 @@ func (d *shmDir) open(p, root *os.File) error {
 		fd, err = unix.Openat2(int(root.Fd()), "dev/shm", how)
 	}
 	switch {
+	case errors.Is(err, unix.EINVAL): // Linux before 5.12 does not know resolveCached
+		return failedCall("openat2", d.pid, unix.ENOSYS)
 	case errors.Is(err, fs.ErrNotExist):
 		return errNoDevShm(d.pid)
 	case errors.Is(err, unix.ELOOP):
