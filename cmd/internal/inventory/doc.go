@@ -57,7 +57,8 @@
 // Evidence for removal comes only from what an attacker can't write. A process's name,
 // directory, environment or mount namespace may make a verdict more careful, never less.
 //
-// What is not seen: a program that makes the calls by number (syscall(2)) and is linked
+// What is not seen: a program that makes the calls by number (syscall(2)), or finds them by
+// dlsym(3) without a library that is known for that (libffi and others), and is linked
 // dynamically, a process of another user that is let in by the mode alone while it
 // neither waits nor is attached, and one that has changed all of its user ids.
 //
