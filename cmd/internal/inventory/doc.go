@@ -56,9 +56,11 @@
 // Evidence for removal comes only from what an attacker cannot write. The name, directory,
 // environment or mount namespace of a process may make a verdict more careful, never less.
 //
-// Three things are not seen: a dynamically linked program that makes the calls by number
-// (syscall(2)); a process of another user that has access only through the mode and neither
-// waits nor is attached; and a process that has changed all of its user ids.
+// Four things are not seen: a dynamically linked program that makes the calls by number
+// (syscall(2)), or finds them by dlsym(3) without a library that is known for that, such as
+// libffi; a process of another user that has access only through the mode and neither
+// waits nor is attached; a process that has changed all of its user ids; and one of which
+// only a thread is in this IPC namespace, unless the thread waits on a queue.
 //
 // A process id may have been reused. That is so if the process with that id was started
 // after the time recorded with the id, provided that the clock was not set in between. If

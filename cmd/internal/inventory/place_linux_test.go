@@ -1,10 +1,12 @@
 package inventory
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -43,10 +45,11 @@ func playFurnish(args []string) error {
 	return nil
 }
 
-// playFUSE puts a file system on /dev whose server never answers.
-func playFUSE([]string) error {
-	const device = "/dev/fuse"
-	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil && !errors.Is(err, fs.ErrExist) {
+// playFUSE puts a file system on a directory whose server does not answer. It fails if the
+// test asks it for anything.
+func playFUSE(args []string) error {
+	device := filepath.Join(args[1], "fuse")
+	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil {
 		return err
 	}
 	server, err := os.OpenFile(device, os.O_RDWR, 0)
@@ -54,12 +57,45 @@ func playFUSE([]string) error {
 		return err
 	}
 	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", server.Fd())
-	if err := unix.Mount("none", "/dev", "fuse", 0, options); err != nil {
+	if err := unix.Mount("none", args[0], "fuse", 0, options); err != nil {
+		return err
+	}
+	request := make([]byte, 1<<20)
+	n, err := server.Read(request)
+	if err != nil {
+		return err
+	}
+	// struct fuse_in_header, fuse_out_header and fuse_init_out
+	const unique, version, initialized = 8, 7, 64
+	reply := make([]byte, 16+initialized)
+	binary.NativeEndian.PutUint32(reply, uint32(len(reply)))
+	copy(reply[unique:16], request[unique:16])
+	binary.NativeEndian.PutUint32(reply[16:], version)
+	binary.NativeEndian.PutUint32(reply[20:], 31)
+	if _, err := server.Write(reply); err != nil {
 		return err
 	}
 	fmt.Println("mounted")
-	ipctest.Told()
-	return nil
+	told := make(chan bool)
+	go func() { ipctest.Told(); close(told) }()
+	asked := make(chan uint32, 1)
+	go func() {
+		for {
+			if n, err = server.Read(request); err != nil {
+				return
+			}
+			thread := binary.NativeEndian.Uint32(request[32:n])
+			if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", os.Getppid(), thread)); err == nil {
+				asked <- binary.NativeEndian.Uint32(request[4:])
+			}
+		}
+	}()
+	select {
+	case <-told:
+		return nil
+	case operation := <-asked:
+		return fmt.Errorf("the server was asked: operation %d", operation)
+	}
 }
 
 var apart = []string{"unshare", "--ipc", "--mount"}
@@ -159,8 +195,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestPlaceThatHangs: a file system in place of /dev/shm that does not answer costs
-// bounded time.
+// TestPlaceThatHangs: a file system in place of /dev/shm that does not answer is not asked.
 func TestPlaceThatHangs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -168,11 +203,17 @@ func TestPlaceThatHangs(t *testing.T) {
 	if _, err := os.Stat("/sys/fs/fuse"); err != nil {
 		t.Skip("the kernel has no FUSE")
 	}
-	server := startApart(t, "fuse", apart)
+	for at, why := range map[string]string{"/dev": "may not answer", "/dev/shm": "is no tmpfs"} {
+		t.Run(at, func(t *testing.T) { lookAtHanging(t, at, why) })
+	}
+}
+
+func lookAtHanging(t *testing.T, at, why string) {
+	server := startApart(t, "fuse", apart, at, t.TempDir())
 	server.Line()
 	began := time.Now()
 	err := placeOf(t, server.PID()).Do(func(s Sight) error {
-		if err := s.Missing[ref.PShm]; err == nil || !strings.Contains(err.Error(), "does not answer") || s.Missing[ref.PMsg] != nil {
+		if err := s.Missing[ref.PShm]; err == nil || !strings.Contains(err.Error(), why) || s.Missing[ref.PMsg] != nil {
 			t.Errorf("%v, %v", err, s.Missing[ref.PMsg])
 		}
 		inv, err := Collect(Options{Kinds: s.Kinds, Missing: s.Missing, Partial: true})
@@ -191,6 +232,7 @@ func TestPlaceThatHangs(t *testing.T) {
 	if err != nil || !slices.ContainsFunc(places, func(p Place) bool { return p.PID == server.PID() && p.shm != nil }) {
 		t.Errorf("%v, %s", err, dump(places))
 	}
+	server.End()
 }
 
 // TestPlaceWithoutProcess: a namespace that is only mounted shows its queues, and no

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -76,7 +77,7 @@ func openShm(proc string, pid int, namespace uint64) (d *shmDir, err error) {
 	if d.mounts, err = openIn(p, "ns/mnt", unix.O_RDONLY); err != nil {
 		return nil, err
 	}
-	if err = d.open(root); err != nil {
+	if err = d.open(p, root); err != nil {
 		d.mounts.Close()
 		return nil, err
 	}
@@ -90,12 +91,31 @@ func openShm(proc string, pid int, namespace uint64) (d *shmDir, err error) {
 	return d, nil
 }
 
-func (d *shmDir) open(root *os.File) error {
-	fd, err := unix.Openat2(int(root.Fd()), "dev/shm", &unix.OpenHow{
+// resolveCached makes openat2(2) return EAGAIN rather than ask a file system (RESOLVE_CACHED).
+const resolveCached = 0x20
+
+// open opens the directory without asking a file system that may not answer: a process that
+// waits for a FUSE server cannot even be killed.
+func (d *shmDir) open(p, root *os.File) error {
+	mounts, err := readMounts(p)
+	if err != nil {
+		return err
+	}
+	how := &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | resolveCached,
+	}
+	fd, err := unix.Openat2(int(root.Fd()), "dev/shm", how)
+	if errors.Is(err, unix.EAGAIN) { // it is not cached, or a permission is not
+		if !leadsLocally(mounts) {
+			return refusedShm(d.pid, "is behind a file system that may not answer")
+		}
+		how.Resolve &^= resolveCached
+		fd, err = unix.Openat2(int(root.Fd()), "dev/shm", how)
+	}
 	switch {
+	case errors.Is(err, unix.EINVAL): // Linux before 5.12 does not know resolveCached
+		return failedCall("openat2", d.pid, unix.ENOSYS)
 	case errors.Is(err, fs.ErrNotExist):
 		return errNoDevShm(d.pid)
 	case errors.Is(err, unix.ELOOP):
@@ -104,8 +124,10 @@ func (d *shmDir) open(root *os.File) error {
 		return failedCall("openat2", d.pid, err)
 	}
 	d.dir = os.NewFile(uintptr(fd), devShm)
-	var st unix.Statfs_t
-	if err = unix.Fstatfs(fd, &st); err == nil && int64(st.Type) != unix.TMPFS_MAGIC {
+	var st unix.Statx_t
+	err = unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
+	device := procfs.Device{Major: st.Dev_major, Minor: st.Dev_minor}
+	if err == nil && !slices.ContainsFunc(mounts, func(m procfs.Mount) bool { return m.Device == device && isTmpfs(m) }) {
 		err = refusedShm(d.pid, "is no tmpfs")
 	}
 	if err == nil {
@@ -115,6 +137,34 @@ func (d *shmDir) open(root *os.File) error {
 		d.dir.Close()
 	}
 	return err
+}
+
+func isTmpfs(m procfs.Mount) bool { return m.Type == "tmpfs" || m.Type == "devtmpfs" }
+
+// readMounts reads the mounts from an open directory of /proc.
+func readMounts(p *os.File) ([]procfs.Mount, error) {
+	file, err := openIn(p, "mountinfo", unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(file)
+	return slices.Collect(procfs.Mounts(text)), err
+}
+
+// leadsLocally reports whether the path to /dev/shm needs no server.
+func leadsLocally(mounts []procfs.Mount) bool {
+	known, local := false, true
+	for _, m := range mounts {
+		switch m.Point {
+		case "/":
+			known = true
+			fallthrough
+		case "/dev", devShm:
+			local = local && (m.Local() || isTmpfs(m))
+		}
+	}
+	return known && local
 }
 
 // guard refuses a directory of another user namespace whose owner has no id there.

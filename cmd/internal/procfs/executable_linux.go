@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -156,32 +158,41 @@ func (f *FS) LocalDevices() (map[Device]bool, error) {
 	return parseLocalDevices(b), nil
 }
 
-// parseLocalDevices parses /proc/PID/mountinfo:
-//
-//	id parent major:minor root point options [optional...] - type source options
 func parseLocalDevices(b []byte) map[Device]bool {
 	local := make(map[Device]bool)
-	lines(b, func(line []byte) bool {
-		before, after, found := bytes.Cut(line, []byte(" - "))
-		p := parser{rest: before}
-		p.field()
-		p.field()
-		device, ok := parseDevice(p.field())
-		kind, _, _ := bytes.Cut(after, []byte{' '})
-		if !found || !ok {
-			return true
-		}
-		is := false
-		for _, name := range localFileSystems {
-			is = is || name == string(kind)
-		}
-		if was, seen := local[device]; seen {
-			is = is && was
-		}
-		local[device] = is
-		return true
-	})
+	for m := range Mounts(b) {
+		was, seen := local[m.Device]
+		local[m.Device] = m.Local() && (was || !seen)
+	}
 	return local
+}
+
+// A Mount is a mounted file system.
+type Mount struct {
+	Device      Device
+	Point, Type string
+}
+
+// Local reports whether the file system needs no server that may not answer.
+func (m Mount) Local() bool { return slices.Contains(localFileSystems[:], m.Type) }
+
+// Mounts parses /proc/PID/mountinfo, and leaves out what it cannot parse:
+//
+//	id parent major:minor root point options [optional...] - type source options
+func Mounts(b []byte) iter.Seq[Mount] {
+	return func(yield func(Mount) bool) {
+		lines(b, func(line []byte) bool {
+			before, after, found := bytes.Cut(line, []byte(" - "))
+			p := parser{rest: before}
+			p.field()
+			p.field()
+			device, ok := parseDevice(p.field())
+			p.field()
+			point := unescape(p.field())
+			kind, _, _ := bytes.Cut(after, []byte{' '})
+			return !found || !ok || yield(Mount{device, point, string(kind)})
+		})
+	}
 }
 
 // parseDevice parses major:minor in decimal.

@@ -228,7 +228,7 @@ func TestPOSIXUsedUnseen(t *testing.T) {
 	user := ipctest.Start(t, "open", nil, "/x")
 	user.Line()
 	for _, kind := range ref.POSIX() {
-		want += fmt.Sprintf("orphan %v:/x was left alone: a process uses it now\n", kind)
+		want += fmt.Sprintf("in use %v:/x was left alone: a process uses it now\n", kind)
 	}
 	if got := ipctest.Start(t, "remove idle", nobody).Wait(); got != want {
 		t.Errorf("got %q, want %q", got, want)
