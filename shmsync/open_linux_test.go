@@ -20,6 +20,7 @@ const (
 	deathAt   = 24
 	wordAt    = 32
 	ticketsAt = 40
+	sinceAt   = 48
 )
 
 func TestMisplaced(t *testing.T) {
