@@ -15,7 +15,7 @@ func Example() {
 		panic(err)
 	}
 	defer posix.UnlinkObject("/counter")
-	mem, err := obj.Map(posix.MapOptions{})
+	mem, err := obj.Map(nil)
 	if err != nil {
 		panic(err)
 	}
