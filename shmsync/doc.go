@@ -23,8 +23,9 @@
 // A wait spins for some microseconds if this process may use several processors, and less
 // where that was in vain before. Then it sleeps in the kernel, and occupies one thread. A
 // process that unlocks and locks again comes before those who sleep, since that is many
-// times as fast as a change of processes; but not for more than about a millisecond: the
-// next Unlock leaves the lock to one who has slept. TryLock does not respect that.
+// times as fast as a change of processes; but not for more than about a millisecond, or
+// 65,536 times: then Unlock leaves the lock to one who has slept. TryLock does not respect
+// that.
 //
 // # Death
 //
