@@ -177,8 +177,8 @@ func TestFullShm(t *testing.T) {
 		create  []string
 		says    string
 	}{
-		{"size=4k", []string{"gshm", "create", "/x", "--size", "8KiB"}, "/dev/shm can not hold 8192 bytes"},
-		{"size=4k", []string{"gshm", "create", "/x", "--size", "8KiB", "--populate"}, "/dev/shm can not hold 8192 bytes"},
+		{"size=4k", []string{"gshm", "create", "/x", "--size", "8KiB"}, "/dev/shm cannot hold 8192 bytes"},
+		{"size=4k", []string{"gshm", "create", "/x", "--size", "8KiB", "--populate"}, "/dev/shm cannot hold 8192 bytes"},
 		{"nr_inodes=1", []string{"gshm", "create", "/x", "--size", "1"}, "/dev/shm"},
 	} {
 		check(t, unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, tt.options))

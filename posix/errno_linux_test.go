@@ -187,7 +187,7 @@ func playLimited(args []string) error {
 // TestLimited checks errors of processes with few rights. They create nothing.
 func TestLimited(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	o := create(t, "/shared", 1)
 	must(t, o.Chmod(0o644))
 	createSemaphore(t, "/shared", 1)
@@ -235,7 +235,7 @@ func TestLimited(t *testing.T) {
 // A user that may not write to the directories creates and unlinks nothing there.
 func TestUnwritableDirectory(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	create(t, "/shared", 1)
 	createSemaphore(t, "/shared", 1)
 	createQueue(t, "/shared", small)

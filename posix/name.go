@@ -28,7 +28,7 @@ func fileName(prefix, name string) (string, error) {
 	case base == "":
 		return "", refused("the name is empty")
 	case strings.Contains(base, "/"):
-		return "", refused("a slash is allowed in front of the name only")
+		return "", refused("a slash is allowed only at the beginning of the name")
 	case strings.Contains(base, "\x00"):
 		return "", refused("the name holds a NUL byte")
 	case file == "." || file == "..":

@@ -320,7 +320,7 @@ func playOpen(args []string) error {
 
 func TestPermission(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	create(t, "/private", 1)
 	createSemaphore(t, "/private", 1)
 	createQueue(t, "/private", nil)
@@ -485,7 +485,7 @@ const killedSize = 1 << 20
 
 // A process killed while it creates an object leaves all of it or nothing.
 func TestKilledCreator(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	rounds, objects, semaphores := 0, 0, 0
 	for range ipctest.Rounds(t, 100, 1) {
 		rounds++
@@ -686,7 +686,7 @@ func playChild(args []string) error {
 
 // TestPassToChild shares memory without a name between parent and child, without a fork.
 func TestPassToChild(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	o, err := posix.CreateMemfd("family", 4096, nil)
 	must(t, err)
 	defer o.Close()

@@ -588,7 +588,7 @@ func killers(t *testing.T, name string) map[string]func() *ipctest.Process {
 // as POSIX semaphores are defined, and the test releases it. If not, a waiter gets it,
 // even if the killed process did not wake it.
 func TestKilledContender(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	s := createSemaphore(t, "/kill", 1)
 	for name, start := range killers(t, "/kill") {
 		t.Run(name, func(t *testing.T) {
@@ -639,7 +639,7 @@ func TestKilledContender(t *testing.T) {
 
 // A waiter is killed. It stays counted, and later waiters still get what they wait for.
 func TestKilledWaiter(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	s := createSemaphore(t, "/kill", 0)
 	const killed = 10
 	for n := range killed {
@@ -709,7 +709,7 @@ func TestLostWakeUp(t *testing.T) {
 // Consumers are killed all the time, except one. What they took is gone, what they did not
 // take is there for others, and nobody sleeps while there is something.
 func TestKilledConsumers(t *testing.T) {
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	s := createSemaphore(t, "/kill", 0)
 	survivor := ipctest.Start(t, "consume", nil, "/kill")
 	survivor.Line()

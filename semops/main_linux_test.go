@@ -141,7 +141,7 @@ type child struct {
 // start runs a helper, which lives no longer than the test.
 func (w *world) start(name string, args ...string) *child {
 	w.t.Helper()
-	ipctest.SkipUnderQEMU(w.t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(w.t, "it cannot start the test program again")
 	cmd := exec.Command("/proc/self/exe", append([]string{strconv.Itoa(int(w.set)), strconv.Itoa(int(w.seg))}, args...)...)
 	cmd.Env = append(os.Environ(), helperName+"="+name)
 	cmd.Stderr = os.Stderr

@@ -30,7 +30,7 @@ func (l line) held(i int) bool { return l.Held(int64(i)) }
 // exclude locks all bytes of the ring, so that nobody can hold one; false if somebody does.
 func (l line) exclude() (bool, error) { return l.Exclude(presence + 1) }
 
-// admit takes exclude back, but for the byte of those who are present.
+// admit undoes exclude, except for the presence byte.
 func (l line) admit() error {
 	err := l.hold(presence)
 	for i := range presence {

@@ -26,7 +26,7 @@ import (
 const childRole = "SHMRING_TEST_ROLE"
 
 // cannotStart is why tests with several processes are skipped under qemu.
-const cannotStart = "it can not start the test program again"
+const cannotStart = "it cannot start the test program again"
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(childRole); role != "" {

@@ -219,7 +219,7 @@ func TestHandover(t *testing.T) {
 	check(t, <-failed)
 }
 
-// handOver fills the table, and leaves it but for the last slot, then that for the first.
+// handOver fills the table, and leaves all but the last slot, then that for the first.
 func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	for {
 		all := []*Producer{first}

@@ -171,7 +171,7 @@ func inContainer(t testing.TB, cmd *exec.Cmd) {
 // noticed is within which time a death must be.
 const noticed = 500 * time.Millisecond
 
-// TestDeath has holders of every kind of memory, in every kind of place, come to their end.
+// TestDeath has holders of every kind of memory, in every kind of place, end.
 func TestDeath(t *testing.T) {
 	places := map[string]func(testing.TB, *exec.Cmd){
 		"here":           nil,

@@ -23,7 +23,7 @@ const (
 	byNamespace = 2
 )
 
-// The lock word. The package's documentation tells what they mean.
+// The lock word. The package's documentation explains them.
 const (
 	sleepers  = 1 << 0
 	woken     = 1 << 1

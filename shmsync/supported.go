@@ -2,6 +2,6 @@
 
 package shmsync
 
-// supported tells whether a lock works here: 64-bit atomic operations that are
+// supported reports whether a lock works here: 64-bit atomic operations that are
 // instructions, so that they are atomic for other processes too, and futexes.
 const supported = true

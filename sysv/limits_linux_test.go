@@ -21,7 +21,7 @@ func skipWithoutLimits(t *testing.T) {
 	}
 	file, err := os.OpenFile("/proc/sys/kernel/shmmni", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skipf("limits can not be changed: %v", err)
+		t.Skipf("limits cannot be changed: %v", err)
 	}
 	file.Close()
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Segments returns all segments of the caller's IPC namespace, in the order of the
-// kernel's table, including those that the caller may not read. It is not a snapshot: a
+// kernel's table, including objects that the caller may not read. It is not a snapshot: a
 // segment created or removed meanwhile may be included or not. An error ends the sequence.
 // Errors: ENOSYS (errors.ErrUnsupported) before Linux 4.17, which lacks SHM_STAT_ANY; the
 // error of a security policy that refuses IPC_INFO or SHM_STAT_ANY, such as EPERM.

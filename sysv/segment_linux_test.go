@@ -553,7 +553,7 @@ func fillHugePages(t *testing.T, n int) {
 	had, err := strconv.Atoi(strings.TrimSpace(string(old)))
 	check(t, err)
 	if err := os.WriteFile(hugePool, []byte(strconv.Itoa(had+n)), 0); err != nil {
-		t.Skipf("the pool of huge pages can not be filled: %v", err)
+		t.Skipf("the pool of huge pages cannot be filled: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := os.WriteFile(hugePool, old, 0); err != nil {

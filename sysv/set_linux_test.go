@@ -470,7 +470,7 @@ func onThreadOfItsOwn(f func()) (tid int) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and, but for the first, never unlocked
+		runtime.LockOSThread() // and never unlocked, except the first
 		if tid = unix.Gettid(); tid == os.Getpid() {
 			tid = onThreadOfItsOwn(f)
 			runtime.UnlockOSThread()

@@ -144,7 +144,7 @@ func showLimits(c *cli.Context) error {
 	return errors.Join(writeLimits(c, o.format, all), unread)
 }
 
-// read returns the limits that the command sees, with an error those that could be read.
+// read returns the limits that the command sees, with an error the ones that could be read.
 func (o *limitsOptions) read(c *cli.Context) ([]limits.Limit, error) {
 	all, unread := readLimits(c, visibleKinds(c))
 	if o.selected != nil {

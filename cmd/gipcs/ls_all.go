@@ -43,7 +43,7 @@ func visitPlaces[T any](c *cli.Context, look func(*cli.Context) (*T, error)) ([]
 }
 
 // visitAll calls look for every place. It reports on standard error how many namespaces
-// could not be entered, and skips those that have gone away.
+// could not be entered, and skips places that have gone away.
 func visitAll[P, T any](c *cli.Context, places []P, hidden *inventory.Hidden, inode func(P) uint64, look func(P) (*T, error)) ([]visit[P, T], error) {
 	var visits []visit[P, T]
 	all, closed := make(map[uint64]bool), make(map[uint64]bool)

@@ -80,7 +80,7 @@ func eachSegment(c *cli.Context, do func(shm.Segment) error) error {
 }
 
 func errLock() error {
-	return command.Usagef("a POSIX object can not be locked as a segment can (SHM_LOCK): mlock(2) holds for as long as a process has it mapped")
+	return command.Usagef("a POSIX object cannot be locked as a segment can (SHM_LOCK): mlock(2) holds for as long as a process has it mapped")
 }
 
 func unlockCommand() *cli.Command {

@@ -36,7 +36,7 @@ type service struct {
 	// request asks the program for something that needs its objects, and checks the
 	// answer. It is called in a loop, never concurrently.
 	request func() error
-	// rest lets the program come to rest, where workers end by themselves. nil means
+	// rest waits until the program rests, where workers end by themselves. nil means
 	// that it rests between requests.
 	rest func()
 	// recycle kills workers; nil means that there are none.

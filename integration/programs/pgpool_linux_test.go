@@ -2,7 +2,7 @@ package programs_test
 
 import "fmt"
 
-// pgpool is Pgpool-II in front of a PostgreSQL server.
+// pgpool is Pgpool-II with a PostgreSQL server.
 func pgpool(r *room) service {
 	database := postgreSQL("mmap", "posix")(r)
 	r.serves(database.request)

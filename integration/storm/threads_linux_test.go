@@ -106,7 +106,7 @@ func waitOnSet(set sysv.Set, waiters int) error {
 	return nil
 }
 
-// spare is how many threads the Go runtime may have besides those that wait.
+// spare is how many threads the Go runtime may have besides the waiting ones.
 const spare = 16
 
 // setOf parses the set that a test passes to its process.

@@ -21,7 +21,7 @@ func NeedOtherUsers(t testing.TB) {
 	}
 }
 
-// User returns the number of a user without processes, except those that this program
+// User returns the number of a user without processes, except the ones this program
 // starts. Each n, 0 to 15, gives a different user.
 func User(n int) int {
 	const base = 1 << 30 // above all numbers given to people, services and containers

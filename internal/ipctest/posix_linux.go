@@ -43,7 +43,7 @@ func runAllPOSIX(m *testing.M) int {
 // empty /dev/shm, and the IPC namespace's /dev/mqueue. The caller must be in its own
 // mount namespace. MainPOSIX does this for a whole package.
 //
-// What the machine has mounted below /dev becomes unreachable, so a test may unmount
+// Mounts of the machine below /dev become unreachable, so a test may unmount
 // anything it finds there.
 func MountDev() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {

@@ -210,7 +210,7 @@ func mappedAt(address uint64) (m mappedFile, err error) {
 }
 
 // parseMapping reads a line of proc_pid_maps(5); ok says that the address is within it.
-// What is not shared has no file for us.
+// Private memory has no file for us.
 func parseMapping(line []byte, address uint64) (m mappedFile, ok bool) {
 	fields := bytes.Fields(line)
 	if len(fields) < 5 {

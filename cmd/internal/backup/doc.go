@@ -18,7 +18,7 @@
 // Restore notes in shm-65538.restored what it is about to make, and then what it made.
 // It marks an unfinished object with an execute bit in its mode, which the kernel
 // ignores. So a restore that was killed can be run again: it removes unfinished objects
-// and leaves alone those that were finished, or saved but never removed. The note
+// and leaves alone the ones that were finished, or saved but never removed. The note
 // counts only in its IPC namespace and until the next boot, since no object lives
 // longer.
 //

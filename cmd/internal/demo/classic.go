@@ -25,7 +25,7 @@ type Classic struct {
 	mem     *sysv.Attachment
 }
 
-// OpenClassic opens the segment and the semaphore, and makes those that do not exist.
+// OpenClassic opens the segment and the semaphore, and makes what does not exist.
 // Like the textbook's, a reader gives everybody write access and a writer only its own
 // user.
 func OpenClassic(config Config, reader bool) (*Classic, error) {

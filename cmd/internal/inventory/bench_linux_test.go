@@ -50,7 +50,7 @@ func playAttached([]string) error {
 }
 
 // BenchmarkAttachedBesideLsof asks this package and lsof the same question, each in
-// a process of its own, by turns, and reports how many times longer lsof takes.
+// a process of its own, alternately, and reports how many times longer lsof takes.
 func BenchmarkAttachedBesideLsof(b *testing.B) {
 	lsof, err := exec.LookPath("lsof")
 	if err != nil {

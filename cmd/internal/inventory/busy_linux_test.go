@@ -25,7 +25,7 @@ func (b *busy) isOne(p *Process) bool {
 	return p.PID == b.pid || b.what == "workers" && (p.Comm == "busy" || p.Comm == "")
 }
 
-// TestBusyPrograms looks again and again at programs that wait on a queue but for the
+// TestBusyPrograms looks again and again at programs that wait on a queue except for the
 // moments in which they handle a signal or give their place to another process. In every
 // look somebody waits or may wait.
 func TestBusyPrograms(t *testing.T) {

@@ -15,11 +15,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A census is who lives: all processes that are seen but for this one, kernel threads
-// and those that have ended. It is taken once, and only if a verdict depends on it.
+// A census is the living processes that are seen, except this one and kernel threads. It
+// is taken once, and only if a verdict depends on it.
 type census struct {
 	people   []*person            // by pid
-	byUser   map[uint32][]*person // those that may hold identifiers, by all of their user ids, by since
+	byUser   map[uint32][]*person // who may hold identifiers, by all of their user ids, by since
 	byNumber map[int]*person      // by pid, and by the number in its own pid namespace
 	left     map[uint32]bool      // users who have a process in any namespace
 	unknown  bool                 // there is a process whose user is not known
@@ -227,7 +227,7 @@ func (p *person) identify(f *procfs.FS) error {
 	return nil
 }
 
-// callsFor are those that a use of an object takes.
+// callsFor returns the calls that a use of an object takes.
 func callsFor(kind ref.Kind) imports.Calls {
 	switch kind {
 	case ref.Shm:

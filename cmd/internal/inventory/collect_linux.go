@@ -349,7 +349,7 @@ func (c *collector) operators(o *Object) (actors []Actor) {
 }
 
 // actor finds out what became of a process. never says what a pid of 0 means: that
-// nobody did it, rather than somebody who is not visible.
+// nobody did it, rather than an invisible process.
 func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 	switch {
 	case a.PID == 0 && never:

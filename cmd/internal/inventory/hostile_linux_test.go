@@ -102,7 +102,7 @@ func TestSharedIsReadOnce(t *testing.T) {
 }
 
 // TestCostlyUser: what a user without rights can make gipcs do is bounded, and what was
-// not looked at counts as hidden. Who may look at everything is not kept from it.
+// not looked at counts as hidden. Users who may look at everything still do.
 func TestCostlyUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

@@ -256,7 +256,7 @@ func words(args []any) (list []string) {
 // startApart starts a role by way of a program that puts it apart.
 func startApart(t testing.TB, role string, by []string, args ...any) *ipctest.Process {
 	t.Helper()
-	ipctest.SkipUnderQEMU(t, "it can not start the test program again")
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +289,7 @@ func await(t testing.TB, o Options, there func(*Inventory) bool) *Inventory {
 	}
 }
 
-// waiting tells whether an object has n waiters.
+// waiting reports whether an object has n waiters.
 func waiting(kind ref.Kind, id, n int) func(*Inventory) bool {
 	return func(inv *Inventory) bool {
 		o := inv.find(kind, id)

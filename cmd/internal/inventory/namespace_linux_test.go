@@ -173,7 +173,7 @@ func TestNamespacesOfOrdinaryUser(t *testing.T) {
 	}
 }
 
-// stray starts a process that leaves the IPC namespace, but for a thread.
+// stray starts a process that leaves the IPC namespace, except for a thread.
 func stray(t *testing.T, queue, user int) *ipctest.Process {
 	t.Helper()
 	p := ipctest.Run(t, ipctest.Compile(t, "testdata/strayed.c", "-pthread"), fmt.Sprint(queue), fmt.Sprint(user))

@@ -100,7 +100,7 @@ func playMap(args []string) error {
 	return nil
 }
 
-// idle takes it that who can not be looked into uses nothing: on some machines that
+// idle assumes that hidden processes use nothing: on some machines that
 // is the first process, and in a container those outside.
 var idle = Options{Want: WantVerdict | WantProgram, HiddenIdle: true}
 

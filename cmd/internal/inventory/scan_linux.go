@@ -98,7 +98,7 @@ func (c *collector) scan() error {
 }
 
 // unwaited reports whether there is a queue of which it has to be known whether anybody
-// waits on it, and nobody was found who does.
+// waits on it, and no waiter was found.
 func (c *collector) unwaited() bool {
 	return c.want&WantWaiting != 0 && slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
 		return o.Kind == ref.Msg && len(o.Use.Waiting) == 0
@@ -257,7 +257,7 @@ func newHidden(f *procfs.FS, pid, threads int, why error) HiddenProcess {
 	return h
 }
 
-// inspect looks at one process. What fails hides it, unless it has ended. A thread by
+// inspect looks at one process. A failure hides it, unless it has ended. A thread by
 // way of which it was reached may end, and leave others behind, so that is tried again.
 func (s *scanner) inspect(pid int) {
 	const tries = 3

@@ -157,7 +157,7 @@ func (u *Use) judgeObject(o *Object, ev evidence) Verdict {
 
 // judgeRest returns the verdict on a System V object that nobody uses now. ended means
 // that all processes known to have used it have ended. Otherwise it is an orphan only if
-// nobody is left who could want it.
+// no process is left that could want it.
 func (u *Use) judgeRest(o *Object, ev evidence, ended bool) Verdict {
 	if !ended {
 		if ev.ownerLeft(o) != No {

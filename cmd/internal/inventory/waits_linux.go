@@ -196,8 +196,8 @@ func (s *scanner) credentials(t task) (*procfs.Credentials, error) {
 	return &status.Credentials, nil
 }
 
-// settle inspects the moving threads again, all of them together, and hides those that
-// never come to rest.
+// settle inspects the moving threads again, all of them together, and hides
+// the ones that never rest.
 func (s *scanner) settle() {
 	const first, last = 200 * time.Microsecond, 3200 * time.Microsecond
 	moving := s.restless

@@ -175,7 +175,7 @@ func (c *child) become() {
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPSET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	for i := uintptr(0); i < 64; i++ { // the kernel refuses those that do not exist
+	for i := uintptr(0); i < 64; i++ { // the kernel refuses unknown ones
 		_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, i, 0, 0, 0)
 	}
 	_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)

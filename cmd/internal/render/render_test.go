@@ -497,7 +497,7 @@ func TestTableWidth(t *testing.T) {
 	}
 }
 
-// TestOmit omits columns by their rank until the rest fits, and tells which.
+// TestOmit omits columns by their rank until the rest fits, and reports them.
 func TestOmit(t *testing.T) {
 	cols := []render.Column{
 		{Name: "id", Align: render.Right}, {Name: "size", Align: render.Right, Rank: 1}, {Name: "owner"}, {Name: "mode", Rank: 2},

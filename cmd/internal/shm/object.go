@@ -85,11 +85,11 @@ func populate(mem Mapping, object Object, o AttachOptions) (Mapping, error) {
 		return mem, nil
 	}
 	if err := mem.Prefault(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%v can not be populated: %w", object, err), mem.Detach())
+		return nil, errors.Join(fmt.Errorf("%v cannot be populated: %w", object, err), mem.Detach())
 	}
 	return mem, nil
 }
 
 func errAddress(object Object, addr uintptr) error {
-	return fmt.Errorf("%v can not be attached at %#x: an address has to be a multiple of the page size (%d), and free", object, addr, os.Getpagesize())
+	return fmt.Errorf("%v cannot be attached at %#x: an address has to be a multiple of the page size (%d), and free", object, addr, os.Getpagesize())
 }

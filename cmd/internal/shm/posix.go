@@ -77,7 +77,7 @@ func full(err error, size int64) error {
 }
 
 func errFull(size int64, u posix.Usage) error {
-	return fmt.Errorf("/dev/shm can not hold %d bytes: it has %d, of which %d are free (mount -o remount,size=SIZE /dev/shm makes it larger)", size, u.Size, u.Free)
+	return fmt.Errorf("/dev/shm cannot hold %d bytes: it has %d, of which %d are free (mount -o remount,size=SIZE /dev/shm makes it larger)", size, u.Size, u.Free)
 }
 
 // fits returns an error if the existing object will not do for what was to be made.
@@ -125,7 +125,7 @@ func (p POSIXObject) Attach(o AttachOptions) (Mapping, error) {
 	return populate(posixMapping{mem, p, file}, p, o)
 }
 
-// badMapping explains why an object can not be mapped.
+// badMapping explains why an object cannot be mapped.
 func (p POSIXObject) badMapping(err error, file *posix.Object, addr uintptr) error {
 	switch size, sizeErr := file.Size(); {
 	case sizeErr == nil && size == 0:

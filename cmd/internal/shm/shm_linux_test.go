@@ -211,7 +211,7 @@ func TestNoRoom(t *testing.T) {
 	r := parse(t, "/large")
 	for name, o := range map[string]shm.CreateOptions{"checked": {}, "reserved": {NoReserve: true, Reserve: true}} {
 		o.Size, o.Mode = 2<<20, 0o600
-		const want = "/dev/shm can not hold 2097152 bytes: it has 1048576, of which 1048576 are free"
+		const want = "/dev/shm cannot hold 2097152 bytes: it has 1048576, of which 1048576 are free"
 		if _, _, err := r.Create(t.Context(), o); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
