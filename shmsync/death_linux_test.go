@@ -138,7 +138,8 @@ func TestKills(t *testing.T) {
 	if lost := w.page.plain - sum; lost > uint64(told) {
 		t.Errorf("%d counts under the lock, %d outside, %d deaths told", w.page.plain, sum, told)
 	}
-	if told == 0 || int(told) > kills {
+	// One kill in ten or so hits the holder.
+	if told == 0 && kills >= 200 || int(told) > kills {
 		t.Errorf("%d deaths were told of %d", told, kills)
 	}
 	t.Logf("%d kills, %d of them of the holder, %d locks", kills, told, w.page.plain)
