@@ -138,7 +138,8 @@ func TestKills(t *testing.T) {
 	if lost := w.page.plain - sum; lost > uint64(told) {
 		t.Errorf("%d counts under the lock, %d outside, %d deaths told", w.page.plain, sum, told)
 	}
-	if told == 0 || int(told) > kills {
+	// One kill in ten or so hits the holder.
+	if told == 0 && kills >= 200 || int(told) > kills {
 		t.Errorf("%d deaths were told of %d", told, kills)
 	}
 	t.Logf("%d kills, %d of them of the holder, %d locks", kills, told, w.page.plain)
@@ -184,8 +185,13 @@ func TestDeath(t *testing.T) {
 		"exec":   func(c *child) { c.tell("exec") },
 		"ended":  func(c *child) { c.tell("end") },
 	}
+	// With -short each place is tried once.
+	short := map[string]string{"here": "object", "pid namespace": "segment", "user namespace": "memfd", "container": "segment"}
 	for kind, make := range worlds {
 		for name, where := range places {
+			if testing.Short() && short[name] != kind {
+				continue
+			}
 			if os.Geteuid() != 0 && name == "container" {
 				t.Log("SKIPPED: containers: only root can mount over boot_id")
 				continue
