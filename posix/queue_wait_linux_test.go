@@ -217,6 +217,7 @@ func pair(t testing.TB, ctx context.Context, q *posix.Queue, buf []byte) {
 
 // Sending and receiving allocate nothing if they do not block.
 func TestQueueAllocatesNothing(t *testing.T) {
+	ipctest.SkipUnderCheckptr(t)
 	q := createQueue(t, "/q", small)
 	buf := make([]byte, 16)
 	if n := testing.AllocsPerRun(100, func() { pair(t, t.Context(), q, buf) }); n != 0 {

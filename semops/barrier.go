@@ -2,7 +2,9 @@ package semops
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -103,14 +105,26 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 		}
 		// Another party arrived, left or was first meanwhile; or the caller is the last
 		// one, and some party has not left the previous phase.
-		left := b.missing[1-phase]
-		if err := b.drain.do(ctx, b.set, add(left, -b.parties), add(left, b.parties)); err != nil {
-			return false, err
-		}
-		if err := ctx.Err(); err != nil {
+		if err := b.awaitLeft(ctx, 1-phase); err != nil {
 			return false, err
 		}
 	}
+}
+
+// lookAgain is how long a caller sleeps for the previous phase to be left. With more
+// callers than parties the phase may change meanwhile, and the caller be needed in it.
+const lookAgain = 20 * time.Millisecond
+
+// awaitLeft waits until all parties have left a phase, but no longer than lookAgain.
+func (b *Barrier) awaitLeft(ctx context.Context, phase int) error {
+	short, cancel := context.WithTimeout(ctx, lookAgain)
+	defer cancel()
+	left := b.missing[phase]
+	err := b.drain.do(short, b.set, add(left, -b.parties), add(left, b.parties))
+	if errors.Is(err, context.DeadlineExceeded) || err == nil {
+		return done(ctx, b.set)
+	}
+	return err
 }
 
 // come counts the caller, unless it is the last party.

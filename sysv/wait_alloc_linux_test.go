@@ -4,12 +4,14 @@ import (
 	"context"
 	"testing"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
 )
 
 // TestWaitsAllocateLittle passes a token back and forth. Each turn has two waits, most of
 // which sleep, with at most three allocations each.
 func TestWaitsAllocateLittle(t *testing.T) {
+	ipctest.SkipUnderCheckptr(t)
 	set := createSetWith(t, 0, 0)
 	there, back := createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)
 	var text [8]byte
