@@ -3,6 +3,7 @@ package posix_test
 import (
 	"context"
 	"errors"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -220,7 +221,11 @@ func TestQueueAllocatesNothing(t *testing.T) {
 	ipctest.SkipUnderCheckptr(t)
 	q := createQueue(t, "/q", small)
 	buf := make([]byte, 16)
-	if n := testing.AllocsPerRun(100, func() { pair(t, t.Context(), q, buf) }); n != 0 {
+	most := 0.0
+	if bits.UintSize == 32 {
+		most = 2 // the time of each call, which the kernel takes in 64 bits
+	}
+	if n := testing.AllocsPerRun(100, func() { pair(t, t.Context(), q, buf) }); n > most {
 		t.Errorf("%v allocations", n)
 	}
 }
