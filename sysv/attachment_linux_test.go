@@ -5,8 +5,8 @@ import (
 	"errors"
 	"io"
 	"math"
+	"math/bits"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -176,7 +176,7 @@ func TestDetachOfWhatIsGone(t *testing.T) {
 }
 
 func TestAttachAtAddress(t *testing.T) {
-	if runtime.GOARCH == "arm" {
+	if bits.UintSize == 32 {
 		ipctest.SkipUnderQEMU(t, "it may take an address that was just freed for itself")
 	}
 	page := uintptr(os.Getpagesize())
