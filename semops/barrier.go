@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/order"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -31,7 +32,7 @@ type Barrier struct {
 	parties int16
 	wait    waiter
 	drain   waiter // for parties that have not left the previous phase
-	order
+	order   order.Edge
 }
 
 // maxParties is such that a semaphore can hold twice the number, plus 1.
@@ -88,8 +89,8 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	if err := done(ctx, b.set); err != nil {
 		return false, err
 	}
-	b.release()
-	defer b.acquire()
+	b.order.Release()
+	defer b.order.Acquire()
 	for {
 		phase, err := b.readPhase()
 		if err != nil {

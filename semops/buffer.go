@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/order"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -37,7 +38,7 @@ type Buffer struct {
 	set        sysv.Set
 	slots      int
 	put, taken side
-	order
+	order      order.Edge
 }
 
 // A side is the producers' or the consumers' end of a buffer.
@@ -169,7 +170,7 @@ func (b *Buffer) slot(s *side) (int, error) {
 
 // work calls f with a claimed slot.
 func (b *Buffer) work(s *side, slot int, f func(slot int) error) error {
-	b.acquire()
+	b.order.Acquire()
 	over := false
 	defer func() {
 		if !over { // f panicked
@@ -187,7 +188,7 @@ func (b *Buffer) work(s *side, slot int, f func(slot int) error) error {
 
 // giveBack undoes a claim.
 func (b *Buffer) giveBack(s *side) error {
-	b.release()
+	b.order.Release()
 	_, err := b.set.TryDo(isZero(s.lock), addUndo(s.lock, 1), addUndo(s.from, 1))
 	return err
 }
@@ -200,7 +201,7 @@ func (b *Buffer) pass(s *side, slot int) error {
 		next = 0
 	}
 	s.next.Store(int32(next))
-	b.release()
+	b.order.Release()
 	ok, err := b.set.TryDo(isZero(s.lock), addUndo(s.lock, 1),
 		addUndo(s.from, 1), add(s.from, -1), add(s.to, 1),
 		add(s.index, int16(next-slot)))

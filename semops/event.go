@@ -3,6 +3,7 @@ package semops
 import (
 	"context"
 
+	"github.com/sysvipc/gipc/internal/order"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -18,10 +19,10 @@ import (
 // does not block, are one system call each. A wait occupies one thread, and needs only
 // read permission.
 type Event struct {
-	set  sysv.Set
-	num  uint16
-	wait waiter
-	order
+	set   sysv.Set
+	num   uint16
+	wait  waiter
+	order order.Edge
 }
 
 // EventValues returns the initial value of the semaphore of an Event, not set.
@@ -41,7 +42,7 @@ func NewEvent(set sysv.Set, num int) (*Event, error) {
 
 // Set sets the event, which lets all waiters go on.
 func (e *Event) Set() error {
-	e.release()
+	e.order.Release()
 	_, err := e.set.TryDo(add(e.num, -1))
 	return err
 }
@@ -61,6 +62,6 @@ func (e *Event) IsSet() (bool, error) {
 // Wait blocks until the event is set or ctx is done.
 func (e *Event) Wait(ctx context.Context) error {
 	err := e.wait.do(ctx, e.set, isZero(e.num))
-	e.acquire()
+	e.order.Acquire()
 	return err
 }

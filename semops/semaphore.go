@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sysvipc/gipc/internal/order"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -23,11 +24,11 @@ type SemaphoreOptions struct {
 // Cost: one semaphore. Release, and an Acquire that does not block, are one system call
 // each. A wait occupies one thread.
 type Semaphore struct {
-	set  sysv.Set
-	num  uint16
-	undo bool
-	wait waiter
-	order
+	set   sysv.Set
+	num   uint16
+	undo  bool
+	wait  waiter
+	order order.Edge
 }
 
 // NewSemaphore returns semaphore num of set. Nil options are the zero ones. It does not
@@ -62,17 +63,17 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	s.release()
+	s.order.Release()
 	// The same as wait.do, without its frame: each return after a system call costs time.
 	if s.wait.triesFirst() {
 		ok, err := s.set.TryDo(op)
 		if ok || err != nil {
-			s.acquire()
+			s.order.Acquire()
 			return err
 		}
 	}
 	err = s.wait.wait(ctx, s.set, op)
-	s.acquire()
+	s.order.Acquire()
 	return err
 }
 
@@ -82,9 +83,9 @@ func (s *Semaphore) TryAcquire(n int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s.release()
+	s.order.Release()
 	ok, err := s.set.TryDo(op)
-	s.acquire()
+	s.order.Acquire()
 	return ok, err
 }
 
@@ -95,7 +96,7 @@ func (s *Semaphore) Release(n int) error {
 	if err != nil {
 		return err
 	}
-	s.release()
+	s.order.Release()
 	_, err = s.set.TryDo(op)
 	return err
 }
@@ -103,7 +104,7 @@ func (s *Semaphore) Release(n int) error {
 // WaitZero blocks until the value is zero or ctx is done.
 func (s *Semaphore) WaitZero(ctx context.Context) error {
 	err := s.wait.do(ctx, s.set, isZero(s.num))
-	s.acquire()
+	s.order.Acquire()
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysvipc/gipc/internal/futex"
 	"github.com/sysvipc/gipc/internal/lifeline"
+	"github.com/sysvipc/gipc/internal/order"
 )
 
 // Errors of a Mutex.
@@ -43,7 +44,7 @@ type Mutex struct {
 	waiters atomic.Int32
 	spin    bool
 	budget  atomic.Uint32 // how long to spin
-	order   order
+	order   order.Edge
 	// run is how often it was unlocked beside one who was woken and waits. It belongs to
 	// the holder.
 	run int
@@ -85,7 +86,7 @@ func (m *Mutex) takeFree() bool {
 	if v&^crowded != 0 || !lock.CompareAndSwap(v, v|m.self) {
 		return false
 	}
-	m.order.acquire()
+	m.order.Acquire()
 	return true
 }
 
@@ -111,7 +112,7 @@ func (m *Mutex) Unlock() error {
 // replace gives the lock back if its word is v. Nothing that belongs to the holder may be
 // touched afterwards.
 func (m *Mutex) replace(lock *atomic.Uint64, v, next uint64) bool {
-	m.order.release()
+	m.order.Release()
 	return lock.CompareAndSwap(v, next)
 }
 

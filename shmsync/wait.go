@@ -53,7 +53,7 @@ func (m *Mutex) take(w *words, r rank) (v uint64, ok bool) {
 			next = m.self | sleepers | v&abandoned // there may be others
 		}
 		if w.lock.CompareAndSwap(v, next) {
-			m.order.acquire()
+			m.order.Acquire()
 			return next, true
 		}
 	}
@@ -75,7 +75,7 @@ func (m *Mutex) inherit(w *words, v uint64) (bool, error) {
 			return false, nil
 		}
 		if w.lock.CompareAndSwap(v, m.self|sleepers|abandoned) {
-			m.order.acquire()
+			m.order.Acquire()
 			return true, nil
 		}
 		v = w.lock.Load()
