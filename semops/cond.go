@@ -3,6 +3,8 @@ package semops
 import (
 	"context"
 	"fmt"
+
+	"github.com/sysvipc/gipc/internal/critical"
 )
 
 // A Cond lets processes and goroutines wait for a change of what a Mutex protects, without
@@ -81,7 +83,7 @@ func (c *Cond) Wait(ctx context.Context) (abandoned bool, err error) {
 	err = c.leave(ctx, group)
 	abandoned, lockErr := c.mu.Lock(context.Background())
 	if lockErr != nil {
-		return false, join(lockErr, err)
+		return false, critical.Join(lockErr, err)
 	}
 	return abandoned, err
 }

@@ -2,10 +2,10 @@ package semops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/critical"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -144,33 +144,24 @@ func with(ctx context.Context, l locker, m *Mutex, f func(abandoned bool) error)
 	if err != nil {
 		return err
 	}
-	over := false
-	defer func() {
-		if !over { // f panicked
-			_ = m.abandon()
-		}
-	}()
-	err = f(abandoned)
-	over = true
-	switch {
-	case err == nil:
-		if err = m.MarkConsistent(); err == nil {
-			err = m.Unlock()
-		}
-		return err
-	case m.held.Load() > 1:
-		return join(err, m.abandon())
-	default:
-		return join(err, m.Unlock())
-	}
+	return critical.Run(func() error { return f(abandoned) }, m.unlockClean, m.unlockFailed, m.abandon)
 }
 
-// join is errors.Join, but returns a single error as it is.
-func join(err, second error) error {
-	if second == nil {
+// unlockClean unlocks after what the lock protects has been repaired.
+func (m *Mutex) unlockClean() error {
+	if err := m.MarkConsistent(); err != nil {
 		return err
 	}
-	return errors.Join(err, second)
+	return m.Unlock()
+}
+
+// unlockFailed unlocks; the next holder is told of what the caller was told and has not
+// repaired.
+func (m *Mutex) unlockFailed() error {
+	if m.held.Load() > 1 {
+		return m.abandon()
+	}
+	return m.Unlock()
 }
 
 // abandon releases the lock as the kernel does when its holder dies.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/critical"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -98,7 +99,7 @@ func (rw *RWMutex) RWith(ctx context.Context, f func() error) (err error) {
 	if err := rw.RLock(ctx); err != nil {
 		return err
 	}
-	defer func() { err = join(err, rw.RUnlock()) }()
+	defer func() { err = critical.Join(err, rw.RUnlock()) }()
 	return f()
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/critical"
 	"github.com/sysvipc/gipc/internal/futex"
 	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/internal/order"
@@ -140,34 +141,19 @@ func (m *Mutex) With(ctx context.Context, f func(abandoned bool) error) error {
 	if err != nil {
 		return err
 	}
-	over := false
-	defer func() {
-		if !over { // f panics
-			_ = m.abandon()
-		}
-	}()
-	err = f(told)
-	over = true
-	switch {
-	case err == nil:
-		if err = m.MarkConsistent(); err == nil {
-			err = m.Unlock()
-		}
-		return err
-	case told:
-		return join(err, m.unlockSlow(keep))
-	default:
-		return join(err, m.Unlock())
-	}
+	return critical.Run(func() error { return f(told) }, m.unlockClean, m.unlockFailed, m.abandon)
 }
 
-// join is errors.Join, which leaves a single error as it is.
-func join(err, second error) error {
-	if second == nil {
+// unlockClean unlocks after what the lock protects has been repaired.
+func (m *Mutex) unlockClean() error {
+	if err := m.MarkConsistent(); err != nil {
 		return err
 	}
-	return errors.Join(err, second)
+	return m.Unlock()
 }
+
+// unlockFailed unlocks; the next holder is told of a death that was not repaired.
+func (m *Mutex) unlockFailed() error { return m.unlockSlow(keep) }
 
 // abandon gives the lock back as if its holder had died.
 func (m *Mutex) abandon() error {
