@@ -104,7 +104,7 @@ func (m *Mutex) join(w *words) error {
 	}
 	m.line = lifeline.Line{FD: fd, Base: firstLock}
 	ticket := w.tickets.Add(1)
-	if ticket < leastTicket || ticket >= mostTicket+allTickets {
+	if !validTickets(ticket) {
 		err = corrupt("tickets", ticket)
 	} else if err = m.line.Hold(int64(ticket)); err == nil && m.line.Held(int64(ticket)) {
 		err = corrupt("ticket drawn twice", ticket)
