@@ -72,25 +72,20 @@ var (
 // writable), EINVAL (the offset is not a multiple of the page size), EEXIST (Addr is in
 // use), ENOMEM, EPERM (sealed).
 func (o *Object) Map(options *MapOptions) (*Mapping, error) {
-	return mapFile(o.file, o.name, orZero(options))
+	return mapFile(o.file, o.name, options)
 }
 
 // MapFile maps a file, which may be closed afterwards. Other processes see a write to a
 // shared mapping at once; the kernel writes it to the disk later, or at Sync. Errors:
 // those of Object.Map; ENODEV (the file cannot be mapped).
-func MapFile(f *os.File, options *MapOptions) (*Mapping, error) {
-	return mapFile(f, f.Name(), orZero(options))
+func MapFile(f *os.File, o *MapOptions) (*Mapping, error) {
+	return mapFile(f, f.Name(), o)
 }
 
-// orZero returns the options that a pointer leads to: the zero ones for nil.
-func orZero[T any](options *T) (o T) {
-	if options != nil {
-		o = *options
+func mapFile(f *os.File, name string, o *MapOptions) (*Mapping, error) {
+	if o == nil {
+		o = new(MapOptions)
 	}
-	return o
-}
-
-func mapFile(f *os.File, name string, o MapOptions) (*Mapping, error) {
 	page, err := pageSize(f)
 	if err != nil {
 		return nil, failed("mmap", name, err)
@@ -104,7 +99,7 @@ func mapFile(f *os.File, name string, o MapOptions) (*Mapping, error) {
 }
 
 // length returns the number of bytes of f to map. page is the page size of f.
-func (o MapOptions) length(f *os.File, page int) (int, error) {
+func (o *MapOptions) length(f *os.File, page int) (int, error) {
 	if err := o.Prot.check(); err != nil {
 		return 0, err
 	}
@@ -143,8 +138,10 @@ type AnonymousOptions struct {
 // MAP_ANONYMOUS). A Go program does not fork, so no other process can get at them; to
 // share memory with a child process, use CreateMemfd. Errors: EINVAL, ENOMEM (also: not
 // enough huge pages).
-func MapAnonymous(length int, options *AnonymousOptions) (*Mapping, error) {
-	o := orZero(options)
+func MapAnonymous(length int, o *AnonymousOptions) (*Mapping, error) {
+	if o == nil {
+		o = new(AnonymousOptions)
+	}
 	const name = "anonymous memory"
 	err := o.Prot.check()
 	if err == nil && length <= 0 {

@@ -26,8 +26,10 @@ const DefaultHugePages = -1
 // The label is only shown in /proc and need not be unique. Errors: EINVAL (a label longer
 // than 249 bytes; size or an option out of range), ENOMEM (not enough huge pages), ENOSPC
 // (with Reserve), EMFILE.
-func CreateMemfd(label string, size int64, options *MemfdOptions) (*Object, error) {
-	o := orZero(options)
+func CreateMemfd(label string, size int64, o *MemfdOptions) (*Object, error) {
+	if o == nil {
+		o = new(MemfdOptions)
+	}
 	name := "memfd:" + label
 	if size < 0 {
 		return nil, failed("memfd_create", name, refused("size %d", size))

@@ -131,7 +131,7 @@ func openedSemaphore(name string, file *os.File, err error) (*Semaphore, error) 
 	if err != nil {
 		return nil, failed("sem_open", name, err)
 	}
-	m, err := mapFile(file, name, MapOptions{})
+	m, err := mapFile(file, name, nil)
 	if err != nil {
 		return nil, err
 	}

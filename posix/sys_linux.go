@@ -107,7 +107,7 @@ func hugeShift(size int64) (int, error) {
 
 // hugePageSize returns the size in bytes of huge pages specified as in MemfdOptions.
 func hugePageSize(pages int64) (int, error) {
-	f, err := memfdCreate("size", MemfdOptions{HugePages: pages})
+	f, err := memfdCreate("size", &MemfdOptions{HugePages: pages})
 	if err != nil {
 		return 0, err
 	}
@@ -142,7 +142,7 @@ func pageSize(f *os.File) (int, error) {
 	return os.Getpagesize(), err
 }
 
-func memfdCreate(label string, o MemfdOptions) (*os.File, error) {
+func memfdCreate(label string, o *MemfdOptions) (*os.File, error) {
 	flags := unix.MFD_CLOEXEC
 	if o.Sealing {
 		flags |= unix.MFD_ALLOW_SEALING
@@ -209,7 +209,7 @@ func bit(set bool, b int) int {
 	return 0
 }
 
-func mmapFile(f *os.File, length int, o MapOptions) (addr uintptr, err error) {
+func mmapFile(f *os.File, length int, o *MapOptions) (addr uintptr, err error) {
 	flags := unix.MAP_SHARED
 	if o.Private {
 		flags = unix.MAP_PRIVATE
@@ -222,7 +222,7 @@ func mmapFile(f *os.File, length int, o MapOptions) (addr uintptr, err error) {
 	return addr, err
 }
 
-func mmapAnonymous(length int, o AnonymousOptions) (addr uintptr, page int, err error) {
+func mmapAnonymous(length int, o *AnonymousOptions) (addr uintptr, page int, err error) {
 	flags := unix.MAP_SHARED | unix.MAP_ANONYMOUS | bit(o.NoReserve, unix.MAP_NORESERVE)
 	page = os.Getpagesize()
 	if o.HugePages != 0 {

@@ -33,10 +33,9 @@ type Semaphore struct {
 
 // NewSemaphore returns semaphore num of set. Nil options are the zero ones. It does not
 // change the set.
-func NewSemaphore(set sysv.Set, num int, options *SemaphoreOptions) (*Semaphore, error) {
-	var o SemaphoreOptions
-	if options != nil {
-		o = *options
+func NewSemaphore(set sysv.Set, num int, o *SemaphoreOptions) (*Semaphore, error) {
+	if o == nil {
+		o = new(SemaphoreOptions)
 	}
 	n, err := semaphores(set, "semaphore", num, 1)
 	if err != nil {
