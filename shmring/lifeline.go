@@ -97,13 +97,9 @@ func (h *header) openAnchor() (*os.File, error) {
 		}
 		return f, nil
 	}
-	f, namespace, err := lifeline.OpenNamespace()
+	f, err := lifeline.OpenNamespaceOf(h.namespace.Load())
 	if err != nil {
 		return nil, fmt.Errorf("shmring: %w: %w", ErrForeign, err)
-	}
-	if made := h.namespace.Load(); namespace != made {
-		f.Close()
-		return nil, fmt.Errorf("shmring: %w: made in IPC namespace %d, this is %d", ErrForeign, made, namespace)
 	}
 	return f, nil
 }

@@ -192,13 +192,9 @@ func (w *words) openAnchor() (*os.File, error) {
 		}
 		return f, nil
 	}
-	f, inode, err := lifeline.OpenNamespace()
+	f, err := lifeline.OpenNamespaceOf(death >> 32)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForeign, err)
-	}
-	if made := death >> 32; inode != made {
-		f.Close()
-		return nil, fmt.Errorf("%w: made in IPC namespace %d, this is %d", ErrForeign, made, inode)
 	}
 	return f, nil
 }

@@ -2,7 +2,11 @@
 // of the kernel.
 package lifeline
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os"
+)
 
 // A Line is how other processes know that this one lives: an open file description of
 // its own, with a lock on one byte for each role that it has. The kernel drops the locks
@@ -20,3 +24,17 @@ type Line struct {
 
 // ErrExcluded says that another line has locked all roles.
 var ErrExcluded = errors.New("roles are locked by another process")
+
+// OpenNamespaceOf is OpenNamespace for a namespace that the caller expects: it fails in
+// any other.
+func OpenNamespaceOf(inode uint64) (*os.File, error) {
+	f, here, err := OpenNamespace()
+	if err != nil {
+		return nil, err
+	}
+	if here != inode {
+		f.Close()
+		return nil, fmt.Errorf("made in IPC namespace %d, this is %d", inode, here)
+	}
+	return f, nil
+}
