@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/sysvipc/gipc/internal/futex"
 	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/internal/spin"
@@ -353,7 +354,7 @@ func (r *Ring) checkBoot() error {
 
 func usable(mem []byte) error {
 	switch {
-	case !supported:
+	case !futex.Words64:
 		return fmt.Errorf("shmring: %w", errors.ErrUnsupported)
 	case !aligned(mem):
 		return fmt.Errorf("shmring: %w", ErrAlignment)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 
+	"github.com/sysvipc/gipc/internal/futex"
 	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/internal/spin"
@@ -52,7 +53,7 @@ type Memory interface {
 // errors.ErrUnsupported where package atomic has no 64-bit operations that work between
 // processes (mips, and arm before version 7) and outside Linux.
 func NewMutex(mem Memory, off int) (*Mutex, error) {
-	if !supported {
+	if !futex.Words64 {
 		return nil, fmt.Errorf("shmsync: %w", errors.ErrUnsupported)
 	}
 	release, err := mem.Pin()
