@@ -3,7 +3,6 @@ package inventory
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -172,8 +171,10 @@ func ownerOf(file *os.File) (uid uint32, system bool) {
 	if !ok {
 		return anybody, false
 	}
-	return st.Uid, st.Uid == 0 && st.Mode&0o022 == 0
+	return st.Uid, onlyRootWrites(st)
 }
+
+func onlyRootWrites(st *syscall.Stat_t) bool { return st.Uid == 0 && st.Mode&0o022 == 0 }
 
 // isLocal reports whether a file can be opened without waiting for another process or
 // machine.
@@ -215,11 +216,11 @@ func (c *collector) isXServer(pid int) bool {
 // systemFile returns the identity of the file at path, if only root may write to it.
 func systemFile(path string) (id fileID, ok bool) {
 	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err != nil {
+	if err != nil {
 		return fileID{}, false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || st.Uid != 0 || st.Mode&0o022 != 0 {
+	if !ok || !onlyRootWrites(st) {
 		return fileID{}, false
 	}
 	return fileID{procfs.DeviceOf(uint64(st.Dev)), st.Ino}, true

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -157,10 +158,7 @@ func collect[T any](all iter.Seq2[T, error]) (parts [][]T, n int, err error) {
 
 // openProc prepares /proc, or stores in procErr why it cannot be used.
 func (c *collector) openProc() {
-	root := c.o.Proc
-	if root == "" {
-		root = procfs.Root
-	}
+	root := cmp.Or(c.o.Proc, procfs.Root)
 	proc, err := procfs.Open(root)
 	if err != nil {
 		c.procErr = err

@@ -39,8 +39,11 @@ func ContainerProcess(proc, name string) (pid int, err error) {
 			continue
 		}
 		full, begins := matches(g, name)
+		if !begins || exact && !full {
+			continue
+		}
 		stat, err := f.Stat(pid)
-		if !begins || exact && !full || err != nil || stat.Exiting {
+		if err != nil || stat.Exiting {
 			continue
 		}
 		if full && !exact {
