@@ -1,6 +1,7 @@
 package procfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,59 +53,16 @@ func mappings(t testing.TB, f *FS, pid int) (list []Mapping) {
 
 // TestMappings compares both ways of reading mappings with what was attached.
 func TestMappings(t *testing.T) {
-	page := int64(os.Getpagesize())
-	seg, err := sysv.CreateSegment(-5, 3*page, nil)
+	seg, err := sysv.CreateSegment(-5, 3*int64(os.Getpagesize()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer seg.Remove()
-	var want []Mapping
-	for i := range 3 {
-		mem, err := seg.Attach(&sysv.AttachOptions{ReadOnly: i == 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer mem.Detach()
-		m := Mapping{
-			Start: uint64(mem.Addr()), End: uint64(mem.Addr()) + 3*uint64(page),
-			Writable: i != 1, ID: int(seg), Key: -5,
-		}
-		if i == 2 { // an mprotect of the middle splits it in three
-			if err := unix.Mprotect(mem.Bytes()[page:2*page], unix.PROT_READ); err != nil {
-				t.Fatal(err)
-			}
-			one, two, three := m, m, m
-			one.End = m.Start + uint64(page)
-			two.Start, two.End, two.Offset, two.Writable = one.End, one.End+uint64(page), uint64(page), false
-			three.Start, three.Offset = two.End, 2*uint64(page)
-			want = append(want, one, two, three)
-			continue
-		}
-		want = append(want, m)
-	}
-	// Not segments, though they look like it: a file with a segment's name, and memory
-	// on the device of segments with an inode number that could be an identifier.
-	lookalike(t, "/dev/shm")
-	memory, err := unix.Mmap(-1, 0, int(page), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Munmap(memory)
-	long, err := unix.MemfdCreate(strings.Repeat("/SYSV00000001 ", 10), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(long)
-	if err := unix.Ftruncate(long, page); err != nil {
-		t.Fatal(err)
-	}
-	mapped, err := unix.Mmap(long, 0, int(page), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Munmap(mapped)
-
-	slices.SortFunc(want, func(a, b Mapping) int { return int(a.Start>>1) - int(b.Start>>1) })
+	_, writable := attach(t, seg, false)
+	_, readOnly := attach(t, seg, true)
+	want := append(attachSplit(t, seg), writable, readOnly)
+	slices.SortFunc(want, func(a, b Mapping) int { return cmp.Compare(a.Start, b.Start) })
+	mapLookalikes(t)
 	for _, textOnly := range []bool{false, true} {
 		f := open(t, Root)
 		f.textOnly = textOnly
@@ -122,6 +80,60 @@ func TestMappings(t *testing.T) {
 			t.Log("PROCMAP_QUERY was used")
 		}
 	}
+}
+
+// attach attaches a segment with key -5 for the time of the test.
+func attach(t *testing.T, seg sysv.Segment, readOnly bool) (*sysv.Attachment, Mapping) {
+	t.Helper()
+	mem, err := seg.Attach(&sysv.AttachOptions{ReadOnly: readOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mem.Detach() })
+	start := uint64(mem.Addr())
+	return mem, Mapping{Start: start, End: start + uint64(mem.Len()), Writable: !readOnly, ID: int(seg), Key: -5}
+}
+
+// attachSplit attaches a segment and makes the second of its three pages read-only, which
+// splits the mapping in three.
+func attachSplit(t *testing.T, seg sysv.Segment) []Mapping {
+	t.Helper()
+	mem, one := attach(t, seg, false)
+	page := os.Getpagesize()
+	if err := unix.Mprotect(mem.Bytes()[page:2*page], unix.PROT_READ); err != nil {
+		t.Fatal(err)
+	}
+	two, three := one, one
+	one.End = one.Start + uint64(page)
+	two.Start, two.End, two.Offset, two.Writable = one.End, one.End+uint64(page), uint64(page), false
+	three.Start, three.Offset = two.End, 2*uint64(page)
+	return []Mapping{one, two, three}
+}
+
+// mapLookalikes maps what are no segments, though they look like it: a file with a segment's
+// name, memory on the device of segments with an inode number that could be an identifier,
+// and a file whose long name has a segment's in it.
+func mapLookalikes(t *testing.T) {
+	t.Helper()
+	lookalike(t, "/dev/shm")
+	page := os.Getpagesize()
+	mapPage := func(fd, flags int) {
+		mem, err := unix.Mmap(fd, 0, page, unix.PROT_READ, unix.MAP_SHARED|flags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Munmap(mem) })
+	}
+	mapPage(-1, unix.MAP_ANONYMOUS)
+	long, err := unix.MemfdCreate(strings.Repeat("/SYSV00000001 ", 10), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(long)
+	if err := unix.Ftruncate(long, int64(page)); err != nil {
+		t.Fatal(err)
+	}
+	mapPage(long, 0)
 }
 
 // lookalike maps a deleted file that has a segment's name.
@@ -190,9 +202,20 @@ func TestProcess(t *testing.T) {
 		t.Skip(err)
 	}
 	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	f, pid := open(t, Root), cmd.Process.Pid
-	before := time.Now()
+	f := open(t, Root)
+	wantLiving(t, f, cmd)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	wantZombie(t, f, cmd.Process.Pid)
+	cmd.Wait()
+	wantNobody(t, f, cmd.Process.Pid)
+}
 
+// wantLiving compares what is read of a child with what started it.
+func wantLiving(t *testing.T, f *FS, cmd *exec.Cmd) {
+	t.Helper()
+	pid, before := cmd.Process.Pid, time.Now()
 	stat := must[Stat](t)(f.Stat(pid))
 	if stat.PID != pid || stat.Comm != "sleep" || stat.PPID != os.Getpid() || stat.KernelThread || stat.Exiting {
 		t.Errorf("%+v", stat)
@@ -241,20 +264,24 @@ func TestProcess(t *testing.T) {
 	if _, err := f.Container(pid); err != nil {
 		t.Error(err)
 	}
+}
 
-	// First a zombie, then no process at all.
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+// wantZombie waits until a child has ended, and leaves it unreaped.
+func wantZombie(t *testing.T, f *FS, pid int) {
+	t.Helper()
 	var info unix.Siginfo
 	if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	stat = must[Stat](t)(f.Stat(pid))
+	stat := must[Stat](t)(f.Stat(pid))
 	if _, err := f.Reach(stat); !errors.Is(err, fs.ErrNotExist) || stat.State != 'Z' {
 		t.Errorf("a zombie: %+v, %v", stat, err)
 	}
-	cmd.Wait()
+}
+
+// wantNobody wants every call to say that there is no such process.
+func wantNobody(t *testing.T, f *FS, pid int) {
+	t.Helper()
 	for name, call := range map[string]func() error{
 		"Stat":         func() error { _, err := f.Stat(pid); return err },
 		"Comm":         func() error { _, err := f.Comm(pid); return err },

@@ -441,40 +441,12 @@ func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{"5\x00-xs4", "--si=,\x00--\x00-x", "-b\x00--opt=\x00--opt\x00x\x00--opt=--", "-hx", "--\x00--", "a\x00--\x00b\x00--"} {
 		f.Add(seed)
 	}
-	options := []getopt.Option{
-		{Names: []string{"size", "s"}, Arg: getopt.RequiredArgument},
-		{Names: []string{"side"}, Arg: getopt.RequiredArgument},
-		{Names: []string{"opt"}, Arg: getopt.OptionalArgument},
-		{Names: []string{"bool", "b", "x"}},
-		{Names: []string{"help", "h"}},
-	}
 	f.Fuzz(func(t *testing.T, line string) {
-		var got getopt.Result
-		record := func(name string) func(string) {
-			return func(value string) {
-				got.Matches = append(got.Matches, getopt.Match{Name: name, Value: value, HasValue: true})
-			}
-		}
-		command := &cli.Command{
-			Name: "sub", HideHelpCommand: true,
-			Flags: []cli.Flag{
-				&cli.GenericFlag{Name: "size", Aliases: []string{"s"}, Value: &recorder{set: record("size")}},
-				&cli.GenericFlag{Name: "side", Value: &recorder{set: record("side")}},
-				&cli.GenericFlag{Name: "opt", Value: &optionalRecorder{recorder{set: record("opt")}}},
-				&cli.BoolFlag{Name: "bool", Aliases: []string{"b", "x"}, Count: new(int)},
-			},
-		}
-		bools := 0
-		command.Action = func(c *cli.Context) error {
-			bools = c.Count("bool")
-			got.Operands = c.Args().Slice()
-			return nil
-		}
-		app := &cli.App{Name: "app", Writer: new(bytes.Buffer), Commands: []*cli.Command{command}}
-
+		var got seen
+		app := got.app()
 		input := strings.Split(line, "\x00")
 		argv, err := cliargs.Canonical(app, append([]string{"app", "sub"}, input...))
-		want, wantErr := getopt.Parse(options, input)
+		want, wantErr := getopt.Parse(seenOptions(), input)
 		help := slices.ContainsFunc(want.Matches, func(m getopt.Match) bool { return m.Name == "help" })
 		if (err != nil) != (wantErr != nil && !help) {
 			t.Fatalf("%q: error %v, want %v", input, err, wantErr)
@@ -491,24 +463,71 @@ func FuzzCanonical(f *testing.F) {
 		if help {
 			return
 		}
-		wantBools := len(want.Matches)
-		want.Matches = slices.DeleteFunc(want.Matches, func(m getopt.Match) bool { return m.Name == "bool" })
-		wantBools -= len(want.Matches)
-		for i, m := range want.Matches {
-			if !m.HasValue {
-				want.Matches[i] = getopt.Match{Name: m.Name, Value: "true", HasValue: true}
-			}
-		}
-		if !slices.Equal(got.Matches, want.Matches) || bools != wantBools {
-			t.Errorf("%q: cli saw %v and %d times bool, want %v and %d", argv, got.Matches, bools, want.Matches, wantBools)
-		}
-		if want.Terminator > 0 {
-			want.Operands = slices.Insert(want.Operands, want.Terminator, "--")
-		}
-		if !slices.Equal(got.Operands, want.Operands) {
-			t.Errorf("%q: cli saw the operands %q, want %q", argv, got.Operands, want.Operands)
-		}
+		got.compare(t, argv, want)
 	})
+}
+
+// seenOptions are the options of the app of seen.
+func seenOptions() []getopt.Option {
+	return []getopt.Option{
+		{Names: []string{"size", "s"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"side"}, Arg: getopt.RequiredArgument},
+		{Names: []string{"opt"}, Arg: getopt.OptionalArgument},
+		{Names: []string{"bool", "b", "x"}},
+		{Names: []string{"help", "h"}},
+	}
+}
+
+// seen is what cli passes to an app.
+type seen struct {
+	matches  []getopt.Match // in order, except bool
+	bools    int
+	operands []string
+}
+
+// app returns an app with a command that records its flags and operands in s.
+func (s *seen) app() *cli.App {
+	record := func(name string) func(string) {
+		return func(value string) {
+			s.matches = append(s.matches, getopt.Match{Name: name, Value: value, HasValue: true})
+		}
+	}
+	command := &cli.Command{
+		Name: "sub", HideHelpCommand: true,
+		Flags: []cli.Flag{
+			&cli.GenericFlag{Name: "size", Aliases: []string{"s"}, Value: &recorder{set: record("size")}},
+			&cli.GenericFlag{Name: "side", Value: &recorder{set: record("side")}},
+			&cli.GenericFlag{Name: "opt", Value: &optionalRecorder{recorder{set: record("opt")}}},
+			&cli.BoolFlag{Name: "bool", Aliases: []string{"b", "x"}, Count: new(int)},
+		},
+		Action: func(c *cli.Context) error {
+			s.bools, s.operands = c.Count("bool"), c.Args().Slice()
+			return nil
+		},
+	}
+	return &cli.App{Name: "app", Writer: new(bytes.Buffer), Commands: []*cli.Command{command}}
+}
+
+// compare compares s with what getopt parsed.
+func (s *seen) compare(t *testing.T, argv []string, want getopt.Result) {
+	t.Helper()
+	wantBools := len(want.Matches)
+	want.Matches = slices.DeleteFunc(want.Matches, func(m getopt.Match) bool { return m.Name == "bool" })
+	wantBools -= len(want.Matches)
+	for i, m := range want.Matches {
+		if !m.HasValue {
+			want.Matches[i] = getopt.Match{Name: m.Name, Value: "true", HasValue: true}
+		}
+	}
+	if !slices.Equal(s.matches, want.Matches) || s.bools != wantBools {
+		t.Errorf("%q: cli saw %v and %d times bool, want %v and %d", argv, s.matches, s.bools, want.Matches, wantBools)
+	}
+	if want.Terminator > 0 {
+		want.Operands = slices.Insert(want.Operands, want.Terminator, "--")
+	}
+	if !slices.Equal(s.operands, want.Operands) {
+		t.Errorf("%q: cli saw the operands %q, want %q", argv, s.operands, want.Operands)
+	}
 }
 
 // recorder records the values it is set to, except those that cli copies to an alias.
