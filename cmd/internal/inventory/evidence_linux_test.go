@@ -106,7 +106,8 @@ func TestServerRestarted(t *testing.T) {
 }
 
 // TestBetweenPrograms: a process that has no program mapped for a moment is looked at
-// again. Those that stay like that may know an object, and are not waited for one by one.
+// again. One that stays like that may know an object. So may the rest if many stay like that
+// for long: the pauses are counted for all of them together.
 func TestBetweenPrograms(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	idler := ipctest.Compile(t, "testdata/idler.c")
@@ -120,7 +121,9 @@ func TestBetweenPrograms(t *testing.T) {
 	server.Kill()
 	want := func(empty int, verdict Verdict, reasons string) {
 		t.Helper()
-		began := time.Now()
+		for name := range maps {
+			maps[name] = 0
+		}
 		inv := collectAll(t, Options{Want: WantVerdict, fault: func(call, name string) ([]byte, error) {
 			if _, ok := maps[name]; !ok || call != "ioctl" && call != "read" {
 				return nil, nil
@@ -135,11 +138,9 @@ func TestBetweenPrograms(t *testing.T) {
 			}
 		}})
 		wantVerdict(t, find(t, inv, ref.Sem, int(set)), verdict, reasons)
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("it took %v", took)
-		}
 	}
 	want(2, Orphan, "not-waiting process-gone age")
+	want(10, Unknown, "not-waiting process-gone owner-alive age")
 	want(math.MaxInt, Unknown, "not-waiting process-gone owner-alive age")
 }
 

@@ -292,7 +292,8 @@ func writeTables(t *testing.T, size, owner int) (path string) {
 // can do anything.
 func TestCostlyFiles(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger, sysv.Private)
+	// A process can find a set by its key, however long after its last use it was started.
+	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger, 0x1235)
 	mapper := ipctest.Compile(t, "testdata/mapper.c")
 	const size = 20 << 20 // which is read twice: the names of sections are there as well
 	var files []string
