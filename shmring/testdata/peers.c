@@ -58,11 +58,14 @@ static void pin(int last)
 
 static pid_t child(void)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 	if (pid < 0)
 		die("fork");
-	if (!pid)
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent) /* it ended before */
+			_exit(1);
+	}
 	return pid;
 }
 

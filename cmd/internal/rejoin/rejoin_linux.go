@@ -60,6 +60,7 @@ func Run(file *os.File) (status int, err error) {
 type child struct {
 	users  int // the user namespace
 	report int // the pipe for a failure
+	parent int
 	path   *byte
 	argv   []*byte
 	env    []*byte
@@ -85,7 +86,7 @@ const (
 
 // start returns the pid of the new process after its execve.
 func start(users int) (pid int, err error) {
-	c := &child{users: users, size: 8, header: unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}}
+	c := &child{users: users, parent: os.Getpid(), size: 8, header: unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}}
 	if strings.HasPrefix(runtime.GOARCH, "mips") { // mips has 128 signals
 		c.size = 16
 	}
@@ -179,6 +180,10 @@ func (c *child) become() {
 		_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, i, 0, 0, 0)
 	}
 	_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
+	// A parent that has ended already sends no signal.
+	if parent, _, _ := syscall.RawSyscall(unix.SYS_GETPPID, 0, 0, 0); int(parent) != c.parent {
+		c.exit()
+	}
 	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&c.mask)), 0, c.size, 0, 0)
 	_, _, errno = syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(c.path)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(c.argv))), uintptr(unsafe.Pointer(unsafe.SliceData(c.env))))
@@ -191,6 +196,13 @@ func (c *child) become() {
 func (c *child) fail(step uint32, errno syscall.Errno) {
 	c.failed = failure{step, uint32(errno)}
 	_, _, _ = syscall.RawSyscall(unix.SYS_WRITE, uintptr(c.report), uintptr(unsafe.Pointer(&c.failed)), unsafe.Sizeof(c.failed))
+	c.exit()
+}
+
+//go:noinline
+//go:norace
+//go:nosplit
+func (c *child) exit() {
 	for {
 		_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}

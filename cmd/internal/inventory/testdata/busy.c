@@ -69,7 +69,7 @@ static void say(void)
 static void workers(long us)
 {
 	int ready[2];
-	pid_t last = 0;
+	pid_t last = 0, parent = getpid();
 	char c;
 
 	if (pipe(ready) != 0)
@@ -78,6 +78,8 @@ static void workers(long us)
 		pid_t p = fork();
 		if (p == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() != parent) /* it ended before */
+				_exit(1);
 			if (write(ready[1], "x", 1) != 1)
 				_exit(1);
 			receive(0);
