@@ -122,13 +122,36 @@ func TestPostgreSQL(t *testing.T) {
 	p.start()
 	// A segment as a child of the server leaves it to others, and its like of a user
 	// who has no server.
-	child, stranger := ipctest.Start(t, "make", p.who), ipctest.Start(t, "make", nobody)
-	theirs, strangers := numbers(strings.Fields(child.Line())), numbers(strings.Fields(stranger.Line()))
-	child.Kill()
-	stranger.Kill()
-	for _, ids := range [][]int{theirs, strangers} {
-		t.Cleanup(func() { remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	theirs, strangers := leftBy(t, p.who), leftBy(t, nobody)
+	p.wantRunning(t, theirs, strangers)
+	if err := strangers.Remove(); err != nil {
+		t.Fatal(err)
 	}
+	p.kill()
+	p.wantDead(t, theirs)
+}
+
+// leftBy returns a segment of a process that ran as a user and has ended.
+func leftBy(t *testing.T, who *syscall.Credential) sysv.Segment {
+	t.Helper()
+	maker := ipctest.Start(t, "make", who)
+	ids := numbers(strings.Fields(maker.Line()))
+	t.Cleanup(func() { remove(t, sysv.Set(ids[1])); remove(t, sysv.Queue(ids[2])) })
+	maker.Kill()
+	return sysv.Segment(ids[0])
+}
+
+func wantNeverAttached(t *testing.T, segment sysv.Segment) {
+	t.Helper()
+	if info, err := segment.Stat(); err != nil || !info.ATime.IsZero() {
+		t.Errorf("it was attached: %+v, %v", info, err)
+	}
+}
+
+// wantRunning checks the verdicts while the server runs: what it has attached is in use,
+// and what its user has left may be the server's.
+func (p *postgres) wantRunning(t *testing.T, theirs, strangers sysv.Segment) {
+	t.Helper()
 	inUse := func(o *Object) bool {
 		return o.Use.Verdict == InUse && o.Use.HiddenAttachments == 0 && outline(o.Use.Program) == "PostgreSQL? "+p.dir // its working directory is no proof
 	}
@@ -139,9 +162,8 @@ func TestPostgreSQL(t *testing.T) {
 	main := 0
 	for _, o := range segmentsOf(running) {
 		switch {
-		case o.ID() == strangers[0]:
+		case o.ID() == int(strangers):
 			wantVerdict(t, o, Orphan, "not-attached process-gone age")
-			continue
 		case o.Segment.NAttch == 0: // what its own children have left counts, too
 			wantVerdict(t, o, Unknown, codes(o.Use.Reasons))
 			if !strings.Contains(codes(o.Use.Reasons), "server-alive") {
@@ -151,52 +173,38 @@ func TestPostgreSQL(t *testing.T) {
 			main++
 		}
 	}
-	neverAttached := func() {
-		t.Helper()
-		if info, err := sysv.Segment(theirs[0]).Stat(); err != nil || !info.ATime.IsZero() {
-			t.Errorf("it was attached: %+v, %v", info, err)
-		}
-	}
-	neverAttached() // since it was no orphan
-	if main == 0 || running.find(ref.Shm, theirs[0]) == nil || running.find(ref.Shm, strangers[0]) == nil {
+	wantNeverAttached(t, theirs) // since it was no orphan
+	if main == 0 || running.find(ref.Shm, int(theirs)) == nil || running.find(ref.Shm, int(strangers)) == nil {
 		t.Fatalf("no segment: %s", dump(running))
 	}
-	if err := sysv.Segment(strangers[0]).Remove(); err != nil {
-		t.Fatal(err)
-	}
+}
 
-	p.kill()
+// wantDead checks what is known of the segments of a server that was killed: from its
+// postmaster.pid, and without that from the header in the segment.
+func (p *postgres) wantDead(t *testing.T, theirs sysv.Segment) {
+	t.Helper()
 	o := Options{Want: WantVerdict | WantProgram, DataDirs: []string{p.dir}}
 	dead := await(t, o, func(inv *Inventory) bool {
 		return !slices.ContainsFunc(segmentsOf(inv), func(o *Object) bool { return o.Use.Verdict != Orphan })
 	})
-	left := segmentsOf(dead)
-	if len(left) == 0 {
+	if len(segmentsOf(dead)) == 0 {
 		t.Fatal("it left nothing behind")
 	}
-	named := func(inv *Inventory) (list []string) {
-		for _, o := range segmentsOf(inv) {
-			if o.Use.Program != nil {
-				list = append(list, outline(o.Use.Program))
-			}
+	wantProgram := func(how, program string, inv *Inventory, named bool) {
+		t.Helper()
+		if got := programsOf(inv); slices.Contains(got, program) != named {
+			t.Errorf("%s: %q, contains %q: want %v", how, got, program, named)
 		}
-		return list
 	}
-	if got := named(dead); !slices.Contains(got, "PostgreSQL! "+p.dir) {
-		t.Errorf("by postmaster.pid: %q: %s", got, dump(left))
-	}
-	neverAttached() // since that was not asked for
-	// Without a directory to look into the header names the program all the same.
+	wantProgram("by postmaster.pid", "PostgreSQL! "+p.dir, dead, true)
+	wantNeverAttached(t, theirs) // since that was not asked for
 	if err := os.Remove(filepath.Join(p.dir, "postmaster.pid")); err != nil {
 		t.Fatal(err)
 	}
-	if got := named(collectAll(t, Options{Want: WantProgram})); slices.Contains(got, "PostgreSQL!") {
-		t.Errorf("without a look at contents: %q", got)
-	}
-	inv := collectAll(t, Options{Want: WantProgram | WantVerdict, Contents: anyObject})
-	if got := named(inv); !slices.Contains(got, "PostgreSQL!") {
-		t.Errorf("by its header: %q", got)
-	}
+	wantProgram("without a look at contents", "PostgreSQL!", collectAll(t, Options{Want: WantProgram}), false)
+	o = Options{Want: WantProgram | WantVerdict, Contents: anyObject}
+	inv := collectAll(t, o)
+	wantProgram("by its header", "PostgreSQL!", inv, true)
 	for _, o := range segmentsOf(inv) {
 		if o.Use.Verdict != Orphan {
 			t.Errorf("after a look at its contents: %s", dump(o))
@@ -205,10 +213,18 @@ func TestPostgreSQL(t *testing.T) {
 	if strconv.IntSize != 64 {
 		t.Skip("the rest of the header is that of a 64-bit program")
 	}
-	inv = collectAll(t, Options{Want: WantProgram | WantVerdict, Contents: anyObject, DataDirs: []string{"/nonexistent", "/tmp", p.dir}})
-	if got := named(inv); !slices.Contains(got, "PostgreSQL! "+p.dir) {
-		t.Errorf("by its header, with the directory: %q", got)
+	o.DataDirs = []string{"/nonexistent", "/tmp", p.dir}
+	wantProgram("by its header, with the directory", "PostgreSQL! "+p.dir, collectAll(t, o), true)
+}
+
+// programsOf returns the programs that the segments belong to.
+func programsOf(inv *Inventory) (list []string) {
+	for _, o := range segmentsOf(inv) {
+		if o.Use.Program != nil {
+			list = append(list, outline(o.Use.Program))
+		}
 	}
+	return list
 }
 
 // TestTwoPostgreSQL: one of two servers of the same user is killed. What its
