@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,49 +57,28 @@ func named(kinds []ref.Kind) (targets []Target, err error) {
 // removed anything else, or anything without a complete line in its log, and another
 // process must be able to remove the rest.
 func TestRemoverIsKilled(t *testing.T) {
-	const each = 10
 	for _, kind := range kinds {
 		create(t, kind, otherMode)
 	}
 	within, halfWay := 10*time.Millisecond, 0
 	path := filepath.Join(t.TempDir(), "log")
 	for range ipctest.Rounds(t, 100, 1) {
-		made := make(map[string]bool)
-		for _, kind := range kinds {
-			for range each {
-				id, err := makeOne(kind, selectedMode)
-				if err != nil {
-					t.Fatal(err)
-				}
-				made[fmt.Sprintf("%v:%d", kind, id)] = true
-			}
-		}
+		made := makeSelected(t)
 		p := ipctest.Start(t, "remove named", nil, path)
 		p.Line()
 		p.Tell("go")
 		time.Sleep(rand.N(within))
 		p.Kill()
 
-		logged := logged(t, path)
 		left, err := named(kinds)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, target := range left {
-			delete(made, target.String())
-		}
-		for gone := range made {
-			if !logged[gone] {
-				t.Errorf("%s was removed without a line in the log", gone)
-			}
-		}
-		if n := len(logged); n > len(made)+1 {
-			t.Errorf("%d removals are logged, %d objects are gone", n, len(made))
-		}
+		wantLogged(t, path, made, left)
 		switch len(left) {
 		case 0:
 			within = max(within*7/8, time.Millisecond)
-		case 3 * each:
+		case len(made):
 			within = min(within*8/7, time.Second)
 		default:
 			halfWay++
@@ -108,16 +88,59 @@ func TestRemoverIsKilled(t *testing.T) {
 				t.Errorf("%v: %v", target, err)
 			}
 		}
-		for _, kind := range kinds {
-			inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}})
-			if err != nil || len(inv.Objects) != 1 || inv.Objects[0].Perm().Mode != otherMode {
-				t.Fatalf("%v: want only the object that was not chosen, got %v, %v", kind, inv, err)
-			}
-		}
+		wantOnlyOthers(t)
 	}
 	t.Logf("killed half-way %d times", halfWay)
 	if halfWay == 0 && !testing.Short() {
 		t.Error("no kill hit anything")
+	}
+}
+
+// makeSelected makes objects of selectedMode, some of each kind, and returns their names.
+func makeSelected(t *testing.T) []string {
+	t.Helper()
+	const each = 10
+	var made []string
+	for _, kind := range kinds {
+		for range each {
+			id, err := makeOne(kind, selectedMode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, fmt.Sprintf("%v:%d", kind, id))
+		}
+	}
+	return made
+}
+
+// wantLogged wants a line in the log for each of the objects that is not left, and at most
+// one more: the removal that the kill prevented.
+func wantLogged(t *testing.T, path string, made []string, left []Target) {
+	t.Helper()
+	logged := logged(t, path)
+	stay := make(map[string]bool)
+	for _, target := range left {
+		stay[target.String()] = true
+	}
+	gone := slices.DeleteFunc(slices.Clone(made), func(name string) bool { return stay[name] })
+	for _, name := range gone {
+		if !logged[name] {
+			t.Errorf("%s was removed without a line in the log", name)
+		}
+	}
+	if n := len(logged); n > len(gone)+1 {
+		t.Errorf("%d removals are logged, %d objects are gone", n, len(gone))
+	}
+}
+
+// wantOnlyOthers wants of each kind only the object that was not chosen.
+func wantOnlyOthers(t *testing.T) {
+	t.Helper()
+	for _, kind := range kinds {
+		inv, err := inventory.Collect(inventory.Options{Kinds: []ref.Kind{kind}})
+		if err != nil || len(inv.Objects) != 1 || inv.Objects[0].Perm().Mode != otherMode {
+			t.Fatalf("%v: want only the object that was not chosen, got %v, %v", kind, inv, err)
+		}
 	}
 }
 
