@@ -32,34 +32,7 @@ func TestFullSystem(t *testing.T) {
 	bin := install(t, "gshm", "gipcs")
 	backups := backUp(t, bin)
 	gshm, gipcs := filepath.Join(bin, "gshm"), filepath.Join(bin, "gipcs")
-	command := func(args ...string) creation {
-		return creation{strings.Join(append([]string{filepath.Base(args[0])}, args[1:]...), " "), func() (string, bool) {
-			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-			return string(out), err != nil
-		}}
-	}
-	segments := []creation{
-		command(gshm, "create", "private", "--size", "4097"),
-		command(gshm, "create", "key:7", "--size", "4097", "--mode", "640"),
-		command(gshm, "create", "key:7", "--size", "4097", "--exclusive"),
-		command(gshm, "create", "private", "--size", "4097", "--populate", "--lock"),
-		command(gshm, "demo", "--size", "8KiB"), // which has made its semaphores by then
-		command(gipcs, "mk", "--shmem", "4097"),
-		command(gipcs, "mk", "--shmem", "4097", "--key", "private", "--uid", "1", "--mode", "666"),
-		command(gipcs, "restore", backups[sysv.Shm]),
-	}
-	sets := []creation{
-		command(gipcs, "mk", "--semaphore", "2"),
-		command(gipcs, "mk", "--values", "1,2", "--key", "key:7"),
-		command(gshm, "demo"),
-		command(gipcs, "restore", backups[sysv.Sem]),
-	}
-	queues := []creation{
-		command(gipcs, "mk", "--queue"),
-		command(gipcs, "mk", "--queue", "--key", "key:7", "--qbytes", "10", "--uid", "1"),
-		command(gipcs, "restore", backups[sysv.Msg]),
-	}
-
+	segments, sets, queues := creations(gshm, gipcs, backups)
 	seg, err1 := sysv.CreateSegment(sysv.Private, int64(os.Getpagesize()), nil)
 	set, err2 := sysv.CreateSet(sysv.Private, 2, nil)
 	queue, err3 := sysv.CreateQueue(sysv.Private, nil)
@@ -89,20 +62,62 @@ func TestFullSystem(t *testing.T) {
 				t.Errorf("%s = %s, library: %v, want %v", limit.name, value, err, limit.want)
 			}
 			for _, c := range limit.creations {
-				message, failed := c.do()
-				if !failed || !strings.Contains(message, limit.name) {
-					t.Errorf("%s = %s, %s: %q, want a failure that names the limit", limit.name, value, c.what, message)
-				}
-				if now := objects(t.Fatal); !slices.Equal(now, there) {
-					t.Fatalf("%s = %s, %s left something:\n%q\nwant\n%q", limit.name, value, c.what, now, there)
-				}
+				c.wantRefused(t, limit.name, limit.name+" = "+value, there)
 			}
 			stillListed(t, gipcs, int(seg), int(set), int(queue))
 		}
 		check(t, os.WriteFile(path, before, 0))
 	}
+	wantRemovable(t, gshm, gipcs, seg, set, queue)
+}
 
-	// With all limits at zero, existing objects can be removed.
+// creations returns commands that make objects of each kind.
+func creations(gshm, gipcs string, backups [3]string) (segments, sets, queues []creation) {
+	command := func(args ...string) creation {
+		return creation{strings.Join(append([]string{filepath.Base(args[0])}, args[1:]...), " "), func() (string, bool) {
+			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+			return string(out), err != nil
+		}}
+	}
+	segments = []creation{
+		command(gshm, "create", "private", "--size", "4097"),
+		command(gshm, "create", "key:7", "--size", "4097", "--mode", "640"),
+		command(gshm, "create", "key:7", "--size", "4097", "--exclusive"),
+		command(gshm, "create", "private", "--size", "4097", "--populate", "--lock"),
+		command(gshm, "demo", "--size", "8KiB"), // which has made its semaphores by then
+		command(gipcs, "mk", "--shmem", "4097"),
+		command(gipcs, "mk", "--shmem", "4097", "--key", "private", "--uid", "1", "--mode", "666"),
+		command(gipcs, "restore", backups[sysv.Shm]),
+	}
+	sets = []creation{
+		command(gipcs, "mk", "--semaphore", "2"),
+		command(gipcs, "mk", "--values", "1,2", "--key", "key:7"),
+		command(gshm, "demo"),
+		command(gipcs, "restore", backups[sysv.Sem]),
+	}
+	queues = []creation{
+		command(gipcs, "mk", "--queue"),
+		command(gipcs, "mk", "--queue", "--key", "key:7", "--qbytes", "10", "--uid", "1"),
+		command(gipcs, "restore", backups[sysv.Msg]),
+	}
+	return segments, sets, queues
+}
+
+// wantRefused wants a failure that names the limit and makes nothing.
+func (c creation) wantRefused(t *testing.T, limit, when string, there []string) {
+	t.Helper()
+	message, failed := c.do()
+	if !failed || !strings.Contains(message, limit) {
+		t.Errorf("%s, %s: %q, want a failure that names the limit", when, c.what, message)
+	}
+	if now := objects(t.Fatal); !slices.Equal(now, there) {
+		t.Fatalf("%s, %s left something:\n%q\nwant\n%q", when, c.what, now, there)
+	}
+}
+
+// wantRemovable sets all limits to zero. Existing objects can be listed and removed.
+func wantRemovable(t *testing.T, gshm, gipcs string, seg sysv.Segment, set sysv.Set, queue sysv.Queue) {
+	t.Helper()
 	for name, value := range map[string]string{"shmmni": "0", "shmall": "0", "shmmax": "0", "sem": "0 0 0 0", "msgmni": "0", "msgmnb": "0", "msgmax": "0"} {
 		check(t, os.WriteFile("/proc/sys/kernel/"+name, []byte(value), 0))
 	}

@@ -109,68 +109,84 @@ func planned(t *testing.T, ndjson string) []string {
 // returns a function that removes them.
 func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 	t.Helper()
-	other := sysv.Ownership{UID: 65534, GID: 65534, Mode: 0o600}
-	foreign := func() bool { return severalUsers() && r.IntN(2) == 0 }
 	var ends []func() error
 	for i := range n {
-		name := fmt.Sprintf("/x%d", i)
-		switch r.IntN(6) {
-		case 0:
-			s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), nil)
-			check(t, err)
-			if foreign() {
-				check(t, s.Set(other))
-			}
-			if r.IntN(2) == 0 {
-				mem, err := s.Attach(nil)
-				check(t, err)
-				ends = append(ends, mem.Detach)
-			}
-			ends = append(ends, s.Remove)
-		case 1:
-			s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), &sysv.SetOptions{Mode: fs.FileMode(0o600)})
-			check(t, err)
-			if r.IntN(2) == 0 {
-				check(t, s.SetValue(0, 1)) // which makes this process the last user
-			}
-			if foreign() {
-				check(t, s.Set(other))
-			}
-			ends = append(ends, s.Remove)
-		case 2:
-			q, err := sysv.CreateQueue(sysv.Private, nil)
-			check(t, err)
-			if r.IntN(2) == 0 {
-				check(t, q.Send(t.Context(), 1, []byte("text")))
-			}
-			ends = append(ends, q.Remove)
-		case 3:
-			path := "/dev/shm" + name
-			check(t, os.WriteFile(path, make([]byte, r.IntN(300)), 0o600))
-			if r.IntN(2) == 0 {
-				f, err := os.Open(path)
-				check(t, err)
-				ends = append(ends, f.Close)
-			}
-			ends = append(ends, func() error { return os.Remove(path) })
-		case 4:
-			s, err := posix.CreateSemaphore(name, r.IntN(2), nil)
-			check(t, err)
-			check(t, s.Close())
-			ends = append(ends, func() error { return posix.UnlinkSemaphore(name) })
-		default:
-			q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 10})
-			check(t, err)
-			if r.IntN(2) == 0 {
-				check(t, q.Send(t.Context(), []byte("text"), 0))
-			}
-			check(t, q.Close())
-			ends = append(ends, func() error { return posix.UnlinkQueue(name) })
+		if r.IntN(2) == 0 {
+			ends = append(ends, randomSysV(t, r, i)...)
+		} else {
+			ends = append(ends, randomPOSIX(t, r, fmt.Sprintf("/x%d", i))...)
 		}
 	}
 	return func() {
 		for _, end := range ends {
 			check(t, end())
 		}
+	}
+}
+
+// randomSysV makes a System V object and returns what ends its use and removes it.
+func randomSysV(t *testing.T, r *rand.Rand, i int) (ends []func() error) {
+	t.Helper()
+	other := sysv.Ownership{UID: 65534, GID: 65534, Mode: 0o600}
+	foreign := func() bool { return severalUsers() && r.IntN(2) == 0 }
+	switch r.IntN(3) {
+	case 0:
+		s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), nil)
+		check(t, err)
+		if foreign() {
+			check(t, s.Set(other))
+		}
+		if r.IntN(2) == 0 {
+			mem, err := s.Attach(nil)
+			check(t, err)
+			ends = append(ends, mem.Detach)
+		}
+		return append(ends, s.Remove)
+	case 1:
+		s, err := sysv.CreateSet(sysv.Key(1000+i), 1+r.IntN(3), &sysv.SetOptions{Mode: fs.FileMode(0o600)})
+		check(t, err)
+		if r.IntN(2) == 0 {
+			check(t, s.SetValue(0, 1)) // which makes this process the last user
+		}
+		if foreign() {
+			check(t, s.Set(other))
+		}
+		return append(ends, s.Remove)
+	default:
+		q, err := sysv.CreateQueue(sysv.Private, nil)
+		check(t, err)
+		if r.IntN(2) == 0 {
+			check(t, q.Send(t.Context(), 1, []byte("text")))
+		}
+		return append(ends, q.Remove)
+	}
+}
+
+// randomPOSIX makes a POSIX object and returns what ends its use and removes it.
+func randomPOSIX(t *testing.T, r *rand.Rand, name string) (ends []func() error) {
+	t.Helper()
+	switch r.IntN(3) {
+	case 0:
+		path := "/dev/shm" + name
+		check(t, os.WriteFile(path, make([]byte, r.IntN(300)), 0o600))
+		if r.IntN(2) == 0 {
+			f, err := os.Open(path)
+			check(t, err)
+			ends = append(ends, f.Close)
+		}
+		return append(ends, func() error { return os.Remove(path) })
+	case 1:
+		s, err := posix.CreateSemaphore(name, r.IntN(2), nil)
+		check(t, err)
+		check(t, s.Close())
+		return append(ends, func() error { return posix.UnlinkSemaphore(name) })
+	default:
+		q, err := posix.CreateQueue(name, &posix.QueueOptions{Mode: 0o600, MaxMsgs: 1, MsgSize: 10})
+		check(t, err)
+		if r.IntN(2) == 0 {
+			check(t, q.Send(t.Context(), []byte("text"), 0))
+		}
+		check(t, q.Close())
+		return append(ends, func() error { return posix.UnlinkQueue(name) })
 	}
 }
