@@ -82,14 +82,6 @@ func BenchmarkWriteFew(b *testing.B) {
 
 // BenchmarkPeers writes the same rows in other common ways.
 func BenchmarkPeers(b *testing.B) {
-	start := time.Unix(1_700_000_000, 0).UTC()
-	at := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
-	pad := func(dst []byte, from, width int) []byte {
-		for len(dst)-from < width {
-			dst = append(dst, ' ')
-		}
-		return dst
-	}
 	b.Run("rows alone", func(b *testing.B) {
 		for b.Loop() {
 			for range segments(benchRows) {
@@ -101,21 +93,7 @@ func BenchmarkPeers(b *testing.B) {
 		for b.Loop() {
 			buf := make([]byte, 0, 65<<10)
 			for i := range benchRows {
-				from := len(buf)
-				buf = append(buf, "0x"...)
-				key := uint32(i) * 2654435761
-				for shift := 28; shift >= 0; shift -= 4 {
-					buf = append(buf, "0123456789abcdef"[key>>shift&0xf])
-				}
-				buf = pad(buf, from, 12)
-				buf = pad(strconv.AppendInt(buf, int64(i*3), 10), from, 20)
-				buf = pad(append(buf, "postgres"...), from, 30)
-				buf = pad(strconv.AppendUint(buf, 0o600, 8), from, 37)
-				buf = pad(strconv.AppendUint(buf, uint64(i)*4096, 10), from, 48)
-				buf = pad(strconv.AppendUint(buf, uint64(i%7), 10), from, 56)
-				buf = pad(at(i).AppendFormat(buf, time.RFC3339Nano), from, 78)
-				buf = append(buf, "-\n"...)
-				if len(buf) >= 64<<10 {
+				if buf = appendRow(buf, i); len(buf) >= 64<<10 {
 					io.Discard.Write(buf)
 					buf = buf[:0]
 				}
@@ -127,7 +105,7 @@ func BenchmarkPeers(b *testing.B) {
 		for b.Loop() {
 			w := bufio.NewWriterSize(io.Discard, 64<<10)
 			for i := range benchRows {
-				fmt.Fprintf(w, "0x%08x  %6d  %-8s  %5o  %10d  %6d  %-20s  -\n", uint32(i)*2654435761, i*3, "postgres", 0o600, i*4096, i%7, at(i).Format(time.RFC3339Nano))
+				fmt.Fprintf(w, "0x%08x  %6d  %-8s  %5o  %10d  %6d  %-20s  -\n", uint32(i)*2654435761, i*3, "postgres", 0o600, i*4096, i%7, benchTime(i).Format(time.RFC3339Nano))
 			}
 			w.Flush()
 		}
@@ -142,7 +120,7 @@ func BenchmarkPeers(b *testing.B) {
 		}
 		list := make([]segment, benchRows)
 		for i := range list {
-			list[i] = segment{fmt.Sprintf("0x%08x", i), "postgres", "600", i, uint64(i) * 4096, uint64(i % 7), at(i), []string{}}
+			list[i] = segment{fmt.Sprintf("0x%08x", i), "postgres", "600", i, uint64(i) * 4096, uint64(i % 7), benchTime(i), []string{}}
 		}
 		b.ReportAllocs()
 		for b.Loop() {
@@ -152,4 +130,30 @@ func BenchmarkPeers(b *testing.B) {
 			}
 		}
 	})
+}
+
+func benchTime(i int) time.Time { return time.Unix(1_700_000_000+int64(i), 0).UTC() }
+
+// appendRow appends the cells of a row, each padded to a fixed width.
+func appendRow(buf []byte, i int) []byte {
+	from := len(buf)
+	pad := func(dst []byte, width int) []byte {
+		for len(dst)-from < width {
+			dst = append(dst, ' ')
+		}
+		return dst
+	}
+	buf = append(buf, "0x"...)
+	key := uint32(i) * 2654435761
+	for shift := 28; shift >= 0; shift -= 4 {
+		buf = append(buf, "0123456789abcdef"[key>>shift&0xf])
+	}
+	buf = pad(buf, 12)
+	buf = pad(strconv.AppendInt(buf, int64(i*3), 10), 20)
+	buf = pad(append(buf, "postgres"...), 30)
+	buf = pad(strconv.AppendUint(buf, 0o600, 8), 37)
+	buf = pad(strconv.AppendUint(buf, uint64(i)*4096, 10), 48)
+	buf = pad(strconv.AppendUint(buf, uint64(i%7), 10), 56)
+	buf = pad(benchTime(i).AppendFormat(buf, time.RFC3339Nano), 78)
+	return append(buf, "-\n"...)
 }
