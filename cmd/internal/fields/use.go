@@ -222,28 +222,30 @@ func program(r *Row) value {
 	return words(r.Use.Program.Name)
 }
 
-// container names the containers of all users of the object, and of its creator and
-// last user if they are alive.
-func container(r *Row) value {
-	if r.Use == nil {
-		return value{}
-	}
-	list := processes(r)
-	for i := range r.Use.Actors {
-		if a := &r.Use.Actors[i]; a.State == inventory.Alive {
-			list = append(list, a.Process)
+// at names where the users of the object run, and its creator and last user if they are
+// alive.
+func at(name func(procfs.Container) string) func(*Row) value {
+	return func(r *Row) value {
+		if r.Use == nil {
+			return value{}
 		}
-	}
-	var names []string
-	for _, p := range unique(list) {
-		if name := containerName(p.Container); name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
+		list := processes(r)
+		for i := range r.Use.Actors {
+			if a := &r.Use.Actors[i]; a.State == inventory.Alive {
+				list = append(list, a.Process)
+			}
 		}
+		var names []string
+		for _, p := range unique(list) {
+			if n := name(p.Container); n != "" && !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+		if len(names) == 0 {
+			return value{}
+		}
+		return words(strings.Join(names, ","))
 	}
-	if len(names) == 0 {
-		return value{}
-	}
-	return words(strings.Join(names, ","))
 }
 
 func containerName(c procfs.Container) string {

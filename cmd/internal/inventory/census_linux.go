@@ -25,6 +25,7 @@ type census struct {
 	unknown  bool                 // there is a process whose user is not known
 	holders  map[holding]*person
 	employer *person // the oldest server of root that is known to start workers of other users
+	jobs     []*job  // by start
 }
 
 // A person is a living process.
@@ -94,6 +95,7 @@ func (c *collector) census() *census {
 			s.employer = p
 		}
 	}
+	s.jobs = jobsOf(s.people)
 	return s
 }
 
@@ -166,6 +168,9 @@ func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	stat, err := f.Stat(pid)
 	if err == nil {
 		p.Comm, p.start, p.forked, p.parent = stat.Comm, stat.Start, stat.Forked, stat.PPID
+		p.Container, err = containerOf(f, pid)
+	}
+	if err == nil {
 		p.via, err = f.Reach(stat)
 	}
 	if err == nil {
@@ -387,7 +392,7 @@ func (c *collector) answerOwners() {
 		switch left := c.ownerLeft(o); {
 		case o.Use.Verdict == InUse || left == Yes:
 			o.Use.OwnerGone = No
-		case left == No && c.employer(o) == nil:
+		case left == No && c.employer(o) == nil && c.job(o).Code == "":
 			o.Use.OwnerGone = Yes
 		}
 	}

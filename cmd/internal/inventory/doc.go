@@ -40,6 +40,9 @@
 //     it can be found); a forked process is as old as the program that it continues;
 //   - such a process runs as root: it may be the parent of workers of any user, and known
 //     servers, such as Apache and PHP-FPM, may start one that finds the object by its key;
+//   - a batch job of its owner or creator is running, or one whose owner is not seen, and
+//     may have used it: the next step of the job may use it again. A job is what the control
+//     groups show (procfs.Job), so it is seen while it has a process on this machine;
 //   - an object of its family is needed (see keepFamilies);
 //   - the name of a POSIX object contains the id of a living process, or is one that the
 //     program of a running server opens again after everyone has closed it;

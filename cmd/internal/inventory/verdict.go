@@ -71,6 +71,7 @@ const (
 	RootAlive     Code = "root-alive"      // an older process of root may be the parent of its users
 	FamilyAlive   Code = "family-alive"    // its family has an object that is needed
 	NamedAfter    Code = "named-after"     // its name holds the id of a living process
+	JobRunning    Code = "job-running"     // a batch job runs that may use it again in its next step
 	ServerAlive   Code = "server-alive"    // a server runs whose program may attach or map it again
 	ProcessHidden Code = "process-hidden"  // a process that cannot be inspected might use it
 	NoProc        Code = "proc-unreadable" // /proc cannot be used
@@ -98,6 +99,9 @@ type witness interface {
 	// holder returns why a living process that the object does not name may know the
 	// identifier of a System V object. The Reason has no code if there is no such process.
 	holder(*Object) Reason
+	// job returns why a running batch job may use an object that it has no process for at
+	// the moment. The Reason has no code if there is no such job.
+	job(*Object) Reason
 	// named returns a living process whose id is in the name of a POSIX object.
 	named(*Object) *Process
 	// ownerLeft returns No if no process of the object's owner and creator is left.
@@ -178,8 +182,10 @@ func (u *Use) judgeRest(o *Object, ev evidence, ended bool) Verdict {
 	if server := ev.server(o); server != nil {
 		u.add(ServerAlive, "%s of the same user runs, and its processes attach segments of others that have ended", server.name())
 	}
-	if r := ev.holder(o); r.Code != "" {
-		u.Reasons = append(u.Reasons, r)
+	for _, r := range [...]Reason{ev.holder(o), ev.job(o)} {
+		if r.Code != "" {
+			u.Reasons = append(u.Reasons, r)
+		}
 	}
 	if len(u.Reasons) > before {
 		return Unknown
@@ -406,6 +412,9 @@ func (u *Use) judgeFile(o *Object, ev evidence) Verdict {
 	}
 	if p := ev.named(o); p != nil {
 		u.add(NamedAfter, "its name holds the number of a living process: %s", p.name())
+	}
+	if r := ev.job(o); r.Code != "" {
+		u.Reasons = append(u.Reasons, r)
 	}
 	if len(u.Reasons) > before {
 		return Unknown

@@ -33,6 +33,7 @@ var twoHidden = Hidden{Processes: []HiddenProcess{
 type testimony struct {
 	serverIs *Process
 	holds    Reason
+	runs     Reason
 	isNamed  *Process
 	left     Answer
 	open     string // "no", "yes", "" for not known
@@ -40,6 +41,7 @@ type testimony struct {
 
 func (w testimony) server(*Object) *Process         { return w.serverIs }
 func (w testimony) holder(*Object) Reason           { return w.holds }
+func (w testimony) job(*Object) Reason              { return w.runs }
 func (w testimony) named(*Object) *Process          { return w.isNamed }
 func (w testimony) ownerLeft(*Object) Answer        { return w.left }
 func (w testimony) opened(*Object) (is, known bool) { return w.open == "yes", w.open != "" }
@@ -62,6 +64,7 @@ func TestJudge(t *testing.T) {
 	messages := with(testimony{}, func(ev *evidence) { ev.messages = true })
 	served := with(testimony{serverIs: alive.Process}, nil)
 	held := with(testimony{holds: Reason{Code: OwnerAlive}}, nil)
+	inJob := with(testimony{runs: Reason{Code: JobRunning}, left: No}, nil)
 	ownerless := with(testimony{left: No}, nil)
 	ownerlessHeld := with(testimony{left: No, holds: Reason{Code: RootAlive}}, nil)
 	ownerLeft := with(testimony{left: Yes}, nil)
@@ -130,6 +133,10 @@ func TestJudge(t *testing.T) {
 		{"object of nobody, as far as one sees", object, Use{}, partly, Unknown, "process-hidden age"},
 		{"object in a pid namespace", object, Use{}, outside, Unknown, "process-hidden age"},
 		{"object of nobody, if those count for none", object, Use{}, partlyIdle, Orphan, "not-open age"},
+		{"segment between two steps of a job", segment(0, false), Use{Actors: []Actor{gone, gone}}, inJob, Unknown, "not-attached process-gone process-gone job-running age"},
+		{"set never used, between two steps", set, Use{Semaphores: calm, Actors: []Actor{none}}, inJob, Unknown, "not-waiting never-used owner-gone job-running age"},
+		{"object between two steps", object, Use{}, inJob, Unknown, "job-running age"},
+		{"segment that a job uses", segment(1, false), Use{Actors: []Actor{gone, gone}}, inJob, InUse, "attached process-gone process-gone age"},
 		{"object of a server", object, Use{}, served, Unknown, "server-alive age"},
 		{"object without /proc", object, Use{}, blind, Unknown, "proc-unreadable age"},
 		{"queue that was never used", queue, Use{Actors: []Actor{none, none}}, all, Unknown, "never-used age"},

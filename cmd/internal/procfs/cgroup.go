@@ -12,6 +12,7 @@ type Container struct {
 	ID      string // 64 hexadecimal digits, or the name of an lxc or nspawn container
 	Pod     string // Kubernetes: the uid of the pod
 	Unit    string // systemd: the innermost unit, such as cron.service
+	Job     Job
 }
 
 // ParseCgroup parses /proc/PID/cgroup. If several hierarchies are mounted, the unified
@@ -37,6 +38,9 @@ func ParseCgroup(b []byte) Container {
 		}
 		if c.Unit != "" && (best.Unit == "" || controllers == "") {
 			best.Unit = c.Unit
+		}
+		if best.Job.ID == "" {
+			best.Job = jobOf(string(p.rest))
 		}
 		return true
 	})

@@ -206,6 +206,38 @@ func TestParseCgroup(t *testing.T) {
 	}
 }
 
+func TestParseJob(t *testing.T) {
+	user := func(uid uint32, j Job) Job {
+		j.UID, j.UIDKnown = uid, true
+		return j
+	}
+	tests := []struct {
+		name, text string
+		want       Job
+	}{
+		{"v1", "9:name=systemd:/system.slice/slurmd.service\n4:freezer:/slurm/uid_1000/job_12/step_3/task_0\n", user(1000, Job{Manager: "slurm", ID: "12", Step: "3"})},
+		{"v1, a node of several", "4:freezer:/slurm_n2/uid_7/job_1/step_batch\n", user(7, Job{Manager: "slurm", ID: "1", Step: "batch"})},
+		{"v1, step by number", "4:memory:/slurm/uid_7/job_1/step_4294967295\n", user(7, Job{Manager: "slurm", ID: "1", Step: "extern"})},
+		{"v1, no step", "4:cpuset:/slurm/uid_7/job_1\n", user(7, Job{Manager: "slurm", ID: "1"})},
+		{"v2", "0::/system.slice/slurmstepd.scope/job_5/step_extern/user/task_special\n", Job{Manager: "slurm", ID: "5", Step: "extern"}},
+		{"v2, a node of several", "0::/system.slice/n2_slurmstepd.scope/job_5/step_0/user/task_0\n", Job{Manager: "slurm", ID: "5", Step: "0"}},
+		{"seen from a cgroup namespace", "0::/../../system.slice/slurmstepd.scope/job_5/step_0\n", Job{Manager: "slurm", ID: "5", Step: "0"}},
+		{"OpenPBS, v1", "3:memory:/pbs_jobs.service/jobid/17.head\n", Job{Manager: "pbs", ID: "17.head"}},
+		{"OpenPBS, v2", "0::/pbs_jobs.service/jobs/17[2].head\n", Job{Manager: "pbs", ID: "17[2].head"}},
+		{"slurmstepd itself before a job", "0::/system.slice/slurmstepd.scope/system\n", Job{}},
+		{"made by a user, v2", "0::/user.slice/user-7.slice/user@7.service/system.slice/slurmstepd.scope/job_5/step_0\n", Job{}},
+		{"made by a user, v1", "4:freezer:/user/7/slurm/uid_0/job_1/step_0\n", Job{}},
+		{"no user", "4:freezer:/slurm/uid_x/job_1/step_0\n", Job{}},
+		{"no id", "4:freezer:/slurm/uid_1/job_/step_0\n", Job{}},
+		{"a service that is called so", "0::/system.slice/slurm.service/job_1/step_0\n", Job{}},
+	}
+	for _, tt := range tests {
+		if got := ParseCgroup([]byte(tt.text)).Job; got != tt.want {
+			t.Errorf("%s: %+v\nwant %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestParseNamespace(t *testing.T) {
 	if got, err := ParseNamespace("ipc", "ipc:[4026531839]"); got != 4026531839 || err != nil {
 		t.Errorf("%d, %v", got, err)
