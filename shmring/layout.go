@@ -31,24 +31,7 @@ const (
 // apart, because processors fetch cache lines in pairs. All access is atomic, because
 // another process may write anything at any time.
 type header struct {
-	magic      atomic.Uint64    // 0, written last
-	version    atomic.Uint32    // 8
-	headerSize atomic.Uint32    // 12
-	compatible atomic.Uint64    // 16, features that a process need not know
-	required   atomic.Uint64    // 24, features that it must know
-	id         [2]atomic.Uint64 // 32, random
-	size       atomic.Uint64    // 48, bytes of all
-	capacity   atomic.Uint64    // 56, bytes of data
-	states     atomic.Uint64    // 64, where the state words begin
-	data       atomic.Uint64    // 72, where the data begins
-	unit       atomic.Uint32    // 80
-	slotCount  atomic.Uint32    // 84
-	death      atomic.Uint32    // 88, which file has the locks of living members
-	_          [4]byte
-	locks      atomic.Uint64 // 96, offset of the first of them
-	namespace  atomic.Uint64 // 104, the IPC namespace's inode, of byNamespace
-	boot       atomic.Uint64 // 112, the boot in which it was made
-	_          [8]byte
+	preamble
 
 	tail atomic.Uint64 // 128, Many: where the next record is claimed, or the one before
 	_    [120]byte
@@ -153,11 +136,15 @@ func aligned(mem []byte) bool { return uintptr(unsafe.Pointer(unsafe.SliceData(m
 // headerOf returns the header of mem, which must be aligned and at least as long.
 func headerOf(mem []byte) *header { return (*header)(unsafe.Pointer(&mem[:headerSize][0])) }
 
-// address returns the address of the ring's memory in this process.
-func (h *header) address() uint64 { return uint64(uintptr(unsafe.Pointer(h))) }
+// preambleOf returns the preamble of mem, which must be aligned and at least as long as a
+// header.
+func preambleOf(mem []byte) *preamble { return (*preamble)(unsafe.Pointer(&mem[:headerSize][0])) }
 
-// idOffset is the offset of the ring's random id.
-const idOffset = int64(unsafe.Offsetof(header{}.id))
+// address returns the address of the memory in this process.
+func (h *preamble) address() uint64 { return uint64(uintptr(unsafe.Pointer(h))) }
+
+// idOffset is the offset of the random id.
+const idOffset = int64(unsafe.Offsetof(preamble{}.id))
 
 // futexWord returns the address of the word for futex(2).
 func futexWord(w *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(w)) }

@@ -65,31 +65,31 @@ func (id ringID) bytes() (b [16]byte) {
 	return b
 }
 
-func (h *header) ringID() ringID { return ringID{h.id[0].Load(), h.id[1].Load()} }
+func (h *preamble) ringID() ringID { return ringID{h.id[0].Load(), h.id[1].Load()} }
 
 // lifeline opens a line that holds no role yet.
-func (r *Ring) lifeline() (line, error) {
-	fd, err := lifeline.Reopen(r.anchor)
+func (b *base) lifeline() (line, error) {
+	fd, err := lifeline.Reopen(b.anchor)
 	switch {
 	case errors.Is(err, os.ErrClosed):
 		return line{}, fmt.Errorf("shmring: %w", ErrClosed)
 	case err != nil:
 		return line{}, fmt.Errorf("shmring: %w", err)
 	}
-	return r.line(fd), nil
+	return b.line(fd), nil
 }
 
-func (r *Ring) line(fd int) line { return line{lifeline.Line{FD: fd, Base: r.locks}} }
+func (b *base) line(fd int) line { return line{lifeline.Line{FD: fd, Base: b.locks}} }
 
 // openFile opens the file that the ring is mapped from. The ring begins at the offset in it.
-func (h *header) openFile() (f *os.File, offset int64, err error) {
+func (h *preamble) openFile() (f *os.File, offset int64, err error) {
 	mark := h.ringID().bytes()
 	f, offset, err = lifeline.OpenFile(h.address()+uint64(idOffset), mark[:])
 	return f, offset - idOffset, err
 }
 
 // openAnchor opens the file with the ring's locks.
-func (h *header) openAnchor() (*os.File, error) {
+func (h *preamble) openAnchor() (*os.File, error) {
 	if h.death.Load() == byFile {
 		f, _, err := h.openFile()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -64,23 +65,67 @@ func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, err
 	if o == nil {
 		o = &NamedOptions{}
 	}
+	options := Options{Producers: o.Producers, Capacity: o.Capacity}
+	if options.Capacity == 0 {
+		options.Capacity = namedCapacity
+	}
+	if _, err := layOut(Size(options.Capacity), options); err != nil {
+		return nil, err
+	}
+	var ring *Ring
+	err := o.meet(ctx, name, recipe{
+		size: Size(options.Capacity),
+		make: func(mem []byte) (io.Closer, error) { return Create(mem, options) },
+		open: func(mem Memory) (b *base, err error) {
+			if ring, err = OpenIn(mem); err != nil {
+				return nil, err
+			}
+			return &ring.base, ring.fits(o)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ring, nil
+}
+
+// fits returns ErrMismatch if the options want another ring.
+func (r *Ring) fits(o *NamedOptions) error {
+	switch {
+	case r.Producers() != max(o.Producers, One):
+		return fmt.Errorf("shmring: %w: it is for %v", ErrMismatch, r.Producers())
+	case o.Capacity != 0 && r.Capacity() != o.Capacity:
+		return fmt.Errorf("shmring: %w: it has a capacity of %d bytes", ErrMismatch, r.Capacity())
+	}
+	return nil
+}
+
+// A recipe says how to make and open what a name leads to.
+type recipe struct {
+	size int
+	make func(mem []byte) (io.Closer, error)
+	// open returns the base of what is in mem, also if it is not the one that is wanted.
+	open func(mem Memory) (*base, error)
+}
+
+// meet opens what is in the object, or makes it. The result is what r.open returned last.
+func (o *NamedOptions) meet(ctx context.Context, name string, r recipe) error {
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		object, err := posix.OpenObject(name, posix.ReadWrite)
 		if errors.Is(err, fs.ErrNotExist) {
-			object, err = o.create(name)
+			object, err = o.create(name, r)
 		}
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		r, err := o.open(name, object)
-		if r != nil || err != nil {
-			return r, err
+		if ok, err := o.open(name, object, r); ok || err != nil {
+			return err
 		}
 		select { // another process is removing it
 		case <-ctx.Done():
@@ -89,15 +134,8 @@ func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, err
 	}
 }
 
-// create creates the object with a ring in it.
-func (o *NamedOptions) create(name string) (*posix.Object, error) {
-	ring := Options{Producers: o.Producers, Capacity: o.Capacity}
-	if ring.Capacity == 0 {
-		ring.Capacity = namedCapacity
-	}
-	if _, err := layOut(Size(ring.Capacity), ring); err != nil {
-		return nil, err
-	}
+// create creates the object with its contents.
+func (o *NamedOptions) create(name string, r recipe) (*posix.Object, error) {
 	mode := o.Mode
 	if mode == 0 {
 		mode = 0o600
@@ -107,92 +145,92 @@ func (o *NamedOptions) create(name string) (*posix.Object, error) {
 		if err != nil {
 			return err
 		}
-		r, err := Create(m.Bytes(), ring)
+		made, err := r.make(m.Bytes())
 		if err == nil {
-			err = r.Close()
+			err = made.Close()
 		}
 		return errors.Join(err, m.Unmap())
 	}
-	return posix.CreateObject(name, int64(Size(ring.Capacity)), &posix.ObjectOptions{
+	return posix.CreateObject(name, int64(r.size), &posix.ObjectOptions{
 		Mode: mode, Reserve: !o.Sparse, Fill: fill,
 	})
 }
 
-// open opens the ring in the object, and closes the object if that fails. If it returns
-// neither a ring nor an error, the object is being removed or was removed.
-func (o *NamedOptions) open(name string, object *posix.Object) (r *Ring, err error) {
+// open opens what is in the object, and closes the object if that fails. If it returns
+// neither true nor an error, the object is being removed or was removed.
+func (o *NamedOptions) open(name string, object *posix.Object, r recipe) (ok bool, err error) {
 	defer func() {
-		if r == nil {
+		if !ok {
 			err = errors.Join(err, object.Close())
 		}
 	}()
 	info, err := object.Stat()
 	switch {
 	case err != nil:
-		return nil, err
+		return false, err
 	case !slices.Contains(append([]int{os.Geteuid(), 0}, o.Owners...), int(info.UID)):
-		return nil, fmt.Errorf("shmring: %w: %s belongs to user %d", ErrMismatch, name, info.UID)
+		return false, fmt.Errorf("shmring: %w: %s belongs to user %d", ErrMismatch, name, info.UID)
 	}
 	mapping, err := object.Map(nil)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	if r, err = o.openIn(mapping, object); r == nil {
-		return nil, errors.Join(err, mapping.Unmap())
+	b, err := r.open(mapping)
+	if b != nil {
+		if e := b.anchor.Close(); err == nil {
+			err = e
+		}
 	}
-	r.named = &named{name, object, mapping}
-	return r, nil
+	if err == nil {
+		ok, err = b.appear(object)
+	}
+	if !ok {
+		return false, errors.Join(err, mapping.Unmap())
+	}
+	b.named = &named{name, object, mapping}
+	return true, nil
 }
 
-func (o *NamedOptions) openIn(mapping *posix.Mapping, object *posix.Object) (*Ring, error) {
-	r, err := OpenIn(mapping)
-	if err != nil {
-		return nil, err
+// appear makes this process present. It uses the object's own open file instead of the one
+// that open found. It can be locked against others, and shows whether the name still leads
+// to it.
+func (b *base) appear(object *posix.Object) (bool, error) {
+	b.anchor = object.File()
+	if b.pre.death.Load() != byFile {
+		return false, fmt.Errorf("shmring: %w: its locks are not in its file", ErrMismatch)
 	}
-	// Use the object's own open file instead of the one that Open found. It can be locked
-	// against others, and shows whether the name still leads to it.
-	if err := r.anchor.Close(); err != nil {
-		return nil, err
-	}
-	r.anchor = object.File()
-	switch {
-	case r.header.death.Load() != byFile:
-		return nil, fmt.Errorf("shmring: %w: its locks are not in its file", ErrMismatch)
-	case r.Producers() != max(o.Producers, One):
-		return nil, fmt.Errorf("shmring: %w: it is for %v", ErrMismatch, r.Producers())
-	case o.Capacity != 0 && r.Capacity() != o.Capacity:
-		return nil, fmt.Errorf("shmring: %w: it has a capacity of %d bytes", ErrMismatch, r.Capacity())
-	}
-	l := r.line(int(r.anchor.Fd()))
+	l := b.line(int(b.anchor.Fd()))
 	if err := l.hold(presence); err != nil {
 		if errors.Is(err, ErrBusy) {
 			err = nil
 		}
-		return nil, err
+		return false, err
 	}
 	// From here on, no other process removes it.
 	if info, err := object.Stat(); err != nil || info.Links == 0 {
-		return nil, err
+		return false, err
 	}
-	return r, nil
+	return true, nil
 }
 
 // Remove removes the name of a ring of OpenOrCreate, with all messages that were not
 // received. It returns ErrBusy if another process has the ring open, or if handles of this
 // Ring are open. So the last process to leave can remove the ring, and a process that
 // comes later makes a new one. No process can join the removed ring; Close it.
-func (r *Ring) Remove() error {
-	if r.named == nil {
-		return fmt.Errorf("shmring: %w: this ring has no name", errors.ErrUnsupported)
+func (r *Ring) Remove() error { return r.remove() }
+
+func (b *base) remove() error {
+	if b.named == nil {
+		return fmt.Errorf("shmring: %w: it has no name", errors.ErrUnsupported)
 	}
-	info, err := r.named.object.Stat()
+	info, err := b.named.object.Stat()
 	if err != nil {
 		return fmt.Errorf("shmring: %w", closedOr(err))
 	}
 	if info.Links == 0 { // the name, if it exists, belongs to another ring
 		return nil
 	}
-	l := r.line(int(r.anchor.Fd()))
+	l := b.line(int(b.anchor.Fd()))
 	ok, err := l.exclude()
 	switch {
 	case err != nil:
@@ -200,7 +238,7 @@ func (r *Ring) Remove() error {
 	case !ok:
 		return fmt.Errorf("shmring: %w", ErrBusy)
 	}
-	if err := posix.UnlinkObject(r.named.name); err != nil {
+	if err := posix.UnlinkObject(b.named.name); err != nil {
 		return errors.Join(err, l.admit())
 	}
 	return nil // locked until Close: a process that has opened the file already sees that it is gone

@@ -1,18 +1,13 @@
 package shmring
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
-	"os"
 	"sync/atomic"
 
 	"github.com/sysvipc/gipc/internal/futex"
-	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/internal/memory"
-	"github.com/sysvipc/gipc/internal/spin"
 )
 
 // Errors of Create and Open.
@@ -84,19 +79,12 @@ type Options struct {
 // CreateIn or OpenIn keeps its memory mapped while one of its handles is open. The memory
 // of Create or Open must stay mapped while the Ring or a handle is used.
 type Ring struct {
+	base
 	geometry
-	memory Memory // nil if the caller keeps it mapped
 	header *header
 	states []atomic.Uint64
 	data   []byte
 	many   bool
-	spin   bool // whether spinning makes sense
-	self   label
-
-	named  *named   // of OpenOrCreate
-	anchor *os.File // the file with the locks, for others of it to be opened
-	locks  int64    // where they begin
-	id     [16]byte
 }
 
 // A Memory is mapped memory that can be pinned: a *posix.Mapping or a *sysv.Attachment.
@@ -111,19 +99,14 @@ type Memory interface {
 // CreateIn is Create in memory that it can pin: while a Producer or Consumer of the ring
 // is open, unmapping the memory fails with EBUSY.
 func CreateIn(mem Memory, o Options) (*Ring, error) {
-	return within(mem, func(b []byte) (*Ring, error) { return Create(b, o) })
+	return ringIn(mem, func(b []byte) (*Ring, error) { return Create(b, o) })
 }
 
 // OpenIn is Open in memory that it can pin, as CreateIn does.
-func OpenIn(mem Memory) (*Ring, error) { return within(mem, Open) }
+func OpenIn(mem Memory) (*Ring, error) { return ringIn(mem, Open) }
 
-func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
-	release, err := mem.Pin()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	r, err := ring(mem.Bytes())
+func ringIn(mem Memory, ring func([]byte) (*Ring, error)) (r *Ring, err error) {
+	err = within(mem, func(b []byte) error { r, err = ring(b); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -136,26 +119,7 @@ func within(mem Memory, ring func([]byte) (*Ring, error)) (*Ring, error) {
 //
 // Close also unmaps the memory of a Ring of OpenOrCreate. Close the handles first;
 // otherwise the error is EBUSY.
-func (r *Ring) Close() error {
-	var err error
-	if r.named == nil {
-		err = r.anchor.Close()
-	} else if err = r.named.mapping.Unmap(); err == nil {
-		err = r.named.object.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("shmring: %w", closedOr(err))
-	}
-	return nil
-}
-
-// pin keeps the memory mapped until release is called.
-func (r *Ring) pin() (release func(), err error) {
-	if r.memory == nil {
-		return func() {}, nil
-	}
-	return r.memory.Pin()
-}
+func (r *Ring) Close() error { return r.close() }
 
 // Size returns the number of bytes of memory that a ring of this capacity needs. capacity
 // is a power of two of at least 4096.
@@ -180,66 +144,28 @@ func Create(mem []byte, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := memory.Guard(func() error { return writeHeader(mem, g, mode) }); err != nil {
-		return nil, fmt.Errorf("shmring: %w", err)
+	if err := guarded(func() error { return writeHeader(mem, g, mode) }); err != nil {
+		return nil, err
 	}
 	return Open(mem)
 }
 
+// ringFormat is the format of a ring.
+func ringFormat() format { return formats()[0] }
+
 func writeHeader(mem []byte, g geometry, mode Producers) error {
+	if err := ringFormat().write(mem, parts{g.capacity, headerSize, dataOffset(g.capacity)}); err != nil {
+		return err
+	}
 	h := headerOf(mem)
-	h.magic.Store(0) // nobody opens it until it is finished
-	clear(mem[8:headerSize])
-	h.version.Store(version)
-	h.headerSize.Store(headerSize)
 	if mode == Many {
 		h.required.Store(featureMany)
 	}
-	h.size.Store(uint64(len(mem)))
-	h.capacity.Store(g.capacity)
-	h.states.Store(headerSize)
-	h.data.Store(dataOffset(g.capacity))
-	h.unit.Store(unit)
-	h.slotCount.Store(slotCount)
-	h.boot.Store(bootID())
 	// The first lap is 1, so words that are zero belong to no lap.
 	h.tail.Store(g.capacity)
 	h.head.Store(g.capacity)
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	h.id[0].Store(binary.NativeEndian.Uint64(id[:]))
-	h.id[1].Store(binary.NativeEndian.Uint64(id[8:]))
-	h.locks.Store(lockBase(h.ringID()))
-	if err := h.place(mem[headerSize:dataOffset(g.capacity)]); err != nil {
-		return err
-	}
 	h.magic.Store(magic)
 	return nil
-}
-
-// place makes the state words zero, and decides where the locks of the ring are.
-func (h *header) place(states []byte) error {
-	f, at, err := h.openFile()
-	if err != nil {
-		var namespace uint64
-		if f, namespace, err = lifeline.OpenNamespace(); err != nil {
-			return err
-		}
-		clear(states)
-		h.death.Store(byNamespace)
-		h.namespace.Store(namespace)
-		return f.Close()
-	}
-	defer f.Close()
-	h.death.Store(byFile)
-	info, err := f.Stat()
-	if err == nil && uint64(info.Size()) < uint64(at)+h.size.Load() {
-		err = ErrFault
-	}
-	if err == nil {
-		clearData(states, f, at+headerSize)
-	}
-	return err
 }
 
 // layOut determines the capacity.
@@ -269,87 +195,36 @@ func Open(mem []byte) (r *Ring, err error) {
 	if err := usable(mem); err != nil {
 		return nil, err
 	}
-	fault := memory.Guard(func() error { r, err = openRing(mem); return nil })
-	if fault != nil {
-		return nil, fmt.Errorf("shmring: %w", fault)
-	}
+	err = guarded(func() error { r, err = openRing(mem); return err })
 	return r, err
 }
 
 func openRing(mem []byte) (*Ring, error) {
-	if len(mem) < headerSize {
-		return nil, fmt.Errorf("shmring: %w: %d bytes", ErrNotRing, len(mem))
+	if err := ringFormat().identify(mem, knownFeatures); err != nil {
+		return nil, err
 	}
 	h := headerOf(mem)
-	switch m := h.magic.Load(); m {
-	case magic:
-	case bits.ReverseBytes64(magic):
-		return nil, fmt.Errorf("shmring: %w", ErrByteOrder)
-	default:
-		return nil, fmt.Errorf("shmring: %w", ErrNotRing)
-	}
-	if v := h.version.Load(); v != version {
-		return nil, fmt.Errorf("shmring: %w: %d, want %d", ErrVersion, v, version)
-	}
-	features := h.required.Load()
-	if unknown := features &^ knownFeatures; unknown != 0 {
-		return nil, fmt.Errorf("shmring: %w: it has features %#x", ErrVersion, unknown)
-	}
-	g, err := h.geometry(len(mem))
+	g, err := h.geometry()
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{
-		geometry: g, header: h, many: features&featureMany != 0, spin: spin.Useful(), self: thisProcess(),
-		locks: int64(h.locks.Load()), id: h.ringID().bytes(),
-	}
+	r := &Ring{geometry: g, header: h, many: h.required.Load()&featureMany != 0}
+	r.members, r.tickets = h.members[:], &h.tickets
 	r.states, r.data = overlay(mem, g)
-	if r.anchor, err = h.openAnchor(); err != nil {
+	if err := r.open(mem); err != nil {
 		return nil, err
-	}
-	if err := r.checkBoot(); err != nil {
-		return nil, errors.Join(err, r.anchor.Close())
 	}
 	return r, nil
 }
 
 // geometry checks what the header says about the layout.
-func (h *header) geometry(size int) (g geometry, err error) {
-	c, all, locks, death := h.capacity.Load(), h.size.Load(), h.locks.Load(), h.death.Load()
-	switch {
-	case all != uint64(size):
-		return g, fmt.Errorf("shmring: %w: the ring has %d bytes, the memory %d", ErrSize, all, size)
-	case c < minCapacity || c > maxCapacity || bits.OnesCount64(c) != 1 || dataOffset(c)+c > all,
-		h.unit.Load() != unit || h.slotCount.Load() != slotCount || h.headerSize.Load() != headerSize,
-		h.states.Load() != headerSize || h.data.Load() != dataOffset(c),
-		locks%lockSpan != 0 || locks >= 1<<62, death != byFile && death != byNamespace:
+func (h *header) geometry() (g geometry, err error) {
+	c := h.capacity.Load()
+	if c < minCapacity || c > maxCapacity || bits.OnesCount64(c) != 1 || dataOffset(c)+c > h.size.Load() ||
+		h.states.Load() != headerSize || h.data.Load() != dataOffset(c) {
 		return g, fmt.Errorf("shmring: %w: header", ErrCorrupt)
 	}
 	return geometry{capacity: c, mask: c - 1}, nil
-}
-
-// checkBoot returns ErrStale for a ring of an earlier run of the system. Containers often
-// have a boot id of their own: a difference means something only where memory can outlive
-// the system, and nobody in the ring is alive.
-func (r *Ring) checkBoot() error {
-	made, now := r.header.boot.Load(), bootID()
-	if made == now || made == 0 || now == 0 || r.header.death.Load() != byFile {
-		return nil
-	}
-	l, err := r.lifeline()
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	if !l.Outlives() {
-		return nil
-	}
-	for i := range r.header.members {
-		if l.held(i) {
-			return nil
-		}
-	}
-	return fmt.Errorf("shmring: %w", ErrStale)
 }
 
 func usable(mem []byte) error {

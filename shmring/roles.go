@@ -50,39 +50,39 @@ func (m *member) label() label { return label{m.pid.Load(), m.namespace.Load(), 
 
 // dead reports whether the process that has role i has ended, and which ticket it had.
 // It had the lock before its ticket was there, and keeps it until after that is gone.
-func (r *Ring) dead(l line, i int) (ticket uint64, dead bool) {
-	m := &r.header.members[i]
+func (b *base) dead(l line, i int) (ticket uint64, dead bool) {
+	m := &b.members[i]
 	ticket = m.ticket.Load()
 	return ticket, !vacant(ticket) && !l.held(i) && m.ticket.Load() == ticket
 }
 
 // take takes role i from who had it, or from nobody. It returns 0 if somebody else was
 // faster.
-func (r *Ring) take(l line, i int, from uint64) (ticket uint64, err error) {
+func (b *base) take(l line, i int, from uint64) (ticket uint64, err error) {
 	if err := l.hold(i); err != nil {
 		return 0, err
 	}
-	if ticket = r.header.tickets.Add(1); vacant(ticket) {
+	if ticket = b.tickets.Add(1); vacant(ticket) {
 		err = corrupt("tickets", ticket)
 	}
-	m := &r.header.members[i]
+	m := &b.members[i]
 	if err != nil || !m.ticket.CompareAndSwap(from, ticket) {
 		l.release(i)
 		return 0, err
 	}
-	m.pid.Store(r.self.pid)
-	m.namespace.Store(r.self.namespace)
-	m.start.Store(r.self.start)
+	m.pid.Store(b.self.pid)
+	m.namespace.Store(b.self.namespace)
+	m.start.Store(b.self.start)
 	return ticket, nil
 }
 
 // leave gives role i back. In a sane ring nobody else has touched it.
-func (r *Ring) leave(l line, i int, ticket uint64) {
+func (b *base) leave(l line, i int, ticket uint64) {
 	to := uint64(nobody)
 	if i == consumerRole {
 		to = gone
 	}
-	r.header.members[i].ticket.CompareAndSwap(ticket, to)
+	b.members[i].ticket.CompareAndSwap(ticket, to)
 	l.release(i)
 }
 
@@ -184,15 +184,15 @@ func (r *Ring) attend(l line) (ticket uint64, err error) {
 
 // watchable returns the processes of members whose end pidfd_open(2) can tell. all says
 // that it can tell that of every member but those of this process.
-func (r *Ring) watchable(members []member) (pids []int, all bool) {
+func (b *base) watchable(members []member) (pids []int, all bool) {
 	for i := range members {
 		if vacant(members[i].ticket.Load()) {
 			continue
 		}
 		switch l := members[i].label(); {
-		case l.namespace != r.self.namespace || l.namespace == 0 || l.pid == 0:
+		case l.namespace != b.self.namespace || l.namespace == 0 || l.pid == 0:
 			return nil, false
-		case l.pid != r.self.pid && !slices.Contains(pids, int(l.pid)):
+		case l.pid != b.self.pid && !slices.Contains(pids, int(l.pid)):
 			pids = append(pids, int(l.pid))
 		}
 	}
