@@ -27,6 +27,8 @@ shmring       TestKilledProducers Many
 shmring       TestKilledConsumers One
 shmring       TestKilledConsumers Many
 shmring       TestMadPeer
+shmring       TestKilledBroadcast
+shmring       TestMadBroadcast
 shmsync       TestKills
 posix         TestKilledContender C
 posix         TestKilledContender Go

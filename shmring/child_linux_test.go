@@ -44,6 +44,11 @@ var roles = map[string]func(args []string) error{
 	"meet":    meet,
 	"stream":  streamOut,
 	"mad":     scribble,
+
+	"broadcaster":  doomedWriter,
+	"listener":     doomedReader,
+	"subscriber":   holdSubscription,
+	"madBroadcast": scribbleBroadcast,
 }
 
 // The environment variable childMemory says where the ring is: the identifier of a System
