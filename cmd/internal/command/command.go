@@ -113,6 +113,9 @@ func prepare(app *cli.App) {
 func prepareCommand(path string, c *cli.Command) {
 	path = strings.TrimPrefix(path+" "+c.Name, " ")
 	c.HideHelpCommand = true
+	if len(c.Subcommands) == 0 {
+		c.CustomHelpTemplate = commandHelp
+	}
 	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
 	if c.BashComplete == nil {
 		c.BashComplete = cli.DefaultCompleteWithFlags(c)

@@ -6,6 +6,23 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// commandHelp is cli's template, but keeps the flags of categories in their order too.
+const commandHelp = `NAME:
+   {{template "helpNameTemplate" .}}
+
+USAGE:
+   {{template "usageTemplate" .}}{{if .Description}}
+
+DESCRIPTION:
+   {{template "descriptionTemplate" .}}{{end}}{{if .VisibleFlags}}
+
+OPTIONS:{{range .VisibleFlags}}{{if eq .GetCategory ""}}
+   {{.String}}{{end}}{{end}}{{$of := ""}}{{range .VisibleFlags}}{{if ne .GetCategory ""}}{{if ne .GetCategory $of}}{{$of = .GetCategory}}
+
+{{$of}}:{{end}}
+   {{.String}}{{end}}{{end}}{{end}}
+`
+
 // flagLine returns a flag's line of the help, such as "-w, --where EXPR". The value
 // appears once, so that the line fits 80 columns.
 func flagLine(f cli.Flag) string {
