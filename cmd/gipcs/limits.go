@@ -41,8 +41,8 @@ func limitsCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "critical", Usage: "be critical if more than `PERCENT` is in use"},
 			&cli.StringSliceFlag{Name: "check", Usage: "show only limits above `PERCENT`"},
 			&cli.BoolFlag{Name: "explain", Usage: "show who holds what is in use, and how to get more", DisableDefaultText: true},
-		}, selectFlags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, limitsFormatFlags()),
-		Action: watched(inNamespace(showLimits)),
+		}, selectFlags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, limitsFormatFlags(), hostFlags()),
+		Action: watched(onHosts(limitsOnHosts, inNamespace(showLimits))),
 	}
 }
 

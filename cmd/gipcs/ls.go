@@ -41,8 +41,8 @@ func lsCommand() *cli.Command {
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "removed", Usage: "list what is removed but still held, and by whom", DisableDefaultText: true},
 			namespaceFlag(), allNamespacesFlag(),
-		}, command.FormatFlags("plain")),
-		Action: inNamespace(ls),
+		}, command.FormatFlags("plain"), hostFlags()),
+		Action: onHosts(lsOnHosts, inNamespace(ls)),
 	}
 }
 

@@ -57,9 +57,9 @@ func rmCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "posix-shmem", Usage: "remove the POSIX shared-memory object `NAME`"},
 			&cli.StringSliceFlag{Name: "posix-semaphore", Usage: "remove the POSIX semaphore `NAME`"},
 			&cli.StringSliceFlag{Name: "posix-mqueue", Usage: "remove the POSIX message queue `NAME`"},
-			namespaceFlag(),
-		}, command.FormatFlags("plain")),
-		Action:       inNamespace(rm),
+			planFlag(), namespaceFlag(),
+		}, command.FormatFlags("plain"), hostFlags(), []cli.Flag{partialFlag()}),
+		Action:       onHosts(rmOnHosts, inNamespace(rm)),
 		BashComplete: command.CompleteWith(everyRef),
 	}
 }
@@ -70,6 +70,7 @@ type rmRun struct {
 	format    render.Format
 	named     []kindRef
 	selected  selection.Selection // nil if the objects are named
+	plan      *plan               // nil without --plan
 	names     *account.Directory
 	verbose   bool
 	removed   int
@@ -85,6 +86,9 @@ func rm(c *cli.Context) error {
 		return err
 	}
 	targets, err := r.targets()
+	if err == nil {
+		targets, err = r.planned(targets)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,23 +120,45 @@ func readRun(c *cli.Context) (*rmRun, error) {
 	if r.selected, err = selectionOf(c); err != nil {
 		return nil, err
 	}
-	switch {
-	case r.selected == nil && len(r.named) == 0:
-		return nil, command.Usagef("nothing to remove; name objects as KIND:REF, such as shm:65538 or pshm:/NAME, or select them with --where, --orphans and the like")
-	case r.selected != nil && len(r.named) > 0:
-		return nil, command.Usagef("either name objects or select them, not both")
-	case r.selected != nil && !c.Bool("yes") && !c.Bool("dry-run") && !command.IsTerminal(os.Stdin):
-		return nil, command.Usagef("there is no terminal to ask on; check with --dry-run what would be removed, then use --yes")
+	if err := checkChoice(r.selected != nil, len(r.named) > 0); err != nil {
+		return nil, err
 	}
-	return r, nil
+	if r.selected != nil {
+		if err := checkAsking(c); err != nil {
+			return nil, err
+		}
+	}
+	if c.IsSet("partial") {
+		return nil, command.Usagef("--partial has a meaning only with --host or --hosts")
+	}
+	r.plan, err = planOf(c)
+	return r, err
 }
 
-// namedObjects parses the objects that ipcrm's flags and the operands name.
-func namedObjects(c *cli.Context) ([]kindRef, error) {
-	var list []kindRef
-	for _, f := range []struct {
-		flag, kind, form string
-	}{
+// checkChoice returns an error unless objects are either selected or named.
+func checkChoice(selected, named bool) error {
+	switch {
+	case !selected && !named:
+		return command.Usagef("nothing to remove; name objects as KIND:REF, such as shm:65538 or pshm:/NAME, or select them with --where, --orphans and the like")
+	case selected && named:
+		return command.Usagef("either name objects or select them, not both")
+	}
+	return nil
+}
+
+// checkAsking returns an error if the command would have to ask without a terminal.
+func checkAsking(c *cli.Context) error {
+	if c.Bool("yes") || c.Bool("dry-run") || command.IsTerminal(os.Stdin) {
+		return nil
+	}
+	return command.Usagef("there is no terminal to ask on; check with --dry-run what would be removed, then use --yes")
+}
+
+// A nameFlag is a flag whose value names an object: a kind and a form of REF.
+type nameFlag struct{ flag, kind, form string }
+
+func nameFlags() []nameFlag {
+	return []nameFlag{
 		{"shmem-id", "shm", "id:"},
 		{"shmem-key", "shm", "key:"},
 		{"semaphore-id", "sem", "id:"},
@@ -142,7 +168,13 @@ func namedObjects(c *cli.Context) ([]kindRef, error) {
 		{"posix-shmem", "pshm", "/"},
 		{"posix-semaphore", "psem", "/"},
 		{"posix-mqueue", "pmsg", "/"},
-	} {
+	}
+}
+
+// namedObjects parses the objects that ipcrm's flags and the operands name.
+func namedObjects(c *cli.Context) ([]kindRef, error) {
+	var list []kindRef
+	for _, f := range nameFlags() {
 		for _, text := range c.StringSlice(f.flag) {
 			n, err := readNamed(f.kind, f.form, text)
 			if err != nil {
@@ -189,7 +221,7 @@ func (r *rmRun) targets() ([]removal.Target, error) {
 	}
 	// Without a question there is no need to inspect the objects.
 	find := removal.Name
-	if r.Bool("dry-run") || r.IsSet("log") || r.IsSet("backup") {
+	if r.Bool("dry-run") || r.IsSet("log") || r.IsSet("backup") || r.plan != nil {
 		find = removal.Find
 	}
 	targets := make([]removal.Target, 0, len(r.named))
@@ -245,7 +277,12 @@ func (r *rmRun) agreed(n int) bool {
 	if r.selected == nil || r.Bool("yes") || n == 0 {
 		return true
 	}
-	fmt.Fprintf(r.App.ErrWriter, "Remove %s? [y/N] ", objects(n))
+	return confirmed(r.Context, objects(n))
+}
+
+// confirmed asks whether to remove objects.
+func confirmed(c *cli.Context, what string) bool {
+	fmt.Fprintf(c.App.ErrWriter, "Remove %s? [y/N] ", what)
 	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // end of input means no
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
@@ -270,6 +307,7 @@ func (r *rmRun) remove(targets []removal.Target) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
 	ctx, stop := command.Interruptible(r.Context.Context)
 	defer stop()
+	all := len(targets) + r.failed + r.leftAlone
 	options := removal.Options{Before: s.before(ctx)}
 	if r.selected != nil {
 		options.Again = func() (*inventory.Inventory, error) {
@@ -288,7 +326,7 @@ func (r *rmRun) remove(targets []removal.Target) (err error) {
 			return err
 		}
 	}
-	return r.sumUp(len(targets), ctx.Err() != nil)
+	return r.sumUp(all, ctx.Err() != nil)
 }
 
 // sumUp reports how many targets were removed, unless all were.

@@ -102,9 +102,14 @@ func kindCondition(words []string) (string, error) {
 }
 
 // selectionOf parses the flags of selectFlags, each of which adds conditions. It
-// returns nil without any.
+// returns nil without any. On other hosts a user and a path can be others; conditions on
+// them are checked there.
 func selectionOf(c *cli.Context) (selection.Selection, error) {
 	var s selection.Selection
+	owner, key := ownedBy, withKey
+	if namesHosts(c) {
+		owner, key = unchecked("owner == nil"), unchecked("key == nil")
+	}
 	add := func(flag, expr string, err error) error {
 		if err == nil {
 			var condition *selection.Condition
@@ -123,8 +128,8 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 		{"where", func(text string) (string, error) { return text, nil }},
 		{"older-than", longerThan("age")},
 		{"idle", longerThan("idle")},
-		{"owner", ownedBy},
-		{"key", withKey},
+		{"owner", owner},
+		{"key", key},
 	} {
 		for _, text := range c.StringSlice(f.flag) {
 			expr, err := f.expr(text)
@@ -148,6 +153,11 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 		}
 	}
 	return s, nil
+}
+
+// unchecked returns a condition on a field whose value means nothing here.
+func unchecked(expr string) func(string) (string, error) {
+	return func(string) (string, error) { return expr, nil }
 }
 
 func longerThan(field string) func(string) (string, error) {

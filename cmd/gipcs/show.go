@@ -35,14 +35,14 @@ func showCommand() *cli.Command {
 		Usage:       "show everything about objects, and whether they are needed",
 		ArgsUsage:   "KIND:REF...",
 		Description: showHelp,
-		Flags: append([]cli.Flag{
+		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "hex", Usage: "show the first `N` bytes of memory; changes its times"},
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
 			&cli.BoolFlag{Name: "identify", Usage: "attach an orphan to identify it; changes its times", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "force", Usage: "with --hex: even if reading changes the verdict", DisableDefaultText: true},
 			withMessagesFlag(), ignoreHiddenFlag(), namespaceFlag(),
-		}, command.FormatFlags("plain")...),
-		Action:       inNamespace(show),
+		}, command.FormatFlags("plain"), hostFlags()),
+		Action:       onHosts(showOnHosts, inNamespace(show)),
 		BashComplete: command.CompleteWith(everyRef),
 	}
 }

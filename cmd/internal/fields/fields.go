@@ -230,7 +230,10 @@ func (o Order) Compare(x, y *Row) int {
 }
 
 func (c *criterion) compare(x, y *Row) int {
-	a, b := c.column.of(x), c.column.of(y)
+	return c.compareValues(c.column.of(x), c.column.of(y))
+}
+
+func (c *criterion) compareValues(a, b value) int {
 	switch {
 	case a.known != b.known:
 		if a.known {

@@ -32,14 +32,7 @@ func (r *Row) verdict() inventory.Verdict {
 	return r.Use.Verdict
 }
 
-// verdict is coloured for orphans, which are what people look for.
-func verdict(r *Row) value {
-	v := words(r.verdict().String())
-	if r.verdict() == inventory.Orphan {
-		v.cell = v.cell.Warn()
-	}
-	return v
-}
+func verdict(r *Row) value { return verdictNamed(r.verdict().String()) }
 
 // judged reports whether the verdict is v. If the verdict is Unknown the result is
 // unknown, so that neither the condition nor its negation selects the object.

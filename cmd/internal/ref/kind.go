@@ -29,6 +29,16 @@ func POSIX() []Kind { return Kinds()[PShm:] }
 // String returns the prefix that stands for the kind in a REF.
 func (k Kind) String() string { return [...]string{"shm", "sem", "msg", "pshm", "psem", "pmsg"}[k] }
 
+// KindNamed returns the kind whose String is name.
+func KindNamed(name string) (Kind, error) {
+	for _, kind := range Kinds() {
+		if kind.String() == name {
+			return kind, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no kind %q", name)
+}
+
 // Noun returns the kind's name for use in a sentence.
 func (k Kind) Noun() string {
 	return [...]string{

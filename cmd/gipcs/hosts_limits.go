@@ -1,0 +1,121 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+)
+
+// limitsOnHosts is gipcs limits on other hosts. A host that does not answer counts for
+// --check as one whose limits could not be read.
+func limitsOnHosts(f *fleet) error {
+	o, err := readLimitsOptions(f.Context)
+	switch {
+	case err != nil:
+		return err
+	case o.thresholds != nil:
+		return command.Usagef("--warn and --critical print one line about one host; run them on each host, or use --check")
+	case o.metrics:
+		return command.Usagef("--format prometheus is for one host; run it on each host")
+	case o.everywhere && f.IsSet("namespace"):
+		return command.Usagef("--namespace and --all-namespaces exclude each other")
+	case o.explain:
+		return f.records(o.format, holdingColumns())
+	}
+	columns := []render.Column{hostColumn()}
+	if o.everywhere {
+		columns = append(columns, placeColumns()...)
+	}
+	columns = append(columns, limitColumns()...)
+	rows := func(yield func([]render.Cell) bool) {
+		for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := readLimitRow("", line, o.everywhere); return err }, nil) {
+			for _, line := range answer.Lines {
+				row, _ := readLimitRow(answer.Host, line, o.everywhere) // accepted
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	}
+	all := slices.Collect(rows)
+	missing := command.Failed
+	if o.check != nil {
+		missing = stateUnknown
+	}
+	if err := errors.Join(f.interrupted(), f.rejected()); err != nil {
+		return err
+	}
+	if o.check == nil || len(all) > 0 || forMachines(o.format) {
+		if err := command.WriteRows(f.Context, o.format, columns, slices.Values(all), render.Options{}); err != nil {
+			return err
+		}
+	}
+	return f.report(missing)
+}
+
+// readLimitRow returns the row for a limit that a host has printed.
+func readLimitRow(host string, line []byte, places bool) ([]render.Cell, error) {
+	row := []render.Cell{render.Text(host)}
+	if places {
+		place, err := readPlace(line)
+		if err != nil {
+			return nil, err
+		}
+		row = append(row, place...)
+	}
+	var printed struct {
+		Limit, Kind, Sysctl, About string
+		Value, Use                 *uint64
+	}
+	if err := json.Unmarshal(line, &printed); err != nil {
+		return nil, errors.New("it is no JSON object of a limit")
+	}
+	kind, err := ref.KindNamed(printed.Kind)
+	switch {
+	case err != nil:
+		return nil, err
+	case printed.Limit == "" || printed.Value == nil:
+		return nil, errors.New("it lacks the fields limit and value")
+	}
+	l := limits.Limit{Name: printed.Limit, Kind: kind, Value: *printed.Value, Sysctl: printed.Sysctl, About: printed.About}
+	if printed.Use != nil {
+		l.Use, l.Counted = *printed.Use, true
+	}
+	for cells := range limitRows([]limits.Limit{l}) {
+		row = append(row, cells...)
+	}
+	return row, nil
+}
+
+// records shows records of all hosts, which have these columns.
+func (f *fleet) records(format render.Format, columns []render.Column) error {
+	read := func(line []byte) ([]render.Cell, error) {
+		names, cells, err := render.ReadJSON(line)
+		if err == nil && !slices.EqualFunc(names, columns, func(a, b render.Column) bool { return a.Name == b.Name }) {
+			err = errors.New("it has other fields; its gipcs may have another version")
+		}
+		return cells, err
+	}
+	var all [][]render.Cell
+	for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := read(line); return err }, nil) {
+		for _, line := range answer.Lines {
+			cells, _ := read(line) // accepted
+			all = append(all, slices.Concat([]render.Cell{render.Text(answer.Host)}, cells))
+		}
+	}
+	if err := errors.Join(f.interrupted(), f.rejected()); err != nil {
+		return err
+	}
+	columns = slices.Concat([]render.Column{{Name: "host"}}, columns)
+	if err := command.WriteRecords(f.Context, format, columns, slices.Values(all), render.Options{}); err != nil {
+		return err
+	}
+	return f.report(command.Failed)
+}

@@ -1,0 +1,216 @@
+package hosts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Runner runs a command on hosts.
+type Runner struct {
+	SSH      []string      // the program that connects, and its first arguments
+	Command  []string      // the words of the command
+	Timeout  time.Duration // for one host
+	Parallel int           // hosts at a time, at least 1
+
+	// Accept, unless nil, is called with each line of an answer. If it returns an error
+	// the host has failed. Hosts are served in parallel, so Accept is too.
+	Accept func(line []byte) error
+	// Input, unless nil, returns the command's standard input on a host. Without it, and
+	// on every other descriptor, the command and ssh have nothing to read.
+	Input func(host string) io.Reader
+}
+
+// An Answer is what became of the command on a host.
+type Answer struct {
+	Host string
+	// Lines are the lines of standard output, without line ends; nil if Err is set.
+	Lines [][]byte
+	// Messages are the lines of standard error, which are not empty.
+	Messages []string
+	// Status is the exit status of the command: 0 or, as it could not do everything, 1
+	// or 3.
+	Status int
+	// Err says why there is no complete answer. It is a *[Rejected] if the command line
+	// was refused.
+	Err error
+}
+
+// Run runs the command on all hosts, at most Parallel at a time, and yields the answers
+// in the order of hosts. Each host has Timeout from the start of its ssh. When the loop
+// or ctx ends, Run ends all of ssh that is still running, and waits for it.
+func (r *Runner) Run(ctx context.Context, hosts []string) iter.Seq[Answer] {
+	return func(yield func(Answer) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer cancel()
+		answers := make([]chan Answer, len(hosts))
+		for i := range answers {
+			answers[i] = make(chan Answer, 1)
+		}
+		next := make(chan int, len(hosts))
+		for i := range hosts {
+			next <- i
+		}
+		close(next)
+		for range min(r.Parallel, len(hosts)) {
+			running.Go(func() {
+				for i := range next {
+					answers[i] <- r.ask(ctx, hosts[i])
+				}
+			})
+		}
+		for _, answer := range answers {
+			if !yield(<-answer) {
+				return
+			}
+		}
+	}
+}
+
+// grace is how long ssh may take to end, and its pipes to close.
+const grace = time.Second
+
+// ask runs the command on a host.
+func (r *Runner) ask(ctx context.Context, host string) Answer {
+	// PR_SET_PDEATHSIG goes by the thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ctx, stop := context.WithTimeoutCause(ctx, r.Timeout, fmt.Errorf("no answer within %v", r.Timeout))
+	defer stop()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	out := &lines{accept: r.Accept, fail: fail}
+	said := &messages{}
+	cmd := r.connect(ctx, host)
+	cmd.Stdout, cmd.Stderr = out, said
+	err := run(cmd)
+	answer := Answer{Host: host, Messages: said.lines()}
+	if cause := context.Cause(ctx); cause != nil {
+		answer.Err = cause
+		return answer
+	}
+	answer.Status, answer.Err = outcome(cmd, err, answer.Messages)
+	if answer.Err == nil {
+		answer.Err = out.end()
+	}
+	if answer.Err == nil {
+		answer.Lines = out.list
+	}
+	return answer
+}
+
+// connect prepares ssh. Its flags are after the user's own, which prevail. A command has
+// no use for what else a configuration may ask for: a terminal, an agent, X11, forwarded
+// ports or a command of its own. Banners would be shown for each host.
+func (r *Runner) connect(ctx context.Context, host string) *exec.Cmd {
+	seconds := int64(max(1, math.Ceil(r.Timeout.Seconds())))
+	args := append(r.SSH[1:len(r.SSH):len(r.SSH)], "-T", "-a", "-x",
+		"-o", "BatchMode=yes", "-o", "ConnectTimeout="+strconv.FormatInt(seconds, 10), "-o", "LogLevel=ERROR",
+		"-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none", "--", host, Quote(r.Command))
+	cmd := exec.CommandContext(ctx, r.SSH[0], args...)
+	if r.Input != nil {
+		cmd.Stdin = r.Input(host)
+	}
+	// In a process group of its own ssh ends with the programs that it has started, such
+	// as a ProxyCommand. A ControlPersist master is in another session and stays.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.WaitDelay = 2 * grace
+	return cmd
+}
+
+// run runs ssh. At the end of the context it ends the process group: at SIGTERM ssh
+// removes its control socket; what does not end gets SIGKILL.
+func run(cmd *exec.Cmd) error {
+	var mutex sync.Mutex
+	var kill *time.Timer
+	cmd.Cancel = func() error {
+		mutex.Lock()
+		defer mutex.Unlock()
+		group := -cmd.Process.Pid
+		kill = time.AfterFunc(grace, func() { _ = unix.Kill(group, unix.SIGKILL) })
+		return unix.Kill(group, unix.SIGTERM)
+	}
+	err := cmd.Run()
+	mutex.Lock()
+	defer mutex.Unlock()
+	if kill != nil {
+		kill.Stop()
+	}
+	return err
+}
+
+// maxLine and maxAnswer are the most bytes of a line and of an answer: an object has
+// about 500, and a system can have 96,000.
+const (
+	maxLine   = 1 << 20
+	maxAnswer = 64 << 20
+)
+
+// lines collects the lines of an answer. At the first that is wrong it calls fail, and
+// keeps nothing more.
+type lines struct {
+	accept func([]byte) error
+	fail   context.CancelCauseFunc
+	list   [][]byte
+	rest   []byte // an incomplete line
+	size   int
+	failed bool
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	if err := l.add(p); err != nil && !l.failed {
+		l.failed = true
+		l.list, l.rest = nil, nil
+		l.fail(err)
+	}
+	return len(p), nil
+}
+
+func (l *lines) add(p []byte) error {
+	if l.failed {
+		return nil
+	}
+	if l.size += len(p); l.size > maxAnswer {
+		return fmt.Errorf("its answer is longer than %d MiB", maxAnswer>>20)
+	}
+	for {
+		line, rest, complete := bytes.Cut(p, []byte{'\n'})
+		if len(l.rest)+len(line) > maxLine {
+			return fmt.Errorf("its answer has a line of more than %d MiB", maxLine>>20)
+		}
+		l.rest = append(l.rest, line...)
+		if !complete {
+			return nil
+		}
+		if l.accept != nil {
+			if err := l.accept(l.rest); err != nil {
+				return err
+			}
+		}
+		l.list = append(l.list, bytes.Clone(l.rest))
+		l.rest = l.rest[:0]
+		p = rest
+	}
+}
+
+// end returns an error if the last line is incomplete.
+func (l *lines) end() error {
+	if len(l.rest) > 0 {
+		return errors.New("its answer ends in the middle of a line")
+	}
+	return nil
+}
