@@ -81,6 +81,8 @@ func app() *cli.App {
 			rmCommand(),
 			restoreCommand(),
 			limitsCommand(),
+			snapshotCommand(),
+			diffCommand(),
 			nsCommand(),
 			doctorCommand(),
 			mkCommand(),

@@ -173,23 +173,30 @@ func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, erro
 	if len(o.Kinds) == 0 && viewOf(c) != nil {
 		o.Kinds, o.Partial = visibleKinds(c), true
 	}
-	o.Missing, o.HiddenIdle, o.WithMessages = missing(c), c.Bool("ignore-hidden"), c.Bool("with-messages")
+	o.Missing = missing(c)
+	o.HiddenIdle, o.WithMessages = o.HiddenIdle || c.Bool("ignore-hidden"), o.WithMessages || c.Bool("with-messages")
 	return inventory.Collect(o)
 }
 
 // collectSelected collects the objects that s can select, and what it wants to decide.
 func collectSelected(c *cli.Context, s selection.Selection, want inventory.Want) (*inventory.Inventory, error) {
-	want |= s.Want()
+	return collectWith(c, s, inventory.Options{Unlinked: c.Bool("removed"), Want: want})
+}
+
+// collectWith is collectSelected with more options. It sets the kinds.
+func collectWith(c *cli.Context, s selection.Selection, o inventory.Options) (*inventory.Inventory, error) {
+	o.Want |= s.Want()
 	visible := visibleKinds(c)
 	kinds := slices.DeleteFunc(s.Kinds(), func(k ref.Kind) bool { return !slices.Contains(visible, k) })
 	if len(kinds) == 0 {
 		return &inventory.Inventory{Taken: time.Now()}, nil
 	}
-	if want&(inventory.WantVerdict|inventory.WantOwner) != 0 {
+	if o.Want&(inventory.WantVerdict|inventory.WantOwner) != 0 {
 		// A verdict rests on objects of other kinds that belong together with the object.
 		kinds = families(kinds)
 	}
-	return collectAny(c, inventory.Options{Kinds: kinds, Partial: true, Unlinked: c.Bool("removed"), Want: want})
+	o.Kinds, o.Partial = kinds, true
+	return collectAny(c, o)
 }
 
 // families returns all kinds of System V if one of kinds is, and so for POSIX.

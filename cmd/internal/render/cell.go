@@ -15,6 +15,8 @@ const (
 	unsigned
 	unlimited
 	size
+	change
+	sizeChange
 	float
 	hexadecimal
 	octal
@@ -102,6 +104,13 @@ func Unlimited(n uint64) Cell { return newCell(unlimited, 0, n) }
 
 // Size is a number of bytes, shown to people as 4K with Options.HumanSizes.
 func Size(n uint64) Cell { return newCell(size, 0, n) }
+
+// Change is a difference, shown to people with its sign unless it is 0.
+func Change(n int64) Cell { return newCell(change, 0, uint64(n)) }
+
+// SizeChange is a difference in bytes, shown to people like Change, and as +4K with
+// Options.HumanSizes.
+func SizeChange(n int64) Cell { return newCell(sizeChange, 0, uint64(n)) }
 
 // Float is a number with a fraction, rounded to decimals for people. NaN and infinities
 // become Unknown.

@@ -705,3 +705,35 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestChange(t *testing.T) {
+	columns := []render.Column{{Name: "n"}, {Name: "size"}}
+	for _, tt := range []struct {
+		n                    int64
+		people, human, other string
+	}{
+		{0, "0  0", "0  0", "0,0"},
+		{12, "+12  +12", "+12  +12B", "12,12"},
+		{-1536, "-1536  -1536", "-1536  -1.5K", "-1536,-1536"},
+		{math.MaxInt64, "+9223372036854775807  +9223372036854775807", "+9223372036854775807  +8E", "9223372036854775807,9223372036854775807"},
+		{math.MinInt64, "-9223372036854775808  -9223372036854775808", "-9223372036854775808  -8E", "-9223372036854775808,-9223372036854775808"},
+	} {
+		for _, form := range []struct {
+			format render.Format
+			human  bool
+			want   string
+		}{
+			{render.Plain, false, tt.people + "\n"},
+			{render.Plain, true, tt.human + "\n"},
+			{render.CSV, true, tt.other + "\r\n"},
+			{render.NDJSON, true, `{"n":` + strings.Replace(tt.other, ",", `,"size":`, 1) + "}\n"},
+		} {
+			var out strings.Builder
+			rows := slices.Values([][]render.Cell{{render.Change(tt.n), render.SizeChange(tt.n)}})
+			err := render.Write(&out, form.format, columns, rows, render.Options{NoHeadings: true, HumanSizes: form.human})
+			if err != nil || out.String() != form.want {
+				t.Errorf("%v of %d: %q, %v, want %q", form.format, tt.n, out.String(), err, form.want)
+			}
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 // appendScalar appends a cell of a kind that looks the same in every format.
 func appendScalar(dst []byte, c *Cell) []byte {
 	switch c.kind() {
-	case signed:
+	case signed, change, sizeChange:
 		return strconv.AppendInt(dst, int64(c.num), 10)
 	case hexadecimal:
 		return appendDigits(append(dst, "0x"...), c.num, 4, c.digits())
@@ -52,6 +52,8 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 			return units.AppendSize(dst, c.num)
 		}
 		return appendScalar(dst, c)
+	case change, sizeChange:
+		return appendChange(dst, c, o)
 	case float:
 		return strconv.AppendFloat(dst, c.float(), 'f', c.digits(), 64)
 	case boolean:
@@ -80,6 +82,20 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 	default:
 		return appendScalar(dst, c)
 	}
+}
+
+func appendChange(dst []byte, c *Cell, o *Options) []byte {
+	n := int64(c.num)
+	if n > 0 {
+		dst = append(dst, '+')
+	}
+	if c.kind() != sizeChange || !o.HumanSizes || n == 0 {
+		return strconv.AppendInt(dst, n, 10)
+	}
+	if n < 0 {
+		return units.AppendSize(append(dst, '-'), -c.num)
+	}
+	return units.AppendSize(dst, c.num)
 }
 
 // separator returns what separates list items for people: a comma, and a blank too if

@@ -1,0 +1,182 @@
+//go:build linux
+
+package main
+
+import (
+	"math"
+	"strings"
+
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/snapshot"
+)
+
+// A tableColumn is a column of gipcs diff, for rows of type T.
+type tableColumn[T any] struct {
+	name    string
+	heading string // the name in capitals if empty
+	align   render.Align
+	rank    int // see render.Column
+	cell    func(T) render.Cell
+	// idle says that the column tells people nothing if no row has another value than 0,
+	// or a known one.
+	idle func(T) bool
+}
+
+func newTable[T any](columns []tableColumn[T], rows []T) *table {
+	t := &table{needless: make([]bool, len(columns)), rows: make([][]render.Cell, len(rows))}
+	for i, c := range columns {
+		heading := c.heading
+		if heading == "" {
+			heading = strings.ToUpper(c.name)
+		}
+		t.columns = append(t.columns, render.Column{Name: c.name, Heading: heading, Align: c.align, Rank: c.rank})
+		t.needless[i] = c.idle != nil
+	}
+	for r := range rows {
+		t.rows[r] = make([]render.Cell, len(columns))
+		for i, c := range columns {
+			t.rows[r][i] = c.cell(rows[r])
+			t.needless[i] = t.needless[i] && c.idle(rows[r])
+		}
+	}
+	return t
+}
+
+// changeTable lists the changes one by one.
+func changeTable(d *snapshot.Diff) *table {
+	type change = *snapshot.Change
+	text := func(name string) func(change) render.Cell {
+		return func(c change) render.Cell { return textCell(d.Text(c, name)) }
+	}
+	columns := []tableColumn[change]{
+		{name: "change", cell: func(c change) render.Cell { return render.Text(c.What.String()) }},
+		{name: "kind", cell: func(c change) render.Cell { return render.Text(c.Object().Kind.String()) }},
+		{name: "id", align: render.Right, cell: idCell, idle: func(c change) bool { return c.Object().Kind.POSIX() }},
+		{name: "key", rank: 3, cell: keyCell, idle: func(c change) bool { return c.Object().Kind.POSIX() }},
+		{name: "name", cell: nameCell, idle: func(c change) bool { return !c.Object().Kind.POSIX() }},
+		{name: "owner", rank: 2, cell: text("owner")},
+		{name: "program", cell: text("program")},
+	}
+	for _, q := range []struct {
+		name string
+		of   func(change) snapshot.Quantity
+		size bool
+	}{
+		{"size", change.Bytes, true},
+		{"messages", change.Messages, false},
+		{"nattch", change.Attachments, false},
+		{"nsems", change.Semaphores, false},
+	} {
+		number, delta := quantityCells(q.size)
+		idle := func(c change) bool { return !q.of(c).Known }
+		columns = append(columns,
+			tableColumn[change]{name: q.name, align: render.Right, idle: idle, cell: func(c change) render.Cell { return ifKnown(q.of(c), number(c.Latest(q.of(c)))) }},
+			tableColumn[change]{name: q.name + "_change", heading: "+" + strings.ToUpper(q.name), align: render.Right, idle: func(c change) bool {
+				return q.of(c).Delta() == 0 || q.name != "size" && (c.Before == nil || c.After == nil)
+			}, cell: func(c change) render.Cell { return ifKnown(q.of(c), delta(q.of(c).Delta())) }},
+		)
+	}
+	columns = append(columns, tableColumn[change]{name: "ctime", rank: 1, cell: func(c change) render.Cell { return render.Time(c.Created()) }})
+	rows := make([]change, len(d.Changes))
+	for i := range rows {
+		rows[i] = &d.Changes[i]
+	}
+	return newTable(columns, rows)
+}
+
+func ifKnown(q snapshot.Quantity, c render.Cell) render.Cell {
+	if !q.Known {
+		return render.Unknown()
+	}
+	return c
+}
+
+func textCell(t snapshot.Text) render.Cell {
+	if !t.Known {
+		return render.Unknown()
+	}
+	return render.Text(t.Text)
+}
+
+func idCell(c *snapshot.Change) render.Cell {
+	if c.Object().Kind.POSIX() {
+		return render.Unknown()
+	}
+	return render.Int(int64(c.Object().ID))
+}
+
+func nameCell(c *snapshot.Change) render.Cell {
+	if !c.Object().Kind.POSIX() {
+		return render.Unknown()
+	}
+	return render.Text(c.Object().Name)
+}
+
+func keyCell(c *snapshot.Change) render.Cell {
+	key, known := c.Key()
+	if !known {
+		return render.Unknown()
+	}
+	return render.Hex(uint64(key), 8)
+}
+
+// quantityCells returns how to show a quantity and its change.
+func quantityCells(size bool) (number, delta func(int64) render.Cell) {
+	if size {
+		return func(n int64) render.Cell { return render.Size(uint64(n)) }, render.SizeChange
+	}
+	return render.Int, render.Change
+}
+
+// sumTable lists sums, with rates per hour.
+func sumTable(d *snapshot.Diff, by []string) *table {
+	type sum = *snapshot.Sum
+	var columns []tableColumn[sum]
+	for i, name := range by {
+		columns = append(columns, tableColumn[sum]{name: name, cell: func(s sum) render.Cell { return textCell(s.Key[i]) }})
+	}
+	columns = append(columns,
+		tableColumn[sum]{name: "came", align: render.Right, rank: 1, cell: func(s sum) render.Cell { return render.Int(s.Came) }},
+		tableColumn[sum]{name: "went", align: render.Right, rank: 2, cell: func(s sum) render.Cell { return render.Int(s.Went) }},
+	)
+	for _, q := range []struct {
+		name string
+		of   func(sum) snapshot.Quantity
+		size bool
+	}{
+		{"objects", func(s sum) snapshot.Quantity { return s.Objects }, false},
+		{"bytes", func(s sum) snapshot.Quantity { return s.Bytes }, true},
+		{"messages", func(s sum) snapshot.Quantity { return s.Messages }, false},
+		{"semaphores", func(s sum) snapshot.Quantity { return s.Semaphores }, false},
+		{"attachments", func(s sum) snapshot.Quantity { return s.Attachments }, false},
+	} {
+		number, delta := quantityCells(q.size)
+		heading := strings.ToUpper(q.name)
+		idle := func(s sum) bool { return q.of(s).Delta() == 0 }
+		if q.name == "objects" || q.name == "bytes" {
+			idle = nil
+		}
+		columns = append(columns,
+			tableColumn[sum]{name: q.name, align: render.Right, rank: 3, idle: idle, cell: func(s sum) render.Cell { return number(q.of(s).After) }},
+			tableColumn[sum]{name: q.name + "_change", heading: "+" + heading, align: render.Right, idle: idle, cell: func(s sum) render.Cell { return delta(q.of(s).Delta()) }},
+			tableColumn[sum]{name: q.name + "_per_hour", heading: heading + "/H", align: render.Right, idle: idle, cell: func(s sum) render.Cell { return rateCell(d, q.of(s), q.size) }},
+		)
+	}
+	return newTable(columns, d.Sums(by))
+}
+
+// rateCell shows how much a quantity grew in an hour: whole bytes, or tenths of others.
+func rateCell(d *snapshot.Diff, q snapshot.Quantity, size bool) render.Cell {
+	rate, known := d.PerHour(q)
+	const most = 1 << 63
+	switch {
+	case !known:
+		return render.Unknown()
+	case !size:
+		return render.Float(rate, 1)
+	case rate >= most || rate < -most:
+		return render.Float(rate, 0)
+	default:
+		return render.SizeChange(int64(math.Round(rate)))
+	}
+}
