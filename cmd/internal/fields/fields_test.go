@@ -20,7 +20,9 @@ import (
 var taken = time.Unix(1_800_000_000, 0)
 
 func process(pid int, container string) *inventory.Process {
-	return &inventory.Process{PID: pid, Comm: "p", Container: procfs.Container{Runtime: "docker", ID: container}}
+	return &inventory.Process{PID: pid, Comm: "p", Container: procfs.Container{
+		Runtime: "docker", ID: container, Unit: container + ".service", Job: procfs.Job{Manager: "slurm", ID: container},
+	}}
 }
 
 func sample() *inventory.Inventory {
@@ -89,6 +91,8 @@ func TestUseColumns(t *testing.T) {
 		{"reasons", "one,two - - -"},
 		{"program", "PostgreSQL - - -"},
 		{"container", "docker:a,docker:b docker:c - -"},
+		{"unit", "a.service,b.service c.service - -"},
+		{"job", "slurm:a,slurm:b slurm:c - -"},
 		{"idle", "0s 1h 0s 0s"},
 		{"status", "dest,locked - - -"},
 		{"keytext", "NTP0 - - -"},
@@ -118,6 +122,8 @@ func TestPOSIXColumns(t *testing.T) {
 		{"open", "1 0 0 - 0"},
 		{"pids", "8,9 - - - -"},
 		{"container", "docker:a,docker:b - - - -"},
+		{"unit", "a.service,b.service - - - -"},
+		{"job", "slurm:a,slurm:b - - - -"},
 		{"age", "1h 1h 1m 1h 1m"}, // reading a queue changes its ctime
 		{"idle", "- - 1m - 1m"},
 		{"creator", "- - - - -"},

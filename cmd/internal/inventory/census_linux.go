@@ -95,7 +95,7 @@ func (c *collector) census() *census {
 			s.employer = p
 		}
 	}
-	s.jobs = jobsOf(s.people)
+	s.jobs = jobsOf(c.fs, s.people)
 	return s
 }
 

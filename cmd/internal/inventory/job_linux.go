@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
@@ -23,7 +24,8 @@ type job struct {
 }
 
 // jobsOf returns the jobs of the processes.
-func jobsOf(people []*person) (jobs []*job) {
+func jobsOf(f *procfs.FS, people []*person) (jobs []*job) {
+	oldest := make(map[string]*person)
 	byName := make(map[string]*job)
 	for _, p := range people {
 		name := p.Container.Job.String()
@@ -32,26 +34,32 @@ func jobsOf(people []*person) (jobs []*job) {
 		}
 		j := byName[name]
 		if j == nil {
-			j = &job{Job: p.Container.Job, start: p.start, whole: p.lastsForJob()}
-			byName[name] = j
+			j = &job{Job: p.Container.Job}
+			byName[name], oldest[name] = j, p
 			jobs = append(jobs, j)
 		}
-		if p.start < j.start {
-			j.start, j.whole = p.start, p.lastsForJob()
+		if p.start < oldest[name].start {
+			oldest[name] = p
 		}
 		j.users = append(j.users, p.owners()...)
+	}
+	for name, j := range byName {
+		j.start, j.whole = oldest[name].start, oldest[name].lastsForJob(f)
 	}
 	slices.SortFunc(jobs, func(a, b *job) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.ID, b.ID)) })
 	return jobs
 }
 
-// lastsForJob reports whether a process is there from the beginning of its job to its end:
-// the slurmstepd of the script or of the step that stands for the job on each machine. The
-// name alone would be no proof, but only root's processes count.
-func (p *person) lastsForJob() bool {
-	step := p.Container.Job.Step
-	return p.Comm == "slurmstepd" && (step == "batch" || step == "extern") &&
-		p.credentials != nil && p.credentials.UIDs == [4]uint32{}
+// lastsForJob reports whether a process of a job is there from the beginning of the job to
+// its end: Slurm's daemon for the script, or for the step that stands for the job on each
+// machine. Its title is "slurmstepd: [JOB.STEP]". Names would prove nothing if the process
+// were not root's.
+func (p *person) lastsForJob(f *procfs.FS) bool {
+	if p.Comm != "slurmstepd" || p.credentials == nil || p.credentials.UIDs != [4]uint32{} {
+		return false
+	}
+	title, err := f.Cmdline(p.PID)
+	return err == nil && len(title) > 0 && (strings.HasSuffix(title[0], ".batch]") || strings.HasSuffix(title[0], ".extern]"))
 }
 
 // owners returns the users for whom a process shows that its job is theirs.

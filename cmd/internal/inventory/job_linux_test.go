@@ -28,33 +28,41 @@ func TestJobs(t *testing.T) {
 	boot := time.Now().Add(-time.Hour)
 	made := info.CTime.Sub(boot)
 	const (
-		v1 = "4:freezer:/slurm/uid_4321/job_5/step_"
-		v2 = "0::/system.slice/slurmstepd.scope/job_5/step_"
+		v1 = "4:freezer:/slurm/uid_4321/job_5"
+		v2 = "0::/system.slice/slurmstepd.scope/job_5"
 	)
 	type process struct {
-		comm   string
-		uid    int
-		start  time.Duration
-		cgroup string
+		comm, title string
+		uid         int
+		start       time.Duration
+		cgroup      string
 	}
-	stepd := func(start time.Duration, cgroup string) process { return process{"slurmstepd", 0, start, cgroup} }
+	// As Slurm 22.05 has them: slurmstepd is in the group of the job itself with cgroup v1.
+	stepd := func(start time.Duration, cgroup, step string) process {
+		return process{"slurmstepd", "slurmstepd: [5." + step + "]", 0, start, cgroup}
+	}
+	user := func(uid int, start time.Duration, cgroup string) process {
+		return process{"bash", "bash", uid, start, cgroup}
+	}
 	early, late := made-time.Minute, made+time.Minute
+	const same, other = "job slurm:5 of the same user", "job slurm:5 is running"
 	tests := []struct {
 		name      string
 		processes []process
 		running   string // the beginning of the reason
 	}{
-		{"no job", []process{{"bash", 4321, early, "0::/user.slice/user-4321.slice/session-1.scope"}}, ""},
-		{"between two steps, v1", []process{stepd(early, v1+"extern"), {"sleep", 0, early, v1 + "extern/task_0"}}, "job slurm:5 of the same user"},
-		{"between two steps, v2", []process{stepd(early, v2+"extern/slurm"), {"sleep", 0, early, v2 + "extern/user/task_0"}}, "job slurm:5 is running"},
-		{"script of the owner", []process{stepd(early, v2+"batch/slurm"), {"bash", 4321, early, v2 + "batch/user/task_0"}}, "job slurm:5 of the same user"},
-		{"script of somebody else", []process{stepd(early, v2+"batch/slurm"), {"bash", 4322, early, v2 + "batch/user/task_0"}}, ""},
-		{"begun later", []process{stepd(late, v1+"extern"), {"bash", 4321, late, v1 + "0"}}, ""},
-		{"begun later, or earlier steps have ended", []process{stepd(late, v1+"1"), {"bash", 4321, late, v1 + "1"}}, "job slurm:5 of the same user"},
-		{"begun later, says a user's process", []process{{"slurmstepd", 4321, late, v1 + "extern"}}, "job slurm:5 of the same user"},
-		{"begun in the same second", []process{stepd(made+time.Second, v1+"extern")}, "job slurm:5 of the same user"},
-		{"PBS", []process{{"bash", 4321, late, "3:memory:/pbs_jobs.service/jobid/9.head"}}, "job pbs:9.head of the same user"},
-		{"a group of the user's own", []process{{"sh", 4322, early, "0::/user.slice/user-4322.slice/slurm/uid_4321/job_5/step_extern"}}, ""},
+		{"no job", []process{user(4321, early, "0::/user.slice/user-4321.slice/session-1.scope")}, ""},
+		{"between two steps, v1", []process{stepd(early, v1, "extern"), user(0, early, v1+"/step_extern")}, same},
+		{"between two steps, v2", []process{stepd(early, v2+"/step_extern/slurm", "extern"), user(0, early, v2+"/step_extern/user/task_0")}, other},
+		{"script of the owner", []process{stepd(early, v2+"/step_batch/slurm", "batch"), user(4321, early, v2+"/step_batch/user/task_0")}, same},
+		{"script of another user", []process{stepd(early, v2+"/step_batch/slurm", "batch"), user(4322, early, v2+"/step_batch/user/task_0")}, ""},
+		{"begun later", []process{stepd(late, v1, "extern"), user(4321, late, v1+"/step_0")}, ""},
+		{"begun later, owner not seen", []process{stepd(late, v2+"/step_extern/slurm", "extern")}, ""},
+		{"begun later, or earlier steps have ended", []process{stepd(late, v1, "1"), user(4321, late, v1+"/step_1")}, same},
+		{"begun later, says a user's process", []process{{"slurmstepd", "slurmstepd: [5.extern]", 4321, late, v1 + "/step_extern"}}, same},
+		{"begun in the same second", []process{stepd(made+time.Second, v1, "extern")}, same},
+		{"PBS", []process{user(4321, late, "3:memory:/pbs_jobs.service/jobid/9.head")}, "job pbs:9.head of the same user"},
+		{"a group of another user's own", []process{user(4322, early, "0::/user.slice/user-4322.slice/slurm/uid_4321/job_5/step_extern")}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,6 +70,7 @@ func TestJobs(t *testing.T) {
 			for i, p := range tt.processes {
 				f.process(5000+i, p.comm, p.uid, 0, p.start, fakeNamespace+1, "")
 				f.write(fmt.Sprintf("%d/cgroup", 5000+i), p.cgroup+"\n")
+				f.write(fmt.Sprintf("%d/cmdline", 5000+i), p.title+"\x00")
 			}
 			want, codes := Orphan, "not-attached process-gone age"
 			if tt.running != "" {

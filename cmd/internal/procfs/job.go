@@ -13,7 +13,6 @@ import (
 type Job struct {
 	Manager string // slurm or pbs
 	ID      string
-	Step    string // Slurm: batch, extern, interactive or a number
 	// UID is the job's owner if UIDKnown is set: Slurm has it in the groups of cgroup v1.
 	UID      uint32
 	UIDKnown bool
@@ -29,10 +28,10 @@ func (j Job) String() string {
 
 // jobOf parses the path of a control group. The forms are:
 //
-//	/slurm/uid_N/job_ID/step_STEP/...               Slurm, cgroup v1; or /slurm_NODE
-//	/system.slice/slurmstepd.scope/job_ID/step_STEP Slurm, cgroup v2; or NODE_slurmstepd.scope
-//	/pbs_jobs.service/jobid/ID                      OpenPBS, cgroup v1; older: pbspro.service
-//	/pbs_jobs.service/jobs/ID                       OpenPBS, cgroup v2
+//	/slurm/uid_N/job_ID/...                Slurm, cgroup v1; or /slurm_NODE
+//	/system.slice/slurmstepd.scope/job_ID/ Slurm, cgroup v2; or NODE_slurmstepd.scope
+//	/pbs_jobs.service/jobid/ID             OpenPBS, cgroup v1; older: pbspro.service
+//	/pbs_jobs.service/jobs/ID              OpenPBS, cgroup v2
 func jobOf(path string) (j Job) {
 	for strings.HasPrefix(path, "/../") { // relative to the reader's cgroup namespace
 		path = path[len("/.."):]
@@ -63,22 +62,5 @@ func jobOf(path string) (j Job) {
 		return Job{}
 	}
 	j.ID = id
-	if len(names) > 3 {
-		j.Step = stepName(names[3])
-	}
 	return j
-}
-
-// stepName returns STEP of step_STEP. Slurm before 21.08 has the numbers of special steps.
-func stepName(name string) string {
-	step, isStep := strings.CutPrefix(name, "step_")
-	switch {
-	case !isStep:
-		return ""
-	case step == "4294967295":
-		return "extern"
-	case step == "4294967294":
-		return "batch"
-	}
-	return step
 }

@@ -215,13 +215,12 @@ func TestParseJob(t *testing.T) {
 		name, text string
 		want       Job
 	}{
-		{"v1", "9:name=systemd:/system.slice/slurmd.service\n4:freezer:/slurm/uid_1000/job_12/step_3/task_0\n", user(1000, Job{Manager: "slurm", ID: "12", Step: "3"})},
-		{"v1, a node of several", "4:freezer:/slurm_n2/uid_7/job_1/step_batch\n", user(7, Job{Manager: "slurm", ID: "1", Step: "batch"})},
-		{"v1, step by number", "4:memory:/slurm/uid_7/job_1/step_4294967295\n", user(7, Job{Manager: "slurm", ID: "1", Step: "extern"})},
-		{"v1, no step", "4:cpuset:/slurm/uid_7/job_1\n", user(7, Job{Manager: "slurm", ID: "1"})},
-		{"v2", "0::/system.slice/slurmstepd.scope/job_5/step_extern/user/task_special\n", Job{Manager: "slurm", ID: "5", Step: "extern"}},
-		{"v2, a node of several", "0::/system.slice/n2_slurmstepd.scope/job_5/step_0/user/task_0\n", Job{Manager: "slurm", ID: "5", Step: "0"}},
-		{"seen from a cgroup namespace", "0::/../../system.slice/slurmstepd.scope/job_5/step_0\n", Job{Manager: "slurm", ID: "5", Step: "0"}},
+		{"v1", "9:name=systemd:/system.slice/slurmd.service\n4:freezer:/slurm/uid_1000/job_12/step_3/task_0\n", user(1000, Job{Manager: "slurm", ID: "12"})},
+		{"v1, a node of several", "4:freezer:/slurm_n2/uid_7/job_1/step_batch\n", user(7, Job{Manager: "slurm", ID: "1"})},
+		{"v1, slurmstepd", "4:cpuset:/slurm/uid_7/job_1\n", user(7, Job{Manager: "slurm", ID: "1"})},
+		{"v2", "0::/system.slice/slurmstepd.scope/job_5/step_extern/user/task_special\n", Job{Manager: "slurm", ID: "5"}},
+		{"v2, a node of several", "0::/system.slice/n2_slurmstepd.scope/job_5/step_0/user/task_0\n", Job{Manager: "slurm", ID: "5"}},
+		{"seen from a cgroup namespace", "0::/../../system.slice/slurmstepd.scope/job_5/step_0\n", Job{Manager: "slurm", ID: "5"}},
 		{"OpenPBS, v1", "3:memory:/pbs_jobs.service/jobid/17.head\n", Job{Manager: "pbs", ID: "17.head"}},
 		{"OpenPBS, v2", "0::/pbs_jobs.service/jobs/17[2].head\n", Job{Manager: "pbs", ID: "17[2].head"}},
 		{"slurmstepd itself before a job", "0::/system.slice/slurmstepd.scope/system\n", Job{}},
