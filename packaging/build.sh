@@ -81,6 +81,7 @@ fill() {
 	linked_licences "$root"/usr/bin/* >"$share/licenses/gipc/LINKED"
 	install -D -m 644 -t "$share/doc/gipc" README.md
 	[ ! -d docs/examples ] || cp -R docs/examples "$share/doc/gipc/examples"
+	install -D -m 644 -t "$root/usr/lib/systemd/system" docs/examples/*.service docs/examples/*.timer
 	debian_doc "$root/debian/doc" "$share/licenses/gipc/LINKED"
 	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }

@@ -149,7 +149,7 @@ same_files() {
 }
 
 names() {
-	grep -oE '^[./]*usr/(bin|include|share/(man|bash-completion|fish|zsh))/.*(gipc|gshm)[^/]*$' |
+	grep -oE '^[./]*usr/(bin|include|lib/systemd|share/(man|bash-completion|fish|zsh|doc/gipc/examples))/.*(gipc|gshm|slurm|kubernetes)[^/]*$' |
 		sed 's,^[./]*,,; s,/vendor-completions/,/site-functions/,' | LC_ALL=C sort
 }
 
