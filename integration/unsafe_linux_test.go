@@ -43,6 +43,7 @@ func mayBeUnsafe() map[string]string {
 		"posix/word.go":                        "the half of a 64-bit word on which glibc's semaphores sleep",
 		"shmring/layout.go":                    "header, words and bytes of a ring in a byte slice",
 		"shmring/broadcast_layout.go":          "header, readers, index and bytes of a broadcast in a byte slice",
+		"shmring/cell_layout.go":               "header and values of a cell in a byte slice, and the bytes of a value without pointers",
 		"shmsync/layout.go":                    "the words of a lock in a byte slice",
 		"cmd/internal/render/cell.go":          "text and numbers in cells of four words, since listings have hundreds of thousands",
 		"internal/spin/pause_386.s":            pause,

@@ -50,6 +50,7 @@ func formats() []format {
 	return []format{
 		{magic, version, "a ring"},
 		{broadcastMagic, broadcastVersion, "a broadcast"},
+		{cellMagic, cellVersion, "a cell"},
 	}
 }
 

@@ -36,7 +36,7 @@ func Slice[T any](r *Region, off, n int) (s []T, err error) {
 func slice[T any](mem []byte, off, n int) ([]T, error) {
 	var zero T
 	size, align := unsafe.Sizeof(zero), unsafe.Alignof(zero)
-	if t := reflect.TypeFor[T](); hasPointers(t) {
+	if t := reflect.TypeFor[T](); HasPointers(t) {
 		return nil, fmt.Errorf("%v: %w", t, ErrPointers)
 	}
 	if off < 0 || off > len(mem) || n < 0 || size != 0 && uintptr(n) > uintptr(len(mem)-off)/size {
@@ -49,14 +49,14 @@ func slice[T any](mem []byte, off, n int) ([]T, error) {
 	return unsafe.Slice((*T)(p), n), nil
 }
 
-// hasPointers reports whether a value of type t refers to memory outside itself.
-func hasPointers(t reflect.Type) bool {
+// HasPointers reports whether a value of type t refers to memory outside itself.
+func HasPointers(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Array:
-		return t.Len() > 0 && hasPointers(t.Elem())
+		return t.Len() > 0 && HasPointers(t.Elem())
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if hasPointers(t.Field(i).Type) {
+			if HasPointers(t.Field(i).Type) {
 				return true
 			}
 		}
