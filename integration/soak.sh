@@ -29,6 +29,9 @@ shmring       TestKilledConsumers Many
 shmring       TestMadPeer
 shmring       TestKilledBroadcast
 shmring       TestMadBroadcast
+shmring       TestKilledStores
+shmring       TestCellAtFullSpeed
+shmring       TestKilledSenders
 shmsync       TestKills
 posix         TestKilledContender C
 posix         TestKilledContender Go

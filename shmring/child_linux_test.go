@@ -48,6 +48,8 @@ var roles = map[string]func(args []string) error{
 	"broadcaster":  doomedWriter,
 	"listener":     doomedReader,
 	"subscriber":   holdSubscription,
+	"storer":       storePages,
+	"sender":       doomedSender,
 	"madBroadcast": scribbleBroadcast,
 }
 

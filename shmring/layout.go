@@ -22,9 +22,10 @@ const (
 
 // Features that a process must know to use the ring.
 const (
-	featureMany = 1 << 0 // several producers
+	featureMany  = 1 << 0 // several producers
+	featureTyped = 1 << 1 // messages are values of the type that the schema describes
 
-	knownFeatures = featureMany
+	knownFeatures = featureMany | featureTyped
 )
 
 // header is the first part of the layout. Words that different sides write are 128 bytes
@@ -53,7 +54,15 @@ type header struct {
 	_       [368]byte
 
 	members [slotCount + 1]member // 1024, the producers, then the consumer
-	_       [992]byte
+
+	schema schemaWords // 3104, of a Chan
+}
+
+// schemaWords describe the type of values. They are at the end of a header.
+type schemaWords struct {
+	size atomic.Uint64 // 0, bytes of a value
+	hash atomic.Uint64 // 8, of the whole text
+	text [976]byte
 }
 
 var _ [headerSize]byte = [unsafe.Sizeof(header{})]byte{}

@@ -36,9 +36,9 @@ type NamedOptions struct {
 // namedCapacity is the default capacity.
 const namedCapacity = 1 << 20
 
-// ErrMismatch means that the ring with this name has another kind, capacity or owner than
-// the options accept.
-var ErrMismatch = errors.New("ring under this name is another")
+// ErrMismatch means that a ring, broadcast or cell has another kind, capacity, owner or type
+// of values than the caller wants.
+var ErrMismatch = errors.New("it is not as wanted")
 
 // named holds what a Ring of OpenOrCreate owns.
 type named struct {
@@ -65,6 +65,11 @@ func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, err
 	if o == nil {
 		o = &NamedOptions{}
 	}
+	return o.ring(ctx, name, nil)
+}
+
+// ring opens or makes a ring, of values if there is a schema.
+func (o *NamedOptions) ring(ctx context.Context, name string, values *schema) (*Ring, error) {
 	options := Options{Producers: o.Producers, Capacity: o.Capacity}
 	if options.Capacity == 0 {
 		options.Capacity = namedCapacity
@@ -75,9 +80,10 @@ func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, err
 	var ring *Ring
 	err := o.meet(ctx, name, recipe{
 		size: Size(options.Capacity),
-		make: func(mem []byte) (io.Closer, error) { return Create(mem, options) },
-		open: func(mem Memory) (b *base, err error) {
-			if ring, err = OpenIn(mem); err != nil {
+		make: func(mem []byte) (io.Closer, error) { return create(mem, options, values) },
+		open: func(mem Memory) (_ *base, err error) {
+			ring, err = ringIn(mem, func(b []byte) (*Ring, error) { return openAs(b, values) })
+			if err != nil {
 				return nil, err
 			}
 			return &ring.base, ring.fits(o)

@@ -135,7 +135,10 @@ func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(c
 // Errors: ErrSize, ErrAlignment, ErrFault; fs.ErrNotExist without /proc;
 // errors.ErrUnsupported outside Linux and where 64-bit atomic operations do not work
 // between processes (mips, and arm before version 7).
-func Create(mem []byte, o Options) (*Ring, error) {
+func Create(mem []byte, o Options) (*Ring, error) { return create(mem, o, nil) }
+
+// create makes a ring, of values if there is a schema.
+func create(mem []byte, o Options, values *schema) (*Ring, error) {
 	if err := usable(mem); err != nil {
 		return nil, err
 	}
@@ -144,22 +147,26 @@ func Create(mem []byte, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := guarded(func() error { return writeHeader(mem, g, mode) }); err != nil {
+	if err := guarded(func() error { return writeHeader(mem, g, mode, values) }); err != nil {
 		return nil, err
 	}
-	return Open(mem)
+	return openAs(mem, values)
 }
 
 // ringFormat is the format of a ring.
 func ringFormat() format { return formats()[0] }
 
-func writeHeader(mem []byte, g geometry, mode Producers) error {
+func writeHeader(mem []byte, g geometry, mode Producers, values *schema) error {
 	if err := ringFormat().write(mem, parts{g.capacity, headerSize, dataOffset(g.capacity)}); err != nil {
 		return err
 	}
 	h := headerOf(mem)
 	if mode == Many {
-		h.required.Store(featureMany)
+		h.required.Or(featureMany)
+	}
+	if values != nil {
+		h.required.Or(featureTyped)
+		values.store(&h.schema)
 	}
 	// The first lap is 1, so words that are zero belong to no lap.
 	h.tail.Store(g.capacity)
@@ -191,19 +198,32 @@ func layOut(size int, o Options) (geometry, error) {
 // writable, because taking a role writes to it. Errors: ErrNotRing, ErrVersion,
 // ErrByteOrder, ErrSize, ErrAlignment, ErrStale, ErrForeign, ErrCorrupt, ErrFault;
 // errors.ErrUnsupported as for Create.
-func Open(mem []byte) (r *Ring, err error) {
+func Open(mem []byte) (*Ring, error) { return openAs(mem, nil) }
+
+// openAs opens a ring of messages or, if there is a schema, one of such values.
+func openAs(mem []byte, values *schema) (r *Ring, err error) {
 	if err := usable(mem); err != nil {
 		return nil, err
 	}
-	err = guarded(func() error { r, err = openRing(mem); return err })
+	err = guarded(func() error { r, err = openRing(mem, values); return err })
 	return r, err
 }
 
-func openRing(mem []byte) (*Ring, error) {
+func openRing(mem []byte, values *schema) (*Ring, error) {
 	if err := ringFormat().identify(mem, knownFeatures); err != nil {
 		return nil, err
 	}
 	h := headerOf(mem)
+	switch typed := h.required.Load()&featureTyped != 0; {
+	case typed && values != nil:
+		if err := values.check(&h.schema); err != nil {
+			return nil, err
+		}
+	case typed:
+		return nil, fmt.Errorf("shmring: %w: it is a Chan", ErrMismatch)
+	case values != nil:
+		return nil, fmt.Errorf("shmring: %w: it is a ring, not a Chan", ErrMismatch)
+	}
 	g, err := h.geometry()
 	if err != nil {
 		return nil, err
