@@ -170,11 +170,9 @@ func (w *BroadcastWriter) claim(ctx context.Context, n int) (at uint64, err erro
 		at = (at | b.mask) + 1
 	}
 	first := w.kept(w.floor, at+size, w.next+1) // what stays whole
-	if first > w.floor {
+	if err = w.await(ctx, first); err == nil && first > w.floor {
 		w.raise(first, at, size)
-	}
-	if first > w.safe && w.scan() < first {
-		err = w.await(ctx, first)
+		err = w.await(ctx, first) // if a reader has come
 	}
 	return at, err
 }
@@ -228,6 +226,13 @@ func (w *BroadcastWriter) scan() uint64 {
 
 // await blocks until no reader needs a message before first.
 func (w *BroadcastWriter) await(ctx context.Context, first uint64) error {
+	if first <= w.safe || w.scan() >= first {
+		return nil
+	}
+	return w.sleep(ctx, first)
+}
+
+func (w *BroadcastWriter) sleep(ctx context.Context, first uint64) error {
 	b := w.b
 	defer w.vigil.end()
 	b.evict(w.life)

@@ -45,11 +45,17 @@ var roles = map[string]func(args []string) error{
 	"stream":  streamOut,
 	"mad":     scribble,
 
-	"broadcaster":  doomedWriter,
-	"listener":     doomedReader,
-	"subscriber":   holdSubscription,
-	"storer":       storePages,
-	"sender":       doomedSender,
+	"broadcaster": doomedWriter,
+	"listener":    doomedReader,
+	"subscriber":  holdSubscription,
+	"storer":      storePages,
+	"sender":      doomedSender,
+
+	"drain":        drain,
+	"drainRing":    drainRing,
+	"watchFrames":  watchFrames,
+	"drainChan":    drainChan,
+	"drainSocket":  drainSocket,
 	"madBroadcast": scribbleBroadcast,
 }
 

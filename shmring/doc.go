@@ -25,6 +25,24 @@
 // claims. Those of several producers do too, if one claim ended before the next began.
 // Producer.Writer and Consumer.Reader turn a ring into a byte stream.
 //
+// # Many readers, latest values, types
+//
+// A Broadcast passes each message of one writer to up to 64 readers, and a Cell holds the
+// latest value of a type. A Chan is a ring whose messages are values of a type.
+//
+//	b, err := shmring.OpenOrCreateBroadcast(ctx, "/frames", nil)
+//	w, err := b.JoinWriter(nil)
+//	sub, err := b.Subscribe(shmring.Latest, nil) // or Block
+//
+//	cell, err := shmring.OpenOrCreateCell[Config](ctx, "/config", nil)
+//	config, version, err := cell.Load()
+//
+//	jobs, err := shmring.OpenOrCreateChan[Job](ctx, "/jobs", 64, nil)
+//
+// What the following sections say of a ring holds for them too, as far as it applies: in a
+// Broadcast, the writer has the part of the producer, and each reader that of a consumer.
+// In addition, their calls return ErrFault if the memory was truncated.
+//
 // # Waiting
 //
 // A side that must wait first spins, for at most 0.1 ms and only as long as that has
@@ -101,8 +119,8 @@
 //
 // # Layout
 //
-// docs/ring.md specifies the memory, so that programs in other languages can join. The
-// layout is the same on all architectures of one byte order. 32-bit mips, and arm before
+// docs/ring.md and docs/broadcast.md specify the memory, so that programs in other
+// languages can join. The layout is the same on all architectures of one byte order. 32-bit mips, and arm before
 // version 7, cannot take part, because their 64-bit atomic operations are not atomic
 // between processes. There, and on systems other than Linux, Create and Open return
 // errors.ErrUnsupported.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"time"
 
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
@@ -234,4 +235,112 @@ func ExampleWriter_Flush() {
 	// Output:
 	// arrived: <nil>
 	// lost: true
+}
+
+// A camera sends frames to a recorder, which needs all of them, and to a display, which
+// needs the newest. All are in one process here.
+func ExampleBroadcast() {
+	ctx := context.Background()
+	b, err := shmring.OpenOrCreateBroadcast(ctx, "/example-frames", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	recorder, err := b.Subscribe(shmring.Block, &shmring.SubscribeOptions{Label: "recorder"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	display, err := b.Subscribe(shmring.Latest, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	camera, err := b.JoinWriter(&shmring.WriterOptions{MaxWait: 10 * time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sent := 0
+	for err == nil {
+		if err = camera.Send(ctx, make([]byte, 100_000)); err == nil {
+			sent++
+		}
+	}
+	var slow *shmring.SlowError
+	if errors.As(err, &slow) {
+		fmt.Printf("after %d frames: waiting for %s, %d behind\n", sent, slow.Readers[0].Label, slow.Readers[0].Behind)
+	}
+	err = display.View(ctx, func(frame []byte) error {
+		fmt.Printf("frame %d, %d bytes\n", display.Next(), len(frame))
+		return nil
+	})
+	if err := errors.Join(err, camera.Close(), recorder.Close(), display.Close(), b.Remove(), b.Close()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// after 10 frames: waiting for recorder, 10 behind
+	// frame 0, 100000 bytes
+}
+
+// Programs share a configuration. A change reaches all that wait for one.
+func ExampleCell() {
+	type config struct {
+		Width, Height int32
+	}
+	ctx := context.Background()
+	cell, err := shmring.OpenOrCreateCell[config](ctx, "/example-config", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, version, err := cell.Load() // the zero value: nothing was stored yet
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := cell.Store(ctx, config{640, 480}); err != nil {
+		log.Fatal(err)
+	}
+	now, version, err := cell.Wait(ctx, version)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(now.Width, now.Height, version)
+	if err := errors.Join(cell.Remove(), cell.Close()); err != nil {
+		log.Fatal(err)
+	}
+	// Output: 640 480 1
+}
+
+// Jobs go from any number of senders to one receiver.
+func ExampleChan() {
+	type job struct{ Number, Size uint64 }
+	ctx := context.Background()
+	jobs, err := shmring.OpenOrCreateChan[job](ctx, "/example-jobs", 64, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sender, err := jobs.JoinSender()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i := range uint64(2) {
+		if err := sender.Send(ctx, job{i, 10 * i}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := sender.Close(); err != nil {
+		log.Fatal(err)
+	}
+	receiver, err := jobs.JoinReceiver()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for j, err := range receiver.Values(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(j.Number, j.Size)
+	}
+	if err := errors.Join(receiver.Close(), jobs.Remove(), jobs.Close()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// 0 0
+	// 1 10
 }

@@ -38,7 +38,7 @@ const namedCapacity = 1 << 20
 
 // ErrMismatch means that a ring, broadcast or cell has another kind, capacity, owner or type
 // of values than the caller wants.
-var ErrMismatch = errors.New("it is not as wanted")
+var ErrMismatch = errors.New("what is there differs from what was asked for")
 
 // named holds what a Ring of OpenOrCreate owns.
 type named struct {

@@ -317,10 +317,10 @@ func (s *Subscription) ready() (bool, error) {
 func (s *Subscription) locate() (msg []byte, ok bool, err error) {
 	b := s.b
 	pos, length, ok := b.locate(s.next)
-	if !ok {
-		if s.policy == Latest && b.header.floor.Load() > s.next {
-			return nil, false, s.skip()
-		}
+	switch {
+	case s.policy == Latest && b.header.floor.Load() > s.next:
+		return nil, false, s.skip()
+	case !ok:
 		return nil, false, corrupt("position", pos)
 	}
 	at := pos & b.mask
