@@ -36,7 +36,7 @@ func limitsOnHosts(f *fleet) error {
 	columns = append(columns, limitColumns()...)
 	rows := func(yield func([]render.Cell) bool) {
 		for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := readLimitRow("", line, o.everywhere); return err }, nil) {
-			for _, line := range answer.Lines {
+			for line := range answer.Lines() {
 				row, _ := readLimitRow(answer.Host, line, o.everywhere) // accepted
 				if !yield(row) {
 					return
@@ -105,7 +105,7 @@ func (f *fleet) records(format render.Format, columns []render.Column) error {
 	}
 	var all [][]render.Cell
 	for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := read(line); return err }, nil) {
-		for _, line := range answer.Lines {
+		for line := range answer.Lines() {
 			cells, _ := read(line) // accepted
 			all = append(all, slices.Concat([]render.Cell{render.Text(answer.Host)}, cells))
 		}

@@ -102,7 +102,7 @@ func readPlace(line []byte) ([]render.Cell, error) {
 func (l *hostListing) rows(answers iter.Seq[hosts.Answer]) iter.Seq[hostRow] {
 	return func(yield func(hostRow) bool) {
 		for answer := range answers {
-			for _, line := range answer.Lines {
+			for line := range answer.Lines() {
 				if !yield(hostRow{host: answer.Host, line: line}) {
 					return
 				}

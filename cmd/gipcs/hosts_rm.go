@@ -30,9 +30,9 @@ type hostRemoval struct {
 	*fleet
 	format   render.Format
 	operands []string
-	asked    fields.List         // the columns that each host prints
-	more     []string            // those of them that the conditions mention
-	plans    map[string][][]byte // what each host has listed
+	asked    fields.List       // the columns that each host prints
+	more     []string          // those of them that the conditions mention
+	plans    map[string][]byte // what each host has listed
 }
 
 func rmOnHosts(f *fleet) error {
@@ -82,7 +82,7 @@ func (r *hostRemoval) confirmed(n int) bool {
 }
 
 func readHostRemoval(f *fleet) (*hostRemoval, error) {
-	r := &hostRemoval{fleet: f, plans: make(map[string][][]byte)}
+	r := &hostRemoval{fleet: f, plans: make(map[string][]byte)}
 	var err error
 	if r.format, err = command.FormatOf(f.Context); err != nil {
 		return nil, err
@@ -115,11 +115,11 @@ func readHostRemoval(f *fleet) (*hostRemoval, error) {
 func (r *hostRemoval) prepare() (rows []hostRow, err error) {
 	args := slices.Concat(r.passedOn("dry-run", "yes", "verbose", "log", "backup", "partial"), []string{"--dry-run", "--"}, r.operands)
 	for answer := range r.ask(r.hosts, args, r.accept, nil) {
-		for _, line := range answer.Lines {
+		for line := range answer.Lines() {
 			rows = append(rows, hostRow{host: answer.Host, line: line})
 		}
-		if len(answer.Lines) > 0 {
-			r.plans[answer.Host] = answer.Lines
+		if len(answer.Text) > 0 {
+			r.plans[answer.Host] = answer.Text
 		}
 	}
 	return rows, errors.Join(r.interrupted(), r.rejected())
@@ -178,7 +178,7 @@ func (r *hostRemoval) act(all int) error {
 	again := &fleet{Context: r.Context, ctx: r.ctx, hosts: on, runner: r.runner, remote: r.remote}
 	args := slices.Concat(r.passedOn("yes", "verbose", "partial"), []string{"--yes", "--verbose", "--plan=-", "--"}, r.operands)
 	input := func(host string) io.Reader {
-		return bytes.NewReader(append(bytes.Join(r.plans[host], []byte{'\n'}), '\n'))
+		return bytes.NewReader(r.plans[host])
 	}
 	for range again.ask(on, args, r.accept, input) { // ask keeps what is to report
 	}
@@ -220,7 +220,7 @@ func (r *hostRemoval) account(answer *hosts.Answer) (removed int, err error) {
 		}
 	}
 	answer.Messages = rest
-	if planned := len(r.plans[answer.Host]); answer.Err != nil {
+	if planned := bytes.Count(r.plans[answer.Host], []byte{'\n'}); answer.Err != nil {
 		answer.Err = fmt.Errorf("%w; it reported %d of %s", answer.Err, removed, counted(planned, "removal", "removals"))
 	}
 	return removed, nil

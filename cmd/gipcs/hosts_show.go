@@ -28,7 +28,7 @@ func showOnHosts(f *fleet) error {
 	shown := false
 	args = slices.Concat(f.passedOn(), []string{"--"}, args)
 	for answer := range f.ask(f.hosts, args, func(line []byte) error { _, err := readRecord("", line); return err }, nil) {
-		for _, line := range answer.Lines {
+		for line := range answer.Lines() {
 			record, _ := readRecord(answer.Host, line) // accepted
 			if shown && !forMachines(format) {
 				fmt.Fprintln(f.App.Writer)

@@ -65,10 +65,10 @@ func ReadList(r io.Reader) (list []string, err error) {
 		}
 	}
 	switch err := lines.Err(); {
-	case err != nil:
-		return nil, err
 	case limited.N == 0:
 		return nil, errors.New("the list of hosts is longer than 1 MiB")
+	case err != nil:
+		return nil, err
 	}
 	return list, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -34,7 +35,7 @@ func outcome(cmd *exec.Cmd, err error, said []string) (status int, failed error)
 	}
 	state := exit.ProcessState.Sys().(syscall.WaitStatus)
 	if state.Signaled() {
-		return 0, fmt.Errorf("%s was ended by the signal %v", cmd.Args[0], state.Signal())
+		return 0, fmt.Errorf("%s was ended by the signal %v", filepath.Base(cmd.Args[0]), state.Signal())
 	}
 	last := ""
 	if len(said) > 0 {
@@ -46,29 +47,28 @@ func outcome(cmd *exec.Cmd, err error, said []string) (status int, failed error)
 	case 2:
 		return 0, &Rejected{last}
 	case notFound:
-		return 0, fmt.Errorf("gipcs is not installed there, or not on the PATH of its shell (%s); --remote-gipcs says where it is", orNothing(last))
+		return 0, fmt.Errorf("gipcs is not installed there, or not on the PATH of its shell (%s); --remote-gipcs says where it is", last)
 	case notExecutable:
-		return 0, fmt.Errorf("gipcs cannot be run there: %s", orNothing(last))
+		return 0, fmt.Errorf("gipcs cannot be run there: %s", last)
 	case sshFailed:
 		return 0, errors.New(connectionFailed(last))
-	default:
-		return 0, fmt.Errorf("gipcs ended there with status %d: %s", status, orNothing(last))
 	}
+	if last == "" {
+		return 0, fmt.Errorf("gipcs ended there with status %d and no message", status)
+	}
+	return 0, fmt.Errorf("gipcs ended there with status %d: %s", status, last)
 }
 
 // connectionFailed returns what ssh said last, and what to do about it.
 func connectionFailed(last string) string {
-	if strings.Contains(last, "Host key verification failed") {
+	switch {
+	case last == "":
+		return "ssh failed without a message"
+	case strings.Contains(last, "Host key verification failed"):
 		return last + " Connect once with ssh to check its key and accept it"
+	default:
+		return last
 	}
-	return orNothing(last)
-}
-
-func orNothing(said string) string {
-	if said == "" {
-		return "without a message"
-	}
-	return said
 }
 
 // withoutName returns a message of gipcs without the name that begins it.

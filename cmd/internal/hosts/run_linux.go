@@ -36,8 +36,8 @@ type Runner struct {
 // An Answer is what became of the command on a host.
 type Answer struct {
 	Host string
-	// Lines are the lines of standard output, without line ends; nil if Err is set.
-	Lines [][]byte
+	// Text is the standard output, whole lines; nil if Err is set.
+	Text []byte
 	// Messages are the lines of standard error, which are not empty.
 	Messages []string
 	// Status is the exit status of the command: 0 or, as it could not do everything, 1
@@ -46,6 +46,17 @@ type Answer struct {
 	// Err says why there is no complete answer. It is a *[Rejected] if the command line
 	// was refused.
 	Err error
+}
+
+// Lines yields the lines of the answer, without line ends.
+func (a *Answer) Lines() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for line := range bytes.Lines(a.Text) {
+			if !yield(bytes.TrimSuffix(line, []byte{'\n'})) {
+				return
+			}
+		}
+	}
 }
 
 // Run runs the command on all hosts, at most Parallel at a time, and yields the answers
@@ -108,7 +119,7 @@ func (r *Runner) ask(ctx context.Context, host string) Answer {
 		answer.Err = out.end()
 	}
 	if answer.Err == nil {
-		answer.Lines = out.list
+		answer.Text = out.text
 	}
 	return answer
 }
@@ -165,51 +176,52 @@ const (
 type lines struct {
 	accept func([]byte) error
 	fail   context.CancelCauseFunc
-	list   [][]byte
-	rest   []byte // an incomplete line
-	size   int
+	text   []byte
+	begun  int // where the last, incomplete line begins in text
 	failed bool
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	if err := l.add(p); err != nil && !l.failed {
-		l.failed = true
-		l.list, l.rest = nil, nil
+	if l.failed {
+		return len(p), nil
+	}
+	if err := l.add(p); err != nil {
+		l.failed, l.text = true, nil
 		l.fail(err)
 	}
 	return len(p), nil
 }
 
 func (l *lines) add(p []byte) error {
-	if l.failed {
-		return nil
-	}
-	if l.size += len(p); l.size > maxAnswer {
+	searched := len(l.text)
+	if searched+len(p) > maxAnswer {
 		return fmt.Errorf("its answer is longer than %d MiB", maxAnswer>>20)
 	}
+	l.text = append(l.text, p...)
 	for {
-		line, rest, complete := bytes.Cut(p, []byte{'\n'})
-		if len(l.rest)+len(line) > maxLine {
+		n := bytes.IndexByte(l.text[searched:], '\n')
+		end := searched + n
+		if n < 0 {
+			end = len(l.text)
+		}
+		if end-l.begun > maxLine {
 			return fmt.Errorf("its answer has a line of more than %d MiB", maxLine>>20)
 		}
-		l.rest = append(l.rest, line...)
-		if !complete {
+		if n < 0 {
 			return nil
 		}
 		if l.accept != nil {
-			if err := l.accept(l.rest); err != nil {
+			if err := l.accept(l.text[l.begun:end]); err != nil {
 				return err
 			}
 		}
-		l.list = append(l.list, bytes.Clone(l.rest))
-		l.rest = l.rest[:0]
-		p = rest
+		l.begun, searched = end+1, end+1
 	}
 }
 
 // end returns an error if the last line is incomplete.
 func (l *lines) end() error {
-	if len(l.rest) > 0 {
+	if l.begun < len(l.text) {
 		return errors.New("its answer ends in the middle of a line")
 	}
 	return nil
