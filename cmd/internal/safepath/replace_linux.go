@@ -30,18 +30,19 @@ func Replace(path string, may func(old *os.File) error, write func(*os.File) err
 	if err := checkOld(parent, name, path, may); err != nil {
 		return err
 	}
-	return replace(parent, name, path, write)
+	return replace(parent, name, path, unix.O_TMPFILE, write)
 }
 
 // ReplaceIn is Replace for a file of an open directory, whatever had its name.
 func ReplaceIn(dir *os.File, name string, write func(*os.File) error) error {
-	return replace(dir, name, dir.Name()+"/"+name, write)
+	return replace(dir, name, dir.Name()+"/"+name, unix.O_TMPFILE, write)
 }
 
-func replace(dir *os.File, name, path string, write func(*os.File) error) error {
+// replace uses a file without a name if the file system accepts the flag for it.
+func replace(dir *os.File, name, path string, unnamed int, write func(*os.File) error) error {
 	part := "." + name + "." + rand.Text() + ".part"
 	fail := func(op string, err error) error { return &fs.PathError{Op: op, Path: path, Err: err} }
-	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(int(dir.Fd()), ".", unnamed|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	named := err != nil
 	if named {
 		fd, err = unix.Openat(int(dir.Fd()), part, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)

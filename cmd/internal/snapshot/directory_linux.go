@@ -171,7 +171,7 @@ func (d *Directory) Find(m Moment) (*os.File, error) {
 	slices.SortStableFunc(list, func(a, b entry) int { return cmp.Compare(distance(a), distance(b)) })
 	i := slices.IndexFunc(list, func(e entry) bool { return distance(e) >= 0 })
 	if i < 0 {
-		oldest := list[0]
+		oldest := list[len(list)-1]
 		return nil, fmt.Errorf("no snapshot in %s is as old as %s; the oldest is %s", d.dir.Name(), m.text, oldest.Taken.Format(time.RFC3339))
 	}
 	return safepath.OpenRegular(d.dir, list[i].name)

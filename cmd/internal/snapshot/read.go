@@ -23,7 +23,7 @@ type Snapshot struct {
 func always() []string { return []string{"owner", "program"} }
 
 // longestLine is more than a line with all pids of a machine takes.
-const longestLine = 64 << 20
+const longestLine = 16 << 20
 
 // Read reads a whole snapshot, plain or compressed. Of the texts it keeps those that Diff
 // shows and those named. An error says in which line it is; nothing is returned of a
@@ -89,7 +89,7 @@ func open(r io.Reader) (*lines, error) {
 	if magic, err := b.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, errForeign
+			return nil, fmt.Errorf("line 1: %w", errForeign)
 		}
 		r = z
 	} else {
