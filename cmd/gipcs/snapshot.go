@@ -199,7 +199,8 @@ func (s *sighting) writeTo(c *cli.Context, file string) error {
 	if strings.HasSuffix(file, ".gz") {
 		write = s.writeCompressed
 	}
-	return safepath.Replace(file, mayReplace, func(f *os.File) error { return write(f) })
+	const private = 0o600
+	return safepath.Replace(file, private, mayReplace, write)
 }
 
 // mayReplace returns an error unless a file is a snapshot or empty.

@@ -1,24 +1,27 @@
 package safepath
 
 import (
+	"bufio"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// Replace writes a new file of mode 0600, syncs it, and only then gives it its name. If
-// anything fails, or the process is killed, what had that name before is still there, and
-// nothing else; but where the file system has no files without a name (O_TMPFILE), as NFS,
-// a killed process leaves a hidden file NAME.RANDOM.part.
+// Replace writes a new file, syncs it, and only then gives it its name. The file has
+// permissions perm whatever the umask is. If anything fails, or the process is killed, what
+// had that name before is still there, and nothing else. But where the file system has no
+// files without a name (O_TMPFILE), as NFS, a killed process leaves a hidden file
+// .NAME.RANDOM.
 //
-// If a file of that name exists, may is called with it, open for reading, and its error
-// ends Replace. It must be a regular file: Replace neither follows a link nor replaces a
-// directory or a device.
-func Replace(path string, may func(old *os.File) error, write func(*os.File) error) error {
+// An existing file must be a regular one: Replace neither follows a link nor replaces a
+// device. Unless may is nil, it is called with that file, open for reading, and its error
+// ends Replace.
+func Replace(path string, perm fs.FileMode, may func(old *os.File) error, write func(io.Writer) error) error {
 	parent, name, err := OpenParent(path)
 	if err != nil {
 		return err
@@ -30,45 +33,60 @@ func Replace(path string, may func(old *os.File) error, write func(*os.File) err
 	if err := checkOld(parent, name, path, may); err != nil {
 		return err
 	}
-	return replace(parent, name, path, unix.O_TMPFILE, write)
+	return replace(parent, name, path, unix.O_TMPFILE, perm, write)
 }
 
 // ReplaceIn is Replace for a file of an open directory, whatever had its name.
-func ReplaceIn(dir *os.File, name string, write func(*os.File) error) error {
-	return replace(dir, name, dir.Name()+"/"+name, unix.O_TMPFILE, write)
+func ReplaceIn(dir *os.File, name string, perm fs.FileMode, write func(io.Writer) error) error {
+	return replace(dir, name, dir.Name()+"/"+name, unix.O_TMPFILE, perm, write)
 }
 
 // replace uses a file without a name if the file system accepts the flag for it.
-func replace(dir *os.File, name, path string, unnamed int, write func(*os.File) error) error {
-	part := "." + name + "." + rand.Text() + ".part"
-	fail := func(op string, err error) error { return &fs.PathError{Op: op, Path: path, Err: err} }
-	fd, err := unix.Openat(int(dir.Fd()), ".", unnamed|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+func replace(dir *os.File, name, path string, unnamed int, perm fs.FileMode, write func(io.Writer) error) error {
+	// A program that reads all files of one suffix passes over this name.
+	beside := "." + name + "." + rand.Text()
+	fail := func(err error) error { return &fs.PathError{Op: "write", Path: path, Err: err} }
+	file, err := openAt(dir, ".", path, unnamed|unix.O_WRONLY, 0o600)
 	named := err != nil
 	if named {
-		fd, err = unix.Openat(int(dir.Fd()), part, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if file, err = openAt(dir, beside, path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fail("create", err)
-	}
-	file := os.NewFile(uintptr(fd), path)
-	err = errors.Join(write(file), file.Sync())
+	err = fill(file, perm, write)
 	if err == nil && !named {
-		err = linkFile(file, dir, part)
+		err = linkFile(file, dir, beside)
 		named = err == nil
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = unix.Renameat(int(dir.Fd()), part, int(dir.Fd()), name)
+		err = unix.Renameat(int(dir.Fd()), beside, int(dir.Fd()), name)
 	}
 	if err != nil {
 		if named {
-			err = errors.Join(err, unix.Unlinkat(int(dir.Fd()), part, 0))
+			err = errors.Join(err, unix.Unlinkat(int(dir.Fd()), beside, 0))
 		}
-		return fail("write", err)
+		return fail(err)
 	}
 	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EBADF) { // EBADF: opened with O_PATH
-		return fail("sync", err)
+		return fail(err)
 	}
 	return nil
+}
+
+// fill writes a file to disk.
+func fill(file *os.File, perm fs.FileMode, write func(io.Writer) error) error {
+	w := bufio.NewWriter(file)
+	err := write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = file.Chmod(perm)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return err
 }
 
 // linkFile gives a file without a name its first one.
@@ -90,6 +108,9 @@ func checkOld(dir *os.File, name, path string, may func(*os.File) error) error {
 		return fail(errors.New("it is a symbolic link"))
 	case st.Mode&unix.S_IFMT != unix.S_IFREG: // do not open it: a device may act on that
 		return fail(errNotRegular)
+	}
+	if may == nil {
+		return nil
 	}
 	old, err := openRegular(dir, name, path)
 	if err != nil {

@@ -2,6 +2,7 @@ package safepath
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,9 +26,9 @@ func files(t *testing.T, dir string) (names []string) {
 func TestReplace(t *testing.T) {
 	top := lay(t)
 	before := strings.Join(files(t, top), " ")
-	anything := func(*os.File) error { return nil }
-	write := func(f *os.File) error {
-		_, err := f.WriteString("new\n")
+	defer unix.Umask(unix.Umask(0o077))
+	write := func(w io.Writer) error {
+		_, err := io.WriteString(w, "new\n")
 		return err
 	}
 	for path, want := range map[string]string{
@@ -35,18 +36,18 @@ func TestReplace(t *testing.T) {
 		"/filelink": "it is a symbolic link", "/dangling": "it is a symbolic link", "/fifo": "it is not a regular file", "/dir": "it is not a regular file",
 		"/no/new": "no such file or directory", "/dir/..": "is a directory", "/dir/file/": "",
 	} {
-		err := Replace(top+path, anything, write)
+		err := Replace(top+path, 0o644, nil, write)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
-	if err := Replace("/dev/null", anything, write); err == nil {
+	if err := Replace("/dev/null", 0o644, nil, write); err == nil {
 		t.Fatal("a device was replaced")
 	}
 	for _, path := range []string{"/dir/file", "/dir/sub/new", "/two"} {
 		text, err := os.ReadFile(top + path)
 		info, errInfo := os.Stat(top + path)
-		if check(t, errInfo); string(text) != "new\n" || err != nil || info.Mode() != 0o600 {
+		if check(t, errInfo); string(text) != "new\n" || err != nil || info.Mode() != 0o644 {
 			t.Errorf("%s: %q with mode %v, %v", path, text, info.Mode(), err)
 		}
 	}
@@ -72,8 +73,11 @@ func TestReplaceFails(t *testing.T) {
 		return nil
 	}
 	for what, err := range map[string]error{
-		"refused": Replace(path, func(*os.File) error { return no }, func(*os.File) error { t.Error("written"); return nil }),
-		"failed":  Replace(path, may, func(f *os.File) error { _, _ = f.WriteString("half"); return no }),
+		"refused": Replace(path, 0o600, func(*os.File) error { return no }, func(io.Writer) error { t.Error("written"); return nil }),
+		"failed": Replace(path, 0o600, may, func(w io.Writer) error {
+			_, err := io.WriteString(w, strings.Repeat("half ", 10_000))
+			return errors.Join(err, no)
+		}),
 	} {
 		if !errors.Is(err, no) {
 			t.Errorf("%s: %v", what, err)
@@ -94,11 +98,11 @@ func TestReplaceNamed(t *testing.T) {
 	const refused = unix.O_DIRECTORY
 	no := errors.New("no")
 	for _, want := range []error{no, nil} {
-		err := replace(dir, "new", "new", refused, func(f *os.File) error {
-			if list := files(t, top); len(list) != 1 || !strings.HasPrefix(list[0], ".new.") || !strings.HasSuffix(list[0], ".part") {
+		err := replace(dir, "new", "new", refused, 0o600, func(w io.Writer) error {
+			if list := files(t, top); len(list) != 1 || !strings.HasPrefix(list[0], ".new.") {
 				t.Errorf("files while writing: %v", list)
 			}
-			_, err := f.WriteString("new\n")
+			_, err := io.WriteString(w, "new\n")
 			return errors.Join(err, want)
 		})
 		if !errors.Is(err, want) {
@@ -115,7 +119,7 @@ func TestReplaceOthers(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	top := lay(t)
 	check(t, os.Lchown(top+"/link", 65534, 65534))
-	err := Replace(top+"/link/sub/new", func(*os.File) error { return nil }, func(*os.File) error { return nil })
+	err := Replace(top+"/link/sub/new", 0o600, nil, func(io.Writer) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "uid 65534 made") {
 		t.Errorf("through another user's link: %v", err)
 	}

@@ -69,10 +69,13 @@ func (h *Header) name() string {
 		h.Taken.UTC().Format("20060102T150405.000000Z"), nameSuffix)
 }
 
+// private is the mode of a snapshot: names of users and programs are nobody else's business.
+const private = 0o600
+
 // Save writes a compressed snapshot with the directory's header, and returns its path.
 func (d *Directory) Save(write func(io.Writer) error) (path string, err error) {
 	name := d.own.name()
-	return d.dir.Name() + "/" + name, safepath.ReplaceIn(d.dir, name, func(f *os.File) error { return write(f) })
+	return d.dir.Name() + "/" + name, safepath.ReplaceIn(d.dir, name, private, write)
 }
 
 // An entry is a snapshot in a directory.
