@@ -137,6 +137,10 @@ func TestJSON(t *testing.T) {
 			}
 		}
 	}
+	for _, object := range decode[[]map[string]any](t, bin, "gipcs ls --json --by kind") {
+		kind := []documented{{name: "kind", kind: "string", null: "-", kinds: "all"}}
+		checkFields(t, "gipcs ls --by", slices.Concat(kind, tables["gipcs ls --by"]), "", object)
+	}
 	standard := standardFields(tables["gipcs ls"])
 	for _, object := range decode[[]map[string]any](t, bin, "gipcs rm --dry-run --json shm:0 sem:0 msg:0 pshm:/x psem:/x pmsg:/x") {
 		checkFields(t, "gipcs rm", standard, object["kind"].(string), object)

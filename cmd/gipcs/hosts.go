@@ -204,6 +204,30 @@ func (f *fleet) ask(on []string, args []string, accept func(line []byte) error, 
 	}
 }
 
+// answers runs the command and returns the rows of all hosts, which have these columns.
+// Each row begins with its host.
+func (f *fleet) answers(columns []render.Column) (rows [][]render.Cell, err error) {
+	read := func(line []byte) ([]render.Cell, error) {
+		names, cells, err := render.ReadJSON(line)
+		if err == nil && !slices.EqualFunc(names, columns, func(a, b render.Column) bool { return a.Name == b.Name }) {
+			err = errors.New("it has other fields; its gipcs may have another version")
+		}
+		return cells, err
+	}
+	for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := read(line); return err }, nil) {
+		for line := range answer.Lines() {
+			cells, _ := read(line) // accepted
+			rows = append(rows, slices.Concat([]render.Cell{render.Text(answer.Host)}, cells))
+		}
+	}
+	return rows, errors.Join(f.interrupted(), f.rejected())
+}
+
+// underHost puts the column of the host first.
+func underHost(columns []render.Column) []render.Column {
+	return slices.Concat([]render.Column{hostColumn()}, columns)
+}
+
 // excerpt returns the beginning of a line.
 func excerpt(line []byte) string {
 	const most = 60

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -22,12 +23,18 @@ func limitsOnHosts(f *fleet) error {
 		return err
 	case o.thresholds != nil:
 		return command.Usagef("--warn and --critical print one line about one host; run them on each host, or use --check")
-	case o.metrics:
+	case o.metrics != nil:
 		return command.Usagef("--format prometheus is for one host; run it on each host")
 	case o.everywhere && f.IsSet("namespace"):
 		return command.Usagef("--namespace and --all-namespaces exclude each other")
 	case o.explain:
-		return f.records(o.format, holdingColumns())
+		columns := holdingColumns()
+		rows, err := f.answers(columns)
+		if err != nil {
+			return err
+		}
+		err = command.WriteRecords(f.Context, o.format, underHost(columns), slices.Values(rows), render.Options{})
+		return cmp.Or(err, f.report(command.Failed))
 	}
 	columns := []render.Column{hostColumn()}
 	if o.everywhere {
@@ -92,30 +99,4 @@ func readLimitRow(host string, line []byte, places bool) ([]render.Cell, error) 
 		row = append(row, cells...)
 	}
 	return row, nil
-}
-
-// records shows records of all hosts, which have these columns.
-func (f *fleet) records(format render.Format, columns []render.Column) error {
-	read := func(line []byte) ([]render.Cell, error) {
-		names, cells, err := render.ReadJSON(line)
-		if err == nil && !slices.EqualFunc(names, columns, func(a, b render.Column) bool { return a.Name == b.Name }) {
-			err = errors.New("it has other fields; its gipcs may have another version")
-		}
-		return cells, err
-	}
-	var all [][]render.Cell
-	for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := read(line); return err }, nil) {
-		for line := range answer.Lines() {
-			cells, _ := read(line) // accepted
-			all = append(all, slices.Concat([]render.Cell{render.Text(answer.Host)}, cells))
-		}
-	}
-	if err := errors.Join(f.interrupted(), f.rejected()); err != nil {
-		return err
-	}
-	columns = slices.Concat([]render.Column{{Name: "host"}}, columns)
-	if err := command.WriteRecords(f.Context, format, columns, slices.Values(all), render.Options{}); err != nil {
-		return err
-	}
-	return f.report(command.Failed)
 }

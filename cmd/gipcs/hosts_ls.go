@@ -36,6 +36,9 @@ func lsOnHosts(f *fleet) error {
 	if f.Bool("all-namespaces") && f.IsSet("namespace") {
 		return command.Usagef("--namespace and --all-namespaces exclude each other")
 	}
+	if f.IsSet("by") {
+		return lsByOnHosts(f)
+	}
 	read, err := readListing(f.Context)
 	if err != nil {
 		return err
@@ -171,4 +174,28 @@ func (l *hostListing) cells(rows iter.Seq[hostRow]) iter.Seq[[]render.Cell] {
 			}
 		}
 	}
+}
+
+// lsByOnHosts shows the sums of each host, in the order of the hosts.
+func lsByOnHosts(f *fleet) error {
+	s, err := readSummary(f.Context)
+	switch {
+	case err != nil:
+		return err
+	case s.metrics != nil:
+		return command.Usagef("--format prometheus is for one host; run it on each host")
+	}
+	columns := s.layout.Columns()
+	if f.Bool("all-namespaces") {
+		columns = slices.Concat(placeColumns(), columns)
+	}
+	rows, err := f.answers(columns)
+	if err != nil {
+		return err
+	}
+	options := render.Options{NoHeadings: f.Bool("no-headings"), HumanSizes: f.Bool("human")}
+	if err := command.WriteRows(f.Context, s.format, underHost(columns), slices.Values(rows), options); err != nil {
+		return err
+	}
+	return f.report(command.Failed)
 }

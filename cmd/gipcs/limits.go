@@ -20,6 +20,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/limits"
+	"github.com/sysvipc/gipc/cmd/internal/metrics"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
@@ -41,23 +42,15 @@ func limitsCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "critical", Usage: "be critical if more than `PERCENT` is in use"},
 			&cli.StringSliceFlag{Name: "check", Usage: "show only limits above `PERCENT`"},
 			&cli.BoolFlag{Name: "explain", Usage: "show who holds what is in use, and how to get more", DisableDefaultText: true},
-		}, selectFlags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, limitsFormatFlags(), hostFlags()),
+		}, selectFlags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, metricsFlags(), hostFlags()),
 		Action: watched(onHosts(limitsOnHosts, inNamespace(showLimits))),
 	}
-}
-
-// limitsFormatFlags are those of all listings, with prometheus for --format.
-func limitsFormatFlags() []cli.Flag {
-	flags := command.FormatFlags("plain")
-	format := flags[0].(*command.ChoiceFlag)
-	format.Words = func() []string { return append(render.FormatNames(), prometheus) }
-	return flags
 }
 
 // A limitsOptions holds what the flags of gipcs limits say.
 type limitsOptions struct {
 	format     render.Format
-	metrics    bool // for Prometheus
+	metrics    *metricsOptions // nil: a listing
 	explain    bool
 	everywhere bool
 	check      *uint64
@@ -70,7 +63,10 @@ func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
 		return o, err
 	}
 	o.explain, o.everywhere = c.Bool("explain"), c.Bool("all-namespaces")
-	if o.metrics = c.String("format") == prometheus && !c.Bool("json"); !o.metrics {
+	if o.metrics, err = readMetricsOptions(c); err != nil {
+		return o, err
+	}
+	if o.metrics == nil {
 		if o.format, err = command.FormatOf(c); err != nil {
 			return o, err
 		}
@@ -91,7 +87,7 @@ func readLimitsOptions(c *cli.Context) (o limitsOptions, err error) {
 		err = command.Usagef("--warn and --critical exclude --check and --explain")
 	case o.thresholds != nil && (c.IsSet("format") || c.Bool("json")):
 		err = command.Usagef("--warn and --critical print one line for a monitor, and exclude --format and --json")
-	case o.metrics && (o.check != nil || o.explain):
+	case o.metrics != nil && (o.check != nil || o.explain):
 		err = command.Usagef("--format prometheus prints all limits, and excludes --check and --explain")
 	case o.everywhere && o.explain:
 		err = command.Usagef("--all-namespaces and --explain exclude each other; use --namespace")
@@ -131,8 +127,8 @@ func showLimits(c *cli.Context) error {
 	switch {
 	case o.thresholds != nil:
 		return o.thresholds.report(c, all, unread)
-	case o.metrics:
-		return errors.Join(writeMetrics(c.App.Writer, all), unread)
+	case o.metrics != nil:
+		return errors.Join(o.metrics.write(c, metrics.Limits(all)), unread)
 	case o.explain:
 		return errors.Join(explainLimits(c, all), unread)
 	case o.check != nil:
@@ -161,8 +157,8 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 	switch {
 	case o.thresholds != nil:
 		return o.thresholds.report(c, allLimits(visits), unread)
-	case o.metrics:
-		return errors.Join(writeMetrics(c.App.Writer, allLimits(visits)), unread)
+	case o.metrics != nil:
+		return errors.Join(o.metrics.write(c, metrics.Limits(allLimits(visits))), unread)
 	}
 	var rows [][]render.Cell
 	for i := range visits {

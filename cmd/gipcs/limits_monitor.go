@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -185,38 +184,4 @@ func bound(l limits.Limit, percent *uint64) string {
 		return ""
 	}
 	return fmt.Sprint(l.Value/100**percent + l.Value%100**percent/100)
-}
-
-// prometheus is the format of the Prometheus text exposition.
-const prometheus = "prometheus"
-
-// writeMetrics writes the limits as Prometheus reads them. There are few labels, and
-// none that objects could multiply.
-func writeMetrics(w io.Writer, all []limits.Limit) error {
-	var b strings.Builder
-	for _, family := range []struct {
-		name, help string
-		value      func(limits.Limit) (n uint64, known bool)
-	}{
-		{"gipc_limit", "Limit of IPC objects, in the unit of the limit.", func(l limits.Limit) (uint64, bool) { return l.Value, true }},
-		{"gipc_limit_used", "How much of a limit of IPC objects is in use.", func(l limits.Limit) (uint64, bool) { return l.Use, l.Counted }},
-	} {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", family.name, family.help, family.name)
-		for _, l := range all {
-			if n, known := family.value(l); known {
-				place := ""
-				if l.Place != "" {
-					place = fmt.Sprintf(",place=\"%s\"", labelValue(l.Place))
-				}
-				fmt.Fprintf(&b, "%s{limit=\"%s\",kind=\"%s\"%s} %d\n", family.name, labelValue(strings.ToLower(l.Name)), labelValue(l.Kind.String()), place, n)
-			}
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// labelValue escapes what can't stand in the value of a label.
-func labelValue(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s)
 }

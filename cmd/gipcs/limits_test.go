@@ -3,8 +3,6 @@
 package main
 
 import (
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/sysvipc/gipc/cmd/internal/limits"
@@ -49,48 +47,5 @@ func TestCommands(t *testing.T) {
 		if free := (suggester{}).freeCommand(h); free != tt.free || raise != tt.raise || err != nil {
 			t.Errorf("%s: %s, %s, %v; want %s, %s", h.Name, free, raise, err, tt.free, tt.raise)
 		}
-	}
-}
-
-// TestMetrics reads what is printed as the Prometheus text format has it: the HELP and
-// TYPE of a family before its samples, which stand together, and no sample twice.
-func TestMetrics(t *testing.T) {
-	all := []limits.Limit{
-		{Name: "SHMMNI", Kind: ref.Shm, Value: 4096, Use: 7, Counted: true},
-		{Name: "SHMMAX", Kind: ref.Shm, Value: 18446744073692774399},
-		{Name: "a\"b\\c\nd", Kind: ref.PShm, Value: 1, Use: 1, Counted: true},
-	}
-	var text strings.Builder
-	if err := writeMetrics(&text, all); err != nil {
-		t.Fatal(err)
-	}
-	sample := regexp.MustCompile(`^([a-z_]+)(\{[a-z_]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z_]+="(?:[^"\\\n]|\\["\\n])*")*\}) [0-9]+$`)
-	samples, family := make(map[string]bool), ""
-	for line := range strings.Lines(text.String()) {
-		line = strings.TrimSuffix(line, "\n")
-		switch fields := strings.Fields(line); {
-		case strings.HasPrefix(line, "# HELP "):
-			family = fields[2]
-		case strings.HasPrefix(line, "# TYPE "):
-			if fields[2] != family || fields[3] != "gauge" || strings.HasSuffix(family, "_total") {
-				t.Errorf("%s follows the help of %s", line, family)
-			}
-		default:
-			if m := sample.FindStringSubmatch(line); m == nil || m[1] != family || samples[m[1]+m[2]] {
-				t.Errorf("%s: no sample of %s, or the second one", line, family)
-			}
-			samples[line[:strings.LastIndexByte(line, ' ')]] = true
-		}
-	}
-	for _, want := range []string{
-		`gipc_limit{limit="shmmni",kind="shm"} 4096` + "\n", `gipc_limit_used{limit="shmmni",kind="shm"} 7` + "\n",
-		`gipc_limit_used{limit="a\"b\\c\nd",kind="pshm"} 1` + "\n",
-	} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("there is no %s in\n%s", want, &text)
-		}
-	}
-	if strings.Contains(text.String(), `gipc_limit_used{limit="shmmax"`) {
-		t.Errorf("a limit that is not counted has a use:\n%s", &text)
 	}
 }

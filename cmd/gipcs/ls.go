@@ -12,6 +12,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
@@ -27,7 +28,7 @@ func lsCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "ls",
 		Usage:       "list objects",
-		Description: lsHelp + "\n" + selectHelp + "\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + fieldHelp(),
+		Description: lsHelp + "\n" + selectHelp + "\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + byHelp() + "\n" + fieldHelp(),
 		Flags: slices.Concat(kindFlags(), selectFlags(), []cli.Flag{
 			&command.ChoiceFlag{
 				StringFlag: &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show these columns; +`LIST` adds to the usual ones"},
@@ -37,18 +38,28 @@ func lsCommand() *cli.Command {
 				StringFlag: &cli.StringFlag{Name: "sort", Usage: "sort by the columns `LIST`; -NAME reverses one"},
 				Words:      columnNames, List: true,
 			},
+			&command.ChoiceFlag{
+				StringFlag: &cli.StringFlag{Name: "by", Usage: "sum up by the columns `LIST`, as in owner,verdict"},
+				Words:      groups.Columns, List: true,
+			},
 			&cli.BoolFlag{Name: "no-headings", Usage: "omit the headings", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "removed", Usage: "list what is removed but still held, and by whom", DisableDefaultText: true},
 			namespaceFlag(), allNamespacesFlag(),
-		}, command.FormatFlags("plain"), hostFlags()),
+		}, metricsFlags(), hostFlags()),
 		Action: onHosts(lsOnHosts, inNamespace(ls)),
 	}
 }
 
+// columnNames returns the columns of objects and of groups.
 func columnNames() (names []string) {
 	for _, c := range fields.All() {
 		names = append(names, c.Name)
+	}
+	for _, m := range groups.Measures() {
+		if !slices.Contains(names, m.Name) {
+			names = append(names, m.Name)
+		}
 	}
 	return names
 }
@@ -100,6 +111,7 @@ func kindsOf(c *cli.Context) ([]ref.Kind, error) {
 type listing struct {
 	kinds    []ref.Kind // none: all
 	format   render.Format
+	want     inventory.Want
 	list     fields.List
 	order    fields.Order
 	selected selection.Selection
@@ -109,6 +121,9 @@ type listing struct {
 }
 
 func ls(c *cli.Context) error {
+	if c.IsSet("by") {
+		return lsBy(c)
+	}
 	l, err := readListing(c)
 	if err != nil {
 		return err
@@ -158,32 +173,46 @@ func (l *listing) everywhere(c *cli.Context, options render.Options) error {
 }
 
 func readListing(c *cli.Context) (*listing, error) {
-	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+	if m, err := readMetricsOptions(c); err != nil {
 		return nil, err
+	} else if m != nil {
+		return nil, command.Usagef("--format prometheus prints sums, not objects; add --by kind,verdict,owner or other columns")
 	}
 	l := &listing{names: account.New()}
-	var err error
-	if l.format, err = command.FormatOf(c); err != nil {
+	err := l.read(c)
+	if err != nil {
 		return nil, err
 	}
-	if l.kinds, err = kindsOf(c); err != nil {
+	if l.format, err = command.FormatOf(c); err != nil {
 		return nil, err
 	}
 	if l.list, l.order, err = layout(c, l.kinds, l.format); err != nil {
 		return nil, command.Usage(err)
 	}
+	l.want = l.list.Want() | l.order.Want()
+	return l, nil
+}
+
+// read reads the flags that choose the objects.
+func (l *listing) read(c *cli.Context) (err error) {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+		return err
+	}
+	if l.kinds, err = kindsOf(c); err != nil {
+		return err
+	}
 	l.selected, err = selectionOf(c)
-	return l, err
+	return err
 }
 
 // collect returns the selected objects that the command sees.
 func (l *listing) collect(c *cli.Context) (*inventory.Inventory, error) {
-	inv, err := collectSelected(c, l.selected, l.list.Want()|l.order.Want())
+	inv, err := collectSelected(c, l.selected, l.want)
 	if err != nil {
 		return nil, err
 	}
 	l.incomplete = reportUnselected(c, inv, l.selected) || l.incomplete
-	expectNames(l.names, inv)
+	fields.ExpectNames(inv, l.names)
 	choice := l.selected.Choose(inv, l.names)
 	// Other kinds were collected for the verdicts; with -A another place has them.
 	visible := visibleKinds(c)
@@ -206,18 +235,6 @@ func failedIf(incomplete bool, err error) error {
 		return command.Exit(command.Failed)
 	}
 	return err
-}
-
-// expectNames announces all names that a listing may show, so that they are looked up
-// at once.
-func expectNames(names *account.Directory, inv *inventory.Inventory) {
-	for i := range inv.Objects {
-		o := &inv.Objects[i]
-		names.ExpectUser(o.Ownership().UID)
-		if perm := o.Perm(); perm != nil {
-			names.ExpectUser(perm.CUID)
-		}
-	}
 }
 
 // layout parses which columns to show for objects of some kinds, or of all, and how to

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
@@ -139,7 +140,7 @@ func look(c *cli.Context, selected selection.Selection, how snapshot.Selection) 
 	s.incomplete = reportFailed(c, choice) || s.incomplete
 	kinds := selected.Kinds()
 	s.inventory.Objects = slices.DeleteFunc(choice.Selected, func(o inventory.Object) bool { return !slices.Contains(kinds, o.Kind) })
-	expectNames(s.names, s.inventory)
+	fields.ExpectNames(s.inventory, s.names)
 
 	h.Program = command.Version
 	h.Selection = how

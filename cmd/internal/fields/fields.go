@@ -124,6 +124,15 @@ func Choose(text string, standard List) (List, error) {
 	return list, nil
 }
 
+// Field returns the field of the given name; it panics if there is none.
+func Field(name string) Column {
+	c, err := Fields().find(name)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
 func (l List) find(name string) (Column, error) {
 	i := slices.IndexFunc(l, func(c Column) bool { return strings.EqualFold(c.Name, name) })
 	if i >= 0 {
@@ -158,12 +167,33 @@ func (l List) Columns() []render.Column {
 func (l List) Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[[]render.Cell] {
 	return func(yield func([]render.Cell) bool) {
 		cells := make([]render.Cell, len(l))
-		r := Row{nil, inv, names}
-		for i := range inv.Objects {
-			r.Object = &inv.Objects[i]
-			if l.Fill(cells, &r); !yield(cells) {
+		for r := range Rows(inv, names) {
+			if l.Fill(cells, r); !yield(cells) {
 				return
 			}
+		}
+	}
+}
+
+// Rows yields the objects of an inventory. Each row is valid until the next one.
+func Rows(inv *inventory.Inventory, names *account.Directory) iter.Seq[*Row] {
+	return func(yield func(*Row) bool) {
+		r := Row{nil, inv, names}
+		for i := range inv.Objects {
+			if r.Object = &inv.Objects[i]; !yield(&r) {
+				return
+			}
+		}
+	}
+}
+
+// ExpectNames announces all names that rows may show, so that they are looked up at once.
+func ExpectNames(inv *inventory.Inventory, names *account.Directory) {
+	for i := range inv.Objects {
+		o := &inv.Objects[i]
+		names.ExpectUser(o.Ownership().UID)
+		if perm := o.Perm(); perm != nil {
+			names.ExpectUser(perm.CUID)
 		}
 	}
 }

@@ -58,6 +58,20 @@ func (c *Column) Value(r *Row) any {
 	}
 }
 
+// Text returns the column's text for an object; known is false if the object has none or it
+// is unknown. The column's type must be Text.
+func (c *Column) Text(r *Row) (text string, known bool) {
+	v := c.of(r)
+	return v.text, v.known
+}
+
+// Number returns the column's number for an object, 1 or 0 for a condition; known is false
+// if the object has none or it is unknown. The column's type must be Number or Condition.
+func (c *Column) Number(r *Row) (n uint64, known bool) {
+	v := c.of(r)
+	return v.num, v.known
+}
+
 // A value is a cell with its sort keys. The zero value is unknown.
 type value struct {
 	cell  render.Cell
