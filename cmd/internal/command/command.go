@@ -58,6 +58,10 @@ func Run(app *cli.App, argv []string) int {
 	out := &output{File: os.Stdout}
 	app.Writer = out
 	prepare(app)
+	if err := runExternal(app, argv); err != nil {
+		return Status(app.ErrWriter, app.Name, err)
+	}
+	helpWithExternals(app, argv)
 	argv, err := cliargs.Canonical(app, argv)
 	if err != nil {
 		var wrong *cliargs.Error
@@ -104,6 +108,7 @@ func prepare(app *cli.App) {
 	for _, c := range app.Commands {
 		prepareCommand("", c)
 	}
+	app.BashComplete = completeExternals(cli.DefaultAppComplete)
 	if app.Action == nil {
 		app.Action = rejectCommand
 	}

@@ -92,10 +92,7 @@ func (l *Layout) columns(text string) (list []int, err error) {
 // drop removes the measures that are neither shown nor sorted by, so that they need not be
 // collected.
 func (l *Layout) drop() {
-	needed := []int{len(l.By)} // objects
-	for _, i := range l.shown {
-		needed = append(needed, i)
-	}
+	needed := append([]int{len(l.By)}, l.shown...) // objects, and what is shown
 	for _, c := range l.order {
 		needed = append(needed, c.column)
 	}

@@ -122,7 +122,7 @@ func TestManyOwners(t *testing.T) {
 	inv, again := &inventory.Inventory{}, &inventory.Inventory{}
 	const owners = 1_000
 	for i := range owners {
-		o := inventory.Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{Size: 1, Perm: sysv.Perm{UID: uint32(3_000_000_000 + i)}}}
+		o := inventory.Object{Kind: ref.Shm, Segment: &sysv.SegmentInfo{Size: 1, Perm: sysv.Perm{UID: uint32(2_000_000_000 + i)}}}
 		inv.Objects = append(inv.Objects, o)
 		if i >= owners-20 {
 			again.Objects = append(again.Objects, o, o)
@@ -147,12 +147,12 @@ func TestManyOwners(t *testing.T) {
 		t.Errorf("%d owners with %d objects, want %d with %d", len(names), objects, maxValues+1, owners+40)
 	}
 	for i := owners - 20; i < owners; i++ {
-		if name := fmt.Sprint(3_000_000_000 + i); !names[name] {
+		if name := fmt.Sprint(2_000_000_000 + i); !names[name] {
 			t.Errorf("%s has more objects than others, and no name", name)
 		}
 	}
 	expect(t, samples, map[string]string{
 		`gipc_objects{kind="shm",owner="other"}`:                         fmt.Sprint(owners - maxValues),
-		`gipc_objects{kind="shm",owner="3000000999",place="4026531999"}`: "2",
+		`gipc_objects{kind="shm",owner="2000000999",place="4026531999"}`: "2",
 	})
 }

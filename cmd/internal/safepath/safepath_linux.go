@@ -155,12 +155,17 @@ type walk struct {
 	fd    int // of the current directory
 	rest  []string
 	links int
+	check func(fd int) error // of every directory on the path; nil: none
 }
 
 // from walks to the end of the path. Only if it returns nil must w.fd be closed.
 func (w *walk) from(start string) (err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	if w.fd, err = unix.Open(start, flags, 0); err != nil {
+		return err
+	}
+	if err := w.inspect(w.fd); err != nil {
+		unix.Close(w.fd)
 		return err
 	}
 	for len(w.rest) > 0 {
@@ -172,12 +177,24 @@ func (w *walk) from(start string) (err error) {
 			w.rest = w.rest[1:]
 		}
 		unix.Close(w.fd)
+		if err == nil {
+			if err = w.inspect(next); err != nil {
+				unix.Close(next)
+			}
+		}
 		if err != nil {
 			return err
 		}
 		w.fd = next
 	}
 	return nil
+}
+
+func (w *walk) inspect(fd int) error {
+	if w.check == nil {
+		return nil
+	}
+	return w.check(fd)
 }
 
 // follow puts the target of a link before the rest of the path, and returns where to
