@@ -1,13 +1,140 @@
+//go:build linux
+
+// Gipcs-agent serves metrics of the IPC objects of a machine to Prometheus, and a page for
+// people. See gipcs-agent(8) or gipcs-agent --help.
 package main
 
 import (
-	_ "github.com/prometheus/client_golang/prometheus"
-	_ "github.com/prometheus/client_golang/prometheus/promhttp"
-	_ "github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	_ "github.com/prometheus/client_model/go"
-	_ "github.com/sysvipc/gipc/cmd/internal/metrics"
-	_ "github.com/urfave/cli/v2"
-	_ "github.com/sysvipc/gipc/internal/ipctest"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/groups"
+	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
-func main() {}
+func main() { os.Exit(command.Run(app(), os.Args)) }
+
+const description = `/metrics is for Prometheus, / for people, and /healthz for supervisors.
+Objects are those of the IPC namespace and the /dev/shm in which it runs. As
+root it sees the users of all objects.
+
+Beyond this machine (any address but a loopback one) it serves only with TLS
+and a token, unless --insecure is given. A client sends the token as
+"Authorization: Bearer TOKEN" or as the password of any user.`
+
+func app() *cli.App {
+	return &cli.App{
+		Name:        "gipcs-agent",
+		Usage:       "serve metrics of IPC objects to Prometheus",
+		UsageText:   "gipcs agent [options]",
+		Description: description,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "listen", Aliases: []string{"l"}, Value: "127.0.0.1:9787", Usage: "listen on the `ADDRESS` and port"},
+			&cli.StringFlag{Name: "max-age", Value: "5s", Usage: "scan again after `DURATION`"},
+			&cli.StringFlag{Name: "by", Value: "kind,verdict,owner", Usage: "sum up objects by the text columns `LIST`"},
+			&cli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the certificate, PEM"},
+			&cli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM"},
+			&cli.StringFlag{Name: "token-file", Usage: "`FILE` with the token that clients must send"},
+			&cli.BoolFlag{Name: "insecure", Usage: "serve other machines without TLS or token", DisableDefaultText: true},
+		},
+		Action: run,
+	}
+}
+
+// options holds what the flags say.
+type options struct {
+	listen string
+	maxAge time.Duration
+	layout *groups.Layout
+	tls    *tls.Config // nil: plain HTTP
+	token  *token      // nil: for everybody
+}
+
+func readOptions(c *cli.Context) (*options, error) {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+		return nil, err
+	}
+	o := &options{listen: c.String("listen")}
+	var err error
+	if o.maxAge, err = units.ParseDuration(c.String("max-age")); err != nil {
+		return nil, command.Usagef("--max-age: %w", err)
+	}
+	if o.layout, err = groups.NewLayout(c.String("by"), "", ""); err != nil {
+		return nil, command.Usagef("--by: %w", err)
+	}
+	cert, key, tokenFile := c.String("tls-cert"), c.String("tls-key"), c.String("token-file")
+	if (cert == "") != (key == "") {
+		return nil, command.Usagef("--tls-cert and --tls-key belong together")
+	}
+	if err := checkAddress(o.listen, cert != "" && tokenFile != "" || c.Bool("insecure")); err != nil {
+		return nil, command.Usagef("--listen: %w", err)
+	}
+	if cert != "" {
+		if o.tls, err = readTLS(cert, key); err != nil {
+			return nil, err
+		}
+	}
+	if tokenFile != "" {
+		o.token, err = readToken(tokenFile)
+	}
+	return o, err
+}
+
+func run(c *cli.Context) error {
+	o, err := readOptions(c)
+	if err != nil {
+		return err
+	}
+	// It runs for months, and should be small between two scans: command.Run suits commands
+	// that soon end.
+	const percent = 100
+	debug.SetGCPercent(percent)
+	ctx, stop := command.Interruptible(context.Background())
+	defer stop()
+	return serve(ctx, o, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+}
+
+// serve serves until ctx is done.
+func serve(ctx context.Context, o *options, log *slog.Logger) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	server := newServer(o, newScanner(o.layout, o.maxAge, log), log)
+	failed := make(chan error, 1)
+	go func() {
+		if o.tls != nil {
+			failed <- server.ServeTLS(listener, "", "")
+		} else {
+			failed <- server.Serve(listener)
+		}
+	}()
+	log.Info("serving", "address", listener.Addr().String(), "tls", o.tls != nil, "token", o.token != nil)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	const patience = 10 * time.Second
+	within, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err = server.Shutdown(within)
+	if errors.Is(err, context.DeadlineExceeded) { // a client that does not read
+		err = server.Close()
+	}
+	if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
