@@ -112,8 +112,9 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	}
 }
 
-// lookAgain is how long a caller sleeps for the previous phase to be left. With more
-// callers than parties the phase may change meanwhile, and the caller be needed in it.
+// lookAgain is how long a caller sleeps before it looks whether the previous phase has been
+// left. If there are more callers than parties, the phase may change during the sleep, and
+// the new one may need this caller.
 const lookAgain = 20 * time.Millisecond
 
 // awaitLeft waits until all parties have left a phase, but no longer than lookAgain.

@@ -198,52 +198,23 @@ func TestCondWaiterKilled(t *testing.T) {
 // and waits are cancelled, at the same time. A broadcaster waits until all of a generation
 // have seen the next one.
 func TestCondBroadcastStorm(t *testing.T) {
-	w := newWorld(t, condValues())
-	mu, c := newCond(t, w.set)
+	mu, c := newCond(t, newWorld(t, condValues()).set)
+	s := generations{mu: mu, c: c, rounds: int64(times(300))}
 	ctx := within(t)
-	const waiters = 4
-	rounds := int64(times(300))
-	var generation int64 // guarded by mu
-	var seen [waiters]atomic.Int64
 	var wg sync.WaitGroup
-	var cancelled atomic.Int64
-	for i := range waiters {
+	for i := range s.seen {
 		wg.Go(func() {
-			for mine := int64(1); mine <= rounds; mine++ {
-				if err := lock(mu, ctx); err != nil {
-					t.Error(err)
-					return
-				}
-				for generation < mine {
-					// Half of them give up at random times. The others never do, so they
-					// must be woken.
-					short, cancel := context.WithCancel(ctx)
-					if i%2 == 0 {
-						short, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
-					}
-					err := waitFor(c, short)
-					cancel()
-					if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-						cancelled.Add(1)
-					} else if err != nil {
-						t.Error(err)
-						return
-					}
-				}
-				seen[i].Store(mine)
-				if err := mu.Unlock(); err != nil {
-					t.Error(err)
-					return
-				}
+			if err := s.wait(ctx, i); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	for next := int64(1); next <= rounds; next++ {
+	for next := int64(1); next <= s.rounds; next++ {
 		for range rand.IntN(20) {
 			dally()
 		}
 		must(t, lock(mu, ctx))
-		generation = next
+		s.generation = next
 		if next%2 == 0 {
 			must(t, c.Broadcast(ctx))
 		}
@@ -251,15 +222,53 @@ func TestCondBroadcastStorm(t *testing.T) {
 		if next%2 == 1 {
 			must(t, c.Broadcast(ctx))
 		}
-		for i := range seen {
-			eventually(t, "a waiter", func() bool { return seen[i].Load() >= next })
+		for i := range s.seen {
+			eventually(t, "a waiter", func() bool { return s.seen[i].Load() >= next })
 		}
 	}
 	wg.Wait()
-	t.Logf("%d waits cancelled", cancelled.Load())
-	if cancelled.Load() == 0 && !testing.Short() {
+	t.Logf("%d waits cancelled", s.cancelled.Load())
+	if s.cancelled.Load() == 0 && !testing.Short() {
 		t.Error("no wait was cancelled")
 	}
+}
+
+// generations holds waiters that wait for one generation after another.
+type generations struct {
+	mu         *semops.Mutex
+	c          *semops.Cond
+	generation int64 // guarded by mu
+	rounds     int64
+	seen       [4]atomic.Int64 // the last generation, by waiter
+	cancelled  atomic.Int64
+}
+
+// wait waits for all generations as waiter i. Half of the waiters give up at random times.
+// The others never do, so they must be woken.
+func (s *generations) wait(ctx context.Context, i int) error {
+	for mine := int64(1); mine <= s.rounds; mine++ {
+		if err := lock(s.mu, ctx); err != nil {
+			return err
+		}
+		for s.generation < mine {
+			short, cancel := context.WithCancel(ctx)
+			if i%2 == 0 {
+				short, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
+			}
+			err := waitFor(s.c, short)
+			cancel()
+			if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+				s.cancelled.Add(1)
+			} else if err != nil {
+				return err
+			}
+		}
+		s.seen[i].Store(mine)
+		if err := s.mu.Unlock(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Two processes with several goroutines each pass items on, with one signal for each item.

@@ -13,161 +13,184 @@ import (
 	"github.com/sysvipc/gipc/semops"
 )
 
+// goroutines of each test of order count rounds times each.
+const goroutines, rounds = 4, 300
+
 // Goroutines of one process order their accesses to Go's own memory with each primitive.
 // The race detector checks that they do.
 func TestGoMemory(t *testing.T) {
-	const goroutines, rounds = 4, 300
-	ctx := within(t)
-	together := func(t *testing.T, f func() error) {
-		t.Helper()
-		var wg sync.WaitGroup
-		for range goroutines {
-			wg.Go(func() {
-				for range rounds {
-					if err := f(); err != nil {
-						t.Error(err)
-						return
-					}
+	for name, test := range map[string]func(*testing.T, context.Context){
+		"mutex": orderByMutex, "semaphore": orderBySemaphore, "zero": orderByZero, "rwmutex": orderByRWMutex,
+		"event": orderByEvent, "barrier": orderByBarrier, "cond": orderByCond, "buffer": orderByBuffer,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, within(t)) })
+	}
+}
+
+// together calls f rounds times in each of the goroutines.
+func together(t *testing.T, f func() error) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for range rounds {
+				if err := f(); err != nil {
+					t.Error(err)
+					return
 				}
-			})
-		}
-		wg.Wait()
+			}
+		})
 	}
+	wg.Wait()
+}
+
+func counted(t *testing.T, n, want int) {
+	t.Helper()
+	if n != want {
+		t.Errorf("counted to %d; want %d", n, want)
+	}
+}
+
+func orderByMutex(t *testing.T, ctx context.Context) {
 	n := 0
-	counted := func(t *testing.T, want int) {
-		t.Helper()
-		if n != want {
-			t.Errorf("counted to %d; want %d", n, want)
+	mu := newMutex(t, newWorld(t, semops.MutexValues()).set)
+	together(t, func() error {
+		if err := lock(mu, ctx); err != nil {
+			return err
 		}
-		n = 0
+		n++
+		return mu.Unlock()
+	})
+	counted(t, n, goroutines*rounds)
+}
+
+func orderBySemaphore(t *testing.T, ctx context.Context) {
+	n := 0
+	s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
+	together(t, func() error {
+		if err := s.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		n++
+		return s.Release(1)
+	})
+	counted(t, n, goroutines*rounds)
+}
+
+func orderByZero(t *testing.T, ctx context.Context) {
+	n := 0
+	s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
+	done := run(func() error { return s.WaitZero(ctx) })
+	n++
+	must(t, s.Acquire(ctx, 1))
+	must(t, result(t, done))
+	must(t, s.WaitZero(ctx))
+	counted(t, n, 1)
+}
+
+func orderByRWMutex(t *testing.T, ctx context.Context) {
+	n := 0
+	rw := newRWMutex(t, newWorld(t, semops.RWMutexValues()).set)
+	together(t, func() error {
+		if err := rw.RLock(ctx); err != nil {
+			return err
+		}
+		before := n
+		if err := rw.RUnlock(); err != nil {
+			return err
+		}
+		if err := lock(rw, ctx); err != nil {
+			return err
+		}
+		if n < before {
+			t.Errorf("%d after %d", n, before)
+		}
+		n++
+		return rw.Unlock()
+	})
+	counted(t, n, goroutines*rounds)
+}
+
+func orderByEvent(t *testing.T, ctx context.Context) {
+	n := 0
+	w := newWorld(t, semops.EventValues())
+	e, err := semops.NewEvent(w.set, 0)
+	must(t, err)
+	done := run(func() error {
+		err := e.Wait(ctx)
+		n++
+		return err
+	})
+	n++
+	must(t, e.Set())
+	must(t, result(t, done))
+	counted(t, n, 2)
+}
+
+func orderByBarrier(t *testing.T, ctx context.Context) {
+	n := 0
+	w := newWorld(t, semops.BarrierValues(goroutines))
+	b := newBarrier(t, w.set, goroutines)
+	together(t, func() error {
+		last, err := b.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		if last { // all others wait for the next round
+			n++
+		}
+		_, err = b.Wait(ctx)
+		if n == 0 {
+			t.Error("nobody was last")
+		}
+		return err
+	})
+	counted(t, n, rounds)
+}
+
+func orderByCond(t *testing.T, ctx context.Context) {
+	n := 0
+	mu, c := newCond(t, newWorld(t, condValues()).set)
+	done := run(func() error {
+		err := lock(mu, ctx)
+		for err == nil && n == 0 {
+			err = waitFor(c, ctx)
+		}
+		n++
+		if err == nil {
+			err = mu.Unlock()
+		}
+		return err
+	})
+	must(t, lock(mu, ctx))
+	n++
+	must(t, mu.Unlock())
+	must(t, c.Signal())
+	must(t, result(t, done))
+	counted(t, n, 2)
+}
+
+func orderByBuffer(t *testing.T, ctx context.Context) {
+	var memory [3]int
+	b := newBuffer(t, newWorld(t, semops.BufferValues(len(memory))).set, len(memory))
+	next := 0
+	put := func(slot int) error {
+		next++
+		memory[slot] = next
+		return nil
 	}
-	t.Run("mutex", func(t *testing.T) {
-		mu := newMutex(t, newWorld(t, semops.MutexValues()).set)
-		together(t, func() error {
-			if err := lock(mu, ctx); err != nil {
-				return err
-			}
-			n++
-			return mu.Unlock()
-		})
-		counted(t, goroutines*rounds)
-	})
-	t.Run("semaphore", func(t *testing.T) {
-		s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
-		together(t, func() error {
-			if err := s.Acquire(ctx, 1); err != nil {
-				return err
-			}
-			n++
-			return s.Release(1)
-		})
-		counted(t, goroutines*rounds)
-	})
-	t.Run("zero", func(t *testing.T) {
-		s := newSemaphore(t, newWorld(t, []uint16{1}).set, 0)
-		done := run(func() error { return s.WaitZero(ctx) })
-		n++
-		must(t, s.Acquire(ctx, 1))
-		must(t, result(t, done))
-		must(t, s.WaitZero(ctx))
-		counted(t, 1)
-	})
-	t.Run("rwmutex", func(t *testing.T) {
-		rw := newRWMutex(t, newWorld(t, semops.RWMutexValues()).set)
-		together(t, func() error {
-			if err := rw.RLock(ctx); err != nil {
-				return err
-			}
-			before := n
-			if err := rw.RUnlock(); err != nil {
-				return err
-			}
-			if err := lock(rw, ctx); err != nil {
-				return err
-			}
-			if n < before {
-				t.Errorf("%d after %d", n, before)
-			}
-			n++
-			return rw.Unlock()
-		})
-		counted(t, goroutines*rounds)
-	})
-	t.Run("event", func(t *testing.T) {
-		w := newWorld(t, semops.EventValues())
-		e, err := semops.NewEvent(w.set, 0)
-		must(t, err)
-		done := run(func() error {
-			err := e.Wait(ctx)
-			n++
-			return err
-		})
-		n++
-		must(t, e.Set())
-		must(t, result(t, done))
-		counted(t, 2)
-	})
-	t.Run("barrier", func(t *testing.T) {
-		w := newWorld(t, semops.BarrierValues(goroutines))
-		b := newBarrier(t, w.set, goroutines)
-		together(t, func() error {
-			last, err := b.Wait(ctx)
-			if err != nil {
-				return err
-			}
-			if last { // all others wait for the next round
-				n++
-			}
-			_, err = b.Wait(ctx)
-			if n == 0 {
-				t.Error("nobody was last")
-			}
-			return err
-		})
-		counted(t, rounds)
-	})
-	t.Run("cond", func(t *testing.T) {
-		mu, c := newCond(t, newWorld(t, condValues()).set)
-		done := run(func() error {
-			err := lock(mu, ctx)
-			for err == nil && n == 0 {
-				err = waitFor(c, ctx)
-			}
-			n++
-			if err == nil {
-				err = mu.Unlock()
-			}
-			return err
-		})
-		must(t, lock(mu, ctx))
-		n++
-		must(t, mu.Unlock())
-		must(t, c.Signal())
-		must(t, result(t, done))
-		counted(t, 2)
-	})
-	t.Run("buffer", func(t *testing.T) {
-		var memory [3]int
-		b := newBuffer(t, newWorld(t, semops.BufferValues(len(memory))).set, len(memory))
-		next := 0
-		put := func(slot int) error {
-			next++
-			memory[slot] = next
-			return nil
-		}
-		sum := 0
-		take := func(slot int) error {
-			sum += memory[slot]
-			return nil
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() { together(t, func() error { return b.Put(ctx, put) }) })
-		wg.Go(func() { together(t, func() error { return b.Take(ctx, take) }) })
-		wg.Wait()
-		if all := goroutines * rounds; next != all || sum != all*(all+1)/2 {
-			t.Errorf("%d put, their sum %d", next, sum)
-		}
-	})
+	sum := 0
+	take := func(slot int) error {
+		sum += memory[slot]
+		return nil
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { together(t, func() error { return b.Put(ctx, put) }) })
+	wg.Go(func() { together(t, func() error { return b.Take(ctx, take) }) })
+	wg.Wait()
+	if all := goroutines * rounds; next != all || sum != all*(all+1)/2 {
+		t.Errorf("%d put, their sum %d", next, sum)
+	}
 }
 
 // Calls that do not block allocate nothing.

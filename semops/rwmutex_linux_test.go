@@ -131,9 +131,15 @@ func TestRWMutexCancel(t *testing.T) {
 
 func TestRWMutexDeaths(t *testing.T) {
 	w := newWorld(t, semops.RWMutexValues())
-	rw, ctx := newRWMutex(t, w.set), within(t)
+	rw := newRWMutex(t, w.set)
+	readersDie(t, w, rw)
+	writersDie(t, w, rw)
+	writerDiesForGood(t, w, rw)
+}
 
-	// A reader dies: nobody needs to be told.
+// readersDie: the death of a reader, or of one who waits, is nothing to repair.
+func readersDie(t *testing.T, w *world, rw *semops.RWMutex) {
+	ctx := within(t)
 	c := w.start("rhold")
 	c.line(t)
 	writing := run(func() error { return lock(rw, ctx) })
@@ -153,12 +159,16 @@ func TestRWMutexDeaths(t *testing.T) {
 	must(t, result(t, reading))
 	must(t, rw.RUnlock())
 	must(t, rw.RUnlock())
+}
 
-	// A writer dies while it writes.
+// writersDie: those who wait for a writer that dies while it writes are told, and one of them
+// repairs the state.
+func writersDie(t *testing.T, w *world, rw *semops.RWMutex) {
+	ctx := within(t)
 	for range 2 {
-		c = w.start("whold")
+		c := w.start("whold")
 		c.line(t)
-		reading = run(func() error { return rw.RLock(ctx) })
+		reading := run(func() error { return rw.RLock(ctx) })
 		w.asleep(rwTurn, 1)
 		began := time.Now()
 		c.kill()
@@ -176,9 +186,12 @@ func TestRWMutexDeaths(t *testing.T) {
 	must(t, rw.Unlock())
 	must(t, rw.RLock(ctx))
 	must(t, rw.RUnlock())
+}
 
-	// A writer dies, and nobody repairs the state.
-	c = w.start("whold")
+// writerDiesForGood: a writer dies, and nobody repairs the state.
+func writerDiesForGood(t *testing.T, w *world, rw *semops.RWMutex) {
+	ctx := within(t)
+	c := w.start("whold")
 	c.line(t)
 	c.kill()
 	mustBe(t, lock(rw, ctx), errOwnerDied)
@@ -211,27 +224,24 @@ func TestRWMutexWriterNotStarved(t *testing.T) {
 	rw, ctx := newRWMutex(t, w.set), within(t)
 	var writer atomic.Int64 // odd: a writer has the turn and has not written
 	var overtaken, reads atomic.Int64
-	stop := make(chan bool)
+	var stop atomic.Bool
 	var wg sync.WaitGroup
+	read := func() error {
+		before := writer.Load()
+		if err := rw.RLock(ctx); err != nil {
+			return err
+		}
+		if before%2 == 1 && writer.Load() == before {
+			overtaken.Add(1)
+		}
+		reads.Add(1)
+		time.Sleep(10 * time.Microsecond) // so that their times overlap
+		return rw.RUnlock()
+	}
 	for range 6 {
 		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				before := writer.Load()
-				if err := rw.RLock(ctx); err != nil {
-					t.Error(err)
-					return
-				}
-				if before%2 == 1 && writer.Load() == before {
-					overtaken.Add(1)
-				}
-				reads.Add(1)
-				time.Sleep(10 * time.Microsecond) // so that their times overlap
-				if err := rw.RUnlock(); err != nil {
+			for !stop.Load() {
+				if err := read(); err != nil {
 					t.Error(err)
 					return
 				}
@@ -260,7 +270,7 @@ func TestRWMutexWriterNotStarved(t *testing.T) {
 		}
 		must(t, rw.Unlock())
 	}
-	close(stop)
+	stop.Store(true)
 	wg.Wait()
 	t.Logf("%d reads beside the writers", reads.Load())
 	if n := overtaken.Load(); n > 0 {

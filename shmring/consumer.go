@@ -246,11 +246,11 @@ func (c *Consumer) idle() error {
 	return c.end()
 }
 
-// end returns io.EOF or ErrPeerDied if there is nobody to wait for: producers have joined
-// since the last end, and all have left. The order of the checks matters. A joining
-// producer first takes a slot and then is counted; a leaving one commits first. Slots are
-// checked one after another, so a producer may join in one already checked before another
-// leaves a later one. The count shows that.
+// end returns io.EOF or ErrPeerDied if every producer that joined since the last end has
+// left, and at least one did. The order of the checks matters. A joining producer takes a
+// slot before it is counted; a leaving one commits before it gives up its slot. Slots are
+// checked one after another, so a producer may take a slot already checked before another
+// leaves a later slot. The count shows that.
 func (c *Consumer) end() error {
 	r := c.ring
 	h := r.header

@@ -203,10 +203,10 @@ func producerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 		t.Fatalf("received %q, %v past a claim of a living producer", r.msg, r.err)
 	case <-time.After(2 * noticed): // asleep, and for the longest times
 	}
-	watch := startWatch()
+	watch := ipctest.StartWatch()
 	die(t, child)
 	r := <-results
-	if d, tooLong := watch.stop(noticed); r.msg != "after the claim" || r.err != nil || tooLong {
+	if d, tooLong := watch.Stop(noticed); r.msg != "after the claim" || r.err != nil || tooLong {
 		t.Errorf("received %q, %v after %v, want the message within %v", r.msg, r.err, d, noticed)
 	}
 	if err := p.Close(); err != nil {
@@ -242,10 +242,10 @@ func consumerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 		t.Fatalf("%v with a living consumer", err)
 	case <-time.After(3 * noticed):
 	}
-	watch := startWatch()
+	watch := ipctest.StartWatch()
 	die(t, child)
 	err := <-failed
-	if d, tooLong := watch.stop(noticed); !errors.Is(err, shmring.ErrPeerDied) || tooLong {
+	if d, tooLong := watch.Stop(noticed); !errors.Is(err, shmring.ErrPeerDied) || tooLong {
 		t.Errorf("%v after %v, want ErrPeerDied within %v", err, d, noticed)
 	}
 	c := consumer(t, m.ring)
@@ -279,10 +279,10 @@ func TestSiblings(t *testing.T) {
 				t.Fatal("no consumer came")
 			}
 			time.Sleep(noticed)
-			watch := startWatch()
+			watch := ipctest.StartWatch()
 			kill(t, child.cmd)
 			_ = cmd.Wait()
-			if d, tooLong := watch.stop(noticed); !strings.Contains(said.String(), shmring.ErrPeerDied.Error()) || tooLong {
+			if d, tooLong := watch.Stop(noticed); !strings.Contains(said.String(), shmring.ErrPeerDied.Error()) || tooLong {
 				t.Errorf("the consumer said %q after %v", said.String(), d)
 			}
 			if !m.ring.Abandoned() {

@@ -74,68 +74,98 @@ func TestMembers(t *testing.T) {
 
 func TestFlush(t *testing.T) {
 	kinds(t, func(t *testing.T, kind Producers) {
-		r := crashRing(t, kind)
-		p, err := r.JoinProducer()
-		check(t, err)
-		over, cancel := context.WithCancel(t.Context())
-		cancel()
-		flush := func(when string, ctx context.Context, want error) {
-			t.Helper()
-			if err := p.Flush(ctx); !errors.Is(err, want) {
-				t.Errorf("%s: Flush = %v, want %v", when, err, want)
-			}
-		}
-		flush("nothing was sent", over, nil)
-		check(t, p.Send(t.Context(), []byte("one")))
-		flush("no consumer", over, context.Canceled)
-		c, err := r.JoinConsumer()
-		check(t, err)
-		if _, err := c.Receive(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		flush("received, not released", over, context.Canceled)
-		c.Release()
-		flush("released", over, nil)
-
-		check(t, p.Send(t.Context(), []byte("two")))
-		released := make(chan struct{})
-		go func() {
-			defer close(released)
-			for !anyAsleep(&r.header.producersSleep) {
-				runtime.Gosched()
-			}
-			if _, err := c.Receive(t.Context()); err != nil {
-				t.Error(err)
-			}
-			c.Release()
-		}()
-		flush("released meanwhile", t.Context(), nil)
-		<-released
-
-		claim, err := p.Claim(t.Context(), 1)
-		check(t, err)
-		flush("a claim under way", over, ErrClaim)
-		check(t, claim.Abort())
-
-		check(t, p.Send(t.Context(), []byte("three")))
-		r.header.consumerSleeps.Store(sleeping) // it may have seen all but the padding that follows
-		flush("the consumer sleeps", over, context.Canceled)
-		if anyAsleep(&r.header.consumerSleeps) {
-			t.Error("Flush did not wake the consumer")
-		}
-		c.life.release(consumerRole)
-		flush("the consumer has died", t.Context(), ErrPeerDied)
-		head := r.header.head.Load()
-		r.header.head.Store(head - 2*r.capacity)
-		flush("mad head", t.Context(), ErrCorrupt)
-		r.header.head.Store(head)
-		r.consumer().ticket.Store(gone)
-		flush("the consumer has closed", t.Context(), ErrClosed)
-		r.header.head.Store(max(p.tail, r.header.tail.Load())) // where the last message ends
-		flush("it had received all", t.Context(), nil)
-		check(t, p.Close())
-		flush("closed", t.Context(), ErrClosed)
+		f := newFlusher(t, kind)
+		f.wantReleases()
+		f.wantMidClaim()
+		f.wantDeaths()
 	})
+}
+
+// A flusher is a producer whose Flush is called in all states of the ring.
+type flusher struct {
+	t    *testing.T
+	r    *Ring
+	p    *Producer
+	c    *Consumer
+	over context.Context // cancelled: Flush must not wait
+}
+
+func newFlusher(t *testing.T, kind Producers) *flusher {
+	r := crashRing(t, kind)
+	p, err := r.JoinProducer()
+	check(t, err)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	return &flusher{t: t, r: r, p: p, over: over}
+}
+
+func (f *flusher) flush(when string, ctx context.Context, want error) {
+	f.t.Helper()
+	if err := f.p.Flush(ctx); !errors.Is(err, want) {
+		f.t.Errorf("%s: Flush = %v, want %v", when, err, want)
+	}
+}
+
+// wantReleases: Flush waits until the consumer has released what was sent.
+func (f *flusher) wantReleases() {
+	t := f.t
+	f.flush("nothing was sent", f.over, nil)
+	check(t, f.p.Send(t.Context(), []byte("one")))
+	f.flush("no consumer", f.over, context.Canceled)
+	c, err := f.r.JoinConsumer()
+	check(t, err)
+	if _, err := c.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.flush("received, not released", f.over, context.Canceled)
+	c.Release()
+	f.flush("released", f.over, nil)
+
+	check(t, f.p.Send(t.Context(), []byte("two")))
+	released := make(chan struct{})
+	go func() {
+		defer close(released)
+		for !anyAsleep(&f.r.header.producersSleep) {
+			runtime.Gosched()
+		}
+		if _, err := c.Receive(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.Release()
+	}()
+	f.flush("released meanwhile", t.Context(), nil)
+	<-released
+	f.c = c
+}
+
+func (f *flusher) wantMidClaim() {
+	claim, err := f.p.Claim(f.t.Context(), 1)
+	check(f.t, err)
+	f.flush("a claim under way", f.over, ErrClaim)
+	check(f.t, claim.Abort())
+}
+
+// wantDeaths: what ends a wait besides a release.
+func (f *flusher) wantDeaths() {
+	t, header := f.t, f.r.header
+	check(t, f.p.Send(t.Context(), []byte("three")))
+	header.consumerSleeps.Store(sleeping) // it may have seen all but the padding that follows
+	f.flush("the consumer sleeps", f.over, context.Canceled)
+	if anyAsleep(&header.consumerSleeps) {
+		t.Error("Flush did not wake the consumer")
+	}
+	f.c.life.release(consumerRole)
+	f.flush("the consumer has died", t.Context(), ErrPeerDied)
+	head := header.head.Load()
+	header.head.Store(head - 2*f.r.capacity)
+	f.flush("mad head", t.Context(), ErrCorrupt)
+	header.head.Store(head)
+	f.r.consumer().ticket.Store(gone)
+	f.flush("the consumer has closed", t.Context(), ErrClosed)
+	header.head.Store(max(f.p.tail, header.tail.Load())) // where the last message ends
+	f.flush("it had received all", t.Context(), nil)
+	check(t, f.p.Close())
+	f.flush("closed", t.Context(), ErrClosed)
 }
 
 func TestPositions(t *testing.T) {

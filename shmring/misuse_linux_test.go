@@ -11,8 +11,8 @@ import (
 	"unsafe"
 )
 
-// wornRing returns a ring that has carried pos bytes in records of piece bytes, so that
-// only the state words where these begin were ever written.
+// wornRing returns a ring that has carried pos bytes in records of piece bytes. Only the
+// state words at the beginnings of records have been written.
 func wornRing(t *testing.T, kind Producers, capacity, piece int, pos uint64) *Ring {
 	t.Helper()
 	r, err := Create(make([]byte, Size(capacity)), Options{Producers: kind, Capacity: capacity})

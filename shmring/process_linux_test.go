@@ -290,38 +290,17 @@ func TestKilledProducers(t *testing.T) {
 		const most = 1 << 20 // producers: a soak of a day
 		mem, bookFile := shared(t, most*16)
 		book := openLedger(mem)
-		next := make([]uint64, most)
-		var received atomic.Int64
-		ctx, cancel := context.WithCancel(context.Background())
-		over := make(chan struct{})
-		c := consumer(t, ring)
-		go func() {
-			defer close(over)
-			for {
-				msg, err := c.Receive(ctx)
-				switch {
-				case errors.Is(err, context.Canceled):
-					return
-				case errors.Is(err, shmring.ErrPeerDied):
-				case err != nil:
-					t.Error(err)
-					return
-				default:
-					checkNext(t, msg, next)
-					received.Add(1)
-				}
-			}
-		}()
+		all := receiveAll(t, consumer(t, ring), most)
 
 		seed := rand.Uint64()
 		rng := rand.New(rand.NewPCG(seed, 0))
 		children := make([]*exec.Cmd, atOnce)
 		started := 0
 		begin := func(i int) {
-			before := received.Load()
+			before := all.received.Load()
 			children[i] = doom(t, f, bookFile, "doomed", started)
 			started++
-			if !eventually(func() bool { return received.Load() > before }) {
+			if !eventually(func() bool { return all.received.Load() > before }) {
 				t.Fatalf("seed %d: nothing arrives any more after %d producers", seed, started)
 			}
 		}
@@ -337,23 +316,58 @@ func TestKilledProducers(t *testing.T) {
 		for _, child := range children {
 			kill(t, child)
 		}
-		// Everything has been received when the death of the last one is reported, or when
-		// nothing comes any more.
-		drained := func() bool {
-			before := received.Load()
-			time.Sleep(300 * time.Millisecond)
-			return received.Load() == before
-		}
-		eventually(drained)
-		cancel()
-		<-over
-		for id, got := range next[:started] {
+		for id, got := range all.end()[:started] {
 			if done, begun := book[2*id].Load(), book[2*id+1].Load(); got != done && got != begun {
 				t.Errorf("seed %d: of producer %d %d messages arrived; it had committed %d and was about to make it %d", seed, id, got, done, begun)
 			}
 		}
-		t.Logf("%d messages of %d killed producers", received.Load(), started)
+		t.Logf("%d messages of %d killed producers", all.received.Load(), started)
 	})
+}
+
+// A receiver receives the messages of producers that are killed, until its end.
+type receiver struct {
+	received atomic.Int64
+	next     []uint64 // of each producer: how many have arrived
+	cancel   context.CancelFunc
+	over     chan struct{}
+}
+
+// receiveAll starts a receiver for at most so many producers.
+func receiveAll(t *testing.T, c *shmring.Consumer, most int) *receiver {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &receiver{next: make([]uint64, most), cancel: cancel, over: make(chan struct{})}
+	go func() {
+		defer close(r.over)
+		for {
+			msg, err := c.Receive(ctx)
+			switch {
+			case errors.Is(err, context.Canceled):
+				return
+			case errors.Is(err, shmring.ErrPeerDied):
+			case err != nil:
+				t.Error(err)
+				return
+			default:
+				checkNext(t, msg, r.next)
+				r.received.Add(1)
+			}
+		}
+	}()
+	return r
+}
+
+// end waits until nothing arrives any more, and returns how many messages of each producer
+// have arrived.
+func (r *receiver) end() []uint64 {
+	eventually(func() bool {
+		before := r.received.Load()
+		time.Sleep(300 * time.Millisecond)
+		return r.received.Load() == before
+	})
+	r.cancel()
+	<-r.over
+	return r.next
 }
 
 // TestKilledConsumers kills consumers at random moments. The next one receives what the
@@ -446,14 +460,14 @@ func TestPeerDies(t *testing.T) {
 						t.Fatalf("%s: %v before it died", tt.role, err)
 					case <-time.After(350 * time.Millisecond): // asleep, and for more than two ticks
 					}
-					watch := startWatch()
+					watch := ipctest.StartWatch()
 					if reap {
 						kill(t, child)
 					} else if err := child.Process.Kill(); err != nil {
 						t.Fatal(err)
 					}
 					err := <-waiting
-					d, tooLong := watch.stop(learn)
+					d, tooLong := watch.Stop(learn)
 					if !errors.Is(err, shmring.ErrPeerDied) || tooLong {
 						t.Errorf("%s died: %v after %v, want ErrPeerDied within %v", tt.role, err, d, learn)
 					}
@@ -462,40 +476,6 @@ func TestPeerDies(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A stopwatch measures a time on a machine that may have other things to do.
-type stopwatch struct {
-	began time.Time
-	late  atomic.Int64 // how much too late a sleeping thread was woken, in all
-	done  chan struct{}
-}
-
-func startWatch() *stopwatch {
-	w := &stopwatch{began: time.Now(), done: make(chan struct{})}
-	go func() {
-		const nap = 10 * time.Millisecond
-		for last := time.Now(); ; {
-			select {
-			case <-w.done:
-				return
-			case <-time.After(nap):
-				now := time.Now()
-				w.late.Add(int64(now.Sub(last) - nap))
-				last = now
-			}
-		}
-	}()
-	return w
-}
-
-// stop returns the time since the start, and whether that is more than limit on a machine
-// as busy as this one was.
-func (w *stopwatch) stop(limit time.Duration) (d time.Duration, tooLong bool) {
-	const slack, shares = 300 * time.Millisecond, 4
-	d = time.Since(w.began)
-	close(w.done)
-	return d, d > limit+slack+shares*time.Duration(w.late.Load())
 }
 
 // TestClaimOfDeadProducer lets others go on past a claim whose owner died.
@@ -511,9 +491,9 @@ func TestClaimOfDeadProducer(t *testing.T) {
 		t.Fatalf("received past a claim of a living producer: %q, %v", msg, err)
 	}
 	kill(t, child)
-	watch := startWatch()
+	watch := ipctest.StartWatch()
 	msg, err := c.Receive(ctx)
-	if d, tooLong := watch.stop(learn); string(msg) != "after" || err != nil || tooLong {
+	if d, tooLong := watch.Stop(learn); string(msg) != "after" || err != nil || tooLong {
 		t.Errorf("Receive = %q, %v after %v, want what was sent after the dead claim within %v", msg, err, d, learn)
 	}
 	// The same without waiting.

@@ -224,7 +224,7 @@ const attempts = 1 << 12
 // reserveShared claims a record in a ring for several producers. The claim is one
 // compare-and-swap of the state word at the tail, from whatever an earlier lap left there
 // to the claim with its owner and length. Only then is the tail moved, by the claimer or
-// by any producer that finds the tail behind. So at every moment, the owner and the length
+// by any producer that finds the tail too low. So at every moment, the owner and the length
 // of each claim are known.
 func (p *Producer) reserveShared(length uint64) (bool, error) {
 	for range attempts {

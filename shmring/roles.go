@@ -9,9 +9,9 @@ import (
 // member is what the ring holds of a role: who has it.
 type member struct {
 	// ticket is nobody, or a number that was drawn when the role was taken and is never
-	// drawn again: that it is there twice proves that the role was not left meanwhile.
+	// drawn again. If two looks find the same number, the role was not left in between.
 	ticket atomic.Uint64
-	// Who it is, for people and for pidfd_open(2). Nothing is decided by it.
+	// The process, for people and for pidfd_open(2). Nothing is decided by it.
 	pid       atomic.Uint32
 	namespace atomic.Uint32 // inode of the pid namespace in which that is its number
 	start     atomic.Uint64 // in ticks of the clock since the boot

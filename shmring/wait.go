@@ -27,7 +27,7 @@ const (
 	// tick is how often a sleeper checks whether the other side is alive.
 	tick = 150 * time.Millisecond
 	// longTick is how often it checks if the kernel tells it when a process ends. The
-	// kernel does not tell it when a process calls execve(2).
+	// kernel does not report when a process calls execve(2).
 	longTick = 400 * time.Millisecond
 	// restTick is how often it checks if there is no other process that could end.
 	restTick = 5 * time.Second

@@ -221,10 +221,10 @@ func (w *world) dies(die func()) {
 	if _, err := mu.Lock(short); !errors.Is(err, context.DeadlineExceeded) {
 		w.t.Fatalf("Lock while a living process holds it: %v", err)
 	}
-	began := time.Now()
+	watch := ipctest.StartWatch()
 	die()
 	abandoned, err := mu.Lock(ctx)
-	if d := time.Since(began); err != nil || !abandoned || d > noticed+raceSlack() {
+	if d, tooLong := watch.Stop(noticed); err != nil || !abandoned || tooLong {
 		w.t.Errorf("Lock = %v, %v after %v, want to be told of the death within %v", abandoned, err, d, noticed)
 	}
 	must(w.t, errors.Join(mu.MarkConsistent(), mu.Unlock()))
@@ -233,8 +233,6 @@ func (w *world) dies(die func()) {
 	}
 	must(w.t, mu.Unlock())
 }
-
-func raceSlack() time.Duration { return 2 * noticed } // the machine may be busy
 
 // TestSiblings has the holder and the one who waits in pid namespaces of their own.
 func TestSiblings(t *testing.T) {

@@ -32,7 +32,7 @@
 // Each Mutex value has an open file description of its own, with a lock of the kernel
 // (fcntl(2), F_OFD_SETLK) on one byte. The kernel drops it when the process has ended, or
 // calls execve(2), and shows it across pid namespaces, user namespaces and containers.
-// Who has slept for 100 ms looks whether the holder has its byte still. A process that is
+// A waiter that has slept for 100 ms looks whether the holder still has its byte. A process that is
 // stopped has, and is not dead; so has a child that was forked by C code and goes on
 // without execve(2). A descriptor that is closed behind the back of the package counts as
 // a death.
@@ -68,7 +68,7 @@
 //	 1  somebody sleeps who was not woken since
 //	 2  somebody was woken who has not decided yet: nobody else need be woken
 //	 4  who unlocks has to leave the lock to one who has slept
-//	 8  nobody has the lock, and one who has slept may take it
+//	 8  nobody has the lock, and a waiter that has slept may take it
 //	16  a holder died, and nobody has called MarkConsistent since
 //
 // The ticket 2^59-1 holds a lock that is not recoverable.

@@ -14,18 +14,18 @@ import (
 
 // Errors of a Mutex.
 var (
-	// ErrNotHeld says that the lock is not locked through this Mutex.
+	// ErrNotHeld means that the lock is not locked through this Mutex.
 	ErrNotHeld = errors.New("lock is not held")
-	// ErrNotRecoverable says that somebody who was told of a death unlocked without
+	// ErrNotRecoverable means that somebody who was told of a death unlocked without
 	// MarkConsistent. Nobody can lock any more, until somebody fills the memory of the
 	// lock with zeros, which nobody may use then.
 	ErrNotRecoverable = errors.New("state that the lock protects is not recoverable")
-	// ErrCorrupt says that another process has written what no process may. The lock
+	// ErrCorrupt means that another process has written what no process may. The lock
 	// can't be used any more.
 	ErrCorrupt = errors.New("lock is corrupt")
-	// ErrBusy says that the lock is held, or waited for, through this Mutex.
+	// ErrBusy means that the lock is held, or waited for, through this Mutex.
 	ErrBusy = errors.New("lock is in use")
-	// ErrClosed says that the Mutex is closed.
+	// ErrClosed means that the Mutex is closed.
 	ErrClosed = errors.New("lock is closed")
 )
 
@@ -118,7 +118,7 @@ func (m *Mutex) replace(lock *atomic.Uint64, v, next uint64) bool {
 }
 
 // MarkConsistent says that what the dead holder left has been repaired. It does nothing if
-// nobody died, and returns ErrNotHeld to who does not hold the lock.
+// nobody died, and returns ErrNotHeld if the caller does not hold the lock.
 func (m *Mutex) MarkConsistent() error {
 	lock := &m.words.Load().lock
 	for {

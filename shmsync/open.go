@@ -16,22 +16,22 @@ import (
 
 // Errors of NewMutex.
 var (
-	// ErrNotMutex says that the memory holds something else.
+	// ErrNotMutex means that the memory holds something else.
 	ErrNotMutex = errors.New("memory holds no lock")
-	// ErrVersion says that the lock has another version of the layout, a feature that
+	// ErrVersion means that the lock has another version of the layout, a feature that
 	// this package does not know, or the other byte order.
 	ErrVersion = errors.New("lock has another version")
-	// ErrForeign says that this process could not be told of the others' deaths, nor they
+	// ErrForeign means that this process could not be told of the others' deaths, nor they
 	// of its own: it is in another IPC namespace than the lock, or finds no name and no
 	// open descriptor of the memory's file.
 	ErrForeign = errors.New("lock can't be used from here")
-	// ErrAlignment says that the lock would not begin at a multiple of Size.
+	// ErrAlignment means that the lock would not begin at a multiple of Size.
 	ErrAlignment = memory.ErrAlignment
-	// ErrBounds says that the lock would not be within the memory.
+	// ErrBounds means that the lock would not be within the memory.
 	ErrBounds = memory.ErrBounds
-	// ErrReadOnly says that the memory can't be written.
+	// ErrReadOnly means that the memory can't be written.
 	ErrReadOnly = memory.ErrReadOnly
-	// ErrFault says that there is no page behind the memory: /dev/shm is full, or
+	// ErrFault means that there is no page behind the memory: /dev/shm is full, or
 	// somebody has made the object shorter.
 	ErrFault = memory.ErrFault
 )

@@ -165,7 +165,7 @@ type waiter struct {
 	m    *Mutex
 	w    *words
 	rank rank
-	// eager says that it was woken, and is the one who looks at what becomes of the lock:
+	// eager is set if it was woken, and is the one who looks at what becomes of the lock:
 	// as long as the word says so, Unlock wakes nobody else.
 	eager bool
 }

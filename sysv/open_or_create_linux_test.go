@@ -77,13 +77,13 @@ func TestOpenOrCreateSetErrors(t *testing.T) {
 		{"more than the kernel can count", 1, make([]uint16, 1<<16+1), nil, unix.EINVAL},
 	}
 	for _, test := range tests {
-		start := time.Now()
+		watch := ipctest.StartWatch()
 		s, _, err := sysv.OpenOrCreateSet(t.Context(), test.key, test.values, test.o)
 		wantError(t, test.name, err, test.want)
 		if err == nil {
 			remove(t, s)
 		}
-		if took := time.Since(start); took > atOnce {
+		if took, tooLong := watch.Stop(atOnce); tooLong {
 			t.Errorf("%s: it took %v", test.name, took)
 		}
 		if _, err := sysv.OpenSet(1); !errors.Is(err, fs.ErrNotExist) {
@@ -134,9 +134,9 @@ func TestForeignSets(t *testing.T) {
 			set, err := sysv.CreateSet(key, 2, &sysv.SetOptions{Mode: 0o666})
 			wantError(t, test.name, errors.Join(err, test.prepare(set)), nil)
 			defer remove(t, set)
-			start := time.Now()
+			watch := ipctest.StartWatch()
 			got, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{9, 9}, nil)
-			took := time.Since(start)
+			took, tooLong := watch.Stop(test.max)
 			wantError(t, test.name, err, test.err)
 			if err == nil && got != set {
 				t.Errorf("%s: made %d, want the existing %d", test.name, got, set)
@@ -144,7 +144,7 @@ func TestForeignSets(t *testing.T) {
 			if test.want != nil {
 				wantValues(t, test.name, set, test.want...)
 			}
-			if took < test.min || took > test.max {
+			if took < test.min || tooLong {
 				t.Errorf("%s: took %v, want %v to %v", test.name, took, test.min, test.max)
 			}
 		})
@@ -175,35 +175,7 @@ func TestForeignMakerIsWaitedFor(t *testing.T) {
 // TestHalfMadeSets makes by hand what a dying creator leaves.
 func TestHalfMadeSets(t *testing.T) {
 	skipWithoutMode(t)
-	t.Run("before the values", func(t *testing.T) {
-		corpse := createSet(t, setKey, 2, halfMade)
-		const callers = 8
-		sets := make([]sysv.Set, callers)
-		var all sync.WaitGroup
-		start := time.Now()
-		for i := range sets {
-			all.Go(func() {
-				var err error
-				sets[i], _, err = sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{callers, 1}, nil)
-				wantError(t, "OpenOrCreateSet", err, nil)
-				if ok, err := sets[i].TryDo(sysv.Op{Add: -1}); !ok || err != nil {
-					t.Errorf("no token for caller %d: %v", i, err)
-				}
-			})
-		}
-		all.Wait()
-		if took := time.Since(start); took < 900*time.Millisecond || took > 30*time.Second {
-			t.Errorf("it took %v, want about a second", took)
-		}
-		for _, s := range sets {
-			if s != sets[0] || s == corpse {
-				t.Errorf("sets %v, want all the same, and not %d", sets, corpse)
-				break
-			}
-		}
-		wantValues(t, "all tokens taken", sets[0], 0, 1)
-		remove(t, sets[0])
-	})
+	t.Run("before the values", testWithoutValues)
 	t.Run("wrong number", func(t *testing.T) {
 		createSet(t, setKey, 3, halfMade)
 		_, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{1}, nil)
@@ -212,10 +184,10 @@ func TestHalfMadeSets(t *testing.T) {
 	t.Run("after the values", func(t *testing.T) {
 		set := createSet(t, setKey, 1, halfMade)
 		check(t, set.Do(t.Context(), sysv.Op{Add: 4}))
-		start := time.Now()
+		watch := ipctest.StartWatch()
 		got, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{4}, nil)
-		if err != nil || got != set || time.Since(start) > atOnce {
-			t.Errorf("OpenOrCreateSet = %d, %v in %v, want %d at once", got, err, time.Since(start), set)
+		if took, tooLong := watch.Stop(atOnce); err != nil || got != set || tooLong {
+			t.Errorf("OpenOrCreateSet = %d, %v in %v, want %d at once", got, err, took, set)
 		}
 	})
 	t.Run("values by somebody else", func(t *testing.T) {
@@ -224,36 +196,70 @@ func TestHalfMadeSets(t *testing.T) {
 		set := openOrCreate(t, setKey, 2)
 		wantValues(t, "made anew", set, 2)
 	})
-	t.Run("removed while waited for", func(t *testing.T) {
-		corpse := createSet(t, setKey, 1, halfMade)
-		result := background(t, func() error {
-			s, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{2}, nil)
-			if err != nil {
-				return err
+	t.Run("removed while waited for", testRemovedWhileWaitedFor)
+}
+
+// testWithoutValues: several callers find a set without values, and agree on one in its
+// place.
+func testWithoutValues(t *testing.T) {
+	corpse := createSet(t, setKey, 2, halfMade)
+	const callers = 8
+	sets := make([]sysv.Set, callers)
+	var all sync.WaitGroup
+	start := time.Now()
+	for i := range sets {
+		all.Go(func() {
+			var err error
+			sets[i], _, err = sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{callers, 1}, nil)
+			wantError(t, "OpenOrCreateSet", err, nil)
+			if ok, err := sets[i].TryDo(sysv.Op{Add: -1}); !ok || err != nil {
+				t.Errorf("no token for caller %d: %v", i, err)
 			}
-			value, err := s.Value(0)
-			if value != 2 {
-				err = fmt.Errorf("value %d, %w", value, err)
-			}
-			return errors.Join(err, s.Remove())
 		})
-		time.Sleep(20 * time.Millisecond) // it has found the half-made set
-		check(t, corpse.Remove())
-		start := time.Now()
-		wantError(t, "OpenOrCreateSet", result(), nil)
-		if took := time.Since(start); took > atOnce {
-			t.Errorf("it noticed after %v", took)
+	}
+	all.Wait()
+	if took := time.Since(start); took < 900*time.Millisecond || took > 30*time.Second {
+		t.Errorf("it took %v, want about a second", took)
+	}
+	for _, s := range sets {
+		if s != sets[0] || s == corpse {
+			t.Errorf("sets %v, want all the same, and not %d", sets, corpse)
+			break
 		}
+	}
+	wantValues(t, "all tokens taken", sets[0], 0, 1)
+	remove(t, sets[0])
+}
+
+func testRemovedWhileWaitedFor(t *testing.T) {
+	corpse := createSet(t, setKey, 1, halfMade)
+	result := background(t, func() error {
+		s, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{2}, nil)
+		if err != nil {
+			return err
+		}
+		value, err := s.Value(0)
+		if value != 2 {
+			err = fmt.Errorf("value %d, %w", value, err)
+		}
+		return errors.Join(err, s.Remove())
 	})
+	time.Sleep(20 * time.Millisecond) // it has found the half-made set
+	check(t, corpse.Remove())
+	watch := ipctest.StartWatch()
+	wantError(t, "OpenOrCreateSet", result(), nil)
+	if took, tooLong := watch.Stop(atOnce); tooLong {
+		t.Errorf("it noticed after %v", took)
+	}
 }
 
 // TestHalfMadeSetOfAnotherUser finds a half-made set that it may not remove.
 func TestHalfMadeSetOfAnotherUser(t *testing.T) {
 	requireUsers(t)
 	readable, secret := createSet(t, setKey, 1, halfMade|0o044), createSet(t, setKey+1, 1, halfMade)
-	start := time.Now()
+	watch := ipctest.StartWatch()
 	got := ipctest.Start(t, "unpermitted", nobody).Wait()
-	if took := time.Since(start); took > 5*time.Second {
+	if took, tooLong := watch.Stop(5 * time.Second); tooLong {
 		t.Errorf("it took %v", took)
 	}
 	want := fmt.Sprintf("semctl IPC_RMID sem:%d: %v\nsemctl IPC_STAT sem:%d: %v\n", readable, unix.EPERM, secret, unix.EACCES)
@@ -388,14 +394,14 @@ func TestMakerIsKilled(t *testing.T) {
 // callAfterDeath makes a set under the key of a dead creator, and returns how long that
 // took.
 func callAfterDeath(t *testing.T, key sysv.Key) time.Duration {
-	start := time.Now()
+	watch := ipctest.StartWatch()
 	set, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{3, 0, 5}, nil)
-	took := time.Since(start)
+	took, tooLong := watch.Stop(5 * time.Second)
 	if err != nil {
 		t.Error(err)
 		return took
 	}
-	if took > 5*time.Second {
+	if tooLong {
 		t.Errorf("key %v: it took %v", key, took)
 	}
 	wantValues(t, "after the maker's death", set, 3, 0, 5)
@@ -507,10 +513,10 @@ func TestOpenOrCreateSetIsCancelled(t *testing.T) {
 	createSet(t, setKey, 1, halfMade)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	start := time.Now()
+	watch := ipctest.StartWatch()
 	_, _, err := sysv.OpenOrCreateSet(ctx, setKey, []uint16{1}, nil)
 	wantError(t, "OpenOrCreateSet", err, context.DeadlineExceeded)
-	if took := time.Since(start); took > atOnce {
+	if took, tooLong := watch.Stop(atOnce); tooLong {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -1,0 +1,41 @@
+package ipctest
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// A Watch measures how long something takes on a machine that may be busy with other things.
+type Watch struct {
+	began time.Time
+	late  atomic.Int64 // how much too late a sleeping thread was woken, in all
+	done  chan struct{}
+}
+
+// StartWatch starts to measure. The caller must call Stop.
+func StartWatch() *Watch {
+	w := &Watch{began: time.Now(), done: make(chan struct{})}
+	go func() {
+		const nap = 10 * time.Millisecond
+		for last := time.Now(); ; {
+			select {
+			case <-w.done:
+				return
+			case <-time.After(nap):
+				now := time.Now()
+				w.late.Add(int64(now.Sub(last) - nap))
+				last = now
+			}
+		}
+	}()
+	return w
+}
+
+// Stop returns the time since the start, and reports whether that is more than limit on a
+// machine as busy as this one was. On an idle machine the limit is exceeded by 300 ms.
+func (w *Watch) Stop(limit time.Duration) (took time.Duration, tooLong bool) {
+	const slack, shares = 300 * time.Millisecond, 4
+	took = time.Since(w.began)
+	close(w.done)
+	return took, took > limit+slack+shares*time.Duration(w.late.Load())
+}
