@@ -37,6 +37,12 @@ func main() {
 	}
 }
 
+// A client has what it needs to send lines to the logger.
+type client struct {
+	mutex, free, waiting *posix.Semaphore
+	shared               *spool.Shared
+}
+
 func run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -67,22 +73,7 @@ func run() (err error) {
 		return err
 	}
 
-	send := func(message string) error {
-		if err := free.Acquire(ctx, 1); err != nil {
-			return err
-		}
-		// Several clients may have a slot each. One at a time may find out which.
-		if err := mutex.Acquire(ctx, 1); err != nil {
-			return errors.Join(err, free.Release(1))
-		}
-		slot, err := shared.Next(&shared.Fill)
-		if err != nil {
-			return errors.Join(err, mutex.Release(1), free.Release(1))
-		}
-		slot.SetText(fmt.Sprintf("%d: %s %s\n", os.Getpid(), time.Now().Format(time.ANSIC), message))
-		return errors.Join(mutex.Release(1), waiting.Release(1))
-	}
-
+	c := client{mutex, free, waiting, shared}
 	messages := lines()
 	for {
 		fmt.Print("Please type a message: ")
@@ -91,13 +82,30 @@ func run() (err error) {
 			if !ok {
 				return nil
 			}
-			if err := send(message); err != nil {
+			if err := c.send(ctx, message); err != nil {
 				return err
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// send puts a message into the next free slot, and waits until there is one.
+func (c *client) send(ctx context.Context, message string) error {
+	if err := c.free.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	// Several clients may have a slot each. One at a time may find out which.
+	if err := c.mutex.Acquire(ctx, 1); err != nil {
+		return errors.Join(err, c.free.Release(1))
+	}
+	slot, err := c.shared.Next(&c.shared.Fill)
+	if err != nil {
+		return errors.Join(err, c.mutex.Release(1), c.free.Release(1))
+	}
+	slot.SetText(fmt.Sprintf("%d: %s %s\n", os.Getpid(), time.Now().Format(time.ANSIC), message))
+	return errors.Join(c.mutex.Release(1), c.waiting.Release(1))
 }
 
 // lines returns the lines of standard input. A line too long for a slot is split.

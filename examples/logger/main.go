@@ -27,6 +27,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -92,10 +93,15 @@ func run(path string) (err error) {
 	defer func() { err = errors.Join(err, posix.UnlinkSemaphore(spool.Mutex)) }()
 
 	fmt.Println("logging to", path)
+	return write(ctx, log, shared, waiting, free)
+}
+
+// write writes the messages to the log, until ctx is done and none is left.
+func write(ctx context.Context, log io.Writer, shared *spool.Shared, waiting, free *posix.Semaphore) error {
 	for {
 		err := waiting.Acquire(ctx, 1)
 		if errors.Is(err, context.Canceled) {
-			// Log what arrived while P was cancelled, too: nothing is lost.
+			// Log what arrived while Acquire was cancelled, too: nothing is lost.
 			var more bool
 			if more, err = waiting.TryAcquire(1); !more {
 				return err
