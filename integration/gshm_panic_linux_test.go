@@ -43,7 +43,7 @@ func TestGshmNeverPanics(t *testing.T) {
 		if len(args) > 0 && random.IntN(10) > 0 {
 			args[0] = commands[random.IntN(len(commands))]
 		}
-		// What would wait, such as attach without a command, is told to end after a
+		// A command that would wait, such as attach without a command, is told to end after a
 		// while.
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		cmd := exec.CommandContext(ctx, gshm, args...)

@@ -137,7 +137,7 @@ func testReadersKilled(t *testing.T, gshm string) {
 	last.ends(0)
 }
 
-// mortal prepares half of a demo that is killed with this thread at the latest.
+// mortal prepares half of a demo, which is killed at the latest when this thread ends.
 func mortal(t *testing.T, gshm, half string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(gshm, "demo", half)

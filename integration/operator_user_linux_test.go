@@ -51,7 +51,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 // processes they may not inspect.
 func userSees(t *testing.T, root, user gipcs, own, foreign [3]string) {
 	t.Helper()
-	// All rows are listed. What the user may not inspect is null.
+	// All rows are listed. Cells that the user may not inspect are null.
 	const columns = "kind,key,uid,attached,waiting,verdict"
 	want(t, "own objects", user.rows(t, "ls", "--key", "0x11", "-o", columns), fmt.Sprint([]row{
 		{"kind": "shm", "key": "0x00000011", "uid": 65534, "attached": 0, "waiting": nil, "verdict": "unknown"},

@@ -22,7 +22,7 @@ type waiting struct {
 	waiter func(b *testing.B) func(ctx context.Context) error
 }
 
-// locking is Lock for those who do not ask whether the last holder died.
+// locking returns lock without the answer to whether the last holder died.
 func locking(lock func(context.Context) (bool, error)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := lock(ctx)

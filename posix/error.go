@@ -75,7 +75,7 @@ func bare(err error) error {
 	}
 }
 
-// refused returns EINVAL with the reason, which the kernel does not tell.
+// refused returns EINVAL with the reason, which the kernel does not report.
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", abi.EINVAL, fmt.Sprintf(format, args...))
 }

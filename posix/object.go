@@ -57,8 +57,8 @@ type ObjectOptions struct {
 	// AnyOwner lets OpenOrCreateObject return an object that belongs to another user.
 	AnyOwner bool
 	// Fill writes the first contents of a new object before the object gets its name, so
-	// no process finds it without them. An error ends the creation. Fill may be called
-	// even though the object is not created in the end, if another process is faster.
+	// no process finds it without them. An error ends the creation. If another process
+	// creates the object first, Fill may have been called in vain.
 	Fill func(*os.File) error
 }
 

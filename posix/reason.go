@@ -6,7 +6,7 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// because adds to an error number what the kernel does not tell: which limit was reached,
+// because adds to an error number what the kernel does not report: which limit was reached,
 // its value, and what was requested.
 func because(e abi.Errno, format string, args ...any) error {
 	return fmt.Errorf("%w: %s", e, fmt.Sprintf(format, args...))

@@ -347,7 +347,7 @@ func (s *Semaphore) settle(g given) error {
 		}
 		return nil
 	})
-	// Unmap puts zeros in the semaphore's place. What was added to the zeros was not added
+	// Unmap puts zeros in the semaphore's place. A unit added to the zeros was not added
 	// to the semaphore, so each such Release takes one of them back.
 	if errors.Is(err, ErrUnmapped) && g == added && !s.take() {
 		err = nil

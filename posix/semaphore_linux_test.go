@@ -260,7 +260,7 @@ func TestSemaphoreCloseInUse(t *testing.T) {
 	}
 }
 
-// What replaces the memory of a closed semaphore is freed with the Semaphore.
+// The memory that replaces a closed semaphore is freed with the Semaphore.
 func TestSemaphoreCloseLeavesNothing(t *testing.T) {
 	createSemaphore(t, "/s", 1)
 	pages := func() (n int) {

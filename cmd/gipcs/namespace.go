@@ -217,9 +217,9 @@ func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 	}
 }
 
-// reportUnselected is reportUnlisted for what s selects, and reports whether a kind is
-// missing that s names, or can't be had though s asks for such. A script, which asks again and again, is not told of a file system
-// that is not mounted unless it asks for a kind that is there, or for a name.
+// reportUnselected is reportUnlisted for the kinds that s selects. missing reports whether a
+// kind is missing that s names, or one that s would match. A file system that is not mounted
+// is reported only if s names its kind or an object: a script asks again and again.
 func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
 		absent := errors.Is(u.Err, posix.ErrNotMounted) || errors.Is(u.Err, fs.ErrNotExist)

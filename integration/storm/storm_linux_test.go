@@ -79,9 +79,8 @@ func signals(t testing.TB, done <-chan struct{}, all ...unix.Signal) (sent int) 
 	}
 }
 
-// TestEveryWait makes all blocking calls at once in each weather. None may return
-// before it is released, or with an error, and each ends when it is cancelled or times
-// out.
+// TestEveryWait makes all blocking calls at once in each weather. Each must block until it
+// is released, and then succeed; when it is cancelled or times out it must end.
 func TestEveryWait(t *testing.T) {
 	for range ipctest.Rounds(t, 1, 0) {
 		for name, weather := range weathers(t) {

@@ -22,7 +22,7 @@ type Line struct {
 	Base int64 // the byte of role 0
 }
 
-// ErrExcluded says that another line has locked all roles.
+// ErrExcluded means that another line has locked all roles.
 var ErrExcluded = errors.New("roles are locked by another process")
 
 // OpenNamespaceOf is OpenNamespace for a namespace that the caller expects: it fails in

@@ -120,7 +120,7 @@ type mappedFile struct {
 	offset int64 // in the file, of the address
 }
 
-// errNoFile says that memory is not mapped from a file that can be found.
+// errNoFile means that memory is not mapped from a file that can be found.
 var errNoFile = errors.New("no file with a name or an open descriptor")
 
 // OpenFile opens the file that is mapped, shared, at the address: by its name or, if it
@@ -209,7 +209,7 @@ func mappedAt(address uint64) (m mappedFile, err error) {
 	return m, errNoFile
 }
 
-// parseMapping reads a line of proc_pid_maps(5); ok says that the address is within it.
+// parseMapping reads a line of proc_pid_maps(5); ok reports whether the address is within it.
 // Private memory has no file for us.
 func parseMapping(line []byte, address uint64) (m mappedFile, ok bool) {
 	fields := bytes.Fields(line)

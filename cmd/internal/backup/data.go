@@ -98,7 +98,7 @@ func (s *Store) progress(e *Entry, done, total int64) {
 	}
 }
 
-// A fullError says that a backup does not fit on its disk.
+// A fullError means that a backup does not fit on its disk.
 type fullError struct {
 	dir           string
 	needed, there int64
@@ -144,7 +144,7 @@ func (s *Store) readData(e *Entry, put func(p []byte, offset int64) error) error
 	}
 }
 
-// errRecords says that a .data file is malformed.
+// errRecords means that a .data file is malformed.
 var errRecords = errors.New("not the contents of memory")
 
 func readRecords(r io.Reader, size int64, put func([]byte, int64) error) error {

@@ -172,7 +172,7 @@ func (s *Store) settleFile(e *Entry) (there bool, err error) {
 	return found == restored, err
 }
 
-// A finding says what has the name of an object.
+// A finding is what has the name of an object.
 type finding int
 
 const (

@@ -71,10 +71,10 @@ const (
 // MaxSize is the size of the largest message.
 const MaxSize = 16 << 20
 
-// ErrTooLarge says that a way cannot pass messages of that size.
+// ErrTooLarge means that a way cannot pass messages of that size.
 var ErrTooLarge = errors.New("the message is too large for this way")
 
-// Config says what Run measures.
+// Config holds what Run measures.
 type Config struct {
 	Ways  []Way
 	Sizes []int // of a message, in bytes: 1 to MaxSize

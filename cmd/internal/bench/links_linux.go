@@ -18,7 +18,7 @@ import (
 // forEver is the context of every wait: a peer ends by being killed.
 func forEver() context.Context { return context.Background() }
 
-// errLength says that a message does not have the common length.
+// errLength means that a message does not have the common length.
 var errLength = errors.New("a message has the wrong length")
 
 func lengthIs(got int, msg []byte) error {

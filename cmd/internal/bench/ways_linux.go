@@ -20,7 +20,7 @@ import (
 
 // A kind is how a way is made and used.
 type kind struct {
-	// spins says that the way spins only if it may run on more than one processor.
+	// spins is set if the way spins only if it may run on more than one processor.
 	spins bool
 	// create makes what the processes share, for messages of a size.
 	create func(size int) (*objects, error)

@@ -136,7 +136,7 @@ complete -c PROGRAM -f -a '(__PROGRAM_complete)'
 type ChoiceFlag struct {
 	*cli.StringFlag
 	Words func() []string
-	// List says that the value is a comma-separated list of words, each with an
+	// List is set if the value is a comma-separated list of words, each with an
 	// optional + or - before it.
 	List bool
 }

@@ -95,7 +95,7 @@ func (s *stage) say(who, format string, args ...any) {
 	fmt.Fprintf(s.Out, "%-14s %s\n", who, fmt.Sprintf(format, args...))
 }
 
-// errEarly says that a half ended before it was told to.
+// errEarly means that a half ended before it was told to.
 var errEarly = errors.New("the demo ended too early")
 
 // play starts the actors, gives the writer a line at a time, waits until the reader

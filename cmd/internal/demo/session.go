@@ -122,7 +122,7 @@ func Join(ctx context.Context, config Config) (*Session, error) {
 	}
 }
 
-// errGone says that the session disappeared before this process could enter it.
+// errGone means that the session disappeared before this process could enter it.
 var errGone = errors.New("the session is gone")
 
 func (s *Session) join(ctx context.Context) error {

@@ -124,7 +124,7 @@ func awaitSet(t *testing.T) {
 	}
 }
 
-// wantRoundTrip passes a line. What a killed process left is dropped.
+// wantRoundTrip passes a line, and drops lines that a killed process left.
 func wantRoundTrip(t *testing.T, s *Session, line string) {
 	t.Helper()
 	r, err := s.Reader()

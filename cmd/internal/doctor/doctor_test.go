@@ -147,8 +147,8 @@ func TestExamine(t *testing.T) {
 	}
 }
 
-// fits: without the meaning a finding fits one line, and what is not ok
-// has a remedy.
+// fits checks that a finding without its meaning fits on one line, and that every finding
+// that is not ok has a remedy.
 func fits(t *testing.T, x Finding) {
 	t.Helper()
 	if len(x.Check) > 20 || len(x.Found) > 30 || len(x.Found)+len(x.Remedy) > 90 || strings.Contains(x.Found+x.Remedy, "\n") {
@@ -159,7 +159,7 @@ func fits(t *testing.T, x Finding) {
 	}
 }
 
-// TestUser: what an ordinary user cannot see, and the processes of whom.
+// TestUser checks what an ordinary user cannot see, and whose processes.
 func TestUser(t *testing.T) {
 	f := healthy()
 	user(f)

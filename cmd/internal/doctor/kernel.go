@@ -26,7 +26,7 @@ func lacks() []struct {
 		what  string
 	}{
 		{version{3, 8}, "the users of objects and verdicts"},
-		{version{4, 11}, "the time of the boot by the clock of then, so a clock that was set goes unnoticed"},
+		{version{4, 11}, "the boot time that the clock showed at boot, so a clock set since goes unnoticed"},
 		{version{4, 17}, "the size limit of a queue that the caller may not read"},
 		{version{5, 3}, "who has a POSIX object open, so that an unused one may seem in use"},
 		{version{5, 12}, "the /dev/shm of other mount namespaces"},

@@ -55,7 +55,7 @@ func nearly(l *limits.Limit) Finding {
 	return x
 }
 
-// msgQueue tells how many queues a user can still make.
+// msgQueue reports how many more queues a user can create.
 func (f *Facts) msgQueue() Finding {
 	const check = "RLIMIT_MSGQUEUE"
 	i := slices.IndexFunc(f.Limits, limits.Limit.PerProcess)

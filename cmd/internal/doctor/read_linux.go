@@ -21,7 +21,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// Read collects the facts about this process and the machine. What cannot be read is
+// Read collects the facts about this process and the machine. Whatever cannot be read is
 // noted in the facts.
 func Read() *Facts {
 	f := &Facts{

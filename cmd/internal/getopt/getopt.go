@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Arg says whether an option takes an argument.
+// Arg reports whether an option takes an argument.
 type Arg int
 
 const (

@@ -33,10 +33,10 @@ const (
 type File struct {
 	// Calls are the imported ones; All for an FFI.
 	Calls Calls
-	// Go says that Go's linker made the file, perhaps together with C. Go makes system
+	// Go is set if Go's linker made the file, perhaps together with C. Go makes system
 	// calls by number.
 	Go bool
-	// Program says that it is a dynamically linked program, not a library.
+	// Program is set if it is a dynamically linked program, not a library.
 	Program bool
 	// Name is its DT_SONAME, "" for a program.
 	Name string

@@ -12,9 +12,10 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// calls returns what kinds of objects a process can use by the files that it has mapped
-// to execute them, and what kinds children can use that go on in the same program:
-// what Go makes can't fork. What can't be read can do anything.
+// calls returns the kinds of objects that a process can use, judged by its executable
+// mappings, and the kinds that its children can use while they run the same program: none
+// if Go made the program, which cannot fork. A file that cannot be read counts as able to
+// use all kinds.
 func (c *collector) calls(p *person) (direct, inherited imports.Calls) {
 	if !p.asked {
 		p.direct, p.inherited = c.readCalls(p)

@@ -9,8 +9,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// Looking at a process costs time by what it has mapped and open and by its threads,
-// which is up to any user. The costs are counted, not measured, so that the same
+// Looking at a process takes longer the more mappings, descriptors and threads it has, and
+// any user can have many. The costs are counted, not measured, so that the same
 // processes are looked at however busy the machine is. What a process costs beyond the
 // ordinary is charged to its user; root's and the caller's are always looked at.
 const (
@@ -135,8 +135,8 @@ func (s *sharing) add(f *procfs.FS, r *resource) (again bool) {
 	return ok
 }
 
-// search returns the place of a process's resource, -1 if the kernel does not compare
-// them. Those of processes that have ended are dropped.
+// search returns the index of a process's resource, or -1 if the kernel does not compare
+// resources. It drops resources whose process has ended.
 func (s *sharing) search(f *procfs.FS, via int) (i int, ok bool) {
 	for {
 		failed := -1

@@ -76,7 +76,7 @@ func TestBusyPrograms(t *testing.T) {
 	}
 }
 
-// TestBusyElsewhere: a program that only computes is told from one that may wait.
+// TestBusyElsewhere: a program that only computes is not taken for one that may wait.
 func TestBusyElsewhere(t *testing.T) {
 	program := ipctest.Compile(t, "testdata/busy.c", "-pthread")
 	queue := createQueue(t, sysv.Private, 0o600)

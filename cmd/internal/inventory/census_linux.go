@@ -99,9 +99,9 @@ func (c *collector) census() *census {
 	return s
 }
 
-// findSince sets since. A process that was only forked knows what its ancestors knew, of whom
-// some may have ended: another ancestor has adopted it since, so that its program is no older
-// than that of its parent.
+// findSince sets since. A process that was only forked knows what its ancestors knew. Some of
+// them may have ended; then another ancestor has adopted it, so its program is no older than
+// that of its parent.
 func (p *person) findSince(byPID map[int]*person) {
 	if p.dated {
 		return
@@ -184,7 +184,7 @@ func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	if err == nil && p.inside && stat.Threads > 1 {
 		err = p.meetThreads(f, &costs{fs: f, budget: b, pid: pid})
 	}
-	if err != nil && absent(f, pid) { // of one that is about to end the kernel says that it is forbidden
+	if err != nil && absent(f, pid) { // reading one that is about to end fails with a permission error
 		return nil
 	}
 	p.hidden = err
@@ -244,10 +244,10 @@ func callsFor(kind ref.Kind) imports.Calls {
 	}
 }
 
-// oldest returns the process whose program has run for the longest time of those that can
-// hold objects of a kind, nil if there is none. Whoever uses an object is either older than
-// that use, or has learned of the object from one that is: from an ancestor, if that one has
-// ended.
+// oldest returns the process that can hold objects of a kind and whose program has run the
+// longest, nil if there is none. A process that uses an object is either older than that
+// use, or learned of the object from a process that is; if that one has ended, it was an
+// ancestor.
 func (c *collector) oldest(h holding) *person {
 	s := c.census()
 	if p, ok := s.holders[h]; ok {

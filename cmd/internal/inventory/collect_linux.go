@@ -186,11 +186,11 @@ func (c *collector) openProc() {
 	}
 }
 
-// ClockStep returns by how much, at least, the wall clock was set forward since the
-// boot; boot is the time of that by the clock of now. The file system of /dev is made by
-// the kernel moments after it starts, and carries the time of that by the clock of then.
-// known is false if the kernel does not report that time (before Linux 4.11), or if /dev
-// is a later one, as in a container; the step is then 0.
+// ClockStep returns by how much, at least, the wall clock has been set forward since boot;
+// boot is the boot time computed from the present clock. The kernel makes the file system of
+// /dev moments after it starts, and stamps it with the clock as it is then. known is false,
+// and step 0, if the kernel does not report that stamp (before Linux 4.11) or if /dev was
+// made later, as in a container.
 func ClockStep(boot time.Time) (step time.Duration, known bool) {
 	const startup = time.Minute
 	var st unix.Statx_t
@@ -346,7 +346,7 @@ func (c *collector) operators(o *Object) (actors []Actor) {
 	return actors
 }
 
-// actor finds out what became of a process. never says what a pid of 0 means: that
+// actor finds out what became of a process. never is the reason for a pid of 0: that
 // nobody did it, rather than an invisible process.
 func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 	switch {

@@ -1,8 +1,8 @@
 // Package inventory lists the objects of an IPC namespace and finds out who uses them:
 // which processes are attached to an object or wait on it, which ones created it and used
 // it last, whether it looks abandoned, and which program it belongs to. POSIX objects are
-// those that the caller's /dev/shm and /dev/mqueue show; for them it finds the processes
-// that have them mapped or open. A Place is what another process sees instead.
+// read from the caller's /dev/shm and /dev/mqueue; for each it finds the processes that
+// have it mapped or open. A Place is what another process sees instead.
 //
 // The package has no output format and changes nothing, with one exception that must be
 // requested (Options.Contents). The kernel adds another one: if a process ends while its
@@ -49,7 +49,7 @@
 //   - a process that may use it is hidden, or not visible from this PID namespace.
 //
 // A process cannot use a kind of object if none of its executable mappings imports the
-// functions for it. What cannot be read can do anything. A POSIX object on which the kernel
+// functions for it. A file that cannot be read counts as importing all of them. A POSIX object on which the kernel
 // grants a write lease (fcntl(2)) is open nowhere, whatever is hidden; one on which it
 // refuses the lease is open, even if no descriptor shows it.
 //

@@ -17,7 +17,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// stranger is a user of whom there is no other process on the machine.
+// stranger is a user without other processes on the machine.
 var stranger = ipctest.User(0)
 
 // prefork starts a server whose worker has made a set and ended.

@@ -186,7 +186,7 @@ func TestFaults(t *testing.T) {
 	}
 	try := func(what string) {
 		inv, err := g.collect(o)
-		if err != nil { // it says that it knows nothing
+		if err != nil { // nothing is known, and the caller knows that
 			inv.Hidden.Unlisted = true
 		}
 		if missed := l.missed(t, inv); missed != "" {
@@ -197,7 +197,7 @@ func TestFaults(t *testing.T) {
 		for _, g.nth = range nths {
 			for _, errno := range errnos {
 				if errno == unix.ENOENT && g.place.call == "ioctl" {
-					continue // there the kernel says so that there is no further mapping
+					continue // here it means that there is no further mapping
 				}
 				g.errno = errno
 				try(errno.Error())

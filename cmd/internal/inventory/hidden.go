@@ -56,7 +56,8 @@ func (h *Hidden) Count() int {
 	return len(h.Processes)
 }
 
-// String says how many processes could not be inspected and why, and names the first few.
+// String counts the processes that could not be inspected, and names the first few with the
+// reasons.
 func (h *Hidden) String() string {
 	const most = 3
 	var parts []string
@@ -79,7 +80,7 @@ func (h *Hidden) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// String names the process and says why it is hidden.
+// String returns the name of the process and why it is hidden.
 func (p *HiddenProcess) String() string {
 	why := "for an unknown reason"
 	if p.Why != nil {

@@ -78,7 +78,7 @@ type Options struct {
 	// mapped or open (PShm.Links is 0). It reads the memory maps and descriptors of all
 	// processes.
 	Unlinked bool
-	// Missing says why kinds cannot be listed (see Sight). Collect does not look for them.
+	// Missing explains why kinds cannot be listed (see Sight). Collect does not look for them.
 	Missing map[ref.Kind]error
 	Want    Want
 	// Proc is where the proc file system is mounted; "" means /proc.
@@ -134,7 +134,7 @@ type Inventory struct {
 	Hidden    Hidden
 }
 
-// An Unlisted says why objects of a kind, or facts about them, are missing.
+// An Unlisted explains why objects of a kind, or facts about them, are missing.
 type Unlisted struct {
 	Kind ref.Kind
 	Err  error

@@ -70,7 +70,7 @@ func TestNamespaces(t *testing.T) {
 
 	stayedHere(t, n, own)
 
-	// What f returns is what Do returns, and its own namespace needs no right at all.
+	// Do returns what f returns, and its own namespace needs no right at all.
 	want := errors.New("f")
 	if err := namespaceOf(t, os.Getpid()).Do(func() error { return want }); !errors.Is(err, want) {
 		t.Error(err)
@@ -96,7 +96,7 @@ func stayedHere(t *testing.T, n Namespace, own sysv.Segment) {
 	}
 	wg.Wait()
 
-	// What /proc shows for the process is its first thread's.
+	// Nor has the process, for which /proc shows the namespace of its first thread.
 	for range 200 {
 		if err := n.Do(func() error { return nil }); err != nil {
 			t.Fatal(err)

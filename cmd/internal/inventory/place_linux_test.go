@@ -243,7 +243,7 @@ func TestPlaceWithoutProcess(t *testing.T) {
 		if err := s.Missing[ref.PShm]; !errors.Is(err, fs.ErrNotExist) || s.Missing[ref.PSem] == nil || !s.OtherShm {
 			t.Error(dump(s))
 		}
-		// Whoever asks nevertheless sees nothing.
+		// A caller that asks nevertheless sees nothing.
 		for o, err := range posix.Objects() {
 			t.Error(dump(o), err)
 		}

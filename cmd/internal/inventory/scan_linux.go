@@ -68,9 +68,9 @@ func (c *collector) scan() error {
 	}
 	want |= c.want & WantContainers
 	shared := newShared(c.fs, x, want)
-	// A process may be started, and attach, after the list of all was made. If
-	// somebody is missing, or nobody can tell, the look is complete only when a new list
-	// has nobody new: a program may wait in one worker after the other.
+	// A process may start and attach after the processes were listed. If users are
+	// missing, or that is unknown, the look is complete only when a new list has no new
+	// process: a program may wait in one worker after another.
 	const rounds = 8
 	seen := make(map[int]bool)
 	for round := range rounds {
@@ -97,7 +97,7 @@ func (c *collector) scan() error {
 	return nil
 }
 
-// unwaited reports whether there is a queue of which it has to be known whether anybody
+// unwaited reports whether there is a queue of which it must be known whether anybody
 // waits on it, and no waiter was found.
 func (c *collector) unwaited() bool {
 	return c.want&WantWaiting != 0 && slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
@@ -352,7 +352,7 @@ func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 	if namespace, err = f.IPCNamespace(pid); err == nil {
 		return pid, namespace, nil
 	}
-	// Of a process that is ending the kernel says that it is forbidden.
+	// Reading a process that is about to end fails with a permission error.
 	stat, e := f.Stat(pid)
 	if e != nil {
 		return 0, 0, e

@@ -29,7 +29,7 @@ type hit struct {
 	writable, private, huge bool
 }
 
-// errUnnamed hides a process of which it is known only that it uses an object.
+// errUnnamed hides a process that uses an object in a way that is not known.
 var errUnnamed = errors.New("its name and user cannot be read")
 
 // record records what a process uses.

@@ -14,7 +14,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A Verdict says whether any process needs an object; see the package documentation.
+// A Verdict reports whether any process needs an object; see the package documentation.
 type Verdict int
 
 const (
@@ -72,7 +72,7 @@ const (
 	FamilyAlive   Code = "family-alive"    // its family has an object that is needed
 	NamedAfter    Code = "named-after"     // its name holds the id of a living process
 	JobRunning    Code = "job-running"     // a batch job runs that may use it again in its next step
-	ServerAlive   Code = "server-alive"    // a server runs whose program may attach or map it again
+	ServerAlive   Code = "server-alive"    // a running server may attach or map it again
 	ProcessHidden Code = "process-hidden"  // a process that cannot be inspected might use it
 	NoProc        Code = "proc-unreadable" // /proc cannot be used
 	UsedMeanwhile Code = "used-meanwhile"  // it was used or changed while processes were inspected
@@ -96,8 +96,9 @@ type witness interface {
 	// server returns a running server that may attach the memory again although nobody has
 	// it attached now, or nil if there is none.
 	server(*Object) *Process
-	// holder returns why a living process that the object does not name may know the
-	// identifier of a System V object. The Reason has no code if there is no such process.
+	// holder looks for a living process that may know the identifier of a System V object
+	// although the object does not name that process, and returns why it may. The Reason
+	// has no code if there is none.
 	holder(*Object) Reason
 	// job returns why a running batch job may use an object that it has no process for at
 	// the moment. The Reason has no code if there is no such job.

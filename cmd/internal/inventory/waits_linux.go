@@ -94,7 +94,7 @@ func (s *scanner) look(t task) (w *found[Waiter], settled bool, err error) {
 }
 
 // mayHandle reports whether a thread that sleeps elsewhere may do so in the handler of a
-// signal that interrupted a wait on a queue. Waits on sets the kernel counts.
+// signal that interrupted a wait on a queue. The kernel itself counts waits on sets.
 func (s *scanner) mayHandle(t task, call *procfs.Call) bool {
 	if len(s.queues) == 0 || t.carefree || s.self(t.pid) {
 		return false
@@ -172,7 +172,7 @@ func (s *scanner) waiter(t task, call *procfs.Call, w *abi.Wait) (f *found[Waite
 		wait.Except = !wait.Sending && w.Flags&abi.MsgExcept != 0
 	}
 	wait.Since = s.asleepSince(t)
-	// What was read of its memory belongs to the call only if it is still in it.
+	// The memory that was read belongs to the call only if the thread is still in it.
 	again, err := s.fs.Call(t.pid, t.tid)
 	if err != nil || again != *call {
 		return nil, err == nil && s.ended(t), err

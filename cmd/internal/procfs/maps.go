@@ -19,7 +19,7 @@ type Mapping struct {
 	Device Device
 	ID     int   // identifier of the segment: the inode number
 	Key    int32 // the key it was made with, even after its removal
-	// HugePages says that the segment consists of huge pages, judged by Device.
+	// HugePages is set if the segment consists of huge pages, judged by Device.
 	// FS.Mappings sets it.
 	HugePages bool
 }

@@ -196,7 +196,7 @@ func ParseList(b []byte) []string {
 
 // A Call is the contents of /proc/PID/task/TID/syscall.
 type Call struct {
-	// Running says that the thread is running or ready to run; nothing else is known
+	// Running is set if the thread is running or ready to run; nothing else is known
 	// then.
 	Running bool
 	Number  int64 // -1 if the thread sleeps outside a system call

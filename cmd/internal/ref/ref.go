@@ -41,7 +41,7 @@ type Ref struct {
 // String returns the Ref as it was written.
 func (r Ref) String() string { return r.text }
 
-// ErrForm says that a text has none of the forms of a REF.
+// ErrForm means that a text has none of the forms of a REF.
 var ErrForm = errors.New("names no object")
 
 // Parse parses a REF without a kind. For ftok: it reads the file's inode.

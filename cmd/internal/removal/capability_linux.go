@@ -2,8 +2,8 @@ package removal
 
 import "golang.org/x/sys/unix"
 
-// mayRemoveAll reports whether the caller has CAP_SYS_ADMIN. Whether that counts in the
-// objects' namespace shows only when a removal is tried.
+// mayRemoveAll reports whether the caller has CAP_SYS_ADMIN. Only trying
+// a removal shows whether that capability counts in the objects' namespace.
 func mayRemoveAll() bool { return capable(unix.CAP_SYS_ADMIN) }
 
 // mayUnlinkAll reports whether the caller has CAP_FOWNER, which allows removing other

@@ -138,7 +138,7 @@ func identifier(kind ref.Kind, r ref.Ref) (int, error) {
 	}
 }
 
-// A Skipped says why an object was left alone: it is no longer what was chosen.
+// A Skipped explains why an object was left alone: it is no longer what was chosen.
 type Skipped struct {
 	Target Target
 	Why    string

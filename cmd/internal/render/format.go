@@ -87,7 +87,7 @@ type Options struct {
 	// Omitted, unless it is nil, is called with the headings of the columns that were
 	// omitted for it.
 	Omitted func(headings []string)
-	// Terminal says that the output is a terminal, so that csv texts are escaped as by
+	// Terminal is set if the output is a terminal, so that csv texts are escaped as by
 	// [term.Escape], too.
 	Terminal bool
 	// Colour highlights headings and cells marked with [Cell.Warn], in table and plain.

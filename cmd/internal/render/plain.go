@@ -52,7 +52,7 @@ func (s *sheet) row() *block {
 	return &s.blocks[len(s.blocks)-1]
 }
 
-// add records a cell of the given column, just appended to b's text. ascii says that it
+// add records a cell of the given column, just appended to b's text. ascii reports whether it
 // can only be ASCII.
 func (s *sheet) add(b *block, column int, cell []byte, ascii, warn bool) {
 	width := len(cell)

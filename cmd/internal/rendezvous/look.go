@@ -24,14 +24,14 @@ const (
 
 const (
 	// Unfinished is the mode of an object until there is a ring in it and its maker has
-	// joined that. It tells the next process what a maker that was killed has left.
+	// joined it. By this mode the next process recognizes what a killed maker has left.
 	Unfinished fs.FileMode = 0o601
 	// makingTime is longer than making a ring takes. (System V times are in seconds.)
 	makingTime = 3 * time.Second
 )
 
-// An OwnerError refuses an object of a user who is neither the caller, nor root, nor one
-// of Options.Owners.
+// An OwnerError means that an object belongs to a user who is neither the caller, nor root,
+// nor one of Options.Owners.
 type OwnerError struct {
 	Object shm.Object
 	UID    uint32

@@ -130,7 +130,7 @@ func (m *Meeting) Await(ctx context.Context, who string, there func(shmring.Memb
 }
 
 // Settle removes an object that this process made, once nobody else has to find it. From
-// then on not even SIGKILL leaves it behind. Whoever has it attached keeps it.
+// then on not even SIGKILL leaves it behind. Processes that have it attached keep it.
 func (m *Meeting) Settle() error {
 	if !m.made {
 		return nil

@@ -26,7 +26,7 @@ type Object interface {
 	State() (State, error)
 	// Set changes owner, group and permission bits to what change makes of them.
 	Set(change func(*sysv.Ownership)) error
-	// Remove removes the object. Whoever has it attached keeps the memory.
+	// Remove removes the object. Processes that have it attached keep the memory.
 	Remove() error
 }
 

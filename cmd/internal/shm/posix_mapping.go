@@ -34,8 +34,8 @@ func (m posixMapping) State() (State, error) {
 	return posixState(info), m.object.explain(err)
 }
 
-// Discard locks the file: of two processes that discard the object at once, the slower
-// one could otherwise remove what a third has made under the name in between.
+// Discard locks the file. Without the lock, two processes could discard the object at once,
+// and the slower one could remove a new object that a third has made under the same name.
 func (m posixMapping) Discard() error {
 	mine, err := m.file.Stat()
 	if err != nil {

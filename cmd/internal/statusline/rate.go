@@ -19,7 +19,7 @@ type Rate struct {
 	shown sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting string    // for what; empty while bytes may pass
+	waiting string    // what is waited for; empty while bytes flow
 	said    bool      // waiting was shown
 	began   time.Time // when bytes could first pass
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// narrow says that this is a 32-bit program. A 64-bit kernel truncates the limits of
+// narrow is set if this is a 32-bit program. A 64-bit kernel truncates the limits of
 // segments for it; /proc shows them in full.
 const narrow = bits.UintSize == 32
 

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Escape returns s with everything escaped that a terminal would act on or not show. So
-// foreign text (the name of a command or a user, the content of a segment) can neither
+// Escape escapes every character of s that a terminal would obey or not display. So foreign
+// text (the name of a command or a user, the content of a segment) can neither
 // control the terminal nor pass for something else.
 //
 //	newline, tab, carriage return    \n \t \r
@@ -50,7 +50,7 @@ func cleanPrefix(s string) int {
 	return len(s)
 }
 
-// appendEscaped appends s rune by rune. bare says that there is no character before s
+// appendEscaped appends s rune by rune. bare reports whether there is no character before s
 // that a combining mark could combine with.
 func appendEscaped(dst []byte, s string, bare bool) []byte {
 	for len(s) > 0 {

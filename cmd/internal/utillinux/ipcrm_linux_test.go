@@ -71,7 +71,7 @@ func TestIpcrm(t *testing.T) {
 		"-m 0 -m 2 -q 0 -s 1 -M -1", "-m 0 -m 77 -q 0", "-M 0x77 -Q 0x4d2", "-v -m 0 -q 1 -s 2", "-m 0 -v -q 0", "-v -M 0x4d2 -Q 77 -S -1",
 		"-a", "--all", "--al", "-ashm", "-amsg", "--all=sem", "-ashm -asem", "-ashm -a", "-va", "-va -m 0", "-v --all=msg", "-a -m 0 -q 77",
 		"shm 0", "msg 0 1", "sem 2 1 0", "shm 0 77 1", "shm 0 x 1", "sem -1 0", "msg 0x1 0",
-		// What comes before an error is removed: scripts end in "| xargs ipcrm -m".
+		// Objects named before an error are removed: scripts end in "| xargs ipcrm -m".
 		"-m 0 1 2", "-m0 1", "-q 0 1", "-s 0 1 2", "-M 0x4d2 -1", "-M 1234 0x4d2", "-Q 0x4d2 0", "-S 1234 1", "-m 0 -- 1 -q 0", "0 -m 1 2 -q 1",
 		"-v -m 0 1", "-m 77 0", "--shmem-id 0 1", "-m 0 shm", "0 1", "msg 0 -q 1", "-q 0 -q 1 -Z", "-m 0 --nosuch -q 0", "-q 0 -ashmem", "-ashm -Z", "-m",
 		"-q 0 -m", "-aX", "-a -q 0 -Z", "-m 2 -m",

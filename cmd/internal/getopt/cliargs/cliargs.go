@@ -54,7 +54,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // ("attach REF -- COMMAND"): see [Cut] and [Operands]. A "--" before all operands only
 // ends the flags and is dropped.
 //
-// If help is asked for before the first error, only that request remains. A request for
+// If a request for help comes before the first error, everything but that request is
+// dropped. A request for
 // shell completion is returned unchanged. An error is always an [*Error].
 //
 // A generic flag with IsBoolFlag takes an optional argument, which must be attached.
