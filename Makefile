@@ -11,7 +11,7 @@ DURATION ?= 20m
 # The architectures of `make packages` and `make dist`, as Go calls them.
 ARCHES := amd64 arm64
 
-.PHONY: build install packages dist packages-test test programs slurm bench chart fuzz soak ci clean
+.PHONY: build install packages dist packages-test test programs slurm hosts bench chart fuzz soak ci clean
 
 build:
 	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
@@ -47,6 +47,11 @@ programs:
 # 200 jobs of a Slurm cluster that leave objects behind, and its epilog. As root.
 slurm:
 	integration/slurm.sh 200
+
+# gipcs on fifty hosts, each of which takes ten seconds, and on some that never answer. As
+# root, with openssh-server.
+hosts:
+	go test ./integration -run '^TestHosts$$' -hosts 50 -host-delay 10s -v
 
 # Ours beside C and the system's programs, as ratios: docs/benchmarks.md.
 bench: build

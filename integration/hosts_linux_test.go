@@ -61,8 +61,9 @@ func newHostLab(t *testing.T, bin string) *hostLab {
 	public, err := os.ReadFile(l.file("host.pub"))
 	check(t, err)
 	writeFile(t, l.file("known"), "lab "+string(public))
+	// What root's own shell does at its start is not of this test.
 	writeFile(t, l.file("sshd"), fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"+
-		"PidFile none\nLogLevel ERROR\nBanner /etc/passwd\nMaxStartups 200\n", l.file("host"), l.file("user.pub")))
+		"PidFile none\nLogLevel ERROR\nBanner /etc/passwd\nMaxStartups 200\nSetEnv HOME=%s\n", l.file("host"), l.file("user.pub"), l.dir))
 	// The commands are found by the PATH that a shell has.
 	writeFile(t, l.file("shell"), fmt.Sprintf("#!/bin/sh\nPATH=%s:$PATH GORACE=atexit_sleep_ms=0\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n", bin))
 	fmt.Fprintf(&l.config, "Host *\nUser root\nHostName 127.0.0.1\nIdentityFile %s\nIdentitiesOnly yes\nUserKnownHostsFile %s\n"+

@@ -21,7 +21,7 @@ import (
 
 // planFlag limits a removal to what an earlier --dry-run listed.
 func planFlag() cli.Flag {
-	return &cli.StringFlag{Name: "plan", Usage: "remove only what `FILE` lists: see --dry-run in gipcs(1)"}
+	return &cli.StringFlag{Name: "plan", Usage: "remove only what `FILE` lists, from --dry-run"}
 }
 
 // A plan is what gipcs rm --dry-run --format ndjson listed.
