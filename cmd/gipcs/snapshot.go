@@ -76,7 +76,7 @@ func takeSnapshot(c *cli.Context) error {
 }
 
 func readSnapshotArgs(c *cli.Context) (file string, old retention, err error) {
-	args, err := command.Operands(c, 0, 1, "[FILE]")
+	args, err := command.Operands(c, 0, 1, "FILE")
 	if err != nil {
 		return "", old, err
 	}

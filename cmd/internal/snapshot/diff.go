@@ -22,6 +22,7 @@ type Diff struct {
 	Changes []Change // most growth first
 	same    []Change // the objects that did not change
 	texts   []string
+	makers  map[int64]Text // programs by the id of the process that made one of their segments
 }
 
 // What says what became of an object.
@@ -136,7 +137,8 @@ func (c *Change) Created() time.Time {
 }
 
 // Text returns a text of the object. If it is unknown now, the older one counts: a program
-// can be named only while one of its processes lives.
+// can be named only while one of its processes lives. A segment whose program is unknown
+// belongs to that of another segment with the same creator.
 func (d *Diff) Text(c *Change, name string) Text {
 	i := slices.Index(d.texts, name)
 	for _, o := range []*Object{c.After, c.Before} {
@@ -144,7 +146,24 @@ func (d *Diff) Text(c *Change, name string) Text {
 			return o.texts[i]
 		}
 	}
+	if pid, known := c.Object().number(cpid); known && name == program {
+		return d.makers[pid]
+	}
 	return Text{}
+}
+
+// learnMakers fills makers from snapshots that number processes alike.
+func (d *Diff) learnMakers(snapshots ...*Snapshot) {
+	d.makers = make(map[int64]Text)
+	i := slices.Index(d.texts, program)
+	for _, s := range snapshots {
+		for j := range s.Objects {
+			o := &s.Objects[j]
+			if pid, known := o.number(cpid); known && o.texts[i].Known {
+				d.makers[pid] = o.texts[i]
+			}
+		}
+	}
 }
 
 // Compare returns what changed from a to b. It fails if b is older, or if they are of
@@ -162,6 +181,9 @@ func Compare(a, b *Snapshot) (*Diff, error) {
 		}
 	}
 	d.note(a, b)
+	if oneBoot && a.PIDNamespace == b.PIDNamespace {
+		d.learnMakers(a, b)
+	}
 	kinds := d.kinds(a, b)
 	d.match(a, b, func(k ref.Kind) bool { return slices.Contains(kinds, k) })
 	slices.SortStableFunc(d.Changes, func(x, y Change) int { return cmp.Or(growth(&x, &y), order(&x, &y)) })

@@ -258,3 +258,34 @@ func TestSums(t *testing.T) {
 		}
 	}
 }
+
+// TestMakers: a segment belongs to the program of another one with the same creator.
+func TestMakers(t *testing.T) {
+	a := read(t, nil, `{"kind":"shm","id":1,"cpid":5,"program":"leaker"}`, `{"kind":"shm","id":2,"cpid":6,"program":null}`)
+	lines := []string{`{"kind":"shm","id":3,"cpid":5,"program":null}`, `{"kind":"shm","id":4,"cpid":6,"program":null}`, `{"kind":"msg","id":4,"program":null}`}
+	for _, tt := range []struct {
+		edit func(*Header)
+		want string
+	}{
+		{later(time.Hour), "came shm:3 leaker, came shm:4 ?, came msg:4 ?, went shm:1 leaker, went shm:2 ?"},
+		{func(h *Header) { h.PIDNamespace = 9 }, "came shm:3 ?, came shm:4 ?, came msg:4 ?, went shm:1 leaker, went shm:2 ?"},
+		{func(h *Header) { h.BootID = "boot 2" }, "came shm:3 ?, came shm:4 ?, came msg:4 ?, went shm:1 leaker, went shm:2 ?"},
+	} {
+		d, err := Compare(a, read(t, tt.edit, lines...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := range d.Changes {
+			c := &d.Changes[i]
+			name := d.Text(c, "program")
+			if !name.Known {
+				name.Text = "?"
+			}
+			got = append(got, fmt.Sprintf("%v %v %s", c.What, c.Object().Object, name.Text))
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s\nwant\n%s", strings.Join(got, ", "), tt.want)
+		}
+	}
+}

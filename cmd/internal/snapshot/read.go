@@ -19,8 +19,11 @@ type Snapshot struct {
 	Objects []Object
 }
 
+// program is the text that names an object's program.
+const program = "program"
+
 // always are the texts that a comparison shows.
-func always() []string { return []string{"owner", "program"} }
+func always() []string { return []string{"owner", program} }
 
 // longestLine is more than a line with all pids of a machine takes.
 const longestLine = 16 << 20
