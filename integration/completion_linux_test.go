@@ -23,7 +23,7 @@ type completion struct {
 
 func completions() []completion {
 	return []completion{
-		{"gipcs ", []string{"ls", "show", "rm", "restore", "limits", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
+		{"gipcs ", []string{"ls", "show", "rm", "restore", "limits", "snapshot", "diff", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
 		{"gipcs li", []string{"limits", "link"}, []string{"ls"}},
 		{"gipcs rm", []string{"rm"}, []string{"shm:0"}},
 		{"gipcs ls --so", []string{"--sort"}, []string{"--json"}},
@@ -41,6 +41,9 @@ func completions() []completion {
 		{"gipcs ls --sort -si", []string{"-size"}, []string{"--sort"}},
 		{"gipcs ls --sort=owner,-si", []string{"--sort=owner,-size"}, nil},
 		{"gipcs ls --sort size --for", []string{"--format"}, nil},
+		{"gipcs diff --by=program,own", []string{"--by=program,owner"}, []string{"--by"}},
+		{"gipcs diff ", []string{"file"}, []string{"shm:0"}},
+		{"gipcs snapshot -d ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm --log ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm -m ", nil, []string{"shm:0"}},
 		{"gipcs show ps", []string{"pshm:/x", "psem:/x"}, []string{"pmsg:/x"}},

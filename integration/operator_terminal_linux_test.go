@@ -88,8 +88,9 @@ const escape = "\x1b["
 
 // testColours: colours appear only on a terminal that supports them.
 func testColours(t *testing.T, g gipcs) {
+	before, _ := g.take(t, "before")
 	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
-	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"show", "shm:0x1"}, {"limits"}, {"ns"}, {"doctor"}} {
+	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"show", "shm:0x1"}, {"limits"}, {"ns"}, {"doctor"}, {"diff", before}} {
 		for _, test := range []struct {
 			environment []string
 			terminal    bool
@@ -124,6 +125,7 @@ func testColours(t *testing.T, g gipcs) {
 // testWidth: on a terminal of 80 columns no listing is wider, and the columns that were
 // omitted are named, unless they were asked for.
 func testWidth(t *testing.T, g gipcs) {
+	before, _ := g.take(t, "before")
 	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
 	g.prints(t, "mk", "-S", "2", "-k", "0x2")
 	on := func(args ...string) (text, said string) {
@@ -135,7 +137,7 @@ func testWidth(t *testing.T, g gipcs) {
 		check(t, cmd.Run())
 		return term.text(), messages.String()
 	}
-	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"limits"}, {"ns"}, {"doctor"}, {"show", "shm:0x1"}} {
+	for _, args := range [][]string{{"ls"}, {"ls", "--format", "table"}, {"limits"}, {"ns"}, {"doctor"}, {"show", "shm:0x1"}, {"diff", before}, {"diff", before, "--by", "program"}} {
 		text, said := on(args...)
 		for line := range strings.Lines(text) {
 			if n := len([]rune(strings.TrimRight(line, "\r\n"))); n > 80 {

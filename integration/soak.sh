@@ -54,6 +54,7 @@ integration/model TestModel queues
 integration/model TestModel together
 integration/storm TestEveryWait
 integration/storm TestManyObjects
+integration   TestSnapshotKilled
 integration/permissions TestMatrix
 '
 

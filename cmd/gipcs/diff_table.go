@@ -52,9 +52,9 @@ func changeTable(d *snapshot.Diff) *table {
 		{name: "change", cell: func(c change) render.Cell { return render.Text(c.What.String()) }},
 		{name: "kind", cell: func(c change) render.Cell { return render.Text(c.Object().Kind.String()) }},
 		{name: "id", align: render.Right, cell: idCell, idle: func(c change) bool { return c.Object().Kind.POSIX() }},
-		{name: "key", rank: 3, cell: keyCell, idle: func(c change) bool { return c.Object().Kind.POSIX() }},
+		{name: "key", rank: 6, cell: keyCell, idle: func(c change) bool { return c.Object().Kind.POSIX() }},
 		{name: "name", cell: nameCell, idle: func(c change) bool { return !c.Object().Kind.POSIX() }},
-		{name: "owner", rank: 2, cell: text("owner")},
+		{name: "owner", rank: 5, cell: text("owner")},
 		{name: "program", cell: text("program")},
 	}
 	for _, q := range []struct {
@@ -70,13 +70,13 @@ func changeTable(d *snapshot.Diff) *table {
 		number, delta := quantityCells(q.size)
 		idle := func(c change) bool { return !q.of(c).Known }
 		columns = append(columns,
-			tableColumn[change]{name: q.name, align: render.Right, idle: idle, cell: func(c change) render.Cell { return ifKnown(q.of(c), number(c.Latest(q.of(c)))) }},
+			tableColumn[change]{name: q.name, align: render.Right, rank: 4, idle: idle, cell: func(c change) render.Cell { return ifKnown(q.of(c), number(c.Latest(q.of(c)))) }},
 			tableColumn[change]{name: q.name + "_change", heading: "+" + strings.ToUpper(q.name), align: render.Right, idle: func(c change) bool {
 				return q.of(c).Delta() == 0 || q.name != "size" && (c.Before == nil || c.After == nil)
 			}, cell: func(c change) render.Cell { return ifKnown(q.of(c), delta(q.of(c).Delta())) }},
 		)
 	}
-	columns = append(columns, tableColumn[change]{name: "ctime", rank: 1, cell: func(c change) render.Cell { return render.Time(c.Created()) }})
+	columns = append(columns, tableColumn[change]{name: "ctime", rank: 7, cell: func(c change) render.Cell { return render.Time(c.Created()) }})
 	rows := make([]change, len(d.Changes))
 	for i := range rows {
 		rows[i] = &d.Changes[i]
@@ -136,10 +136,10 @@ func sumTable(d *snapshot.Diff, by []string) *table {
 		columns = append(columns, tableColumn[sum]{name: name, cell: func(s sum) render.Cell { return textCell(s.Key[i]) }})
 	}
 	columns = append(columns,
-		tableColumn[sum]{name: "came", align: render.Right, rank: 1, cell: func(s sum) render.Cell { return render.Int(s.Came) }},
-		tableColumn[sum]{name: "went", align: render.Right, rank: 2, cell: func(s sum) render.Cell { return render.Int(s.Went) }},
+		tableColumn[sum]{name: "came", align: render.Right, rank: 3, cell: func(s sum) render.Cell { return render.Int(s.Came) }},
+		tableColumn[sum]{name: "went", align: render.Right, rank: 4, cell: func(s sum) render.Cell { return render.Int(s.Went) }},
 	)
-	for _, q := range []struct {
+	for i, q := range []struct {
 		name string
 		of   func(sum) snapshot.Quantity
 		size bool
@@ -157,9 +157,9 @@ func sumTable(d *snapshot.Diff, by []string) *table {
 			idle = nil
 		}
 		columns = append(columns,
-			tableColumn[sum]{name: q.name, align: render.Right, rank: 3, idle: idle, cell: func(s sum) render.Cell { return number(q.of(s).After) }},
+			tableColumn[sum]{name: q.name, align: render.Right, rank: 5 + i, idle: idle, cell: func(s sum) render.Cell { return number(q.of(s).After) }},
 			tableColumn[sum]{name: q.name + "_change", heading: "+" + heading, align: render.Right, idle: idle, cell: func(s sum) render.Cell { return delta(q.of(s).Delta()) }},
-			tableColumn[sum]{name: q.name + "_per_hour", heading: heading + "/H", align: render.Right, idle: idle, cell: func(s sum) render.Cell { return rateCell(d, q.of(s), q.size) }},
+			tableColumn[sum]{name: q.name + "_per_hour", heading: heading + "/H", align: render.Right, rank: max(0, i-1), idle: idle, cell: func(s sum) render.Cell { return rateCell(d, q.of(s), q.size) }},
 		)
 	}
 	return newTable(columns, d.Sums(by))
