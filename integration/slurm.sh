@@ -179,7 +179,7 @@ check() {
 	left=$(gipcs ls --format csv --no-headings -o kind,id,name,verdict,reasons)
 	[ -z "$left" ] || fail "is left behind: $left"
 	[ "$(awk '$3 == 0' "$work/log/epilogs" | wc -l)" = $((jobs + 2)) ] || fail "epilogs: $(cat "$work/log/epilogs")"
-	echo "$jobs jobs ended, $(wc -l <"$work/log/removed") objects were removed, $(wc -l <"$work/shared/kept") times everything of a running job was there"
+	echo "$jobs jobs ended, nothing is left of them, and $(wc -l <"$work/shared/kept") times everything of a running job was there"
 }
 
 jobs=${1:-200}

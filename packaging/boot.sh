@@ -115,16 +115,17 @@ END
 
 [ $# -ge 1 ] || { sed -n 's/^# usage/usage/p' "$0" >&2; exit 2; }
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-tree=${2:-$work/bare}
 root=$work/debian
+trap 'umount -q "$root"; rm -rf --one-file-system "$work"' EXIT
+tree=${2:-$work/bare}
 if [ ! -e "$tree/etc/debian_version" ]; then
 	# shellcheck disable=SC2016 # apt-get expands
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
 	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,cron,logrotate,man-db,bash-completion bookworm "$tree" "$mirror" >"$work/debootstrap.log" 2>&1 ||
 		{ tail "$work/debootstrap.log" >&2; fail "debootstrap failed"; }
 fi
-cp -a "$tree" "$root"
+mkdir "$work"/{upper,work,debian} # the tree itself stays as it is
+mount -t overlay -o "lowerdir=$tree,upperdir=$work/upper,workdir=$work/work" overlay "$root"
 listing >"$work/before"
 cp "$1" "$root/gipc.deb"
 inside dpkg -i /gipc.deb >/dev/null
