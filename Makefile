@@ -11,10 +11,21 @@ DURATION ?= 20m
 # The architectures of `make packages` and `make dist`, as Go calls them.
 ARCHES := amd64 arm64
 
-.PHONY: build install packages dist packages-test test programs slurm hosts bench chart fuzz soak ci clean
+.PHONY: build extra install install-extra packages dist packages-test test programs slurm hosts bench chart fuzz soak ci clean
 
+# The base module alone: GOWORK=off keeps the modules of cmd/extra out of it.
 build:
-	go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
+	GOWORK=off go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
+
+# The programs of cmd/extra, in dist/extra.
+extra:
+	mkdir -p dist/extra
+	go -C cmd/extra build -trimpath -tags $(TAGS) -ldflags '-s -w' -o ../../dist/extra/ ./...
+
+install-extra: extra
+	install -d $(DESTDIR)$(PREFIX)/libexec/gipc $(DESTDIR)$(PREFIX)/share/man/man8
+	install dist/extra/* $(DESTDIR)$(PREFIX)/libexec/gipc
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/include
@@ -37,7 +48,7 @@ packages-test:
 	packaging/test.sh $(ARCHES)
 
 test:
-	go test ./...
+	go test ./... ./cmd/extra/...
 
 # Real programs, started and killed: docs/programs.md, at whose end is the apt-get line
 # that this runs first. As root.

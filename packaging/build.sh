@@ -24,7 +24,7 @@ tool() {
 # that of Go, whose library they contain.
 linked_licences() {
 	local modules module version dir file found
-	modules=$(go version -m "$@" | awk '$1 == "dep" { print $2 }' | LC_ALL=C sort -u)
+	modules=$(go version -m "$@" | awk -v own="$(GOWORK=off go list -m)" '$1 == "dep" && $2 != own { print $2 }' | LC_ALL=C sort -u)
 	echo "gipc contains the following software, under these licences."
 	{
 		echo "Go $(go env GOVERSION) $(go env GOROOT)"
@@ -42,11 +42,12 @@ linked_licences() {
 	done
 }
 
-# debian_doc fills a directory with the files of /usr/share/doc that only Debian wants.
+# debian_doc fills the directory $1 with the files of /usr/share/doc that only Debian wants,
+# for the package $3, whose licences are in the file $2.
 debian_doc() {
 	mkdir -p "$1"
 	{
-		echo "gipc, version $version. Its source is the Go module $(go list -m)."
+		echo "gipc, version $version. Its source is the Go module $(GOWORK=off go list -m)."
 		printf '\n'
 		cat LICENSE
 		printf '\n'
@@ -54,7 +55,7 @@ debian_doc() {
 	} >"$1/copyright"
 	gzip -9nc CHANGELOG.md >"$1/changelog.gz"
 	gzip -9nc >"$1/changelog.Debian.gz" <<-END
-		gipc ($base${pre:+~$pre}-1) unstable; urgency=medium
+		$3 ($base${pre:+~$pre}-1) unstable; urgency=medium
 
 		  * Package of version $version; changelog.gz has the changes.
 
@@ -62,7 +63,7 @@ debian_doc() {
 	END
 }
 
-# fill makes, in directory $1, the tree that is installed, for architecture $2.
+# fill makes, in directory $1, the tree that the package gipc installs, for architecture $2.
 fill() {
 	local root=$1 share=$1/usr/share program page
 	GOARCH=$2 make -s build
@@ -78,20 +79,40 @@ fill() {
 		"$native/$program" completion fish >"$share/fish/vendor_completions.d/$program.fish"
 	done
 	install -D -m 644 -t "$share/licenses/gipc" LICENSE
-	linked_licences "$root"/usr/bin/* >"$share/licenses/gipc/LINKED"
+	GOWORK=off linked_licences "$root"/usr/bin/* >"$share/licenses/gipc/LINKED"
 	install -D -m 644 -t "$share/doc/gipc" README.md
 	[ ! -d docs/examples ] || cp -R docs/examples "$share/doc/gipc/examples"
 	install -D -m 644 -t "$root/usr/lib/systemd/system" docs/examples/*.service docs/examples/*.timer
-	debian_doc "$root/debian/doc" "$share/licenses/gipc/LINKED"
+	debian_doc "$root/debian/doc" "$share/licenses/gipc/LINKED" gipc
 	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
-# package makes the package of format $1 for architecture $3 from the tree $2.
+# fill_extra is fill for the package gipc-extra.
+fill_extra() {
+	local root=$1 share=$1/usr/share page
+	GOARCH=$2 make -s extra
+	install -D -t "$root/usr/libexec/gipc" dist/extra/*
+	mkdir -p "$share/man/man8"
+	for page in docs/man/*.8; do
+		gzip -9nc "$page" >"$share/man/man8/${page##*/}.gz"
+	done
+	install -D -m 644 -t "$root/usr/lib/systemd/system" packaging/gipcs-agent.service
+	install -D -m 644 packaging/gipcs-agent.default "$root/etc/default/gipcs-agent"
+	install -D -m 644 -t "$share/licenses/gipc-extra" LICENSE
+	linked_licences "$root"/usr/libexec/gipc/* >"$share/licenses/gipc-extra/LINKED"
+	debian_doc "$root/debian/doc" "$share/licenses/gipc-extra/LINKED" gipc-extra
+	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+# package makes the package $4 of format $1 for architecture $3 from the tree $2.
 package() {
-	local zsh=/usr/share/zsh/site-functions description release=$base prerelease=$pre
-	description=$(cat packaging/description)
+	local zsh=/usr/share/zsh/site-functions units=/usr/lib/systemd/system description release=$base prerelease=$pre
+	description=$(cat "packaging/$4.description")
 	case $1 in
-	deb) zsh=/usr/share/zsh/vendor-completions ;;
+	deb)
+		zsh=/usr/share/zsh/vendor-completions
+		units=/lib/systemd/system
+		;;
 	apk) # knows alpha, beta, pre and rc, with a number that no dot precedes
 		prerelease=${prerelease/dev/alpha}
 		prerelease=${prerelease//./}
@@ -102,24 +123,25 @@ package() {
 		prerelease=
 		;;
 	esac
-	ROOT=$2 ARCH=$3 VERSION=$release PRERELEASE=$prerelease DESCRIPTION=$description ZSH_FUNCTIONS=$zsh \
-		nfpm package --config packaging/nfpm.yaml --packager "$1" --target "$out" >"$work/nfpm.log" 2>&1 ||
+	ROOT=$2 ARCH=$3 VERSION=$release PRERELEASE=$prerelease DESCRIPTION=$description ZSH_FUNCTIONS=$zsh UNITS=$units \
+		nfpm package --config "packaging/$4.nfpm.yaml" --packager "$1" --target "$out" >"$work/nfpm.log" 2>&1 ||
 		{ cat "$work/nfpm.log" >&2; exit 1; }
 }
 
-# archive packs the tree $1 for architecture $2, to be unpacked in /usr/local for instance.
+# archive packs the tree $1 of package $3 for architecture $2, to be unpacked in /usr/local for
+# instance.
 archive() {
-	local name=gipc-$version-linux-$2
+	local name=$3-$version-linux-$2
 	tar -C "$1" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu \
 		--transform "s,^usr,$name," -c usr | gzip -9n >"$out/$name.tar.gz"
 }
 
-# sboms lists the modules of each command, with their hashes.
+# sboms lists the modules of each program in the directory $1, with their hashes.
 sboms() {
 	local program
-	for program in gipcs gshm; do
+	for program in "$1"/*; do
 		cyclonedx-gomod bin -json -std -noserial -notimestamp -version "v$version" \
-			-output "$out/$program-$version-linux-$2.cdx.json" "$1/usr/bin/$program"
+			-output "$out/${program##*/}-$version-linux-$2.cdx.json" "$program"
 	done
 }
 
@@ -159,13 +181,17 @@ mv dist "$native"
 
 for arch; do
 	root=$work/root-$arch
-	fill "$root" "$arch"
-	for format in deb rpm apk archlinux; do
-		package "$format" "$root" "$arch"
+	fill "$root/gipc" "$arch"
+	fill_extra "$root/gipc-extra" "$arch"
+	for name in gipc gipc-extra; do
+		for format in deb rpm apk archlinux; do
+			package "$format" "$root/$name" "$arch" "$name"
+		done
+		[ "$what" = packages ] || archive "$root/$name" "$arch" "$name"
 	done
 	if [ "$what" = dist ]; then
-		archive "$root" "$arch"
-		sboms "$root" "$arch"
+		sboms "$root/gipc/usr/bin" "$arch"
+		sboms "$root/gipc-extra/usr/libexec/gipc" "$arch"
 	fi
 done
 [ "$what" = packages ] || (cd "$out" && sha256sum -- * >"$work/sums" && mv "$work/sums" SHA256SUMS)

@@ -90,15 +90,15 @@ func readOptions(c *cli.Context) (*options, error) {
 	return o, err
 }
 
+// gcPercent suits a program that runs for months and keeps little between two scans.
+const gcPercent = 200
+
 func run(c *cli.Context) error {
 	o, err := readOptions(c)
 	if err != nil {
 		return err
 	}
-	// It runs for months, and should be small between two scans: command.Run suits commands
-	// that soon end.
-	const percent = 100
-	debug.SetGCPercent(percent)
+	debug.SetGCPercent(gcPercent)
 	ctx, stop := command.Interruptible(context.Background())
 	defer stop()
 	return serve(ctx, o, slog.New(slog.NewTextHandler(os.Stderr, nil)))
