@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 )
 
 // A Chan is a ring whose messages are values of a type: up to 64 processes send, and one
@@ -53,7 +54,7 @@ func (s schema) capacity(n int) (int, error) {
 		return 0, nil
 	}
 	need := max(uint64(max(n, 1)), 2) * each
-	if n < 0 || uint64(n) > maxCapacity/each || need > maxCapacity {
+	if n < 0 || uint64(n) > maxCapacity/each || need > min(maxCapacity, math.MaxInt/4) {
 		return 0, fmt.Errorf("shmring: %w: %d values of %d bytes", ErrTooLarge, n, s.size)
 	}
 	c := uint64(minCapacity)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -131,7 +132,7 @@ func TestChanTypes(t *testing.T) {
 	if _, err := shmring.OpenOrCreateChan[*int](ctx, name, 1, nil); !errors.Is(err, shmring.ErrPointers) {
 		t.Errorf("pointers: %v, want ErrPointers", err)
 	}
-	for _, n := range []int{-1, 1 << 50} {
+	for _, n := range []int{-1, math.MaxInt} {
 		if _, err := shmring.OpenOrCreateChan[job](ctx, name, n, nil); !errors.Is(err, shmring.ErrTooLarge) {
 			t.Errorf("%d values: %v, want ErrTooLarge", n, err)
 		}
