@@ -142,40 +142,46 @@ func TestKilledBroadcast(t *testing.T) {
 			}
 		})
 	}
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
 	together(readers[0], readers[1], func() {
 		defer cancel()
-		children := []*exec.Cmd{nil, nil, nil}
-		begin := func(i int) bool {
+		killAll(t, func(i int) (*exec.Cmd, bool) {
 			before, count := received[0].Load(), book[2].Load()
-			if i == 0 {
-				children[i] = doom(t, f, bookFile, "broadcaster")
-			} else {
-				children[i] = doom(t, f, bookFile, "listener", i)
+			role, args := "broadcaster", []any(nil)
+			if i > 0 {
+				role, args = "listener", []any{i} // a policy
 			}
-			return eventually(func() bool { return received[0].Load() > before && (i == 0 || book[2].Load() > count) })
-		}
-		for i := range children {
-			if !begin(i) {
-				t.Errorf("seed %d: nothing arrives at the start of %d", seed, i)
-				return
-			}
-		}
-		for round := range ipctest.Rounds(t, 150, 1) {
-			i := rng.IntN(len(children))
-			time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
-			kill(t, children[i])
-			if !begin(i) {
-				t.Errorf("seed %d, round %d: nothing arrives any more", seed, round)
-				return
-			}
-		}
-		for _, child := range children {
-			kill(t, child)
-		}
+			child := doom(t, f, bookFile, role, args...)
+			return child, eventually(func() bool { return received[0].Load() > before && (i == 0 || book[2].Load() > count) })
+		})
 	})
 	t.Logf("%d and %d messages of %d", received[0].Load(), received[1].Load(), book[0].Load())
+}
+
+// killAll keeps three processes running that begin starts, and kills one in each round.
+// begin reports whether the process gets anywhere.
+func killAll(t *testing.T, begin func(i int) (*exec.Cmd, bool)) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	children := make([]*exec.Cmd, 3)
+	var ok bool
+	for i := range children {
+		if children[i], ok = begin(i); !ok {
+			t.Errorf("seed %d: nothing arrives at the start of %d", seed, i)
+			return
+		}
+	}
+	for round := range ipctest.Rounds(t, 150, 1) {
+		i := rng.IntN(len(children))
+		time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
+		kill(t, children[i])
+		if children[i], ok = begin(i); !ok {
+			t.Errorf("seed %d, round %d: nothing arrives any more", seed, round)
+			return
+		}
+	}
+	for _, child := range children {
+		kill(t, child)
+	}
 }
 
 // holdSubscription subscribes, POLICY, prints "ready" and receives nothing.
