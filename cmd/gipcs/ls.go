@@ -96,7 +96,7 @@ func kindsOf(c *cli.Context) ([]ref.Kind, error) {
 	if len(words) == 0 {
 		return nil, nil
 	}
-	expr, err := kindCondition(words)
+	expr, err := selection.OfKinds(words...)
 	if err != nil {
 		return nil, command.Usagef("--kind: %w", err)
 	}

@@ -8,6 +8,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -75,19 +76,20 @@ func app() *cli.App {
 		Usage:       "see and clean the System V and POSIX IPC objects of a system",
 		UsageText:   "gipcs [-mqsa] [-tpclu] [-i ID]\ngipcs COMMAND [FLAG...] [ARG...]",
 		Description: description,
-		Commands: []*cli.Command{
-			lsCommand(),
-			showCommand(),
-			rmCommand(),
-			restoreCommand(),
-			limitsCommand(),
-			snapshotCommand(),
-			diffCommand(),
-			nsCommand(),
-			doctorCommand(),
-			mkCommand(),
-			linkCommand(),
-			command.CompletionCommand(),
-		},
+		Commands: slices.Concat(
+			group("Inspect", lsCommand(), showCommand(), limitsCommand(), nsCommand(), doctorCommand()),
+			group("Watch", snapshotCommand(), diffCommand()),
+			group("Clean up", rmCommand(), cleanCommand(), restoreCommand()),
+			group("Make and set up", mkCommand(), linkCommand(), command.CompletionCommand()),
+		),
 	}
+}
+
+// group puts commands into a group of the help, which has its groups in alphabetical
+// order.
+func group(name string, commands ...*cli.Command) []*cli.Command {
+	for _, c := range commands {
+		c.Category = name
+	}
+	return commands
 }

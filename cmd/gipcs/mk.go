@@ -15,6 +15,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/sysv"
@@ -113,7 +114,7 @@ func readRecipe(c *cli.Context) (r recipe, err error) {
 	}
 	r.exclusive, r.keyGiven, r.modeGiven = c.Bool("exclusive"), c.IsSet("key"), c.IsSet("mode")
 	if r.keyGiven {
-		if r.key, err = readKey(c.String("key")); err != nil {
+		if r.key, err = selection.ParseKey(c.String("key")); err != nil {
 			return r, fmt.Errorf("--key: %w", err)
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/removal"
 	"github.com/sysvipc/gipc/cmd/internal/removallog"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/term"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
@@ -66,18 +65,14 @@ func rmCommand() *cli.Command {
 
 // An rmRun is a run of gipcs rm: its options and its results.
 type rmRun struct {
-	*cli.Context
+	chooser   // its selection is nil if the objects are named
 	format    render.Format
 	named     []kindRef
-	selected  selection.Selection // nil if the objects are named
-	plan      *plan               // nil without --plan
-	names     *account.Directory
+	plan      *plan // nil without --plan
 	verbose   bool
 	removed   int
 	leftAlone int
 	failed    int
-
-	incomplete bool // some objects of the requested kinds may not be visible
 }
 
 func rm(c *cli.Context) error {
@@ -109,7 +104,10 @@ func rm(c *cli.Context) error {
 }
 
 func readRun(c *cli.Context) (*rmRun, error) {
-	r := &rmRun{Context: c, names: account.New(), verbose: c.Bool("verbose")}
+	r := &rmRun{verbose: c.Bool("verbose")}
+	r.chooser = chooser{Context: c, names: account.New(), advice: flagAdvice(), say: func(format string, args ...any) {
+		fmt.Fprintf(c.App.ErrWriter, c.App.Name+": "+format+"\n", args...)
+	}}
 	var err error
 	if r.format, err = command.FormatOf(c); err != nil {
 		return nil, err
@@ -217,7 +215,7 @@ func (r *rmRun) fail(err error) {
 
 func (r *rmRun) targets() ([]removal.Target, error) {
 	if r.selected != nil {
-		return r.selectTargets()
+		return r.chooser.targets()
 	}
 	// Without a question there is no need to inspect the objects.
 	find := removal.Name
@@ -238,11 +236,6 @@ func (r *rmRun) targets() ([]removal.Target, error) {
 		have[t.Ref()] = true
 	}
 	return targets, nil
-}
-
-// say writes a line to standard error.
-func (r *rmRun) say(format string, args ...any) {
-	fmt.Fprintf(r.App.ErrWriter, r.App.Name+": "+format+"\n", args...)
 }
 
 // list shows the objects to remove, and why.
@@ -310,9 +303,7 @@ func (r *rmRun) remove(targets []removal.Target) (err error) {
 	all := len(targets) + r.failed + r.leftAlone
 	options := removal.Options{Before: s.before(ctx)}
 	if r.selected != nil {
-		options.Again = func() (*inventory.Inventory, error) {
-			return collectSelected(r.Context, r.selected, r.selected.Want()|inventory.WantSemaphores)
-		}
+		options.Again = r.collect
 	}
 	for target, reason := range removal.Remove(ctx, targets, options) {
 		reason = s.failed(target, reason)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,8 +14,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
-	"github.com/sysvipc/gipc/cmd/internal/units"
-	"github.com/sysvipc/gipc/sysv"
 )
 
 // selectFlags returns the flags that select objects by their attributes.
@@ -26,7 +23,7 @@ func selectFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "orphans", Usage: "select objects that no living process can need", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "owner-gone", Usage: "select objects whose owner has no process left", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "unused", Usage: "select objects that no process uses or may hold", DisableDefaultText: true},
-		&cli.StringSliceFlag{Name: "kind", Usage: "`KIND`: " + strings.Join(kindWords(), " ") + ", or a list"},
+		&cli.StringSliceFlag{Name: "kind", Usage: "`KIND`: " + strings.Join(selection.KindWords(), " ") + ", or a list"},
 		&cli.StringSliceFlag{Name: "older-than", Usage: "select objects unchanged for over `DURATION`"},
 		&cli.StringSliceFlag{Name: "idle", Usage: "select objects not used or changed for `DURATION`"},
 		&cli.StringSliceFlag{Name: "owner", Usage: "select objects of `USER`, a name or a number"},
@@ -59,14 +56,6 @@ func fieldHelp() string {
 	return help + "Also: duration(\"1d12h\") size(\"1MiB\") key(\"0x4d2\"). FIELD == nil: unknown."
 }
 
-// kindWords returns the words that --kind accepts.
-func kindWords() (words []string) {
-	for _, kind := range ref.Kinds() {
-		words = append(words, kind.String())
-	}
-	return append(words, "sysv", "posix")
-}
-
 // chosenKinds returns the words of --kind, and those implied by the flags of ls.
 func chosenKinds(c *cli.Context) (words []string) {
 	for i, flag := range kindFlagNames() {
@@ -80,33 +69,12 @@ func chosenKinds(c *cli.Context) (words []string) {
 	return words
 }
 
-// kindCondition returns the condition that the kind is one of words. sysv and posix do
-// not name their kinds, so that failing to list one of them is no error.
-func kindCondition(words []string) (string, error) {
-	var terms []string
-	for _, word := range words {
-		term := fmt.Sprintf("kind == %q", word)
-		switch {
-		case word == "sysv":
-			term = `!(kind startsWith "p")`
-		case word == "posix":
-			term = `kind startsWith "p"`
-		case !slices.Contains(kindWords(), word):
-			return "", fmt.Errorf("there is no kind %q; the kinds are %s", word, strings.Join(kindWords(), " "))
-		}
-		if !slices.Contains(terms, term) {
-			terms = append(terms, term)
-		}
-	}
-	return strings.Join(terms, " || "), nil
-}
-
 // selectionOf parses the flags of selectFlags, each of which adds conditions. It
 // returns nil without any. On other hosts a user and a path can be others; conditions on
 // them are checked there.
 func selectionOf(c *cli.Context) (selection.Selection, error) {
 	var s selection.Selection
-	owner, key := ownedBy, withKey
+	owner, key := ownedBy, selection.WithKey
 	if namesHosts(c) {
 		owner, key = unchecked("owner == nil"), unchecked("key == nil")
 	}
@@ -126,8 +94,8 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 		expr func(string) (string, error)
 	}{
 		{"where", func(text string) (string, error) { return text, nil }},
-		{"older-than", longerThan("age")},
-		{"idle", longerThan("idle")},
+		{"older-than", func(text string) (string, error) { return selection.LongerThan("age", text) }},
+		{"idle", func(text string) (string, error) { return selection.LongerThan("idle", text) }},
 		{"owner", owner},
 		{"key", key},
 	} {
@@ -139,7 +107,7 @@ func selectionOf(c *cli.Context) (selection.Selection, error) {
 		}
 	}
 	if words := chosenKinds(c); len(words) > 0 {
-		expr, err := kindCondition(words)
+		expr, err := selection.OfKinds(words...)
 		if err := add("kind", expr, err); err != nil {
 			return nil, err
 		}
@@ -160,35 +128,8 @@ func unchecked(expr string) func(string) (string, error) {
 	return func(string) (string, error) { return expr, nil }
 }
 
-func longerThan(field string) func(string) (string, error) {
-	return func(text string) (string, error) {
-		_, err := units.ParseDuration(text)
-		return fmt.Sprintf("%s > duration(%q)", field, text), err
-	}
-}
-
 // ownedBy compares with the uid's name in listings, since a uid can have several names.
 func ownedBy(user string) (string, error) {
 	uid, err := command.UserID(user)
 	return fmt.Sprintf("owner == %s", strconv.Quote(account.New().UserOrID(uid))), err
-}
-
-func withKey(text string) (string, error) {
-	key, err := readKey(text)
-	if key == sysv.Private {
-		return "key == 0", err
-	}
-	return fmt.Sprintf("key == key(%q)", key), err
-}
-
-// readKey parses the value of --key.
-func readKey(text string) (sysv.Key, error) {
-	if text == "private" {
-		return sysv.Private, nil
-	}
-	r, err := ref.Parse(text)
-	if err == nil && r.Form != ref.ByKey {
-		err = fmt.Errorf("%q is not a key; write 0x4d2, key:1234, ftok:PATH[:PROJ] or private", text)
-	}
-	return r.Key, err
 }

@@ -2,6 +2,7 @@ package selection
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/expr-lang/expr/vm"
@@ -127,11 +128,8 @@ func (s Selection) Choose(inv *inventory.Inventory, names *account.Directory) (c
 		c.Selected = inv.Objects
 		return c
 	}
-	m := machine{env: make(map[string]any)}
-	m.vm.MemoryBudget = memoryBudget
-	for i := range inv.Objects {
-		object := &inv.Objects[i]
-		switch answer, err := m.ask(s, &fields.Row{Object: object, Inventory: inv, Names: names}); {
+	for object, result := range s.each(inv, names) {
+		switch answer, err := result.answer, result.err; {
 		case err != nil:
 			if c.Failed++; c.First == nil {
 				c.First = fmt.Errorf("%v: %w", object.Ref(), err)
@@ -143,6 +141,38 @@ func (s Selection) Choose(inv *inventory.Inventory, names *account.Directory) (c
 		}
 	}
 	return c
+}
+
+// Possible returns the objects of inv that may satisfy all conditions: those that Choose
+// selects, those that depend on an unknown field, and those for which an expression
+// fails.
+func (s Selection) Possible(inv *inventory.Inventory, names *account.Directory) (list []inventory.Object) {
+	for object, result := range s.each(inv, names) {
+		if result.err != nil || result.answer != no {
+			list = append(list, *object)
+		}
+	}
+	return list
+}
+
+// A result is what a selection says about an object.
+type result struct {
+	answer truth
+	err    error
+}
+
+func (s Selection) each(inv *inventory.Inventory, names *account.Directory) iter.Seq2[*inventory.Object, result] {
+	return func(yield func(*inventory.Object, result) bool) {
+		m := machine{env: make(map[string]any)}
+		m.vm.MemoryBudget = memoryBudget
+		for i := range inv.Objects {
+			o := &inv.Objects[i]
+			answer, err := m.ask(s, &fields.Row{Object: o, Inventory: inv, Names: names})
+			if !yield(o, result{answer, err}) {
+				return
+			}
+		}
+	}
 }
 
 // memoryBudget is the maximum number of elements in the lists that an expression makes.

@@ -1,17 +1,14 @@
-//go:build linux
-
-package main
+package selection
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
-	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
 
-// TestKindCondition: the groups sysv and posix name none of their kinds.
-func TestKindCondition(t *testing.T) {
+// TestOfKinds: the groups sysv and posix name none of their kinds.
+func TestOfKinds(t *testing.T) {
 	for _, tt := range []struct{ words, kinds, named string }{
 		{"shm", "shm", "shm"},
 		{"sem,pmsg", "sem pmsg", "sem pmsg"},
@@ -20,15 +17,15 @@ func TestKindCondition(t *testing.T) {
 		{"posix,sysv", "shm sem msg pshm psem pmsg", ""},
 		{"posix,shm,pmsg,shm", "shm pshm psem pmsg", "shm pmsg"},
 	} {
-		expr, err := kindCondition(strings.Split(tt.words, ","))
+		expr, err := OfKinds(strings.Split(tt.words, ",")...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		condition, err := selection.Parse(expr)
+		condition, err := Parse(expr)
 		if err != nil {
 			t.Fatalf("%s: %v", expr, err)
 		}
-		s := selection.Selection{condition}
+		s := Selection{condition}
 		var kinds, named []string
 		for _, k := range s.Kinds() {
 			kinds = append(kinds, k.String())
@@ -39,10 +36,10 @@ func TestKindCondition(t *testing.T) {
 			}
 		}
 		if got := strings.Join(kinds, " "); got != tt.kinds {
-			t.Errorf("--kind %s selects %s, want %s", tt.words, got, tt.kinds)
+			t.Errorf("%s selects %s, want %s", tt.words, got, tt.kinds)
 		}
 		if got := strings.Join(named, " "); got != tt.named {
-			t.Errorf("--kind %s names %s, want %s", tt.words, got, tt.named)
+			t.Errorf("%s names %s, want %s", tt.words, got, tt.named)
 		}
 	}
 }
