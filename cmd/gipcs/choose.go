@@ -168,3 +168,11 @@ func them(n int) string {
 	}
 	return "them"
 }
+
+// conditions returns the expressions of a selection.
+func conditions(s selection.Selection) (texts []string) {
+	for _, c := range s {
+		texts = append(texts, c.String())
+	}
+	return texts
+}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -69,6 +68,9 @@ type cleanRun struct {
 	kept        int // objects that are protected
 	trouble     int // failures that are not those of an object
 	interrupted bool
+	resumed     bool     // something was finished that a killed run had left
+	backup      string   // of this run; "" if nothing was saved
+	deleted     []string // old backups
 }
 
 // A cleanRule is a rule with the objects that it has chosen.
@@ -196,9 +198,4 @@ func (r *cleanRun) foresee() {
 			r.results = append(r.results, result)
 		}
 	}
-}
-
-// act removes the objects.
-func (r *cleanRun) act() error {
-	return errors.New("--yes does not work yet")
 }

@@ -12,8 +12,9 @@ import (
 
 // A budget is how much a run may still remove.
 type budget struct {
-	maxObjects, maxBytes int64 // 0: no limit
-	objects, bytes       int64 // removed so far
+	maxObjects, maxBytes int64             // 0: no limit
+	objects, bytes       int64             // removed so far
+	last                 *inventory.Object // the object that was taken last
 	spent                bool
 }
 
@@ -41,13 +42,17 @@ func (b *budget) take(o *inventory.Object) error {
 	}
 	b.objects++
 	b.bytes += size
+	b.last = o
 	return nil
 }
 
-// giveBack undoes take.
+// giveBack undoes take for an object that was not removed, if it was the last one taken.
 func (b *budget) giveBack(o *inventory.Object) {
-	b.objects--
-	b.bytes -= bytesOf(o)
+	if o == b.last {
+		b.last = nil
+		b.objects--
+		b.bytes -= bytesOf(o)
+	}
 }
 
 // bytesOf returns what gipcs ls shows as the size: the bytes of memory, or in a queue.

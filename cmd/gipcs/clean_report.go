@@ -174,9 +174,27 @@ func (r *cleanRun) record(t tally) ([]render.Column, []render.Cell) {
 		}
 	}
 	add("kept", render.Int(int64(r.kept)))
+	add("resumed", render.Bool(r.resumed))
+	add("backup", textOrUnknown(r.backup))
+	add("backups_deleted", listOf(r.deleted))
 	add("other_failures", render.Int(int64(r.trouble)))
 	add("objects", r.objects())
 	return columns, cells
+}
+
+func textOrUnknown(text string) render.Cell {
+	if text == "" {
+		return render.Unknown()
+	}
+	return render.Text(text)
+}
+
+func listOf(texts []string) render.Cell {
+	var cells []render.Cell
+	for _, text := range texts {
+		cells = append(cells, render.Text(text))
+	}
+	return render.List(cells...)
 }
 
 // objects returns the results as a listing inside the record.

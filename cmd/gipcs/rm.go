@@ -358,11 +358,3 @@ func (r *rmRun) reports() io.Writer {
 	}
 	return r.App.Writer
 }
-
-// conditions returns the expressions that selected the objects.
-func (r *rmRun) conditions() (texts []string) {
-	for _, c := range r.selected {
-		texts = append(texts, c.String())
-	}
-	return texts
-}

@@ -26,7 +26,7 @@ func (r *rmRun) openSteps() (s steps, err error) {
 		s.store.Progress = statusline.New(r.App.ErrWriter).Bytes()
 	}
 	if r.IsSet("log") {
-		if s.log, err = removallog.Open(r.String("log"), r.conditions()); err != nil {
+		if s.log, err = removallog.Open(r.String("log"), removallog.Why{Conditions: conditions(r.selected)}); err != nil {
 			return steps{}, errors.Join(err, s.close())
 		}
 	}

@@ -81,12 +81,18 @@ func (s *Store) take() error {
 	case err != nil:
 		return err
 	case info.Mode().Perm()&0o077 != 0 || !ownedByCaller(info):
-		return fmt.Errorf("%s is not safe for a backup: it must belong to you and have mode 0700", s.dir)
+		return unsafe(s.dir)
 	}
 	if err := lock(s.self); err != nil {
-		return fmt.Errorf("%s is in use by another process: %w", s.dir, err)
+		return fmt.Errorf("%s %w: %w", s.dir, errInUse, err)
 	}
 	return nil
+}
+
+var errInUse = errors.New("is in use by another process")
+
+func unsafe(dir string) error {
+	return fmt.Errorf("%s is not safe for a backup: it must belong to you and have mode 0700", dir)
 }
 
 // openRoot opens the directory by name again and checks that it is the same one.

@@ -21,7 +21,7 @@ import (
 // playRemoveNamed removes all objects of selectedMode as if they had been named on the
 // command line, with a log.
 func playRemoveNamed(args []string) error {
-	log, err := removallog.Open(args[0], nil)
+	log, err := removallog.Open(args[0], removallog.Why{})
 	if err != nil {
 		return err
 	}

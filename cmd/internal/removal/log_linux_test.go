@@ -18,7 +18,7 @@ func TestLogFull(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte("\n"), os.Getpagesize()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log, err := removallog.Open(path, nil)
+	log, err := removallog.Open(path, removallog.Why{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"iter"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
@@ -17,7 +16,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
 // ErrWrite is wrapped by every error of opening or writing a log. A caller should not
@@ -27,58 +25,48 @@ var ErrWrite = errors.New("the log cannot be written")
 // A Log is a file to which a line of JSON is appended for each removal: when, by whom,
 // why, and what the object was. The line is written before the removal; if the removal
 // then fails, a second line says so. A process killed while it writes leaves an
-// incomplete line, and has not removed that object.
+// incomplete line, and has not removed that object. OpenJournal logs to the journal of
+// systemd instead.
 type Log struct {
-	file  *os.File
-	why   []render.Cell
+	sink  sink
+	why   Why
 	names *account.Directory
 	last  *inventory.Object // the object of the last line
 }
 
-// Open opens or creates a log. why holds the conditions that selected the objects, and
-// is empty if they were named. A new file is readable only by its owner. An existing
-// one must be a regular file of the caller's, not a link, and not writable by other
-// users.
-func Open(path string, why []string) (*Log, error) {
-	file, err := safepath.OpenAppend(path)
+// A Why says why objects are removed.
+type Why struct {
+	Conditions   []string // that selected the objects; none if they were named
+	Policy, Rule string   // of gipcs clean
+}
+
+// A sink is where a log goes.
+type sink interface {
+	put(columns []render.Column, cells []render.Cell) error
+	close() error
+}
+
+// Open opens or creates a log. A new file is readable only by its owner. An existing one
+// must be a regular file of the caller's, not a link, and not writable by other users. A
+// line that a killed process left incomplete is taken out if no other process has the log
+// open; otherwise a line feed completes it.
+func Open(path string, why Why) (*Log, error) {
+	s, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWrite, err)
 	}
-	if err := endLine(file); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("%w: %w", ErrWrite, err)
-	}
-	l := &Log{file: file, names: account.New()}
-	for _, text := range why {
-		l.why = append(l.why, render.Text(text))
-	}
-	return l, nil
+	return &Log{sink: s, why: why, names: account.New()}, nil
 }
 
-// endLine completes a line that a killed process left, if the caller may read the file.
-func endLine(file *os.File) error {
-	info, err := file.Stat()
-	if err != nil || info.Size() == 0 {
-		return err
-	}
-	var last [1]byte
-	_, err = file.ReadAt(last[:], info.Size()-1)
-	switch {
-	case errors.Is(err, syscall.EBADF): // not open for reading
-		return nil
-	case err != nil || last[0] == '\n':
-		return err
-	}
-	_, err = file.WriteString("\n")
-	return err
-}
+// Because sets why the objects of the following lines are removed.
+func (l *Log) Because(why Why) { l.why = why }
 
-// Close closes the file.
-func (l *Log) Close() error { return l.file.Close() }
+// Close closes the log.
+func (l *Log) Close() error { return l.sink.close() }
 
 // Removing logs that an object is about to be removed.
 func (l *Log) Removing(o *inventory.Object) error {
-	if err := l.write(o, "removing", ""); err != nil {
+	if err := l.write(o, removing, ""); err != nil {
 		return err
 	}
 	l.last = o
@@ -90,8 +78,14 @@ func (l *Log) Failed(o *inventory.Object, reason error) error {
 	if o == nil || o != l.last {
 		return nil
 	}
-	return l.write(o, "not removed", reason.Error())
+	return l.write(o, notRemoved, reason.Error())
 }
+
+// The events of a line.
+const (
+	removing   = "removing"
+	notRemoved = "not removed"
+)
 
 func (l *Log) write(o *inventory.Object, event, reason string) error {
 	columns, cells := l.head(event, reason)
@@ -104,13 +98,7 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 	for row := range list.Rows(inv, l.names) {
 		cells = append(cells, row...)
 	}
-	// A single write: the line is complete unless the process is killed during it.
-	var line bytes.Buffer
-	err := render.Write(&line, render.NDJSON, columns, one(cells), render.Options{})
-	if err == nil {
-		_, err = l.file.Write(line.Bytes())
-	}
-	if err != nil {
+	if err := l.sink.put(columns, cells); err != nil {
 		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	return nil
@@ -118,18 +106,29 @@ func (l *Log) write(o *inventory.Object, event, reason string) error {
 
 // head returns the fields of a line that do not describe the object.
 func (l *Log) head(event, reason string) (columns []render.Column, cells []render.Cell) {
-	why := render.Unknown()
-	if reason != "" {
-		why = render.Text(reason)
+	var conditions []render.Cell
+	for _, text := range l.why.Conditions {
+		conditions = append(conditions, render.Text(text))
 	}
 	columns = []render.Column{
 		{Name: "time"}, {Name: "event"}, {Name: "error"}, {Name: "by_uid"}, {Name: "by_sudo_uid"}, {Name: "by_pid"}, {Name: "selected_by"},
 	}
 	cells = []render.Cell{
-		render.Time(time.Now()), render.Text(event), why, render.Int(int64(os.Getuid())), sudoUID(), render.Int(int64(os.Getpid())),
-		render.List(l.why...),
+		render.Time(time.Now()), render.Text(event), orUnknown(reason), render.Int(int64(os.Getuid())), sudoUID(), render.Int(int64(os.Getpid())),
+		render.List(conditions...),
+	}
+	if l.why.Policy != "" {
+		columns = append(columns, render.Column{Name: "policy"}, render.Column{Name: "rule"})
+		cells = append(cells, render.Text(l.why.Policy), orUnknown(l.why.Rule))
 	}
 	return columns, cells
+}
+
+func orUnknown(text string) render.Cell {
+	if text == "" {
+		return render.Unknown()
+	}
+	return render.Text(text)
 }
 
 // sudoUID returns who called sudo(8), according to the environment, not the kernel.
@@ -139,6 +138,13 @@ func sudoUID() render.Cell {
 		return render.Unknown()
 	}
 	return render.Uint(n)
+}
+
+// line returns a row as a line of JSON.
+func line(columns []render.Column, cells []render.Cell) ([]byte, error) {
+	var text bytes.Buffer
+	err := render.Write(&text, render.NDJSON, columns, one(cells), render.Options{})
+	return text.Bytes(), err
 }
 
 func one(cells []render.Cell) iter.Seq[[]render.Cell] {

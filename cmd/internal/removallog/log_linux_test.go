@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A line holds the required fields of a log line.
-type line struct {
+// A logged holds the required fields of a log line.
+type logged struct {
 	Time       time.Time
 	Event      string
 	Error      *string
@@ -31,7 +31,7 @@ type line struct {
 func TestLog(t *testing.T) {
 	t.Setenv("SUDO_UID", "1000")
 	path := filepath.Join(t.TempDir(), "log")
-	log, err := Open(path, []string{"orphan", `age > duration("1h")`})
+	log, err := Open(path, Why{Conditions: []string{"orphan", `age > duration("1h")`}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestLog(t *testing.T) {
 		t.Fatalf("%d lines, want 2: %s", len(lines), text)
 	}
 	for i, event := range []string{"removing", "not removed"} {
-		var got line
+		var got logged
 		if err := json.Unmarshal([]byte(lines[i]), &got); err != nil {
 			t.Fatalf("%v: %s", err, lines[i])
 		}
@@ -74,7 +74,7 @@ func TestLog(t *testing.T) {
 }
 
 func TestNoDirectory(t *testing.T) {
-	if _, err := Open(filepath.Join(t.TempDir(), "no", "log"), nil); !errors.Is(err, ErrWrite) {
+	if _, err := Open(filepath.Join(t.TempDir(), "no", "log"), Why{}); !errors.Is(err, ErrWrite) {
 		t.Errorf("a log in no directory: %v", err)
 	}
 }
@@ -86,7 +86,7 @@ func TestHalfALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		log, err := Open(path, nil)
+		log, err := Open(path, Why{})
 		if err != nil {
 			t.Fatal(err)
 		}

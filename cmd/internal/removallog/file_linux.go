@@ -1,0 +1,240 @@
+package removallog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/safepath"
+)
+
+// lineStart is how every line of a log begins.
+const lineStart = `{"time":"`
+
+// A file is a log in a file. While it is open it holds a read lock on the file, which
+// the kernel releases.
+type file struct {
+	*os.File
+	dropped    bool    // an incomplete line was taken out
+	unfinished *record // the last line, if nobody else has the log open
+}
+
+// openFile opens a log, and ends an incomplete line.
+func openFile(path string) (*file, error) {
+	opened, err := safepath.OpenAppend(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{File: opened}
+	// Only who may write to the file can keep a process from taking a read lock.
+	alone := f.lock(unix.F_WRLCK, unix.F_OFD_SETLK) == nil
+	err = f.endLine(alone)
+	if err == nil {
+		err = f.lock(unix.F_RDLCK, unix.F_OFD_SETLKW)
+	}
+	if errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) { // not open for reading; before Linux 3.15
+		err = nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	return f, nil
+}
+
+func (f *file) lock(kind int16, command int) error {
+	for {
+		err := unix.FcntlFlock(f.Fd(), command, &unix.Flock_t{Type: kind, Whence: io.SeekStart})
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// endLine takes out an incomplete line that a killed process left. If another process
+// may be writing it, or if it is no line of a log, a line feed completes it.
+func (f *file) endLine(alone bool) error {
+	last, at, err := f.lastLine()
+	switch {
+	case errors.Is(err, unix.EBADF): // not open for reading
+		return nil
+	case err != nil || len(last) == 0:
+		return err
+	case last[len(last)-1] == '\n':
+		if alone {
+			f.unfinished = parseRecord(last)
+		}
+		return nil
+	}
+	begun := bytes.HasPrefix(last, []byte(lineStart)) || bytes.HasPrefix([]byte(lineStart), last)
+	if !alone || !begun {
+		_, err := f.WriteString("\n")
+		return err
+	}
+	f.dropped = true
+	if err := f.Truncate(at); err != nil {
+		return err
+	}
+	if last, _, err = f.lastLine(); err == nil {
+		f.unfinished = parseRecord(last)
+	}
+	return err
+}
+
+// lastLine returns the last line, with its line feed if it has one, and its offset. A
+// line that is longer than any of a log is cut off at its beginning.
+func (f *file) lastLine() (line []byte, at int64, err error) {
+	const longest = 1 << 20
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return nil, 0, err
+	}
+	at = max(info.Size()-longest, 0)
+	tail := make([]byte, info.Size()-at)
+	if _, err := f.ReadAt(tail, at); err != nil && !errors.Is(err, io.EOF) {
+		return nil, 0, err
+	}
+	begin := bytes.LastIndexByte(tail[:len(tail)-1], '\n') + 1
+	return tail[begin:], at + int64(begin), nil
+}
+
+// put appends a line in a single write: it is complete unless the process is killed
+// during it.
+func (f *file) put(columns []render.Column, cells []render.Cell) error {
+	text, err := line(columns, cells)
+	if err == nil {
+		_, err = f.Write(text)
+	}
+	return err
+}
+
+func (f *file) close() error { return f.Close() }
+
+// A record is what is read of a line.
+type record struct {
+	Event string `json:"event"`
+	Rule  string `json:"rule"`
+	Kind  string `json:"kind"`
+	ID    *int   `json:"id"`
+	Name  string `json:"name"`
+	fixed map[string]any
+}
+
+// fixedFields never change while an object exists, except that changing its mode sets
+// ctime.
+func fixedFields() []string { return []string{"kind", "id", "key", "name", "inode", "cuid", "ctime"} }
+
+// parseRecord returns nil for what is no line of a log.
+func parseRecord(text []byte) *record {
+	r := &record{}
+	if json.Unmarshal(text, r) != nil || json.Unmarshal(text, &r.fixed) != nil {
+		return nil
+	}
+	for name := range r.fixed {
+		if !slices.Contains(fixedFields(), name) {
+			delete(r.fixed, name)
+		}
+	}
+	return r
+}
+
+func (r *record) object() (o ref.Object, ok bool) {
+	for _, kind := range ref.Kinds() {
+		if kind.String() == r.Kind {
+			o = ref.Object{Kind: kind, Name: r.Name}
+			if r.ID != nil {
+				o.ID = *r.ID
+			}
+			return o, kind.POSIX() == (r.ID == nil)
+		}
+	}
+	return o, false
+}
+
+// A Resumption is what was left undone in a log.
+type Resumption struct {
+	Dropped bool        // an incomplete line was taken out
+	Kept    *ref.Object // was logged last and not removed, as the log says now; or nil
+}
+
+// Resume completes the log of a process that was killed: if the last line says that an
+// object is being removed that still exists, another line says that it was not. back
+// are objects that are known to be those of the log though they have changed. Resume
+// does nothing while another process has the log open.
+func (l *Log) Resume(back []ref.Object) (done Resumption, err error) {
+	f, ok := l.sink.(*file)
+	if !ok {
+		return done, l.resumeBack(back)
+	}
+	done.Dropped = f.dropped
+	if f.unfinished == nil || f.unfinished.Event != removing {
+		return done, nil
+	}
+	name, ok := f.unfinished.object()
+	if !ok {
+		return done, nil
+	}
+	now, err := inventory.Look(name)
+	if err != nil || !slices.Contains(back, name) && !l.same(f.unfinished, &now) {
+		return done, nil // it is gone, or cannot be inspected
+	}
+	done.Kept = &name
+	l.why.Rule = f.unfinished.Rule
+	return done, l.write(&now, notRemoved, errKilled)
+}
+
+const errKilled = "gipcs was killed before it removed this"
+
+// resumeBack is Resume for a log that cannot be read.
+func (l *Log) resumeBack(back []ref.Object) error {
+	for _, name := range back {
+		now, err := inventory.Look(name)
+		if err != nil {
+			continue
+		}
+		if err := l.write(&now, notRemoved, errKilled); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same reports whether o is the object of a line.
+func (l *Log) same(r *record, o *inventory.Object) bool {
+	var now bytes.Buffer
+	probe := Log{sink: writer{&now}, names: l.names}
+	if err := probe.write(o, removing, ""); err != nil {
+		return false
+	}
+	other := parseRecord(now.Bytes())
+	if other == nil || len(r.fixed) == 0 {
+		return false
+	}
+	for _, name := range fixedFields() {
+		if fmt.Sprint(r.fixed[name]) != fmt.Sprint(other.fixed[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// A writer is a log in memory.
+type writer struct{ io.Writer }
+
+func (w writer) put(columns []render.Column, cells []render.Cell) error {
+	text, err := line(columns, cells)
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
+}
+
+func (writer) close() error { return nil }
