@@ -23,6 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	ipctest.Play(map[string]ipctest.Role{"make cleanable": playMakeCleanable})
 	runRefused()
 	ipctest.Main(m)
 }

@@ -16,6 +16,7 @@ suites='
 cmd/internal/demo TestKilledInBetween
 integration   TestDemoKilled writer
 integration   TestDemoKilled reader
+integration   TestCleanKilled
 sysv          TestMakerIsKilled
 semops        TestMutexKilled
 semops        TestRWMutexKilled

@@ -132,6 +132,7 @@ func (r *cleanRun) newRule(rule policy.Rule) *cleanRule {
 		protect: r.protect,
 		say:     func(format string, args ...any) { r.say("rule %q: "+format, append([]any{rule.Name}, args...)...) },
 	}
+	c.more = inventory.WantVerdict // which the plan and the log explain
 	for _, k := range r.policy.Keep {
 		c.more |= k.Selection.Want()
 	}
