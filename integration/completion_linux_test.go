@@ -23,7 +23,7 @@ type completion struct {
 
 func completions() []completion {
 	return []completion{
-		{"gipcs ", []string{"ls", "show", "rm", "restore", "limits", "snapshot", "diff", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
+		{"gipcs ", []string{"ls", "show", "rm", "clean", "restore", "limits", "snapshot", "diff", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
 		{"gipcs li", []string{"limits", "link"}, []string{"ls"}},
 		{"gipcs rm", []string{"rm"}, []string{"shm:0"}},
 		{"gipcs ls --so", []string{"--sort"}, []string{"--json"}},
@@ -45,6 +45,8 @@ func completions() []completion {
 		{"gipcs diff ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs snapshot -d ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm --log ", []string{"file"}, []string{"shm:0"}},
+		{"gipcs clean --pol", []string{"--policy"}, nil},
+		{"gipcs clean --policy ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm -m ", nil, []string{"shm:0"}},
 		{"gipcs show ps", []string{"pshm:/x", "psem:/x"}, []string{"pmsg:/x"}},
 		{"gipcs rm pmsg:/", []string{"pmsg:/x"}, []string{"pshm:/x"}},

@@ -145,6 +145,10 @@ func TestJSON(t *testing.T) {
 	for _, object := range decode[[]map[string]any](t, bin, "gipcs rm --dry-run --json shm:0 sem:0 msg:0 pshm:/x psem:/x pmsg:/x") {
 		checkFields(t, "gipcs rm", standard, object["kind"].(string), object)
 	}
+	policy := filepath.Join(t.TempDir(), "policy.toml")
+	writeFile(t, policy, "[[rule]]\nname = \"all\"\nselect = \"orphans\"\n")
+	run := decode[map[string]any](t, bin, "gipcs clean --json --policy "+policy)
+	checkFields(t, "gipcs clean", tables["gipcs clean"], "", run)
 	for _, ref := range []string{"shm:0 --hex 20", "sem:0", "msg:0", "pshm:/x --hex 20", "psem:/x", "pmsg:/x"} {
 		object := decode[map[string]any](t, bin, "gipcs show --json "+ref)
 		kind, _, _ := strings.Cut(ref, ":")
