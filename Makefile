@@ -11,7 +11,7 @@ DURATION ?= 20m
 # The architectures of `make packages` and `make dist`, as Go calls them.
 ARCHES := amd64 arm64
 
-.PHONY: build extra install install-extra packages dist packages-test test programs slurm hosts bench chart fuzz soak ci clean
+.PHONY: build extra install install-extra packages dist packages-test boot-test test programs slurm hosts bench chart fuzz soak ci clean
 
 # The base module alone: GOWORK=off keeps the modules of cmd/extra out of it.
 build:
@@ -46,6 +46,10 @@ dist:
 # Installs, runs and removes packages in directories of their own. As root.
 packages-test:
 	packaging/test.sh $(ARCHES)
+
+# Installs the package of `make packages` in a new Debian system, and boots that. As root.
+boot-test: packages
+	packaging/boot.sh dist/packages/gipc_*_$$(go env GOARCH).deb
 
 test:
 	go test ./... ./cmd/extra/...

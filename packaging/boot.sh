@@ -18,11 +18,11 @@ listing() {
 }
 
 # inside runs a command in the system, which is not booted.
-inside() { systemd-nspawn -q --register=no --keep-unit -D "$root" "$@" </dev/null; }
+inside() { systemd-nspawn -q --register=no --keep-unit --link-journal=no -D "$root" "$@" </dev/null; }
 
 # boot boots the system, which runs /test.sh and powers off.
 boot() {
-	SYSTEMD_NSPAWN_API_VFS_WRITABLE=network timeout -s KILL 600 systemd-nspawn -q --boot --register=no --keep-unit --private-network \
+	SYSTEMD_NSPAWN_API_VFS_WRITABLE=network timeout -s KILL 600 systemd-nspawn -q --boot --register=no --keep-unit --link-journal=no --private-network \
 		--console=pipe -D "$root" </dev/null >"$work/console" 2>&1 || true
 	cat "$root/test.out"
 	[ "$(tail -n 1 "$root/test.out")" = "all is well" ] || fail "the test in the system failed; $(tail -n 20 "$work/console")"
