@@ -58,7 +58,7 @@ systemd-analyze verify --man=no /usr/lib/systemd/system/gipcs-*
 left=$(ipcmk -M 4096 | sed 's/.*: //')
 used=$(gshm create private --size 4096)
 gshm attach "$used" -- sleep 1000 &
-until gipcs show "shm:$used" | grep -q sleep; do sleep 0.1; done
+until gipcs show "shm:$used" | grep sleep >/dev/null; do sleep 0.1; done
 
 # As in the guide, with times that can be waited for. A container needs --ignore-hidden.
 mkdir -p /etc/systemd/system/gipcs-clean.{service,timer}.d
@@ -85,13 +85,13 @@ await ended
 systemctl start gipcs-limits.service || fail "an alert without a reason"
 sysctl -q -w kernel.shmmni=1
 ! systemctl start gipcs-limits.service 2>/dev/null || fail "no alert"
-journalctl --no-pager -u gipcs-limits.service | grep -q SHMMNI || fail "the alert does not name the limit"
+journalctl --no-pager -u gipcs-limits.service | grep SHMMNI >/dev/null || fail "the alert does not name the limit"
 sysctl -q -w kernel.shmmni=4096
 systemctl start gipcs-limits.service
 
 # The verdicts of a hardened service are those of a shell.
 verdicts() { gipcs ls --format csv --ignore-hidden -o kind,id,name,verdict,codes; }
-systemd-run -q --pipe --wait "$(grep -hE '^(Capability|NoNew|System|Restrict|IPAddress|Device|Lock|Memory)' /usr/lib/systemd/system/gipcs-clean.service | sed 's/^/-p\n/' >/properties; echo -G)" true
+grep -E '^(Capability|NoNew|System|Restrict|IPAddress|Device|Lock|Memory)' /usr/lib/systemd/system/gipcs-clean.service | sed 's/^/-p\n/' >/properties
 mapfile -t properties </properties
 diff <(verdicts) <(systemd-run -q --pipe --wait "${properties[@]}" gipcs ls --format csv --ignore-hidden -o kind,id,name,verdict,codes) || fail "a service sees something else"
 
@@ -130,7 +130,7 @@ listing >"$work/before"
 cp "$1" "$root/gipc.deb"
 inside dpkg -i /gipc.deb >/dev/null
 inside gipcs --version
-inside man -P cat gipcs | grep -q '^GIPCS(1)' || fail "no manual page"
+inside man -P cat gipcs | grep '^GIPCS(1)' >/dev/null || fail "no manual page"
 write_test
 boot
 rm -r "$root"/{gipc.deb,test.sh,test.out,etc/systemd/system/gipc-test.service,etc/systemd/system/multi-user.target.wants/gipc-test.service}
