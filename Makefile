@@ -75,7 +75,7 @@ bench: build
 # What this machine does with each way of passing messages, as dist/bench.svg.
 chart: build
 	dist/gshm bench --json >dist/bench.json
-	cd tools/chart && go run . <../../dist/bench.json >../../dist/bench.svg
+	cd tools/chart && GOWORK=off go run . <../../dist/bench.json >../../dist/bench.svg
 
 # A minute for every fuzz target.
 fuzz:
