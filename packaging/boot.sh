@@ -58,7 +58,7 @@ systemd-analyze verify --man=no /usr/lib/systemd/system/gipcs-*
 left=$(ipcmk -M 4096 | sed 's/.*: //')
 used=$(gshm create private --size 4096)
 gshm attach "$used" -- sleep 1000 &
-until gipcs show "shm:$used" | grep sleep >/dev/null; do sleep 0.1; done
+until gipcs show "shm:$used" | grep 'in use' >/dev/null; do sleep 0.1; done
 
 # As in the guide, with times that can be waited for. A container needs --ignore-hidden.
 mkdir -p /etc/systemd/system/gipcs-clean.{service,timer}.d
@@ -76,7 +76,7 @@ cat >/etc/systemd/system/gipcs-clean.timer.d/here.conf <<-UNIT
 UNIT
 systemctl daemon-reload
 systemctl enable --now gipcs-clean.timer gipcs-limits.timer
-logged() { grep -q "\"id\":$left," /var/log/gipcs-clean.log; }
+logged() { grep -qs "\"id\":$left," /var/log/gipcs-clean.log; }
 await logged
 ended() { [ "$(systemctl is-active gipcs-clean.service)" = inactive ]; }
 await ended
