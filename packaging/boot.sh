@@ -54,10 +54,11 @@ for unit in gipcs-clean gipcs-limits; do
 done
 systemd-analyze verify --man=no /usr/lib/systemd/system/gipcs-*
 
-# A segment that a dead process left, and one that is in use. Here are no processes of others.
-left=$(ipcmk -M 4096 | sed 's/.*: //')
-used=$(gshm create private --size 4096)
-gshm attach "$used" -- sleep 1000 &
+# A segment that a dead process left, and one that is in use.
+as() { setpriv --reuid "$1" --clear-groups -- "${@:2}"; }
+left=$(as 4001 ipcmk -M 4096 | sed 's/.*: //')
+used=$(as 4002 gshm create private --size 4096)
+as 4002 gshm attach "$used" -- sleep 1000 &
 until gipcs show "shm:$used" | grep 'in use' >/dev/null; do sleep 0.1; done
 
 # As in the guide, with times that can be waited for. A container needs --ignore-hidden.
@@ -101,7 +102,7 @@ install -m 644 $examples/gipcs-clean.logrotate /etc/logrotate.d/gipcs-clean
 logrotate -d /etc/logrotate.d/gipcs-clean 2>/dev/null
 logrotate -f /etc/logrotate.d/gipcs-clean
 [ -s /var/log/gipcs-clean.log.1 ] && [ ! -s /var/log/gipcs-clean.log ] || fail "nothing was rotated"
-left=$(ipcmk -M 4096 | sed 's/.*: //')
+left=$(as 4001 ipcmk -M 4096 | sed 's/.*: //')
 sed 's/^17 3/* */; s/--idle 1d/--ignore-hidden/' $examples/gipcs-clean.cron >/etc/cron.d/gipcs-clean
 systemctl restart cron
 await logged

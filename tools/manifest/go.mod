@@ -1,6 +1,6 @@
 module github.com/sysvipc/gipc/tools/manifest
 
-go 1.26
+go 1.26.0
 
 require (
 	k8s.io/api v0.34.1
