@@ -80,6 +80,16 @@ works() {
 	PATH=${PATH#*:}
 }
 
+# extra_works checks the package gipc-extra in the system in $1.
+extra_works() {
+	local out
+	out=$(runs "$1" /usr/bin/gipcs agent --version)
+	[[ $out == "gipcs-agent version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs agent --version: $out"
+	runs "$1" /usr/bin/gipcs --help | grep -q 'Also installed: agent' || fail "gipcs --help does not name the agent"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-agent | grep -q '^GIPCS-AGENT(8)' || fail "man gipcs-agent"
+	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
+}
+
 # removed checks that $1 is what it was before, and removes it.
 removed() {
 	diff "$work/before" <(listing "$1") || fail "this is left behind, or gone too"
@@ -92,9 +102,12 @@ test_deb() {
 	listing "$root" >"$work/before"
 	dpkg --root="$root" -i "$1" >/dev/null
 	works "$root" zsh/vendor-completions
+	dpkg --root="$root" -i "$2" >/dev/null
+	extra_works "$root"
+	dpkg --root="$root" -P gipc-extra >/dev/null
 	dpkg --root="$root" -r gipc >/dev/null
 	removed "$root"
-	lintian --allow-root --fail-on warning "$1"
+	lintian --allow-root --fail-on warning "$1" "$2"
 }
 
 # Debian's rpm advises to use alien instead, on standard error.
@@ -106,10 +119,12 @@ test_rpm() {
 	listing "$root" >"$work/before"
 	"${rpm[@]}" -i "$1"
 	works "$root" zsh/site-functions
-	"${rpm[@]}" -V gipc
-	"${rpm[@]}" -e gipc
+	"${rpm[@]}" -i "$2"
+	extra_works "$root"
+	"${rpm[@]}" -V gipc gipc-extra
+	"${rpm[@]}" -e gipc-extra gipc
 	# The directories of a distribution belong to its package filesystem, which is not here.
-	find "$root/usr" -depth -type d -empty ! -name 'gipc*' -delete
+	find "$root/usr" "$root/etc" -depth -type d -empty ! -name 'gipc?*' -delete
 	removed "$root"
 }
 
@@ -120,8 +135,10 @@ test_archlinux() {
 	listing "$root" >"$work/before"
 	"${pacman[@]}" -U "$1" >/dev/null
 	works "$root" zsh/site-functions
-	"${pacman[@]}" -Qk gipc >/dev/null
-	"${pacman[@]}" -R gipc >/dev/null
+	"${pacman[@]}" -U "$2" >/dev/null
+	extra_works "$root"
+	"${pacman[@]}" -Qk gipc gipc-extra >/dev/null
+	"${pacman[@]}" -Rn gipc-extra gipc >/dev/null
 	removed "$root"
 }
 
@@ -131,15 +148,17 @@ test_apk() {
 	bare "$root"
 	tar -C "$root" --warning=no-unknown-keyword -xzf "$1"
 	works "$root" zsh/site-functions
+	tar -C "$root" --warning=no-unknown-keyword -xzf "$2"
+	extra_works "$root"
 	rm -rf "$root"
 }
 
-# same_files checks that the packages of every architecture and format have the same
+# same_files checks that the packages $1 of every architecture and format have the same
 # files, but for documentation, which differs.
 same_files() {
 	local files package
-	files=$(dpkg-deb --fsys-tarfile "$work"/one/*_"$native".deb | tar -t | names)
-	for package in "$work"/one/*; do
+	files=$(dpkg-deb --fsys-tarfile "$work/one/$1"_*_"$native".deb | tar -t | names)
+	for package in "$work/one/$1"[-_][0-9]*; do
 		case $package in
 		*.deb) dpkg-deb --fsys-tarfile "$package" | tar -t ;;
 		*.rpm) rpm -qlp "$package" ;;
@@ -149,7 +168,7 @@ same_files() {
 }
 
 names() {
-	grep -oE '^[./]*usr/(bin|include|lib/systemd|share/(man|bash-completion|fish|zsh|doc/gipc/examples))/.*(gipc|gshm|slurm|kubernetes)[^/]*$' |
+	grep -oE '^[./]*usr/(bin|include|libexec|lib/systemd|share/(man|bash-completion|fish|zsh|doc/gipc/examples))/.*(gipc|gshm|slurm|kubernetes)[^/]*$' |
 		sed 's,^[./]*,,; s,/vendor-completions/,/site-functions/,' | LC_ALL=C sort
 }
 
@@ -173,14 +192,15 @@ git clone -q . "$work/elsewhere"
 "$work/elsewhere/packaging/build.sh" packages "$work/two" "$@" >/dev/null
 diff -r "$work/one" "$work/two" || fail "a package differs when it is made again"
 
-same_files
+same_files gipc
+same_files gipc-extra
 case $native in
 amd64) machine=x86_64 ;;
 arm64) machine=aarch64 ;;
 *) fail "no packages are made for $native" ;;
 esac
-test_deb "$work"/one/*_"$native".deb
-test_rpm "$work"/one/*."$machine".rpm
-test_archlinux "$work"/one/*-"$machine".pkg.tar.zst
-test_apk "$work"/one/*_"$machine".apk
+test_deb "$work"/one/gipc_*_"$native".deb "$work"/one/gipc-extra_*_"$native".deb
+test_rpm "$work"/one/gipc-[0-9]*."$machine".rpm "$work"/one/gipc-extra-[0-9]*."$machine".rpm
+test_archlinux "$work"/one/gipc-[0-9]*-"$machine".pkg.tar.zst "$work"/one/gipc-extra-[0-9]*-"$machine".pkg.tar.zst
+test_apk "$work"/one/gipc_*_"$machine".apk "$work"/one/gipc-extra_*_"$machine".apk
 echo "the packages are made, installed, run and removed"

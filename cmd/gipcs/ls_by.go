@@ -83,7 +83,9 @@ func (s *summary) scan(c *cli.Context) (*metrics.Scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	scan := &metrics.Scan{Inventory: inv, Want: s.want | s.selected.Want(), Took: time.Since(began)}
+	sums := groups.Sum(s.layout.By, s.layout.Measures, fields.Rows(inv, s.names))
+	inv.Objects = nil // every place may have many
+	scan := &metrics.Scan{Groups: sums, Inventory: inv, Want: s.want | s.selected.Want(), Took: time.Since(began)}
 	if v := viewOf(c); v != nil && c.Bool("all-namespaces") {
 		scan.Place = placeName(&v.Place)
 	}
@@ -98,7 +100,7 @@ func (s *summary) write(c *cli.Context, visits []visit[inventory.Place, metrics.
 				scans = append(scans, *v.seen)
 			}
 		}
-		return s.metrics.write(c, metrics.Objects(s.layout.By, s.layout.Measures, scans, s.names))
+		return s.metrics.write(c, metrics.Objects(s.layout.By, s.layout.Measures, scans))
 	}
 	columns, place := s.layout.Columns(), []render.Column(nil)
 	if c.Bool("all-namespaces") {
@@ -121,9 +123,7 @@ func (s *summary) rows(visits []visit[inventory.Place, metrics.Scan], place, col
 		if v.seen == nil {
 			continue
 		}
-		var table groups.Table[[]groups.Count]
-		groups.Sum(&table, s.layout.By, s.layout.Measures, fields.Rows(v.seen.Inventory, s.names))
-		for _, g := range table.Groups() {
+		for _, g := range v.seen.Groups {
 			rows = append(rows, row{g, &v.place})
 		}
 	}

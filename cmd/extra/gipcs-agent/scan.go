@@ -131,13 +131,10 @@ func (s *scanner) collect() (*reading, error) {
 	}
 	fields.ExpectNames(inv, s.names)
 	all, unread := limits.Read(ref.Kinds())
-	took := time.Since(began)
-	scanned := []metrics.Scan{{Inventory: inv, Want: s.layout.Want(), Took: took}}
 	r := &reading{taken: began, limits: all}
-	r.families = slices.Concat(metrics.Objects(s.layout.By, s.layout.Measures, scanned, s.names), metrics.Limits(all))
-	var table groups.Table[[]groups.Count]
-	groups.Sum(&table, s.layout.By, s.layout.Measures, fields.Rows(inv, s.names))
-	r.groups = table.Groups()
+	r.groups = groups.Sum(s.layout.By, s.layout.Measures, fields.Rows(inv, s.names))
+	scans := []metrics.Scan{{Groups: r.groups, Inventory: inv, Want: s.layout.Want(), Took: time.Since(began)}}
+	r.families = slices.Concat(metrics.Objects(s.layout.By, s.layout.Measures, scans), metrics.Limits(all))
 	slices.SortFunc(r.groups, s.layout.Compare)
 	r.notes = notes(inv, unread)
 	return r, nil

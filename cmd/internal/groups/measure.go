@@ -68,9 +68,10 @@ func (m *Measure) count(r *fields.Row) Count {
 	return Count{N: n, Has: true, Inexact: !known}
 }
 
-// Sum sums up objects in a table, with a count for each measure. An inventory's rows are
-// those of fields.Rows.
-func Sum(t *Table[[]Count], by By, measures []Measure, rows iter.Seq[*fields.Row]) {
+// Sum sums up objects, with a count for each measure. An inventory's rows are those of
+// fields.Rows.
+func Sum(by By, measures []Measure, rows iter.Seq[*fields.Row]) []*Group[[]Count] {
+	var t Table[[]Count]
 	var key []Value
 	for r := range rows {
 		key = by.Key(key[:0], r)
@@ -82,4 +83,5 @@ func Sum(t *Table[[]Count], by By, measures []Measure, rows iter.Seq[*fields.Row
 			(*counts)[i] = (*counts)[i].Plus(measures[i].count(r))
 		}
 	}
+	return t.Groups()
 }

@@ -86,6 +86,12 @@ func layout(t *testing.T, by string) *groups.Layout {
 	return l
 }
 
+func sums(l *groups.Layout, inv *inventory.Inventory) []*groups.Group[[]groups.Count] {
+	names := account.New()
+	fields.ExpectNames(inv, names)
+	return groups.Sum(l.By, l.Measures, fields.Rows(inv, names))
+}
+
 // TestObjects sums up objects with hostile names, two of which look the same where bytes
 // that are not UTF-8 are replaced.
 func TestObjects(t *testing.T) {
@@ -100,7 +106,7 @@ func TestObjects(t *testing.T) {
 		{Kind: ref.PMsg, PMsg: &posix.QueueInfo{}, Use: &inventory.Use{}},
 	}}
 	l := layout(t, "kind,program")
-	samples := read(t, Objects(l.By, l.Measures, []Scan{{Inventory: inv, Want: l.Want(), Took: 1500 * time.Millisecond}}, account.New()))
+	samples := read(t, Objects(l.By, l.Measures, []Scan{{Groups: sums(l, inv), Inventory: inv, Want: l.Want(), Took: 1500 * time.Millisecond}}))
 	expect(t, samples, map[string]string{
 		`gipc_object_bytes{kind="shm",program="a\"} 1\\ngipc_objects 7\\\\"}`: "10",
 		`gipc_object_bytes{kind="shm",program="\\x1b[31m\\u202e"}`:            "20",
@@ -128,9 +134,11 @@ func TestManyOwners(t *testing.T) {
 			again.Objects = append(again.Objects, o, o)
 		}
 	}
-	l, directory := layout(t, "kind,owner"), account.New()
-	fields.ExpectNames(inv, directory)
-	samples := read(t, Objects(l.By, l.Measures, []Scan{{Inventory: inv}, {Place: "4026531999", Inventory: again}}, directory))
+	l := layout(t, "kind,owner")
+	samples := read(t, Objects(l.By, l.Measures, []Scan{
+		{Groups: sums(l, inv), Inventory: inv},
+		{Groups: sums(l, again), Inventory: again, Place: "4026531999"},
+	}))
 	names := make(map[string]bool)
 	objects := 0
 	for name, value := range samples {

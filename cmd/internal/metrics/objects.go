@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sysvipc/gipc/cmd/internal/account"
-	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/term"
@@ -14,9 +12,10 @@ import (
 
 // A Scan is what was collected in a place.
 type Scan struct {
-	Place     string // "" is the caller's own
-	Inventory *inventory.Inventory
-	Want      inventory.Want // what was collected
+	Place     string                          // "" is the caller's own
+	Groups    []*groups.Group[[]groups.Count] // the sums
+	Inventory *inventory.Inventory            // of which the objects are not looked at
+	Want      inventory.Want                  // what was collected
 	Took      time.Duration
 }
 
@@ -27,15 +26,13 @@ const maxValues = 50
 // other is the value of a label that stands for all values beyond maxValues.
 const other = "other"
 
-// Objects returns the metrics of objects, summed up by columns that become labels, and of the
+// Objects returns the metrics of objects that were summed up by columns, which become labels, and of the
 // scans themselves. A value of a label is escaped as for a terminal; one that is unknown is
 // "". If a label has too many values, those with the fewest objects become "other".
-func Objects(by groups.By, measures []groups.Measure, scans []Scan, names *account.Directory) []Family {
+func Objects(by groups.By, measures []groups.Measure, scans []Scan) []Family {
 	sums := new(groups.Table[[]groups.Count])
 	for _, s := range scans {
-		var table groups.Table[[]groups.Count]
-		groups.Sum(&table, by, measures, fields.Rows(s.Inventory, names))
-		for _, g := range table.Groups() {
+		for _, g := range s.Groups {
 			merge(sums, labelsOf(s.Place, g.Key), g.Sum)
 		}
 	}
