@@ -106,13 +106,10 @@ fill_extra() {
 
 # package makes the package $4 of format $1 for architecture $3 from the tree $2.
 package() {
-	local zsh=/usr/share/zsh/site-functions units=/usr/lib/systemd/system description release=$base prerelease=$pre
+	local zsh=/usr/share/zsh/site-functions description release=$base prerelease=$pre
 	description=$(cat "packaging/$4.description")
 	case $1 in
-	deb)
-		zsh=/usr/share/zsh/vendor-completions
-		units=/lib/systemd/system
-		;;
+	deb) zsh=/usr/share/zsh/vendor-completions ;;
 	apk) # knows alpha, beta, pre and rc, with a number that no dot precedes
 		prerelease=${prerelease/dev/alpha}
 		prerelease=${prerelease//./}
@@ -123,7 +120,7 @@ package() {
 		prerelease=
 		;;
 	esac
-	ROOT=$2 ARCH=$3 VERSION=$release PRERELEASE=$prerelease DESCRIPTION=$description ZSH_FUNCTIONS=$zsh UNITS=$units \
+	ROOT=$2 ARCH=$3 VERSION=$release PRERELEASE=$prerelease DESCRIPTION=$description ZSH_FUNCTIONS=$zsh \
 		nfpm package --config "packaging/$4.nfpm.yaml" --packager "$1" --target "$out" >"$work/nfpm.log" 2>&1 ||
 		{ cat "$work/nfpm.log" >&2; exit 1; }
 }
