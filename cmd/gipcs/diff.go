@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
-	"github.com/sysvipc/gipc/cmd/internal/fields"
+	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/snapshot"
@@ -43,7 +43,7 @@ func diffCommand() *cli.Command {
 			&cli.StringFlag{Name: "directory", Aliases: []string{"d"}, Usage: "take the snapshots from `DIR`, by their times"},
 			&command.ChoiceFlag{
 				StringFlag: &cli.StringFlag{Name: "by", Usage: "sum up by the columns `LIST`, such as program or owner"},
-				Words:      groupNames, List: true,
+				Words:      groups.Columns, List: true,
 			},
 			&cli.BoolFlag{Name: "no-headings", Usage: "omit the headings", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "human", Aliases: []string{"b"}, Usage: "show sizes as 4K or 1.5M", DisableDefaultText: true},
@@ -51,16 +51,6 @@ func diffCommand() *cli.Command {
 		}, command.FormatFlags("plain")),
 		Action: inNamespace(diff),
 	}
-}
-
-// groupNames returns the columns by which objects can be summed up: all that hold a text.
-func groupNames() (names []string) {
-	for _, c := range fields.All() {
-		if c.Type == fields.Text {
-			names = append(names, c.Name)
-		}
-	}
-	return names
 }
 
 // A comparison holds the options of gipcs diff.
@@ -124,23 +114,13 @@ func readComparison(c *cli.Context) (*comparison, error) {
 		return nil, err
 	}
 	if c.IsSet("by") {
-		d.by, err = parseBy(c.String("by"))
-	}
-	return d, err
-}
-
-// parseBy parses a list of columns to sum up by.
-func parseBy(text string) (by []string, err error) {
-	for name := range strings.SplitSeq(text, ",") {
-		name = strings.ToLower(name)
-		if !slices.Contains(groupNames(), name) {
-			return nil, command.Usagef("--by: there is no %q to sum up by; there are %s", name, strings.Join(groupNames(), " "))
+		by, err := groups.Parse(c.String("by"))
+		if err != nil {
+			return nil, command.Usagef("--by: %w", err)
 		}
-		if !slices.Contains(by, name) {
-			by = append(by, name)
-		}
+		d.by = by.Names()
 	}
-	return by, nil
+	return d, nil
 }
 
 // read reads both snapshots, or takes the second one now.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/cmd/internal/snapshot"
 )
@@ -91,7 +92,7 @@ func ifKnown(q snapshot.Quantity, c render.Cell) render.Cell {
 	return c
 }
 
-func textCell(t snapshot.Text) render.Cell {
+func textCell(t groups.Value) render.Cell {
 	if !t.Known {
 		return render.Unknown()
 	}
@@ -130,25 +131,25 @@ func quantityCells(size bool) (number, delta func(int64) render.Cell) {
 
 // sumTable lists sums, with rates per hour.
 func sumTable(d *snapshot.Diff, by []string) *table {
-	type sum = *snapshot.Sum
+	type sum = *snapshot.Group
 	var columns []tableColumn[sum]
 	for i, name := range by {
 		columns = append(columns, tableColumn[sum]{name: name, cell: func(s sum) render.Cell { return textCell(s.Key[i]) }})
 	}
 	columns = append(columns,
-		tableColumn[sum]{name: "came", align: render.Right, rank: 3, cell: func(s sum) render.Cell { return render.Int(s.Came) }},
-		tableColumn[sum]{name: "went", align: render.Right, rank: 4, cell: func(s sum) render.Cell { return render.Int(s.Went) }},
+		tableColumn[sum]{name: "came", align: render.Right, rank: 3, cell: func(s sum) render.Cell { return render.Int(s.Sum.Came) }},
+		tableColumn[sum]{name: "went", align: render.Right, rank: 4, cell: func(s sum) render.Cell { return render.Int(s.Sum.Went) }},
 	)
 	for i, q := range []struct {
 		name string
 		of   func(sum) snapshot.Quantity
 		size bool
 	}{
-		{"objects", func(s sum) snapshot.Quantity { return s.Objects }, false},
-		{"bytes", func(s sum) snapshot.Quantity { return s.Bytes }, true},
-		{"messages", func(s sum) snapshot.Quantity { return s.Messages }, false},
-		{"semaphores", func(s sum) snapshot.Quantity { return s.Semaphores }, false},
-		{"attachments", func(s sum) snapshot.Quantity { return s.Attachments }, false},
+		{"objects", func(s sum) snapshot.Quantity { return s.Sum.Objects }, false},
+		{"bytes", func(s sum) snapshot.Quantity { return s.Sum.Bytes }, true},
+		{"messages", func(s sum) snapshot.Quantity { return s.Sum.Messages }, false},
+		{"semaphores", func(s sum) snapshot.Quantity { return s.Sum.Semaphores }, false},
+		{"attachments", func(s sum) snapshot.Quantity { return s.Sum.Attachments }, false},
 	} {
 		number, delta := quantityCells(q.size)
 		heading := strings.ToUpper(q.name)

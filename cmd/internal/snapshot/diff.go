@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
@@ -22,7 +23,7 @@ type Diff struct {
 	Changes []Change // most growth first
 	same    []Change // the objects that did not change
 	texts   []string
-	makers  map[int64]Text // programs by the id of the process that made one of their segments
+	makers  map[int64]groups.Value // programs by the id of the process that made one of their segments
 }
 
 // What says what became of an object.
@@ -139,7 +140,7 @@ func (c *Change) Created() time.Time {
 // Text returns a text of the object. If it is unknown now, the older one counts: a program
 // can be named only while one of its processes lives. A segment whose program is unknown
 // belongs to that of another segment with the same creator.
-func (d *Diff) Text(c *Change, name string) Text {
+func (d *Diff) Text(c *Change, name string) groups.Value {
 	i := slices.Index(d.texts, name)
 	for _, o := range []*Object{c.After, c.Before} {
 		if o != nil && o.texts[i].Known {
@@ -149,12 +150,12 @@ func (d *Diff) Text(c *Change, name string) Text {
 	if pid, known := c.Object().number(cpid); known && name == program {
 		return d.makers[pid]
 	}
-	return Text{}
+	return groups.Value{}
 }
 
 // learnMakers fills makers from snapshots that number processes alike.
 func (d *Diff) learnMakers(snapshots ...*Snapshot) {
-	d.makers = make(map[int64]Text)
+	d.makers = make(map[int64]groups.Value)
 	i := slices.Index(d.texts, program)
 	for _, s := range snapshots {
 		for j := range s.Objects {

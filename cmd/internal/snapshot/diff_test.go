@@ -232,9 +232,10 @@ func TestSums(t *testing.T) {
 		{"owner,program", "u,greedy 1-0 objects 1, v,greedy 1-0 objects 1, u,leaker 1-0 objects 2 bytes +700 1400/h, v,leaker 1-0 objects 1 semaphores +3, u,? 0-0 objects 1 bytes -40 -80/h messages -2"},
 	} {
 		var got []string
-		for _, s := range d.Sums(strings.Split(tt.by, ",")) {
+		for _, g := range d.Sums(strings.Split(tt.by, ",")) {
+			s := &g.Sum
 			var key []string
-			for _, text := range s.Key {
+			for _, text := range g.Key {
 				if !text.Known {
 					text.Text = "?"
 				}

@@ -33,7 +33,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		for _, sum := range d.Sums([]string{"owner", "container"}) {
-			if sum.Objects.After < 0 || sum.Bytes.After < 0 {
+			if sum.Sum.Objects.After < 0 || sum.Sum.Bytes.After < 0 {
 				t.Fatalf("%q: %v", b, sum)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
@@ -80,15 +81,8 @@ func (f form) decode(value []byte) (int64, bool) {
 type Object struct {
 	ref.Object
 	numbers [numberCount]int64
-	known   uint32 // a bit for each number
-	texts   []Text // in the order of Snapshot.Texts
-}
-
-// A Text is the text in a field, or unknown. The zero value is unknown; a field that the
-// object lacks is unknown as well.
-type Text struct {
-	Text  string
-	Known bool
+	known   uint32         // a bit for each number
+	texts   []groups.Value // in the order of Snapshot.Texts
 }
 
 // number returns a field, and whether it is known.
@@ -137,7 +131,7 @@ func newDecoder(texts []string) *decoder {
 
 // decode returns the object of a line.
 func (d *decoder) decode(line []byte) (Object, error) {
-	d.object = Object{texts: make([]Text, len(d.texts))}
+	d.object = Object{texts: make([]groups.Value, len(d.texts))}
 	d.kind, d.id = false, false
 	if err := members(line, d.member); err != nil {
 		return Object{}, err
@@ -189,7 +183,7 @@ func (d *decoder) member(name, value []byte) error {
 		if !ok {
 			return wrong()
 		}
-		d.object.texts[c.text] = Text{text, true}
+		d.object.texts[c.text] = groups.Value{Text: text, Known: true}
 	case c.number < numberCount:
 		n, ok := c.form.decode(value)
 		if !ok {

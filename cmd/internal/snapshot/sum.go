@@ -3,12 +3,12 @@ package snapshot
 import (
 	"cmp"
 	"slices"
-	"strings"
+
+	"github.com/sysvipc/gipc/cmd/internal/groups"
 )
 
-// A Sum adds up the objects whose texts agree.
+// A Sum adds up the objects of a group.
 type Sum struct {
-	Key        []Text
 	Came, Went int64
 	Quantities
 }
@@ -38,47 +38,40 @@ func (s *Sum) changed() bool {
 		s.Attachments.Delta() != 0 || s.Semaphores.Delta() != 0
 }
 
-// Sums adds up the objects by texts that were kept on reading. It returns the sums of those
-// groups in which something changed, most growth first.
-func (d *Diff) Sums(names []string) []*Sum {
-	groups := make(map[string]*Sum)
-	var all []*Sum
-	var id []byte
+// A Group is a sum and the texts in which its objects agree.
+type Group = groups.Group[Sum]
+
+// Sums adds up the objects by texts that were kept on reading. It returns the groups in
+// which something changed, most growth first.
+func (d *Diff) Sums(names []string) []*Group {
+	var table groups.Table[Sum]
+	var key []groups.Value
 	for _, list := range [][]Change{d.Changes, d.same} {
 		for i := range list {
-			texts := make([]Text, len(names))
-			id = id[:0]
-			for j, name := range names {
-				texts[j] = d.Text(&list[i], name)
-				id = append(id, texts[j].Text...)
-				id = append(id, 0)
+			key = key[:0]
+			for _, name := range names {
+				key = append(key, d.Text(&list[i], name))
 			}
-			s := groups[string(id)]
-			if s == nil {
-				s = &Sum{Key: texts}
-				groups[string(id)] = s
-				all = append(all, s)
-			}
-			s.add(&list[i])
+			table.At(key).add(&list[i])
 		}
 	}
-	all = slices.DeleteFunc(all, func(s *Sum) bool { return !s.changed() })
+	all := slices.DeleteFunc(table.Groups(), func(g *Group) bool { return !g.Sum.changed() })
 	slices.SortFunc(all, compareSums)
 	return all
 }
 
 // compareSums orders sums by growth, most first.
-func compareSums(x, y *Sum) int {
+func compareSums(x, y *Group) int {
 	for _, q := range []func(*Sum) Quantity{
 		func(s *Sum) Quantity { return s.Bytes }, func(s *Sum) Quantity { return s.Objects },
 		func(s *Sum) Quantity { return s.Messages }, func(s *Sum) Quantity { return s.Semaphores },
 		func(s *Sum) Quantity { return s.Attachments },
 	} {
-		if n := cmp.Compare(q(y).Delta(), q(x).Delta()); n != 0 {
+		if n := cmp.Compare(q(&y.Sum).Delta(), q(&x.Sum).Delta()); n != 0 {
 			return n
 		}
 	}
-	return slices.CompareFunc(x.Key, y.Key, func(a, b Text) int { return strings.Compare(a.Text, b.Text) })
+	return groups.Compare(x.Key, y.Key)
 }
 
 // PerHour returns how much a quantity grew in an hour, and false if the time is unknown.
