@@ -194,7 +194,7 @@ func (d *comparison) readFile(file *os.File) (*snapshot.Snapshot, error) {
 // that both have gone the same way.
 func (d *comparison) takeNow(before *snapshot.Snapshot) (after *snapshot.Snapshot, incomplete bool, err error) {
 	var selected selection.Selection
-	for _, text := range before.Conditions {
+	for _, text := range before.Selection.Conditions {
 		condition, err := selection.Parse(text)
 		if err != nil {
 			return nil, false, fmt.Errorf("%s: line 1: condition %q: %w", d.older, text, err)

@@ -145,7 +145,7 @@ func look(c *cli.Context, selected selection.Selection, how snapshot.Selection) 
 	h.Program = command.Version
 	h.Selection = how
 	for _, condition := range selected {
-		h.Conditions = append(h.Conditions, condition.String())
+		h.Selection.Conditions = append(h.Selection.Conditions, condition.String())
 	}
 	h.Kinds = listedKinds(c, s.inventory, kinds)
 	h.Unseen = unseen(s.inventory, choice)

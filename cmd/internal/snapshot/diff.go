@@ -43,7 +43,7 @@ func (w What) String() string { return [...]string{"came", "went", "grew", "shra
 
 // A Change is an object that came, went or changed.
 type Change struct {
-	What
+	What          What
 	Before, After *Object // nil for an object that came or went
 }
 

@@ -200,7 +200,7 @@ func TestNotComparable(t *testing.T) {
 	}{
 		{later(-time.Second), "the first is newer than the second; name the older one first"},
 		{
-			func(h *Header) { h.Conditions = []string{`owner == "x"`}; h.IgnoreHidden = true },
+			func(h *Header) { h.Selection.Conditions = []string{`owner == "x"`}; h.Selection.IgnoreHidden = true },
 			`they hold different selections of objects (all objects; owner == "x" && hidden processes ignored); compare snapshots that were taken with the same flags`,
 		},
 	} {

@@ -97,7 +97,7 @@ func TestFind(t *testing.T) {
 	} {
 		m, err := ParseMoment(tt.moment)
 		check(t, err)
-		got := ""
+		var got string
 		file, err := d.Find(m)
 		if err != nil {
 			got = err.Error()

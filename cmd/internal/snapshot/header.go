@@ -33,10 +33,10 @@ type Header struct {
 	Uptime time.Duration
 	UID    uint32 // effective uid of the writer, which decides what it could see
 	// Kinds are the kinds of objects that were listed completely.
-	Kinds []ref.Kind
-	Selection
-	Unseen  []string // what could not be seen, for people
-	Objects int      // number of objects
+	Kinds     []ref.Kind
+	Selection Selection
+	Unseen    []string // what could not be seen, for people
+	Objects   int      // number of objects
 }
 
 // A Selection says which objects are in a snapshot.
@@ -83,9 +83,9 @@ func (h *Header) record() (columns []render.Column, cells []render.Cell) {
 	add("boottime", render.Float(h.Uptime.Seconds(), secondsDigits))
 	add("uid", render.Uint(uint64(h.UID)))
 	add("kinds", texts(kinds))
-	add("conditions", texts(h.Conditions))
-	add("with_messages", render.Bool(h.WithMessages))
-	add("ignore_hidden", render.Bool(h.IgnoreHidden))
+	add("conditions", texts(h.Selection.Conditions))
+	add("with_messages", render.Bool(h.Selection.WithMessages))
+	add("ignore_hidden", render.Bool(h.Selection.IgnoreHidden))
 	add("unseen", texts(h.Unseen))
 	add("objects", render.Int(int64(h.Objects)))
 	return columns, cells

@@ -74,7 +74,7 @@ func TestRoundTrip(t *testing.T) {
 			c := Change{Came, nil, o}
 			d := Diff{texts: s.Texts}
 			key, keyed := c.Key()
-			got = append(got, fmt.Sprintf("%q %v %x %v %v %v %v %v %q %v", o.Object.String(), keyed, key, c.Bytes().After, c.Messages(), c.Attachments().After,
+			got = append(got, fmt.Sprintf("%q %v %x %v %v %v %v %v %q %v", o.String(), keyed, key, c.Bytes().After, c.Messages(), c.Attachments().After,
 				c.Semaphores().After, c.Created().Equal(taken.Truncate(time.Second)), d.Text(&c, "program").Text, d.Text(&c, "program").Known))
 		}
 		if want := []string{
