@@ -21,6 +21,9 @@ func newBroadcast(t testing.TB, capacity int) (*shmring.Broadcast, *os.File) {
 	t.Helper()
 	_, f := shared(t, shmring.BroadcastSize(capacity))
 	m, err := posix.MapFile(f, nil)
+	if err == nil {
+		err = m.Prefault()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
