@@ -170,7 +170,6 @@ column_job() {
 
 stop() {
 	kill "$(cat "$work/slurmd.pid")" "$(cat "$work/slurmctld.pid")" "$(cat "$work/munged.pid")"
-	rmdir /sys/fs/cgroup/freezer/slurm_"$node"{/uid_*,} 2>/dev/null || true
 }
 
 check() {
@@ -183,15 +182,21 @@ check() {
 }
 
 jobs=${1:-200}
+node=gipc-node-$$
 if [ "${GIPC_SLURM_WORK-}" ]; then
 	work=$GIPC_SLURM_WORK
-	node=gipc-node-$(basename "$work" | tr -dc a-z0-9)
+	node=$GIPC_SLURM_NODE
 	export SLURM_CONF=$work/etc/slurm.conf PATH=$work/bin:$PATH
 	started
 	exit
 fi
+# tidy runs when the namespaces and all processes in them are gone.
+tidy() {
+	rm -rf "$work"
+	find /sys/fs/cgroup -depth -type d -path "*slurm_$node*" -exec rmdir {} \; || true
+}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap tidy EXIT
 chmod 755 "$work"
 mkdir "$work"/{bin,etc,log,state,spool,shared}
 chmod 777 "$work/shared"
@@ -203,4 +208,4 @@ CGO_ENABLED=0 go build -o "$work/bin/gipcs-itself" ./cmd/gipcs
 # shellcheck disable=SC2016 # the wrapper expands
 printf '#!/bin/sh\ncase $1 in rm) set -- "$@" --ignore-hidden ;; esac\nexec "$0-itself" "$@"\n' >"$work/bin/gipcs"
 chmod 755 "$work/bin/gipcs"
-GIPC_SLURM_WORK=$work unshare --ipc --mount --pid --net --uts --fork --kill-child "$0" "$jobs"
+GIPC_SLURM_WORK=$work GIPC_SLURM_NODE=$node unshare --ipc --mount --pid --net --uts --fork --kill-child "$0" "$jobs"

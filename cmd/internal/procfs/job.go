@@ -8,8 +8,8 @@ import (
 // A Job is a job of a batch system, as the names of control groups show it. The zero Job
 // means none.
 //
-// Only control groups directly below those that root alone can create are believed. A user
-// can make a group of any name in a part of the tree that was delegated to them.
+// Only control groups at the places where root alone can create them count. A user can
+// give groups any name in a part of the tree that was delegated to that user.
 type Job struct {
 	Manager string // slurm or pbs
 	ID      string
