@@ -43,7 +43,7 @@ func snapshotCommand() *cli.Command {
 		Description: snapshotHelp + "\n" + selectHelp + "\n" + fieldHelp(),
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "directory", Aliases: []string{"d"}, Usage: "add a file to `DIR`, which is made if necessary"},
-			&cli.StringFlag{Name: "keep", Usage: "with --directory: remove snapshots older than `DURATION`"},
+			&cli.StringFlag{Name: "keep", Usage: "with --directory: remove those older than `DURATION`"},
 			&cli.StringFlag{Name: "max-files", Usage: "with --directory: keep only the newest `N` snapshots"},
 		}, kindFlags(), selectFlags(), []cli.Flag{namespaceFlag()}),
 		Action: inNamespace(takeSnapshot),

@@ -98,8 +98,6 @@ func prepare(app *cli.App) {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version and the build", DisableDefaultText: true}
 	cli.VersionPrinter = func(c *cli.Context) { _ = printVersion(c.App.Writer, c.App.Name) } // Writer keeps the error
 	cli.FlagStringer = flagLine
-	// The group of a command is of no use in the command's own help.
-	cli.CommandHelpTemplate = strings.Replace(cli.CommandHelpTemplate, "{{if .Category}}\n\nCATEGORY:\n   {{.Category}}{{end}}", "", 1)
 	app.Version = Version
 	app.ErrWriter = os.Stderr
 	app.HideHelpCommand = true
