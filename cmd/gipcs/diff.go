@@ -20,8 +20,8 @@ import (
 )
 
 const diffHelp = `Lists the objects that came, went, grew or shrank between two snapshots of
-gipcs snapshot, or since one of them, most growth first. --by sums up and adds
-rates: which program leaks, and how fast?
+gipcs snapshot, or since one of them, most growth first. --by sums up and
+adds rates: which program leaks, and how fast?
 
    gipcs diff before.gz --by program        since then
    gipcs diff before.gz after.gz            between two snapshots
