@@ -45,7 +45,6 @@ func ReplaceIn(dir *os.File, name string, perm fs.FileMode, write func(io.Writer
 func replace(dir *os.File, name, path string, unnamed int, perm fs.FileMode, write func(io.Writer) error) error {
 	// A program that reads all files of one suffix passes over this name.
 	beside := "." + name + "." + rand.Text()
-	fail := func(err error) error { return &fs.PathError{Op: "write", Path: path, Err: err} }
 	file, err := openAt(dir, ".", path, unnamed|unix.O_WRONLY, 0o600)
 	named := err != nil
 	if named {
@@ -59,18 +58,26 @@ func replace(dir *os.File, name, path string, unnamed int, perm fs.FileMode, wri
 		named = err == nil
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = unix.Renameat(int(dir.Fd()), beside, int(dir.Fd()), name)
+		err = pathError("rename", path, unix.Renameat(int(dir.Fd()), beside, int(dir.Fd()), name))
 	}
 	if err != nil {
 		if named {
-			err = errors.Join(err, unix.Unlinkat(int(dir.Fd()), beside, 0))
+			err = errors.Join(err, pathError("remove", path, unix.Unlinkat(int(dir.Fd()), beside, 0)))
 		}
-		return fail(err)
+		return err
 	}
-	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EBADF) { // EBADF: opened with O_PATH
-		return fail(err)
+	if err := dir.Sync(); !errors.Is(err, unix.EBADF) { // EBADF: opened with O_PATH
+		return err
 	}
 	return nil
+}
+
+// pathError adds an operation and its file to an error, unless it is nil.
+func pathError(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: path, Err: err}
 }
 
 // fill writes a file to disk.
@@ -92,7 +99,7 @@ func fill(file *os.File, perm fs.FileMode, write func(io.Writer) error) error {
 // linkFile gives a file without a name its first one.
 func linkFile(file, dir *os.File, name string) error {
 	self := fmt.Sprintf("/proc/self/fd/%d", file.Fd())
-	return unix.Linkat(unix.AT_FDCWD, self, int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+	return pathError("link", file.Name(), unix.Linkat(unix.AT_FDCWD, self, int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW))
 }
 
 // checkOld asks whether an existing file may be replaced.
