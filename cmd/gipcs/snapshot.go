@@ -123,8 +123,7 @@ type sighting struct {
 	incomplete bool // objects of the requested kinds may be missing
 }
 
-// look takes a snapshot of the selected objects. how holds the flags under which they are
-// judged.
+// look takes a snapshot of the selected objects, judged under the flags that how holds.
 func look(c *cli.Context, selected selection.Selection, how snapshot.Selection) (*sighting, error) {
 	h, err := snapshot.Here()
 	if err != nil {
@@ -143,7 +142,7 @@ func look(c *cli.Context, selected selection.Selection, how snapshot.Selection) 
 	fields.ExpectNames(s.inventory, s.names)
 
 	h.Program = command.Version
-	h.Selection = how
+	h.Selection = snapshot.Selection{WithMessages: how.WithMessages, IgnoreHidden: how.IgnoreHidden}
 	for _, condition := range selected {
 		h.Selection.Conditions = append(h.Selection.Conditions, condition.String())
 	}
