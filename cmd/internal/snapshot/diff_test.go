@@ -110,8 +110,9 @@ func describe(d *Diff) (list []string) {
 	return list
 }
 
-func TestCompare(t *testing.T) {
-	before := []string{
+// twoStates returns objects of which some came, went and changed.
+func twoStates() (before, after []string) {
+	before = []string{
 		`{"kind":"shm","id":1,"size":100,"nattch":1}`,
 		`{"kind":"shm","id":2,"size":200,"nattch":3}`,
 		`{"kind":"msg","id":1,"size":10,"messages":1}`,
@@ -121,7 +122,7 @@ func TestCompare(t *testing.T) {
 		`{"kind":"pshm","name":"/m","inode":9,"size":5}`,
 		`{"kind":"sem","id":1,"nsems":5}`,
 	}
-	after := []string{
+	after = []string{
 		`{"kind":"shm","id":2,"size":200,"nattch":2}`,
 		`{"kind":"shm","id":3,"size":300,"nattch":0}`,
 		`{"kind":"msg","id":1,"size":30,"messages":2}`,
@@ -132,6 +133,11 @@ func TestCompare(t *testing.T) {
 		`{"kind":"sem","id":1,"nsems":5}`,
 		`{"kind":"sem","id":4,"nsems":5}`,
 	}
+	return before, after
+}
+
+func TestCompare(t *testing.T) {
+	before, after := twoStates()
 	all := "came shm:3 +300, changed msg:2 +30, grew msg:1 +20, grew pshm:/m +1, came sem:4 +0, shrank shm:2 +0, went shm:1 -100"
 	hour := later(time.Hour)
 	for _, tt := range []struct {
