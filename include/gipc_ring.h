@@ -207,12 +207,6 @@ static inline int gipc_ring__lock(const struct gipc_ring *r, int fd, int command
 	return 0;
 }
 
-static inline int gipc_ring__hold(const struct gipc_ring *r, int fd, int role)
-{
-	short type = F_RDLCK;
-	return gipc_ring__lock(r, fd, 37 /* F_OFD_SETLK */, &type, role);
-}
-
 static inline void gipc_ring__unhold(const struct gipc_ring *r, int fd, int role)
 {
 	short type = F_UNLCK;
@@ -224,6 +218,18 @@ static inline int gipc_ring__held(const struct gipc_ring *r, int fd, int role)
 {
 	short type = F_WRLCK;
 	return gipc_ring__lock(r, fd, 36 /* F_OFD_GETLK */, &type, role) < 0 || type != F_UNLCK;
+}
+
+/* hold takes a role's lock, unless the ring is being removed. The file of a ring refuses
+ * the lock then; that of a namespace, where the byte after presence says it, does not. */
+static inline int gipc_ring__hold(const struct gipc_ring *r, int fd, int role)
+{
+	short type = F_RDLCK;
+	int err = gipc_ring__lock(r, fd, 37 /* F_OFD_SETLK */, &type, role);
+	if (err < 0 || GIPC_RING__LOAD(&r->header->death) != GIPC_RING__BY_NAMESPACE || !gipc_ring__held(r, fd, 66))
+		return err;
+	gipc_ring__unhold(r, fd, role);
+	return -EBUSY;
 }
 
 /* reopen makes an open file description of our own: that of fd may be shared. */

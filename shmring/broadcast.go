@@ -55,7 +55,7 @@ func OpenOrCreateBroadcast(ctx context.Context, name string, o *NamedOptions) (*
 		return nil, err
 	}
 	var b *Broadcast
-	err := o.meet(ctx, name, recipe{
+	err := meet(ctx, byName(name), o, true, recipe{
 		size: BroadcastSize(capacity),
 		make: func(mem []byte) (io.Closer, error) { return createBroadcast(mem, capacity) },
 		open: func(mem Memory) (_ *base, err error) {

@@ -47,7 +47,7 @@ func OpenOrCreateCell[T any](ctx context.Context, name string, o *NamedOptions) 
 		return nil, fmt.Errorf("shmring: a cell has no number of producers and no capacity")
 	}
 	var c *cell
-	err = o.meet(ctx, name, recipe{
+	err = meet(ctx, byName(name), o, true, recipe{
 		size: cellSize(s.size),
 		make: func(mem []byte) (io.Closer, error) { return createCell(mem, s) },
 		open: func(mem Memory) (*base, error) {
@@ -60,7 +60,7 @@ func OpenOrCreateCell[T any](ctx context.Context, name string, o *NamedOptions) 
 	if err != nil {
 		return nil, err
 	}
-	return withLock[T](c, c.named.mapping)
+	return withLock[T](c, c.place.memory())
 }
 
 // CreateCellIn makes a cell in mem, with the zero value, and keeps mem mapped until Close.

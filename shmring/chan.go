@@ -39,7 +39,7 @@ func OpenOrCreateChan[T any](ctx context.Context, name string, n int, o *NamedOp
 	if all.Producers == 0 {
 		all.Producers = Many
 	}
-	r, err := all.ring(ctx, name, &s)
+	r, err := all.ring(ctx, byName(name), true, &s)
 	if err != nil {
 		return nil, err
 	}

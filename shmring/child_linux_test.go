@@ -42,6 +42,7 @@ var roles = map[string]func(args []string) error{
 	"holder":  holdRole,
 	"churn":   churn,
 	"meet":    meet,
+	"unlink":  unlink,
 	"stream":  streamOut,
 	"mad":     scribble,
 
@@ -490,13 +491,14 @@ func churn(args []string) error {
 // meet opens the ring NAME, COUNT times, and checks that the name leads to it while it is
 // open. It removes the ring if nobody else has it open.
 func meet(args []string) error {
+	open := where(args[0]).openOrCreate
 	for range number(args[1]) {
-		ring, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
+		ring, err := open(context.Background(), nil)
 		if err != nil {
 			return err
 		}
 		for range 2 {
-			found, err := shmring.OpenOrCreate(context.Background(), args[0], nil)
+			found, err := open(context.Background(), nil)
 			if err != nil {
 				return err
 			}
@@ -511,6 +513,24 @@ func meet(args []string) error {
 			return err
 		}
 		if err := ring.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlink makes or opens the ring, joins it, and unlinks it, again and again.
+func unlink(args []string) error {
+	for range number(args[1]) {
+		ring, err := where(args[0]).openOrCreate(context.Background(), &shmring.NamedOptions{Producers: shmring.Many})
+		if err != nil {
+			return err
+		}
+		p, err := ring.JoinProducer()
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(ring.Unlink(), p.Close(), ring.Close()); err != nil {
 			return err
 		}
 	}

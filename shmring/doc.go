@@ -17,6 +17,10 @@
 //		... // msg is the ring's memory, valid until the next turn
 //	}
 //
+// OpenOrCreateKey does the same under a System V key. Await and AwaitKey wait for a ring
+// that another process makes. The last process to leave can remove the ring (Ring.Remove);
+// once all have met, Ring.Unlink ensures that nothing stays behind, whoever is killed.
+//
 // CreateIn and OpenIn use a *posix.Mapping or a *sysv.Attachment, and keep it mapped while
 // the ring is in use. Create and Open use a slice of memory of any origin.
 //

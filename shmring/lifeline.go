@@ -28,7 +28,17 @@ func (l line) release(i int) { l.Release(int64(i)) }
 func (l line) held(i int) bool { return l.Held(int64(i)) }
 
 // exclude locks all bytes of the ring, so that nobody can hold one; false if somebody does.
-func (l line) exclude() (bool, error) { return l.Exclude(presence + 1) }
+func (l line) exclude() (bool, error) { return l.Exclude(removing + 1) }
+
+// inUse reports whether another line holds a role or presence.
+func (l line) inUse() bool {
+	for i := range presence + 1 {
+		if l.held(i) {
+			return true
+		}
+	}
+	return false
+}
 
 // admit undoes exclude, except for the presence byte.
 func (l line) admit() error {
@@ -36,6 +46,7 @@ func (l line) admit() error {
 	for i := range presence {
 		l.release(i)
 	}
+	l.release(removing)
 	return err
 }
 
@@ -45,9 +56,13 @@ const (
 	byNamespace = 2
 )
 
-// presence is the byte after those of the roles. All who have a ring with a name open
-// hold it.
-const presence = consumerRole + 1
+// The bytes after those of the roles, for rings with a name or a key.
+const (
+	// presence is held by all who have the ring open.
+	presence = consumerRole + 1
+	// removing is held by a process that removes the ring.
+	removing = presence + 1
+)
 
 // lockSpan is how many bytes the locks of a ring take.
 const lockSpan = 128

@@ -10,11 +10,15 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/posix"
+	"github.com/sysvipc/gipc/sysv"
 )
 
-// NamedOptions holds the options of OpenOrCreate: how to make a ring, and which ring to
-// accept.
+// NamedOptions holds the options of OpenOrCreate, OpenOrCreateKey, Await and AwaitKey: how
+// to make a ring, and which ring to accept.
 type NamedOptions struct {
 	// Producers is One or Many; 0 means One. A ring of the other kind is ErrMismatch.
 	Producers Producers
@@ -22,15 +26,20 @@ type NamedOptions struct {
 	// ring of another capacity is ErrMismatch. 0 accepts any capacity, and makes a ring of
 	// 1 MiB.
 	Capacity int
-	// Mode holds the permission bits of a new ring; 0 means 0600. A member needs both read
-	// and write permission.
+	// Mode holds the permission bits of a new ring, whatever the umask; 0 means 0600,
+	// posix.NoAccess means none. A member needs both read and write permission. 0601 is
+	// EINVAL: it marks a segment whose ring is not complete.
 	Mode fs.FileMode
 	// Owners lists users, besides the caller and root, whose ring is accepted. Any user
-	// can create an object under a name that others are about to use.
+	// can create an object under a name or a key that others are about to use.
 	Owners []int
-	// Sparse does not reserve the memory of a new ring. A full /dev/shm then ends a
-	// process that sends. Without Sparse, it makes OpenOrCreate fail with ENOSPC.
+	// Sparse does not reserve the memory of a new ring. If there is none when a message
+	// needs it, the process that sends ends. Without Sparse, a full /dev/shm makes
+	// OpenOrCreate fail with ENOSPC.
 	Sparse bool
+	// HugePages is that of sysv.SegmentOptions, for a ring with a key. A ring with a name
+	// has none: errors.ErrUnsupported.
+	HugePages int64
 }
 
 // namedCapacity is the default capacity.
@@ -40,36 +49,57 @@ const namedCapacity = 1 << 20
 // of values than the caller wants.
 var ErrMismatch = errors.New("what is there differs from what was asked for")
 
-// named holds what a Ring of OpenOrCreate owns.
-type named struct {
-	name    string
-	object  *posix.Object
-	mapping *posix.Mapping
-}
-
 // OpenOrCreate opens the ring in the POSIX object called name, or makes it. nil options
 // mean the zero value. A ring gets its name only when it is complete, so a process killed
 // while making one leaves nothing behind. All processes that open the name get the same
 // ring, even if one of them calls Remove meanwhile.
 //
 // The Ring owns its memory, and Close releases it. The name, with all messages that were
-// not received, stays until Remove, UnlinkObject or a restart of the system. So other
-// processes may have left the ring, or died in it; a process that joins continues where
-// they stopped.
+// not received, stays until Remove, Unlink or a restart of the system. So other processes
+// may have left the ring, or died in it; a process that joins continues where they
+// stopped.
 //
-// OpenOrCreate blocks only while another process removes the ring, until ctx is done.
+// OpenOrCreate blocks only while another process makes or removes the ring, until ctx is
+// done.
 //
 // Errors: ErrMismatch; ErrNotRing (the object holds something else, which is left
 // unchanged); those of Open, posix.CreateObject and posix.OpenObject.
 func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, error) {
+	return o.ring(ctx, byName(name), true, nil)
+}
+
+// OpenOrCreateKey is OpenOrCreate for the ring in the System V segment under key. Only
+// processes in the same IPC namespace can use it. A segment has its key before it has a
+// ring; until then its mode is 0601, and the kernel shows whether its maker is alive. If
+// the maker was killed, OpenOrCreateKey removes the segment and makes a new one.
+//
+// Errors: ErrMismatch; ErrNotRing (the segment holds something else, which is left
+// unchanged); sysv.ErrPrivateKey; those of Open, sysv.CreateSegment and
+// sysv.Segment.Attach.
+func OpenOrCreateKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring, error) {
+	return o.ring(ctx, byKey(key), true, nil)
+}
+
+// Await opens the ring in the POSIX object called name, and blocks until another process
+// has made it, or until ctx is done. The error then unwraps to ctx.Err(), and also to
+// fs.ErrNotExist if there was no object, or to ErrNotRing if it held only zeros, in which
+// another process may yet make a ring. Of the options, those for a new ring have no effect.
+// Other errors: those of OpenOrCreate.
+func Await(ctx context.Context, name string, o *NamedOptions) (*Ring, error) {
+	return o.ring(ctx, byName(name), false, nil)
+}
+
+// AwaitKey is Await for the ring in the System V segment under key. Other errors: those of
+// OpenOrCreateKey.
+func AwaitKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring, error) {
+	return o.ring(ctx, byKey(key), false, nil)
+}
+
+// ring opens or makes a ring, of values if there is a schema. o may be nil.
+func (o *NamedOptions) ring(ctx context.Context, s spot, mayCreate bool, values *schema) (*Ring, error) {
 	if o == nil {
 		o = &NamedOptions{}
 	}
-	return o.ring(ctx, name, nil)
-}
-
-// ring opens or makes a ring, of values if there is a schema.
-func (o *NamedOptions) ring(ctx context.Context, name string, values *schema) (*Ring, error) {
 	options := Options{Producers: o.Producers, Capacity: o.Capacity}
 	if options.Capacity == 0 {
 		options.Capacity = namedCapacity
@@ -78,7 +108,7 @@ func (o *NamedOptions) ring(ctx context.Context, name string, values *schema) (*
 		return nil, err
 	}
 	var ring *Ring
-	err := o.meet(ctx, name, recipe{
+	err := meet(ctx, s, o, mayCreate, recipe{
 		size: Size(options.Capacity),
 		make: func(mem []byte) (io.Closer, error) { return create(mem, options, values) },
 		open: func(mem Memory) (_ *base, err error) {
@@ -114,146 +144,285 @@ type recipe struct {
 	open func(mem Memory) (*base, error)
 }
 
-// meet opens what is in the object, or makes it. The result is what r.open returned last.
-func (o *NamedOptions) meet(ctx context.Context, name string, r recipe) error {
-	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
+// A meeting is one call that makes or opens what is at a spot.
+type meeting struct {
+	*NamedOptions
+	recipe
+	create bool
+}
+
+// A notYet is the reason to look again later.
+type notYet struct{ error }
+
+func (e notYet) Unwrap() error { return e.error }
+
+// Bounds of the pause between two looks.
+const (
+	leastPause = 100 * time.Microsecond
+	mostPause  = 20 * time.Millisecond
+)
+
+// meet opens what is at the spot, or makes it, and looks again until that is done. The
+// result is what open of the recipe returned last.
+func meet(ctx context.Context, s spot, o *NamedOptions, create bool, r recipe) error {
+	m := &meeting{o, r, create}
+	if mode := m.mode(); create && (mode&^fs.ModePerm != 0 || mode == unfinished) {
+		return fmt.Errorf("shmring: mode %#o: %w", uint32(mode), unix.EINVAL)
+	}
+	var later notYet
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
 		if err := ctx.Err(); err != nil {
+			return waited(err, later.error)
+		}
+		if err := m.look(s); !errors.As(err, &later) {
 			return err
 		}
-		object, err := posix.OpenObject(name, posix.ReadWrite)
-		if errors.Is(err, fs.ErrNotExist) {
-			object, err = o.create(name, r)
-		}
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if ok, err := o.open(name, object, r); ok || err != nil {
-			return err
-		}
-		select { // another process is removing it
+		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
 	}
 }
 
-// create creates the object with its contents.
-func (o *NamedOptions) create(name string, r recipe) (*posix.Object, error) {
-	mode := o.Mode
-	if mode == 0 {
-		mode = 0o600
+// waited adds to the error of the context what was waited for.
+func waited(err, reason error) error {
+	if reason == nil {
+		return err
 	}
-	fill := func(f *os.File) error {
-		m, err := posix.MapFile(f, nil)
-		if err != nil {
-			return err
-		}
-		made, err := r.make(m.Bytes())
-		if err == nil {
-			err = made.Close()
-		}
-		return errors.Join(err, m.Unmap())
-	}
-	return posix.CreateObject(name, int64(r.size), &posix.ObjectOptions{
-		Mode: mode, Reserve: !o.Sparse, Fill: fill,
-	})
+	return fmt.Errorf("shmring: %w: %w", err, reason)
 }
 
-// open opens what is in the object, and closes the object if that fails. If it returns
-// neither true nor an error, the object is being removed or was removed.
-func (o *NamedOptions) open(name string, object *posix.Object, r recipe) (ok bool, err error) {
-	defer func() {
-		if !ok {
-			err = errors.Join(err, object.Close())
-		}
-	}()
-	info, err := object.Stat()
-	switch {
-	case err != nil:
-		return false, err
-	case !slices.Contains(append([]int{os.Geteuid(), 0}, o.Owners...), int(info.UID)):
-		return false, fmt.Errorf("shmring: %w: %s belongs to user %d", ErrMismatch, name, info.UID)
+// mode returns the mode of a new ring.
+func (m *meeting) mode() fs.FileMode {
+	switch m.Mode {
+	case 0:
+		return 0o600
+	case posix.NoAccess:
+		return 0
 	}
-	mapping, err := object.Map(nil)
+	return m.Mode
+}
+
+// look opens or makes it once.
+func (m *meeting) look(s spot) error {
+	p, err := s.find(m)
+	made := false
+	if errors.Is(err, fs.ErrNotExist) {
+		if !m.create {
+			return notYet{err}
+		}
+		p, err = s.create(m)
+		made = err == nil
+		if errors.Is(err, fs.ErrExist) {
+			err = notYet{err}
+		}
+	}
 	if err != nil {
-		return false, err
+		return err
 	}
-	b, err := r.open(mapping)
-	if b != nil {
-		if e := b.anchor.Close(); err == nil {
-			err = e
-		}
+	if err := m.enter(p, made); err != nil {
+		return errors.Join(err, p.close())
 	}
-	if err == nil {
-		ok, err = b.appear(object)
-	}
-	if !ok {
-		return false, errors.Join(err, mapping.Unmap())
-	}
-	b.named = &named{name, object, mapping}
-	return true, nil
+	return nil
 }
 
-// appear makes this process present. It uses the object's own open file instead of the one
-// that open found. It can be locked against others, and shows whether the name still leads
-// to it.
-func (b *base) appear(object *posix.Object) (bool, error) {
-	b.anchor = object.File()
-	if b.pre.death.Load() != byFile {
-		return false, fmt.Errorf("shmring: %w: its locks are not in its file", ErrMismatch)
+// admit refuses what belongs to a user that the options do not name.
+func (m *meeting) admit(what string, owners ...uint32) error {
+	for _, uid := range owners {
+		if int(uid) != os.Geteuid() && uid != 0 && !slices.Contains(m.Owners, int(uid)) {
+			return fmt.Errorf("shmring: %w: %s belongs to user %d", ErrMismatch, what, uid)
+		}
 	}
-	l := b.line(int(b.anchor.Fd()))
+	return nil
+}
+
+// enter opens what is in the place.
+func (m *meeting) enter(p place, made bool) error {
+	mem := p.memory()
+	blank := isBlank(mem) // asked first: it may be finished the next moment
+	b, err := m.open(mem)
+	if errors.Is(err, ErrNotRing) && blank && !m.create {
+		err = notYet{err}
+	}
+	if b == nil {
+		return err
+	}
+	anchor, keepErr := p.keep(b.anchor)
+	if err := errors.Join(err, keepErr); err != nil {
+		return err
+	}
+	b.anchor, b.place, b.made = anchor, p, made
+	if b.pre.death.Load() != p.death() {
+		return fmt.Errorf("shmring: %w: its locks are in another file", ErrMismatch)
+	}
+	return b.appear()
+}
+
+// isBlank reports whether another process may still make something in mem.
+func isBlank(mem Memory) (blank bool) {
+	b := mem.Bytes()
+	if len(b) < headerSize || !aligned(b) {
+		return false
+	}
+	fault := memory.Guard(func() error { blank = preambleOf(b).magic.Load() == 0; return nil })
+	return fault == nil && blank
+}
+
+// appear makes this process one of those that have it open.
+func (b *base) appear() error {
+	l := b.anchorLine()
 	if err := l.hold(presence); err != nil {
 		if errors.Is(err, ErrBusy) {
-			err = nil
+			err = notYet{err}
 		}
-		return false, err
+		return err
+	}
+	if l.held(removing) {
+		return notYet{fmt.Errorf("shmring: %w: it is being removed", ErrBusy)}
 	}
 	// From here on, no other process removes it.
-	if info, err := object.Stat(); err != nil || info.Links == 0 {
-		return false, err
+	removed, err := b.place.removed()
+	if err == nil && removed {
+		err = notYet{fmt.Errorf("shmring: ring was removed: %w", fs.ErrNotExist)}
 	}
-	return true, nil
+	return err
 }
 
-// Remove removes the name of a ring of OpenOrCreate, with all messages that were not
-// received. It returns ErrBusy if another process has the ring open, or if handles of this
-// Ring are open. So the last process to leave can remove the ring, and a process that
-// comes later makes a new one. No process can join the removed ring; Close it.
+func (b *base) anchorLine() line { return b.line(int(b.anchor.Fd())) }
+
+// Made reports whether OpenOrCreate or OpenOrCreateKey made the ring, rather than found it.
+func (r *Ring) Made() bool { return r.made }
+
+// Prefault makes all pages of a ring with a name or a key present, so that no later access
+// waits for one or fails because there is no memory. Errors: ErrFault; ErrClosed;
+// errors.ErrUnsupported (the ring is in memory of the caller).
+func (r *Ring) Prefault() error {
+	if r.place == nil {
+		return errNameless()
+	}
+	if err := r.place.prefault(); err != nil {
+		return fmt.Errorf("shmring: %w", closedOr(err))
+	}
+	return nil
+}
+
+// Remove removes the name or the key of a ring, with all messages that were not received.
+// It returns ErrBusy if another process has the ring open, or if handles of this Ring are
+// open. So the last process to leave can remove the ring, and a process that comes later
+// makes a new one. No process can join the removed ring; Close it.
 func (r *Ring) Remove() error { return r.remove() }
 
 func (b *base) remove() error {
-	if b.named == nil {
-		return fmt.Errorf("shmring: %w: it has no name", errors.ErrUnsupported)
-	}
-	info, err := b.named.object.Stat()
+	unpin, err := b.pinNamed()
 	if err != nil {
-		return fmt.Errorf("shmring: %w", closedOr(err))
+		return err
 	}
-	if info.Links == 0 { // the name, if it exists, belongs to another ring
-		return nil
+	defer unpin()
+	removed, err := b.place.removed()
+	if removed || err != nil {
+		return err
 	}
-	l := b.line(int(b.anchor.Fd()))
-	ok, err := l.exclude()
+	l := b.anchorLine()
+	ok, err := b.exclude(l)
 	switch {
 	case err != nil:
 		return fmt.Errorf("shmring: %w", err)
 	case !ok:
 		return fmt.Errorf("shmring: %w", ErrBusy)
 	}
-	if err := posix.UnlinkObject(b.named.name); err != nil {
+	if err := b.place.unlink(); err != nil {
 		return errors.Join(err, l.admit())
 	}
-	return nil // locked until Close: a process that has opened the file already sees that it is gone
+	b.removed.Store(true)
+	return nil // locked until Close: a process that has found the ring already sees that it is gone
+}
+
+// Unlink removes the name or the key at once, even though processes have the ring open:
+// they go on using it, and its memory is freed when the last of them ends. A process that
+// comes later makes a new ring. When all that should meet have met, Unlink ensures that
+// nothing of the ring stays behind, even if all of them are killed.
+func (r *Ring) Unlink() error {
+	unpin, err := r.pinNamed()
+	if err != nil {
+		return err
+	}
+	defer unpin()
+	for range unlinkAttempts {
+		removed, err := r.place.removed()
+		if removed || err != nil {
+			return err
+		}
+		done, err := r.place.takeTurn(r.anchorLine())
+		switch {
+		case err != nil:
+			return fmt.Errorf("shmring: %w", err)
+		case done == nil: // another process is unlinking it
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		defer done()
+		// The name may lead to another ring since the first look.
+		if removed, err := r.place.removed(); removed || err != nil {
+			return err
+		}
+		return r.place.unlink()
+	}
+	return fmt.Errorf("shmring: %w: another process is removing it", ErrBusy)
+}
+
+// unlinkAttempts bounds how long Unlink waits for a process that was stopped.
+const unlinkAttempts = 1000
+
+// pinNamed is pin for a ring with a name or a key.
+func (b *base) pinNamed() (unpin func(), err error) {
+	if b.place == nil {
+		return nil, errNameless()
+	}
+	if unpin, err = b.pin(); err != nil {
+		return nil, fmt.Errorf("shmring: %w", closedOr(err))
+	}
+	return unpin, nil
+}
+
+func errNameless() error {
+	return fmt.Errorf("shmring: %w: it has neither a name nor a key", errors.ErrUnsupported)
+}
+
+// exclude makes sure that no other process has the ring open, and that none opens or joins
+// it.
+func (b *base) exclude(l line) (bool, error) {
+	if b.place.death() == byFile {
+		return l.exclude()
+	}
+	// The file of a namespace can only be locked shared. A process that opens the ring
+	// holds presence before it looks at removing, and this one the other way round: so at
+	// least one of the two sees the other.
+	if l.inUse() {
+		return false, nil
+	}
+	if err := l.hold(removing); err != nil {
+		return false, err
+	}
+	if l.inUse() {
+		l.release(removing)
+		return false, nil
+	}
+	return true, nil
+}
+
+// goes reports whether the ring is being removed, or was. The locks in a file show that by
+// themselves: they cannot be taken then.
+func (b *base) goes(l line) bool {
+	if b.place != nil {
+		return b.removed.Load()
+	}
+	return b.pre.death.Load() == byNamespace && l.held(removing)
 }
 
 // closedOr returns ErrClosed if err means a closed file or unmapped memory, and err
 // otherwise.
 func closedOr(err error) error {
-	if errors.Is(err, os.ErrClosed) || errors.Is(err, posix.ErrUnmapped) {
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, posix.ErrUnmapped) || errors.Is(err, sysv.ErrDetached) {
 		return ErrClosed
 	}
 	return err

@@ -150,11 +150,13 @@ type base struct {
 	spin    bool           // whether spinning makes sense
 	self    label
 
-	memory Memory   // nil if the caller keeps it mapped
-	named  *named   // of OpenOrCreate
-	anchor *os.File // the file with the locks, for others of it to be opened
-	locks  int64    // where they begin
-	id     [16]byte
+	memory  Memory      // nil if the caller keeps it mapped
+	place   place       // nil if the caller owns the memory
+	made    bool        // by OpenOrCreate
+	removed atomic.Bool // by Remove
+	anchor  *os.File    // the file with the locks, for others of it to be opened
+	locks   int64       // where they begin
+	id      [16]byte
 }
 
 // open opens the file with the locks. The caller sets members and tickets.
@@ -204,15 +206,13 @@ func (b *base) pin() (release func(), err error) {
 	return b.memory.Pin()
 }
 
-// close closes the descriptor, and unmaps the memory of an object with a name.
+// close closes the descriptor, and unmaps the memory of a place.
 func (b *base) close() error {
-	var err error
-	if b.named == nil {
-		err = b.anchor.Close()
-	} else if err = b.named.mapping.Unmap(); err == nil {
-		err = b.named.object.Close()
+	release := b.anchor.Close
+	if b.place != nil {
+		release = b.place.close
 	}
-	if err != nil {
+	if err := release(); err != nil {
 		return fmt.Errorf("shmring: %w", closedOr(err))
 	}
 	return nil

@@ -62,6 +62,10 @@ func (b *base) take(l line, i int, from uint64) (ticket uint64, err error) {
 	if err := l.hold(i); err != nil {
 		return 0, err
 	}
+	if b.goes(l) {
+		l.release(i)
+		return 0, fmt.Errorf("shmring: %w: it is being removed", ErrBusy)
+	}
 	if ticket = b.tickets.Add(1); vacant(ticket) {
 		err = corrupt("tickets", ticket)
 	}

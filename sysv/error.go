@@ -23,11 +23,6 @@ const (
 // String returns shm, sem or msg.
 func (k Kind) String() string { return [...]string{"shm", "sem", "msg"}[k] }
 
-// Noun returns what the manual calls an object of this kind.
-func (k Kind) Noun() string {
-	return [...]string{"shared memory segment", "semaphore set", "message queue"}[k]
-}
-
 // An Error says which call failed on which object. It unwraps to the kernel's error
 // number, so errors.Is works with unix.EIDRM, fs.ErrExist, fs.ErrPermission and so on. If
 // a context ended the call, it unwraps to the context's error.

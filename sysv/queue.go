@@ -240,6 +240,18 @@ func (q Queue) Stat() (QueueInfo, error) {
 	return queueInfo(int(q), &ds), nil
 }
 
+// StatAny is Stat without the permission check (MSG_STAT_ANY), as Segment.StatAny.
+func (q Queue) StatAny() (QueueInfo, error) {
+	ds, id, e := abi.Msgstat(int(q), abi.MsgStatAny)
+	if e == 0 && id != int(q) {
+		e = abi.EINVAL
+	}
+	if e != 0 {
+		return QueueInfo{}, lookupError("msgctl MSG_STAT_ANY", Msg, int(q), e)
+	}
+	return queueInfo(id, &ds), nil
+}
+
 // Set changes the owner, the permission bits and the byte limit of the queue (IPC_SET).
 // Only the owner, the creator and a process with CAP_SYS_ADMIN may do so; raising qbytes
 // above MSGMNB needs CAP_SYS_RESOURCE. EINVAL: no such queue, a user or group that does

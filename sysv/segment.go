@@ -161,6 +161,24 @@ func (s Segment) Stat() (SegmentInfo, error) {
 	return info, nil
 }
 
+// StatAny is Stat without the permission check (SHM_STAT_ANY). Before Linux 4.17, which
+// lacks it, no segment is found: fs.ErrNotExist.
+func (s Segment) StatAny() (SegmentInfo, error) {
+	const op = "shmctl SHM_STAT_ANY"
+	ds, id, e := abi.Shmstat(int(s), abi.ShmStatAny)
+	if e == 0 && id != int(s) { // the kernel ignores the sequence number
+		e = abi.EINVAL
+	}
+	if e != 0 {
+		return SegmentInfo{}, lookupError(op, Shm, int(s), e)
+	}
+	info := segmentInfo(id, &ds)
+	if e := new(sizer).fix(&info); e != 0 {
+		return SegmentInfo{}, idError(op, Shm, int(s), e)
+	}
+	return info, nil
+}
+
 // Set changes the owner and the permission bits (IPC_SET). Only the owner, the creator and
 // a process with CAP_SYS_ADMIN may do so. EINVAL: no such segment, or a user or group that
 // does not exist in the user namespace.

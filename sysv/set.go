@@ -168,6 +168,18 @@ func (s Set) Stat() (SetInfo, error) {
 	return setInfo(int(s), &ds), nil
 }
 
+// StatAny is Stat without the permission check (SEM_STAT_ANY), as Segment.StatAny.
+func (s Set) StatAny() (SetInfo, error) {
+	ds, id, e := abi.Semstat(int(s), abi.SemStatAny)
+	if e == 0 && id != int(s) {
+		e = abi.EINVAL
+	}
+	if e != 0 {
+		return SetInfo{}, lookupError("semctl SEM_STAT_ANY", Sem, int(s), e)
+	}
+	return setInfo(id, &ds), nil
+}
+
 // Set changes the owner and the permission bits (IPC_SET). Only the owner, the creator and
 // a process with CAP_SYS_ADMIN may do so. EINVAL: no such set, or a user or group that
 // does not exist in the user namespace.

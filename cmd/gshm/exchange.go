@@ -17,6 +17,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/explain"
 	"github.com/sysvipc/gipc/cmd/internal/rendezvous"
 	"github.com/sysvipc/gipc/cmd/internal/statusline"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/shmring"
@@ -59,7 +60,7 @@ func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
 		if err != nil {
 			return o, command.Usagef("--peer-owner: %w", err)
 		}
-		o.Owners = []uint32{uid}
+		o.Ring.Owners = []int{int(uid)}
 	}
 	if c.Bool("quiet") && c.Bool("progress") {
 		return o, command.Usagef("--quiet and --progress exclude each other")
@@ -80,16 +81,18 @@ func creationFlags(c *cli.Context, o *rendezvous.Options) (err error) {
 	if o.Ring.Capacity, err = capacityFlag(c); err != nil {
 		return err
 	}
-	if o.Mode, err = command.ModeFlag(c, "mode"); err != nil {
+	mode, err := command.ModeFlag(c, "mode")
+	if err != nil {
 		return err
 	}
-	if o.Mode == rendezvous.Unfinished {
+	o.Ring.Mode = sysvipc.Mode(mode)
+	if mode == rendezvous.Unfinished {
 		return command.Usagef("--mode: %04o marks a ring that is not finished; take another", rendezvous.Unfinished)
 	}
-	if o.HugePages, err = command.HugePages(c); err != nil {
+	if o.Ring.HugePages, err = command.HugePages(c); err != nil {
 		return err
 	}
-	return creatable(o.Ref, o.HugePages, false)
+	return creatable(o.Ref, o.Ring.HugePages, false)
 }
 
 // capacityFlag returns --size as a power of two.

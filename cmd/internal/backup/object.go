@@ -66,20 +66,6 @@ func stat(kind ref.Kind, id int) (*object, error) {
 	}
 }
 
-// statPlace returns an error if the slot that an identifier selects in the kernel's
-// table is empty. The kernel ignores the rest of the identifier here.
-func statPlace(kind ref.Kind, id int) (err error) {
-	switch kind {
-	case ref.Shm:
-		_, err = sysv.ShmStatAny(id)
-	case ref.Sem:
-		_, err = sysv.SemStatAny(id)
-	default:
-		_, err = sysv.MsgStatAny(id)
-	}
-	return err
-}
-
 func remove(kind ref.Kind, id int) error {
 	switch kind {
 	case ref.Shm:

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -147,7 +148,7 @@ func chooseID(e *Entry) (forget func()) {
 		return func() {}
 	}
 	id := strconv.Itoa(e.ID)
-	if errors.Is(statPlace(e.kind(), e.ID), fs.ErrNotExist) {
+	if _, err := sysvipc.Slot(sysv.Kind(e.kind()), e.ID); errors.Is(err, fs.ErrNotExist) {
 		_, _ = next.WriteString(id) // another identifier will do
 	}
 	_ = next.Close()

@@ -43,9 +43,9 @@ func Error(err error) string {
 
 func object(e *sysv.Error) string {
 	if e.ByKey {
-		return fmt.Sprintf("%s with key %v", e.Kind.Noun(), e.Key)
+		return fmt.Sprintf("%s with key %v", sysvipc.Noun(e.Kind), e.Key)
 	}
-	return fmt.Sprintf("%s %d", e.Kind.Noun(), e.ID)
+	return fmt.Sprintf("%s %d", sysvipc.Noun(e.Kind), e.ID)
 }
 
 func sentence(e *sysv.Error) string {

@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -32,9 +31,8 @@ type Object interface {
 
 // A State is what decides whether an object may be used.
 type State struct {
-	Mode    fs.FileMode // permission bits
-	Changed time.Time   // of the last change of mode or owner
-	Owners  []uint32    // all users who may change the mode; for a segment also its creator
+	Mode   fs.FileMode // permission bits
+	Owners []uint32    // all users who may change the mode; for a segment also its creator
 }
 
 // A Mapping is an object in the memory of this process.
@@ -49,12 +47,6 @@ type Mapping interface {
 	// Prefault makes all pages present.
 	Prefault() error
 	Detach() error
-	// State returns the state of the object in memory, even if its name or key now
-	// belongs to another object.
-	State() (State, error)
-	// Discard removes the object. It does nothing if the object is already removed, even
-	// if another one has taken its name.
-	Discard() error
 }
 
 // CreateOptions say what object to make.
@@ -66,9 +58,6 @@ type CreateOptions struct {
 	NoReserve bool        // set no swap space aside; do not ask whether /dev/shm has room
 	Populate  bool        // make all pages present
 	Lock      bool        // keep the pages out of swap space; segments only
-	// Reserve allocates the memory of a POSIX object, so that no access fails later. That
-	// of a segment is always reserved.
-	Reserve bool
 }
 
 // AttachOptions say how to attach an object.

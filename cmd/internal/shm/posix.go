@@ -43,7 +43,7 @@ func (p POSIXObject) create(o CreateOptions) error {
 			return err
 		}
 	}
-	file, err := posix.CreateObject(string(p), o.Size, &posix.ObjectOptions{Mode: sysvipc.Mode(o.Mode), Reserve: o.Populate || o.Reserve})
+	file, err := posix.CreateObject(string(p), o.Size, &posix.ObjectOptions{Mode: sysvipc.Mode(o.Mode), Reserve: o.Populate})
 	if err != nil {
 		return full(err, o.Size)
 	}
@@ -118,11 +118,12 @@ func (p POSIXObject) Attach(o AttachOptions) (Mapping, error) {
 	if err != nil {
 		return nil, p.explain(err)
 	}
+	defer file.Close()
 	mem, err := file.Map(&posix.MapOptions{Prot: prot, Addr: o.Addr})
 	if err != nil {
-		return nil, errors.Join(p.badMapping(err, file, o.Addr), file.Close())
+		return nil, p.badMapping(err, file, o.Addr)
 	}
-	return populate(posixMapping{mem, p, file}, p, o)
+	return populate(posixMapping{mem, p}, p, o)
 }
 
 // badMapping explains why an object cannot be mapped.
@@ -145,11 +146,7 @@ func (p POSIXObject) Info() (posix.FileInfo, error) {
 // State implements Object.
 func (p POSIXObject) State() (State, error) {
 	info, err := p.Info()
-	return posixState(info), err
-}
-
-func posixState(info posix.FileInfo) State {
-	return State{Mode: info.Mode, Changed: info.CTime, Owners: []uint32{info.UID}}
+	return State{Mode: info.Mode, Owners: []uint32{info.UID}}, err
 }
 
 // Set implements Object.

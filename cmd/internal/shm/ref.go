@@ -67,6 +67,28 @@ func (r Ref) Kind() ref.Kind {
 // object can be made under it.
 func (r Ref) ID() (id int, ok bool) { return r.ref.ID, r.ref.Form == ref.ByID }
 
+// Key returns the key of a segment, also of one that is named by its identifier. A segment
+// without a key is an error.
+func (r Ref) Key() (sysv.Key, error) {
+	id, isID := r.ID()
+	if !isID {
+		return r.ref.Key, nil
+	}
+	info, err := Segment(id).Info()
+	if err == nil && info.Key == sysv.Private {
+		err = fmt.Errorf("%v has no key", Segment(id))
+	}
+	return info.Key, err
+}
+
+// Explain gives an error about the object, or about making one of size bytes, a sentence.
+func (r Ref) Explain(err error, size int64) error {
+	if r.Kind() != ref.PShm {
+		return err
+	}
+	return POSIXObject(r.ref.Name).explain(full(err, size))
+}
+
 // String returns the Ref as it was written, without a kind.
 func (r Ref) String() string { return r.ref.String() }
 

@@ -3,7 +3,6 @@ package shm
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"strconv"
 	"syscall"
 
@@ -106,7 +105,7 @@ func (s Segment) Info() (sysv.SegmentInfo, error) {
 // State implements Object.
 func (s Segment) State() (State, error) {
 	info, err := s.Info()
-	return State{Mode: info.Mode, Changed: info.CTime, Owners: []uint32{info.UID, info.CUID}}, err
+	return State{Mode: info.Mode, Owners: []uint32{info.UID, info.CUID}}, err
 }
 
 // Set implements Object.
@@ -132,13 +131,3 @@ func (s Segment) Remove() error { return s.sysv().Remove() }
 
 // A segmentMapping is an attached segment.
 type segmentMapping struct{ *sysv.Attachment }
-
-func (m segmentMapping) State() (State, error) { return Segment(m.Segment()).State() }
-
-func (m segmentMapping) Discard() error {
-	err := m.Segment().Remove()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 
+	"github.com/sysvipc/gipc/internal/abi"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -20,17 +21,13 @@ func FindSet(id int) (sysv.SetInfo, error) { return sets().find(id) }
 // FindQueue is FindSegment for a message queue. Its QBytes may be UnknownQBytes.
 func FindQueue(id int) (sysv.QueueInfo, error) { return queues().find(id) }
 
-// find looks up the index that is part of the identifier: the kernel splits the
-// argument of *_STAT_ANY like an identifier, but ignores the sequence number. Only if
-// that and IPC_STAT fail, all objects are listed.
+// find looks the identifier up. Only if neither *_STAT_ANY nor IPC_STAT finds it, all
+// objects are listed.
 func (s source[T]) find(id int) (T, error) {
 	var none T
-	object, err := s.statAny(id)
+	object, err := s.oneAny(id)
 	if err == nil {
-		if s.id(&object) == id {
-			return object, nil
-		}
-		return none, notFound{s.kind, id}
+		return object, nil
 	}
 	object, ownErr := s.one(id)
 	switch {
@@ -112,7 +109,7 @@ type notFound struct {
 }
 
 func (e notFound) Error() string {
-	return "no " + e.kind.Noun() + " has the identifier " + strconv.Itoa(e.id)
+	return "no " + Noun(e.kind) + " has the identifier " + strconv.Itoa(e.id)
 }
 
 func (e notFound) Is(target error) bool { return target == fs.ErrNotExist }
@@ -159,4 +156,45 @@ func Semaphores(id, n int) ([]Semaphore, error) {
 		}
 	}
 	return semaphores, nil
+}
+
+// Noun returns the kind's name for use in a sentence.
+func Noun(kind sysv.Kind) string {
+	return [...]string{"shared memory segment", "semaphore set", "message queue"}[kind]
+}
+
+// Slot returns the identifier of the object in the slot of the kernel's table that index
+// selects (*_STAT_ANY). Of an identifier, the kernel ignores the sequence number here. An
+// empty slot is fs.ErrNotExist, and so is any slot before Linux 4.17.
+func Slot(kind sysv.Kind, index int) (id int, err error) { return slot(kind, index, true) }
+
+// slot is Slot, or does the same for objects that the caller may read (*_STAT).
+func slot(kind sysv.Kind, index int, anyone bool) (id int, err error) {
+	var e abi.Errno
+	call, command := "", "_STAT"
+	choose := func(stat, statAny int) int {
+		if anyone {
+			command = "_STAT_ANY"
+			return statAny
+		}
+		return stat
+	}
+	switch kind {
+	case sysv.Shm:
+		call = "shmctl SHM"
+		_, id, e = abi.Shmstat(index, choose(abi.ShmStat, abi.ShmStatAny))
+	case sysv.Sem:
+		call = "semctl SEM"
+		_, id, e = abi.Semstat(index, choose(abi.SemStat, abi.SemStatAny))
+	default:
+		call = "msgctl MSG"
+		_, id, e = abi.Msgstat(index, choose(abi.MsgStat, abi.MsgStatAny))
+	}
+	switch {
+	case e == abi.EINVAL || e == abi.EIDRM:
+		return -1, fs.ErrNotExist
+	case e != 0:
+		return -1, &sysv.Error{Op: call + command, Kind: kind, ID: index, Err: e}
+	}
+	return id, nil
 }

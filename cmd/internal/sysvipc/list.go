@@ -22,8 +22,9 @@ func Segments() iter.Seq2[sysv.SegmentInfo, error] { return segments().all }
 func segments() source[sysv.SegmentInfo] {
 	return source[sysv.SegmentInfo]{
 		kind: sysv.Shm, id: func(s *sysv.SegmentInfo) int { return s.ID },
-		read: ParseSegments, walk: sysv.Segments(), statAny: sysv.ShmStatAny, stat: sysv.ShmStat,
-		one: func(id int) (sysv.SegmentInfo, error) { return sysv.Segment(id).Stat() },
+		read: ParseSegments, walk: sysv.Segments(),
+		one:    func(id int) (sysv.SegmentInfo, error) { return sysv.Segment(id).Stat() },
+		oneAny: func(id int) (sysv.SegmentInfo, error) { return sysv.Segment(id).StatAny() },
 		top: func() (int, abi.Errno) {
 			_, top, e := abi.Shmlimits()
 			return top, e
@@ -41,8 +42,9 @@ func Sets() iter.Seq2[sysv.SetInfo, error] { return sets().all }
 func sets() source[sysv.SetInfo] {
 	return source[sysv.SetInfo]{
 		kind: sysv.Sem, id: func(s *sysv.SetInfo) int { return s.ID },
-		read: ParseSets, walk: sysv.Sets(), statAny: sysv.SemStatAny, stat: sysv.SemStat,
-		one: func(id int) (sysv.SetInfo, error) { return sysv.Set(id).Stat() },
+		read: ParseSets, walk: sysv.Sets(),
+		one:    func(id int) (sysv.SetInfo, error) { return sysv.Set(id).Stat() },
+		oneAny: func(id int) (sysv.SetInfo, error) { return sysv.Set(id).StatAny() },
 		top: func() (int, abi.Errno) {
 			_, top, e := abi.Seminfos(abi.IPCInfo)
 			return top, e
@@ -64,8 +66,9 @@ func Queues() iter.Seq2[sysv.QueueInfo, error] { return queues().all }
 func queues() source[sysv.QueueInfo] {
 	return source[sysv.QueueInfo]{
 		kind: sysv.Msg, id: func(q *sysv.QueueInfo) int { return q.ID },
-		read: ParseQueues, walk: sysv.Queues(), statAny: sysv.MsgStatAny, stat: sysv.MsgStat,
-		one: func(id int) (sysv.QueueInfo, error) { return sysv.Queue(id).Stat() },
+		read: ParseQueues, walk: sysv.Queues(),
+		one:    func(id int) (sysv.QueueInfo, error) { return sysv.Queue(id).Stat() },
+		oneAny: func(id int) (sysv.QueueInfo, error) { return sysv.Queue(id).StatAny() },
 		top: func() (int, abi.Errno) {
 			_, top, e := abi.Msginfos(abi.IPCInfo)
 			return top, e
@@ -78,16 +81,12 @@ func queues() source[sysv.QueueInfo] {
 	}
 }
 
-// completeQueue adds what /proc does not show. The kernel accepts an identifier instead
-// of an index.
+// completeQueue adds what /proc does not show.
 func completeQueue(q *sysv.QueueInfo) error {
-	info, err := sysv.MsgStatAny(q.ID)
-	if err != nil || info.ID != q.ID {
+	info, err := sysv.Queue(q.ID).StatAny()
+	if err != nil {
 		var ownErr error
 		if info, ownErr = sysv.Queue(q.ID).Stat(); ownErr != nil {
-			if err == nil {
-				return ownErr
-			}
 			return fmt.Errorf("%w; %w", err, ownErr)
 		}
 	}
@@ -106,15 +105,14 @@ func (e *Incomplete) Error() string { return e.What + ": " + e.Err.Error() }
 
 // A source provides the ways to list one kind of objects.
 type source[T any] struct {
-	kind          sysv.Kind
-	id            func(*T) int
-	read          func(io.Reader) iter.Seq2[T, error] // /proc/sysvipc
-	walk          iter.Seq2[T, error]                 // the table, by *_STAT_ANY
-	statAny, stat func(index int) (T, error)          // what the table holds
-	one           func(id int) (T, error)             // IPC_STAT
-	top           func() (int, abi.Errno)             // the highest index in use
-	inUse         func() (int, error)                 // the number of objects
-	complete      func(*T) error                      // adds what /proc does not show; may be nil
+	kind        sysv.Kind
+	id          func(*T) int
+	read        func(io.Reader) iter.Seq2[T, error] // /proc/sysvipc
+	walk        iter.Seq2[T, error]                 // the table, by *_STAT_ANY
+	one, oneAny func(id int) (T, error)             // IPC_STAT, *_STAT_ANY
+	top         func() (int, abi.Errno)             // the highest index in use
+	inUse       func() (int, error)                 // the number of objects
+	complete    func(*T) error                      // adds what /proc does not show; may be nil
 }
 
 func (s source[T]) all(yield func(T, error) bool) {
@@ -228,7 +226,11 @@ func (l *listing[T]) byPermission() error {
 	denied := 0
 	var why error
 	for index := 0; index <= top && !l.over; index++ {
-		object, err := l.stat(index)
+		var object T
+		id, err := slot(l.kind, index, false)
+		if err == nil {
+			object, err = l.one(id)
+		}
 		switch {
 		case err == nil:
 			l.object = object
@@ -244,7 +246,7 @@ func (l *listing[T]) byPermission() error {
 		return why
 	case none && !l.over: // if *_STAT is refused with EINVAL the table looks empty
 		if n, err := l.inUse(); n > 0 || err != nil {
-			return errors.Join(err, fmt.Errorf("%v_STAT finds none of the %d %ss", l.kind, n, l.kind.Noun()))
+			return errors.Join(err, fmt.Errorf("%v_STAT finds none of the %d %ss", l.kind, n, Noun(l.kind)))
 		}
 	case denied > 0:
 		l.missing = &Incomplete{unlisted(denied, l.kind), why}
@@ -254,9 +256,9 @@ func (l *listing[T]) byPermission() error {
 
 func unlisted(n int, kind sysv.Kind) string {
 	if n == 1 {
-		return "1 " + kind.Noun() + " that you may not read is not listed"
+		return "1 " + Noun(kind) + " that you may not read is not listed"
 	}
-	return fmt.Sprintf("%d %ss that you may not read are not listed", n, kind.Noun())
+	return fmt.Sprintf("%d %ss that you may not read are not listed", n, Noun(kind))
 }
 
 // rows yields the rows of /proc.
@@ -292,7 +294,7 @@ func (s source[T]) sparse() bool {
 	const samples = 60
 	hits := 0
 	for i := range samples {
-		if _, err := s.statAny(top * i / samples); err == nil {
+		if _, err := Slot(s.kind, top*i/samples); err == nil {
 			hits++
 		}
 	}

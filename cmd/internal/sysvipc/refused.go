@@ -37,7 +37,7 @@ func refusals[T any](s source[T], prefix string, limits, usage error) (refused [
 	if usage != nil {
 		refused = append(refused, Refusal{call + prefix + "_INFO", usage})
 	}
-	_, err := s.statAny(0)
+	_, err := Slot(s.kind, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 		if limits == nil { // which the walk needs

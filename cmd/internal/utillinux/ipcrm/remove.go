@@ -146,7 +146,7 @@ func noun(kind sysv.Kind) string {
 	if kind == sysv.Sem {
 		return "semaphore"
 	}
-	return kind.Noun()
+	return sysvipc.Noun(kind)
 }
 
 // removeAll removes objects while it is still listing. An object may have been replaced

@@ -1,0 +1,101 @@
+package rendezvous
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/sysvipc/gipc/cmd/internal/explain"
+	"github.com/sysvipc/gipc/shmring"
+)
+
+// An OwnerError refuses an object of a user who is neither the caller, nor root, nor one
+// of Options.Owners.
+type OwnerError struct {
+	Object string
+	UID    uint32
+}
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("%s belongs to user %d, and not to you or root", e.Object, e.UID)
+}
+
+// A ProducersError refuses a ring for another number of producers.
+type ProducersError struct {
+	Object    string
+	Producers shmring.Producers // of the ring
+}
+
+func (e *ProducersError) Error() string {
+	return fmt.Sprintf("the ring in %s is for %v", e.Object, e.Producers)
+}
+
+// object returns what messages call the object, which need not exist.
+func (o *Options) object() string {
+	if found, err := o.Ref.Find(); err == nil {
+		return found.String()
+	}
+	return o.Ref.String()
+}
+
+// explain makes a sentence of what shmring returned.
+func (o *Options) explain(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s (waited %v for it)", o.missing(err), o.Wait)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, shmring.ErrMismatch):
+		return o.mismatch(err)
+	case errors.Is(err, shmring.ErrNotRing):
+		return explain.As(err, o.object()+" holds no ring, but something else; it is left as it is")
+	}
+	for _, unusable := range []error{
+		shmring.ErrVersion, shmring.ErrByteOrder, shmring.ErrSize, shmring.ErrAlignment,
+		shmring.ErrStale, shmring.ErrForeign, shmring.ErrFault, shmring.ErrCorrupt,
+	} {
+		if errors.Is(err, unusable) {
+			return fmt.Errorf("%s is not to be used: %w", o.object(), err)
+		}
+	}
+	return o.Ref.Explain(err, int64(shmring.Size(max(o.Ring.Capacity, MinCapacity))))
+}
+
+// missing says what a wait was for that has ended in vain.
+func (o *Options) missing(err error) string {
+	found, notThere := o.Ref.Find()
+	switch {
+	case errors.Is(err, errLeft) && notThere == nil:
+		return fmt.Sprintf("the ring in %v was left by processes that have died; gshm rm %s removes it", found, found.Ref())
+	case notThere != nil:
+		return explain.Error(notThere)
+	}
+	if s, err := found.State(); err == nil && s.Mode == Unfinished {
+		return fmt.Sprintf("somebody has begun to make a ring in %v, and may have died; gshm rm %s removes it", found, found.Ref())
+	}
+	return fmt.Sprintf("%v holds no ring", found)
+}
+
+// mismatch finds out what shmring.ErrMismatch is about.
+func (o *Options) mismatch(err error) error {
+	found, notThere := o.Ref.Find()
+	if notThere != nil {
+		return err
+	}
+	s, notThere := found.State()
+	if notThere != nil {
+		return err
+	}
+	for _, uid := range s.Owners {
+		if int(uid) != os.Geteuid() && uid != 0 && !slices.Contains(o.Ring.Owners, int(uid)) {
+			return &OwnerError{found.String(), uid}
+		}
+	}
+	other := shmring.One
+	if o.Ring.Producers == shmring.One {
+		other = shmring.Many
+	}
+	return &ProducersError{found.String(), other}
+}
