@@ -28,12 +28,16 @@ shmring       TestKilledProducers Many
 shmring       TestKilledConsumers One
 shmring       TestKilledConsumers Many
 shmring       TestMadPeer
+shmring       TestMeeting
+shmring       TestUnlinkKilled
 shmring       TestKilledBroadcast
 shmring       TestMadBroadcast
 shmring       TestKilledStores
 shmring       TestCellAtFullSpeed
 shmring       TestKilledSenders
 shmsync       TestKills
+shmsync       TestRWKills
+shmsync       TestCondKills
 posix         TestKilledContender C
 posix         TestKilledContender Go
 posix         TestKilledConsumers

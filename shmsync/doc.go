@@ -1,9 +1,9 @@
-// Package shmsync has a lock in shared memory, for processes that map it: locking and
-// unlocking is one compare-and-swap each, and a system call only where somebody waits.
-// If its holder ends, however it ends, the kernel tells the others, and the next holder
-// is told that what the lock protects may be half changed.
+// Package shmsync has locks and conditions in shared memory, for processes that map it:
+// locking and unlocking a Mutex is one compare-and-swap each, and a system call only where
+// somebody waits. If its holder ends, however it ends, the kernel tells the others, and
+// the next holder is told that what the lock protects may be half changed.
 //
-//	mu, err := shmsync.NewMutex(mem, 0) // 64 bytes, zero or a lock already
+//	mu, err := shmsync.NewMutex(mem, 0) // MutexSize bytes, zero or a lock already
 //	if err != nil {
 //		return err
 //	}
@@ -15,7 +15,8 @@
 //		return work()
 //	})
 //
-// The memory is a posix.Mapping or a sysv.Attachment. Package semops has locks whose words
+// An RWMutex lets several readers in at a time, and a Cond waits for a change of what a
+// Mutex protects. The memory is a posix.Mapping or a sysv.Attachment. Package semops has locks whose words
 // are in the kernel: they need no memory and are slower.
 //
 // # Who waits
@@ -48,7 +49,7 @@
 //	offset  bytes
 //	     0      8  magic: "gipcmutx" read as a little-endian number, written last
 //	     8      4  version: 1
-//	    12      4  features that a process must know: 0
+//	    12      4  features that a process must know: 0; 1 for an RWMutex
 //	    16      8  a random number, not 0
 //	    24      8  where the kernel's locks are: 1, the file of the memory; or 2, the
 //	               IPC namespace, plus its inode times 2^32
@@ -72,4 +73,31 @@
 //	16  a holder died, and nobody has called MarkConsistent since
 //
 // The ticket 2^59-1 holds a lock that is not recoverable.
+//
+// An RWMutex begins with a lock, which writers hold. After it come
+//
+//	    64      8  1 while a writer may change what the lock protects, else 0
+//	    72      4  the futex of a writer that waits for readers, counted up before each
+//	               wake-up
+//	    76      4  1 while a writer waits there, else 0
+//	   128  62*64  for each of up to 62 values: its ticket or 0 (8 bytes), its number of
+//	               read locks (8 bytes), and 48 bytes that are 0
+//
+// A reader counts itself first and checks the lock word then; if there is a holder, or a
+// death that nobody repaired, it uncounts itself, takes the lock, counts itself, and
+// unlocks. A writer takes the lock first and then waits until all counts are 0. To free
+// what a dead process has, put your own ticket in place of its ticket, set the count to 0,
+// and then the ticket.
+//
+// A Cond has
+//
+//	     0      8  magic: "gipccond"
+//	     8      4  version: 1
+//	    12      4  features that a process must know: 0
+//	    16      8  the random number of its lock
+//	    24      8  0 if nobody waits; who is about to wait stores twice the futex plus 1
+//	    32      4  the futex, counted up before each wake-up
+//	    36     28  0
+//
+// A waiter that is not woken looks at the futex every 0.1 s.
 package shmsync

@@ -19,7 +19,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	counter, err := posix.View[int64](mem, shmsync.Size)
+	counter, err := posix.View[int64](mem, shmsync.MutexSize)
 	if err != nil {
 		panic(err)
 	}
@@ -39,4 +39,39 @@ func Example() {
 	// Output:
 	// 1
 	// <nil> <nil> <nil>
+}
+
+func ExampleRWMutex() {
+	obj, err := posix.CreateObject("/limits", 2*shmsync.RWMutexSize, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer posix.UnlinkObject("/limits")
+	mem, err := obj.Map(nil)
+	if err != nil {
+		panic(err)
+	}
+	limits, err := posix.View[[2]int64](mem, shmsync.RWMutexSize) // least and most
+	if err != nil {
+		panic(err)
+	}
+	rw, err := shmsync.NewRWMutex(mem, 0)
+	if err != nil {
+		panic(err)
+	}
+	err = rw.With(context.Background(), func(abandoned bool) error {
+		limits[0], limits[1] = 10, 20
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	err = rw.RWith(context.Background(), func() error { // in any number of processes at once
+		fmt.Println(limits[0] <= limits[1])
+		return nil
+	})
+	fmt.Println(err, rw.Close(), mem.Unmap(), obj.Close())
+	// Output:
+	// true
+	// <nil> <nil> <nil> <nil>
 }

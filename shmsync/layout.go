@@ -5,8 +5,14 @@ import (
 	"unsafe"
 )
 
-// Size is how many bytes of memory a Mutex takes. It begins at a multiple of that.
-const Size = 64
+// Sizes of what is in memory, in bytes. Each begins at a multiple of 64.
+const (
+	MutexSize   = 64
+	RWMutexSize = 128 + readerSlots*64
+	CondSize    = 64
+
+	alignment = 64
+)
 
 const (
 	magic   = 0x7874_756d_6370_6967 // "gipcmutx" in the memory of a little-endian machine
@@ -61,16 +67,60 @@ type words struct {
 	call     atomic.Uint32 // 60
 }
 
-var _ [Size]byte = [unsafe.Sizeof(words{})]byte{}
+// Features that a process must know.
+const featureRW = 1 << 0 // the lock of an RWMutex
 
-// wordsAt returns the words at an offset of mem where there are Size bytes, or nil if they
-// are not aligned.
-func wordsAt(mem []byte, off int) *words {
-	p := unsafe.Pointer(&mem[off : off+Size][0])
-	if uintptr(p)%Size != 0 {
+// readerSlots is how many RWMutex values can be open for a lock at a time.
+const readerSlots = 62
+
+// rwWords is the layout of an RWMutex.
+type rwWords struct {
+	mutex words // between writers
+
+	exclusive atomic.Uint64 // 64, not 0 while a writer may change what the lock protects
+	drained   atomic.Uint32 // 72, the futex of a writer that waits for readers
+	draining  atomic.Uint32 // 76, 1 while it does
+	_         [48]byte
+
+	readers [readerSlots]readerSlot // 128
+}
+
+// A readerSlot belongs to an RWMutex value. Each has a cache line of its own.
+type readerSlot struct {
+	owner atomic.Uint64 // 0 or its ticket
+	count atomic.Uint64 // its read locks
+	_     [48]byte
+}
+
+// condWords is the layout of a Cond.
+type condWords struct {
+	magic    atomic.Uint64 // 0, written last
+	version  atomic.Uint32 // 8
+	required atomic.Uint32 // 12
+	mutex    atomic.Uint64 // 16, the random number of the mutex
+	waiting  atomic.Uint64 // 24, not 0 if somebody may sleep
+	turn     atomic.Uint32 // 32, the futex, counted up by Signal and Broadcast
+	_        [28]byte
+}
+
+const condMagic = 0x646e_6f63_6370_6967 // "gipccond" in the memory of a little-endian machine
+
+var (
+	_ [MutexSize]byte   = [unsafe.Sizeof(words{})]byte{}
+	_ [RWMutexSize]byte = [unsafe.Sizeof(rwWords{})]byte{}
+	_ [CondSize]byte    = [unsafe.Sizeof(condWords{})]byte{}
+)
+
+func sizeOf[T words | rwWords | condWords]() int { return int(unsafe.Sizeof(*new(T))) }
+
+// at returns the T at an offset of mem, which must be within it, or nil if it is not
+// aligned.
+func at[T words | rwWords | condWords](mem []byte, off int) *T {
+	p := unsafe.Pointer(&mem[off])
+	if uintptr(p)%alignment != 0 {
 		return nil
 	}
-	return (*words)(p)
+	return (*T)(p)
 }
 
 // idAddress returns the address of the random number.

@@ -26,6 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{
 		"count": playCount, "hold": playHold, "wait": playWait, "race": playRace, "churn": playChurn,
+		"rwhold": playRWHold, "rwrace": playRWRace, "take": playTake,
 	})
 	if runtime.GOARCH == "mips" || runtime.GOARCH == "mipsle" {
 		fmt.Println("SKIPPED: all tests of this package: no lock on", runtime.GOARCH)
@@ -56,7 +57,12 @@ func (p *page) fails() {
 	p.fault.CompareAndSwap(0, uint64(line))
 }
 
-const worldSize = shmsync.Size + int(unsafe.Sizeof(page{}))
+// The mutex is at offset 0, and the page behind it.
+const (
+	rwAt      = (shmsync.MutexSize + int(unsafe.Sizeof(page{})) + 63) &^ 63
+	condAt    = rwAt + shmsync.RWMutexSize
+	worldSize = condAt + shmsync.CondSize
+)
 
 // A world is the memory of one test. Its place is by which another process finds it: the
 // name of an object, the identifier of a segment, or "" for descriptor 3.
@@ -76,7 +82,7 @@ func open(place string) (mem shmsync.Memory, p *page, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		p, err = sysv.View[page](a, shmsync.Size)
+		p, err = sysv.View[page](a, shmsync.MutexSize)
 		return a, p, err
 	}
 	var o *posix.Object
@@ -92,7 +98,7 @@ func open(place string) (mem shmsync.Memory, p *page, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err = posix.View[page](m, shmsync.Size)
+	p, err = posix.View[page](m, shmsync.MutexSize)
 	return m, p, err
 }
 
@@ -106,7 +112,7 @@ var worlds = map[string]func(t testing.TB) *world{
 		m, err := o.Map(nil)
 		must(t, err)
 		t.Cleanup(func() { unmapped(t, m.Unmap) })
-		p, err := posix.View[page](m, shmsync.Size)
+		p, err := posix.View[page](m, shmsync.MutexSize)
 		must(t, err)
 		return &world{t: t, mem: m, page: p, file: o.File()}
 	},
@@ -156,6 +162,19 @@ func (w *world) mutex() *shmsync.Mutex {
 		}
 	})
 	return mu
+}
+
+// rwMutex opens the read-write lock.
+func (w *world) rwMutex() *shmsync.RWMutex {
+	w.t.Helper()
+	rw, err := shmsync.NewRWMutex(w.mem, rwAt)
+	must(w.t, err)
+	w.t.Cleanup(func() {
+		if err := rw.Close(); err != nil && !w.t.Failed() && !errors.Is(err, shmsync.ErrClosed) {
+			w.t.Errorf("Close: %v", err)
+		}
+	})
+	return rw
 }
 
 // A child is another process in a role.

@@ -12,9 +12,9 @@ import (
 	"github.com/sysvipc/gipc/internal/order"
 )
 
-// Errors of a Mutex.
+// Errors of locks and conditions.
 var (
-	// ErrNotHeld means that the lock is not locked through this Mutex.
+	// ErrNotHeld means that the lock is not locked through this value.
 	ErrNotHeld = errors.New("lock is not held")
 	// ErrNotRecoverable means that somebody who was told of a death unlocked without
 	// MarkConsistent. Nobody can lock any more, until somebody fills the memory of the
@@ -23,10 +23,14 @@ var (
 	// ErrCorrupt means that another process has written what no process may. The lock
 	// can't be used any more.
 	ErrCorrupt = errors.New("lock is corrupt")
-	// ErrBusy means that the lock is held, or waited for, through this Mutex.
+	// ErrBusy means that the lock is held, or waited for, through this value; or that 62
+	// RWMutex values are open for one lock.
 	ErrBusy = errors.New("lock is in use")
-	// ErrClosed means that the Mutex is closed.
+	// ErrClosed means that the value is closed.
 	ErrClosed = errors.New("lock is closed")
+	// ErrInconsistent means that a holder died and nobody has called MarkConsistent since.
+	// The call did nothing.
+	ErrInconsistent = errors.New("holder died and nobody has marked the state consistent")
 )
 
 // A Mutex is a lock between processes, and between the goroutines of each. Lock and
@@ -249,7 +253,10 @@ func (w *words) settle() (again bool) {
 // Close ends the use of the lock through this Mutex: it unpins the memory and closes the
 // descriptor. While the lock is held, or a goroutine waits for it, through this Mutex,
 // the error is ErrBusy. No other method may be called at the same time.
-func (m *Mutex) Close() error {
+func (m *Mutex) Close() error { return m.close(func() {}) }
+
+// close calls last before it gives the memory and the descriptor back.
+func (m *Mutex) close(last func()) error {
 	if m.words.Load().lock.Load()&ownerMask == m.self {
 		return ErrBusy
 	}
@@ -262,6 +269,7 @@ func (m *Mutex) Close() error {
 	gone := new(words)
 	gone.lock.Store(spoiled)
 	m.words.Store(gone)
+	last()
 	m.line.Close()
 	m.release()
 	return nil

@@ -14,10 +14,12 @@ import (
 	"github.com/sysvipc/gipc/internal/spin"
 )
 
-// Errors of NewMutex.
+// Errors of NewMutex, NewRWMutex and NewCond.
 var (
-	// ErrNotMutex means that the memory holds something else.
-	ErrNotMutex = errors.New("memory holds no lock")
+	// ErrNotLock means that the memory holds something else.
+	ErrNotLock = errors.New("memory holds no lock of this kind")
+	// ErrMismatch means that the Cond belongs to another Mutex.
+	ErrMismatch = errors.New("condition belongs to another mutex")
 	// ErrVersion means that the lock has another version of the layout, a feature that
 	// this package does not know, or the other byte order.
 	ErrVersion = errors.New("lock has another version")
@@ -25,7 +27,7 @@ var (
 	// of its own: it is in another IPC namespace than the lock, or finds no name and no
 	// open descriptor of the memory's file.
 	ErrForeign = errors.New("lock can't be used from here")
-	// ErrAlignment means that the lock would not begin at a multiple of Size.
+	// ErrAlignment means that the lock would not begin at a multiple of 64.
 	ErrAlignment = memory.ErrAlignment
 	// ErrBounds means that the lock would not be within the memory.
 	ErrBounds = memory.ErrBounds
@@ -43,53 +45,75 @@ type Memory interface {
 	ReadOnly() bool
 }
 
-// NewMutex returns the lock at offset off of mem, a multiple of Size. Memory that is zero,
+// NewMutex returns the lock in the MutexSize bytes at offset off of mem, a multiple of 64.
+// Memory that is zero,
 // as that of new objects is, becomes a lock that nobody holds; it does not matter who is
 // first. The Mutex keeps mem mapped, and a descriptor open, until Close. It holds nothing
 // else: each process, and each part of one, may have its own.
 //
-// Errors: ErrNotMutex, ErrVersion, ErrCorrupt, ErrForeign, ErrAlignment, ErrBounds,
+// Errors: ErrNotLock, ErrVersion, ErrCorrupt, ErrForeign, ErrAlignment, ErrBounds,
 // ErrReadOnly, ErrFault; those of mem.Pin; fs.ErrNotExist without /proc, which it needs;
 // errors.ErrUnsupported where package atomic has no 64-bit operations that work between
 // processes (mips, and arm before version 7) and outside Linux.
 func NewMutex(mem Memory, off int) (*Mutex, error) {
-	if !futex.Words64 {
-		return nil, fmt.Errorf("shmsync: %w", errors.ErrUnsupported)
-	}
-	release, err := mem.Pin()
+	m := newMutex()
+	release, err := open(mem, off, func(w *words) error { return m.join(w, 0) })
+	m.release = release
 	if err != nil {
-		return nil, fmt.Errorf("shmsync: %w", err)
-	}
-	m := &Mutex{release: release, spin: spin.Useful()}
-	m.budget.Store(spinMost / 4)
-	if err := m.open(mem, off); err != nil {
-		release()
-		return nil, fmt.Errorf("shmsync: %w", err)
+		return nil, err
 	}
 	return m, nil
 }
 
-func (m *Mutex) open(mem Memory, off int) error {
-	b := mem.Bytes()
-	switch {
-	case off < 0 || off > len(b) || len(b)-off < Size:
-		return fmt.Errorf("%w: %d bytes at offset %d of %d", ErrBounds, Size, off, len(b))
-	case mem.ReadOnly():
-		return ErrReadOnly
-	}
-	w := wordsAt(b, off)
-	if w == nil {
-		return fmt.Errorf("%w: offset %d, alignment %d", ErrAlignment, off, Size)
-	}
-	m.words.Store(w)
-	return memory.Guard(func() error { return m.join(w) })
+func newMutex() *Mutex {
+	m := &Mutex{spin: spin.Useful()}
+	m.budget.Store(spinMost / 4)
+	return m
 }
 
-// join makes the words a lock if they are none yet, and draws a ticket.
-func (m *Mutex) join(w *words) error {
-	err := w.check()
+// open pins the memory and calls join with the T at an offset of it. The caller calls
+// release if there is no error.
+func open[T words | rwWords | condWords](mem Memory, off int, join func(*T) error) (release func(), err error) {
+	if !futex.Words64 {
+		return nil, fmt.Errorf("shmsync: %w", errors.ErrUnsupported)
+	}
+	release, err = mem.Pin()
+	if err != nil {
+		return nil, fmt.Errorf("shmsync: %w", err)
+	}
+	w, err := place[T](mem, off)
+	if err == nil {
+		err = memory.Guard(func() error { return join(w) })
+	}
+	if err != nil {
+		release()
+		return nil, fmt.Errorf("shmsync: %w", err)
+	}
+	return release, nil
+}
+
+func place[T words | rwWords | condWords](mem Memory, off int) (*T, error) {
+	b, size := mem.Bytes(), sizeOf[T]()
+	switch {
+	case off < 0 || off > len(b) || len(b)-off < size:
+		return nil, fmt.Errorf("%w: %d bytes at offset %d of %d", ErrBounds, size, off, len(b))
+	case mem.ReadOnly():
+		return nil, ErrReadOnly
+	}
+	w := at[T](b, off)
+	if w == nil {
+		return nil, fmt.Errorf("%w: offset %d, alignment %d", ErrAlignment, off, alignment)
+	}
+	return w, nil
+}
+
+// join makes the words a lock with these features if they are none yet, and draws a
+// ticket.
+func (m *Mutex) join(w *words, features uint32) error {
+	m.words.Store(w)
+	err := w.check(features)
 	if err == nil && w.magic.Load() == 0 {
-		err = w.make()
+		err = w.make(features)
 	}
 	if err != nil {
 		return err
@@ -119,27 +143,29 @@ func (m *Mutex) join(w *words) error {
 }
 
 // check returns an error for what is neither a lock nor the beginning of one.
-func (w *words) check() error {
-	v, death, tickets := w.version.Load(), w.death.Load(), w.tickets.Load()
-	begun := (v == 0 || v == version) && (death == 0 || validDeath(death)) && (tickets == 0 || validTickets(tickets)) && w.required.Load() == 0
+func (w *words) check(features uint32) error {
+	v, death, tickets, has := w.version.Load(), w.death.Load(), w.tickets.Load(), w.required.Load()
+	begun := (v == 0 || v == version) && (death == 0 || validDeath(death)) && (tickets == 0 || validTickets(tickets)) && (has == 0 || has == features)
 	switch w.magic.Load() {
 	case 0:
 		// Another process may have finished it meanwhile, and have locked.
 		if !begun || (w.lock.Load() != 0 || w.since.Load() != 0 || w.turn.Load() != 0 || w.call.Load() != 0) && w.magic.Load() != magic {
-			return ErrNotMutex
+			return ErrNotLock
 		}
 		return nil
 	case magic:
 	case bits.ReverseBytes64(magic):
 		return fmt.Errorf("%w: it has the other byte order", ErrVersion)
 	default:
-		return ErrNotMutex
+		return ErrNotLock
 	}
 	switch {
 	case v != version:
 		return fmt.Errorf("%w: %d, want %d", ErrVersion, v, version)
-	case w.required.Load() != 0:
-		return fmt.Errorf("%w: it has features %#x", ErrVersion, w.required.Load())
+	case has&^featureRW != 0:
+		return fmt.Errorf("%w: it has features %#x", ErrVersion, has)
+	case has != features:
+		return ErrNotLock
 	case !begun || death == 0 || tickets == 0 || w.id.Load() == 0:
 		return corrupt("header", death)
 	}
@@ -153,7 +179,7 @@ func validDeath(n uint64) bool {
 }
 
 // make fills in what is still 0.
-func (w *words) make() error {
+func (w *words) make(features uint32) error {
 	w.id.CompareAndSwap(0, rand.Uint64()|1)
 	if w.death.Load() == 0 {
 		death := uint64(byFile)
@@ -171,9 +197,10 @@ func (w *words) make() error {
 		w.death.CompareAndSwap(0, death)
 	}
 	w.tickets.CompareAndSwap(0, leastTicket+rand.Uint64N(mostTicket-leastTicket))
+	w.required.CompareAndSwap(0, features)
 	w.version.CompareAndSwap(0, version)
 	w.magic.CompareAndSwap(0, magic)
-	return w.check()
+	return w.check(features)
 }
 
 // openFile opens the file that the memory is mapped from.

@@ -32,7 +32,7 @@ func TestMisplaced(t *testing.T) {
 		_, err := shmsync.NewMutex(m, off)
 		mustBe(t, err, want)
 	}
-	last, err := shmsync.NewMutex(m, 4096-shmsync.Size)
+	last, err := shmsync.NewMutex(m, 4096-shmsync.MutexSize)
 	must(t, err)
 	must(t, last.Close())
 	must(t, m.Protect(0, 0, posix.ProtRead))
@@ -51,7 +51,7 @@ func TestMade(t *testing.T) {
 		for _, off := range words {
 			begun[off] = w.word(off).Load()
 		}
-		for off := 0; off < shmsync.Size; off += 8 {
+		for off := 0; off < shmsync.MutexSize; off += 8 {
 			w.word(off).Store(begun[off])
 		}
 		var wg sync.WaitGroup
@@ -87,10 +87,11 @@ func TestCorrupt(t *testing.T) {
 		open error // of NewMutex
 		wait error // of a wait that is under way
 	}{
-		"magic":         {magicAt, 1, shmsync.ErrNotMutex, shmsync.ErrCorrupt},
-		"no magic":      {magicAt, magic, shmsync.ErrNotMutex, shmsync.ErrCorrupt},
+		"magic":         {magicAt, 1, shmsync.ErrNotLock, shmsync.ErrCorrupt},
+		"no magic":      {magicAt, magic, shmsync.ErrNotLock, shmsync.ErrCorrupt},
 		"version":       {versionAt, 2, shmsync.ErrVersion, nil},
-		"feature":       {versionAt, 1 << 32, shmsync.ErrVersion, nil},
+		"feature":       {versionAt, 1 << 33, shmsync.ErrVersion, nil},
+		"other kind":    {versionAt, 1 << 32, shmsync.ErrNotLock, nil},
 		"death":         {deathAt, 4, shmsync.ErrCorrupt, nil},
 		"other tickets": {ticketsAt, 1 << 57, nil, shmsync.ErrCorrupt},
 		"bad tickets":   {ticketsAt, 1 << 62, shmsync.ErrCorrupt, shmsync.ErrCorrupt},
@@ -129,13 +130,13 @@ func TestCorrupt(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	w := newWorld(t)
 	for _, fill := range []uint64{1, 0xff, ^uint64(0), 0x2020202020202020} {
-		for off := 0; off < shmsync.Size; off += 8 {
+		for off := 0; off < shmsync.MutexSize; off += 8 {
 			w.word(off).Store(fill)
 		}
 		_, err := shmsync.NewMutex(w.mem, 0)
-		mustBe(t, err, shmsync.ErrNotMutex)
+		mustBe(t, err, shmsync.ErrNotLock)
 	}
-	for off := 0; off < shmsync.Size; off += 8 {
+	for off := 0; off < shmsync.MutexSize; off += 8 {
 		w.word(off).Store(0)
 	}
 	mu := w.mutex()
