@@ -27,6 +27,7 @@ shmring       TestKilledProducers One
 shmring       TestKilledProducers Many
 shmring       TestKilledConsumers One
 shmring       TestKilledConsumers Many
+shmring       TestDeaths
 shmring       TestMadPeer
 shmring       TestMeeting
 shmring       TestUnlinkKilled

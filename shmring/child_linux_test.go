@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
 	"github.com/sysvipc/gipc/sysv"
@@ -66,6 +67,9 @@ const childMemory = "SHMRING_TEST_MEMORY"
 
 func openInherited() (*shmring.Ring, error) {
 	where := os.Getenv(childMemory)
+	if rest, ok := strings.CutPrefix(where, "meet:"); ok {
+		return openWhere(rest)
+	}
 	if strings.HasPrefix(where, "/") {
 		o, err := posix.OpenObject(where, posix.ReadWrite)
 		if err != nil {
@@ -90,6 +94,11 @@ func openInherited() (*shmring.Ring, error) {
 		return nil, err
 	}
 	return shmring.Open(mem)
+}
+
+// openWhere opens the ring for many producers with a name or a key.
+func openWhere(w string) (*shmring.Ring, error) {
+	return where(w).openOrCreate(context.Background(), &shmring.NamedOptions{Producers: shmring.Many, Capacity: 4096})
 }
 
 func produce(args []string) error {
@@ -461,6 +470,8 @@ func holdRole(args []string) error {
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		switch in.Text() {
+		case "oom":
+			return ipctest.ExhaustMemory()
 		case "exec":
 			return unix.Exec("/bin/sleep", []string{"sleep", "1000"}, nil)
 		case "end":

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +32,16 @@ type memory struct {
 	file *os.File // descriptor 3 of the child, or nil
 	env  string
 
-	program string // the child is a program in C
+	program string        // the child is a program in C
+	alive   time.Duration // how long it lives while this process waits, if not 0
+}
+
+// lives returns how long a child lives while this process waits.
+func (m memory) lives(usual time.Duration) time.Duration {
+	if m.alive != 0 {
+		return m.alive
+	}
+	return usual
 }
 
 // memories makes a ring for many producers in each kind of memory.
@@ -66,6 +78,27 @@ var memories = map[string]func(t *testing.T) memory{
 		t.Cleanup(func() { _ = a.Detach() })
 		return memory{ring: create(t, a.Bytes()), env: strconv.Itoa(int(s))}
 	},
+	"name": func(t *testing.T) memory {
+		return meeting(t, "/"+strings.NewReplacer("/", "-", " ", "-", "#", "-").Replace(t.Name()))
+	},
+	"key": func(t *testing.T) memory { return meeting(t, sysv.Key(lastKey.Add(1)).String()) },
+}
+
+// lastKey is the key of the last ring of a test.
+var lastKey atomic.Int32
+
+// meeting makes a ring with a name or a key. The test is the last to close it.
+func meeting(t *testing.T, w string) memory {
+	ring, err := openWhere(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(ring.Unlink(), ring.Close()); err != nil && !t.Failed() {
+			t.Error(err)
+		}
+	})
+	return memory{ring: ring, env: "meet:" + w}
 }
 
 func create(t *testing.T, mem []byte) *shmring.Ring {
@@ -144,7 +177,11 @@ const noticed = 500 * time.Millisecond
 // ways are the ways in which a holder loses its role.
 var ways = map[string]func(t *testing.T, h holder){
 	"killed": func(t *testing.T, h holder) { kill(t, h.cmd) },
-	"exec":   func(t *testing.T, h holder) { h.tell(t, "exec") },
+	"oom": func(t *testing.T, h holder) {
+		ipctest.LimitMemory(t, h.cmd.Process.Pid)
+		h.tell(t, "oom")
+	},
+	"exec": func(t *testing.T, h holder) { h.tell(t, "exec") },
 }
 
 // TestDeath ends a process in every kind of place, with a role in a ring in every kind of
@@ -152,7 +189,7 @@ var ways = map[string]func(t *testing.T, h holder){
 func TestDeath(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	// With -short, each kind of memory and each place is tried once.
-	short := map[string]string{"memfd": "container", "segment": "user namespace", "object": "here", "memfd and C": "pid namespace"}
+	short := map[string]string{"memfd": "container", "segment": "user namespace", "object": "here", "name": "pid namespace", "key": "container", "memfd and C": "pid namespace"}
 	kinds := maps.Clone(memories)
 	program := compileC(t, "ring")
 	kinds["memfd and C"] = func(t *testing.T) memory {
@@ -170,12 +207,41 @@ func TestDeath(t *testing.T) {
 				continue
 			}
 			for way, die := range ways {
+				if kind == "memfd and C" && way == "oom" {
+					continue // it knows no such word
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", kind, name, way), func(t *testing.T) {
 					t.Parallel()
 					t.Run("producer", func(t *testing.T) { producerDies(t, make(t), where, die) })
 					t.Run("consumer", func(t *testing.T) { consumerDies(t, make(t), where, die) })
 				})
 			}
+		}
+	}
+}
+
+// TestDeaths does the same as TestDeath at random, for as long as a soak lasts.
+func TestDeaths(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	kinds, where, how := slices.Sorted(maps.Keys(memories)), slices.Sorted(maps.Keys(places)), slices.Sorted(maps.Keys(ways))
+	if os.Geteuid() != 0 {
+		where = slices.DeleteFunc(where, func(name string) bool { return name == "container" })
+	}
+	for round := range ipctest.Rounds(t, 20, 1) {
+		kind, place, way := kinds[rng.IntN(len(kinds))], where[rng.IntN(len(where))], how[rng.IntN(len(how))]
+		dies := producerDies
+		if rng.IntN(2) == 0 {
+			dies = consumerDies
+		}
+		ok := t.Run(fmt.Sprintf("%d/%s/%s/%s", round, kind, place, way), func(t *testing.T) {
+			m := memories[kind](t)
+			m.alive = time.Duration(1+rng.IntN(200)) * time.Millisecond
+			dies(t, m, places[place], ways[way])
+		})
+		if !ok {
+			t.Fatalf("seed %d", seed)
 		}
 	}
 }
@@ -201,7 +267,7 @@ func producerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 	select {
 	case r := <-results:
 		t.Fatalf("received %q, %v past a claim of a living producer", r.msg, r.err)
-	case <-time.After(2 * noticed): // asleep, and for the longest times
+	case <-time.After(m.lives(2 * noticed)): // asleep, and for the longest times
 	}
 	watch := ipctest.StartWatch()
 	die(t, child)
@@ -240,7 +306,7 @@ func consumerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 	select {
 	case err := <-failed:
 		t.Fatalf("%v with a living consumer", err)
-	case <-time.After(3 * noticed):
+	case <-time.After(m.lives(3 * noticed)):
 	}
 	watch := ipctest.StartWatch()
 	die(t, child)

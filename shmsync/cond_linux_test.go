@@ -137,6 +137,22 @@ func TestCond(t *testing.T) {
 	}
 }
 
+// TestCondLostSignal: a waiter sees that a signal went to another, which may have died.
+func TestCondLostSignal(t *testing.T) {
+	w := newWorld(t)
+	mu := w.mutex()
+	cond := w.cond(mu)
+	done := make(chan error)
+	go func() {
+		done <- mu.With(within(t), func(bool) error { _, err := cond.Wait(within(t)); return err })
+	}()
+	const waitingAt, turnAt = condAt + 24, condAt + 32
+	eventually(t, "it waits", func() bool { return w.word(waitingAt).Load() != 0 })
+	time.Sleep(20 * time.Millisecond)
+	w.word(turnAt).Add(1<<32 | 1) // whichever half the turn is; nobody is woken
+	must(t, <-done)
+}
+
 // TestCondErrors: what Wait refuses, and what ends it.
 func TestCondErrors(t *testing.T) {
 	w := newWorld(t)

@@ -39,6 +39,8 @@ func playHold(args []string) error {
 	}
 	fmt.Println("held")
 	switch ipctest.Told() {
+	case "oom":
+		return ipctest.ExhaustMemory()
 	case "exec":
 		return unix.Exec("/bin/sleep", []string{"sleep", "60"}, nil)
 	case "unlock":
@@ -183,7 +185,11 @@ func TestDeath(t *testing.T) {
 	ways := map[string]func(c *child){
 		"killed": func(c *child) { c.signal(unix.SIGKILL) },
 		"exec":   func(c *child) { c.tell("exec") },
-		"ended":  func(c *child) { c.tell("end") },
+		"oom": func(c *child) {
+			ipctest.LimitMemory(c.t, c.cmd.Process.Pid)
+			c.tell("oom")
+		},
+		"ended": func(c *child) { c.tell("end") },
 	}
 	// With -short each place is tried once.
 	short := map[string]string{"here": "object", "pid namespace": "segment", "user namespace": "memfd", "container": "segment"}
@@ -271,7 +277,7 @@ func TestTryLockAfterDeath(t *testing.T) {
 
 // TestStopped stops the holder, and has it go on. It is not dead.
 func TestStopped(t *testing.T) {
-	stopped := 5 * time.Second
+	stopped := 10 * time.Second
 	if testing.Short() {
 		stopped = time.Second
 	}

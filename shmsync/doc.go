@@ -76,12 +76,12 @@
 //
 // An RWMutex begins with a lock, which writers hold. After it come
 //
-//	    64      8  1 while a writer may change what the lock protects, else 0
-//	    72      4  the futex of a writer that waits for readers, counted up before each
-//	               wake-up
-//	    76      4  1 while a writer waits there, else 0
-//	   128  62*64  for each of up to 62 values: its ticket or 0 (8 bytes), its number of
-//	               read locks (8 bytes), and 48 bytes that are 0
+//	 64      8  1 while a writer may change what the lock protects, else 0
+//	 72      4  the futex of a writer that waits for readers, counted up before each
+//	            wake-up
+//	 76      4  1 while a writer waits there, else 0
+//	128  62*64  for each of up to 62 values: its ticket or 0 (8 bytes), its number of
+//	            read locks (8 bytes), and 48 bytes that are 0
 //
 // A reader counts itself first and checks the lock word then; if there is a holder, or a
 // death that nobody repaired, it uncounts itself, takes the lock, counts itself, and
@@ -91,13 +91,13 @@
 //
 // A Cond has
 //
-//	     0      8  magic: "gipccond"
-//	     8      4  version: 1
-//	    12      4  features that a process must know: 0
-//	    16      8  the random number of its lock
-//	    24      8  0 if nobody waits; who is about to wait stores twice the futex plus 1
-//	    32      4  the futex, counted up before each wake-up
-//	    36     28  0
+//	 0      8  magic: "gipccond"
+//	 8      4  version: 1
+//	12      4  features that a process must know: 0
+//	16      8  the random number of its lock
+//	24      8  0 if nobody waits; who is about to wait stores twice the futex plus 1
+//	32      4  the futex, counted up before each wake-up
+//	36     28  0
 //
 // A waiter that is not woken looks at the futex every 0.1 s.
 package shmsync

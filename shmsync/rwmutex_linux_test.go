@@ -261,6 +261,46 @@ func TestRWRepair(t *testing.T) {
 	must(t, a.RWith(ctx, func() error { return nil }))
 }
 
+// TestRWWaiterKilled: a writer that is killed while it waits for readers has changed nothing.
+func TestRWWaiterKilled(t *testing.T) {
+	w := newWorld(t)
+	rw, ctx := w.rwMutex(), within(t)
+	must(t, rw.RLock(ctx))
+	c := w.start(nil, "rwhold", "write")
+	const drainingAt = 76 // the other half of its word counts up
+	low, high := uint64(1), uint64(1)<<32
+	eventually(t, "the writer to wait", func() bool { return w.word(rwAt+drainingAt-4).Load()&(low|high) != 0 })
+	c.kill()
+	must(t, rw.RUnlock())
+	told, err := rw.Lock(ctx)
+	if told || err != nil {
+		t.Errorf("Lock = %v, %v after the death of one that only waited", told, err)
+	}
+	must(t, rw.Unlock())
+	must(t, rw.RWith(ctx, func() error { return nil }))
+}
+
+// TestRWWakes: the last reader wakes the writer, which need not wait for its next look.
+func TestRWWakes(t *testing.T) {
+	w := newWorld(t)
+	rw, reader, ctx := w.rwMutex(), w.rwMutex(), within(t)
+	best := time.Hour
+	for range 30 {
+		must(t, reader.RLock(ctx))
+		locked := make(chan error)
+		go func() { _, err := rw.Lock(ctx); locked <- err }()
+		time.Sleep(20 * time.Millisecond) // until it sleeps
+		began := time.Now()
+		must(t, reader.RUnlock())
+		must(t, <-locked)
+		best = min(best, time.Since(began))
+		must(t, rw.Unlock())
+	}
+	if best > 40*time.Millisecond { // it looks every 100 ms
+		t.Errorf("the fastest of 30 writers was woken after %v", best)
+	}
+}
+
 // TestRWModel does random things through several values, and compares each result with
 // that of a lock that is only numbers.
 func TestRWModel(t *testing.T) {
