@@ -181,10 +181,10 @@ func (w *world) rwDies(wrote bool, die func()) {
 	} else if ok {
 		must(t, reader.RUnlock())
 	}
-	began := time.Now()
+	watch := ipctest.StartWatch()
 	die()
 	abandoned, err := rw.Lock(within(t))
-	if d := time.Since(began); err != nil || abandoned != wrote || d > noticed+raceSlack() {
+	if d, tooLong := watch.Stop(noticed); err != nil || abandoned != wrote || tooLong {
 		t.Errorf("Lock = %v, %v after %v, want %v within %v", abandoned, err, d, wrote, noticed)
 	}
 	must(t, errors.Join(rw.MarkConsistent(), rw.Unlock()))
