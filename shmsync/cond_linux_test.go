@@ -70,7 +70,7 @@ func playTake(args []string) error {
 // TestCondKills kills processes that wait for what this one puts. Whatever is put is taken
 // by one of those that live.
 func TestCondKills(t *testing.T) {
-	w := newWorld(t)
+	w, ctx := newWorld(t), context.Background()
 	mu := w.mutex()
 	cond := w.cond(mu)
 	var children [3]*child
@@ -79,14 +79,14 @@ func TestCondKills(t *testing.T) {
 	}
 	eventually(t, "the children to wait", func() bool { return w.page.ready.Load() >= 3 })
 	for round := range ipctest.Rounds(t, 100, 1) {
-		must(t, mu.With(within(t), func(bool) error { w.page.plain++; return nil }))
+		must(t, mu.With(ctx, func(bool) error { w.page.plain++; return nil }))
 		must(t, cond.Signal())
 		time.Sleep(time.Duration(round*7919%500) * time.Microsecond)
 		i := round % len(children)
 		children[i].kill()
 		eventually(t, "what was put to be taken", func() bool {
 			left := uint64(1)
-			must(t, mu.With(within(t), func(bool) error { left = w.page.plain; return nil }))
+			must(t, mu.With(ctx, func(bool) error { left = w.page.plain; return nil }))
 			return left == 0
 		})
 		children[i] = w.start(nil, "take", i)
