@@ -47,9 +47,9 @@ func cleanCommand() *cli.Command {
 			&cli.StringFlag{Name: "policy", Aliases: []string{"p"}, Usage: "the policy `FILE`"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove the objects", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing unless something failed or was left", DisableDefaultText: true},
-			namespaceFlag(),
-		}, command.FormatFlags("plain")),
-		Action: inNamespace(clean),
+			namespaceFlag(), partialFlag(),
+		}, command.FormatFlags("plain"), hostFlags()),
+		Action: onHosts(cleanOnHosts, inNamespace(clean)),
 	}
 }
 
@@ -103,6 +103,9 @@ func readClean(c *cli.Context) (*cleanRun, error) {
 	var err error
 	if r.format, err = command.FormatOf(c); err != nil {
 		return nil, err
+	}
+	if c.IsSet("partial") {
+		return nil, errPartial()
 	}
 	if !c.IsSet("policy") {
 		return nil, command.Usagef("--policy is missing; it names the file that says what to remove")

@@ -24,6 +24,11 @@ func partialFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "partial", Category: otherHosts, Usage: "remove even if some hosts do not answer", DisableDefaultText: true}
 }
 
+// errPartial is the error for partialFlag without other hosts.
+func errPartial() error {
+	return command.Usagef("--partial has a meaning only with --host or --hosts")
+}
+
 // A hostRemoval is gipcs rm on other hosts. First every host lists what it would remove.
 // Then each removes what it has listed, if that is still selected and is unchanged.
 type hostRemoval struct {

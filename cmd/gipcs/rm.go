@@ -127,7 +127,7 @@ func readRun(c *cli.Context) (*rmRun, error) {
 		}
 	}
 	if c.IsSet("partial") {
-		return nil, command.Usagef("--partial has a meaning only with --host or --hosts")
+		return nil, errPartial()
 	}
 	r.plan, err = planOf(c)
 	return r, err
