@@ -61,13 +61,12 @@ used=$(as 4002 gshm create private --size 4096)
 as 4002 gshm attach "$used" -- sleep 1000 &
 until gipcs show "shm:$used" | grep 'in use' >/dev/null; do sleep 0.1; done
 
-# As in the guide, with times that can be waited for. A container needs --ignore-hidden.
-mkdir -p /etc/systemd/system/gipcs-clean.{service,timer}.d
-cat >/etc/systemd/system/gipcs-clean.service.d/here.conf <<-UNIT
-	[Service]
-	ExecStart=
-	ExecStart=/usr/bin/gipcs rm --orphans --ignore-hidden --yes --log /var/log/gipcs-clean.log
-UNIT
+# As in the guide, with times that can be waited for. A container needs ignore-hidden.
+examples=/usr/share/doc/gipc/examples
+install -D -m 644 $examples/clean.toml /etc/gipc/clean.toml
+sed -i '/^\[\[rule/a ignore-hidden = true' /etc/gipc/clean.toml
+sed -i -E 's/^(idle|older-than) = .*/idle = "1s"/' /etc/gipc/clean.toml
+mkdir -p /etc/systemd/system/gipcs-clean.timer.d
 cat >/etc/systemd/system/gipcs-clean.timer.d/here.conf <<-UNIT
 	[Timer]
 	OnCalendar=
@@ -98,17 +97,16 @@ mapfile -t properties </properties
 diff <(verdicts) <(systemd-run -q --pipe --wait "${properties[@]}" gipcs ls --format csv --ignore-hidden -o kind,id,name,verdict,codes) || fail "a service sees something else"
 
 # logrotate and cron.
-examples=/usr/share/doc/gipc/examples
 install -m 644 $examples/gipcs-clean.logrotate /etc/logrotate.d/gipcs-clean
 logrotate -d /etc/logrotate.d/gipcs-clean 2>/dev/null
 logrotate -f /etc/logrotate.d/gipcs-clean
 [ -s /var/log/gipcs-clean.log.1 ] && [ ! -s /var/log/gipcs-clean.log ] || fail "nothing was rotated"
 left=$(as 4001 ipcmk -M 4096 | sed 's/.*: //')
-sed 's/^17 3/* */; s/--idle 1d/--ignore-hidden/' $examples/gipcs-clean.cron >/etc/cron.d/gipcs-clean
+sed 's/^17 3/* */' $examples/gipcs-clean.cron >/etc/cron.d/gipcs-clean
 systemctl restart cron
 await logged
 
-rm -r /etc/systemd/system/gipcs-clean.*.d /etc/logrotate.d/gipcs-clean /etc/cron.d/gipcs-clean /properties
+rm -r /etc/gipc /var/backups/gipc /etc/systemd/system/gipcs-clean.*.d /etc/logrotate.d/gipcs-clean /etc/cron.d/gipcs-clean /properties
 systemctl disable --now gipcs-clean.timer gipcs-limits.timer
 kill %1
 echo "all is well"
