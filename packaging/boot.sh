@@ -14,7 +14,7 @@ fail() { echo "packaging/boot.sh: $*" >&2; exit 1; }
 listing() {
 	(cd "$root" && find . \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./var/cache \
 		-o -path ./var/log -o -path ./var/lib/systemd -o -path ./var/lib/dpkg -o -path ./var/lib/apt \
-		-o -path ./var/tmp -o -path ./etc/machine-id -o -path ./etc/resolv.conf \) -prune -o -printf '%p %m %u %l\n' | LC_ALL=C sort)
+		-o -path ./var/tmp -o -path ./var/lib/logrotate -o -path ./etc/machine-id -o -path ./etc/resolv.conf \) -prune -o -printf '%p %m %u %l\n' | LC_ALL=C sort)
 }
 
 # inside runs a command in the system, which is not booted.
