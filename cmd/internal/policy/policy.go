@@ -60,8 +60,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
-// maxSize is how large a policy may be.
-const maxSize = 1 << 20
+// maxSize is how large a policy may be. The parsers of TOML and of expressions take time
+// that grows with the square of the size: a minute for 1 MiB.
+const maxSize = 64 << 10
 
 // Read reads the policy in a file. Only root and the caller may be able to write to the
 // file and its directory. A mistake in the policy is an *Error.

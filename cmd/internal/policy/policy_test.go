@@ -2,7 +2,9 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,34 +98,41 @@ func mistakes() map[string]string {
 		"rule = ^1\n":                   "",
 		"rule = [^1]\n":                 "a list of tables",
 		rule + "[^backup]\n":            "needs a directory",
-		rule + "[backup]\ndirectory = \"/b\"\nmax-age = ^\"0\"\n":              "max-age must not be 0",
-		rule + "[backup]\ndirectory = \"/b\"\nmax-size = ^0\n":                 "max-size must not be 0",
-		rule + "[backup]\ndirectory = \"/b\"\n^keep = 0\n":                     `[backup] has no key "keep"`,
-		rule + "[[rule]]\nname = ^\"a\"\nselect = \"unused\"\nidle = \"1d\"\n": `an earlier rule is called "a"`,
-		"[[^rule]]\nselect = \"orphans\"\n":                                    "has no name",
-		"[[^rule]]\nname = \"a\"\nidle = \"1d\"\n":                             "has no select",
-		"[[rule]]\nname = \"a\"\nselect = ^\"all\"\n":                          `select cannot be "all"`,
-		"[[rule]]\nname = \"a\"\n^select = \"unused\"\n":                       "without idle",
-		"[[rule]]\nname = ^\" \"\nselect = \"orphans\"\n":                      "the name is empty",
-		rule + "^ignore-hidden = true\n":                                       "ignore-hidden without idle",
-		rule + "ignore-hidden = ^\"yes\"\n":                                    "true or false, not a text",
-		rule + "kinds = [\"shm\", ^\"segment\"]\n":                             `no kind "segment"`,
-		rule + "^kinds = []\n":                                                 "empty list",
-		rule + "kinds = ^\"shm\"\n":                                            "a list of texts",
-		rule + "owners = [\"root\", ^7]\n":                                     "not of a number",
-		rule + "owners = [^\"no such user\"]\n":                                `there is no user "no such user"`,
-		rule + "idle = ^\"1\"\n":                                               `invalid duration "1"`,
-		rule + "where = 'size ^> \"x\"'\n":                                     "mismatched types",
-		rule + "where = \"\\u0073ize ^\\\"x\\\" = 1\"\n":                       "",
-		rule + "where = '''\nsize > 1 &&\nnosuch'''\n":                         "unknown name nosuch",
-		rule + "where = \"\"\"\nsize > 1 && \\\n   ^nosuch == 1\"\"\"\n":       "unknown name nosuch",
-		rule + "# Größe\nwhere = 'owner == \"größe\" && ^nosuch == 1'\n":       "unknown name nosuch",
-		rule + "where = ^'1 == 1'\n":                                           "mentions no field",
-		rule + "[[^keep]]\n":                                                   "says of no object",
-		rule + "[[keep]]\nkey = ^\"x\"\n":                                      "names no object",
-		rule + "[[keep]]\nname = ^\"x\"\n":                                     "no name of a POSIX object",
-		rule + "[[keep]]\nowner = ^\"no such user\"\n":                         "no user",
-		rule + "[[keep]]\n^names = 1\n":                                        `a [[keep]] has no key "names"`,
+		rule + "[backup]\ndirectory = \"/b\"\nmax-age = ^\"0\"\n":                                 "max-age must not be 0",
+		rule + "[backup]\ndirectory = \"/b\"\nmax-size = ^0\n":                                    "max-size must not be 0",
+		rule + "[backup]\ndirectory = \"/b\"\n^keep = 0\n":                                        `[backup] has no key "keep"`,
+		rule + "[[rule]]\nname = ^\"a\"\nselect = \"unused\"\nidle = \"1d\"\n":                    `an earlier rule is called "a"`,
+		"[[^rule]]\nselect = \"orphans\"\n":                                                       "has no name",
+		"[[^rule]]\nname = \"a\"\nidle = \"1d\"\n":                                                "has no select",
+		"[[rule]]\nname = \"a\"\nselect = ^\"all\"\n":                                             `select cannot be "all"`,
+		"[[rule]]\nname = \"a\"\n^select = \"unused\"\n":                                          "without idle",
+		"[[rule]]\nname = ^\" \"\nselect = \"orphans\"\n":                                         "the name is empty",
+		rule + "^ignore-hidden = true\n":                                                          "ignore-hidden without idle",
+		rule + "ignore-hidden = ^\"yes\"\n":                                                       "true or false, not a text",
+		rule + "kinds = [\"shm\", ^\"segment\"]\n":                                                `no kind "segment"`,
+		rule + "^kinds = []\n":                                                                    "empty list",
+		rule + "kinds = ^\"shm\"\n":                                                               "a list of texts",
+		rule + "owners = [\"root\", ^7]\n":                                                        "not of a number",
+		rule + "owners = [^\"no such user\"]\n":                                                   `there is no user "no such user"`,
+		rule + "idle = ^\"1\"\n":                                                                  `invalid duration "1"`,
+		rule + "where = 'size ^> \"x\"'\n":                                                        "mismatched types",
+		rule + "where = \"\\u0073ize ^\\\"x\\\" = 1\"\n":                                          "",
+		rule + "where = '''\nsize > 1 &&\nnosuch'''\n":                                            "unknown name nosuch",
+		rule + "where = \"\"\"\nsize > 1 && \\\n   ^nosuch == 1\"\"\"\n":                          "unknown name nosuch",
+		rule + "# Größe\nwhere = 'owner == \"größe\" && ^nosuch == 1'\n":                          "unknown name nosuch",
+		rule + "where = ^'1 == 1'\n":                                                              "mentions no field",
+		rule + "[[^keep]]\n":                                                                      "says of no object",
+		rule + "[[keep]]\nkey = ^\"x\"\n":                                                         "names no object",
+		rule + "[[keep]]\nname = ^\"x\"\n":                                                        "no name of a POSIX object",
+		rule + "[[keep]]\nname = ^\"/a\\u0000\"\n":                                                "no name of a POSIX object",
+		rule + "[[keep]]\nname = ^\"/a/b\"\n":                                                     "no name of a POSIX object",
+		rule + "[[^keep]]\nkey = \"0x4d2\"\nname = \"/x\"\n":                                      "protects nothing",
+		rule + "[[^keep]]\nkey = \"0x4d2\"\nkinds = [\"pshm\"]\n":                                 "protects nothing",
+		rule + "[[^keep]]\nkinds = [\"shm\"]\nwhere = 'nsems > 1'\n":                              "protects nothing",
+		"[[^rule]]\nname = \"a\"\nselect = \"orphans\"\nkinds = [\"shm\"]\nwhere = 'nsems > 1'\n": "removes nothing",
+		"log = ^\"/a\\u0000\"\n" + rule:                                                           "must be an absolute path",
+		rule + "[[keep]]\nowner = ^\"no such user\"\n":                                            "no user",
+		rule + "[[keep]]\n^names = 1\n":                                                           `a [[keep]] has no key "names"`,
 	}
 }
 
@@ -144,6 +153,24 @@ func TestMistakes(t *testing.T) {
 		column := len([]rune(before[strings.LastIndex(before, "\n")+1:])) + 1
 		if wrong.Line != line || wrong.Column != column {
 			t.Errorf("%q: %v, want %d:%d", text, err, line, column)
+		}
+	}
+}
+
+// TestTooLarge: the largest policy is read at once, whatever it says, and a larger one is
+// refused.
+func TestTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy")
+	var keys strings.Builder
+	for i := 0; keys.Len() < maxSize; i++ {
+		fmt.Fprintf(&keys, "k%d=1\n", i)
+	}
+	for size, want := range map[int]string{maxSize: ":1:1: ", maxSize + 1: "larger than 65536 bytes"} {
+		if err := os.WriteFile(path, []byte(keys.String() + "\n")[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path, account.New()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: %v, want %q", size, err, want)
 		}
 	}
 }

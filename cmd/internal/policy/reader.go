@@ -96,6 +96,8 @@ func (r *reader) rule(t *table, before []Rule) Rule {
 	add(r.owned(t, "owners", true))
 	add(r.owned(t, "except-owners", false))
 	switch what := t.find("ignore-hidden"); {
+	case len(rule.Selection.Kinds()) == 0:
+		r.failAt(t.at, "the rule removes nothing: no kind of object can meet all its conditions")
 	case rule.IgnoreHidden && !idle:
 		r.failAt(what.at, "ignore-hidden without idle would remove what a hidden process has just used; add an idle time")
 	case chosen != nil && chosen.String() == "unused" && !idle:
@@ -241,7 +243,7 @@ func (r *reader) keep(t *table) Keep {
 		}
 	}
 	if name, ok := r.text(t, "name"); ok {
-		if _, _, err := ref.ParseKind(ref.PShm.String() + ":" + name); err != nil || !strings.HasPrefix(name, "/") {
+		if _, _, err := ref.ParseKind(ref.PShm.String() + ":" + name); err != nil || strings.Contains(name, "\x00") {
 			r.failAt(t.find("name").value.at, "%q is no name of a POSIX object, such as /frames", name)
 		}
 		add(r.condition(t.find("name"), "name == "+strconv.Quote(name)))
@@ -254,8 +256,11 @@ func (r *reader) keep(t *table) Keep {
 		add(r.condition(t.find("owner"), fmt.Sprintf("uid == %d", uid)))
 	}
 	add(r.where(t))
-	if len(k.Selection) == 0 {
+	switch {
+	case len(k.Selection) == 0:
 		r.failAt(t.at, "[[keep]] says of no object that it is kept; give it a key, name, owner, where or kinds")
+	case len(k.Selection.Kinds()) == 0:
+		r.failAt(t.at, "[[keep]] protects nothing: no kind of object can meet all its conditions; write a [[keep]] for each kind")
 	}
 	return k
 }
@@ -419,7 +424,7 @@ func (r *reader) path(t *table, key string, words ...string) string {
 	if !ok || slices.Contains(words, text) {
 		return text
 	}
-	if !strings.HasPrefix(text, "/") {
+	if !strings.HasPrefix(text, "/") || strings.Contains(text, "\x00") {
 		want := "an absolute path"
 		if len(words) > 0 {
 			want += " or \"" + strings.Join(words, `", "`) + "\""
