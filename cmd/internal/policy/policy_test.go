@@ -162,11 +162,11 @@ func TestMistakes(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy")
 	var keys strings.Builder
-	for i := 0; keys.Len() < maxSize; i++ {
+	for i := 0; keys.Len() < maxSize-10; i++ {
 		fmt.Fprintf(&keys, "k%d=1\n", i)
 	}
 	for size, want := range map[int]string{maxSize: ":1:1: ", maxSize + 1: "larger than 65536 bytes"} {
-		if err := os.WriteFile(path, []byte(keys.String() + "\n")[:size], 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(keys.String() + strings.Repeat("\n", 20))[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Read(path, account.New()); err == nil || !strings.Contains(err.Error(), want) {
