@@ -71,10 +71,10 @@ func (s *chooser) targets() ([]removal.Target, error) {
 		s.incomplete = true
 	}
 	mine, foreign := removal.Select(inv, s.want(), choice.Selected)
-	if s.protect != nil {
-		mine = s.protect(inv, mine)
-	}
 	targets, files := s.askedFor(mine)
+	if s.protect != nil {
+		targets = s.protect(inv, targets)
+	}
 	if n := len(files); n > 0 {
 		s.say("%s too; "+s.advice.posix, matching(n, "POSIX object"), them(n))
 	}
