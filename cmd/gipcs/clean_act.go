@@ -211,7 +211,7 @@ func (r *cleanRun) removeOf(ctx context.Context, rule *cleanRule, s steps) (done
 		return before(t)
 	}}
 	for t, reason := range removal.Remove(ctx, rule.chosen, options) {
-		if reason != nil {
+		if reason != nil && !wasRemovedAnyway(reason) {
 			r.budget.giveBack(t.Object)
 		}
 		reason = s.failed(t, reason)
@@ -236,7 +236,7 @@ func (r *cleanRun) removeOf(ctx context.Context, rule *cleanRule, s steps) (done
 func outcomeOf(reason error) outcome {
 	var gone *removal.Skipped
 	switch {
-	case reason == nil:
+	case reason == nil, wasRemovedAnyway(reason):
 		return wasRemoved
 	case errors.Is(reason, errLeft):
 		return wasLeft
@@ -247,9 +247,13 @@ func outcomeOf(reason error) outcome {
 	}
 }
 
-// tell reports what became of an object, unless it was removed.
+// tell reports what became of an object, unless it was removed without an error.
 func (r *cleanRun) tell(result cleanResult) {
 	switch result.outcome {
+	case wasRemoved:
+		if result.reason != nil {
+			r.fail(result.reason)
+		}
 	case wasLeft:
 		r.say("%v: %v", result.target, result.reason)
 	case wasSkipped:

@@ -68,12 +68,19 @@ func (s steps) before(ctx context.Context) func(*removal.Target) (removal.Hold, 
 	}
 }
 
-// failed logs that a target was not removed.
+// failed logs that a target was not removed, if so.
 func (s steps) failed(t removal.Target, reason error) error {
-	if s.log == nil || reason == nil {
+	if s.log == nil || reason == nil || wasRemovedAnyway(reason) {
 		return reason
 	}
 	return errors.Join(reason, s.log.Failed(t.Object, reason))
+}
+
+// wasRemovedAnyway reports whether a target was removed in spite of an error: its backup
+// may lack what a process wrote meanwhile.
+func wasRemovedAnyway(reason error) bool {
+	var removed *removal.Removed
+	return errors.As(reason, &removed)
 }
 
 // A savedHold is a saved target that is about to be removed.

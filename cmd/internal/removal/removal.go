@@ -160,6 +160,13 @@ type Hold interface {
 	Kept() error
 }
 
+// Removed is the error for a target that was removed, but for which Hold.Removed failed.
+type Removed struct{ Err error }
+
+func (r *Removed) Error() string { return r.Err.Error() }
+
+func (r *Removed) Unwrap() error { return r.Err }
+
 // Options are the options of Remove.
 type Options struct {
 	// Before, unless nil, is called for each object once it was found unchanged; if it
@@ -175,8 +182,8 @@ type Options struct {
 // Remove removes targets in order and yields each one with its result. The error is nil
 // if the target was removed or, for a segment that is still attached, marked for
 // removal. It is a *Skipped if the target was left alone or, for a selected one, no
-// longer exists; it is fs.ErrPermission if the caller may not remove it. Remove
-// continues after an error. It stops when the loop or ctx ends. If selected objects
+// longer exists; it is a *Removed if only Hold.Removed failed, and fs.ErrPermission if the
+// caller may not remove it. Remove continues after an error. It stops when the loop or ctx ends. If selected objects
 // were used or changed just now it waits up to two seconds.
 func Remove(ctx context.Context, targets []Target, o Options) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
@@ -254,7 +261,10 @@ func (r *remover) remove(t *Target) error {
 	if err != nil {
 		return errors.Join(err, hold.Kept())
 	}
-	return hold.Removed()
+	if err := hold.Removed(); err != nil {
+		return &Removed{fmt.Errorf("%v was removed: %w", t, err)}
+	}
+	return nil
 }
 
 // remove removes the object, and explains a failure.

@@ -257,13 +257,13 @@ func TestBefore(t *testing.T) {
 
 // A held counts the calls of a Hold.
 type held struct {
-	check         error
+	check, late   error
 	removed, kept int
 }
 
 func (h *held) Check() error    { return h.check }
 func (h *held) Exclusive() bool { return true }
-func (h *held) Removed() error  { h.removed++; return nil }
+func (h *held) Removed() error  { h.removed++; return h.late }
 func (h *held) Kept() error     { h.kept++; return nil }
 
 func TestHold(t *testing.T) {
@@ -278,13 +278,20 @@ func TestHold(t *testing.T) {
 			return r.remove(&target)
 		}
 		h := &held{check: used}
-		if err := remove(h); !errors.Is(err, used) || !exists(kind, id) || *h != (held{used, 0, 1}) {
+		if err := remove(h); !errors.Is(err, used) || !exists(kind, id) || *h != (held{used, nil, 0, 1}) {
 			t.Errorf("%v, used: %v, exists: %v, %+v", kind, err, exists(kind, id), *h)
 		}
 		h = &held{}
-		if err := remove(h); err != nil || exists(kind, id) || *h != (held{nil, 1, 0}) {
+		if err := remove(h); err != nil || exists(kind, id) || *h != (held{nil, nil, 1, 0}) {
 			t.Errorf("%v: %v, exists: %v, %+v", kind, err, exists(kind, id), *h)
 		}
+	}
+	target := selected(t, ref.Sem, create(t, ref.Sem, 0o600), inventory.WantSemaphores)
+	r := newRemover(t.Context(), []Target{target}, Options{Before: func(*Target) (Hold, error) { return &held{late: used}, nil }})
+	r.settled = 0
+	var removed *Removed
+	if err := r.remove(&target); !errors.As(err, &removed) || !errors.Is(err, used) || exists(ref.Sem, target.ID) {
+		t.Errorf("used during the removal: %v, exists: %v; want a Removed", err, exists(ref.Sem, target.ID))
 	}
 }
 
