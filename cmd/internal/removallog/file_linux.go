@@ -107,13 +107,34 @@ func (f *file) lastLine() (line []byte, at int64, err error) {
 }
 
 // put appends a line in a single write: it is complete unless the process is killed
-// during it.
+// during it. If the disk is full, it takes out what it has written.
 func (f *file) put(columns []render.Column, cells []render.Cell) error {
 	text, err := line(columns, cells)
-	if err == nil {
-		_, err = f.Write(text)
+	if err != nil {
+		return err
+	}
+	n, err := f.Write(text)
+	if err != nil && n > 0 {
+		return errors.Join(err, f.takeOut(text[:n]))
 	}
 	return err
+}
+
+// takeOut takes part of a line off the end. It leaves it there if another process has the
+// log open, which may have written after it; then the next one to open it completes it.
+func (f *file) takeOut(part []byte) error {
+	if f.lock(unix.F_WRLCK, unix.F_OFD_SETLK) != nil {
+		return nil
+	}
+	tail := make([]byte, len(part))
+	info, err := f.Stat()
+	if err == nil {
+		_, err = f.ReadAt(tail, max(info.Size()-int64(len(tail)), 0))
+	}
+	if err == nil && bytes.Equal(tail, part) {
+		err = f.Truncate(info.Size() - int64(len(tail)))
+	}
+	return errors.Join(err, f.lock(unix.F_RDLCK, unix.F_OFD_SETLKW))
 }
 
 func (f *file) close() error { return f.Close() }

@@ -79,22 +79,24 @@ func TestNoDirectory(t *testing.T) {
 	}
 }
 
-// TestHalfALine continues a log that ends in an incomplete line.
+// TestHalfALine continues files that end in an incomplete line: one of a log is taken out,
+// any other text is completed, once.
 func TestHalfALine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(path, []byte("{\"time\":"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		log, err := Open(path, Why{})
-		if err != nil {
-			t.Fatal(err)
+	for text, want := range map[string]string{
+		"{\"time\":":                      "",
+		"{\"time\":\"20":                  "",
+		"{\"time\":\"1\"}\n{\"time\":\"2": "{\"time\":\"1\"}\n",
+		"dear diary":                      "dear diary\n",
+		"dear diary\n{":                   "dear diary\n",
+		"":                                "",
+	} {
+		path := filepath.Join(t.TempDir(), "log")
+		check(t, os.WriteFile(path, []byte(text), 0o600))
+		for range 2 {
+			check(t, openLog(t, path).Close())
 		}
-		if err := log.Close(); err != nil {
-			t.Fatal(err)
+		if got := read(t, path); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
 		}
-	}
-	if text, err := os.ReadFile(path); string(text) != "{\"time\":\n" || err != nil {
-		t.Errorf("%q, %v; want the line completed, once", text, err)
 	}
 }
