@@ -97,6 +97,7 @@ type Settled struct {
 // Settle finishes the backups of runs in the thread's IPC namespace that were killed.
 // What was saved and not removed, or not saved completely, is taken out of the backup; an
 // object that was shut for its removal is opened again. No other run may be going on.
+// What could be done in spite of an error is in the list too.
 func (s *Series) Settle() (list []Settled, err error) {
 	namespace, err := ownNamespace()
 	if err != nil {
@@ -114,9 +115,10 @@ func (s *Series) Settle() (list []Settled, err error) {
 		done, errRun := s.settleRun(name)
 		if errRun != nil {
 			err = errors.Join(err, fmt.Errorf("%s cannot be finished: %w", filepath.Join(s.dir, name), errRun))
-			continue
 		}
-		list = append(list, done)
+		if done.Path != "" {
+			list = append(list, done)
+		}
 	}
 	return list, err
 }
@@ -226,7 +228,8 @@ func (s *Series) Prune(limit Limit, now time.Time, keep string) (deleted []strin
 		old := limit.Age > 0 && now.Sub(began) > limit.Age
 		full := limit.Size > 0 && total > limit.Size
 		path := filepath.Join(s.dir, name)
-		if !old && !full && !strings.HasSuffix(name, expiredSuffix) || path == keep {
+		kept := strings.TrimSuffix(path, unfinishedSuffix) == keep // its end may have failed
+		if !old && !full && !strings.HasSuffix(name, expiredSuffix) || kept {
 			continue
 		}
 		gone, errDelete := s.delete(name)
