@@ -21,7 +21,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// cleanPolicy removes everything that makeCleanable makes.
+// cleanPolicy removes everything that makeCleanable makes for a user.
 const cleanPolicy = `
 log = "DIR/log"
 lock = "DIR/lock"
@@ -30,11 +30,21 @@ directory = "DIR/saved"
 [[rule]]
 name = "all"
 select = "owner-gone"
-owners = ["54321"]
+owners = ["UID"]
 `
 
-// cleanUID owns the objects to remove. It has no other process.
+// cleanUID owns the objects to remove, as do the users after it. They have no other
+// process.
 const cleanUID = 54321
+
+// writeCleanPolicy writes the policy for a user's objects, which keeps everything in dir.
+func writeCleanPolicy(t *testing.T, dir string, uid int) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "policy.toml")
+	writeFile(t, path, strings.NewReplacer("DIR", dir, "UID", strconv.Itoa(uid)).Replace(cleanPolicy))
+	check(t, os.Chmod(path, 0o600))
+	return path
+}
 
 // playMakeCleanable makes objects of each System V kind, each with contents of its own,
 // and prints their names.
@@ -50,94 +60,131 @@ func playMakeCleanable(args []string) error {
 	return err
 }
 
-// makeCleanable lets a process that ends make n objects of each System V kind, and
-// returns their names.
-func makeCleanable(t *testing.T, n int) (names []string) {
+// makeCleanable lets a process of a user that ends make n objects of each System V kind,
+// and returns their names.
+func makeCleanable(t *testing.T, uid, n int) (names []string) {
 	t.Helper()
-	p := ipctest.Start(t, "make cleanable", &syscall.Credential{Uid: cleanUID, Gid: cleanUID}, strconv.Itoa(n))
+	p := ipctest.Start(t, "make cleanable", &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}, strconv.Itoa(n))
 	return strings.Fields(p.Wait())
 }
 
-// existing returns the names of all objects.
-func existing(t *testing.T) (names []string) {
+// existing returns the names of all objects that a user has made.
+func existing(t *testing.T, uid int) (names []string) {
 	t.Helper()
 	for _, info := range collect(t, sysv.Segments()) {
-		names = append(names, fmt.Sprintf("shm:%d", info.ID))
+		names = append(names, fmt.Sprintf("%d shm:%d", info.CUID, info.ID))
 	}
 	for _, info := range collect(t, sysv.Sets()) {
-		want(t, "mode of a set", uint32(info.Mode), uint32(0o600))
-		names = append(names, fmt.Sprintf("sem:%d", info.ID))
+		names = append(names, fmt.Sprintf("%d sem:%d", info.CUID, info.ID))
 	}
 	for _, info := range collect(t, sysv.Queues()) {
-		want(t, "mode of a queue", uint32(info.Mode), uint32(0o600))
-		names = append(names, fmt.Sprintf("msg:%d", info.ID))
+		names = append(names, fmt.Sprintf("%d msg:%d", info.CUID, info.ID))
 	}
-	return names
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, strconv.Itoa(uid)+" ") })
 }
 
 // TestCleanKilled kills a clean-up at random moments. After the next one, which finishes
 // it, the log is whole, and exactly the objects that are gone are in a backup.
+//
+// gipcs waits two seconds for objects that were made or used just now. So several rounds,
+// each with the objects of another user, are made at once, then killed, then finished.
 func TestCleanKilled(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
-	gipcs := filepath.Join(install(t, "gipcs"), "gipcs")
+	k := cleanKills{gipcs: filepath.Join(install(t, "gipcs"), "gipcs"), within: 20 * time.Millisecond}
 	inNamespace(t)
-	halfWay, resumed := 0, 0
-	within := 100 * time.Millisecond
-	const each = 4
-	for round := range ipctest.Rounds(t, 20, 1) {
+	t.Cleanup(func() { removeSystemV(t) }) // what a failure leaves
+	const atOnce = 30
+	batch := make([]cleanKill, 0, atOnce)
+	for round := range ipctest.Rounds(t, atOnce, 1) {
+		uid := cleanUID + len(batch)
 		dir := t.TempDir()
-		policy := filepath.Join(dir, "policy.toml")
-		writeFile(t, policy, strings.ReplaceAll(cleanPolicy, "DIR", dir))
-		check(t, os.Chmod(policy, 0o600))
-		made := makeCleanable(t, each)
-		cmd := exec.Command(gipcs, "clean", "--policy", policy, "--yes")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
-		check(t, cmd.Start())
-		// The objects settle for two seconds; the rest is what can be hit.
-		awaitSaved(dir, cmd)
-		time.Sleep(rand.N(within))
-		kill(t, cmd)
-		switch left := len(existingNames(t)); {
-		case left == 0:
-			within = max(within*7/8, time.Millisecond)
-		case left == 3*each:
-			within = min(within*8/7, time.Second)
-		default:
-			halfWay++
+		batch = append(batch, cleanKill{round, uid, dir, writeCleanPolicy(t, dir, uid), makeCleanable(t, uid, cleanEach)})
+		if len(batch) == atOnce {
+			k.run(t, batch)
+			batch = batch[:0]
 		}
-		said, err := exec.Command(gipcs, "clean", "--policy", policy, "--yes").CombinedOutput()
-		if err != nil {
-			t.Fatalf("round %d: %v: %s", round, err, said)
-		}
-		if strings.Contains(string(said), "was killed") {
-			resumed++
-		}
-		want(t, "left", len(existing(t)), 0)
-		checkCleaned(t, round, dir, made)
-		if t.Failed() {
-			t.Fatalf("the next run said %s", said)
-		}
-		check(t, os.RemoveAll(dir))
 	}
-	t.Logf("killed half-way %d times; the next run had something to finish %d times", halfWay, resumed)
-	if !testing.Short() && (halfWay == 0 || resumed == 0) {
+	k.run(t, batch)
+	t.Logf("killed half-way %d times; the next run had something to finish %d times", k.halfWay, k.resumed)
+	if !testing.Short() && (k.halfWay == 0 || k.resumed == 0) {
 		t.Error("no kill hit anything")
 	}
 }
 
-func existingNames(t *testing.T) []string {
+// cleanEach is how many objects of each kind a run has to remove.
+const cleanEach = 4
+
+// A cleanKill is a round of TestCleanKilled.
+type cleanKill struct {
+	round, uid  int
+	dir, policy string
+	made        []string
+}
+
+// cleanKills runs the rounds of TestCleanKilled.
+type cleanKills struct {
+	gipcs            string
+	within           time.Duration // the longest time from the first saved object to the kill
+	halfWay, resumed int
+}
+
+func (k *cleanKills) run(t *testing.T, batch []cleanKill) {
 	t.Helper()
-	var names []string
+	for i := range batch {
+		k.kill(t, &batch[i])
+	}
+	for i := range batch {
+		k.finish(t, &batch[i])
+	}
+}
+
+func (k *cleanKills) kill(t *testing.T, r *cleanKill) {
+	t.Helper()
+	cmd := exec.Command(k.gipcs, "clean", "--policy", r.policy, "--yes")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	check(t, cmd.Start())
+	awaitSaved(r.dir, cmd)
+	time.Sleep(rand.N(k.within))
+	kill(t, cmd)
+	switch left := len(existing(t, r.uid)); {
+	case left == 0:
+		k.within = max(k.within*7/8, time.Millisecond)
+	case left == len(r.made):
+		k.within = min(k.within*8/7, time.Second)
+	default:
+		k.halfWay++
+	}
+}
+
+func (k *cleanKills) finish(t *testing.T, r *cleanKill) {
+	t.Helper()
+	said, err := exec.Command(k.gipcs, "clean", "--policy", r.policy, "--yes").CombinedOutput()
+	if err != nil {
+		t.Fatalf("round %d: %v: %s", r.round, err, said)
+	}
+	if strings.Contains(string(said), "was killed") {
+		k.resumed++
+	}
+	want(t, "left", fmt.Sprint(existing(t, r.uid)), "[]")
+	checkCleaned(t, r.round, r.dir, r.made)
+	if t.Failed() {
+		t.Fatalf("the next run said %s", said)
+	}
+	check(t, os.RemoveAll(r.dir))
+}
+
+// removeSystemV removes all objects of the namespace.
+func removeSystemV(t *testing.T) {
+	t.Helper()
 	for _, info := range collect(t, sysv.Segments()) {
-		names = append(names, fmt.Sprint(info.ID))
+		check(t, sysv.Segment(info.ID).Remove())
 	}
 	for _, info := range collect(t, sysv.Sets()) {
-		names = append(names, fmt.Sprint(info.ID))
+		check(t, sysv.Set(info.ID).Remove())
 	}
 	for _, info := range collect(t, sysv.Queues()) {
-		names = append(names, fmt.Sprint(info.ID))
+		check(t, sysv.Queue(info.ID).Remove())
 	}
-	return names
 }
 
 // awaitSaved waits until the run has saved its first object, or has ended.
@@ -203,15 +250,13 @@ func TestCleanTerminated(t *testing.T) {
 	gipcs := filepath.Join(install(t, "gipcs"), "gipcs")
 	inNamespace(t)
 	dir := t.TempDir()
-	policy := filepath.Join(dir, "policy.toml")
-	writeFile(t, policy, strings.ReplaceAll(cleanPolicy, "DIR", dir))
-	check(t, os.Chmod(policy, 0o600))
-	made := makeCleanable(t, 100)
+	policy := writeCleanPolicy(t, dir, cleanUID)
+	made := makeCleanable(t, cleanUID, 100)
 	p := start(t, gipcs, "clean", "--policy", policy, "--yes")
 	awaitSaved(dir, p.cmd)
 	p.signal(unix.SIGTERM)
 	said := p.ends(1)
-	left := len(existingNames(t))
+	left := len(existing(t, cleanUID))
 	if left == 0 || left == len(made) {
 		t.Errorf("%d of %d objects are left", left, len(made))
 	}
@@ -220,6 +265,6 @@ func TestCleanTerminated(t *testing.T) {
 		t.Errorf("with %d left it said %q", left, said)
 	}
 	want(t, "the next run", exec.Command(gipcs, "clean", "--policy", policy, "--yes", "--quiet").Run(), nil)
-	want(t, "left", len(existing(t)), 0)
+	want(t, "left", len(existing(t, cleanUID)), 0)
 	checkCleaned(t, 0, dir, made)
 }
