@@ -15,6 +15,7 @@ func TestMain(m *testing.M) {
 		"create":             playCreate,
 		"lock":               playLock,
 		"open":               playOpen,
+		"receive limited":    playReceiveLimited,
 		"wait":               playWait,
 	})
 	ipctest.MainPOSIX(m)

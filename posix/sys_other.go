@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 func openFile(string, Access) (*os.File, error) { return nil, errors.ErrUnsupported }
@@ -18,6 +19,8 @@ func memfdCreate(string, *MemfdOptions) (*os.File, error)        { return nil, e
 func addSeals(*os.File, Seals) error                             { return errors.ErrUnsupported }
 func getSeals(*os.File) (Seals, error)                           { return 0, errors.ErrUnsupported }
 func inheritFile(int, string) (*os.File, error)                  { return nil, errors.ErrUnsupported }
+func sendFile(syscall.Conn, *os.File) error                      { return errors.ErrUnsupported }
+func receiveFile(syscall.Conn, string) (*os.File, error)         { return nil, errors.ErrUnsupported }
 func mmapFile(*os.File, int, *MapOptions) (uintptr, error)       { return 0, errors.ErrUnsupported }
 func mmapAnonymous(int, *AnonymousOptions) (uintptr, int, error) { return 0, 0, errors.ErrUnsupported }
 func pageSize(*os.File) (int, error)                             { return 0, errors.ErrUnsupported }
