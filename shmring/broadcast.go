@@ -44,6 +44,11 @@ func OpenOrCreateBroadcast(ctx context.Context, name string, o *NamedOptions) (*
 	if o == nil {
 		o = &NamedOptions{}
 	}
+	return o.broadcast(o.at(ctx, byName(name), true))
+}
+
+// broadcast opens or makes a broadcast.
+func (o *NamedOptions) broadcast(find finder) (*Broadcast, error) {
 	if o.Producers > One {
 		return nil, fmt.Errorf("shmring: a broadcast has one writer, not %d", o.Producers)
 	}
@@ -55,7 +60,7 @@ func OpenOrCreateBroadcast(ctx context.Context, name string, o *NamedOptions) (*
 		return nil, err
 	}
 	var b *Broadcast
-	err := meet(ctx, byName(name), o, true, recipe{
+	err := find(recipe{
 		size: BroadcastSize(capacity),
 		make: func(mem []byte) (io.Closer, error) { return createBroadcast(mem, capacity) },
 		open: func(mem Memory) (_ *base, err error) {

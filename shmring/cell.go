@@ -36,18 +36,23 @@ type cell struct {
 // they differ; or it belongs to another user); ErrNotRing (the object holds something else,
 // which is left unchanged); those of OpenCellIn, posix.CreateObject and posix.OpenObject.
 func OpenOrCreateCell[T any](ctx context.Context, name string, o *NamedOptions) (*Cell[T], error) {
+	if o == nil {
+		o = &NamedOptions{}
+	}
+	return findCell[T](o, o.at(ctx, byName(name), true))
+}
+
+// findCell opens or makes a cell.
+func findCell[T any](o *NamedOptions, find finder) (*Cell[T], error) {
 	s, err := schemaOf[T]()
 	if err != nil {
 		return nil, err
-	}
-	if o == nil {
-		o = &NamedOptions{}
 	}
 	if o.Producers != 0 || o.Capacity != 0 {
 		return nil, fmt.Errorf("shmring: a cell has no number of producers and no capacity")
 	}
 	var c *cell
-	err = meet(ctx, byName(name), o, true, recipe{
+	err = find(recipe{
 		size: cellSize(s.size),
 		make: func(mem []byte) (io.Closer, error) { return createCell(mem, s) },
 		open: func(mem Memory) (*base, error) {

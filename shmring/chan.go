@@ -22,13 +22,18 @@ type Chan[T any] struct{ r *Ring }
 // Errors: ErrPointers; ErrTooLarge (n); ErrMismatch (also: values of another type; the error
 // says in what they differ); those of OpenOrCreate.
 func OpenOrCreateChan[T any](ctx context.Context, name string, n int, o *NamedOptions) (*Chan[T], error) {
-	s, err := schemaOf[T]()
-	if err != nil {
-		return nil, err
-	}
 	var all NamedOptions
 	if o != nil {
 		all = *o
+	}
+	return findChan[T](n, all, o.at(ctx, byName(name), true))
+}
+
+// findChan opens or makes a Chan.
+func findChan[T any](n int, all NamedOptions, find finder) (*Chan[T], error) {
+	s, err := schemaOf[T]()
+	if err != nil {
+		return nil, err
 	}
 	if all.Capacity != 0 {
 		return nil, errors.New("shmring: the capacity of a Chan is a number of values, not of bytes")
@@ -39,7 +44,7 @@ func OpenOrCreateChan[T any](ctx context.Context, name string, n int, o *NamedOp
 	if all.Producers == 0 {
 		all.Producers = Many
 	}
-	r, err := all.ring(ctx, byName(name), true, &s)
+	r, err := all.ring(find, &s)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ var ErrMismatch = errors.New("what is there differs from what was asked for")
 // Errors: ErrMismatch; ErrNotRing (the object holds something else, which is left
 // unchanged); those of Open, posix.CreateObject and posix.OpenObject.
 func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, error) {
-	return o.ring(ctx, byName(name), true, nil)
+	return o.ring(o.at(ctx, byName(name), true), nil)
 }
 
 // OpenOrCreateKey is OpenOrCreate for the ring in the System V segment under key. Only
@@ -77,7 +77,7 @@ func OpenOrCreate(ctx context.Context, name string, o *NamedOptions) (*Ring, err
 // unchanged); sysv.ErrPrivateKey; those of Open, sysv.CreateSegment and
 // sysv.Segment.Attach.
 func OpenOrCreateKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring, error) {
-	return o.ring(ctx, byKey(key), true, nil)
+	return o.ring(o.at(ctx, byKey(key), true), nil)
 }
 
 // Await opens the ring in the POSIX object called name, and blocks until another process
@@ -86,17 +86,29 @@ func OpenOrCreateKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring,
 // another process may yet make a ring. Of the options, those for a new ring have no effect.
 // Other errors: those of OpenOrCreate.
 func Await(ctx context.Context, name string, o *NamedOptions) (*Ring, error) {
-	return o.ring(ctx, byName(name), false, nil)
+	return o.ring(o.at(ctx, byName(name), false), nil)
 }
 
 // AwaitKey is Await for the ring in the System V segment under key. Other errors: those of
 // OpenOrCreateKey.
 func AwaitKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring, error) {
-	return o.ring(ctx, byKey(key), false, nil)
+	return o.ring(o.at(ctx, byKey(key), false), nil)
+}
+
+// A finder opens or makes what a recipe is for. The result is what open of the recipe
+// returned last.
+type finder func(recipe) error
+
+// at is the finder of what is at a spot. o may be nil.
+func (o *NamedOptions) at(ctx context.Context, s spot, mayCreate bool) finder {
+	if o == nil {
+		o = &NamedOptions{}
+	}
+	return func(r recipe) error { return meet(ctx, s, o, mayCreate, r) }
 }
 
 // ring opens or makes a ring, of values if there is a schema. o may be nil.
-func (o *NamedOptions) ring(ctx context.Context, s spot, mayCreate bool, values *schema) (*Ring, error) {
+func (o *NamedOptions) ring(find finder, values *schema) (*Ring, error) {
 	if o == nil {
 		o = &NamedOptions{}
 	}
@@ -108,7 +120,7 @@ func (o *NamedOptions) ring(ctx context.Context, s spot, mayCreate bool, values 
 		return nil, err
 	}
 	var ring *Ring
-	err := meet(ctx, s, o, mayCreate, recipe{
+	err := find(recipe{
 		size: Size(options.Capacity),
 		make: func(mem []byte) (io.Closer, error) { return create(mem, options, values) },
 		open: func(mem Memory) (_ *base, err error) {
@@ -144,6 +156,15 @@ type recipe struct {
 	open func(mem Memory) (*base, error)
 }
 
+// fill makes what the recipe is for.
+func (r recipe) fill(mem Memory) error {
+	made, err := r.make(mem.Bytes())
+	if err != nil {
+		return err
+	}
+	return made.Close()
+}
+
 // A meeting is one call that makes or opens what is at a spot.
 type meeting struct {
 	*NamedOptions
@@ -162,8 +183,7 @@ const (
 	mostPause  = 20 * time.Millisecond
 )
 
-// meet opens what is at the spot, or makes it, and looks again until that is done. The
-// result is what open of the recipe returned last.
+// meet opens what is at the spot, or makes it, and looks again until that is done.
 func meet(ctx context.Context, s spot, o *NamedOptions, create bool, r recipe) error {
 	m := &meeting{o, r, create}
 	if mode := m.mode(); create && (mode&^fs.ModePerm != 0 || mode == unfinished) {
@@ -290,10 +310,11 @@ func (b *base) appear() error {
 
 func (b *base) anchorLine() line { return b.line(int(b.anchor.Fd())) }
 
-// Made reports whether OpenOrCreate or OpenOrCreateKey made the ring, rather than found it.
+// Made reports whether OpenOrCreate, OpenOrCreateKey or CreateUnnamed made the ring, rather
+// than found it.
 func (r *Ring) Made() bool { return r.made }
 
-// Prefault makes all pages of a ring with a name or a key present, so that no later access
+// Prefault makes all pages of a ring that owns its memory present, so that no later access
 // waits for one or fails because there is no memory. Errors: ErrFault; ErrClosed;
 // errors.ErrUnsupported (the ring is in memory of the caller).
 func (r *Ring) Prefault() error {
@@ -375,7 +396,7 @@ const unlinkAttempts = 1000
 
 // pinNamed is pin for a ring with a name or a key.
 func (b *base) pinNamed() (unpin func(), err error) {
-	if b.place == nil {
+	if b.place == nil || b.object() != nil {
 		return nil, errNameless()
 	}
 	if unpin, err = b.pin(); err != nil {

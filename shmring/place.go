@@ -92,11 +92,7 @@ func (n byName) create(m *meeting) (place, error) {
 		if err != nil {
 			return err
 		}
-		made, err := m.make(mapping.Bytes())
-		if err == nil {
-			err = made.Close()
-		}
-		return errors.Join(err, mapping.Unmap(), f.Chmod(m.mode()))
+		return errors.Join(m.fill(mapping), mapping.Unmap(), f.Chmod(m.mode()))
 	}
 	object, err := posix.CreateObject(string(n), int64(m.size), &posix.ObjectOptions{
 		Reserve: !m.Sparse, Fill: fill,
@@ -274,10 +270,7 @@ func (m *meeting) fillSegment(s sysv.Segment) (*sysv.Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := m.make(mem.Bytes())
-	if err == nil {
-		err = made.Close()
-	}
+	err = m.fill(mem)
 	var info sysv.SegmentInfo
 	if err == nil {
 		info, err = s.Stat()
