@@ -36,6 +36,8 @@ shmring       TestMadBroadcast
 shmring       TestKilledStores
 shmring       TestCellAtFullSpeed
 shmring       TestKilledSenders
+shmring       TestKilledTakers
+shmring       TestKilledGivers
 shmsync       TestKills
 shmsync       TestRWKills
 shmsync       TestCondKills

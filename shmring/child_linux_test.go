@@ -59,16 +59,23 @@ var roles = map[string]func(args []string) error{
 	"drainChan":    drainChan,
 	"drainSocket":  drainSocket,
 	"madBroadcast": scribbleBroadcast,
+
+	"giver":  give,
+	"noProc": withoutProc,
 }
 
 // The environment variable childMemory says where the ring is: the identifier of a System
-// V segment, or the name of a POSIX object. If it is not set, the ring is in descriptor 3.
+// V segment, the name of a POSIX object, or how a ring without a name was handed over. If it
+// is not set, the ring is in descriptor 3.
 const childMemory = "SHMRING_TEST_MEMORY"
 
 func openInherited() (*shmring.Ring, error) {
 	where := os.Getenv(childMemory)
 	if rest, ok := strings.CutPrefix(where, "meet:"); ok {
 		return openWhere(rest)
+	}
+	if where == memoryInherited || where == memorySent {
+		return openHanded(where)
 	}
 	if strings.HasPrefix(where, "/") {
 		o, err := posix.OpenObject(where, posix.ReadWrite)

@@ -65,6 +65,13 @@ var memories = map[string]func(t *testing.T) memory{
 		t.Cleanup(func() { _ = m.Unmap() })
 		return memory{ring: create(t, m.Bytes()), env: name}
 	},
+	"unnamed": func(t *testing.T) memory {
+		ring, err := shmring.CreateUnnamed("gipc-test", &shmring.UnnamedOptions{Producers: shmring.Many, Capacity: 4096})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return memory{ring: ring, file: ring.Object().File(), env: memoryInherited}
+	},
 	"segment": func(t *testing.T) memory {
 		s, err := sysv.CreateSegment(sysv.Private, int64(shmring.Size(4096)), &sysv.SegmentOptions{Mode: 0o600})
 		if err != nil {
@@ -189,7 +196,7 @@ var ways = map[string]func(t *testing.T, h holder){
 func TestDeath(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	// With -short, each kind of memory and each place is tried once.
-	short := map[string]string{"memfd": "container", "segment": "user namespace", "object": "here", "name": "pid namespace", "key": "container", "memfd and C": "pid namespace"}
+	short := map[string]string{"memfd": "container", "segment": "user namespace", "object": "here", "name": "pid namespace", "key": "container", "memfd and C": "pid namespace", "unnamed": "user namespace"}
 	kinds := maps.Clone(memories)
 	program := compileC(t, "ring")
 	kinds["memfd and C"] = func(t *testing.T) memory {
