@@ -38,6 +38,7 @@ func TestExamples(t *testing.T) {
 	t.Run("memmap", func(t *testing.T) { testMemmap(t, bin) })
 	t.Run("sysv", func(t *testing.T) { testSysv(t, bin) })
 	t.Run("parentchild", func(t *testing.T) { testParentChild(t, bin) })
+	t.Run("handover", func(t *testing.T) { testHandover(t, bin) })
 	t.Run("race", func(t *testing.T) { testRace(t, bin) })
 }
 
@@ -499,6 +500,32 @@ func testAnonymous(t *testing.T, bin programs) {
 	const want = "child:set memory 1\nparent:memory value 1\n"
 	wantOutput(t, run(t, "", bin.path("anonymous")), want)
 	withPeers(t, func(t *testing.T, c peers) { wantOutput(t, run(t, "", c.compile(t, "anonymous")), want) })
+}
+
+func testHandover(t *testing.T, bin programs) {
+	const want = "received: hello\n"
+	wantOutput(t, run(t, "", bin.path("handover")), want)
+	socket := filepath.Join(t.TempDir(), "socket")
+	giver := exec.Command(bin.path("handover"), "give", socket)
+	giver.Stderr = os.Stderr
+	if err := giver.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer giver.Wait()
+	defer giver.Process.Kill()
+	for end := time.Now().Add(timeout); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(socket); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	taken := try("", bin.path("handover"), "take", socket)
+	for end := time.Now().Add(timeout); strings.Contains(taken.stderr, "refused") && time.Now().Before(end); {
+		taken = try("", bin.path("handover"), "take", socket) // bound, but not listening yet
+	}
+	wantOutput(t, taken, want)
+	refuses(t, "usage", bin.path("handover"), "give")
 }
 
 func testMapfile(t *testing.T, bin programs) {

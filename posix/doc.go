@@ -17,6 +17,9 @@
 //	...
 //	err = posix.UnlinkObject("/sample")
 //
+// PassTo hands an object without a name to a child process, and SendTo to any process, through
+// a Unix-domain socket. They call Inherit and ReceiveObject.
+//
 // Create makes a new object, Open opens an existing one, and OpenOrCreate does either and
 // reports which. Options may be nil; the mode is then 0600.
 //
@@ -43,7 +46,8 @@
 // already, the call does nothing. Otherwise it first tries without blocking. A blocked
 // goroutine occupies an operating-system thread. The Go runtime ends a program that has
 // 10,000 threads; see debug.SetMaxThreads. Cancelling uses SIGURG, as the runtime does to
-// preempt goroutines, so a program that ignores this signal cannot cancel.
+// preempt goroutines, so a program that ignores this signal cannot cancel. SendTo and
+// ReceiveObject wait for a socket without a thread, until its deadline.
 //
 // # Caveats
 //

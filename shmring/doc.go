@@ -29,6 +29,23 @@
 // claims. Those of several producers do too, if one claim ended before the next began.
 // Producer.Writer and Consumer.Reader turn a ring into a byte stream.
 //
+// # Without a name
+//
+// A name remains if all processes are killed. CreateUnnamed makes a ring without a name,
+// which is handed over instead: to a child process by inheritance, to any process through a
+// Unix-domain socket.
+//
+//	ring, err := shmring.CreateUnnamed("frames", nil)
+//	ring.Object().PassTo(&cmd.ExtraFiles) // the child calls posix.Inherit(3)
+//	err = ring.Object().SendTo(conn)      // the other side calls posix.ReceiveObject(conn)
+//
+//	ring, err := shmring.OpenUnnamed(object) // in the other process
+//
+// The kernel frees the memory, and all messages, as soon as no process has it open or mapped
+// and no descriptor of it is in a socket. The memory is sealed, so nobody can truncate it.
+// The descriptors of this package are closed by execve(2): a process keeps the ring for a
+// program that it starts only through PassTo. Roles end at execve(2) in any case.
+//
 // # Many readers, latest values, types
 //
 // A Broadcast passes each message of one writer to up to 64 readers, and a Cell holds the

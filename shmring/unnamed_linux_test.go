@@ -155,7 +155,7 @@ func TestUnnamedValues(t *testing.T) {
 	other, err := shmring.OpenUnnamedCell[pair](object)
 	check(t, err)
 	if c, err := shmring.OpenUnnamedCell[int32](object); c != nil || !errors.Is(err, shmring.ErrMismatch) {
-		t.Errorf("as another type: %v, %v, want ErrMismatch", c, err)
+		t.Errorf("as another type: %t, %v, want ErrMismatch", c != nil, err)
 	}
 	_, err = other.Store(ctx, pair{1, 2})
 	check(t, err)
@@ -173,7 +173,7 @@ func TestUnnamedValues(t *testing.T) {
 	second, err := shmring.OpenUnnamedChan[pair](object)
 	check(t, err)
 	if c, err := shmring.OpenUnnamedChan[int32](object); c != nil || !errors.Is(err, shmring.ErrMismatch) {
-		t.Errorf("as another type: %v, %v, want ErrMismatch", c, err)
+		t.Errorf("as another type: %t, %v, want ErrMismatch", c != nil, err)
 	}
 	s, err := ch.JoinSender()
 	check(t, err)
@@ -255,7 +255,7 @@ func TestOpenUnnamedRefused(t *testing.T) {
 			check(t, o.Seal(tt.seals))
 		}
 		if r, err := shmring.OpenUnnamed(o); r != nil || !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
-			t.Errorf("%s: %v, %v, want %v %s", tt.name, r, err, tt.want, tt.text)
+			t.Errorf("%s: %t, %v, want %v %s", tt.name, r != nil, err, tt.want, tt.text)
 		}
 		if _, err := o.Stat(); err != nil {
 			t.Errorf("%s: the object of the caller: %v", tt.name, err)
@@ -287,7 +287,7 @@ func TestOpenUnnamedOthers(t *testing.T) {
 		{"a broadcast", b.Object(), shmring.ErrNotRing},
 	} {
 		if r, err := shmring.OpenUnnamed(tt.o); r != nil || !errors.Is(err, tt.want) {
-			t.Errorf("%s: %v, %v, want %v", tt.name, r, err, tt.want)
+			t.Errorf("%s: %t, %v, want %v", tt.name, r != nil, err, tt.want)
 		}
 	}
 	check(t, errors.Join(named.Close(), posix.UnlinkObject("/named-object"), file.Close(), disk.Close(), b.Close()))
