@@ -966,8 +966,10 @@ static inline int gipc_ring_join_consumer(struct gipc_ring_consumer *c, const st
 		got = gipc_ring__take(r, c->lifeline, GIPC_RING__CONSUMER, was, &c->ticket);
 	if (got > 0) {
 		c->next = c->free = GIPC_RING__LOAD(&r->header->head);
-		if (!(c->next % GIPC_RING_UNIT))
+		if (!(c->next % GIPC_RING_UNIT)) {
+			gipc_ring__wake(&r->header->producers_sleep); /* they now have us to watch */
 			return 0;
+		}
 		gipc_ring__leave(r, c->lifeline, GIPC_RING__CONSUMER, c->ticket);
 		got = -EUCLEAN;
 	}

@@ -44,6 +44,7 @@ var roles = map[string]func(args []string) error{
 	"churn":   churn,
 	"meet":    meet,
 	"unlink":  unlink,
+	"outlive": outlive,
 	"stream":  streamOut,
 	"mad":     scribble,
 

@@ -63,6 +63,7 @@ func (r *Ring) newConsumer() (*Consumer, error) {
 	}
 	c := &Consumer{ring: r, next: head, free: head, began: head, life: life, ticket: ticket}
 	c.wait.start(&r.header.consumerSleeps, r.spin, pauseLeast)
+	wake(&r.header.producersSleep) // they now have somebody whose death they must notice
 	return c, nil
 }
 
@@ -77,7 +78,7 @@ func (r *Ring) newConsumer() (*Consumer, error) {
 // If all producers that had joined have closed, and no message is left, the error is
 // io.EOF. If at least one of their processes ended without closing, it is ErrPeerDied
 // instead, within 0.5 s. After either, Receive may be called again: it waits for another
-// producer. Other errors: ErrClosed; ErrCorrupt.
+// producer. With NamedOptions.Outlive it waits at once. Other errors: ErrClosed; ErrCorrupt.
 func (c *Consumer) Receive(ctx context.Context) ([]byte, error) {
 	c.Release()
 	if err := ctx.Err(); err != nil {
@@ -136,8 +137,9 @@ func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err 
 // without an error when Receive returns io.EOF, and after any other error. The message at
 // which a loop stops early counts as received.
 //
-// If producers come one after another, the sequence ends after each of them. A caller that
-// knows their number can check Members().Ended for the last one.
+// If producers come one after another, the sequence ends after each of them, unless the
+// consumer outlives them (NamedOptions.Outlive). A caller that knows their number can check
+// Members().Ended for the last one.
 func (c *Consumer) Messages(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
@@ -264,6 +266,9 @@ func (c *Consumer) end() error {
 	died := deaths != h.seenDeath.Load()
 	h.seenJoins.Store(joins)
 	h.seenDeath.Store(deaths)
+	if r.outlive {
+		return nil
+	}
 	if died {
 		return fmt.Errorf("shmring: %w: producer", ErrPeerDied)
 	}

@@ -102,6 +102,9 @@
 // received but did not release, the next consumer receives again. So after a death a
 // message may be seen twice, but is never lost.
 //
+// Programs that restart one by one set NamedOptions.Outlive. A side then does not get these
+// errors, but waits for the next process that takes the other role.
+//
 // # Death
 //
 // The kernel shows which processes are alive. Each Producer and Consumer has its own open

@@ -143,7 +143,7 @@ func (r *Ring) Abandoned() bool {
 //
 // Errors: ErrClosed (this producer is closed, or the consumer has closed before receiving
 // all), ErrPeerDied (the consumer's process ended before receiving all), ErrClaim;
-// ErrCorrupt.
+// ErrCorrupt. With NamedOptions.Outlive, Flush waits for the next consumer instead.
 func (p *Producer) Flush(ctx context.Context) error {
 	switch {
 	case p.closed:
@@ -159,7 +159,7 @@ func (p *Producer) Flush(ctx context.Context) error {
 	received := func() (bool, error) {
 		// Check in this order: a consumer that receives everything and closes in between
 		// has received everything.
-		closed := r.consumer().ticket.Load() == gone
+		closed := p.deserted()
 		head := r.header.head.Load()
 		switch left := end - head; {
 		case int64(left) <= 0:
@@ -175,5 +175,5 @@ func (p *Producer) Flush(ctx context.Context) error {
 		return err
 	}
 	p.notify() // what follows the last message may be padding that was not worth a wake-up
-	return p.wait.wait(ctx, received, func() (time.Duration, error) { return tick, p.CheckConsumer() })
+	return p.wait.wait(ctx, received, func() (time.Duration, error) { return tick, p.stranded() })
 }

@@ -37,6 +37,13 @@ type NamedOptions struct {
 	// needs it, the process that sends ends. Without Sparse, a full /dev/shm makes
 	// OpenOrCreate fail with ENOSPC.
 	Sparse bool
+	// Outlive makes the handles that join through this Ring go on when the other side is
+	// gone, whether it closed or died: a Producer sends into the ring while there is room,
+	// and then waits for the next consumer; a Consumer waits for the next producer. Only
+	// the context, or a failure of the ring, ends their waits. Members().Died counts the
+	// dead producers. It is not stored in the ring: each side chooses for itself. In a
+	// Broadcast it holds for readers. A Cell ignores it.
+	Outlive bool
 	// HugePages is that of sysv.SegmentOptions, for a ring with a key. A ring with a name
 	// has none: errors.ErrUnsupported.
 	HugePages int64
@@ -271,7 +278,7 @@ func (m *meeting) enter(p place, made bool) error {
 	if err := errors.Join(err, keepErr); err != nil {
 		return err
 	}
-	b.anchor, b.place, b.made = anchor, p, made
+	b.anchor, b.place, b.made, b.outlive = anchor, p, made, m.Outlive
 	if b.pre.death.Load() != p.death() {
 		return fmt.Errorf("shmring: %w: its locks are in another file", ErrMismatch)
 	}

@@ -153,6 +153,7 @@ type base struct {
 	memory  Memory      // nil if the caller keeps it mapped
 	place   place       // nil if the caller owns the memory
 	made    bool        // by OpenOrCreate
+	outlive bool        // see NamedOptions
 	removed atomic.Bool // by Remove
 	anchor  *os.File    // the file with the locks, for others of it to be opened
 	locks   int64       // where they begin

@@ -542,6 +542,35 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestLateConsumer lets a consumer join, and die, while a producer waits for one.
+func TestLateConsumer(t *testing.T) {
+	t.Parallel()
+	ring, f := newRing(t, 4096, shmring.One)
+	p := producer(t, ring)
+	for ok := true; ok; {
+		var claim shmring.Claim
+		var err error
+		if claim, ok, err = p.TryClaim(1000); ok {
+			err = claim.Commit()
+		}
+		mustAll(t, err)
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- p.Send(background(t), make([]byte, 1000)) }()
+	select {
+	case err := <-waiting:
+		t.Fatalf("%v without a consumer", err)
+	case <-time.After(2500 * time.Millisecond): // it seldom looks by now
+	}
+	child := start(t, goPeer(t, self(t), f, "holder", "consumer"))
+	watch := ipctest.StartWatch()
+	kill(t, child)
+	err := <-waiting
+	if d, tooLong := watch.Stop(learn); !errors.Is(err, shmring.ErrPeerDied) || tooLong {
+		t.Errorf("%v after %v, want ErrPeerDied within %v", err, d, learn)
+	}
+}
+
 // TestMadPeer lets a process overwrite the words of the ring while this one uses it.
 // Nothing may panic or wait beyond its context.
 func TestMadPeer(t *testing.T) {

@@ -120,7 +120,7 @@ type Claim struct {
 //
 // Errors: ErrTooLarge; ErrClaim; ErrClosed (this producer is closed, or the consumer has
 // closed); ErrPeerDied (the consumer's process has ended, within 0.5 s of waiting);
-// ErrCorrupt.
+// ErrCorrupt. With NamedOptions.Outlive, Claim waits for the next consumer instead.
 func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return Claim{}, err
@@ -140,7 +140,7 @@ func (p *Producer) TryClaim(n int) (c Claim, ok bool, err error) {
 	if c, ok, err = p.tryClaim(n); ok || err != nil || !p.look.due() {
 		return c, ok, err
 	}
-	if err := p.CheckConsumer(); err != nil {
+	if err := p.stranded(); err != nil {
 		p.look = look{} // the next call says so too
 		return Claim{}, false, err
 	}
@@ -165,13 +165,19 @@ func (p *Producer) claimed(n int) Claim {
 
 // ready reports whether n bytes can be claimed, apart from whether there is room.
 func (p *Producer) ready(n int) bool {
-	return p.claim == 0 && !p.closed && uint64(n) <= p.ring.capacity/2 && p.ring.consumer().ticket.Load() != gone
+	return p.claim == 0 && !p.closed && uint64(n) <= p.ring.capacity/2 && !p.deserted()
+}
+
+// deserted reports whether the consumer has closed, and this producer does not wait for the
+// next one.
+func (p *Producer) deserted() bool {
+	return p.ring.consumer().ticket.Load() == gone && !p.ring.outlive
 }
 
 // refuse returns the reason why n bytes cannot be claimed.
 func (p *Producer) refuse(n int) error {
 	switch {
-	case p.closed || p.ring.consumer().ticket.Load() == gone:
+	case p.closed || p.deserted():
 		return fmt.Errorf("shmring: %w", ErrClosed)
 	case p.claim != 0:
 		return fmt.Errorf("shmring: %w", ErrClaim)
@@ -296,7 +302,7 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 	next, seen := tick, r.header.head.Load()
 	return p.wait.wait(ctx,
 		func() (bool, error) {
-			if r.consumer().ticket.Load() == gone {
+			if p.deserted() {
 				return false, fmt.Errorf("shmring: %w", ErrClosed)
 			}
 			return p.reserve(length)
@@ -313,13 +319,13 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 			} else {
 				next, seen = tick, head
 			}
-			return next, p.CheckConsumer()
+			return next, p.stranded()
 		})
 }
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without closing,
-// and ErrClosed if the consumer or this producer has closed. Claim, TryClaim and Send call
-// it while the ring is full.
+// and ErrClosed if the consumer or this producer has closed, whatever NamedOptions.Outlive
+// says. Claim, TryClaim and Send call it while the ring is full, unless they outlive it.
 func (p *Producer) CheckConsumer() error {
 	if p.closed {
 		return fmt.Errorf("shmring: %w", ErrClosed)
@@ -331,6 +337,15 @@ func (p *Producer) CheckConsumer() error {
 		return fmt.Errorf("shmring: %w: consumer, process %d", ErrPeerDied, p.ring.consumer().pid.Load())
 	}
 	return nil
+}
+
+// stranded is CheckConsumer for a wait. It returns nil if this producer waits for the next
+// consumer.
+func (p *Producer) stranded() error {
+	if p.ring.outlive && !p.closed {
+		return nil
+	}
+	return p.CheckConsumer()
 }
 
 // Bytes returns the claimed memory, which still holds earlier messages. Do not use it

@@ -176,7 +176,7 @@ func (r *reader) name() string {
 //
 // If the writer has closed, and no message is left, the error is io.EOF; if its process
 // ended without closing, it is ErrPeerDied, within 0.5 s. After either, Receive may be
-// called again: it waits for another writer. Other errors: ErrClosed; ErrCorrupt; ErrFault.
+// called again: it waits for another writer. With NamedOptions.Outlive it waits at once. Other errors: ErrClosed; ErrCorrupt; ErrFault.
 func (s *Subscription) Receive(ctx context.Context) ([]byte, error) {
 	err := guarded(func() error { return s.receive(ctx) })
 	if err != nil {
@@ -377,6 +377,9 @@ func (s *Subscription) end() error {
 		return nil
 	}
 	s.seen = session
+	if s.b.outlive {
+		return nil
+	}
 	return io.EOF
 }
 
@@ -392,6 +395,9 @@ func (s *Subscription) died() error {
 		return nil
 	}
 	s.seen = session
+	if s.b.outlive {
+		return nil
+	}
 	return fmt.Errorf("shmring: %w: writer, process %d", ErrPeerDied, s.b.members[writerRole].pid.Load())
 }
 
