@@ -40,6 +40,9 @@ func TestExamples(t *testing.T) {
 	t.Run("parentchild", func(t *testing.T) { testParentChild(t, bin) })
 	t.Run("handover", func(t *testing.T) { testHandover(t, bin) })
 	t.Run("race", func(t *testing.T) { testRace(t, bin) })
+	t.Run("limiter", func(t *testing.T) { testLimiter(t, bin) })
+	t.Run("meet", func(t *testing.T) { testMeet(t, bin) })
+	t.Run("jobs", func(t *testing.T) { testJobs(t, bin) })
 }
 
 // programs is the directory of the built examples.

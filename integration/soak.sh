@@ -31,6 +31,8 @@ shmring       TestDeaths
 shmring       TestMadPeer
 shmring       TestMeeting
 shmring       TestUnlinkKilled
+shmring       TestOutliveKilled consumers
+shmring       TestOutliveKilled producers
 shmring       TestKilledBroadcast
 shmring       TestMadBroadcast
 shmring       TestKilledStores
