@@ -98,6 +98,7 @@ func (r *cleanRun) cleanUp(ctx context.Context) (err error) {
 	}
 	if series != nil {
 		if run, err = series.Begin(r.began); err != nil {
+			r.prune(series, "") // otherwise old backups could fill the disk for ever
 			return err
 		}
 		s.store = run.Store
