@@ -33,9 +33,9 @@ select = "owner-gone"
 owners = ["UID"]
 `
 
-// cleanUID owns the objects to remove, as do the users after it. They have no other
-// process.
-const cleanUID = 54321
+// cleanUID returns the owner of the objects to remove. It and the 63 users after it have
+// no other process, not even one of the same test that runs at the same time.
+func cleanUID() int { return 1<<20 + 64*os.Getpid() }
 
 // writeCleanPolicy writes the policy for a user's objects, which keeps everything in dir.
 func writeCleanPolicy(t *testing.T, dir string, uid int) (path string) {
@@ -96,7 +96,7 @@ func TestCleanKilled(t *testing.T) {
 	const atOnce = 30
 	batch := make([]cleanKill, 0, atOnce)
 	for round := range ipctest.Rounds(t, atOnce, 1) {
-		uid := cleanUID + len(batch)
+		uid := cleanUID() + len(batch)
 		dir := t.TempDir()
 		batch = append(batch, cleanKill{round, uid, dir, writeCleanPolicy(t, dir, uid), makeCleanable(t, uid, cleanEach)})
 		if len(batch) == atOnce {
@@ -250,13 +250,13 @@ func TestCleanTerminated(t *testing.T) {
 	gipcs := filepath.Join(install(t, "gipcs"), "gipcs")
 	inNamespace(t)
 	dir := t.TempDir()
-	policy := writeCleanPolicy(t, dir, cleanUID)
-	made := makeCleanable(t, cleanUID, 100)
+	policy := writeCleanPolicy(t, dir, cleanUID())
+	made := makeCleanable(t, cleanUID(), 100)
 	p := start(t, gipcs, "clean", "--policy", policy, "--yes")
 	awaitSaved(dir, p.cmd)
 	p.signal(unix.SIGTERM)
 	said := p.ends(1)
-	left := len(existing(t, cleanUID))
+	left := len(existing(t, cleanUID()))
 	if left == 0 || left == len(made) {
 		t.Errorf("%d of %d objects are left", left, len(made))
 	}
@@ -265,6 +265,6 @@ func TestCleanTerminated(t *testing.T) {
 		t.Errorf("with %d left it said %q", left, said)
 	}
 	want(t, "the next run", exec.Command(gipcs, "clean", "--policy", policy, "--yes", "--quiet").Run(), nil)
-	want(t, "left", len(existing(t, cleanUID)), 0)
+	want(t, "left", len(existing(t, cleanUID())), 0)
 	checkCleaned(t, 0, dir, made)
 }
