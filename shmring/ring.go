@@ -117,8 +117,8 @@ func ringIn(mem Memory, ring func([]byte) (*Ring, error)) (r *Ring, err error) {
 // Close closes the descriptor of the Ring. No process can join through this Ring any more;
 // its handles stay open. A Ring that is not closed is closed by the garbage collector.
 //
-// Close also unmaps the memory of a ring with a name or a key. Close the handles first;
-// otherwise the error is EBUSY.
+// Close also unmaps the memory of a ring with a name or a key, or of CreateUnnamed or
+// OpenUnnamed. Close the handles first; otherwise the error is EBUSY.
 func (r *Ring) Close() error { return r.close() }
 
 // Size returns the number of bytes of memory that a ring of this capacity needs. capacity

@@ -109,9 +109,15 @@ func TestUnnamed(t *testing.T) {
 	if _, err := c.Receive(ctx); !errors.Is(err, io.EOF) {
 		t.Errorf("%v, want EOF", err)
 	}
-	if err := other.Remove(); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("Remove: %v, want ErrUnsupported", err)
+	for name, err := range map[string]error{"Remove": other.Remove(), "Unlink": other.Unlink()} {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s: %v, want ErrUnsupported", name, err)
+		}
 	}
+	if !ring.Made() || other.Made() {
+		t.Errorf("made: %t and %t, want only the first", ring.Made(), other.Made())
+	}
+	check(t, other.Prefault())
 	third, err := shmring.OpenUnnamed(other.Object()) // which can be handed on
 	check(t, err)
 	check(t, errors.Join(third.Close(), c.Close(), other.Close()))
