@@ -134,7 +134,7 @@ func randomSysV(t *testing.T, r *rand.Rand, i int) (ends []func() error) {
 		s, err := sysv.CreateSegment(sysv.Private, int64(1+r.IntN(5000)), nil)
 		check(t, err)
 		if foreign() {
-			check(t, s.Set(other))
+			check(t, s.SetOwnership(other))
 		}
 		if r.IntN(2) == 0 {
 			mem, err := s.Attach(nil)
@@ -149,7 +149,7 @@ func randomSysV(t *testing.T, r *rand.Rand, i int) (ends []func() error) {
 			check(t, s.SetValue(0, 1)) // which makes this process the last user
 		}
 		if foreign() {
-			check(t, s.Set(other))
+			check(t, s.SetOwnership(other))
 		}
 		return append(ends, s.Remove)
 	default:

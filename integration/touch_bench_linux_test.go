@@ -157,7 +157,7 @@ func streamIn(b *testing.B, capacity int, open func() (memory, error)) float64 {
 		b.Fatal(err)
 	}
 	defer m.release()
-	ring, err := shmring.Create(m.bytes, shmring.Options{Capacity: capacity})
+	ring, err := shmring.Create(m.bytes, &shmring.Options{Capacity: capacity})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -139,7 +139,7 @@ func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context
 		if err != nil {
 			b.Fatal(err)
 		}
-		ring, err := shmring.Create(m.Bytes(), shmring.Options{})
+		ring, err := shmring.Create(m.Bytes(), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -71,7 +71,7 @@ func (s schema) capacity(n int) (int, error) {
 
 // CreateChanIn makes a Chan in mem, as CreateIn makes a ring. Errors: ErrPointers;
 // ErrTooLarge (not even two values fit); those of CreateIn.
-func CreateChanIn[T any](mem Memory, o Options) (*Chan[T], error) {
+func CreateChanIn[T any](mem Memory, o *Options) (*Chan[T], error) {
 	return chanIn[T](mem, func(b []byte, s *schema) (*Ring, error) { return create(b, o, s) })
 }
 

@@ -39,7 +39,7 @@ func newChan[T any](t testing.TB, capacity int, p shmring.Producers) (*shmring.C
 	_, f := shared(t, shmring.Size(capacity))
 	m, err := posix.MapFile(f, nil)
 	noError(t, err)
-	c, err := shmring.CreateChanIn[T](m, shmring.Options{Producers: p, Capacity: capacity})
+	c, err := shmring.CreateChanIn[T](m, &shmring.Options{Producers: p, Capacity: capacity})
 	noError(t, err)
 	t.Cleanup(func() { _ = errors.Join(c.Close(), m.Unmap()) })
 	return c, f

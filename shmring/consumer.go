@@ -306,10 +306,10 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 		})
 }
 
-// CheckProducers checks whether producers have died, and withdraws their claims, so that
-// later messages of others can be received. Members().Died counts the dead. Receive and
+// ReapProducers frees the roles of producers whose processes have died, and withdraws their
+// claims, so that later messages of others can be received. Members().Died counts the dead. Receive and
 // TryReceive call it while there is no message.
-func (c *Consumer) CheckProducers() {
+func (c *Consumer) ReapProducers() {
 	if !c.closed {
 		c.ring.buryAll(c.life)
 	}

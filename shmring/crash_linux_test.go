@@ -18,7 +18,7 @@ func crashRing(t *testing.T, kind Producers) *Ring {
 	t.Helper()
 	words := make([]uint64, Size(minCapacity)/8)
 	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
-	r, err := Create(mem, Options{Producers: kind})
+	r, err := Create(mem, &Options{Producers: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestFullTable(t *testing.T) {
 	if full, err := p.reserve(1); full || err != nil {
 		t.Fatalf("a claim in a ring full of dead claims: %v, %v", full, err)
 	}
-	c.CheckProducers()
+	c.ReapProducers()
 	if _, ok, err := c.TryReceive(); ok || err != nil {
 		t.Errorf("TryReceive = %v, %v", ok, err)
 	}

@@ -110,7 +110,7 @@ func meeting(t *testing.T, w string) memory {
 
 func create(t *testing.T, mem []byte) *shmring.Ring {
 	t.Helper()
-	ring, err := shmring.Create(mem, shmring.Options{Producers: shmring.Many})
+	ring, err := shmring.Create(mem, &shmring.Options{Producers: shmring.Many})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +427,7 @@ func TestNobodyDies(t *testing.T) {
 		default:
 		}
 		c := consumer(t, ring)
-		c.CheckProducers()
+		c.ReapProducers()
 		if err := keeper.CheckConsumer(); err != nil {
 			t.Fatal(err)
 		}

@@ -78,7 +78,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer mem.Unmap()
-	ring, err := shmring.CreateIn(mem, shmring.Options{})
+	ring, err := shmring.CreateIn(mem, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func Example() {
 }
 
 // exampleRing returns a ring in memory that children of the process would share.
-func exampleRing(o shmring.Options) *shmring.Ring {
+func exampleRing(o *shmring.Options) *shmring.Ring {
 	mem, err := posix.MapAnonymous(shmring.Size(1<<16), nil)
 	if err != nil {
 		log.Fatal(err)
@@ -133,7 +133,7 @@ func exampleRing(o shmring.Options) *shmring.Ring {
 // A message is built in the memory of the ring itself.
 func ExampleProducer_Claim() {
 	ctx := context.Background()
-	ring := exampleRing(shmring.Options{})
+	ring := exampleRing(nil)
 	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)
@@ -163,7 +163,7 @@ func ExampleProducer_Claim() {
 // ignores the end between them.
 func ExampleRing_Members() {
 	ctx := context.Background()
-	ring := exampleRing(shmring.Options{Producers: shmring.Many})
+	ring := exampleRing(&shmring.Options{Producers: shmring.Many})
 	consumer, err := ring.JoinConsumer()
 	if err != nil {
 		log.Fatal(err)
@@ -205,7 +205,7 @@ func ExampleRing_Members() {
 // The writer of a byte stream wants to know that it has arrived.
 func ExampleWriter_Flush() {
 	ctx := context.Background()
-	ring := exampleRing(shmring.Options{})
+	ring := exampleRing(nil)
 	producer, err := ring.JoinProducer()
 	if err != nil {
 		log.Fatal(err)

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	if _, err := shmring.Create(nil, shmring.Options{}); errors.Is(err, errors.ErrUnsupported) {
+	if _, err := shmring.Create(nil, nil); errors.Is(err, errors.ErrUnsupported) {
 		fmt.Println("SKIPPED: all tests of this package: no ring on", runtime.GOARCH)
 		return
 	}
@@ -76,7 +76,7 @@ func mapFile(f *os.File) ([]byte, error) {
 func newRing(t testing.TB, capacity int, producers shmring.Producers) (*shmring.Ring, *os.File) {
 	t.Helper()
 	mem, f := shared(t, shmring.Size(capacity))
-	ring, err := shmring.Create(mem, shmring.Options{Producers: producers})
+	ring, err := shmring.Create(mem, &shmring.Options{Producers: producers})
 	if err != nil {
 		t.Fatal(err)
 	}

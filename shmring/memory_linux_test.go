@@ -46,7 +46,7 @@ func TestPinned(t *testing.T) {
 }
 
 func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
-	ring, err := shmring.CreateIn(mem, shmring.Options{})
+	ring, err := shmring.CreateIn(mem, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
 			t.Errorf("%s after Close = %v, want ErrClosed", name, err)
 		}
 	}
-	c.CheckProducers()
+	c.ReapProducers()
 }
 
 // TestNoMemory makes a ring in an object for which there are no pages.
@@ -102,7 +102,7 @@ func TestNoMemory(t *testing.T) {
 	if err := f.Truncate(4096); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shmring.Create(mem, shmring.Options{}); !errors.Is(err, shmring.ErrFault) {
+	if _, err := shmring.Create(mem, nil); !errors.Is(err, shmring.ErrFault) {
 		t.Errorf("Create = %v, want ErrFault", err)
 	}
 	if err := f.Truncate(0); err != nil {
@@ -120,7 +120,7 @@ func TestEmptyRingStaysAbsent(t *testing.T) {
 		ring, f := newRing(t, 1<<28, kind)
 		kill(t, start(t, goPeer(t, self(t), f, "holder", "claim")))
 		p, c := producer(t, ring), consumer(t, ring)
-		c.CheckProducers()
+		c.ReapProducers()
 		if err := p.Send(background(t), []byte("hello")); err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func TestCreateClears(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := bytes.Clone(mem[:offset])
-		ring, err := shmring.Create(mem[offset:], shmring.Options{Producers: shmring.Many})
+		ring, err := shmring.Create(mem[offset:], &shmring.Options{Producers: shmring.Many})
 		if err != nil || ring.Capacity() != capacity {
 			t.Fatal(ring, err)
 		}

@@ -15,7 +15,7 @@ import (
 // state words at the beginnings of records have been written.
 func wornRing(t *testing.T, kind Producers, capacity, piece int, pos uint64) *Ring {
 	t.Helper()
-	r, err := Create(make([]byte, Size(capacity)), Options{Producers: kind, Capacity: capacity})
+	r, err := Create(make([]byte, Size(capacity)), &Options{Producers: kind, Capacity: capacity})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestTryLearnsOfDeath(t *testing.T) {
 // though the consumer has freed the word of what began there since.
 func TestStaleTail(t *testing.T) {
 	words := make([]uint64, Size(minCapacity)/8)
-	ring, err := Create(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8), Options{Producers: Many})
+	ring, err := Create(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8), &Options{Producers: Many})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func (o *NamedOptions) ring(find finder, values *schema) (*Ring, error) {
 	var ring *Ring
 	err := find(recipe{
 		size: Size(options.Capacity),
-		make: func(mem []byte) (io.Closer, error) { return create(mem, options, values) },
+		make: func(mem []byte) (io.Closer, error) { return create(mem, &options, values) },
 		open: func(mem Memory) (_ *base, err error) {
 			ring, err = ringIn(mem, func(b []byte) (*Ring, error) { return openAs(b, values) })
 			if err != nil {

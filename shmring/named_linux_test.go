@@ -69,7 +69,7 @@ func (w where) chown(uid int) error {
 	if err != nil {
 		return err
 	}
-	return s.Set(sysv.Ownership{UID: uint32(uid), Mode: 0o600})
+	return s.SetOwnership(sysv.Ownership{UID: uint32(uid), Mode: 0o600})
 }
 
 // create makes an object of size bytes that holds no ring.

@@ -82,7 +82,7 @@ func TestOutliveKilled(t *testing.T) {
 			next = sendAndDie(t, c, name, next)
 			killed++
 		}
-		c.CheckProducers()
+		c.ReapProducers()
 		if died := ring.Members().Died; died != uint32(killed) {
 			t.Errorf("%d producers were found dead of %d", died, killed)
 		}

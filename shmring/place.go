@@ -276,7 +276,7 @@ func (m *meeting) fillSegment(s sysv.Segment) (*sysv.Attachment, error) {
 		info, err = s.Stat()
 	}
 	if err == nil {
-		err = s.Set(sysv.Ownership{UID: info.UID, GID: info.GID, Mode: m.mode()})
+		err = s.SetOwnership(sysv.Ownership{UID: info.UID, GID: info.GID, Mode: m.mode()})
 	}
 	if err != nil {
 		return nil, errors.Join(err, mem.Detach())

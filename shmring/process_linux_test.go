@@ -502,9 +502,9 @@ func TestClaimOfDeadProducer(t *testing.T) {
 		t.Fatal(err)
 	}
 	kill(t, child)
-	c.CheckProducers()
+	c.ReapProducers()
 	if msg, ok, err := c.TryReceive(); string(msg) != "again" || !ok || err != nil {
-		t.Errorf("TryReceive after CheckProducers = %q, %v, %v", msg, ok, err)
+		t.Errorf("TryReceive after ReapProducers = %q, %v, %v", msg, ok, err)
 	}
 }
 
@@ -577,7 +577,7 @@ func TestMadPeer(t *testing.T) {
 	mem, f := shared(t, shmring.Size(16<<10))
 	for trial := range ipctest.Rounds(t, 20, 1) {
 		kind := shmring.Producers(1 + trial%2)
-		ring, err := shmring.Create(mem, shmring.Options{Producers: kind})
+		ring, err := shmring.Create(mem, &shmring.Options{Producers: kind})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -653,7 +653,7 @@ func madConsumer(t *testing.T, ring *shmring.Ring, end time.Time) {
 					_ = bytes.Clone(msg)
 				}
 			})
-			c.CheckProducers()
+			c.ReapProducers()
 		}
 		c.Close()
 	}

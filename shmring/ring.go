@@ -65,7 +65,7 @@ const (
 	Many Producers = 2
 )
 
-// Options holds the options of Create.
+// Options holds the options of Create. nil means the zero value.
 type Options struct {
 	// Producers is One or Many; 0 means One.
 	Producers Producers
@@ -98,7 +98,7 @@ type Memory interface {
 
 // CreateIn is Create in memory that it can pin: while a Producer or Consumer of the ring
 // is open, unmapping the memory fails with EBUSY.
-func CreateIn(mem Memory, o Options) (*Ring, error) {
+func CreateIn(mem Memory, o *Options) (*Ring, error) {
 	return ringIn(mem, func(b []byte) (*Ring, error) { return Create(b, o) })
 }
 
@@ -135,15 +135,18 @@ func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(c
 // Errors: ErrSize, ErrAlignment, ErrFault; fs.ErrNotExist without /proc;
 // errors.ErrUnsupported outside Linux and where 64-bit atomic operations do not work
 // between processes (mips, and arm before version 7).
-func Create(mem []byte, o Options) (*Ring, error) { return create(mem, o, nil) }
+func Create(mem []byte, o *Options) (*Ring, error) { return create(mem, o, nil) }
 
 // create makes a ring, of values if there is a schema.
-func create(mem []byte, o Options, values *schema) (*Ring, error) {
+func create(mem []byte, o *Options, values *schema) (*Ring, error) {
+	if o == nil {
+		o = new(Options)
+	}
 	if err := usable(mem); err != nil {
 		return nil, err
 	}
 	mode := max(o.Producers, One)
-	g, err := layOut(len(mem), o)
+	g, err := layOut(len(mem), *o)
 	if err != nil {
 		return nil, err
 	}

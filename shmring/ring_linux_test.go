@@ -48,26 +48,26 @@ func TestCreateErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		mem  []byte
-		o    shmring.Options
+		o    *shmring.Options
 		want error
 	}{
-		{"nothing", nil, shmring.Options{}, shmring.ErrSize},
-		{"too small", mem[:shmring.Size(4096)-1], shmring.Options{}, shmring.ErrSize},
-		{"too small for this capacity", mem[:shmring.Size(8192)-1], shmring.Options{Capacity: 8192}, shmring.ErrSize},
-		{"not a power of two", mem, shmring.Options{Capacity: 5000}, shmring.ErrSize},
-		{"a power of two too small", mem, shmring.Options{Capacity: 2048}, shmring.ErrSize},
-		{"negative", mem, shmring.Options{Capacity: -4096}, shmring.ErrSize},
-		{"not aligned", mem[4:], shmring.Options{}, shmring.ErrAlignment},
+		{"nothing", nil, nil, shmring.ErrSize},
+		{"too small", mem[:shmring.Size(4096)-1], nil, shmring.ErrSize},
+		{"too small for this capacity", mem[:shmring.Size(8192)-1], &shmring.Options{Capacity: 8192}, shmring.ErrSize},
+		{"not a power of two", mem, &shmring.Options{Capacity: 5000}, shmring.ErrSize},
+		{"a power of two too small", mem, &shmring.Options{Capacity: 2048}, shmring.ErrSize},
+		{"negative", mem, &shmring.Options{Capacity: -4096}, shmring.ErrSize},
+		{"not aligned", mem[4:], nil, shmring.ErrAlignment},
 	} {
 		if _, err := shmring.Create(tt.mem, tt.o); !errors.Is(err, tt.want) {
 			t.Errorf("Create in %s = %v, want %v", tt.name, err, tt.want)
 		}
 	}
-	if _, err := shmring.Create(mem, shmring.Options{Producers: 3}); err == nil {
+	if _, err := shmring.Create(mem, &shmring.Options{Producers: 3}); err == nil {
 		t.Error("Create for 3 producers: no error")
 	}
 	for size, want := range map[int]int{shmring.Size(4096): 4096, shmring.Size(8192) - 1: 4096, shmring.Size(8192): 8192} {
-		ring, err := shmring.Create(mem[:size], shmring.Options{})
+		ring, err := shmring.Create(mem[:size], nil)
 		if err != nil || ring.Capacity() != want || ring.MaxMessage() != want/2 || ring.Producers() != shmring.One {
 			t.Errorf("Create in %d bytes: %+v, %v, want a capacity of %d for One", size, ring, err, want)
 		}
@@ -116,7 +116,7 @@ func TestOpenErrors(t *testing.T) {
 		{"misaligned", func(m []byte) []byte { return m[1:] }, shmring.ErrAlignment},
 	} {
 		mem, _ := shared(t, size+4096)
-		if _, err := shmring.Create(mem[:size], shmring.Options{}); err != nil {
+		if _, err := shmring.Create(mem[:size], nil); err != nil {
 			t.Fatal(err)
 		}
 		spoiled := tt.spoil(mem)
@@ -566,7 +566,7 @@ func TestGoroutines(t *testing.T) {
 			both(t, func(t *testing.T, kind shmring.Producers) {
 				words := make([]uint64, shmring.Size(8192)/8)
 				mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
-				ring, err := shmring.Create(mem, shmring.Options{Producers: kind})
+				ring, err := shmring.Create(mem, &shmring.Options{Producers: kind})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -584,7 +584,7 @@ func TestFirstLaps(t *testing.T) {
 	words := make([]uint64, shmring.Size(4096)/8)
 	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
 	for range ipctest.Rounds(t, 300, 0) {
-		ring, err := shmring.Create(mem, shmring.Options{Producers: shmring.Many})
+		ring, err := shmring.Create(mem, &shmring.Options{Producers: shmring.Many})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -785,7 +785,7 @@ func FuzzOpen(f *testing.F) {
 	words := make([]uint64, size/8)
 	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)
 	for _, kind := range []shmring.Producers{shmring.One, shmring.Many} {
-		if _, err := shmring.Create(mem, shmring.Options{Producers: kind}); err != nil {
+		if _, err := shmring.Create(mem, &shmring.Options{Producers: kind}); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(bytes.Clone(mem[:2560]), uint16(2560))
@@ -819,7 +819,7 @@ func FuzzOpen(f *testing.F) {
 					break
 				}
 			}
-			c.CheckProducers()
+			c.ReapProducers()
 			c.Close()
 		}
 	})

@@ -59,7 +59,7 @@ func TestEnumeration(t *testing.T) {
 		want[fmt.Sprint("segment ", createSegment(t, key, int64(i+1), 0))] = i + 1
 		want[fmt.Sprint("set ", createSet(t, key, i%10+1, 0))] = i%10 + 1
 		q := createQueue(t, key, 0)
-		check(t, q.Set(sysv.Ownership{}, uint64(i+1)))
+		check(t, q.SetOwnership(sysv.Ownership{}, uint64(i+1)))
 		want[fmt.Sprint("queue ", q)] = i + 1
 	}
 	got := map[string]int{}

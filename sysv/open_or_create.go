@@ -151,7 +151,7 @@ func createWith(key Key, nsems int, ops []Op, mode fs.FileMode) (Set, error) {
 	case err == nil && !ok: // another program has set values
 		return -1, errVanished
 	case err == nil:
-		err = s.Set(Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: mode})
+		err = s.SetOwnership(Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: mode})
 	}
 	switch {
 	case err == nil:

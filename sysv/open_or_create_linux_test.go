@@ -485,8 +485,8 @@ func TestOpenOrCreateOfAnotherUser(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	segment, queue := createSegment(t, 3, 10, 0o666), createQueue(t, 3, 0o666)
 	own := sysv.Ownership{UID: 1234, Mode: 0o666}
-	check(t, segment.Set(own))
-	check(t, queue.Set(own, 100))
+	check(t, segment.SetOwnership(own))
+	check(t, queue.SetOwnership(own, 100))
 	_, _, err := sysv.OpenOrCreateSegment(3, 10, nil)
 	wantError(t, "a segment", err, sysv.ErrMismatch)
 	if want := "it belongs to uid 1234, and you are uid 0"; !strings.HasSuffix(err.Error(), want) {
@@ -500,7 +500,7 @@ func TestOpenOrCreateOfAnotherUser(t *testing.T) {
 	keyed, err := sysv.CreateSetWith(3, []uint16{1}, nil)
 	check(t, err)
 	defer remove(t, keyed)
-	check(t, keyed.Set(own))
+	check(t, keyed.SetOwnership(own))
 	_, _, err = sysv.OpenOrCreateSet(t.Context(), 3, []uint16{1}, nil)
 	wantError(t, "a set", err, sysv.ErrMismatch)
 	if s, made, err := sysv.OpenOrCreateSet(t.Context(), 3, []uint16{1}, &sysv.SetOptions{AnyOwner: true}); s != keyed || made || err != nil {

@@ -61,7 +61,7 @@ func attempts() []attempt {
 		}},
 		{sysv.Shm, "Lock", owner, func(id int, _ sysv.Key) error { return sysv.Segment(id).Lock() }},
 		{sysv.Shm, "Unlock", owner, func(id int, _ sysv.Key) error { return sysv.Segment(id).Unlock() }},
-		{sysv.Shm, "Set", owner, func(id int, _ sysv.Key) error { return sysv.Segment(id).Set(ownership) }},
+		{sysv.Shm, "Set", owner, func(id int, _ sysv.Key) error { return sysv.Segment(id).SetOwnership(ownership) }},
 		{sysv.Shm, "Remove", owner, func(id int, _ sysv.Key) error { return sysv.Segment(id).Remove() }},
 
 		{sysv.Sem, "Stat", r, func(id int, _ sysv.Key) error { return drop(sysv.Set(id).Stat()) }},
@@ -80,7 +80,7 @@ func attempts() []attempt {
 			_, _, err := sysv.OpenOrCreateSet(context.Background(), key, []uint16{0}, &sysv.SetOptions{AnyOwner: true})
 			return err
 		}},
-		{sysv.Sem, "Set", owner, func(id int, _ sysv.Key) error { return sysv.Set(id).Set(ownership) }},
+		{sysv.Sem, "Set", owner, func(id int, _ sysv.Key) error { return sysv.Set(id).SetOwnership(ownership) }},
 		{sysv.Sem, "Remove", owner, func(id int, _ sysv.Key) error { return sysv.Set(id).Remove() }},
 
 		{sysv.Msg, "Stat", r, func(id int, _ sysv.Key) error { return drop(sysv.Queue(id).Stat()) }},
@@ -99,7 +99,7 @@ func attempts() []attempt {
 			_, _, err := sysv.OpenOrCreateQueue(key, &sysv.QueueOptions{AnyOwner: true})
 			return err
 		}},
-		{sysv.Msg, "Set", owner, func(id int, _ sysv.Key) error { return sysv.Queue(id).Set(ownership, 100) }},
+		{sysv.Msg, "Set", owner, func(id int, _ sysv.Key) error { return sysv.Queue(id).SetOwnership(ownership, 100) }},
 		{sysv.Msg, "Remove", owner, func(id int, _ sysv.Key) error { return sysv.Queue(id).Remove() }},
 	}
 }
@@ -202,7 +202,7 @@ func TestCreatorKeepsRights(t *testing.T) {
 	}
 	seg, set, queue := sysv.Segment(ids[0]), sysv.Set(ids[1]), sysv.Queue(ids[2])
 	away := sysv.Ownership{UID: 2002, GID: 2002, Mode: 0o600}
-	check(t, errors.Join(seg.Set(away), set.Set(away), queue.Set(away, 100)))
+	check(t, errors.Join(seg.SetOwnership(away), set.SetOwnership(away), queue.SetOwnership(away, 100)))
 	p.Tell("take back")
 	if got := p.Line(); got != "taken back" {
 		t.Errorf("the creator says %q", got)
@@ -229,7 +229,7 @@ func playCreate([]string) error {
 	fmt.Println(int(seg), int(set), int(queue))
 	ipctest.Told()
 	mine := sysv.Ownership{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Mode: 0o600}
-	if err := errors.Join(seg.Set(mine), set.Set(mine), queue.Set(mine, 100)); err != nil {
+	if err := errors.Join(seg.SetOwnership(mine), set.SetOwnership(mine), queue.SetOwnership(mine, 100)); err != nil {
 		return err
 	}
 	fmt.Println("taken back")
@@ -260,7 +260,7 @@ func (o *objects) remake(t *testing.T) {
 	queue, _, err3 := sysv.OpenOrCreateQueue(permKey, &sysv.QueueOptions{AnyOwner: true})
 	check(t, errors.Join(err1, err2, err3))
 	o.id = [3]int{int(seg), int(set), int(queue)}
-	check(t, errors.Join(seg.Set(o.ownership), set.Set(o.ownership), queue.Set(o.ownership, 100)))
+	check(t, errors.Join(seg.SetOwnership(o.ownership), set.SetOwnership(o.ownership), queue.SetOwnership(o.ownership, 100)))
 	for { // what Send left
 		if _, _, ok, err := queue.TryReceive(nil, sysv.ReceiveOptions{Truncate: true}); !ok || err != nil {
 			return

@@ -252,12 +252,13 @@ func (q Queue) StatAny() (QueueInfo, error) {
 	return queueInfo(id, &ds), nil
 }
 
-// Set changes the owner, the permission bits and the byte limit of the queue (IPC_SET).
+// SetOwnership changes the owner and the permission bits, and the byte limit of the queue,
+// which the kernel sets in the same call (IPC_SET).
 // Only the owner, the creator and a process with CAP_SYS_ADMIN may do so; raising qbytes
 // above MSGMNB needs CAP_SYS_RESOURCE. EINVAL: no such queue, a user or group that does
 // not exist in the user namespace, or a qbytes beyond 31 bits, which the kernel would
 // truncate.
-func (q Queue) Set(o Ownership, qbytes uint64) error {
+func (q Queue) SetOwnership(o Ownership, qbytes uint64) error {
 	mode, ok := o.setFlags()
 	if !ok || qbytes > math.MaxInt32 {
 		return idError("msgctl IPC_SET", Msg, int(q), abi.EINVAL)

@@ -77,7 +77,7 @@ func TestUnknownQueue(t *testing.T) {
 		_, _, receive := q.Receive(t.Context(), nil, sysv.ReceiveOptions{})
 		_, _, _, peek := q.Peek(0, nil, false)
 		for call, err := range map[string]error{
-			"Stat": stat, "Remove": q.Remove(), "Set": q.Set(sysv.Ownership{}, 1), "TrySend": trySend, "Send": q.Send(t.Context(), 1, nil),
+			"Stat": stat, "Remove": q.Remove(), "Set": q.SetOwnership(sysv.Ownership{}, 1), "TrySend": trySend, "Send": q.Send(t.Context(), 1, nil),
 			"TryReceive": tryReceive, "Receive": receive, "Peek": peek,
 		} {
 			wantError(t, call, err, unix.EINVAL)
@@ -168,7 +168,7 @@ func playQueue(args []string) error {
 			_, _, _, err = q.TryReceive(make([]byte, 10), sysv.ReceiveOptions{})
 		case "qbytes":
 			qbytes, _ := strconv.ParseUint(number, 10, 64)
-			err = q.Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}, qbytes)
+			err = q.SetOwnership(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}, qbytes)
 		}
 		fmt.Println(err)
 	}
@@ -351,7 +351,7 @@ func TestPeek(t *testing.T) {
 // TestQBytes fills a queue to its limit, which counts bytes and also messages.
 func TestQBytes(t *testing.T) {
 	queue := createQueue(t, sysv.Private, 0o600)
-	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 10))
+	check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o600}, 10))
 	send(t, queue, 1, "01234567")
 	if ok, err := queue.TrySend(1, []byte("89a")); ok || err != nil {
 		t.Errorf("TrySend of more than fits = %v, %v, want false", ok, err)
@@ -373,7 +373,7 @@ func TestQBytes(t *testing.T) {
 		make func()
 	}{
 		{"Receive", func() { receive(queue, 10, sysv.ReceiveOptions{}) }},
-		{"Set", func() { check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 100)) }},
+		{"Set", func() { check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o600}, 100)) }},
 	} {
 		result := background(t, func() error { return queue.Send(t.Context(), 3, nil) })
 		sleeping(t, 1, "do_msgsnd")
@@ -389,19 +389,19 @@ func TestQueueSet(t *testing.T) {
 	check(t, err)
 	uid := uint32(os.Geteuid())
 	for _, qbytes := range []uint64{math.MaxInt32 + 1, 1<<32 + 100, math.MaxUint64} {
-		wantError(t, fmt.Sprintf("Set, qbytes %d", qbytes), queue.Set(sysv.Ownership{Mode: 0o600}, qbytes), unix.EINVAL)
+		wantError(t, fmt.Sprintf("Set, qbytes %d", qbytes), queue.SetOwnership(sysv.Ownership{Mode: 0o600}, qbytes), unix.EINVAL)
 	}
-	wantError(t, "Set, uid -1", queue.Set(sysv.Ownership{UID: math.MaxUint32}, 10), unix.EINVAL)
-	wantError(t, "Set, mode with a setuid bit", queue.Set(sysv.Ownership{Mode: fs.ModeSetuid}, 10), unix.EINVAL)
+	wantError(t, "Set, uid -1", queue.SetOwnership(sysv.Ownership{UID: math.MaxUint32}, 10), unix.EINVAL)
+	wantError(t, "Set, mode with a setuid bit", queue.SetOwnership(sysv.Ownership{Mode: fs.ModeSetuid}, 10), unix.EINVAL)
 
 	const capSysResource = 24
 	want := error(unix.EPERM)
 	if capable(t, capSysResource) {
 		want = nil
 	}
-	wantError(t, "Set, qbytes above MSGMNB", queue.Set(sysv.Ownership{Mode: 0o600}, uint64(limits.MaxBytes)+1), want)
+	wantError(t, "Set, qbytes above MSGMNB", queue.SetOwnership(sysv.Ownership{Mode: 0o600}, uint64(limits.MaxBytes)+1), want)
 
-	check(t, queue.Set(sysv.Ownership{Mode: 0o751}, 1000))
+	check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o751}, 1000))
 	info, err := queue.Stat()
 	check(t, err)
 	if info.QBytes != 1000 || info.Mode != 0o751 || info.UID != 0 || info.CUID != uid {
@@ -415,7 +415,7 @@ func TestQBytesOfAnOrdinaryUser(t *testing.T) {
 	queue := createQueue(t, sysv.Private, 0o600)
 	limits, err := sysv.MsgLimits()
 	check(t, err)
-	check(t, queue.Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}, 100))
+	check(t, queue.SetOwnership(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}, 100))
 	p := ipctest.Start(t, "queue", nobody, strconv.Itoa(int(queue)))
 	for _, test := range []struct {
 		qbytes int
@@ -446,7 +446,7 @@ func TestRemoveQueueWakes(t *testing.T) {
 	} {
 		for _, ctx := range []context.Context{t.Context(), context.Background()} {
 			queue := createQueue(t, sysv.Private, 0o600)
-			check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 1))
+			check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o600}, 1))
 			send(t, queue, 1, "x")
 			result := background(t, func() error { return test.call(ctx, queue) })
 			sleeping(t, 1, test.at)

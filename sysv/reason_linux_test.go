@@ -14,7 +14,7 @@ import (
 // requested.
 func TestErrorsNameTheLimit(t *testing.T) {
 	set, queue := createSetWith(t, 0, 0), createQueue(t, sysv.Private, 0o600)
-	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 100))
+	check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o600}, 100))
 	send(t, queue, 1, "eleven byte")
 	limits, err := sysv.SemLimits()
 	check(t, err)

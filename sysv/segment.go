@@ -179,10 +179,10 @@ func (s Segment) StatAny() (SegmentInfo, error) {
 	return info, nil
 }
 
-// Set changes the owner and the permission bits (IPC_SET). Only the owner, the creator and
-// a process with CAP_SYS_ADMIN may do so. EINVAL: no such segment, or a user or group that
+// SetOwnership changes the owner and the permission bits (IPC_SET). Only the owner, the
+// creator and a process with CAP_SYS_ADMIN may do so. EINVAL: no such segment, or a user or group that
 // does not exist in the user namespace.
-func (s Segment) Set(o Ownership) error {
+func (s Segment) SetOwnership(o Ownership) error {
 	mode, ok := o.setFlags()
 	if !ok {
 		return idError("shmctl IPC_SET", Shm, int(s), abi.EINVAL)

@@ -106,7 +106,7 @@ func TestUnknownSegment(t *testing.T) {
 		_, attach := s.Attach(nil)
 		calls := map[string]error{
 			"Stat": stat, "Remove": s.Remove(), "Lock": s.Lock(), "Unlock": s.Unlock(),
-			"Attach": attach, "Set": s.Set(sysv.Ownership{}),
+			"Attach": attach, "Set": s.SetOwnership(sysv.Ownership{}),
 		}
 		for call, err := range calls {
 			wantError(t, call, err, unix.EINVAL)
@@ -221,9 +221,9 @@ func TestChangeTimes(t *testing.T) {
 	made := kernelSecond(t)
 	eventually(t, "a second has passed", func() bool { return time.Since(made) > 1100*time.Millisecond })
 
-	check(t, seg.Set(sysv.Ownership{Mode: 0o640}))
-	check(t, set.Set(sysv.Ownership{Mode: 0o640}))
-	check(t, queue.Set(sysv.Ownership{Mode: 0o640}, 100))
+	check(t, seg.SetOwnership(sysv.Ownership{Mode: 0o640}))
+	check(t, set.SetOwnership(sysv.Ownership{Mode: 0o640}))
+	check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o640}, 100))
 	check(t, touched.SetValue(0, 1))
 	check(t, all.SetValues([]uint16{1}))
 
@@ -258,7 +258,7 @@ func TestChangeTimes(t *testing.T) {
 func TestSegmentSet(t *testing.T) {
 	skipWithoutMode(t)
 	seg := createSegment(t, sysv.Private, 1, 0o600)
-	if err := seg.Set(sysv.Ownership{UID: 1000, GID: 2000, Mode: 0o751}); errors.Is(err, unix.EINVAL) {
+	if err := seg.SetOwnership(sysv.Ownership{UID: 1000, GID: 2000, Mode: 0o751}); errors.Is(err, unix.EINVAL) {
 		t.Skip("the user namespace knows one user only")
 	} else if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestSegmentSet(t *testing.T) {
 		"uid -1":                 {UID: math.MaxUint32},
 		"gid -1":                 {GID: math.MaxUint32},
 	} {
-		wantError(t, "Set, "+name, seg.Set(o), unix.EINVAL)
+		wantError(t, "Set, "+name, seg.SetOwnership(o), unix.EINVAL)
 	}
 	if again, err := seg.Stat(); err != nil || again.Perm != want {
 		t.Errorf("after refused Sets: %+v, %v, want %+v", again.Perm, err, want)
@@ -425,7 +425,7 @@ func TestSegmentLock(t *testing.T) {
 func TestLimitedProcess(t *testing.T) {
 	requireUsers(t)
 	seg := createSegment(t, sysv.Private, 1<<30, 0o666)
-	check(t, seg.Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}))
+	check(t, seg.SetOwnership(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}))
 	for _, test := range []struct {
 		what string
 		want error

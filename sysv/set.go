@@ -180,10 +180,10 @@ func (s Set) StatAny() (SetInfo, error) {
 	return setInfo(id, &ds), nil
 }
 
-// Set changes the owner and the permission bits (IPC_SET). Only the owner, the creator and
-// a process with CAP_SYS_ADMIN may do so. EINVAL: no such set, or a user or group that
-// does not exist in the user namespace.
-func (s Set) Set(o Ownership) error {
+// SetOwnership changes the owner and the permission bits (IPC_SET). Only the owner, the
+// creator and a process with CAP_SYS_ADMIN may do so. EINVAL: no such set, or a user or
+// group that does not exist in the user namespace.
+func (s Set) SetOwnership(o Ownership) error {
 	mode, ok := o.setFlags()
 	if !ok {
 		return idError("semctl IPC_SET", Sem, int(s), abi.EINVAL)

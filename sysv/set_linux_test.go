@@ -76,7 +76,7 @@ func TestUnknownSet(t *testing.T) {
 		_, try := s.TryDo(sysv.Op{Add: 1})
 		for call, err := range map[string]error{
 			"Stat": stat, "Values": values, "SetValues": s.SetValues([]uint16{1}), "Remove": s.Remove(),
-			"Value": value, "PID": pid, "NCount": ncount, "ZCount": zcount, "SetValue": s.SetValue(0, 1), "Set": s.Set(sysv.Ownership{}),
+			"Value": value, "PID": pid, "NCount": ncount, "ZCount": zcount, "SetValue": s.SetValue(0, 1), "Set": s.SetOwnership(sysv.Ownership{}),
 			"TryDo": try, "Do": s.Do(t.Context(), sysv.Op{Add: 1}),
 			"Wait": s.Wait(t.Context(), sysv.Op{Add: 1}),
 		} {
@@ -113,7 +113,7 @@ func TestSetStat(t *testing.T) {
 func TestSetSet(t *testing.T) {
 	skipWithoutMode(t)
 	set := createSet(t, sysv.Private, 1, 0o600)
-	if err := set.Set(sysv.Ownership{UID: 1000, GID: 2000, Mode: 0o751}); errors.Is(err, unix.EINVAL) {
+	if err := set.SetOwnership(sysv.Ownership{UID: 1000, GID: 2000, Mode: 0o751}); errors.Is(err, unix.EINVAL) {
 		t.Skip("the user namespace knows one user only")
 	} else if err != nil {
 		t.Fatal(err)
@@ -124,8 +124,8 @@ func TestSetSet(t *testing.T) {
 	if info.Perm != want {
 		t.Errorf("Perm %+v, want %+v", info.Perm, want)
 	}
-	wantError(t, "Set, uid -1", set.Set(sysv.Ownership{UID: math.MaxUint32}), unix.EINVAL)
-	wantError(t, "Set, mode of a directory", set.Set(sysv.Ownership{Mode: fs.ModeDir}), unix.EINVAL)
+	wantError(t, "Set, uid -1", set.SetOwnership(sysv.Ownership{UID: math.MaxUint32}), unix.EINVAL)
+	wantError(t, "Set, mode of a directory", set.SetOwnership(sysv.Ownership{Mode: fs.ModeDir}), unix.EINVAL)
 }
 
 func TestSetValueErrors(t *testing.T) {

@@ -31,7 +31,7 @@ type wait struct {
 func waits(t *testing.T) []wait {
 	set, other := createSetWith(t, 0), createSetWith(t, 0)
 	full, empty := createQueue(t, sysv.Private, 0o600), createQueue(t, sysv.Private, 0o600)
-	check(t, full.Set(sysv.Ownership{Mode: 0o600}, 1))
+	check(t, full.SetOwnership(sysv.Ownership{Mode: 0o600}, 1))
 	send(t, full, 1, "x")
 	return []wait{
 		{
@@ -399,7 +399,7 @@ func TestNoTokenIsLost(t *testing.T) {
 // TestNoMessageIsLost does the same with a queue, whose senders are cancelled too.
 func TestNoMessageIsLost(t *testing.T) {
 	queue := createQueue(t, sysv.Private, 0o600)
-	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, 16)) // soon full
+	check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o600}, 16)) // soon full
 	var sent, received, cancelled atomic.Int64
 	work := func(count *atomic.Int64, call func(context.Context) error) func() {
 		return func() {

@@ -314,7 +314,7 @@ func (s segment) state() (state, error) {
 	return state{Ownership: info.Ownership()}, err
 }
 
-func (s segment) change(to state) error { return sysv.Segment(s).Set(to.Ownership) }
+func (s segment) change(to state) error { return sysv.Segment(s).SetOwnership(to.Ownership) }
 func (s segment) remove() error         { return sysv.Segment(s).Remove() }
 
 type set sysv.Set
@@ -324,7 +324,7 @@ func (s set) state() (state, error) {
 	return state{Ownership: info.Ownership()}, err
 }
 
-func (s set) change(to state) error { return sysv.Set(s).Set(to.Ownership) }
+func (s set) change(to state) error { return sysv.Set(s).SetOwnership(to.Ownership) }
 func (s set) remove() error         { return sysv.Set(s).Remove() }
 
 type queue sysv.Queue
@@ -334,5 +334,5 @@ func (q queue) state() (state, error) {
 	return state{Ownership: info.Ownership(), qbytes: info.QBytes}, err
 }
 
-func (q queue) change(to state) error { return sysv.Queue(q).Set(to.Ownership, to.qbytes) }
+func (q queue) change(to state) error { return sysv.Queue(q).SetOwnership(to.Ownership, to.qbytes) }
 func (q queue) remove() error         { return sysv.Queue(q).Remove() }

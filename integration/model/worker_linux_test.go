@@ -138,7 +138,7 @@ func (w *worker) segment(verb int, a []int) (result, error) {
 		_, err := w.attached[a[0]].ReadAt(w.buf[:1], int64(a[1]))
 		return result{int(w.buf[0])}, err
 	case shmset:
-		return result{0}, sysv.Segment(a[0]).Set(sysv.Ownership{Mode: fs.FileMode(a[1])})
+		return result{0}, sysv.Segment(a[0]).SetOwnership(sysv.Ownership{Mode: fs.FileMode(a[1])})
 	case shmrm:
 		return result{0}, sysv.Segment(a[0]).Remove()
 	default:
@@ -171,7 +171,7 @@ func (w *worker) set(verb int, a []int) (result, error) {
 		}
 		return result{0}, s.SetValues(values)
 	case semset:
-		return result{0}, s.Set(sysv.Ownership{Mode: fs.FileMode(a[1])})
+		return result{0}, s.SetOwnership(sysv.Ownership{Mode: fs.FileMode(a[1])})
 	case semrm:
 		return result{0}, s.Remove()
 	default:
@@ -253,7 +253,7 @@ func (w *worker) queue(verb int, a []int) (result, error) {
 		n, kind, ok, err := q.Peek(a[1], w.buf[:a[2]], false)
 		return w.text(n, kind), unless(ok, unix.ENOMSG, err)
 	case msgset:
-		return result{0}, q.Set(sysv.Ownership{Mode: fs.FileMode(a[1])}, uint64(a[2]))
+		return result{0}, q.SetOwnership(sysv.Ownership{Mode: fs.FileMode(a[1])}, uint64(a[2]))
 	case msgrm:
 		return result{0}, q.Remove()
 	default:

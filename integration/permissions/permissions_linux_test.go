@@ -145,9 +145,9 @@ func uses() []attempt {
 func changes() []attempt {
 	same := sysv.Ownership{UID: owner, GID: ownerGroup, Mode: readable}
 	return []attempt{
-		{"shm Set", control, func(o ids) error { return o.segment().Set(same) }},
-		{"sem Set", control, func(o ids) error { return o.set().Set(same) }},
-		{"msg Set", control, func(o ids) error { return o.queue().Set(same, 100) }},
+		{"shm Set", control, func(o ids) error { return o.segment().SetOwnership(same) }},
+		{"sem Set", control, func(o ids) error { return o.set().SetOwnership(same) }},
+		{"msg Set", control, func(o ids) error { return o.queue().SetOwnership(same, 100) }},
 		{"shm Remove", control, func(o ids) error { return o.segment().Remove() }},
 		{"sem Remove", control, func(o ids) error { return o.set().Remove() }},
 		{"msg Remove", control, func(o ids) error { return o.queue().Remove() }},
@@ -384,7 +384,7 @@ var paths = []string{"/dev/shm" + name, "/dev/shm/sem." + name[1:], "/dev/mqueue
 func setMode(t *testing.T, o ids, mode int) {
 	t.Helper()
 	set := sysv.Ownership{UID: owner, GID: ownerGroup, Mode: fs.FileMode(mode)}
-	check(t, errors.Join(o.segment().Set(set), o.set().Set(set), o.queue().Set(set, 100)))
+	check(t, errors.Join(o.segment().SetOwnership(set), o.set().SetOwnership(set), o.queue().SetOwnership(set, 100)))
 	for _, path := range paths {
 		check(t, os.Chmod(path, fs.FileMode(mode)))
 	}

@@ -146,7 +146,7 @@ func TestFewThreads(t *testing.T) {
 func TestFewProcesses(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	set := newSet(t, 0, 0)
-	check(t, set.Set(sysv.Ownership{Mode: 0o666}))
+	check(t, set.SetOwnership(sysv.Ownership{Mode: 0o666}))
 	user := uint32(60000 + os.Getpid()%5000) // distinct from concurrent runs
 	ipctest.Start(t, "few processes", &syscall.Credential{Uid: user, Gid: user}, strconv.Itoa(int(set))).Wait()
 }

@@ -50,7 +50,7 @@ func newQueue(t testing.TB, bytes uint64) sysv.Queue {
 	queue, err := sysv.CreateQueue(sysv.Private, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, queue.Remove()) })
-	check(t, queue.Set(sysv.Ownership{Mode: 0o600}, bytes))
+	check(t, queue.SetOwnership(sysv.Ownership{Mode: 0o600}, bytes))
 	return queue
 }
 
@@ -238,7 +238,7 @@ func newRing(t *testing.T, kind shmring.Producers) (*shmring.Producer, *shmring.
 	mem, err := posix.MapAnonymous(shmring.Size(4096), nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, mem.Unmap()) })
-	ring, err := shmring.Create(mem.Bytes(), shmring.Options{Producers: kind, Capacity: 4096})
+	ring, err := shmring.Create(mem.Bytes(), &shmring.Options{Producers: kind, Capacity: 4096})
 	check(t, err)
 	p, err := ring.JoinProducer()
 	check(t, err)

@@ -137,9 +137,9 @@ func (s *Store) reopen(e *Entry) error {
 		return err
 	}
 	if e.Set != nil {
-		return sysv.Set(e.ID).Set(e.ownership())
+		return sysv.Set(e.ID).SetOwnership(e.ownership())
 	}
-	return sysv.Queue(e.ID).Set(e.ownership(), e.Queue.QBytes)
+	return sysv.Queue(e.ID).SetOwnership(e.ownership(), e.Queue.QBytes)
 }
 
 // isOf reports whether the attempt can have made the object.

@@ -369,7 +369,7 @@ func TestRoom(t *testing.T) {
 	sysctl(t, "msgmnb", "0")
 	probe, err := createEmpty(ref.Msg)
 	check(t, err)
-	capable := sysv.Queue(probe).Set(sysv.Ownership{}, 1)
+	capable := sysv.Queue(probe).SetOwnership(sysv.Ownership{}, 1)
 	check(t, remove(ref.Msg, probe))
 	for _, e := range entries {
 		if e.Queue == nil {

@@ -197,7 +197,7 @@ func makeSegment(t testing.TB, key sysv.Key, size int64, locked bool, o sysv.Own
 	if locked {
 		check(t, s.Lock())
 	}
-	check(t, s.Set(o))
+	check(t, s.SetOwnership(o))
 }
 
 func makeSet(t testing.TB, key sysv.Key, ready bool, o sysv.Ownership, values ...uint16) {
@@ -208,7 +208,7 @@ func makeSet(t testing.TB, key sysv.Key, ready bool, o sysv.Ownership, values ..
 	if ready {
 		check(t, markReady(s, values[0]))
 	}
-	check(t, s.Set(o))
+	check(t, s.SetOwnership(o))
 }
 
 func makeQueue(t testing.TB, key sysv.Key, qbytes uint64, o sysv.Ownership, messages ...Message) {
@@ -220,7 +220,7 @@ func makeQueue(t testing.TB, key sysv.Key, qbytes uint64, o sysv.Ownership, mess
 			t.Fatal(ok, err)
 		}
 	}
-	check(t, q.Set(o, qbytes))
+	check(t, q.SetOwnership(o, qbytes))
 }
 
 // makeAll makes objects of every kind, with extreme values.

@@ -69,7 +69,7 @@ func (h *heldQueue) shut() error {
 	if limits, err := sysv.MsgLimits(); err == nil && qbytes <= uint64(limits.MaxBytes) {
 		qbytes = 0
 	}
-	err := h.Set(owner, qbytes)
+	err := h.SetOwnership(owner, qbytes)
 	h.isShut = err == nil
 	return err
 }
@@ -78,7 +78,7 @@ func (h *heldQueue) kept() error {
 	if !h.isShut {
 		return nil
 	}
-	return h.Set(h.is.Ownership(), h.is.QBytes)
+	return h.SetOwnership(h.is.Ownership(), h.is.QBytes)
 }
 
 func (h *heldQueue) removed(func() error) error { return nil }

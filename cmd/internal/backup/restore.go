@@ -196,7 +196,7 @@ func (s *Store) finishSegment(e *Entry, segment sysv.Segment) error {
 			return err
 		}
 	}
-	return segment.Set(e.ownership())
+	return segment.SetOwnership(e.ownership())
 }
 
 func finishSet(e *Entry, set sysv.Set) error {
@@ -208,7 +208,7 @@ func finishSet(e *Entry, set sysv.Set) error {
 			return err
 		}
 	}
-	return set.Set(e.ownership())
+	return set.SetOwnership(e.ownership())
 }
 
 // markReady sets sem_otime with a semop that changes nothing. Programs take a nonzero
@@ -234,7 +234,7 @@ func finishQueue(e *Entry, queue sysv.Queue) error {
 		bytes += uint64(len(e.Queue.Messages[i].Text))
 	}
 	if room = max(room, bytes); room > info.QBytes {
-		if err := queue.Set(info.Ownership(), room); err != nil {
+		if err := queue.SetOwnership(info.Ownership(), room); err != nil {
 			return err
 		}
 	}
@@ -247,5 +247,5 @@ func finishQueue(e *Entry, queue sysv.Queue) error {
 			return fmt.Errorf("message %d of %d: %w", i+1, len(e.Queue.Messages), err)
 		}
 	}
-	return queue.Set(e.ownership(), e.Queue.QBytes)
+	return queue.SetOwnership(e.ownership(), e.Queue.QBytes)
 }

@@ -88,7 +88,7 @@ func (h *heldSegment) kept() error { return h.mem.Detach() }
 func (h *heldSegment) removed(save func() error) error {
 	owner := h.is.Ownership()
 	owner.Mode = shutMode
-	_ = h.Set(owner) // if that fails, the loop below still sees every use
+	_ = h.SetOwnership(owner) // if that fails, the loop below still sees every use
 	err := retry(func() (bool, error) {
 		now, err := h.Stat()
 		if err != nil || h.sameUse(&now) {

@@ -182,7 +182,7 @@ func TestSparseWithoutRights(t *testing.T) {
 	const size, page = 64 << 20, 4096
 	write := map[int64]string{0: "first", 33 << 20: "middle", size - 4: "last"}
 	segment := sparse(t, size, nil, write)
-	check(t, segment.Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}))
+	check(t, segment.SetOwnership(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}))
 	dir := t.TempDir()
 	check(t, os.Chmod(filepath.Dir(dir), 0o755))
 	check(t, os.Chown(dir, int(nobody.Uid), int(nobody.Gid)))

@@ -75,7 +75,7 @@ func createRings(size int) (*objects, error) {
 	length := shmring.Size(capacity(size))
 	return createMemory(2*length, func(m *posix.Mapping) error {
 		for i := range 2 {
-			if _, err := shmring.Create(m.Bytes()[i*length:][:length], shmring.Options{}); err != nil {
+			if _, err := shmring.Create(m.Bytes()[i*length:][:length], nil); err != nil {
 				return err
 			}
 		}

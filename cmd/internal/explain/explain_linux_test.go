@@ -197,10 +197,10 @@ func TestNotPermitted(t *testing.T) {
 	segment, err := sysv.CreateSegment(7, 100, &sysv.SegmentOptions{Mode: 0o640})
 	check(t, err)
 	t.Cleanup(func() { check(t, segment.Remove()) })
-	if err := segment.Set(sysv.Ownership{UID: 65534, Mode: 0o640}); err != nil {
+	if err := segment.SetOwnership(sysv.Ownership{UID: 65534, Mode: 0o640}); err != nil {
 		t.Skip("takes two users, but the user namespace knows one only: ", err)
 	}
-	check(t, segment.Set(sysv.Ownership{Mode: 0o640}))
+	check(t, segment.SetOwnership(sysv.Ownership{Mode: 0o640}))
 	nobody := ipctest.Start(t, "explain", &syscall.Credential{Uid: 65534, Gid: 65534})
 	for _, want := range []string{
 		`permission denied: shared memory segment \d+ belongs to uid 0, its mode is 0640, you are uid 65534`,

@@ -229,7 +229,7 @@ func TestWaitingOnQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := full.Set(info.Ownership(), 8000); err != nil {
+	if err := full.SetOwnership(info.Ownership(), 8000); err != nil {
 		t.Fatal(err)
 	}
 	if sent, err := full.TrySend(1, []byte("first")); !sent || err != nil {
@@ -281,7 +281,7 @@ func TestWaiting32(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := full.Set(info.Ownership(), 40); err != nil {
+	if err := full.SetOwnership(info.Ownership(), 40); err != nil {
 		t.Fatal(err)
 	}
 	if ok, err := full.TrySend(1, make([]byte, 30)); !ok || err != nil {

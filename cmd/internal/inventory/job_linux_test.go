@@ -18,7 +18,7 @@ import (
 func TestJobs(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	seg := createSegment(t, sysv.Private, 4096, 0o600)
-	if err := seg.Set(sysv.Ownership{UID: 4321, Mode: 0o600}); err != nil {
+	if err := seg.SetOwnership(sysv.Ownership{UID: 4321, Mode: 0o600}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := seg.Stat()

@@ -111,7 +111,7 @@ func changes() []change {
 			check(t, mem.Detach())
 		}, "it was used since it was selected", ""},
 		{"mode of a segment", ref.Shm, func(t *testing.T, id int) {
-			check(t, sysv.Segment(id).Set(sysv.Ownership{Mode: 0o640}))
+			check(t, sysv.Segment(id).SetOwnership(sysv.Ownership{Mode: 0o640}))
 		}, "it was changed or recreated since it was selected", ""},
 		{"locked", ref.Shm, func(t *testing.T, id int) { check(t, sysv.Segment(id).Lock()) }, "it was changed or recreated since it was selected", ""},
 		{"gone segment", ref.Shm, func(t *testing.T, id int) { check(t, destroy(ref.Shm, id)) }, "it is already gone", "no shared memory segment has the identifier"},
@@ -126,7 +126,7 @@ func changes() []change {
 			await(t, func() bool { n, err := sysv.Set(id).NCount(0); return err == nil && n == 1 })
 		}, "a process waits on it now", ""},
 		{"owner of a set", ref.Sem, func(t *testing.T, id int) {
-			check(t, sysv.Set(id).Set(sysv.Ownership{UID: 1, Mode: 0o600}))
+			check(t, sysv.Set(id).SetOwnership(sysv.Ownership{UID: 1, Mode: 0o600}))
 		}, "it was changed or recreated since it was selected", ""},
 		{"gone set", ref.Sem, func(t *testing.T, id int) { check(t, destroy(ref.Sem, id)) }, "it is already gone", "no semaphore set has the identifier"},
 		{"set made anew", ref.Sem, again(ref.Sem, 0o644, 3), "since it was selected", ""},
@@ -371,7 +371,7 @@ func TestForeign(t *testing.T) {
 		t.Skip("needs root, to have objects of two users")
 	}
 	theirs, roots := create(t, ref.Sem, 0o666), create(t, ref.Sem, 0o666)
-	if err := sysv.Set(theirs).Set(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}); err != nil {
+	if err := sysv.Set(theirs).SetOwnership(sysv.Ownership{UID: nobody.Uid, GID: nobody.Gid, Mode: 0o600}); err != nil {
 		t.Fatal(err)
 	}
 	p := ipctest.Start(t, "remove", nobody)

@@ -116,7 +116,7 @@ func (s Segment) Set(change func(*sysv.Ownership)) error {
 	}
 	owner := info.Ownership()
 	change(&owner)
-	return s.sysv().Set(owner)
+	return s.sysv().SetOwnership(owner)
 }
 
 // Lock keeps the pages of the segment out of swap space.

@@ -205,13 +205,13 @@ func fillForRefusal(t *testing.T) {
 	})
 	// Only root may read these.
 	for _, s := range collect(t, Segments()) {
-		must(t, sysv.Segment(s.ID).Set(sysv.Ownership{}))
+		must(t, sysv.Segment(s.ID).SetOwnership(sysv.Ownership{}))
 	}
 	for _, s := range collect(t, Sets()) {
-		must(t, sysv.Set(s.ID).Set(sysv.Ownership{}))
+		must(t, sysv.Set(s.ID).SetOwnership(sysv.Ownership{}))
 	}
 	for _, q := range collect(t, Queues()) {
-		must(t, sysv.Queue(q.ID).Set(sysv.Ownership{}, q.QBytes))
+		must(t, sysv.Queue(q.ID).SetOwnership(sysv.Ownership{}, q.QBytes))
 	}
 }
 

@@ -23,7 +23,7 @@ func TestDifferences(t *testing.T) {
 	p := &population{}
 	odd := p.segment(t, 1, 4097, 0o600) // 2 pages
 	other := sysv.Ownership{UID: 0, GID: 0, Mode: 0o600}
-	must(t, odd.Set(other))
+	must(t, odd.SetOwnership(other))
 	p.segment(t, 2, 4097, 0o600)
 	p.set(t, 1, 0o600, 1)
 	p.set(t, 2, 0o600, 1, 2, 3)

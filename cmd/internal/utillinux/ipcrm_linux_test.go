@@ -171,9 +171,9 @@ func TestIpcrmWithoutRights(t *testing.T) {
 		p.segment(t, sysv.Private, 4096, mode)
 		p.queue(t, sysv.Private, mode)
 		p.set(t, sysv.Private, mode, 1)
-		must(t, p.segment(t, sysv.Private, 4096, mode).Set(sysv.Ownership{UID: nobody, GID: nobody, Mode: mode}))
-		must(t, p.queue(t, sysv.Private, mode).Set(sysv.Ownership{UID: nobody, GID: nobody, Mode: mode}, 100))
-		must(t, p.set(t, sysv.Private, mode, 1).Set(sysv.Ownership{UID: nobody, GID: nobody, Mode: mode}))
+		must(t, p.segment(t, sysv.Private, 4096, mode).SetOwnership(sysv.Ownership{UID: nobody, GID: nobody, Mode: mode}))
+		must(t, p.queue(t, sysv.Private, mode).SetOwnership(sysv.Ownership{UID: nobody, GID: nobody, Mode: mode}, 100))
+		must(t, p.set(t, sysv.Private, mode, 1).SetOwnership(sysv.Ownership{UID: nobody, GID: nobody, Mode: mode}))
 	}
 	for _, test := range []struct {
 		populate func()
@@ -203,7 +203,7 @@ func TestIpcrmUnreadable(t *testing.T) {
 	isolate(t)
 	freshNamespace(t)
 	segment := (&population{}).segment(t, sysv.Private, 4096, 0)
-	must(t, segment.Set(sysv.Ownership{UID: nobody, GID: nobody}))
+	must(t, segment.SetOwnership(sysv.Ownership{UID: nobody, GID: nobody}))
 	ours := asUser(t, "ipcrm", "-a")
 	theirs := exec.Command("ipcrm", "-a")
 	theirs.Env, theirs.SysProcAttr = ours.Env, ours.SysProcAttr

@@ -331,12 +331,12 @@ func (p *population) addStrangers(t *testing.T) {
 	t.Helper()
 	for _, id := range strangers() {
 		o := sysv.Ownership{UID: id, GID: id, Mode: 0o640}
-		if err := p.segment(t, sysv.Private, 4096, 0o600).Set(o); err != nil {
+		if err := p.segment(t, sysv.Private, 4096, 0o600).SetOwnership(o); err != nil {
 			t.Logf("without other owners: %v", err) // in a user namespace
 			return
 		}
-		must(t, p.set(t, sysv.Private, 0o600, 1, 2).Set(o))
-		must(t, p.queue(t, sysv.Private, 0o600).Set(o, 4096))
+		must(t, p.set(t, sysv.Private, 0o600, 1, 2).SetOwnership(o))
+		must(t, p.queue(t, sysv.Private, 0o600).SetOwnership(o, 4096))
 	}
 	for _, id := range strangers() {
 		credential := &syscall.Credential{Uid: id, Gid: id, NoSetGroups: true}
