@@ -217,7 +217,7 @@ func TestOpenUnnamedRefused(t *testing.T) {
 	const all = posix.SealShrink | posix.SealGrow | posix.SealSeal
 	size := int64(shmring.Size(4096))
 	whole := func(m []byte) error {
-		r, err := shmring.Create(m, shmring.Options{})
+		r, err := shmring.Create(m, nil)
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func TestSettle(t *testing.T) {
 	check(t, err)
 	owner := info.Ownership()
 	owner.Mode = shutMode
-	check(t, shut.Set(owner))
+	check(t, shut.SetOwnership(owner))
 	for _, name := range []string{"shm-7.data", "shm-8.data.part", "msg-9.json.part", "foreign"} {
 		check(t, os.WriteFile(filepath.Join(run.path+unfinishedSuffix, name), nil, 0o600))
 	}

@@ -138,7 +138,7 @@ func touch(t *testing.T, set sysv.Set) {
 	before, err := set.Stat()
 	check(t, err)
 	for now := before; now.CTime.Equal(before.CTime); { // whole seconds
-		check(t, set.Set(before.Ownership()))
+		check(t, set.SetOwnership(before.Ownership()))
 		now, err = set.Stat()
 		check(t, err)
 	}
