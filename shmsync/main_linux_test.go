@@ -72,6 +72,7 @@ type world struct {
 	page  *page
 	place string
 	file  *os.File
+	alive map[*child]bool // which the end of the test kills
 }
 
 // open opens the memory at a place.
@@ -185,6 +186,7 @@ type child struct {
 	out  io.ReadCloser
 	said strings.Builder // standard error
 	over bool
+	w    *world
 }
 
 // start runs this program again in a role. Its arguments are the place of the memory and
@@ -206,14 +208,22 @@ func (w *world) start(where func(testing.TB, *exec.Cmd), role string, args ...an
 	if where != nil {
 		where(w.t, cmd)
 	}
-	c := &child{t: w.t, cmd: cmd}
+	c := &child{t: w.t, cmd: cmd, w: w}
 	cmd.Stderr = &c.said
 	c.in, err = cmd.StdinPipe()
 	must(w.t, err)
 	c.out, err = cmd.StdoutPipe()
 	must(w.t, err)
 	must(w.t, cmd.Start())
-	w.t.Cleanup(func() { c.kill() })
+	if w.alive == nil {
+		w.alive = make(map[*child]bool)
+		w.t.Cleanup(func() {
+			for c := range w.alive {
+				c.kill()
+			}
+		})
+	}
+	w.alive[c] = true
 	return c
 }
 
@@ -242,6 +252,7 @@ func (c *child) signal(s unix.Signal) {
 func (c *child) wait() {
 	c.t.Helper()
 	c.over = true
+	delete(c.w.alive, c)
 	if err := c.cmd.Wait(); err != nil {
 		c.t.Errorf("child: %v: %s", err, &c.said)
 	}
@@ -250,6 +261,7 @@ func (c *child) wait() {
 func (c *child) kill() {
 	if !c.over {
 		c.over = true
+		delete(c.w.alive, c)
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
 	}
