@@ -52,10 +52,12 @@ func playFUSE(args []string) error {
 	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil {
 		return err
 	}
-	server, err := os.OpenFile(device, os.O_RDWR, 0)
+	// Until it is mounted the device polls as broken, which os.OpenFile would remember.
+	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
+	server := os.NewFile(uintptr(fd), device)
 	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", server.Fd())
 	if err := unix.Mount("none", args[0], "fuse", 0, options); err != nil {
 		return err
