@@ -193,6 +193,9 @@ func lsByOnHosts(f *fleet) error {
 	if err != nil {
 		return err
 	}
+	for _, row := range rows {
+		s.layout.Restore(row[len(row)-len(s.layout.Columns()):])
+	}
 	options := render.Options{NoHeadings: f.Bool("no-headings"), HumanSizes: f.Bool("human")}
 	if err := command.WriteRows(f.Context, s.format, underHost(columns), slices.Values(rows), options); err != nil {
 		return err

@@ -152,6 +152,15 @@ func (l *Layout) Fill(cells []render.Cell, g *Group[[]Count]) {
 	}
 }
 
+// Restore gives cells that were read from JSON what JSON does not say: which are sizes.
+func (l *Layout) Restore(cells []render.Cell) {
+	for i, n := range l.shown {
+		if n >= len(l.By) && l.Measures[n-len(l.By)].Bytes {
+			cells[i] = cells[i].AsSize()
+		}
+	}
+}
+
 func cellOf(v Value) render.Cell {
 	if !v.Known {
 		return render.Unknown()

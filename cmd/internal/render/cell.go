@@ -105,6 +105,14 @@ func Unlimited(n uint64) Cell { return newCell(unlimited, 0, n) }
 // Size is a number of bytes, shown to people as 4K with Options.HumanSizes.
 func Size(n uint64) Cell { return newCell(size, 0, n) }
 
+// AsSize returns a whole number of at least 0 as a Size, and any other cell as it is.
+func (c Cell) AsSize() Cell {
+	if k := c.kind(); k == unsigned || k == signed && int64(c.num) >= 0 {
+		return Size(c.num)
+	}
+	return c
+}
+
 // Change is a difference, shown to people with its sign unless it is 0.
 func Change(n int64) Cell { return newCell(change, 0, uint64(n)) }
 
