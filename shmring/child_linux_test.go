@@ -43,6 +43,7 @@ var roles = map[string]func(args []string) error{
 	"holder":  holdRole,
 	"churn":   churn,
 	"meet":    meet,
+	"await":   awaitRing,
 	"unlink":  unlink,
 	"outlive": outlive,
 	"stream":  streamOut,
@@ -505,6 +506,15 @@ func churn(args []string) error {
 		}
 	}
 	return nil
+}
+
+// awaitRing waits for the ring NAME.
+func awaitRing(args []string) error {
+	ring, err := where(args[0]).await(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	return ring.Close()
 }
 
 // meet opens the ring NAME, COUNT times, and checks that the name leads to it while it is

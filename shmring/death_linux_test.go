@@ -399,6 +399,7 @@ func TestStopped(t *testing.T) {
 			if msg, err := c.Receive(background(t)); !errors.Is(err, io.EOF) {
 				t.Errorf("at the end: %q, %v", msg, err)
 			}
+			check(t, c.Close())
 		})
 	}
 }

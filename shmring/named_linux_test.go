@@ -7,12 +7,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/internal/ipctest"
+	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
 	"github.com/sysvipc/gipc/sysv"
@@ -303,6 +305,35 @@ func TestMakerKilled(t *testing.T) {
 	}
 	mustAll(t, remove())
 	w.wantNothing(t)
+}
+
+// TestOthersWaitForMaker has another user wait for a ring that is being made: until then
+// only its maker may read the segment.
+func TestOthersWaitForMaker(t *testing.T) {
+	ipctest.NeedOtherUsers(t)
+	w := wheres[1]
+	f, _, err := lifeline.OpenNamespace()
+	check(t, err)
+	defer f.Close()
+	maker := lifeline.Line{FD: int(f.Fd()), Base: 3<<61 + int64(w.key())}
+	check(t, maker.Hold(0))
+	remove := w.create(t, int64(shmring.Size(4096)), 0o601)
+	cmd := goPeer(t, self(t), nil, "await", w)
+	cmd.Path = "/proc/self/exe" // another user may not reach the test program by its name
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(ipctest.User(1)), Gid: uint32(ipctest.User(1))}}
+	mustAll(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	mustAll(t, remove())
+	maker.Release(0)
+	ring := w.open(t, &shmring.NamedOptions{Mode: 0o666})
+	mustAll(t, <-ended)
+	mustAll(t, ring.Remove(), ring.Close())
 }
 
 // TestMeeting lets processes open, make, remove and close the ring all the time, and kills

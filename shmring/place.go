@@ -162,6 +162,11 @@ func (k byKey) find(m *meeting) (place, error) {
 		return nil, err
 	}
 	info, err := s.Stat()
+	if errors.Is(err, fs.ErrPermission) { // as long as the segment is unfinished, for other users
+		if err = k.beingMade(); err == nil {
+			info, err = s.Stat()
+		}
+	}
 	if err == nil {
 		err = m.admit(fmt.Sprintf("segment %d", s), info.UID, info.CUID)
 	}
@@ -183,13 +188,8 @@ func (k byKey) find(m *meeting) (place, error) {
 
 // inherit removes an unfinished segment if its maker is dead. It always returns an error.
 func (k byKey) inherit(m *meeting, s sysv.Segment) error {
-	f, l, err := k.makers()
-	if err != nil {
+	if err := k.beingMade(); err != nil {
 		return err
-	}
-	defer f.Close()
-	if l.Held(0) {
-		return notYet{errMaking}
 	}
 	// The maker gives the segment its mode before it drops the lock.
 	if info, err := s.Stat(); err != nil || info.Mode != unfinished {
@@ -213,6 +213,19 @@ func (k byKey) inherit(m *meeting, s sysv.Segment) error {
 		return err
 	}
 	return notYet{fs.ErrNotExist}
+}
+
+// beingMade returns a notYet as long as a process makes the ring.
+func (k byKey) beingMade() error {
+	f, l, err := k.makers()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if l.Held(0) {
+		return notYet{errMaking}
+	}
+	return nil
 }
 
 // leftUnfinished reports whether a killed maker may have left this memory: it has the size
