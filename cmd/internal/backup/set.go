@@ -41,7 +41,7 @@ func (h *heldSet) check() error {
 	}
 	owner := h.is.Ownership()
 	owner.Mode = shutMode
-	if err := h.Set.SetOwnership(owner); err != nil {
+	if err := h.SetOwnership(owner); err != nil {
 		return err
 	}
 	h.isShut = true
@@ -60,7 +60,7 @@ func (h *heldSet) kept() error {
 	if !h.isShut {
 		return nil
 	}
-	return h.Set.SetOwnership(h.is.Ownership())
+	return h.SetOwnership(h.is.Ownership())
 }
 
 func (h *heldSet) removed(func() error) error { return nil }

@@ -33,7 +33,7 @@ func outcome(cmd *exec.Cmd, err error, said []string) (status int, failed error)
 	case !errors.As(err, &exit):
 		return 0, err
 	}
-	state := exit.ProcessState.Sys().(syscall.WaitStatus)
+	state := exit.Sys().(syscall.WaitStatus)
 	if state.Signaled() {
 		return 0, fmt.Errorf("%s was ended by the signal %v", filepath.Base(cmd.Args[0]), state.Signal())
 	}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -129,9 +130,11 @@ func (r *Runner) ask(ctx context.Context, host string) Answer {
 // ports or a command of its own. Banners would be shown for each host.
 func (r *Runner) connect(ctx context.Context, host string) *exec.Cmd {
 	seconds := int64(max(1, math.Ceil(r.Timeout.Seconds())))
-	args := append(r.SSH[1:len(r.SSH):len(r.SSH)], "-T", "-a", "-x",
-		"-o", "BatchMode=yes", "-o", "ConnectTimeout="+strconv.FormatInt(seconds, 10), "-o", "LogLevel=ERROR",
-		"-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none", "--", host, Quote(r.Command))
+	args := slices.Concat(r.SSH[1:], []string{
+		"-T", "-a", "-x",
+		"-o", "BatchMode=yes", "-o", "ConnectTimeout=" + strconv.FormatInt(seconds, 10), "-o", "LogLevel=ERROR",
+		"-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none", "--", host, Quote(r.Command),
+	})
 	cmd := exec.CommandContext(ctx, r.SSH[0], args...)
 	if r.Input != nil {
 		cmd.Stdin = r.Input(host)

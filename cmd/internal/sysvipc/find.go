@@ -171,7 +171,8 @@ func Slot(kind sysv.Kind, index int) (id int, err error) { return slot(kind, ind
 // slot is Slot, or does the same for objects that the caller may read (*_STAT).
 func slot(kind sysv.Kind, index int, anyone bool) (id int, err error) {
 	var e abi.Errno
-	call, command := "", "_STAT"
+	var call string
+	command := "_STAT"
 	choose := func(stat, statAny int) int {
 		if anyone {
 			command = "_STAT_ANY"
