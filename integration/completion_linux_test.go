@@ -76,7 +76,7 @@ gshm completion fish | source
 complete -C "$LINE" >$RESULT
 `
 	zshSetup = `
-autoload -U compinit && compinit -u -D
+autoload -U compinit && compinit -u -d $DUMP # which the first shell writes, for all
 source <(gipcs completion zsh)
 source <(gshm completion zsh)
 zstyle ":completion:all:*" completer _all_matches _complete
@@ -124,9 +124,10 @@ func TestCompletionInBashWithPackage(t *testing.T) {
 }
 
 func TestCompletionInZsh(t *testing.T) {
+	dump := filepath.Join(t.TempDir(), "dump")
 	testCompletion(t, "zsh", func(ctx context.Context, _ string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "zsh", "-f", "-c", zshCompletes)
-		cmd.Env = []string{"SETUP=" + zshSetup}
+		cmd.Env = []string{"SETUP=" + zshSetup, "DUMP=" + dump}
 		return cmd
 	})
 }
