@@ -8,9 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/posix"
@@ -194,7 +193,7 @@ const (
 func meet(ctx context.Context, s spot, o *NamedOptions, create bool, r recipe) error {
 	m := &meeting{o, r, create}
 	if mode := m.mode(); create && (mode&^fs.ModePerm != 0 || mode == unfinished) {
-		return fmt.Errorf("shmring: mode %#o: %w", uint32(mode), unix.EINVAL)
+		return fmt.Errorf("shmring: mode %#o: %w", uint32(mode), syscall.EINVAL)
 	}
 	var later notYet
 	for pause := leastPause; ; pause = min(2*pause, mostPause) {
