@@ -7,8 +7,7 @@ import (
 	"math/bits"
 	"os"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/sysvipc/gipc/internal/lifeline"
 	"github.com/sysvipc/gipc/internal/memory"
@@ -327,7 +326,7 @@ func (p *segmentPlace) takeTurn(line) (done func(), err error) { return func() {
 
 func (p *segmentPlace) close() error {
 	err := p.attachment.Detach()
-	if errors.Is(err, unix.EBUSY) || p.anchor == nil {
+	if errors.Is(err, syscall.EBUSY) || p.anchor == nil {
 		return err
 	}
 	return errors.Join(err, p.anchor.Close())
