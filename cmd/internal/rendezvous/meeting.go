@@ -62,12 +62,16 @@ func Meet(ctx context.Context, o Options) (*Meeting, error) {
 	defer cancel()
 	ring, err := o.find(patient)
 	switch {
+	case ring != nil:
+		m := &Meeting{object: o.object(), ring: ring, made: ring.Made(), options: &o}
+		if err := ctx.Err(); err != nil {
+			return nil, errors.Join(err, m.Leave())
+		}
+		return m, nil
 	case ctx.Err() != nil:
-		return nil, errors.Join(ctx.Err(), leave(ring))
-	case err != nil:
-		return nil, o.explain(err)
+		return nil, ctx.Err()
 	}
-	return &Meeting{object: o.object(), ring: ring, made: ring.Made(), options: &o}, nil
+	return nil, o.explain(err)
 }
 
 // find returns a ring for the exchange.
@@ -209,15 +213,10 @@ func (m *Meeting) Leave() error {
 	if m == nil {
 		return nil
 	}
-	return errors.Join(m.Settle(), leave(m.ring))
-}
-
-func leave(ring *shmring.Ring) error {
-	if ring == nil {
-		return nil
+	settled := m.Settle()
+	err := m.ring.Close()
+	if errors.Is(err, unix.EBUSY) { // a role is still held
+		err = nil
 	}
-	if err := ring.Close(); !errors.Is(err, unix.EBUSY) {
-		return err
-	}
-	return nil
+	return errors.Join(settled, err)
 }

@@ -72,6 +72,29 @@ func wantNothing(t *testing.T, r shm.Ref) {
 	}
 }
 
+// A doneOnceMade is done as soon as the object exists: the user interrupts while it is made.
+type doneOnceMade struct {
+	context.Context
+	ref shm.Ref
+}
+
+func (d doneOnceMade) Err() error {
+	if _, err := d.ref.Find(); err == nil {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestInterrupted interrupts the process that has just made the ring. Nothing stays.
+func TestInterrupted(t *testing.T) {
+	eachRef(t, func(t *testing.T, r shm.Ref) {
+		m, err := rendezvous.Meet(doneOnceMade{t.Context(), r}, options(r, true))
+		if m != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("Meet = %v, %v, want context.Canceled", m, err)
+		}
+	})
+}
+
 func options(r shm.Ref, create bool) rendezvous.Options {
 	o := rendezvous.Options{Ref: r, Create: create, Wait: 10 * time.Second, Ring: shmring.NamedOptions{Producers: shmring.One}}
 	if create {
