@@ -8,6 +8,8 @@ import (
 	"math/bits"
 	"slices"
 	"time"
+
+	"github.com/sysvipc/gipc/internal/memory"
 )
 
 // WriterOptions holds the options of JoinWriter.
@@ -203,7 +205,7 @@ func (w *BroadcastWriter) raise(first, at, size uint64) {
 	if size <= c/messageRoom {
 		first = w.kept(first, at+size+c/16, w.next+1+uint64(len(w.b.index))/16)
 	}
-	h.floor.Store(first)
+	memory.Store(&h.floor, first)
 	w.floor = first
 	if joins := h.joins.Load(); joins != w.joins {
 		w.joins, w.safe = joins, 0
@@ -305,7 +307,7 @@ func (w *BroadcastWriter) publish(at, length uint64) {
 	w.end = at + extent(length)
 	w.next++
 	h := w.b.header
-	h.published.Store(w.next)
+	memory.Store(&h.published, w.next)
 	if anyAsleep(&h.readersSleep) {
 		wake(&h.readersSleep)
 	}

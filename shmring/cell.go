@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/memory"
 	"github.com/sysvipc/gipc/shmsync"
 )
 
@@ -282,7 +283,7 @@ func (c *cell) replace(value []byte) (version uint64) {
 	h := c.header
 	version = h.stored.Load() + 1
 	copyCached(c.copies[version%cellCopies], value)
-	h.stored.Store(version)
+	memory.Store(&h.stored, version)
 	if anyAsleep(&h.sleep) {
 		wake(&h.sleep)
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"iter"
 	"time"
+
+	"github.com/sysvipc/gipc/internal/memory"
 )
 
 // A Consumer receives messages from a ring. Only one goroutine may use it at a time.
@@ -192,7 +194,7 @@ func (c *Consumer) Release() {
 	first := c.free
 	c.free = c.next
 	header := c.ring.header
-	header.head.Store(c.free)
+	memory.Store(&header.head, c.free)
 	if c.free%sweepPeriod < 2*c.ring.capacity {
 		c.sweep(first)
 	}

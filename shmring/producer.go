@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/sysvipc/gipc/internal/memory"
 )
 
 // A Producer sends messages into a ring. Only one goroutine may use it at a time. In a
@@ -411,7 +413,7 @@ func (p *Producer) commit(pos, length, n uint64) error {
 	word := r.state(pos)
 	message := r.word(pos, n, p.slot, committed)
 	if !r.many {
-		word.Store(message)
+		memory.Store(word, message)
 	} else if !word.CompareAndSwap(r.word(pos, length, p.slot, claimed), message) {
 		return corrupt("claim", word.Load())
 	}

@@ -9,6 +9,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/sysvipc/gipc/internal/memory"
 )
 
 // A Policy says what happens to a reader of a Broadcast that is slower than the writer.
@@ -335,7 +337,7 @@ func (s *Subscription) locate() (msg []byte, ok bool, err error) {
 // atomic store is, and that stays before the load of the floor.
 func (s *Subscription) release(length int) bool {
 	h := s.b.header
-	s.reader.next.Store(s.next + 1)
+	memory.Store(&s.reader.next, s.next+1)
 	switch {
 	case s.policy == Latest && h.floor.Load() > s.next:
 		return false

@@ -170,7 +170,7 @@ func (rw *RWMutex) drain(ctx context.Context) error {
 		spin.Pause(pause)
 	}
 	w := rw.words
-	w.draining.Store(1)
+	memory.Store32(&w.draining, 1)
 	defer w.draining.Store(0)
 	for {
 		turn := w.drained.Load()
