@@ -733,14 +733,10 @@ func testForeignObjects(t *testing.T, gshm string) {
 	}
 }
 
+// removeAll removes all objects of the namespace.
 func removeAll(t *testing.T) {
 	t.Helper()
-	for _, i := range collect(t, sysv.Segments()) {
-		check(t, sysv.Segment(i.ID).Remove())
-	}
-	for _, i := range collect(t, sysv.Sets()) {
-		check(t, sysv.Set(i.ID).Remove())
-	}
+	removeSystemV(t)
 	for _, i := range collect(t, posix.Objects()) {
 		check(t, posix.UnlinkObject(i.Name))
 	}

@@ -137,20 +137,11 @@ func (s *Series) settleRun(name string) (done Settled, err error) {
 
 // settleAll takes out of the backup what was not removed.
 func (s *Store) settleAll() (kept []ref.Object, fragments int, err error) {
-	files, err := fs.ReadDir(s.root.FS(), ".")
-	if err != nil {
-		return nil, 0, err
-	}
-	whole := make(map[string]bool)
-	for _, file := range files {
-		base, ok := strings.CutSuffix(file.Name(), entrySuffix)
-		if !ok {
-			continue
-		}
-		whole[base] = true
-		e, errEntry := s.entry(base)
+	names, left, err := s.list()
+	for _, name := range names {
+		e, errEntry := s.entry(name)
 		if errEntry != nil {
-			err = errors.Join(err, fmt.Errorf("%s %w", file.Name(), errEntry))
+			err = errors.Join(err, fmt.Errorf("%s%s %w", name, entrySuffix, errEntry))
 			continue
 		}
 		back, errEntry := s.takeBack(e)
@@ -159,13 +150,10 @@ func (s *Store) settleAll() (kept []ref.Object, fragments int, err error) {
 		}
 		err = errors.Join(err, errEntry)
 	}
-	for _, file := range files {
-		if base, ok := unfinished(file.Name()); ok && !whole[base] {
-			fragments++
-			err = errors.Join(err, s.forget(file.Name()))
-		}
+	for _, f := range left {
+		err = errors.Join(err, s.forget(string(f)))
 	}
-	return kept, fragments, err
+	return kept, len(left), err
 }
 
 // takeBack takes an entry out of the backup if its object was not removed. An object that

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -20,17 +21,6 @@ func newSeries(t *testing.T) *Series {
 	s, err := OpenSeries(filepath.Join(t.TempDir(), "series"))
 	check(t, err)
 	return s
-}
-
-// filesOf returns the names in a directory.
-func filesOf(t *testing.T, dir string) (names []string) {
-	t.Helper()
-	files, err := os.ReadDir(dir)
-	check(t, err)
-	for _, f := range files {
-		names = append(names, f.Name())
-	}
-	return names
 }
 
 func wantNames(t *testing.T, what string, got []string, want ...string) {
@@ -83,7 +73,7 @@ func TestSettle(t *testing.T) {
 	if len(list) != 1 || list[0].Path != run.Path() || list[0].Fragments != 3 || len(list[0].Kept) != 2 {
 		t.Fatalf("%+v", list)
 	}
-	wantNames(t, "files", filesOf(t, run.Path()), fmt.Sprintf("sem-%d.json", removed), "foreign")
+	wantNames(t, "files", ipctest.FilesIn(t, run.Path()), fmt.Sprintf("sem-%d.json", removed), "foreign")
 	for _, set := range []sysv.Set{shut, untouched} {
 		if info, err := set.Stat(); err != nil || info.Mode != 0o600 || !slices.Contains(list[0].Kept, ref.Object{Kind: ref.Sem, ID: int(set)}) {
 			t.Errorf("set %d: mode %v, %v; kept %v", set, info.Mode, err, list[0].Kept)
@@ -131,7 +121,7 @@ func TestSettleOthers(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(s.dir, mine(4)), nil, 0o600))
 	_, err = s.Settle()
 	check(t, err)
-	wantNames(t, "left", filesOf(t, s.dir), other, mine(3), mine(4))
+	wantNames(t, "left", ipctest.FilesIn(t, s.dir), other, mine(3), mine(4))
 }
 
 // backUp makes a backup of n bytes from some days ago, and returns its name.
@@ -175,7 +165,7 @@ func TestPrune(t *testing.T) {
 		for _, days := range tt.left {
 			left = append(left, names[days])
 		}
-		wantNames(t, tt.what, filesOf(t, s.dir), left...)
+		wantNames(t, tt.what, ipctest.FilesIn(t, s.dir), left...)
 		if len(deleted) != len(names)-len(left) {
 			t.Errorf("%s: deleted %q", tt.what, deleted)
 		}
@@ -201,10 +191,10 @@ func TestPruneSpares(t *testing.T) {
 	deleted, err := s.Prune(Limit{Age: 1, Size: 1}, now, filepath.Join(s.dir, current))
 	wantError(t, "a link in a backup", err, "it has files that gipcs did not make")
 	wantNames(t, "deleted", deleted, filepath.Join(s.dir, goes))
-	wantNames(t, "left", filesOf(t, s.dir), current+unfinishedSuffix, inUse, foreign+expiredSuffix,
+	wantNames(t, "left", ipctest.FilesIn(t, s.dir), current+unfinishedSuffix, inUse, foreign+expiredSuffix,
 		"20200101T000000.000000Z-1", "20200101T000000Z-1")
-	wantNames(t, "left outside", filesOf(t, outside), "shm-1.data")
-	wantNames(t, "left in the backup", filesOf(t, filepath.Join(s.dir, foreign+expiredSuffix)), "sem-1.json")
+	wantNames(t, "left outside", ipctest.FilesIn(t, outside), "shm-1.data")
+	wantNames(t, "left in the backup", ipctest.FilesIn(t, filepath.Join(s.dir, foreign+expiredSuffix)), "sem-1.json")
 }
 
 func TestEnd(t *testing.T) {
@@ -214,5 +204,5 @@ func TestEnd(t *testing.T) {
 	if saved, err := run.End(); saved || err != nil {
 		t.Errorf("nothing saved: %v, %v", saved, err)
 	}
-	wantNames(t, "left", filesOf(t, s.dir))
+	wantNames(t, "left", ipctest.FilesIn(t, s.dir))
 }

@@ -217,30 +217,37 @@ type Fragment string
 // objects are reported in err. Queue messages are not kept in memory; Restore reads
 // them again.
 func (s *Store) Entries() (entries []*Entry, fragments []Fragment, err error) {
+	names, fragments, err := s.list()
+	for _, name := range names {
+		e, errEntry := s.verify(name)
+		if errEntry != nil {
+			err = errors.Join(err, fmt.Errorf("%s/%s%s %w", s.dir, name, entrySuffix, errEntry))
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, fragments, err
+}
+
+// list returns the names of the entries, without looking into them, and the fragments.
+func (s *Store) list() (names []string, fragments []Fragment, err error) {
 	files, err := fs.ReadDir(s.root.FS(), ".")
 	if err != nil {
 		return nil, nil, err
 	}
 	whole := make(map[string]bool)
 	for _, file := range files {
-		base, ok := strings.CutSuffix(file.Name(), entrySuffix)
-		if !ok {
-			continue
+		if name, ok := strings.CutSuffix(file.Name(), entrySuffix); ok {
+			whole[name] = true
+			names = append(names, name)
 		}
-		whole[base] = true
-		e, errEntry := s.verify(base)
-		if errEntry != nil {
-			err = errors.Join(err, fmt.Errorf("%s/%s %w", s.dir, file.Name(), errEntry))
-			continue
-		}
-		entries = append(entries, e)
 	}
 	for _, file := range files {
-		if base, ok := unfinished(file.Name()); ok && !whole[base] {
+		if name, ok := unfinished(file.Name()); ok && !whole[name] {
 			fragments = append(fragments, Fragment(file.Name()))
 		}
 	}
-	return entries, fragments, err
+	return names, fragments, nil
 }
 
 // unfinished reports whether a file is one that Save writes before the .json file, and

@@ -13,19 +13,9 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-func files(t *testing.T, dir string) (names []string) {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	check(t, err)
-	for _, f := range list {
-		names = append(names, f.Name())
-	}
-	return names
-}
-
 func TestReplace(t *testing.T) {
 	top := lay(t)
-	before := strings.Join(files(t, top), " ")
+	before := strings.Join(ipctest.FilesIn(t, top), " ")
 	defer unix.Umask(unix.Umask(0o077))
 	write := func(w io.Writer) error {
 		_, err := io.WriteString(w, "new\n")
@@ -54,7 +44,7 @@ func TestReplace(t *testing.T) {
 	if text, err := os.ReadFile(top + "/two too"); len(text) > 0 || err != nil {
 		t.Errorf("the old file was written: %q, %v", text, err)
 	}
-	if after := strings.Join(files(t, top), " "); after != before {
+	if after := strings.Join(ipctest.FilesIn(t, top), " "); after != before {
 		t.Errorf("left are %s, want %s", after, before)
 	}
 }
@@ -83,8 +73,8 @@ func TestReplaceFails(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if text, err := os.ReadFile(path); string(text) != "old\n" || err != nil || len(files(t, top)) != 1 {
-		t.Errorf("%q, %v, %v", text, err, files(t, top))
+	if text, err := os.ReadFile(path); string(text) != "old\n" || err != nil || len(ipctest.FilesIn(t, top)) != 1 {
+		t.Errorf("%q, %v, %v", text, err, ipctest.FilesIn(t, top))
 	}
 }
 
@@ -99,7 +89,7 @@ func TestReplaceNamed(t *testing.T) {
 	no := errors.New("no")
 	for _, want := range []error{no, nil} {
 		err := replace(dir, "new", "new", refused, 0o600, func(w io.Writer) error {
-			if list := files(t, top); len(list) != 1 || !strings.HasPrefix(list[0], ".new.") {
+			if list := ipctest.FilesIn(t, top); len(list) != 1 || !strings.HasPrefix(list[0], ".new.") {
 				t.Errorf("files while writing: %v", list)
 			}
 			_, err := io.WriteString(w, "new\n")
@@ -108,7 +98,7 @@ func TestReplaceNamed(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%v, want %v", err, want)
 		}
-		if list := files(t, top); want != nil && len(list) > 0 || want == nil && (len(list) != 1 || list[0] != "new") {
+		if list := ipctest.FilesIn(t, top); want != nil && len(list) > 0 || want == nil && (len(list) != 1 || list[0] != "new") {
 			t.Errorf("left are %v", list)
 		}
 	}

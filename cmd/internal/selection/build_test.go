@@ -26,20 +26,22 @@ func TestOfKinds(t *testing.T) {
 			t.Fatalf("%s: %v", expr, err)
 		}
 		s := Selection{condition}
-		var kinds, named []string
-		for _, k := range s.Kinds() {
-			kinds = append(kinds, k.String())
-		}
-		for _, k := range ref.Kinds() {
-			if s.Names(k) {
-				named = append(named, k.String())
-			}
-		}
-		if got := strings.Join(kinds, " "); got != tt.kinds {
-			t.Errorf("%s selects %s, want %s", tt.words, got, tt.kinds)
-		}
-		if got := strings.Join(named, " "); got != tt.named {
-			t.Errorf("%s names %s, want %s", tt.words, got, tt.named)
+		if kinds, named := kindsOf(s); kinds != tt.kinds || named != tt.named {
+			t.Errorf("%s selects %q and names %q, want %q and %q", tt.words, kinds, named, tt.kinds, tt.named)
 		}
 	}
+}
+
+// kindsOf returns the kinds that a selection can select, and those that it names.
+func kindsOf(s Selection) (selects, names string) {
+	var selected, named []string
+	for _, k := range s.Kinds() {
+		selected = append(selected, k.String())
+	}
+	for _, k := range ref.Kinds() {
+		if s.Names(k) {
+			named = append(named, k.String())
+		}
+	}
+	return strings.Join(selected, " "), strings.Join(named, " ")
 }

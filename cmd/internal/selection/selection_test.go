@@ -377,20 +377,8 @@ func TestKinds(t *testing.T) {
 		{`split(kind, "")[3] == "m"`, "shm sem msg pshm psem", "", true}, // an error leaves a kind in
 	} {
 		s := parse(t, strings.Split(tt.exprs, "\n")...)
-		var kinds, named []string
-		for _, k := range s.Kinds() {
-			kinds = append(kinds, k.String())
-		}
-		for _, k := range ref.Kinds() {
-			if s.Names(k) {
-				named = append(named, k.String())
-			}
-		}
-		if got := strings.Join(kinds, " "); got != tt.kinds {
-			t.Errorf("%s can select %q, want %q", tt.exprs, got, tt.kinds)
-		}
-		if got := strings.Join(named, " "); got != tt.named {
-			t.Errorf("%s names %q, want %q", tt.exprs, got, tt.named)
+		if kinds, named := kindsOf(s); kinds != tt.kinds || named != tt.named {
+			t.Errorf("%s selects %q and names %q, want %q and %q", tt.exprs, kinds, named, tt.kinds, tt.named)
 		}
 		if got := s.AsksForPOSIX(); got != tt.asksForPOSIX {
 			t.Errorf("%s asks for POSIX objects: %t", tt.exprs, got)

@@ -43,16 +43,6 @@ func otherBoot(d time.Duration) func(*Header) {
 	return func(h *Header) { h.BootID, h.Taken = "boot 0", h.Taken.Add(d) }
 }
 
-func namesIn(t *testing.T, path string) (names []string) {
-	t.Helper()
-	list, err := os.ReadDir(path)
-	check(t, err)
-	for _, f := range list {
-		names = append(names, f.Name())
-	}
-	return names
-}
-
 // open opens a directory as the writer of a header.
 func openAs(t *testing.T, path string, edit func(*Header)) *Directory {
 	t.Helper()
@@ -136,7 +126,7 @@ func TestPrune(t *testing.T) {
 		t.Helper()
 		mine = append(mine, others...)
 		slices.Sort(mine)
-		if got := namesIn(t, path); !slices.Equal(got, mine) {
+		if got := ipctest.FilesIn(t, path); !slices.Equal(got, mine) {
 			t.Errorf("%s: left are\n%s\nwant\n%s", what, strings.Join(got, "\n"), strings.Join(mine, "\n"))
 		}
 	}
@@ -161,7 +151,7 @@ func TestPruneOthers(t *testing.T) {
 	check(t, os.Chown(filepath.Join(path, name), 65534, 65534))
 	d := openAs(t, path, at(time.Hour))
 	check(t, d.Prune(time.Minute, 1))
-	if got := namesIn(t, path); len(got) != 1 {
+	if got := ipctest.FilesIn(t, path); len(got) != 1 {
 		t.Errorf("left are %v", got)
 	}
 	if _, err := d.Find(Moment{}); err == nil {
