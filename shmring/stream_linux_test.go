@@ -120,15 +120,16 @@ func TestHalfClose(t *testing.T) {
 func TestReaderCloses(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
-	go func() {
+	together(func() {
+		if n, err := w.Write(make([]byte, 1<<20)); !errors.Is(err, shmring.ErrClosed) || n == 0 || n > 4096 {
+			t.Errorf("Write = %d, %v, want ErrClosed after a part", n, err)
+		}
+	}, func() {
 		for p, err := ring.Positions(); p.Tail == p.Head && err == nil; p, err = ring.Positions() {
 			runtime.Gosched()
 		}
 		r.Close()
-	}()
-	if n, err := w.Write(make([]byte, 1<<20)); !errors.Is(err, shmring.ErrClosed) || n == 0 || n > 4096 {
-		t.Errorf("Write = %d, %v, want ErrClosed after a part", n, err)
-	}
+	})
 }
 
 // TestReadAfterClose reads a part of a message, whose memory belongs to the producer again
