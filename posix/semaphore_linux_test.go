@@ -706,8 +706,8 @@ func TestLostWakeUp(t *testing.T) {
 	}
 }
 
-// Consumers are killed all the time, except one. What they took is gone, what they did not
-// take is there for others, and nobody sleeps while there is something.
+// TestKilledConsumers kills all consumers but one again and again. Whatever they took is
+// gone; the rest is there for others, and no consumer sleeps while there is something.
 func TestKilledConsumers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	s := createSemaphore(t, "/kill", 0)

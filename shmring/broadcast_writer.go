@@ -86,7 +86,8 @@ func (w *BroadcastWriter) join() (err error) {
 	return nil
 }
 
-// resume finds out where the previous writer ended. What it did not publish is not there.
+// resume finds out where the previous writer ended. A message that it did not publish does
+// not exist.
 func (w *BroadcastWriter) resume() error {
 	b := w.b
 	w.next, w.floor = b.header.published.Load(), b.header.floor.Load()

@@ -294,7 +294,7 @@ func isBlank(mem Memory) (blank bool) {
 	return fault == nil && blank
 }
 
-// appear makes this process one of those that have it open.
+// appear registers this process among the ones that have it open.
 func (b *base) appear() error {
 	l := b.anchorLine()
 	if err := l.hold(presence); err != nil {

@@ -302,7 +302,7 @@ func TestOpenUnnamedOthers(t *testing.T) {
 	}
 }
 
-// TestUnnamedWithoutProc: without /proc, nobody could see who is alive.
+// TestUnnamedWithoutProc: without /proc, deaths could not be seen.
 func TestUnnamedWithoutProc(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root can change the root directory")
@@ -419,7 +419,7 @@ func TestKilledTakers(t *testing.T) {
 }
 
 // TestKilledGivers lets one process after another make a ring, hand it over and send, and
-// kills each at a random moment. What it sent arrives, and then the memory is gone.
+// kills each at a random moment. Its messages arrive, and then the memory is gone.
 func TestKilledGivers(t *testing.T) {
 	nothingLeft(t)
 	mem, bookFile := shared(t, 4096)

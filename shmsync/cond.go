@@ -113,7 +113,8 @@ func (c *Cond) Wait(ctx context.Context) (abandonedSince bool, err error) {
 	return told, err
 }
 
-// sleep sleeps until turn has passed. Who is not woken looks at it once in a while.
+// sleep sleeps until turn has passed. It looks at the word from time to time, in case
+// nobody wakes it.
 func (w *condWords) sleep(ctx context.Context, turn uint32) error {
 	for w.turn.Load() == turn {
 		err := futex.Wait(ctx, futexWord(&w.turn), turn, tick)
@@ -142,7 +143,7 @@ func (c *Cond) wake(n int) error {
 		}
 		w.turn.Add(1)
 		if futex.Wake(futexWord(&w.turn), n) < n {
-			// Nobody sleeps who came before. Who came since has stored another number.
+			// All earlier waiters are awake. A later one has stored another number.
 			w.waiting.CompareAndSwap(waiting, 0)
 		}
 		return nil

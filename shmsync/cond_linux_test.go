@@ -67,8 +67,8 @@ func playTake(args []string) error {
 	return errors.Join(cond.Close(), mu.Close())
 }
 
-// TestCondKills kills processes that wait for what this one puts. Whatever is put is taken
-// by one of those that live.
+// TestCondKills kills processes that wait for items of this one. A living process takes
+// each item.
 func TestCondKills(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	mu := w.mutex()

@@ -95,7 +95,7 @@
 //	 8      4  version: 1
 //	12      4  features that a process must know: 0
 //	16      8  the random number of its lock
-//	24      8  0 if nobody waits; who is about to wait stores twice the futex plus 1
+//	24      8  0 if nobody waits; a process about to wait stores twice the futex plus 1
 //	32      4  the futex, counted up before each wake-up
 //	36     28  0
 //

@@ -57,7 +57,7 @@ func (p *page) fails() {
 	p.fault.CompareAndSwap(0, uint64(line))
 }
 
-// The mutex is at offset 0, and the page behind it.
+// The mutex is at offset 0; the page follows it.
 const (
 	rwAt      = (shmsync.MutexSize + int(unsafe.Sizeof(page{})) + 63) &^ 63
 	condAt    = rwAt + shmsync.RWMutexSize

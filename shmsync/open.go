@@ -46,10 +46,9 @@ type Memory interface {
 }
 
 // NewMutex returns the lock in the MutexSize bytes at offset off of mem, a multiple of 64.
-// Memory that is zero,
-// as that of new objects is, becomes a lock that nobody holds; it does not matter who is
-// first. The Mutex keeps mem mapped, and a descriptor open, until Close. It holds nothing
-// else: each process, and each part of one, may have its own.
+// Memory of zeros, such as that of a new object, becomes a lock that nobody holds, whichever
+// process comes first. The Mutex keeps mem mapped, and a descriptor open, until Close. It
+// holds nothing else: each process, and each part of one, may have its own.
 //
 // Errors: ErrNotLock, ErrVersion, ErrCorrupt, ErrForeign, ErrAlignment, ErrBounds,
 // ErrReadOnly, ErrFault; those of mem.Pin; fs.ErrNotExist without /proc, which it needs;

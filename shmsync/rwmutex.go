@@ -72,8 +72,8 @@ func (rw *RWMutex) join(w *rwWords) error {
 	return fmt.Errorf("%w: %d values are open", ErrBusy, readerSlots)
 }
 
-// bury frees the slots of the dead. Who does so makes a slot its own first: if it dies
-// meanwhile, the next one frees the slot.
+// bury frees the slots of dead processes. It takes over a slot first: if this process dies
+// meanwhile, another one frees the slot.
 func (rw *RWMutex) bury() error {
 	ticket := rw.turn.self >> ownerShift
 	for i := range rw.words.readers {

@@ -170,7 +170,7 @@ func (r *cleanRun) choose() error {
 }
 
 // protect returns the targets that no earlier rule has chosen and no [[keep]] protects.
-// What depends on an unknown field is protected.
+// A [[keep]] whose condition depends on an unknown field protects the object.
 func (r *cleanRun) protect(inv *inventory.Inventory, targets []removal.Target) []removal.Target {
 	targets = slices.DeleteFunc(targets, func(t removal.Target) bool { return r.taken[t.Ref()] })
 	candidates := *inv

@@ -37,8 +37,8 @@ func hostFlags() []cli.Flag {
 	}
 }
 
-// notPassedOn are the flags that are not passed on to other hosts: those of hostFlags,
-// and those that say how to print.
+// notPassedOn returns the flags that are not passed on to other hosts: hostFlags and the
+// flags for the output.
 func notPassedOn() []string {
 	names := []string{"format", "json", "no-headings", "human"}
 	for _, f := range hostFlags() {

@@ -287,8 +287,8 @@ func above(all []limits.Limit, percent uint64) (high []limits.Limit) {
 	return high
 }
 
-// exceeds reports whether more of a limit is in use than a percentage. What is full is
-// above every percentage, 100 too.
+// exceeds reports whether more than a percentage of a limit is in use. A limit that is used
+// up exceeds every percentage, even 100.
 func exceeds(l limits.Limit, percent uint64) bool {
 	return l.Counted && (100*l.Share() > float64(percent) || l.Use >= l.Value)
 }

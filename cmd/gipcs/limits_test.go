@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 			1, `gipcs rm --orphans --idle 1h --where 'kind == "pmsg"' --yes`, "sysctl -w fs.mqueue.queues_max=14",
 		},
 		{limits.Limit{Name: "RLIMIT_MSGQUEUE", Kind: ref.PMsg, Value: 819200}, 0, "", "ulimit -q 1638400"},
-		// What is used may be more than a limit that was lowered.
+		// More than a limit may be in use after it was lowered.
 		{limits.Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni"}, 0, "", "sysctl -w kernel.msgmni=2"},
 		{limits.Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni", Value: 2, Use: 8}, 0, "", "sysctl -w kernel.msgmni=16"},
 		// A queue has 20 bytes for itself: more than MSGMNB, or less.

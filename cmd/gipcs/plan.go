@@ -117,7 +117,7 @@ func (r *rmRun) planned(targets []removal.Target) ([]removal.Target, error) {
 		r.say("%s in the plan", counted(more, "more matching object is not", "more matching objects are not"))
 	}
 	for _, o := range r.plan.order {
-		// What was named and is not there has been reported.
+		// A named object that does not exist has been reported.
 		if found[o] || r.selected == nil {
 			continue
 		}

@@ -95,9 +95,9 @@ type Settled struct {
 }
 
 // Settle finishes the backups of runs in the thread's IPC namespace that were killed.
-// What was saved and not removed, or not saved completely, is taken out of the backup; an
-// object that was shut for its removal is opened again. No other run may be going on.
-// What could be done in spite of an error is in the list too.
+// It takes objects out of the backup that were not removed or not saved completely, and
+// opens those again that were shut for their removal. No other run may be going on. After
+// an error, the list has what was done nevertheless.
 func (s *Series) Settle() (list []Settled, err error) {
 	namespace, err := ownNamespace()
 	if err != nil {

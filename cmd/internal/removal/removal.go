@@ -160,7 +160,7 @@ type Hold interface {
 	Kept() error
 }
 
-// Removed is the error for a target that was removed, but for which Hold.Removed failed.
+// Removed is the error of Hold.Removed. The target itself was removed.
 type Removed struct{ Err error }
 
 func (r *Removed) Error() string { return r.Err.Error() }

@@ -143,9 +143,9 @@ func (s Selection) Choose(inv *inventory.Inventory, names *account.Directory) (c
 	return c
 }
 
-// Possible returns the objects of inv that may satisfy all conditions: those that Choose
-// selects, those that depend on an unknown field, and those for which an expression
-// fails.
+// Possible returns the objects of inv that may satisfy all conditions. Besides the objects
+// that Choose selects, these are objects with an unknown field in a condition, and objects
+// for which an expression fails.
 func (s Selection) Possible(inv *inventory.Inventory, names *account.Directory) (list []inventory.Object) {
 	for object, result := range s.each(inv, names) {
 		if result.err != nil || result.answer != no {

@@ -28,9 +28,9 @@ func always() []string { return []string{"owner", program} }
 // longestLine is more than a line with all pids of a machine takes.
 const longestLine = 16 << 20
 
-// Read reads a whole snapshot, plain or compressed. Of the texts it keeps those that Diff
-// shows and those named. An error says in which line it is; nothing is returned of a
-// snapshot that is damaged or not complete.
+// Read reads a whole snapshot, plain or compressed. It keeps only the
+// named texts and the texts that Diff shows. An error names the line. If the snapshot is
+// damaged or incomplete, Read returns none of it.
 func Read(r io.Reader, texts []string) (*Snapshot, error) {
 	lines, err := open(r)
 	if err != nil {

@@ -101,8 +101,8 @@ func (r *Rate) Finish() {
 	}
 }
 
-// status formats all bytes so far, the rate of those that passed lately, within span, and
-// how long it took.
+// status formats the number of all bytes, the rate of the latest ones, which took span, and
+// the time since the beginning.
 func status(all, lately int64, span, took time.Duration) string {
 	rate := uint64(0)
 	if span > 0 {

@@ -238,7 +238,7 @@ func removeKind(t *testing.T, kind sysv.Kind) {
 }
 
 // needFilter skips a test where ipctest.Refuse refuses nothing: on 386, package abi calls
-// ipc(2), and a filter cannot look at the command behind it.
+// ipc(2), and a filter cannot see the command, which that call passes in memory.
 func needFilter(t *testing.T) {
 	t.Helper()
 	if runtime.GOARCH == "386" {
