@@ -256,14 +256,10 @@ func pid(n int) render.Cell {
 
 // Container names a container, with its runtime if that is known.
 func Container(c procfs.Container) render.Cell {
-	switch {
-	case c.ID != "" && c.Runtime != "":
-		return render.Text(c.Runtime + ":" + c.ID)
-	case c.ID != "":
-		return render.Text(c.ID)
-	default:
-		return render.Unknown()
+	if name := c.Name(); name != "" {
+		return render.Container(name)
 	}
+	return render.Unknown()
 }
 
 func attached(list []inventory.Attacher, names *account.Directory) render.Cell {

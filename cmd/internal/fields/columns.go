@@ -70,7 +70,7 @@ func All() List {
 		{"reasons", "reasons for the verdict", Texts, inventory.WantVerdict, left, nil, reasons},
 		{"codes", "codes of these reasons, for programs", Texts, inventory.WantVerdict, left, nil, codes},
 		{"program", "program that it probably belongs to", Text, inventory.WantProgram, left, nil, program},
-		{"container", "container of the processes that use it", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, at(containerName)},
+		{"container", "container of the processes that use it", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, container},
 		{"unit", "systemd unit of the processes that use it", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, at(func(c procfs.Container) string { return c.Unit })},
 		{"job", "batch job of the processes that use it, such as slurm:1234", Text, users | inventory.WantActors | inventory.WantContainers, left, nil, at(func(c procfs.Container) string { return c.Job.String() })},
 	}

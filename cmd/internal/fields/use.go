@@ -7,6 +7,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/render"
 	"github.com/sysvipc/gipc/posix"
 )
 
@@ -241,11 +242,12 @@ func at(name func(procfs.Container) string) func(*Row) value {
 	}
 }
 
-func containerName(c procfs.Container) string {
-	if c.Runtime != "" && c.ID != "" {
-		return c.Runtime + ":" + c.ID
+func container(r *Row) value {
+	v := at(procfs.Container.Name)(r)
+	if v.known {
+		v.cell = render.Container(v.text)
 	}
-	return c.ID
+	return v
 }
 
 // idle counts from the last use or change: an object that was just made and never used

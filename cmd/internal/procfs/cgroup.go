@@ -15,6 +15,14 @@ type Container struct {
 	Job     Job
 }
 
+// Name is RUNTIME:ID, or as much of it as is known.
+func (c Container) Name() string {
+	if c.Runtime != "" && c.ID != "" {
+		return c.Runtime + ":" + c.ID
+	}
+	return c.ID
+}
+
 // ParseCgroup parses /proc/PID/cgroup. If several hierarchies are mounted, the unified
 // one and systemd's take precedence.
 func ParseCgroup(b []byte) Container {

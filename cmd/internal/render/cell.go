@@ -93,6 +93,20 @@ func Text(s string) Cell {
 	return c
 }
 
+// Container is text with names of containers, such as docker:ID. Of an ID of 64 hexadecimal
+// digits, people see the first 12, as container runtimes print it.
+func Container(s string) Cell {
+	c := Text(s)
+	c.meta |= shownDigits << 8
+	return c
+}
+
+// shownDigits is how much people see of an identifier of idDigits.
+const (
+	shownDigits = 12
+	idDigits    = 64
+)
+
 // Int is a signed number.
 func Int(n int64) Cell { return newCell(signed, 0, uint64(n)) }
 

@@ -737,3 +737,22 @@ func TestChange(t *testing.T) {
 		}
 	}
 }
+
+// TestContainer shows people the beginning of what a machine gets in full.
+func TestContainer(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	for _, tt := range []struct{ name, people string }{
+		{"docker:" + id, "docker:0123456789ab"},
+		{"docker:" + id + ",lxc:web", "docker:0123456789ab,lxc:web"},
+		{id, "0123456789ab"},
+		{id + "0", id + "0"},
+		{"nspawn:debian", "nspawn:debian"},
+	} {
+		columns, rows := []render.Column{{Name: "container"}}, [][]render.Cell{{render.Container(tt.name)}}
+		for format, want := range map[render.Format]string{render.Plain: tt.people + "\n", render.NDJSON: `{"container":"` + tt.name + "\"}\n"} {
+			if out := write(t, format, columns, rows, render.Options{NoHeadings: true}); out != want {
+				t.Errorf("%v of %s: %q, want %q", format, tt.name, out, want)
+			}
+		}
+	}
+}

@@ -44,6 +44,9 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 	case unknown:
 		return append(dst, '-')
 	case text:
+		if c.digits() > 0 {
+			return term.AppendEscape(dst, shorten(c.text()))
+		}
 		return term.AppendEscape(dst, c.text())
 	case unlimited:
 		return append(dst, "unlimited"...)
@@ -82,6 +85,25 @@ func appendPeople(dst []byte, c *Cell, o *Options) []byte {
 	default:
 		return appendScalar(dst, c)
 	}
+}
+
+// shorten cuts each run of idDigits hexadecimal digits to shownDigits.
+func shorten(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		n := 0
+		for n < len(s) && strings.IndexByte("0123456789abcdef", s[n]) >= 0 {
+			n++
+		}
+		if n == idDigits {
+			b.WriteString(s[:shownDigits])
+		} else {
+			n = max(n, 1)
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
 }
 
 func appendChange(dst []byte, c *Cell, o *Options) []byte {
