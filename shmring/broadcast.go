@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/bits"
 	"strings"
+
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // Errors of a Broadcast.
@@ -41,14 +43,31 @@ type Broadcast struct {
 // Errors: ErrMismatch; ErrNotRing (the object holds something else, which is left
 // unchanged); those of OpenBroadcastIn, posix.CreateObject and posix.OpenObject.
 func OpenOrCreateBroadcast(ctx context.Context, name string, o *NamedOptions) (*Broadcast, error) {
-	if o == nil {
-		o = &NamedOptions{}
-	}
 	return o.broadcast(o.at(ctx, byName(name), true))
 }
 
-// broadcast opens or makes a broadcast.
+// OpenOrCreateBroadcastKey is OpenOrCreateBroadcast for the broadcast in the System V
+// segment under key, as OpenOrCreateKey is OpenOrCreate.
+func OpenOrCreateBroadcastKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Broadcast, error) {
+	return o.broadcast(o.at(ctx, byKey(key), true))
+}
+
+// AwaitBroadcast opens the broadcast in the POSIX object called name, and blocks until
+// another process has made it, as Await does with rings.
+func AwaitBroadcast(ctx context.Context, name string, o *NamedOptions) (*Broadcast, error) {
+	return o.broadcast(o.at(ctx, byName(name), false))
+}
+
+// AwaitBroadcastKey is AwaitBroadcast for the broadcast in the System V segment under key.
+func AwaitBroadcastKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Broadcast, error) {
+	return o.broadcast(o.at(ctx, byKey(key), false))
+}
+
+// broadcast opens or makes a broadcast. o may be nil.
 func (o *NamedOptions) broadcast(find finder) (*Broadcast, error) {
+	if o == nil {
+		o = &NamedOptions{}
+	}
 	if o.Producers > One {
 		return nil, fmt.Errorf("shmring: a broadcast has one writer, not %d", o.Producers)
 	}
@@ -164,13 +183,24 @@ func openBroadcast(mem []byte) (b *Broadcast, err error) {
 	return b, err
 }
 
-// Close closes the descriptor of the Broadcast, and unmaps the memory of one of
-// OpenOrCreateBroadcast; while handles are open, the error is EBUSY then.
+// Close closes the descriptor of the Broadcast, and unmaps the memory of one with a name or
+// a key; while handles are open, the error is EBUSY then.
 func (b *Broadcast) Close() error { return b.close() }
 
-// Remove removes the name of a broadcast of OpenOrCreateBroadcast, under the same
-// conditions as Ring.Remove.
+// Made reports whether OpenOrCreateBroadcast or OpenOrCreateBroadcastKey made the
+// broadcast, rather than found it.
+func (b *Broadcast) Made() bool { return b.made }
+
+// Prefault is Ring.Prefault for a broadcast.
+func (b *Broadcast) Prefault() error { return b.prefault() }
+
+// Remove removes the name or the key of a broadcast, under the same conditions as
+// Ring.Remove.
 func (b *Broadcast) Remove() error { return b.remove() }
+
+// Unlink removes the name or the key at once, even though processes have the broadcast
+// open, as Ring.Unlink does. Its readers receive what is still there.
+func (b *Broadcast) Unlink() error { return b.unlink() }
 
 // ID returns the random id of the broadcast, which differs from that of any other.
 func (b *Broadcast) ID() [16]byte { return b.id }
@@ -258,6 +288,36 @@ func (b *Broadcast) Writer() (alive bool, err error) {
 		return nil
 	})
 	return alive, err
+}
+
+// Published returns how many messages have been sent, by all writers. Errors: ErrClosed;
+// ErrFault.
+func (b *Broadcast) Published() (n uint64, err error) {
+	unpin, err := b.pin()
+	if err != nil {
+		return 0, fmt.Errorf("shmring: %w", closedOr(err))
+	}
+	defer unpin()
+	err = guarded(func() error { n = b.header.published.Load(); return nil })
+	return n, err
+}
+
+// Abandoned reports whether the last writer died without closing, and no other has come.
+// Readers may be waiting for one.
+func (b *Broadcast) Abandoned() bool {
+	unpin, err := b.pin()
+	if err != nil {
+		return false
+	}
+	defer unpin()
+	l, err := b.lifeline()
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	left := false
+	fault := guarded(func() error { _, left = b.dead(l, writerRole); return nil })
+	return fault == nil && left
 }
 
 // A SlowError is an ErrSlow: the readers that the writer waited for, slowest first. It also

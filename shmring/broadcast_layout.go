@@ -84,10 +84,15 @@ func broadcastData(capacity uint64) uint64 {
 	return alignUp(indexOffset+entriesOf(capacity)*entrySize, pageSize)
 }
 
+// broadcastHeaderOf returns the header of mem, which must be aligned and at least as long.
+func broadcastHeaderOf(mem []byte) *broadcastHeader {
+	return (*broadcastHeader)(unsafe.Pointer(&mem[:headerSize][0]))
+}
+
 // overlayBroadcast returns the parts of mem, which must be aligned and as long as the
 // layout.
 func overlayBroadcast(mem []byte, capacity uint64) (h *broadcastHeader, readers []reader, index []entry, data []byte) {
-	h = (*broadcastHeader)(unsafe.Pointer(&mem[:headerSize][0]))
+	h = broadcastHeaderOf(mem)
 	readers = unsafe.Slice((*reader)(unsafe.Pointer(&mem[headerSize:indexOffset][0])), readerCount)
 	at := broadcastData(capacity)
 	index = unsafe.Slice((*entry)(unsafe.Pointer(&mem[indexOffset:at][0])), entriesOf(capacity))

@@ -14,6 +14,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
+	"github.com/sysvipc/gipc/sysv"
 )
 
 // newBroadcast makes a broadcast of the capacity in memory of its own.
@@ -414,4 +415,38 @@ func TestBroadcastNamed(t *testing.T) {
 	if _, err := posix.StatObject(name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after Remove: %v", err)
 	}
+}
+
+// TestBroadcastKey is TestBroadcastNamed with a key. A maker replaces what a killed one
+// left, and Unlink leaves its readers what is there.
+func TestBroadcastKey(t *testing.T) {
+	ctx := background(t)
+	const key = 7
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := shmring.AwaitBroadcastKey(over, key, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("AwaitBroadcastKey of nothing: %v, want context.Canceled", err)
+	}
+	left, err := sysv.CreateSegment(key, int64(shmring.BroadcastSize(1<<13)), &sysv.SegmentOptions{Mode: 0o601})
+	noError(t, err)
+	b, err := shmring.OpenOrCreateBroadcastKey(ctx, key, &shmring.NamedOptions{Capacity: 1 << 13})
+	noError(t, err)
+	if _, err := left.Stat(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the segment of the dead maker: %v, want fs.ErrNotExist", err)
+	}
+	other, err := shmring.AwaitBroadcastKey(ctx, key, nil)
+	noError(t, err)
+	if other.ID() != b.ID() || !b.Made() || other.Made() {
+		t.Errorf("ids %x and %x, made %t and %t", b.ID(), other.ID(), b.Made(), other.Made())
+	}
+	w, s := writer(t, b, nil), subscribe(t, other, shmring.Block, nil)
+	noError(t, errors.Join(b.Prefault(), sendNext(ctx, w), w.Close()))
+	if n, err := other.Published(); n != 1 || err != nil || other.Abandoned() {
+		t.Errorf("Published = %d, %v; Abandoned = %t, want 1, nil, false", n, err, other.Abandoned())
+	}
+	noError(t, errors.Join(b.Unlink(), b.Close()))
+	if _, err := sysv.OpenSegment(key); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Unlink: %v", err)
+	}
+	noError(t, errors.Join(receiveNext(ctx, s), s.Close(), other.Close()))
 }

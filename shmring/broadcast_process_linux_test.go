@@ -270,7 +270,13 @@ func TestBroadcastWriterDies(t *testing.T) {
 	if alive, err := b.Writer(); alive || err != nil {
 		t.Errorf("Writer = %v, %v, want a dead one", alive, err)
 	}
+	if !b.Abandoned() {
+		t.Error("Abandoned = false after the writer was killed")
+	}
 	w := writer(t, b, nil)
+	if b.Abandoned() {
+		t.Error("Abandoned = true with a writer")
+	}
 	noError(t, sendNext(ctx, w))
 	noError(t, receiveNext(ctx, s))
 }

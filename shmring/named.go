@@ -16,8 +16,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// NamedOptions holds the options of OpenOrCreate, OpenOrCreateKey, Await and AwaitKey: how
-// to make a ring, and which ring to accept.
+// NamedOptions holds the options of OpenOrCreate, OpenOrCreateKey, Await, AwaitKey and their
+// likes for broadcasts, cells and Chans: how to make a ring, and which ring to accept.
 type NamedOptions struct {
 	// Producers is One or Many; 0 means One. A ring of the other kind is ErrMismatch.
 	Producers Producers
@@ -323,11 +323,13 @@ func (r *Ring) Made() bool { return r.made }
 // Prefault makes all pages of a ring that owns its memory present, so that no later access
 // waits for one or fails because there is no memory. Errors: ErrFault; ErrClosed;
 // errors.ErrUnsupported (the ring is in memory of the caller).
-func (r *Ring) Prefault() error {
-	if r.place == nil {
+func (r *Ring) Prefault() error { return r.prefault() }
+
+func (b *base) prefault() error {
+	if b.place == nil {
 		return errNameless()
 	}
-	if err := r.place.prefault(); err != nil {
+	if err := b.place.prefault(); err != nil {
 		return fmt.Errorf("shmring: %w", closedOr(err))
 	}
 	return nil
@@ -368,18 +370,20 @@ func (b *base) remove() error {
 // they go on using it, and its memory is freed when the last of them ends. A process that
 // comes later makes a new ring. When all that should meet have met, Unlink ensures that
 // nothing of the ring stays behind, even if all of them are killed.
-func (r *Ring) Unlink() error {
-	unpin, err := r.pinNamed()
+func (r *Ring) Unlink() error { return r.unlink() }
+
+func (b *base) unlink() error {
+	unpin, err := b.pinNamed()
 	if err != nil {
 		return err
 	}
 	defer unpin()
 	for range unlinkAttempts {
-		removed, err := r.place.removed()
+		removed, err := b.place.removed()
 		if removed || err != nil {
 			return err
 		}
-		done, err := r.place.takeTurn(r.anchorLine())
+		done, err := b.place.takeTurn(b.anchorLine())
 		switch {
 		case err != nil:
 			return fmt.Errorf("shmring: %w", err)
@@ -389,10 +393,10 @@ func (r *Ring) Unlink() error {
 		}
 		defer done()
 		// The name may lead to another ring since the first look.
-		if removed, err := r.place.removed(); removed || err != nil {
+		if removed, err := b.place.removed(); removed || err != nil {
 			return err
 		}
-		return r.place.unlink()
+		return b.place.unlink()
 	}
 	return fmt.Errorf("shmring: %w: another process is removing it", ErrBusy)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/bits"
 	"os"
 	"strings"
 	"syscall"
@@ -228,21 +227,33 @@ func (k byKey) beingMade() error {
 }
 
 // leftUnfinished reports whether a killed maker may have left this memory: it has the size
-// of a ring, and no ring in it that a process has joined.
+// of a ring or a broadcast, and holds none that a process has joined.
 func leftUnfinished(mem []byte) (left bool) {
-	c := uint64(minCapacity)
-	for c < maxCapacity && c < uint64(len(mem)) && Size(int(c)) < len(mem) {
-		c *= 2
-	}
-	if bits.OnesCount64(c) != 1 || Size(int(c)) != len(mem) {
+	ring, broadcast := hasSize(mem, Size), hasSize(mem, BroadcastSize)
+	if !ring && !broadcast {
 		return false
 	}
 	fault := memory.Guard(func() error {
-		m := preambleOf(mem).magic.Load()
-		left = m == 0 || m == magic && headerOf(mem).tickets.Load() == 0
+		switch preambleOf(mem).magic.Load() {
+		case 0:
+			left = true
+		case magic:
+			left = ring && headerOf(mem).tickets.Load() == 0
+		case broadcastMagic:
+			left = broadcast && broadcastHeaderOf(mem).tickets.Load() == 0
+		}
 		return nil
 	})
 	return fault == nil && left
+}
+
+// hasSize reports whether mem has the size of an object of some capacity.
+func hasSize(mem []byte, size func(capacity int) int) bool {
+	c := uint64(minCapacity)
+	for c < maxCapacity && c < uint64(len(mem)) && size(int(c)) < len(mem) {
+		c *= 2
+	}
+	return size(int(c)) == len(mem)
 }
 
 // makers opens the file with the locks of makers. Role 0 is that of the maker of this key.
