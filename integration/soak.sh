@@ -35,6 +35,10 @@ shmring       TestOutliveKilled consumers
 shmring       TestOutliveKilled producers
 shmring       TestKilledBroadcast
 shmring       TestMadBroadcast
+shmring       TestKilledBroadcastOfC
+shmring       TestMadPeerOfC broadcast
+shmring       TestMadPeerOfC cell
+shmring       TestKilledStoresOfC
 shmring       TestKilledStores
 shmring       TestCellAtFullSpeed
 shmring       TestKilledSenders

@@ -68,7 +68,7 @@ fill() {
 	local root=$1 share=$1/usr/share program page
 	GOARCH=$2 make -s build
 	install -D -t "$root/usr/bin" dist/gipcs dist/gshm
-	install -D -m 644 -t "$root/usr/include" include/gipc_ring.h
+	install -D -m 644 -t "$root/usr/include" include/*.h
 	mkdir -p "$share/man/man1" "$share"/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	for page in docs/man/*.1; do
 		gzip -9nc "$page" >"$share/man/man1/${page##*/}.gz"

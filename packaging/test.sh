@@ -63,7 +63,7 @@ completes() {
 
 # works checks the system in $1, where zsh looks for functions in share/$2.
 works() {
-	local out page
+	local out page header
 	out=$(runs "$1" /usr/bin/gipcs --version)
 	[[ $out == "gipcs version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs --version: $out"
 	[ "$(runs "$1" /usr/bin/gshm --version | sed 1d)" = "$(sed 1d <<<"$out")" ] || fail "gshm is of another build than gipcs"
@@ -72,7 +72,9 @@ works() {
 	for page in gipcs gshm; do
 		MANWIDTH=80 man -M "$1/usr/share/man" -P cat "$page" | grep "^${page^^}(1)" >/dev/null || fail "man $page"
 	done
-	cmp include/gipc_ring.h "$1/usr/include/gipc_ring.h"
+	for header in include/*.h; do
+		cmp "$header" "$1/usr/$header"
+	done
 	PATH=$1/usr/bin:$PATH
 	[ "$(completes bash "$1" bash-completion/completions/gipcs | xargs -n1 | sort | xargs)" = "limits link" ] || fail "bash completes nothing"
 	[ "$(completes fish "$1" fish/vendor_completions.d/gipcs.fish | cut -f1 | sort | xargs)" = "limits link" ] || fail "fish completes nothing"

@@ -115,6 +115,15 @@ func viewNext(ctx context.Context, s *shmring.Subscription) error {
 // sees a message that is torn, comes twice, or was never sent; none that blocks misses one.
 func TestKilledBroadcast(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
+	testKilledBroadcast(t, makerOfGo(t, self(t)))
+}
+
+// TestKilledBroadcastOfC is TestKilledBroadcast with writers and readers in C.
+func TestKilledBroadcastOfC(t *testing.T) {
+	testKilledBroadcast(t, makerOfC(compileC(t, "broadcast")))
+}
+
+func testKilledBroadcast(t *testing.T, doomed maker) {
 	b, f := newBroadcast(t, 16<<10)
 	mem, bookFile := shared(t, 4096)
 	book := openLedger(mem)
@@ -150,7 +159,9 @@ func TestKilledBroadcast(t *testing.T) {
 			if i > 0 {
 				role, args = "listener", []any{i} // a policy
 			}
-			child := doom(t, f, bookFile, role, args...)
+			cmd := doomed(f, role, args...)
+			cmd.ExtraFiles = append(cmd.ExtraFiles, bookFile)
+			child := start(t, cmd)
 			return child, eventually(func() bool { return received[0].Load() > before && (i == 0 || book[2].Load() > count) })
 		})
 	})
@@ -283,13 +294,23 @@ func TestBroadcastWriterDies(t *testing.T) {
 
 // scribbleBroadcast overwrites words of the broadcast until it is killed: SEED.
 func scribbleBroadcast(args []string) error {
+	return scribbleOver(number(args[0]), 16<<10, []int{16, 32, 48, 64, 65, 80, 81, 82, 83, 128, 384, 512, 513, 514})
+}
+
+// scribbleCell overwrites words of the cell until it is killed: SEED.
+func scribbleCell(args []string) error {
+	return scribbleOver(number(args[0]), 0, []int{16, 48, 80, 81, 82, 83, 84, 85, 86, 87, 388, 389})
+}
+
+// scribbleOver overwrites words of the memory before the last bytes, every second time one
+// of those that are live.
+func scribbleOver(seed, last int, live []int) error {
 	mem, err := mapFile(os.NewFile(3, "memory"))
 	if err != nil {
 		return err
 	}
-	control := openLedger(mem)[:(len(mem)-16<<10)/8]
-	rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0))
-	live := []int{16, 32, 48, 64, 65, 80, 81, 82, 83, 128, 384, 512, 513, 514}
+	control := openLedger(mem)[:(len(mem)-last)/8]
+	rng := rand.New(rand.NewPCG(uint64(seed), 0))
 	for {
 		i := rng.IntN(len(control))
 		if rng.IntN(2) == 0 {

@@ -61,6 +61,11 @@ var roles = map[string]func(args []string) error{
 	"drainChan":    drainChan,
 	"drainSocket":  drainSocket,
 	"madBroadcast": scribbleBroadcast,
+	"madCell":      scribbleCell,
+
+	"write": writeMessages,
+	"read":  readMessages,
+	"watch": watchPages,
 
 	"giver":  give,
 	"noProc": withoutProc,

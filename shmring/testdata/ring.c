@@ -9,44 +9,14 @@
  *   ring hold ROLE            takes the role "producer", "claim" or "consumer", says
  *                             "ready", and keeps it until it is killed
  *   ring check                checks what the functions return in all cases
+ *   ring object NAME          opens an object that others have open, or makes it; says
+ *                             "ready", tries to remove it, and again when told to
  *
  * Contents: message number i begins with i as a native 64-bit number, if it is that
  * long; of the rest byte j is i*31+j. "produce COUNT 0" varies the length: i*7 % 1000. */
 #include "gipc_ring.h"
-#include <sys/mman.h>
+#include "peer.h"
 #include <sys/wait.h>
-
-static void die(const char *what, int err)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(-err));
-	exit(1);
-}
-
-/* must ends the program if a call has failed. */
-static int must(const char *what, int result)
-{
-	if (result < 0)
-		die(what, result);
-	return result;
-}
-
-static int64_t now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-static void fill(char *p, uint64_t i, uint64_t n)
-{
-	uint64_t j = 0;
-	if (n >= 8) {
-		memcpy(p, &i, 8);
-		j = 8;
-	}
-	for (; j < n; j++)
-		p[j] = (char)(i * 31 + j);
-}
 
 static int produce(struct gipc_ring *r, uint64_t count, uint64_t size)
 {
@@ -140,16 +110,6 @@ static int hold(struct gipc_ring *r, const char *role)
 		if (!strcmp(text, "exec\n"))
 			execl("/bin/sleep", "sleep", "1000", (char *)NULL);
 	return 0;
-}
-
-static int failed;
-
-static void expect(const char *what, int got, int want)
-{
-	if (got == want)
-		return;
-	fprintf(stderr, "%s = %d (%s), want %d\n", what, got, got < 0 ? strerror(-got) : "", want);
-	failed = 1;
 }
 
 /* check_death forks children that die with a role. */
@@ -262,22 +222,58 @@ static int check(void *mem, uint64_t size)
 	return failed;
 }
 
+/* object needs no descriptor. */
+static int object(const char *name)
+{
+	struct gipc_object o, other;
+	struct gipc_ring r;
+	char text[16];
+	int err = gipc_object_open(&o, name);
+	if (err == -ENOENT) {
+		must("make", gipc_object_make(&o, gipc_ring_size(4096), 0600));
+		expect("publish nothing", gipc_object_publish(&o, name), -EINVAL);
+		must("create", gipc_ring_create(&r, o.mem, o.size, o.fd, 0, 4096, 0));
+		must("publish", gipc_object_publish(&o, name));
+		gipc_ring_close(&r);
+		must("open", gipc_object_open(&other, name));
+		expect("publish twice", gipc_object_publish(&other, name), -EEXIST);
+		expect("remove what is open twice", gipc_object_remove(&o, name), -EBUSY);
+		gipc_object_close(&other);
+	} else {
+		must("open", err);
+		expect("remove what another process has open", gipc_object_remove(&o, name), -EBUSY);
+	}
+	must("open", gipc_ring_open(&r, o.mem, o.size, o.fd, 0));
+	gipc_ring_close(&r);
+	expect("a name with a slash", gipc_object_open(&other, "/a/b"), -EINVAL);
+	puts("ready");
+	fflush(stdout);
+	if (!fgets(text, sizeof text, stdin))
+		return 1;
+	if (!strcmp(text, "unlink\n"))
+		must("unlink", gipc_object_unlink(&o, name));
+	else
+		must("remove", gipc_object_remove(&o, name));
+	expect("open what is removed", gipc_object_open(&other, name), -ENOENT);
+	gipc_object_close(&o);
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	struct gipc_ring r;
-	struct stat st;
-	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 0, second = argc > 3 ? strtoull(argv[3], NULL, 0) : 0;
+	uint64_t size, first = argc > 2 ? strtoull(argv[2], NULL, 0) : 0, second = argc > 3 ? strtoull(argv[3], NULL, 0) : 0;
 	void *mem;
-	if (argc < 2 || fstat(3, &st))
+	if (argc < 2)
 		return 2;
-	mem = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, 3, 0);
-	if (mem == MAP_FAILED)
-		die("mmap", -errno);
+	if (!strcmp(argv[1], "object") && argc == 3)
+		return object(argv[2]);
+	mem = map_fd(3, &size);
 	if (!strcmp(argv[1], "check"))
-		return check(mem, (uint64_t)st.st_size);
+		return check(mem, size);
 	if (!strcmp(argv[1], "create"))
-		return must("create", gipc_ring_create(&r, mem, (uint64_t)st.st_size, 3, 0, first, (unsigned)second));
-	must("open", gipc_ring_open(&r, mem, (uint64_t)st.st_size, 3, 0));
+		return must("create", gipc_ring_create(&r, mem, size, 3, 0, first, (unsigned)second));
+	must("open", gipc_ring_open(&r, mem, size, 3, 0));
 	if (!strcmp(argv[1], "produce"))
 		return produce(&r, first, second);
 	if (!strcmp(argv[1], "numbers"))
