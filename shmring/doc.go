@@ -60,9 +60,27 @@
 //
 //	jobs, err := shmring.OpenOrCreateChan[Job](ctx, "/jobs", 64, nil)
 //
-// What the following sections say of a ring holds for them too, as far as it applies: in a
-// Broadcast, the writer has the part of the producer, and each reader that of a consumer.
-// In addition, their calls return ErrFault if the memory was truncated.
+// # Requests and replies
+//
+// A Service passes requests of up to 64 clients to one server. Each Call has the deadline of
+// its context, which the server learns, and is served at most once: a caller whose server
+// dies meanwhile gets ErrPeerDied, and ErrNoServer if no server had taken the request. A late
+// reply is thrown away. A client that dies, or does not fetch its replies, stalls nobody.
+//
+//	service, err := shmring.OpenOrCreateService(ctx, "/prices", shmring.ServiceLimits{}, nil)
+//
+//	server, err := service.JoinServer()
+//	err = server.Serve(ctx, func(ctx context.Context, request []byte) (reply []byte, err error) {
+//		... // in several goroutines, if you like
+//	})
+//
+//	client, err := service.JoinClient() // in other processes
+//	reply, err := client.Call(ctx, request)
+//
+// What the following sections say of a ring holds for all of these too, as far as it applies:
+// in a Broadcast, the writer has the part of the producer, and each reader that of a consumer;
+// in a Service, clients have that of producers, and the server that of the consumer. In
+// addition, their calls return ErrFault if the memory was truncated.
 //
 // # Waiting
 //
@@ -143,9 +161,9 @@
 //
 // # Layout
 //
-// docs/ring.md and docs/broadcast.md specify the memory, so that programs in other
-// languages can join. The layout is the same on all architectures of one byte order. 32-bit mips, and arm before
-// version 7, cannot take part, because their 64-bit atomic operations are not atomic
-// between processes. There, and on systems other than Linux, Create and Open return
-// errors.ErrUnsupported.
+// docs/ring.md, docs/broadcast.md and docs/service.md specify the memory, so that programs in
+// other languages can join. The layout is the same on all architectures of one byte order.
+// 32-bit mips, and arm before version 7, cannot take part, because their 64-bit atomic
+// operations are not atomic between processes. There, and on systems other than Linux, Create
+// and Open return errors.ErrUnsupported.
 package shmring

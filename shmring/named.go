@@ -41,7 +41,8 @@ type NamedOptions struct {
 	// and then waits for the next consumer; a Consumer waits for the next producer. Only
 	// the context, or a failure of the ring, ends their waits. Members().Died counts the
 	// dead producers. It is not stored in the ring: each side chooses for itself. In a
-	// Broadcast it holds for readers. A Cell ignores it.
+	// Broadcast it holds for readers, and in a Service for requests of clients that no
+	// server has taken. A Cell ignores it.
 	Outlive bool
 	// HugePages is that of sysv.SegmentOptions, for a ring with a key. A ring with a name
 	// has none: errors.ErrUnsupported.
@@ -51,8 +52,8 @@ type NamedOptions struct {
 // namedCapacity is the default capacity.
 const namedCapacity = 1 << 20
 
-// ErrMismatch means that a ring, broadcast or cell has another kind, capacity, owner or type
-// of values than the caller wants.
+// ErrMismatch means that a ring, broadcast, cell or service has another kind, size, owner or
+// type of values than the caller wants.
 var ErrMismatch = errors.New("what is there differs from what was asked for")
 
 // OpenOrCreate opens the ring in the POSIX object called name, or makes it. nil options

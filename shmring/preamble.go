@@ -51,6 +51,7 @@ func formats() []format {
 		{magic, version, "a ring"},
 		{broadcastMagic, broadcastVersion, "a broadcast"},
 		{cellMagic, cellVersion, "a cell"},
+		{serviceMagic, serviceVersion, "a service"},
 	}
 }
 
@@ -141,7 +142,7 @@ func (f format) identify(mem []byte, known uint64) error {
 	return nil
 }
 
-// A base is what a Ring, a Broadcast and a Cell have in common: memory, roles, and a file
+// A base is what a Ring, a Broadcast, a Cell and a Service have in common: memory, roles, and a file
 // with locks that show who is alive.
 type base struct {
 	pre     *preamble

@@ -132,6 +132,25 @@ func OpenUnnamedCell[T any](object *posix.Object) (*Cell[T], error) {
 	return withLock[T](c, c.place.memory())
 }
 
+// CreateUnnamedService makes a service without a name, as CreateUnnamed makes a ring. In o,
+// Producers and Capacity are 0. Sparse has no effect, as in OpenOrCreateService.
+func CreateUnnamedService(label string, l ServiceLimits, o *UnnamedOptions) (*Service, error) {
+	n := o.options()
+	n.Sparse = true
+	return findService(l, n, n.unnamed(label))
+}
+
+// OpenUnnamedService returns the service in object, as OpenUnnamed does a ring.
+func OpenUnnamedService(object *posix.Object) (s *Service, err error) {
+	err = openUnnamed(object, func(mem Memory) (*base, error) {
+		if s, err = OpenServiceIn(mem); err != nil {
+			return nil, err
+		}
+		return &s.base, nil
+	})
+	return orNil(s, err)
+}
+
 // Object returns the object of a ring of CreateUnnamed or OpenUnnamed, to hand it over with
 // PassTo or SendTo. It belongs to the Ring, whose Close closes it. For any other ring, it
 // returns nil.
@@ -145,6 +164,9 @@ func (c *Chan[T]) Object() *posix.Object { return c.r.object() }
 
 // Object returns the object of a cell without a name, as Ring.Object does.
 func (c *Cell[T]) Object() *posix.Object { return c.c.object() }
+
+// Object returns the object of a service without a name, as Ring.Object does.
+func (s *Service) Object() *posix.Object { return s.object() }
 
 func (b *base) object() *posix.Object {
 	if p, ok := b.place.(*unnamedPlace); ok {

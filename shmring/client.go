@@ -1,0 +1,365 @@
+package shmring
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sysvipc/gipc/internal/memory"
+)
+
+// A Client sends requests to the server of a Service. Several goroutines may use it at a
+// time. So many as ServiceLimits.Calls wait for their replies then; the others wait for one
+// of them.
+type Client struct {
+	s      *Service
+	index  int
+	unpin  func()
+	life   line
+	ticket uint64
+	clock  clock
+	waits  []waiter // of the calls
+
+	busy   atomic.Uint64 // bit j: a goroutine uses call j
+	using  sync.RWMutex  // held shared during a Call
+	closed atomic.Bool
+}
+
+// JoinClient joins the service as a client, and takes the memory for its messages. Errors:
+// ErrBusy (as many clients have joined as there can be); ErrClosed (the Service); ErrCorrupt;
+// ErrFault (also: there is not enough memory); fs.PathError.
+func (s *Service) JoinClient() (*Client, error) {
+	unpin, err := s.pin()
+	if err != nil {
+		return nil, fmt.Errorf("shmring: %w", closedOr(err))
+	}
+	c := &Client{s: s, unpin: unpin, clock: newClock(), waits: make([]waiter, s.limits.Calls)}
+	if err := guarded(c.join); err != nil {
+		unpin()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Client) join() (err error) {
+	s := c.s
+	if c.life, err = s.lifeline(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			c.life.Close() // which frees the role, too
+		}
+	}()
+	if c.index, c.ticket, err = s.enlist(c.life); err != nil {
+		return err
+	}
+	for j := range c.waits {
+		k := c.call(j)
+		k.inherit()
+		c.waits[j].start(&k.sleeps, s.spin, pauseLeast)
+	}
+	n := s.limits.Calls * s.limits.MaxMessage
+	if err := memory.Populate(s.data[c.index*n : (c.index+1)*n]); err != nil {
+		s.leave(c.life, c.index, c.ticket)
+		return err
+	}
+	return nil
+}
+
+// enlist takes a client's role: a free one, or one whose process is dead.
+func (s *Service) enlist(l line) (index int, ticket uint64, err error) {
+	for i := range s.limits.Clients {
+		if s.members[i].ticket.Load() == nobody {
+			if ticket, err := s.take(l, i, nobody); ticket != 0 || err != nil {
+				return i, ticket, err
+			}
+		}
+	}
+	for i := range s.limits.Clients {
+		if was, dead := s.dead(l, i); dead {
+			if ticket, err := s.take(l, i, was); ticket != 0 || err != nil {
+				return i, ticket, err
+			}
+		}
+	}
+	return 0, 0, fmt.Errorf("shmring: %w: %d clients have joined, which is the most", ErrBusy, s.limits.Clients)
+}
+
+// inherit gives up what the previous client of the role left in a call.
+func (k *call) inherit() {
+	for range attempts {
+		w := k.state.Load()
+		next := uint64(callFree)
+		switch w & callMask {
+		case callFree, callAbandoned:
+			return
+		case callServed:
+			next = callAbandoned
+		}
+		if k.state.CompareAndSwap(w, to(w, next)) {
+			return
+		}
+	}
+}
+
+// call returns call j of the client.
+func (c *Client) call(j int) *call { return &c.s.calls[c.s.slot(c.index, j)] }
+
+// Call sends a request to the server, and returns the reply, which belongs to the caller.
+// It blocks until the server has answered: it spins, then sleeps, as Consumer.Receive does.
+// If ctx is done, it returns an error that unwraps to ctx.Err(); a reply that comes later is
+// thrown away. The server learns the deadline of ctx. Server and client must be in one time
+// namespace for that.
+//
+// A request is served at most once. If there is an error, only ErrNoServer and ErrTooLarge
+// mean that it was not served.
+//
+// Errors: a ServerError (the server answered with an error); ErrNoServer (the server has
+// closed or died, and none has taken the request; if ctx is done, also: there was none to
+// take it); ErrPeerDied (the process of the server ended while it served the request, which
+// is noticed within 0.5 s); ErrClosed (this client is closed, or the server closed without an
+// answer); ErrTooLarge; ErrCorrupt; ErrFault. With NamedOptions.Outlive, a request that no
+// server has taken waits for the next server.
+func (c *Client) Call(ctx context.Context, request []byte) (reply []byte, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(request) > c.s.limits.MaxMessage:
+		return nil, fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, len(request), c.s.limits.MaxMessage)
+	}
+	c.using.RLock()
+	defer c.using.RUnlock()
+	err = guarded(func() (err error) {
+		reply, err = c.exchange(ctx, request)
+		return err
+	})
+	return reply, err
+}
+
+func (c *Client) exchange(ctx context.Context, request []byte) ([]byte, error) {
+	j, err := c.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.release(j)
+	w := c.send(ctx, j, request)
+	if err := c.await(ctx, j, w); err != nil {
+		return nil, err
+	}
+	return c.fetch(j, w)
+}
+
+// acquire blocks until one of the client's calls is free.
+func (c *Client) acquire(ctx context.Context) (j int, err error) {
+	free := func() (ok bool, err error) {
+		switch {
+		case c.closed.Load():
+			return false, fmt.Errorf("shmring: %w: client", ErrClosed)
+		case c.s.unserved():
+			return false, fmt.Errorf("shmring: %w", ErrNoServer)
+		}
+		j, ok = c.vacancy()
+		return ok, nil
+	}
+	if ok, err := free(); ok || err != nil {
+		return j, err
+	}
+	var w waiter
+	w.start(&c.s.rooms[c.index].sleeps, c.s.spin, pauseLeast)
+	err = w.wait(ctx, free, func() (time.Duration, error) { return tick, c.reclaim() })
+	return j, err
+}
+
+// vacancy takes a call that is free.
+func (c *Client) vacancy() (j int, ok bool) {
+	for j := range c.waits {
+		bit := uint64(1) << j
+		state := &c.call(j).state
+		if state.Load()&callMask != callFree || c.busy.Or(bit)&bit != 0 {
+			continue
+		}
+		if state.Load()&callMask == callFree { // another goroutine may have used it meanwhile
+			return j, true
+		}
+		c.busy.And(^bit)
+	}
+	return 0, false
+}
+
+// reclaim frees calls that a dead server has taken and nobody waits for.
+func (c *Client) reclaim() error {
+	if _, dead := c.s.dead(c.life, serverRole); !dead {
+		return nil
+	}
+	if !c.s.outlive {
+		return fmt.Errorf("shmring: %w", ErrNoServer)
+	}
+	for j := range c.waits {
+		state := &c.call(j).state
+		if w := state.Load(); w&callMask == callAbandoned {
+			state.CompareAndSwap(w, to(w, callFree))
+		}
+	}
+	return nil
+}
+
+// release gives a call back.
+func (c *Client) release(j int) {
+	c.busy.And(^(uint64(1) << j))
+	notify(&c.s.rooms[c.index])
+}
+
+// send publishes a request in a call that is free, and returns its state word.
+func (c *Client) send(ctx context.Context, j int, request []byte) (w uint64) {
+	k, h := c.call(j), c.s.header
+	copyCached(c.s.message(c.s.slot(c.index, j)), request)
+	k.request.Store(uint64(len(request)))
+	k.deadline.Store(c.clock.deadline(ctx))
+	w = to(k.state.Load()+callMask+1, callRequested)
+	k.state.Store(w)
+	h.pending.Or(uint64(1) << c.index)
+	if anyAsleep(&h.serverSleeps) {
+		wake(&h.serverSleeps)
+	}
+	return w
+}
+
+// await blocks until the request whose state word was w has a reply.
+func (c *Client) await(ctx context.Context, j int, w uint64) error {
+	k, wait := c.call(j), &c.waits[j]
+	answered := func() (bool, error) { return c.answered(k, w) }
+	ok, err := answered()
+	if !ok && err == nil {
+		var v vigil
+		defer v.end()
+		err = wait.wait(ctx, answered, func() (time.Duration, error) {
+			// Start the vigil before checking, so that a process that ends in between is noticed.
+			pids, all := c.s.watchable(c.s.members[serverRole:])
+			next := v.tick(pids, all, wait.alarm)
+			return next, c.bereft(k, w)
+		})
+	}
+	if err != nil {
+		return c.giveUp(k, w, err)
+	}
+	return nil
+}
+
+// answered reports whether there is a reply.
+func (c *Client) answered(k *call, w uint64) (bool, error) {
+	now := k.state.Load()
+	switch {
+	case to(now, callRequested) != w || now&callMask > callAbandoned:
+		return false, corrupt("state", now)
+	case now&callMask == callDone:
+		return true, nil
+	case c.closed.Load():
+		return false, fmt.Errorf("shmring: %w: client", ErrClosed)
+	case now == w && c.s.unserved() && k.state.CompareAndSwap(w, to(w, callFree)):
+		return false, fmt.Errorf("shmring: %w", ErrNoServer)
+	}
+	return false, nil
+}
+
+// bereft returns an error if the server is dead. If another server has joined since, that
+// one has changed the state.
+func (c *Client) bereft(k *call, w uint64) error {
+	now := k.state.Load()
+	if _, dead := c.s.dead(c.life, serverRole); !dead {
+		return nil
+	}
+	switch {
+	case now == w && !c.s.outlive && k.state.CompareAndSwap(now, to(w, callFree)):
+		return fmt.Errorf("shmring: %w", ErrNoServer)
+	case now == to(w, callServed) && k.state.CompareAndSwap(now, to(w, callFree)):
+		return fmt.Errorf("shmring: %w: server, process %d", ErrPeerDied, c.s.members[serverRole].pid.Load())
+	}
+	return nil
+}
+
+// giveUp ends a call for the reason err, or returns nil if a reply has come at the last
+// moment.
+func (c *Client) giveUp(k *call, w uint64, err error) error {
+	switch {
+	case k.state.CompareAndSwap(w, to(w, callFree)):
+		if ticket, dead := c.s.dead(c.life, serverRole); dead || vacant(ticket) {
+			return fmt.Errorf("shmring: %w: %w", ErrNoServer, err)
+		}
+	case k.state.CompareAndSwap(to(w, callServed), to(w, callAbandoned)):
+	case k.state.Load() == to(w, callDone):
+		return nil
+	}
+	return err
+}
+
+// fetch returns the reply, and frees the call.
+func (c *Client) fetch(j int, w uint64) (reply []byte, err error) {
+	k, slot := c.call(j), c.s.slot(c.index, j)
+	n, status := k.reply.Load(), k.status.Load()
+	switch {
+	case n > uint64(c.s.limits.MaxMessage):
+		err = corrupt("length of a reply", n)
+	case status == replyOK:
+		reply = bytes.Clone(c.s.message(slot)[:n])
+	case status == replyError:
+		err = ServerError(strings.ToValidUTF8(string(c.s.message(slot)[:n]), "?"))
+	case status == replyClosed:
+		err = fmt.Errorf("shmring: %w: server", ErrClosed)
+	case status == replyDied:
+		err = fmt.Errorf("shmring: %w: server", ErrPeerDied)
+	case status == replyLate:
+		err = context.DeadlineExceeded
+	default:
+		err = corrupt("status", uint64(status))
+	}
+	k.state.Store(to(w, callFree))
+	return reply, err
+}
+
+// Close leaves the service. Calls of other goroutines return ErrClosed. A second Close
+// returns ErrClosed.
+func (c *Client) Close() error {
+	if c.closed.Swap(true) {
+		return fmt.Errorf("shmring: %w: client", ErrClosed)
+	}
+	err := guarded(func() error {
+		for j := range c.waits {
+			wake(&c.call(j).sleeps)
+		}
+		wake(&c.s.rooms[c.index].sleeps)
+		return nil
+	})
+	c.using.Lock() // until they have returned
+	defer c.using.Unlock()
+	err = errors.Join(err, guarded(func() error { c.s.leave(c.life, c.index, c.ticket); return nil }))
+	c.life.Close()
+	c.unpin()
+	return err
+}
+
+// A clock converts times to CLOCK_MONOTONIC, which processes share.
+type clock struct {
+	began time.Time
+	at    int64 // what CLOCK_MONOTONIC showed then
+}
+
+func newClock() clock { return clock{time.Now(), monotonic()} }
+
+// deadline returns the deadline of ctx, or 0 if there is none.
+func (c clock) deadline(ctx context.Context) int64 {
+	t, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	return max(1, c.at+int64(min(t.Sub(c.began), 1<<62)))
+}
+
+func (c clock) time(deadline int64) time.Time {
+	return c.began.Add(time.Duration(deadline - c.at))
+}
