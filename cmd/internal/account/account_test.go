@@ -161,7 +161,7 @@ func TestIDs(t *testing.T) {
 	if got := calls(); got != nil {
 		t.Errorf("getent was called with %q for a name in the file", got)
 	}
-	// To getent the first of these is a number, which it would find.
+	// getent would take the first of these for a number, and find it.
 	for _, name := range []string{"70", " +70", "nobody else", "", "-1"} {
 		if got, ok := d.UserID(name); ok {
 			t.Errorf("UserID(%q) = %d, want none", name, got)

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// child holds, for the test program run again, how many MiB to use.
+// child is the environment variable that tells the test program, when it is run again, how
+// many MiB to use.
 const child = "GIPC_TEST_MIB"
 
 func TestMain(m *testing.M) {

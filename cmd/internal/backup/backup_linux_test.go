@@ -322,7 +322,7 @@ func TestTakenPlace(t *testing.T) {
 		check(t, os.WriteFile("/proc/sys/kernel/"+e.Kind+"_next_id", []byte(fmt.Sprint(e.ID+3<<15)), 0))
 		_, err := createEmpty(e.kind())
 		check(t, err)
-		// Left by a process that was killed.
+		// A process that was killed left the choice of an identifier.
 		check(t, os.WriteFile("/proc/sys/kernel/"+e.Kind+"_next_id", []byte(fmt.Sprint(e.ID)), 0))
 		for _, want := range []bool{true, false} {
 			id, made, err := s.Restore(e)
@@ -336,8 +336,8 @@ func TestTakenPlace(t *testing.T) {
 	}
 }
 
-// TestLastPlace restores an object whose slot is the table's last and is taken: asked
-// for it, the kernel would make an object past the end, without an identifier.
+// TestLastPlace restores an object whose slot is the last of the table and is taken. If
+// asked for that slot, the kernel would make an object past the end, without an identifier.
 func TestLastPlace(t *testing.T) {
 	const last = 1<<15 - 1
 	t.Cleanup(func() { removeAll(t) })

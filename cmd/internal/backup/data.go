@@ -20,7 +20,7 @@ import (
 // the checksum covers all of it. Version 1 held the contents byte by byte.
 const (
 	recordHead = 16
-	piece      = 1 << 20 // most bytes of a record, and of one copy
+	piece      = 1 << 20 // the most bytes in a record, and in one copy
 	block      = 4 << 10 // a block of this size that is all zeros is left out
 )
 

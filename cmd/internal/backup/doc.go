@@ -8,10 +8,9 @@
 // the backup if and only if its .json file exists. Anything else is a fragment that a
 // killed process left.
 //
-// Some things cannot be saved. The kernel lets nobody set an object's creator, its
-// times of use and the processes that used it, or the undo adjustments of processes.
-// Reading a message of a POSIX queue removes it, so only an empty POSIX queue can be
-// saved.
+// Some things cannot be saved. The kernel lets nobody set an object's creator, its times of
+// use, the processes that used it, or the undo adjustments of processes. Reading a message
+// of a POSIX queue removes it, so only an empty POSIX queue can be saved.
 //
 // # Restoring after a kill
 //
@@ -25,7 +24,7 @@
 // POSIX memory and semaphores get their names when they are complete; their notes hold
 // the device and inode.
 //
-// A process killed between choosing an identifier (sysctl kernel.shm_next_id and its
-// like) and making the object leaves the choice to whoever next makes an object.
-// Running the restore again clears it.
+// A process chooses an identifier (sysctl kernel.shm_next_id and its like) and then makes
+// the object. If it is killed in between, the next object that anybody makes gets that
+// identifier. Running the restore again clears the choice.
 package backup

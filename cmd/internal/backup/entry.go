@@ -241,7 +241,7 @@ func (e *Entry) check() error {
 			kinds++
 		}
 	}
-	const nobody = math.MaxUint32 // to chown(2), "leave unchanged"
+	const nobody = math.MaxUint32 // means "leave unchanged" to chown(2)
 	switch {
 	case kinds != 1 || e.Kind != e.kind().String() || (e.File != nil) != e.kind().POSIX() || (e.Name != nil) != e.kind().POSIX():
 		return fmt.Errorf("is invalid: kind %q with the fields of another kind", e.Kind)

@@ -101,8 +101,9 @@ func (h *heldFile) check() error {
 
 func (h *heldFile) kept() error { return h.file.Close() }
 
-// removed lets processes continue that opened the file since check, waits until they
-// have closed it, and saves it again. Nobody can find it by name any more.
+// removed gives the lease back, so that processes that opened the file since check can
+// continue. It waits until they have closed the file, and saves it again. Nobody can find
+// the file by name any more.
 func (h *heldFile) removed(save func() error) error {
 	if h.lease != leaseHeld {
 		return h.file.Close()

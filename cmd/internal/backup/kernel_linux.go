@@ -153,14 +153,14 @@ func openMapped(addr uintptr) (*os.File, error) {
 	return nil, fs.ErrNotExist
 }
 
-// mappedMemory reads a segment whose file may not be opened: the pages that mincore(2)
-// reports, provided that they are all that the segment has.
+// mappedMemory reads a segment whose file may not be opened. It reads the pages that
+// mincore(2) reports, provided that the segment has no others.
 func mappedMemory(id int, mem *sysv.Attachment, size int64) (*memory, error) {
 	has, err := segmentMemory(id)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find out which of its pages are in memory: %w", err)
 	}
-	const most = 128 << 30 // the most that is checked page by page
+	const most = 128 << 30 // the largest size that is checked page by page
 	page := int64(os.Getpagesize())
 	m := &memory{ReaderAt: mem, size: size, present: int64(has.Resident + has.Swapped)}
 	m.next = func(int64) (int64, int64, error) { return size, size, nil }

@@ -86,7 +86,7 @@ func ofHugePages(f *os.File, size, present int64) (*memory, error) {
 func ofPages(size, page int64, there func(offset int64, pages []byte) error) func(int64) (begin, end int64, err error) {
 	const window = 4096 // pages
 	var pages [window]byte
-	known := int64(-1) // of the pages in pages
+	known := int64(-1) // the offset of the window in pages
 	return func(offset int64) (begin, end int64, err error) {
 		begin = size
 		for at := offset / (window * page) * (window * page); at < size; at += window * page {

@@ -68,7 +68,7 @@ func sameData(ctx context.Context, e *Entry, h *heldFile) error {
 
 func saveSemaphore(name string) (*Entry, hold, error) {
 	info, err := posix.StatSemaphore(name)
-	const bits = 2 * posix.SemaphoreSize // of semaphores of this program's word size
+	const bits = 2 * posix.SemaphoreSize // of semaphores of programs with this program's word size
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -172,7 +172,7 @@ func (s *Store) settleFile(e *Entry) (there bool, err error) {
 	return found == restored, err
 }
 
-// A finding is what has the name of an object.
+// A finding says which object, if any, has the name of a saved object.
 type finding int
 
 const (

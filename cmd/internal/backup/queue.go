@@ -26,7 +26,8 @@ func saveQueue(queue sysv.Queue) (*Entry, hold, error) {
 	if h.messages, err = peekAll(queue); err != nil {
 		return nil, nil, err
 	}
-	// A message taken meanwhile shifts those after it, so peekAll may have missed one.
+	// If a message was taken meanwhile, the next ones moved up, so peekAll may have missed
+	// one.
 	if h.is, err = queue.Stat(); err != nil {
 		return nil, nil, err
 	}
@@ -61,8 +62,8 @@ func (h *heldQueue) check() error {
 	return nil
 }
 
-// shut keeps others from sending. qbytes of 0 makes even root wait. Above msgmnb,
-// qbytes stays: only root could set it back.
+// shut keeps others from sending. It sets qbytes to 0, which makes even root wait. A qbytes
+// above msgmnb is left alone: only root could restore it.
 func (h *heldQueue) shut() error {
 	owner, qbytes := h.is.Ownership(), h.is.QBytes
 	owner.Mode = shutMode

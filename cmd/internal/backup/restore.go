@@ -14,10 +14,10 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Restore recreates an object of Entries with its key, owner, mode and contents. It
-// keeps its identifier if the kernel allows (that takes CAP_CHECKPOINT_RESTORE and a
-// free slot). Restore returns the identifier, or 0 for a POSIX object. If it fails it
-// leaves nothing behind. A key or a name that is taken is fs.ErrExist.
+// Restore recreates an object of Entries with its key, owner, mode and contents. It keeps
+// its identifier if the kernel allows (that takes CAP_CHECKPOINT_RESTORE and a free slot).
+// Restore returns the identifier, or 0 for a POSIX object. If it fails it leaves nothing
+// behind. The error is fs.ErrExist if the key or the name is taken.
 //
 // If the object exists, because it was never removed or was already restored, made is
 // false. Restore first removes what a killed Restore left unfinished.
@@ -41,7 +41,7 @@ func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 	return id, err == nil, err
 }
 
-// Foresee reports what Restore would find, and changes nothing: there and the
+// Foresee reports what Restore would find, without changing anything: there and the
 // identifier if the object exists, fs.ErrExist if another object has its key or name.
 func (s *Store) Foresee(e *Entry) (id int, there bool, err error) {
 	if e.kind().POSIX() {
@@ -132,15 +132,15 @@ func create(e *Entry) (int, error) {
 	}
 }
 
-// chooseID asks the kernel to give the next object of the kind this identifier.
-// Without the right to, or where the kernel can't, the object gets another one.
+// chooseID asks the kernel to give the next object of the kind this identifier. If the
+// caller lacks the right, or the kernel cannot do it, the object gets another identifier.
 //
-// A taken slot is not asked for: the kernel would use the next free one, and past the
-// last slot it makes an object that nobody can find.
+// chooseID does not ask for a taken slot. The kernel would use the next free one; past the
+// last slot it would make an object that nobody can find.
 //
 // Only making an object clears the choice; the sysctl takes no negative number. So the
-// returned function makes one if the choice is still pending, either because making the
-// object failed or because an earlier process was killed.
+// returned function makes an object if the choice is still pending, either because making
+// the first one failed or because an earlier process was killed.
 func chooseID(e *Entry) (forget func()) {
 	path := "/proc/sys/kernel/" + e.Kind + "_next_id"
 	next, err := os.OpenFile(path, os.O_WRONLY, 0)

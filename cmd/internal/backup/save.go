@@ -92,12 +92,12 @@ func (s *Store) save(ctx context.Context, o ref.Object) (*Entry, hold, error) {
 // the removal.
 func (s *Saved) Check() error { return s.hold.check() }
 
-// Exclusive reports whether Check detects every use of the object, however short. If
-// so, no other check is needed; one might be denied, or count as a use.
+// Exclusive reports whether Check detects every use of the object, however short. If so, no
+// other check is needed; another check might be denied, or count as a use.
 func (s *Saved) Exclusive() bool { return s.hold.exclusive() }
 
-// Removed must be called after the object was removed. If it was used between Check and
-// the removal, Removed saves it again. It is an error if it is still in use.
+// Removed must be called after the object was removed. If the object was used between Check
+// and the removal, Removed saves it again. Removed fails if the object is still in use.
 func (s *Saved) Removed() error {
 	return s.hold.removed(func() error { return s.store.commit(s.entry) })
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
-// A Series is a directory of backups, one for each run, named by when the run began and
-// in which IPC namespace: 20261129T144100.123456Z-4026531839. Until the run has ended,
-// the name ends in .unfinished; while the backup is deleted, in .expired.
+// A Series is a directory of backups, one for each run, named by when the run began and in
+// which IPC namespace: 20261129T144100.123456Z-4026531839. Until the run has ended, the
+// name ends in .unfinished; while the backup is being deleted, in .expired.
 type Series struct{ dir string }
 
 const (
@@ -94,10 +94,10 @@ type Settled struct {
 	Fragments int          // files of objects that were not saved completely
 }
 
-// Settle finishes the backups of runs in the thread's IPC namespace that were killed.
-// It takes objects out of the backup that were not removed or not saved completely, and
-// opens those again that were shut for their removal. No other run may be going on. After
-// an error, the list has what was done nevertheless.
+// Settle finishes the backups of runs in the thread's IPC namespace that were killed. It
+// takes objects out of a backup if they were not removed or not saved completely, and
+// reopens objects that were shut for their removal. No other run may be going on. After an
+// error, list still holds what was done.
 func (s *Series) Settle() (list []Settled, err error) {
 	namespace, err := ownNamespace()
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Series) settleRun(name string) (done Settled, err error) {
 	return done, errors.Join(err, errEnd)
 }
 
-// settleAll takes out of the backup what was not removed.
+// settleAll takes the objects that were not removed out of the backup.
 func (s *Store) settleAll() (kept []ref.Object, fragments int, err error) {
 	names, left, err := s.list()
 	for _, name := range names {
@@ -156,8 +156,8 @@ func (s *Store) settleAll() (kept []ref.Object, fragments int, err error) {
 	return kept, len(left), err
 }
 
-// takeBack takes an entry out of the backup if its object was not removed. An object that
-// was restored since is another one, and its entry stays.
+// takeBack takes an entry out of the backup if its object was not removed. If the object
+// was restored since, it is a new object and the entry stays.
 func (s *Store) takeBack(e *Entry) (back bool, err error) {
 	if _, err := s.root.Lstat(e.name() + attemptSuffix); !errors.Is(err, fs.ErrNotExist) {
 		return false, err
@@ -169,8 +169,8 @@ func (s *Store) takeBack(e *Entry) (back bool, err error) {
 	return true, errors.Join(s.discard(e), s.forget(e.name()+attemptSuffix))
 }
 
-// isThere reports whether the object is still the one that was saved, and opens it again
-// if it was shut.
+// isThere reports whether the object is still the one that was saved, and reopens it if it
+// was shut.
 func (s *Store) isThere(e *Entry) (bool, error) {
 	if e.kind().POSIX() {
 		found, err := s.findFile(e)
@@ -189,15 +189,15 @@ func (s *Store) isThere(e *Entry) (bool, error) {
 	}
 }
 
-// A Limit says how many backups to keep.
+// A Limit bounds the backups that Prune keeps.
 type Limit struct {
 	Age  time.Duration // 0: no limit
 	Size int64         // bytes of all backups together; 0: no limit
 }
 
-// Prune deletes backups, oldest first, until all are within the limit. It never deletes
-// the backup at keep, nor one that another process has open, and in a backup only files
-// that gipcs made. It returns the backups that it deleted.
+// Prune deletes backups, oldest first, until the rest is within the limit. It spares the
+// backup at keep and backups that another process has open. In a backup it deletes only
+// files that gipcs made. It returns the backups that it deleted.
 func (s *Series) Prune(limit Limit, now time.Time, keep string) (deleted []string, err error) {
 	names, err := s.names()
 	if err != nil {
@@ -216,7 +216,7 @@ func (s *Series) Prune(limit Limit, now time.Time, keep string) (deleted []strin
 		old := limit.Age > 0 && now.Sub(began) > limit.Age
 		full := limit.Size > 0 && total > limit.Size
 		path := filepath.Join(s.dir, name)
-		kept := strings.TrimSuffix(path, unfinishedSuffix) == keep // its end may have failed
+		kept := strings.TrimSuffix(path, unfinishedSuffix) == keep // its End may have failed
 		if !old && !full && !strings.HasSuffix(name, expiredSuffix) || kept {
 			continue
 		}
@@ -245,7 +245,7 @@ func (s *Series) names() (names []string, err error) {
 	return names, nil
 }
 
-// timeOf returns when a run began, false if name is not that of a backup.
+// timeOf returns when a run began, false if name is not the name of a backup.
 func timeOf(name string) (time.Time, bool) {
 	began, rest, _ := strings.Cut(name, "-")
 	rest = strings.TrimSuffix(rest, expiredSuffix)
@@ -268,8 +268,8 @@ func (s *Series) size(name string) (total int64, err error) {
 	return total, nil
 }
 
-// delete deletes a backup. It renames it first, so that one whose deletion is interrupted
-// is not taken for a whole one.
+// delete deletes a backup. It renames it first, so that a partly deleted backup is not
+// taken for a whole one.
 func (s *Series) delete(name string) (gone bool, err error) {
 	path := filepath.Join(s.dir, name)
 	store, err := Open(path)

@@ -32,7 +32,7 @@ func wantNames(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
-// makeThree makes three sets and saves them, as a run that is killed does.
+// makeThree makes three sets and saves them, like a run that is then killed.
 func makeThree(t *testing.T, run *Run) (sets [3]sysv.Set) {
 	t.Helper()
 	for i := range sets {
@@ -45,8 +45,8 @@ func makeThree(t *testing.T, run *Run) (sets [3]sysv.Set) {
 	return sets
 }
 
-// TestSettle: of what a killed run saved, what it removed stays in the backup. What it did
-// not remove is taken out, and opened again if it was shut.
+// TestSettle: objects that a killed run removed stay in the backup. Objects that it saved
+// but did not remove are taken out, and reopened if they were shut.
 func TestSettle(t *testing.T) {
 	defer removeAll(t)
 	s := newSeries(t)
@@ -67,7 +67,7 @@ func TestSettle(t *testing.T) {
 		t.Errorf("a run that goes on: %v, want %v", err, errInUse)
 	}
 	check(t, run.root.Close())
-	check(t, run.self.Close()) // as the end of the process does
+	check(t, run.self.Close()) // as happens when the process ends
 	list, err := s.Settle()
 	check(t, err)
 	if len(list) != 1 || list[0].Path != run.Path() || list[0].Fragments != 3 || len(list[0].Kept) != 2 {
@@ -84,7 +84,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// TestSettleInPart: what is wrong with one file of a backup does not keep the others.
+// TestSettleInPart: two bad files in a backup do not keep Settle from settling the third.
 func TestSettleInPart(t *testing.T) {
 	defer removeAll(t)
 	s := newSeries(t)
@@ -105,8 +105,8 @@ func TestSettleInPart(t *testing.T) {
 	}
 }
 
-// TestSettleOthers: a run in another namespace, a link and a foreign file are no runs to
-// finish, and an empty one leaves nothing.
+// TestSettleOthers: Settle leaves a run of another namespace, a link and a foreign file
+// alone, and removes an empty run.
 func TestSettleOthers(t *testing.T) {
 	s := newSeries(t)
 	namespace, err := ownNamespace()
@@ -172,8 +172,8 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// TestPruneSpares: a backup whose end failed, one in use, foreign files, links, and what
-// is in a directory beside the backups stay.
+// TestPruneSpares: Prune keeps a backup whose End failed, a backup in use, foreign files,
+// links, and whatever the links point to.
 func TestPruneSpares(t *testing.T) {
 	now := time.Now()
 	s := newSeries(t)

@@ -304,7 +304,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestDestroyed: the kernel would destroy the segment once it has been saved.
+// TestDestroyed: Save refuses a segment that the kernel would destroy at the last detach.
 func TestDestroyed(t *testing.T) {
 	sysctl(t, "shm_rmid_forced", "1")
 	segment, err := sysv.CreateSegment(0x5bb, 100, nil)

@@ -14,8 +14,8 @@ type Reader struct {
 }
 
 // NewReader returns a Reader of a file that the process was started with, which the os
-// package does not poll. While a Read waits it calls idle, unless nil, several times a
-// second; an error of idle ends the Read.
+// package does not poll. While a Read waits, it calls idle, unless nil, several times a
+// second. An error from idle ends the Read.
 func NewReader(ctx context.Context, file *os.File, idle func() error) *Reader {
 	return &Reader{ctx, file, idle}
 }

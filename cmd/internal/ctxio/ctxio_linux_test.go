@@ -30,8 +30,8 @@ func pipe(t *testing.T) (reading, writing *os.File) {
 	return reading, writing
 }
 
-// cancelSoon cancels after the call has probably begun. On a very busy machine it
-// cancels before, which must work too.
+// cancelSoon cancels after the call has probably begun. On a very busy machine it may
+// cancel earlier, which must work too.
 func cancelSoon(cancel context.CancelFunc) { time.AfterFunc(20*time.Millisecond, cancel) }
 
 func TestCopies(t *testing.T) {

@@ -159,7 +159,7 @@ func opened(list []inventory.Opener, names *account.Directory) render.Cell {
 	return render.Objects(columns("pid", "command", "user", "access", "descriptors", "container"), rows)
 }
 
-// access formats access rights; "-" is neither.
+// access formats access rights; "-" means neither.
 func access(read, write bool) render.Cell {
 	switch {
 	case read && write:
@@ -173,7 +173,7 @@ func access(read, write bool) render.Cell {
 	}
 }
 
-// contents shows bytes sixteen a line, like hexdump -C.
+// contents shows bytes, sixteen per line, like hexdump -C.
 func contents(b []byte) render.Cell {
 	var rows [][]render.Cell
 	for offset := 0; offset < len(b); offset += hexdump.PerLine {
@@ -318,8 +318,7 @@ func setWaiters(list []inventory.Waiter, names *account.Directory) render.Cell {
 	return render.Objects(columns("pid", "tid", "command", "user", "semaphore", "operations", "undo", "timeout", "since", "likely_holder", "container"), rows)
 }
 
-// likelyHolder names the process that last operated on the semaphore that is waited
-// for.
+// likelyHolder names the process that last operated on the awaited semaphore.
 func likelyHolder(a *inventory.Actor) render.Cell {
 	switch {
 	case a == nil || a.PID == 0:

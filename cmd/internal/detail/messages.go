@@ -6,7 +6,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// beginning is how many bytes of each message are shown.
+// beginning is the number of bytes shown of each message.
 const beginning = 64
 
 // A Message is a message that stays in its queue.

@@ -9,8 +9,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// creation returns the sentence for an object that could not be made, "" where there is
-// nothing to say but the error itself.
+// creation returns the sentence for an object that could not be made, "" if there is
+// nothing to add to the error itself.
 func creation(e *sysv.Error) string {
 	if !strings.HasSuffix(e.Op, "get") || errors.Is(e, sysv.ErrMismatch) {
 		return "" // it was made

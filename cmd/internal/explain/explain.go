@@ -16,8 +16,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Error returns the sentence for err: that of As or Now, if there is one, the explanation
-// of an error of package sysv, or else its own text. Joined errors become one line.
+// Error returns the sentence for err: the one from As or Now if there is one, else the
+// explanation of an error of package sysv, else err's own text. Joined errors become one
+// line.
 func Error(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var sentences []string
@@ -79,7 +80,7 @@ func sentence(e *sysv.Error) string {
 	}
 }
 
-// facts are what the sentences need to know about an object.
+// facts holds what the sentences need to know about an object.
 type facts struct {
 	id   int
 	perm sysv.Perm

@@ -13,8 +13,8 @@ func (e explained) Unwrap() error { return e.error }
 // As returns an error that wraps err and has the sentence as its text.
 func As(err error, sentence string) error { return explained{err, sentence} }
 
-// Now looks up the sentence for err now instead of when it is reported, for when what it
-// says about the object will no longer hold then. It returns nil for nil.
+// Now looks up the sentence for err at once, not when err is reported. Call it if the
+// object will have changed by then. It returns nil for nil.
 func Now(err error) error {
 	if err == nil {
 		return nil

@@ -2,8 +2,8 @@
 // functions that its ELF files import from shared libraries.
 //
 // Calls made by number, through syscall(2) or the program's own instructions, leave no
-// name. Where those are the rule (Go), or where scripts choose the functions (FFI),
-// everything is assumed.
+// name. If such calls are the rule (Go), or if scripts choose the functions (FFI), the file
+// is assumed to use everything.
 package imports
 
 import (
@@ -31,7 +31,7 @@ const (
 
 // A File is what is known about an ELF file.
 type File struct {
-	// Calls are the imported ones; All for an FFI.
+	// Calls holds the kinds whose calls the file imports; All for an FFI.
 	Calls Calls
 	// Go is set if Go's linker made the file, perhaps together with C. Go makes system
 	// calls by number.
@@ -59,8 +59,8 @@ var functions = map[string]Calls{
 // libffi.
 var foreignCallers = [...]string{"libffi.", "libjvm.", "libluajit", "libcoreclr.", "libmono", "libjulia"}
 
-// mostNames bounds the symbol names read into memory. The largest known, of LLVM and
-// browsers, take a few MiB.
+// mostNames bounds the symbol names read into memory. The largest known tables, those of
+// LLVM and browsers, take a few MiB.
 const mostNames = 32 << 20
 
 // Read reports what a file imports.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Socket is where systemd-journald listens.
+// Socket is the path at which systemd-journald listens.
 const Socket = "/run/systemd/journal/socket"
 
 // patience is how many seconds Send waits for a journal that does not read.
@@ -61,7 +61,7 @@ func (j *Journal) Send(entry []Field) error {
 	return os.NewSyscallError("send to the journal", err)
 }
 
-// sendFile passes an entry that is too large for a datagram in a sealed memory file.
+// sendFile passes an entry in a sealed memory file, for entries too large for a datagram.
 func (j *Journal) sendFile(data []byte) error {
 	fd, err := unix.MemfdCreate("journal-entry", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
@@ -88,8 +88,8 @@ func again(call func() error) error {
 	}
 }
 
-// encode returns the entry in the journal's format: NAME=VALUE lines, and for values of
-// several lines the name, the length and the value.
+// encode returns the entry in the journal's format. A value of one line becomes NAME=VALUE;
+// a longer one is preceded by its name and length.
 func encode(entry []Field) (data []byte) {
 	for _, f := range entry {
 		data = append(data, f.Name...)

@@ -20,7 +20,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// listen returns a socket that stands for the journal's.
+// listen returns a socket that stands in for the journal's.
 func listen(t *testing.T) (fd int, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "socket")
@@ -32,7 +32,7 @@ func listen(t *testing.T) (fd int, path string) {
 }
 
 // receive reads an entry as journald does: from the datagram, or from the sealed file that
-// comes with an empty one. It reports which.
+// comes with an empty datagram. It reports which of the two it was.
 func receive(t *testing.T, fd int) (entry []Field, inFile bool) {
 	t.Helper()
 	data, rights := make([]byte, 1<<20), make([]byte, unix.CmsgSpace(4))
@@ -115,8 +115,8 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestNobodyListens: no journal, a dead one, and one that dies later are errors that say
-// so.
+// TestNobodyListens: the error says so if there is no journal, if it has ended, or if it
+// ends after Open.
 func TestNobodyListens(t *testing.T) {
 	fd, path := listen(t)
 	j, err := Open(path)
