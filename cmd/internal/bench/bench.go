@@ -22,7 +22,7 @@ const (
 	Unix            Way = "unix"      // socketpair(2), a byte stream
 	SysVQueue       Way = "sysv-msg"  // msgsnd(2) and msgrcv(2)
 	POSIXQueue      Way = "posix-msg" // mq_send(3) and mq_receive(3)
-	Memcpy          Way = "memcpy"    // not a way: one process copies, the upper bound for the others
+	Memcpy          Way = "memcpy"    // one process copies: not a way, but the upper bound for all ways
 )
 
 // Ways returns all ways.
@@ -59,7 +59,7 @@ func parseWay(name string) (Way, bool) {
 	return "", false
 }
 
-// Cores says on which processors the two processes run.
+// Cores is the placement of the two processes on processors.
 type Cores string
 
 const (
@@ -78,8 +78,8 @@ var ErrTooLarge = errors.New("the message is too large for this way")
 type Config struct {
 	Ways  []Way
 	Sizes []int // of a message, in bytes: 1 to MaxSize
-	// Duration is how long each of a result's two measurements takes. A tenth of it
-	// comes on top to warm up.
+	// Duration is how long each of a result's two measurements takes. The warm-up takes
+	// another tenth of it.
 	Duration time.Duration
 	// Peer returns a command, not yet started, that runs this program so that it calls
 	// Peer with the arguments. Run sets its files and output, and starts it.

@@ -64,9 +64,9 @@ func (c cpuChoice) places() []Cores {
 	return []Cores{Same, Cross, Alone}
 }
 
-// of returns the processor for a side, and the processors that it may use. A way that
-// spins checks how many these are, and does not spin on one. So a spinning process may
-// use both, and must keep itself on its own.
+// of returns the processor for a side, and the processors that it may use. A way that spins
+// counts the processors it may use, and does not spin if there is only one. So a spinning
+// process may use both, and must keep itself on its own.
 func (c cpuChoice) of(cores Cores, side int, spins bool) (cpu int, may []int) {
 	cpu = c.first
 	if cores == Cross && side == 1 {

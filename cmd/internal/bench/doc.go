@@ -5,7 +5,7 @@
 // Each measurement starts two new processes that share nothing else, on one core or on
 // two. Each message is copied out of the sender's memory and into the receiver's.
 //
-// A round trip is one message and one answer, with nothing else in flight; it includes
-// one reading of the clock, about 25 ns. The rate is that of arriving messages while
-// the sender sends as fast as it can.
+// A round trip is one message and one answer, with nothing else in flight; it includes one
+// reading of the clock, about 25 ns. The rate counts arriving messages while the sender
+// sends as fast as it can.
 package bench

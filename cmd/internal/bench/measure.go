@@ -22,7 +22,7 @@ const (
 	last
 )
 
-// The warm-up takes duration/warmUp; nothing is counted in it.
+// The warm-up takes duration/warmUp; nothing is counted during it.
 const warmUp = 10
 
 // How many turns or messages go by between calls of stay, which costs about as much as
@@ -82,8 +82,8 @@ func (p party) answer() error {
 	return nil
 }
 
-// flood sends messages as fast as it can for d, once the other side is there. It sends
-// some even if the system runs nothing for as long as d.
+// flood sends messages as fast as it can for d, once the other side is there. It sends some
+// even if the system keeps the process from running for all of d.
 func (p party) flood(d time.Duration) error {
 	if err := p.receive(p.msg); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A lane is a link of channels on which a message takes delay.
+// A lane is a link made of channels. Each message takes delay.
 type lane struct {
 	out, in chan byte
 	delay   time.Duration

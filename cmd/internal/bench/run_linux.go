@@ -16,10 +16,11 @@ import (
 // grace is how long a measurement may take beyond its duration.
 const grace = 30 * time.Second
 
-// Run makes the measurements of c one after the other. A Result that is incomplete
-// comes with an error, ErrTooLarge if that was to be expected, and Run continues with
-// the next. It stops early when ctx ends. It leaves nothing behind: it removes shared
-// objects after each measurement, and the peers do if this process is killed.
+// Run makes the measurements of c one after the other. An incomplete Result comes with an
+// error, which is ErrTooLarge if the way cannot pass messages of that size; Run then
+// continues with the next. It stops early when ctx ends. It leaves nothing behind: it
+// removes shared objects after each measurement, and the peers do if this process is
+// killed.
 func Run(ctx context.Context, c Config) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		cpus, err := chooseCPUs()

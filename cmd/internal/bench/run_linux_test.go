@@ -64,8 +64,8 @@ func config(t *testing.T, peer string, ways ...Way) Config {
 	}
 }
 
-// detachAll detaches what both sides attached in this process. In a peer, that ends
-// with the process.
+// detachAll detaches what both sides attached in this process. For a peer, its end does
+// that.
 func detachAll(t *testing.T) {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")
@@ -155,8 +155,8 @@ func TestRunTooLarge(t *testing.T) {
 	}
 }
 
-// TestRunFailingPeer: a peer that fails ends the other one, its words are the error,
-// and the next measurement still runs.
+// TestRunFailingPeer: if a peer fails, Run ends the other one, returns the failed peer's
+// message as the error, and still runs the next measurement.
 func TestRunFailingPeer(t *testing.T) {
 	c := config(t, "fails", Ring, SysVQueue)
 	n := 0

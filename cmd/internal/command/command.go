@@ -114,7 +114,7 @@ func prepare(app *cli.App) {
 	}
 }
 
-// prepareCommand prepares a command below those of path.
+// prepareCommand prepares the command c, whose parents are path.
 func prepareCommand(path string, c *cli.Command) {
 	path = strings.TrimPrefix(path+" "+c.Name, " ")
 	c.HideHelpCommand = true
@@ -197,8 +197,8 @@ func OneLine(s string) string {
 	return string(b)
 }
 
-// Operands returns the operands of the command. It is a usage error if there are fewer
-// than least or, unless most is negative, more than most. The text what names them.
+// Operands returns the operands of the command. It is a usage error if there are fewer than
+// least or, unless most is negative, more than most. The error calls them what.
 func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	args := cliargs.Operands(c.Args())
 	switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// completionFlag ends the command line by which a shell's function asks for
-// completions. It comes after the flag being typed, or after an empty word.
+// completionFlag ends a command line with which a shell's function asks for completions. It
+// comes after the flag being typed, or after an empty word.
 const completionFlag = "--generate-bash-completion"
 
 // completionWord is the environment variable that holds the word being typed.

@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
 )
 
-// libexec is where programs are that are only run as commands, relative to the folder of this
-// program.
+// libexec is the folder of programs that are run only as commands. It is relative to the
+// folder of this program.
 const libexec = "../libexec/gipc"
 
 // runExternal replaces this process by the program PROGRAM-NAME if the first argument is NAME
@@ -40,7 +40,8 @@ func runExternal(app *cli.App, argv []string) error {
 	return nil
 }
 
-// isCommandName reports whether name can be that of a command: not a flag, and not a path.
+// isCommandName reports whether name can be the name of a command: not a flag, and not a
+// path.
 func isCommandName(name string) bool {
 	return name != "" && name[0] != '-' && name[0] != '.' && IsPlain(name) && !strings.Contains(name, "/")
 }
@@ -56,8 +57,8 @@ func findExternal(program string) string {
 	return ""
 }
 
-// externalDirs returns where programs are looked for: beside this one, in libexec, and on
-// PATH, in that order. A relative folder on PATH is passed over.
+// externalDirs returns the folders that are searched for programs: this program's own,
+// libexec, and PATH, in that order. It skips relative folders on PATH.
 func externalDirs() (dirs []string) {
 	if self, err := os.Executable(); err == nil {
 		dirs = append(dirs, filepath.Dir(self), filepath.Join(filepath.Dir(self), libexec))
@@ -104,7 +105,7 @@ func helpWithExternals(app *cli.App, argv []string) {
 	}
 }
 
-// completeExternals adds these commands to the completion of app's own.
+// completeExternals adds the external commands to the completion of app's own commands.
 func completeExternals(other cli.BashCompleteFunc) cli.BashCompleteFunc {
 	return func(c *cli.Context) {
 		other(c)

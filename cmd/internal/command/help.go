@@ -6,7 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// commandHelp is cli's template, but keeps the flags of categories in their order too.
+// commandHelp is cli's template, except that flags in categories keep their order too.
 const commandHelp = `NAME:
    {{template "helpNameTemplate" .}}
 

@@ -10,7 +10,7 @@ import (
 )
 
 // Version is the version of the next release, or of this one in the commit that its tag
-// names. It is set here alone: packages, archives and the drop-in programs use it too.
+// names. It is set only here: packages, archives and the drop-in programs use it too.
 const Version = "0.1.0-dev"
 
 // A build is what a program knows about how it was built. A string is empty if it is
@@ -23,8 +23,8 @@ type build struct {
 }
 
 // readBuild reads the build information that the go command stores in a program. Main's
-// version is that of a release, a pseudo-version of a commit without a tag, or (devel).
-// Only a release has a version of its own; other builds have Version and their revision.
+// version is a release, a pseudo-version of a commit without a tag, or (devel). Only a
+// release has a version of its own; other builds have Version and their revision.
 func readBuild(info *debug.BuildInfo) build {
 	var b build
 	for _, s := range info.Settings {

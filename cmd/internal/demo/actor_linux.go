@@ -52,7 +52,7 @@ func (s *stage) start(ctx context.Context, half string) (*actor, error) {
 	return a, nil
 }
 
-// attend passes on what the actor prints, and its end.
+// attend passes on the lines that the actor prints, and records its end.
 func (a *actor) attend(stdout io.Reader) {
 	defer close(a.over)
 	for in := bufio.NewScanner(stdout); in.Scan(); {
@@ -62,11 +62,11 @@ func (a *actor) attend(stdout io.Reader) {
 	a.err = a.cmd.Wait()
 }
 
-// wait waits for the end of the actors, and returns why those ended badly that did.
-// One that was cancelled ends well.
+// wait waits until the actors have ended, and returns the errors of those that failed.
+// Being cancelled is not a failure.
 func wait(actors []*actor) (err error) {
 	for _, a := range actors {
-		for range a.lines { // what nobody is there to hear any more
+		for range a.lines { // lines that nobody reads any more
 		}
 		<-a.over
 		if a.err != nil && !errors.Is(a.err, context.Canceled) {

@@ -16,7 +16,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// lines returns what the writer is given to say.
+// lines returns the lines that the writer is given.
 func lines() []string {
 	return []string{
 		"hello from one process to another",
@@ -27,9 +27,9 @@ func lines() []string {
 	}
 }
 
-// A Both is a demo with both halves: it runs them as processes, gives the writer lines,
-// and shows what happens. It is a user of their session itself. So it can look at the
-// session, and removes it whatever becomes of the halves.
+// A Both is a demo with both halves: it runs them as processes, gives the writer lines, and
+// shows what happens. It takes part in their session, so it can inspect the session, and
+// removes it whatever happens to the halves.
 type Both struct {
 	Config  Config
 	Classic bool          // use the protocol of Classic
@@ -98,8 +98,8 @@ func (s *stage) say(who, format string, args ...any) {
 // errEarly means that a half ended before it was told to.
 var errEarly = errors.New("the demo ended too early")
 
-// play starts the actors, gives the writer a line at a time, waits until the reader
-// has printed it, and ends with both.
+// play starts the actors. It gives the writer each line after the reader has printed the
+// previous one, and returns when both have ended.
 func (s *stage) play(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,14 +109,14 @@ func (s *stage) play(ctx context.Context) error {
 	if err == nil {
 		err = s.pass(ctx, actors[1], actors[0])
 	}
-	if err != nil { // whoever is left is not to wait for the other
+	if err != nil { // the half that is left must not wait for the other
 		cancel()
 	}
 	return errors.Join(err, wait(actors))
 }
 
-// startBoth starts the reader, waits until it is there, and starts the writer. What
-// was started is returned with an error too.
+// startBoth starts the reader, waits until it is there, and starts the writer. If it fails,
+// it also returns the actors that it has started.
 func (s *stage) startBoth(ctx context.Context) (actors []*actor, err error) {
 	for _, half := range []string{"reader", "writer"} {
 		a, err := s.start(ctx, half)
@@ -137,8 +137,9 @@ func (s *stage) startBoth(ctx context.Context) (actors []*actor, err error) {
 	return actors, nil
 }
 
-// awaitWords waits for the first words of a half that speaks the classic protocol.
-// There the reader clears the semaphore, and with it whatever was written before.
+// awaitWords waits for the first words of a half that speaks the classic protocol. The
+// reader of that protocol begins by clearing the semaphore, which discards any line written
+// before.
 func (s *stage) awaitWords(ctx context.Context, a *actor) error {
 	line, ok := <-a.lines
 	if !ok {
@@ -189,8 +190,8 @@ func (s *stage) pass(ctx context.Context, writer, reader *actor) error {
 	return nil
 }
 
-// hear waits until the reader prints a line. It returns false if one of the two
-// ends before, which only the writer may do, and behind the last line.
+// hear waits until the reader prints a line. It returns false if a half ends before that,
+// unless that half is the writer and the line is the last.
 func hear(writer, reader *actor, last bool) (line string, ok bool) {
 	select {
 	case line, ok = <-reader.lines:
@@ -210,7 +211,7 @@ func early(ctx context.Context) error {
 	return errEarly
 }
 
-// sleep returns false if there is no point in going on.
+// sleep pauses. It returns false if the demo can't go on.
 func sleep(ctx context.Context, pause time.Duration, writer, reader *actor) bool {
 	select {
 	case <-time.After(pause):
@@ -222,7 +223,7 @@ func sleep(ctx context.Context, pause time.Duration, writer, reader *actor) bool
 	return false
 }
 
-// show prints the segment as a listing has it, and who has it attached.
+// show prints the segment as a listing shows it, and the processes that have it attached.
 func (s *stage) show(actors ...*actor) error {
 	info, err := s.segment.Stat()
 	if err != nil {
@@ -246,8 +247,8 @@ func (s *stage) show(actors ...*actor) error {
 	return nil
 }
 
-// attachment prints where a process has the segment attached. It prints nothing for a
-// process that it may not inspect, or that is gone.
+// attachment prints where a process has the segment attached. It prints nothing if the
+// process is gone or this program may not inspect it.
 func (s *stage) attachment(proc *procfs.FS, name string, pid int) {
 	_ = proc.Mappings(pid, func(m procfs.Mapping) {
 		if m.ID != int(s.segment) {

@@ -25,9 +25,9 @@ type Classic struct {
 	mem     *sysv.Attachment
 }
 
-// OpenClassic opens the segment and the semaphore, and makes what does not exist.
-// Like the textbook's, a reader gives everybody write access and a writer only its own
-// user.
+// OpenClassic opens the segment and the semaphore, or makes them if they do not exist. As
+// in the textbook, a segment made by a reader is writable for everybody, and one made by a
+// writer only for its own user.
 func OpenClassic(config Config, reader bool) (*Classic, error) {
 	mode := fs.FileMode(0o644)
 	if reader {
@@ -47,8 +47,8 @@ func OpenClassic(config Config, reader bool) (*Classic, error) {
 	return c, nil
 }
 
-// classicSet makes the set as the classic programs do, which give it no values, or finds
-// it.
+// classicSet makes the set, or opens an existing one. Like the classic programs, it sets no
+// values.
 func classicSet(key sysv.Key) (sysv.Set, error) {
 	for {
 		s, err := sysv.CreateSet(key, 1, &sysv.SetOptions{Mode: 0o666})
@@ -90,7 +90,7 @@ func (c *Classic) Set() sysv.Set { return c.set }
 // Ends reports whether a line ends the pair, because it begins with "end".
 func Ends(line []byte) bool { return bytes.HasPrefix(line, []byte(End)) }
 
-// Write puts the line and a newline into the segment, even if the line before was not
+// Write puts the line and a newline into the segment, even if the previous line was not
 // read, and raises the semaphore.
 func (c *Classic) Write(line []byte) error {
 	text := append(bytes.Clone(line), '\n', 0)

@@ -105,7 +105,7 @@ type Reader struct {
 	taken   bool   // the chunk is held until the next Read or Close
 }
 
-// Reader returns the reader. There is one at most: a second is ErrBusy.
+// Reader returns the reader. There is at most one; for a second, the error is ErrBusy.
 func (s *Session) Reader() (*Reader, error) {
 	ok, err := s.set.TryDo(downUndo(semReader))
 	if err == nil && !ok {
@@ -124,9 +124,9 @@ type Line struct {
 	Text []byte
 }
 
-// Read returns the next line; its Text is valid until the next Read or Done. Only then
-// does the line count as read: if the reader is killed before, the next reader gets it
-// again (of a line of several chunks the last chunk, which it drops). Parts of a line
+// Read returns the next line; its Text is valid until the next Read or Done. Only that call
+// marks the line as read. If the reader is killed before it, the next reader gets the line
+// again; of a line of several chunks it gets only the last, which it drops. Parts of a line
 // whose writer was killed are dropped.
 func (r *Reader) Read(ctx context.Context) (Line, error) {
 	for within := false; ; within = true {

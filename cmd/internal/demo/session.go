@@ -229,7 +229,7 @@ func refuseExisting(config Config, err error) error {
 	return err
 }
 
-// prepare turns a new segment into that of a session, or removes it.
+// prepare turns a new segment into the segment of a session, or removes it.
 func (s *Session) prepare(segment sysv.Segment) error {
 	mem, err := segment.Attach(nil)
 	if err != nil {
@@ -314,8 +314,8 @@ func (s *Session) leaveOthers() (bool, error) {
 	return s.set.TryDo(sysv.Op{Num: semUsers, Add: -2}, sysv.Op{Num: semUsers, Add: 2}, downUndo(semUsers))
 }
 
-// remove removes the segment and the set, either of which may already be gone. The set
-// goes last: processes that wait at the door wait for that.
+// remove removes the segment and the set, either of which may already be gone. The set goes
+// last: processes at the door sleep until it is removed.
 func (s *Session) remove() error {
 	var err error
 	if s.mem != nil {
