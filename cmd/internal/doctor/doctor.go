@@ -1,5 +1,5 @@
-// Package doctor finds out what on this machine limits what gipcs, and programs that use
-// IPC objects, can see and do, and what to do about it.
+// Package doctor finds out which settings of this machine limit what gipcs, and programs
+// that use IPC objects, can see and do, and what to do about them.
 //
 // Read collects the facts, and Examine judges them without asking the kernel anything.
 package doctor
@@ -37,13 +37,13 @@ type Finding struct {
 	Remedy  string // a command or an advice; "" if there is nothing to do
 }
 
-// A Setting is what a file of /proc/sys or /sys holds.
+// A Setting is the content of a file in /proc/sys or /sys.
 type Setting struct {
 	Value string
 	Err   error
 }
 
-// Facts is what Examine needs to know. Those read from /proc are meaningless if ProcErr is
+// Facts holds what Examine needs to know. Facts from /proc are meaningless if ProcErr is
 // set.
 type Facts struct {
 	Release string // of the kernel
@@ -54,7 +54,7 @@ type Facts struct {
 	AllPIDs      bool   // in the initial pid namespace
 	InitListed   bool   // /proc lists process 1
 	HidePID      string // mount option of /proc
-	IPCNamespace uint64 // inode number of its own, 0 if unknown
+	IPCNamespace uint64 // inode number of this process's, 0 if unknown
 	Hidden       inventory.Hidden
 	HiddenErr    error // why no process could be inspected
 	PtraceScope  Setting
@@ -82,7 +82,7 @@ type Facts struct {
 	MaxUserNamespaces, UnprivilegedClone, ApparmorRestricts Setting
 }
 
-// ShmFacts is what /dev/shm is.
+// ShmFacts describes /dev/shm.
 type ShmFacts struct {
 	Err      error // why there is none
 	Tmpfs    bool
@@ -114,7 +114,7 @@ func unchecked(check string, err error) Finding {
 	return Finding{Check: check, Status: Unknown, Found: "not known", Meaning: "cannot be checked: " + err.Error()}
 }
 
-// errNoProc is the reason for what is unknown without /proc.
+// errNoProc is the reason why a check that needs /proc could not be made.
 var errNoProc = errors.New("it takes /proc")
 
 // absent reports whether the kernel lacks a setting.
@@ -127,7 +127,8 @@ const (
 
 func (f *Facts) has(capability uint64) bool { return f.Caps&capability != 0 }
 
-// asRoot is the remedy of what another user, or more capabilities, would see.
+// asRoot returns the remedy for what another user, or a caller with the capability, would
+// see.
 func (f *Facts) asRoot(capability string) string {
 	if f.UID != 0 {
 		return "sudo gipcs"

@@ -60,7 +60,8 @@ func refuse(f *Facts, err error, calls ...string) {
 
 func use(f *Facts, l limits.Limit) { f.Limits = append(f.Limits, l) }
 
-// TestExamine changes one fact at a time: only the check that it belongs to must tell.
+// TestExamine changes one fact at a time. The check for that fact must report it, and no
+// other.
 func TestExamine(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -159,7 +160,8 @@ func fits(t *testing.T, x Finding) {
 	}
 }
 
-// TestUser checks what an ordinary user cannot see, and whose processes.
+// TestUser checks which processes an ordinary user cannot inspect, and what gipcs says of
+// them.
 func TestUser(t *testing.T) {
 	f := healthy()
 	user(f)
@@ -181,7 +183,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestNoProc: what takes /proc is unknown without it, not well.
+// TestNoProc: without /proc, the result of each check that needs it is unknown, not ok.
 func TestNoProc(t *testing.T) {
 	f := healthy()
 	gone := Setting{Err: errAbsent}

@@ -7,7 +7,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 )
 
-// A version is that of a kernel.
+// A version is the version of a kernel.
 type version struct{ major, minor int }
 
 func (v version) before(w version) bool {
@@ -16,7 +16,7 @@ func (v version) before(w version) bool {
 
 func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 
-// lacks are what older kernels lack, oldest first, as in section KERNELS of gipcs(1).
+// lacks returns what older kernels lack, oldest first, as in section KERNELS of gipcs(1).
 func lacks() []struct {
 	since version
 	what  string
@@ -53,7 +53,7 @@ func (f *Facts) kernel() Finding {
 	return x
 }
 
-// calls tells of refused commands of shmctl, semctl and msgctl.
+// calls reports refused commands of shmctl, semctl and msgctl.
 func (f *Facts) calls() Finding {
 	x := Finding{Check: "System V calls", Found: "allowed", Meaning: "IPC_INFO, *_INFO and *_STAT_ANY work"}
 	if len(f.Refused) == 0 {
@@ -78,7 +78,7 @@ func (f *Facts) calls() Finding {
 	return x
 }
 
-// calls names what was refused, by error.
+// calls names the refused commands, by error.
 func calls(refused []sysvipc.Refusal) string {
 	var order []string
 	byError := make(map[string][]string)

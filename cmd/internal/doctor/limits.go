@@ -46,7 +46,7 @@ func nearly(l *limits.Limit) Finding {
 	}
 	switch {
 	case l.Use < l.Value:
-	case l.OfOneQueue(): // which is what a full queue is for
+	case l.OfOneQueue(): // a full queue makes senders wait, as it should
 		x.Meaning += "; senders wait"
 	default:
 		x.Status = Fail

@@ -63,7 +63,7 @@ func (f *Facts) processes() Finding {
 	}
 	x := Finding{Check: check, Status: Warn, Found: fmt.Sprintf("%d hidden", n), Remedy: f.asRoot("CAP_SYS_PTRACE")}
 	named := f.Hidden
-	named.Unlisted, named.Fleeting = false, false // which hidepid tells
+	named.Unlisted, named.Fleeting = false, false // reported by hidePID
 	var why []string
 	switch {
 	case f.has(capSysPtrace):
@@ -79,7 +79,7 @@ func (f *Facts) processes() Finding {
 	return x
 }
 
-// guards describes what can forbid even root to inspect a process.
+// guards describes what can keep even root from inspecting a process.
 func (f *Facts) guards() string {
 	if f.Modules.Err != nil || f.Modules.Value == "" {
 		return "guarded by another user namespace or a security module"
@@ -87,8 +87,8 @@ func (f *Facts) guards() string {
 	return "guarded by another user namespace or a security module (" + f.Modules.Value + ")"
 }
 
-// ptraceScope tells of Yama, which restricts reading a thread's system call and memory,
-// but not its mappings and descriptors.
+// ptraceScope reports the setting of Yama, which restricts reading a thread's system call
+// and memory, but not its mappings and descriptors.
 func (f *Facts) ptraceScope() Finding {
 	x := Finding{Check: "ptrace_scope", Found: "off", Meaning: "what threads wait for can be read"}
 	switch {

@@ -85,7 +85,7 @@ func (f *Facts) rmidForced() Finding {
 	return x
 }
 
-// logind tells of RemoveIPC, the usual reason why objects vanish.
+// logind reports RemoveIPC, the usual reason why objects vanish.
 func (f *Facts) logind() Finding {
 	x := Finding{Check: "logind RemoveIPC", Found: "off", Meaning: "objects stay when their owner logs out"}
 	if !f.LogindRemoves {
@@ -111,7 +111,7 @@ func few(list []string) string {
 
 const noCall = "the kernel has no such call"
 
-// explanation is the system's word for an error.
+// explanation returns the system's text for an error.
 func explanation(err error) string {
 	var errno syscall.Errno
 	switch {

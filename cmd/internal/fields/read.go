@@ -19,8 +19,8 @@ import (
 // value for each column of a List.
 type Printed []value
 
-// Read reads an object in JSON. It is an error if it lacks a column of l, even if that
-// is null for objects of its kind; other fields are ignored.
+// Read reads an object in JSON. It is an error if the object lacks a column of l, even one
+// that is null for objects of its kind; other fields are ignored.
 func (l List) Read(line []byte) (Printed, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(line, &object); err != nil || object == nil {
@@ -156,7 +156,7 @@ func (c *Column) readNumber(text json.RawMessage) (value, error) {
 	return value{cell: render.Octal(n, min(len(quoted), 16)), known: true, num: n}, err
 }
 
-// verdictNamed is coloured for orphans, which are what people look for.
+// verdictNamed returns a verdict. Orphans are coloured, because people look for them.
 func verdictNamed(name string) value {
 	v := words(name)
 	if name == inventory.Orphan.String() {
@@ -173,8 +173,8 @@ func Lasting() List {
 	})
 }
 
-// Differs returns the first of the columns of l in which the object of r is not what p
-// shows, "" if there is none.
+// Differs returns the name of the first column of l in which the object of r differs from
+// p, "" if there is none.
 func (l List) Differs(p Printed, r *Row) string {
 	for i := range l {
 		// Looking at a POSIX queue changes its ctime.

@@ -12,7 +12,7 @@ import (
 )
 
 // TestRead prints all columns of the samples as JSON, reads that, and prints it again in
-// every format. Nothing may differ, and neither may the order of sorting.
+// every format. Neither the output nor the sort order may differ.
 func TestRead(t *testing.T) {
 	names := account.New()
 	for _, inv := range []*inventory.Inventory{sample(), samplePOSIX()} {
@@ -73,7 +73,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// options shows sizes and warnings for people, in which numbers read back could differ.
+// options shows sizes and warnings for people: there, numbers that were read back could
+// differ.
 func options() render.Options { return render.Options{HumanSizes: true, Colour: true} }
 
 func printedAs(t *testing.T, f render.Format, list List, inv *inventory.Inventory, names *account.Directory) string {

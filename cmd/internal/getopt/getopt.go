@@ -105,7 +105,8 @@ func parse(options []Option, args []string, inOrder bool) (Result, error) {
 	return p.result, nil
 }
 
-// isOperand includes "-", by convention standard input.
+// isOperand reports whether arg is an operand. "-" is one; by convention it is standard
+// input.
 func isOperand(arg string) bool {
 	return !strings.HasPrefix(arg, "-") || arg == "-"
 }
@@ -114,7 +115,8 @@ func (p *parser) takeOperands(args []string) {
 	p.result.Operands = append(p.result.Operands, args...)
 }
 
-// takeOption parses the next argument, and the one after it if that is its argument.
+// takeOption parses the next argument as an option, and the one after it if that is the
+// option's argument.
 func (p *parser) takeOption() error {
 	arg := p.rest[0]
 	p.rest = p.rest[1:]

@@ -79,7 +79,7 @@ func (v Value) compare(w Value) int {
 	return cmp.Compare(v.Text, w.Text)
 }
 
-// Compare compares two keys column by column. What is unknown comes last.
+// Compare compares two keys column by column. Unknown values come last.
 func Compare(a, b []Value) int { return slices.CompareFunc(a, b, Value.compare) }
 
 // A Group is a key and what was summed up under it.

@@ -52,8 +52,8 @@ func csv(t *testing.T, l *Layout) string {
 
 func TestLayout(t *testing.T) {
 	for _, tt := range []struct{ by, show, sort, want string }{
-		// A queue holds a message, so that it is no orphan for gipcs. Sums with an unknown
-		// part, and of what no object has, are unknown.
+		// One queue holds a message, so gipcs does not call it an orphan. A sum is unknown
+		// if a part of it is unknown, or if no object has the field.
 		{"kind", "", "", "kind,objects,bytes,messages,attachments,waiting,orphans\n" +
 			"pmsg,2,,,,,1\nsem,2,,,,,1\nshm,2,150,,2,,1\n"},
 		{"verdict", "verdict,objects", "", "verdict,objects\norphan,4\nin use,1\nunknown,1\n"},
@@ -90,7 +90,7 @@ func TestLayoutErrors(t *testing.T) {
 	}
 }
 
-// TestWant collects only what is shown, sorted by, or decides the group.
+// TestWant: only what is shown, sorted by or grouped by is collected.
 func TestWant(t *testing.T) {
 	for _, tt := range []struct {
 		by, show, sort string
@@ -108,7 +108,7 @@ func TestWant(t *testing.T) {
 	}
 }
 
-// TestTable uses keys whose texts run into each other.
+// TestTable uses keys whose texts are equal when they are joined.
 func TestTable(t *testing.T) {
 	keys := [][]Value{
 		{{"a", true}, {"bc", true}},

@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A Layout is a listing of groups: what is summed up, shown and sorted by.
+// A Layout describes a listing of groups: what is summed up, what is shown, and the order.
 type Layout struct {
 	By       By
 	Measures []Measure // objects first, then what is shown or sorted by
@@ -24,9 +24,9 @@ type criterion struct {
 	descending bool
 }
 
-// NewLayout parses the columns to group by, those to show and those to sort by. The last two
-// are columns of by and measures; if they are "", all are shown, and the largest groups come
-// first. A leading - reverses the order of its column.
+// NewLayout parses the columns to group by, to show and to sort by. Those in show and sort
+// are columns of by, or measures. If show is "", all are shown; if sort is "", the largest
+// groups come first. A leading - reverses the order of its column.
 func NewLayout(by, show, sort string) (*Layout, error) {
 	l := &Layout{Measures: Measures()}
 	var err error
@@ -55,7 +55,8 @@ func NewLayout(by, show, sort string) (*Layout, error) {
 	return l, nil
 }
 
-// column returns the number of a column of by, or of a measure; these follow.
+// column returns the index of a column of by or of a measure. The measures follow the
+// columns.
 func (l *Layout) column(name string) (int, error) {
 	same := func(known string) bool { return strings.EqualFold(known, name) }
 	names := l.By.Names()
@@ -152,7 +153,8 @@ func (l *Layout) Fill(cells []render.Cell, g *Group[[]Count]) {
 	}
 }
 
-// Restore gives cells that were read from JSON what JSON does not say: which are sizes.
+// Restore marks the sizes among cells that were read from JSON, which does not say what is
+// a size.
 func (l *Layout) Restore(cells []render.Cell) {
 	for i, n := range l.shown {
 		if n >= len(l.By) && l.Measures[n-len(l.By)].Bytes {
@@ -182,7 +184,7 @@ func (m *Measure) cell(c Count) render.Cell {
 }
 
 // Compare returns a negative number if a comes before b, a positive one if it comes after.
-// What is unknown comes last.
+// Unknown values come last.
 func (l *Layout) Compare(a, b *Group[[]Count]) int {
 	for _, c := range l.order {
 		if n := l.compare(c, a, b); n != 0 {

@@ -62,14 +62,14 @@ func (m *Measure) count(r *fields.Row) Count {
 		return Count{}
 	}
 	n, known := m.field.Number(r)
-	if m.field.Type == fields.Condition { // an unknown verdict is no orphan
+	if m.field.Type == fields.Condition { // an unknown verdict does not count as an orphan
 		known = true
 	}
 	return Count{N: n, Has: true, Inexact: !known}
 }
 
-// Sum sums up objects, with a count for each measure. An inventory's rows are those of
-// fields.Rows.
+// Sum sums up objects, with a count for each measure. fields.Rows yields the rows of an
+// inventory.
 func Sum(by By, measures []Measure, rows iter.Seq[*fields.Row]) []*Group[[]Count] {
 	var t Table[[]Count]
 	var key []Value

@@ -90,7 +90,7 @@ func FuzzReadList(f *testing.F) {
 	})
 }
 
-// FuzzSplit quotes what Split returns, which it must split in the same way.
+// FuzzSplit quotes the words that Split returns. Split must return the same words for that.
 func FuzzSplit(f *testing.F) {
 	f.Add(`ssh -o "a 'b" ''`)
 	f.Fuzz(func(t *testing.T, text string) {

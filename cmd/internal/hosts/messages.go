@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxMessages is the most bytes of messages that are kept of a host: a removal of 32,000
+// maxMessages is the most bytes of messages that are kept for a host: a removal of 32,000
 // objects reports each.
 const maxMessages = 2 << 20
 
-// maxMessage is where a message is cut.
+// maxMessage is the number of bytes after which a message is cut.
 const maxMessage = 1000
 
 // messages collects what a command writes to standard error.

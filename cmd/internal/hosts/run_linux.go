@@ -41,8 +41,7 @@ type Answer struct {
 	Text []byte
 	// Messages are the lines of standard error, which are not empty.
 	Messages []string
-	// Status is the exit status of the command: 0 or, as it could not do everything, 1
-	// or 3.
+	// Status is the exit status of the command: 0, or 1 or 3 if it could not do everything.
 	Status int
 	// Err says why there is no complete answer. It is a *[Rejected] if the command line
 	// was refused.
@@ -60,9 +59,9 @@ func (a *Answer) Lines() iter.Seq[[]byte] {
 	}
 }
 
-// Run runs the command on all hosts, at most Parallel at a time, and yields the answers
-// in the order of hosts. Each host has Timeout from the start of its ssh. When the loop
-// or ctx ends, Run ends all of ssh that is still running, and waits for it.
+// Run runs the command on all hosts, at most Parallel at a time, and yields the answers in
+// the order of hosts. Each host has Timeout from the start of its ssh. When the loop or ctx
+// ends, Run ends every ssh that is still running, and waits for it.
 func (r *Runner) Run(ctx context.Context, hosts []string) iter.Seq[Answer] {
 	return func(yield func(Answer) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -98,7 +97,7 @@ const grace = time.Second
 
 // ask runs the command on a host.
 func (r *Runner) ask(ctx context.Context, host string) Answer {
-	// PR_SET_PDEATHSIG goes by the thread.
+	// PR_SET_PDEATHSIG acts when the thread that started ssh ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, stop := context.WithTimeoutCause(ctx, r.Timeout, fmt.Errorf("no answer within %v", r.Timeout))
@@ -125,9 +124,9 @@ func (r *Runner) ask(ctx context.Context, host string) Answer {
 	return answer
 }
 
-// connect prepares ssh. Its flags are after the user's own, which prevail. A command has
-// no use for what else a configuration may ask for: a terminal, an agent, X11, forwarded
-// ports or a command of its own. Banners would be shown for each host.
+// connect prepares ssh. Its flags come after the user's own, which prevail. It turns off
+// what a configuration may ask for and a command does not need: a terminal, an agent, X11,
+// forwarded ports or a command of its own. Banners would be shown for each host.
 func (r *Runner) connect(ctx context.Context, host string) *exec.Cmd {
 	seconds := int64(max(1, math.Ceil(r.Timeout.Seconds())))
 	args := slices.Concat(r.SSH[1:], []string{
@@ -139,15 +138,16 @@ func (r *Runner) connect(ctx context.Context, host string) *exec.Cmd {
 	if r.Input != nil {
 		cmd.Stdin = r.Input(host)
 	}
-	// In a process group of its own ssh ends with the programs that it has started, such
-	// as a ProxyCommand. A ControlPersist master is in another session and stays.
+	// ssh gets a process group of its own, so that it ends with the programs that it has
+	// started, such as a ProxyCommand. A ControlPersist master is in another session and
+	// stays.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.WaitDelay = 2 * grace
 	return cmd
 }
 
-// run runs ssh. At the end of the context it ends the process group: at SIGTERM ssh
-// removes its control socket; what does not end gets SIGKILL.
+// run runs ssh. When the context ends, it sends SIGTERM to the process group, at which ssh
+// removes its control socket. If ssh does not end, SIGKILL follows.
 func run(cmd *exec.Cmd) error {
 	var mutex sync.Mutex
 	var kill *time.Timer
@@ -167,15 +167,15 @@ func run(cmd *exec.Cmd) error {
 	return err
 }
 
-// maxLine and maxAnswer are the most bytes of a line and of an answer: an object has
-// about 500, and a system can have 96,000.
+// maxLine and maxAnswer are the most bytes of a line and of an answer: an object takes
+// about 500 bytes, and a system can have 96,000 objects.
 const (
 	maxLine   = 1 << 20
 	maxAnswer = 64 << 20
 )
 
-// lines collects the lines of an answer. At the first that is wrong it calls fail, and
-// keeps nothing more.
+// lines collects the lines of an answer. At the first bad line it calls fail, discards all
+// lines and ignores the rest.
 type lines struct {
 	accept func([]byte) error
 	fail   context.CancelCauseFunc

@@ -20,8 +20,8 @@ import (
 // patience is how long a test waits for what should happen at once.
 const patience = 60 * time.Second
 
-// fake returns a Runner whose ssh is a shell script. It has the host in $host and its
-// own arguments in "$@".
+// fake returns a Runner whose ssh is a shell script. The script gets the host in $host and
+// its own arguments in "$@".
 func fake(t *testing.T, script string) *Runner {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "ssh")
@@ -38,7 +38,7 @@ func (r *Runner) one(ctx context.Context, host string) (answer Answer) {
 	return answer
 }
 
-// TestRun shows every kind of host, and what is told of it.
+// TestRun runs a command on every kind of host, and checks what is reported about each.
 func TestRun(t *testing.T) {
 	r := fake(t, `
 case $host in
@@ -152,8 +152,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestParallel: no more hosts than that are asked at a time, and answers come in the
-// order of the hosts.
+// TestParallel: at most Parallel hosts are asked at a time, and answers come in the order
+// of the hosts.
 func TestParallel(t *testing.T) {
 	dir := t.TempDir()
 	r := fake(t, fmt.Sprintf(`cd %s; mkdir running.$host; ls -d running.* | wc -l; sleep 0.0$host; rmdir running.$host`, dir))
@@ -200,8 +200,8 @@ func isZombie(pid int) bool {
 	return err != nil || bytes.Contains(stat, []byte(") Z "))
 }
 
-// TestTimeout: a host that is silent, or never ends, costs its timeout and leaves no
-// process behind, not even one that ignores SIGTERM.
+// TestTimeout: a host that is silent, or never ends, takes no longer than its timeout and
+// leaves no process behind, not even one that ignores SIGTERM.
 func TestTimeout(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
 	r := fake(t, fmt.Sprintf(`
@@ -229,7 +229,7 @@ func waitForNone(t *testing.T, file string) {
 	}
 }
 
-// TestCancel: when the context ends, or the loop, all of ssh ends.
+// TestCancel: when the context or the loop ends, every ssh ends.
 func TestCancel(t *testing.T) {
 	for _, way := range []string{"context", "loop"} {
 		file := filepath.Join(t.TempDir(), "pids")
