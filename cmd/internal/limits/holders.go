@@ -96,10 +96,10 @@ func (l Limit) fullest(objects []inventory.Object) (one []inventory.Object, ok b
 type Holder struct {
 	Name     string
 	Amount   uint64
-	Orphaned uint64 // of Amount
+	Orphaned uint64 // part of Amount
 }
 
-// A Holding is a limit and who holds what is in use.
+// A Holding is a limit with the users and programs that account for its use.
 type Holding struct {
 	Limit
 	Owners   []Holder // largest first

@@ -20,16 +20,17 @@ type Limit struct {
 	Name   string // name in the manual: SHMMNI, queues_max, or nr_inodes of tmpfs(5)
 	Kind   ref.Kind
 	About  string
-	Sysctl string // that sets it, "" if there is none
+	Sysctl string // name of the sysctl that sets it, "" if there is none
 	Value  uint64
-	// Use is how much of Value is in use. It is meaningful only if Counted is set:
-	// per-object limits have no use, and some others cannot be counted.
+	// Use is how much of Value is in use, if Counted is set. Limits per object have no total
+	// use, and a few other limits cannot be counted.
 	Use     uint64
 	Counted bool
 	// Preset is the value of Sysctl, the default for new queues, if Value is the
 	// fullest queue's own limit; otherwise 0.
 	Preset uint64
-	// Place tells limits of several places apart; "" is the caller's. Read leaves it empty.
+	// Place names where the limit applies; "" is the caller's own place. Read leaves it
+	// empty.
 	Place string
 }
 
@@ -61,8 +62,8 @@ func (l Limit) Unlimited() bool { return l.Value >= math.MaxUint-1<<24 }
 // PerProcess reports whether the limit belongs to each process, which inherits it.
 func (l Limit) PerProcess() bool { return l.Name == rlimitMsgQueue }
 
-// OfOneQueue reports whether Use is that of the fullest queue. Such a limit may be reached
-// at any time: senders then wait for the receiver.
+// OfOneQueue reports whether Use is the use of the fullest queue. Such a limit may be
+// reached at any time: senders then wait for the receiver.
 func (l Limit) OfOneQueue() bool { return l.Name == msgMnb || l.Name == msgMax }
 
 // take replaces the limit by a queue's own limit if that queue is fuller.
@@ -104,7 +105,7 @@ func Read(kinds []ref.Kind) ([]Limit, error) {
 		limits, err := l.read()
 		if err != nil && !isAbsent(l.kinds[0], err) {
 			errs = append(errs, fmt.Errorf("the limits of %ss cannot be read: %w", l.kinds[0].Noun(), err))
-			if !errors.Is(err, inventory.ErrForeignQueues) { // with which only the use is unknown
+			if !errors.Is(err, inventory.ErrForeignQueues) { // in which case only the use is unknown
 				continue
 			}
 		}
@@ -225,7 +226,7 @@ func mqueues() ([]Limit, error) {
 		return nil, err
 	}
 	unknown := false
-	var foreign error // a file system that is not mounted is none
+	var foreign error // stays nil if the file system is merely not mounted
 	bytes := make(map[uint32]uint64)
 	for q, err := range inventory.Queues() {
 		if err != nil {
@@ -259,7 +260,7 @@ func mqueues() ([]Limit, error) {
 	}, foreign
 }
 
-// Names of limits that belong to one queue, and in tmpfs(5).
+// Names of the limits of a single queue, and of limits in tmpfs(5).
 const (
 	msgMnb      = "MSGMNB"
 	msgMax      = "msg_max"
@@ -267,12 +268,13 @@ const (
 	devShmFiles = "nr_inodes"
 )
 
-// rlimitMsgQueue is the limit in getrlimit(2) for all queues that a user has made, in
-// any IPC namespace. It is reached long before queues_max.
+// rlimitMsgQueue is the limit of getrlimit(2) on all queues that a user has made, in all
+// IPC namespaces together. It is reached long before queues_max.
 const rlimitMsgQueue = "RLIMIT_MSGQUEUE"
 
-// QueueBytes returns what a queue of so many messages of a size takes of
-// RLIMIT_MSGQUEUE, even while it is empty; getrlimit(2) has the formula.
+// QueueBytes returns how many bytes of RLIMIT_MSGQUEUE a queue takes, even while it is
+// empty, if it has room for so many messages of the given size. getrlimit(2) has the
+// formula.
 func QueueBytes(messages, size uint64) uint64 {
 	const (
 		word       = 4 << (^uint(0) >> 63)

@@ -52,7 +52,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestFullestQueue: the holders of a per-queue limit are those of one queue.
+// TestFullestQueue: only the fullest queue counts for the holders of a per-queue limit.
 func TestFullestQueue(t *testing.T) {
 	h := NewHolding(Limit{Name: "MSGMNB", Kind: ref.Msg, Value: 16384, Counted: true}, sample(), account.New())
 	if len(h.Owners) != 1 || h.Use != 10 || h.Owners[0].Amount != 10 || h.Value != 20 || h.Preset != 16384 {
@@ -60,8 +60,8 @@ func TestFullestQueue(t *testing.T) {
 	}
 }
 
-// TestFullByNumber: as many empty messages as bytes fill a queue, and a queue that may
-// hold nothing is closed, not full.
+// TestFullByNumber: a queue is full if it holds as many empty messages as it may hold
+// bytes. A queue that may hold nothing is closed, not full.
 func TestFullByNumber(t *testing.T) {
 	for _, tt := range []struct {
 		queue sysv.QueueInfo
