@@ -68,8 +68,8 @@ func isTrue(value string) bool {
 	return false
 }
 
-// SystemUser reports whether uid is a system user, whose objects logind leaves alone:
-// up to LastSystemUser, and nobody.
+// SystemUser reports whether uid is a system user: at most LastSystemUser, or nobody.
+// logind leaves the objects of system users alone.
 func SystemUser(system fs.FS, uid uint32) bool {
 	const nobody = 65534
 	return uid <= LastSystemUser(system) || uid == nobody
