@@ -1,6 +1,6 @@
 // Package metrics turns objects and limits into metrics for Prometheus, and writes them in
-// its text format. Labels are few and have few values: no identifier, key or process id is
-// one.
+// its text format. There are few labels, each with few values: no label holds an
+// identifier, a key or a process id.
 package metrics
 
 import (
@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// A Family is a metric with all of its samples. Every metric is a gauge: what is there now.
+// A Family is a metric with all of its samples. Every metric is a gauge of the present
+// state.
 type Family struct {
 	Name    string
 	Help    string // one line, without a backslash
@@ -61,8 +62,8 @@ func appendFamily(b *bytes.Buffer, f *Family) {
 	}
 }
 
-// escape escapes what the format does not allow in the value of a label. Whoever makes a
-// value has replaced what is not UTF-8.
+// escape escapes the characters that the format does not allow in the value of a label. The
+// value must already be UTF-8.
 func escape(value string) string {
 	if !strings.ContainsAny(value, "\\\"\n") {
 		return value

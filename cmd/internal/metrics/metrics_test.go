@@ -17,9 +17,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// read checks what is written as the text format has it, and returns the samples: the HELP
-// and TYPE of a family come before its samples, which stand together, and no sample
-// twice.
+// read writes the families, checks the text against the format, and returns the samples.
+// The HELP and TYPE lines of a family must come before its samples, the samples must stand
+// together, and no sample may occur twice.
 func read(t *testing.T, families []Family) map[string]string {
 	t.Helper()
 	var text strings.Builder
@@ -92,8 +92,8 @@ func sums(l *groups.Layout, inv *inventory.Inventory) []*groups.Group[[]groups.C
 	return groups.Sum(l.By, l.Measures, fields.Rows(inv, names))
 }
 
-// TestObjects sums up objects with hostile names, two of which look the same where bytes
-// that are not UTF-8 are replaced.
+// TestObjects sums up objects with hostile names. Two of the names would look the same if
+// invalid UTF-8 were replaced.
 func TestObjects(t *testing.T) {
 	used := func(program string) *inventory.Use {
 		return &inventory.Use{Program: &inventory.Program{Name: program}, Verdict: inventory.Orphan}
@@ -122,8 +122,8 @@ func TestObjects(t *testing.T) {
 	})
 }
 
-// TestManyOwners has more owners than a label may have values. Those with the most objects
-// keep their names, and no object is lost.
+// TestManyOwners has more owners than a label may have values. The owners with the most
+// objects keep their names, and no object is lost.
 func TestManyOwners(t *testing.T) {
 	inv, again := &inventory.Inventory{}, &inventory.Inventory{}
 	const owners = 1_000

@@ -10,11 +10,11 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// A Scan is what was collected in a place.
+// A Scan holds what was collected in one place.
 type Scan struct {
-	Place     string                          // "" is the caller's own
+	Place     string                          // "" is the caller's own place
 	Groups    []*groups.Group[[]groups.Count] // the sums
-	Inventory *inventory.Inventory            // of which the objects are not looked at
+	Inventory *inventory.Inventory            // its Objects are not used
 	Want      inventory.Want                  // what was collected
 	Took      time.Duration
 }
@@ -26,9 +26,9 @@ const maxValues = 50
 // other is the value of a label that stands for all values beyond maxValues.
 const other = "other"
 
-// Objects returns the metrics of objects that were summed up by columns, which become labels, and of the
-// scans themselves. A value of a label is escaped as for a terminal; one that is unknown is
-// "". If a label has too many values, those with the fewest objects become "other".
+// Objects returns the metrics of the scans, and of their objects summed up by columns. The
+// columns become labels. Values of labels are escaped as for a terminal; an unknown value
+// is "". If a label has too many values, the values with the fewest objects become "other".
 func Objects(by groups.By, measures []groups.Measure, scans []Scan) []Family {
 	sums := new(groups.Table[[]groups.Count])
 	for _, s := range scans {
@@ -42,14 +42,14 @@ func Objects(by groups.By, measures []groups.Measure, scans []Scan) []Family {
 	var families []Family
 	for i := range measures {
 		if measures[i].Name == "orphans" && slices.Contains(by.Names(), "verdict") {
-			continue // the label says it
+			continue // the label verdict shows them
 		}
 		families = append(families, measured(by, &measures[i], i, list))
 	}
 	return append(families, ofScans(scans)...)
 }
 
-// labelsOf returns the values of labels, that of the place first.
+// labelsOf returns the values of the labels; the place comes first.
 func labelsOf(place string, key []groups.Value) []groups.Value {
 	values := []groups.Value{{Text: place, Known: true}}
 	for _, v := range key {
@@ -58,8 +58,8 @@ func labelsOf(place string, key []groups.Value) []groups.Value {
 	return values
 }
 
-// label makes a text the value of a label: UTF-8, and safe for a terminal and a page that
-// shows it.
+// label turns a text into the value of a label: UTF-8 that a terminal or a page can show
+// safely.
 func label(text string) string { return term.Escape(text) }
 
 func merge(sums *groups.Table[[]groups.Count], key []groups.Value, counts []groups.Count) {
@@ -72,8 +72,8 @@ func merge(sums *groups.Table[[]groups.Count], key []groups.Value, counts []grou
 	}
 }
 
-// limited returns the sums with at most maxValues values of each label and other. The first
-// count of a sum is the number of objects.
+// limited returns the sums with at most maxValues values of each label, plus other. The
+// first count of a sum is the number of objects.
 func limited(sums *groups.Table[[]groups.Count], labels int) *groups.Table[[]groups.Count] {
 	for column := 1; column <= labels; column++ {
 		objects := make(map[string]uint64)
@@ -113,7 +113,7 @@ func mostOf(objects map[string]uint64) map[string]bool {
 	return kept
 }
 
-// measured returns the family of a measure, whose count has the given index.
+// measured returns the family of a measure. index is the position of its count in a sum.
 func measured(by groups.By, m *groups.Measure, index int, list []*groups.Group[[]groups.Count]) Family {
 	family := familyOf(m.Name)
 	for _, g := range list {
