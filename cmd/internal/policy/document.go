@@ -17,7 +17,7 @@ type document struct {
 	text []byte
 }
 
-// fail returns an error about what begins at an offset of the text.
+// fail returns an error about the text that begins at an offset.
 func (d *document) fail(at int, message string) *Error {
 	before := d.text[:at]
 	begin := bytes.LastIndexByte(before, '\n') + 1
@@ -58,9 +58,9 @@ func (t *table) find(key string) *item {
 	return &t.items[i]
 }
 
-// parse returns the document's table. The library decodes it once for its own checks:
-// syntax, types, and keys that are given twice. A second pass keeps the places of all
-// values, which no decoded value has.
+// parse returns the document's table. First the library decodes the text to check syntax,
+// types, and duplicate keys. A second pass then records where each value is, which decoded
+// values do not show.
 func (d *document) parse() (*table, error) {
 	var discarded map[string]any
 	if err := toml.Unmarshal(d.text, &discarded); err != nil {
@@ -138,7 +138,7 @@ func (d *document) add(p *unstable.Parser, t *table, e *unstable.Node) {
 		i := t.item(string(key.Data), int(key.Raw.Offset))
 		if keys.IsLast() {
 			if i.value = d.value(p, e.Value()); i.kind == unstable.Array {
-				i.value.at = i.at // the parser keeps no place of an array
+				i.value.at = i.at // the parser does not record where an array is
 			}
 			return
 		}
@@ -166,7 +166,7 @@ func (d *document) value(p *unstable.Parser, n *unstable.Node) value {
 	return v
 }
 
-// within returns the offset in the document of a character, from 1, of a text.
+// within returns the offset in the document of a text's character. Characters count from 1.
 func (v *value) within(character int) int {
 	rest := v.raw
 	if quotes := rest[:min(3, len(rest))]; quotes == `"""` || quotes == "'''" {
@@ -208,8 +208,8 @@ func charWidth(s string, escapes bool) int {
 	return folded + min(n, len(rest))
 }
 
-// foldWidth returns the width of backslashes that end a line, with the white space
-// after them, at the beginning of s: they stand for nothing.
+// foldWidth returns how many bytes at the beginning of s are backslashes that end a line,
+// with the white space after them. They stand for nothing.
 func foldWidth(s string) (width int) {
 	for {
 		rest, ok := strings.CutPrefix(s[width:], `\`)

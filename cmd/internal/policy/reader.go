@@ -17,8 +17,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
-// A reader turns the tables of a document into a Policy. It keeps the first error;
-// after one its results mean nothing.
+// A reader turns the tables of a document into a Policy. It keeps the first error; after an
+// error its results mean nothing.
 type reader struct {
 	*document
 	names *account.Directory
@@ -31,7 +31,7 @@ func (r *reader) failAt(at int, format string, args ...any) {
 	}
 }
 
-// know reports a key of t that is not among keys. what is how an error calls the table.
+// know reports the keys of t that are not among keys. Error messages call the table what.
 func (r *reader) know(t *table, what string, keys ...string) {
 	for i := range t.items {
 		if k := &t.items[i]; !slices.Contains(keys, k.key) {
@@ -165,7 +165,7 @@ func (r *reader) longer(t *table, key, field string) *selection.Condition {
 	i := t.find(key)
 	expr, err := selection.LongerThan(field, i.text)
 	if err != nil {
-		return nil // which duration has reported
+		return nil // duration has reported the error
 	}
 	return r.condition(i, expr)
 }
