@@ -38,8 +38,8 @@ func (f *FS) call(name, file string, do func() (int, error)) (n int, err error) 
 	return n, err
 }
 
-// failure returns the documented error: a process that ends while it is inspected is
-// fs.ErrNotExist.
+// failure returns the documented error: fs.ErrNotExist if the process ended while it was
+// inspected.
 func (f *FS) failure(op, name string, err error) error {
 	if err == unix.ESRCH {
 		err = unix.ENOENT

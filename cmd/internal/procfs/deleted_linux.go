@@ -12,8 +12,8 @@ import (
 type DeletedFile struct {
 	Inode uint64
 	Name  string // before it was unlinked
-	// Stat is the file's status, nil if the caller may not read it: for a file that is
-	// only mapped, that takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
+	// Stat is the file's status, nil if the caller may not read it. For a file that is only
+	// mapped, reading it requires CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
 	Stat *unix.Stat_t
 }
 

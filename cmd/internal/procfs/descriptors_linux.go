@@ -44,8 +44,9 @@ func (f *FS) Descriptors(pid int, visit func(Descriptor), spend func() error) er
 	return nil
 }
 
-// descriptor returns the file of a descriptor. A closed descriptor is fs.ErrNotExist,
-// judged by the link: the file's own error may mean that its server lost it.
+// descriptor returns the file of a descriptor. If the descriptor is closed, the error is
+// fs.ErrNotExist. The link decides that: an error of the file itself may mean that its
+// server lost it.
 func (f *FS) descriptor(dir, pid, fd int) (d Descriptor, err error) {
 	link := strconv.Itoa(fd)
 	name := f.name(pid, "fd/"+link)

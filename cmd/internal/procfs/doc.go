@@ -2,9 +2,9 @@
 // segments a process maps, in which system call a thread sleeps, and the IPC namespace
 // and container of a process.
 //
-// Parsing is separate from reading. The Parse functions take bytes, and ScanMaps a
-// reader, of any origin, and do not trust their input. Text that a process controls
-// (its name, its command line) is returned unchanged; escape it before printing it.
+// Parsing is separate from reading. The Parse functions take bytes, and ScanMaps takes a
+// reader; none of them trusts its input. Text that a process controls (its name, its
+// command line) is returned unchanged; escape it before printing it.
 //
 // An FS reads a proc file system (proc(5)). Its errors are fs.ErrPermission for what
 // the caller may not see, and fs.ErrNotExist for a process that has ended.

@@ -50,7 +50,7 @@ func (f *FS) Executables(pid int) (list []Executable, err error) {
 	return list, nil
 }
 
-// mostExecutables bounds the number of such files; any process can map thousands.
+// mostExecutables bounds the executable mappings of a process, which can have thousands.
 const mostExecutables = 4096
 
 var errManyExecutables = errors.New("too many mappings that may be executed")
@@ -92,9 +92,9 @@ func parseExecutable(line []byte) (x Executable, ok bool) {
 	return x, ok && !p.failed && inode != 0 && len(perms) == 4 && perms[2] == 'x'
 }
 
-// OpenExecutable opens a file that a process has mapped. The superuser gets that very
-// file, others the file that now has its path, if it is the same. The caller must first
-// check that the file system is local (LocalDevices).
+// OpenExecutable opens a file that a process has mapped. The superuser gets that very file.
+// Other users get the file that has its path now, if it is the same file. The caller must
+// first check that the file system is local (LocalDevices).
 func (f *FS) OpenExecutable(pid int, x Executable) (*os.File, error) {
 	if !f.real {
 		return nil, unix.ENOSYS

@@ -83,7 +83,8 @@ func (f *FS) Threads(pid int, spend func() error) ([]int, error) {
 // permission to trace the process (ptrace(2)).
 func (f *FS) IPCNamespace(pid int) (uint64, error) { return f.namespace(f.name(pid, "ns/ipc"), "ipc") }
 
-// ThreadIPCNamespace is IPCNamespace for a thread, which may have left that of its process.
+// ThreadIPCNamespace is IPCNamespace for a thread, which may have left its process's
+// namespace.
 func (f *FS) ThreadIPCNamespace(pid, tid int) (uint64, error) {
 	return f.namespace(f.taskName(pid, tid, "ns/ipc"), "ipc")
 }
@@ -115,9 +116,9 @@ func (f *FS) namespace(name, kind string) (uint64, error) {
 // 3.8.
 const initialUserNamespace = 0xEFFFFFFD
 
-// Owners returns the user namespaces in which a capability counts for the calling
-// thread's IPC namespace: its owner and that one's ancestors. complete is false if some
-// cannot be seen from here.
+// Owners returns the user namespaces in which a capability counts for the calling thread's
+// IPC namespace: the owner of the IPC namespace, and the owner's ancestors. complete is
+// false if some cannot be seen from here.
 func (f *FS) Owners() (inodes []uint64, complete bool) {
 	name := "thread-self/ns/ipc"
 	fd, err := f.open(name)
@@ -194,8 +195,8 @@ func (f *FS) Stat(pid int) (Stat, error) {
 }
 
 // Reach returns the id under which a process's files can be read: its own, or that of
-// another thread if the main thread has ended. A zombie and a kernel thread are
-// fs.ErrNotExist. stat is the process's Stat.
+// another thread if the main thread has ended. For a zombie or a kernel thread, the error
+// is fs.ErrNotExist. stat is the process's Stat.
 func (f *FS) Reach(stat Stat) (int, error) {
 	switch {
 	case stat.KernelThread:
@@ -313,7 +314,7 @@ func (f *FS) ExecStart(pid, tid int) (time.Duration, error) {
 	return ParseExecStart(b)
 }
 
-// OwnExecStart returns the calling thread's ExecStart, which is now.
+// OwnExecStart returns the calling thread's ExecStart: the present time on that clock.
 func (f *FS) OwnExecStart() (time.Duration, error) {
 	b, err := f.read("thread-self/sched", smallFile)
 	if err != nil {
@@ -369,8 +370,8 @@ func (f *FS) NamespaceMounts() ([]NamespaceMount, error) {
 	return ParseNamespaceMounts(b), nil
 }
 
-// HidePID returns the value of the mount option hidepid (proc(5)) of f, "" if it is mounted
-// without.
+// HidePID returns the value of the mount option hidepid (proc(5)) of f, or "" if f is
+// mounted without it.
 func (f *FS) HidePID() (string, error) {
 	b, err := f.read("self/mountinfo", largeFile)
 	if err != nil {

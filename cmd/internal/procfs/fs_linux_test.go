@@ -110,9 +110,9 @@ func attachSplit(t *testing.T, seg sysv.Segment) []Mapping {
 	return []Mapping{one, two, three}
 }
 
-// mapLookalikes maps what are no segments, though they look like it: a file with a segment's
-// name, memory on the device of segments with an inode number that could be an identifier,
-// and a file whose long name has a segment's in it.
+// mapLookalikes maps files and memory that look like segments in /proc but are not: a file
+// with a segment's name, memory on the device of segments with an inode number that could
+// be an identifier, and a file whose long name contains a segment's name.
 func mapLookalikes(t *testing.T) {
 	t.Helper()
 	lookalike(t, "/dev/shm")
@@ -212,7 +212,7 @@ func TestProcess(t *testing.T) {
 	wantNobody(t, f, cmd.Process.Pid)
 }
 
-// wantLiving compares what is read of a child with what started it.
+// wantLiving compares what f reads about a child with what the test knows about it.
 func wantLiving(t *testing.T, f *FS, cmd *exec.Cmd) {
 	t.Helper()
 	pid, before := cmd.Process.Pid, time.Now()
@@ -279,7 +279,7 @@ func wantZombie(t *testing.T, f *FS, pid int) {
 	}
 }
 
-// wantNobody wants every call to say that there is no such process.
+// wantNobody checks that every call reports that there is no such process.
 func wantNobody(t *testing.T, f *FS, pid int) {
 	t.Helper()
 	for name, call := range map[string]func() error{
@@ -401,7 +401,7 @@ func TestSelf(t *testing.T) {
 	if err := f.SegmentMemory(func(m SegmentMemory) bool { rows = append(rows, m); return true }); err != nil || !slices.Equal(rows, []SegmentMemory{{ID: uint64(seg), Size: 12345}}) {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	// More rows than a read returns or the buffer holds.
+	// Make more rows than a read returns or the buffer holds.
 	for range 1000 {
 		seg, err := sysv.CreateSegment(sysv.Private, 1, nil)
 		if err != nil {

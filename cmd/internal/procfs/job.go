@@ -8,12 +8,12 @@ import (
 // A Job is a job of a batch system, as the names of control groups show it. The zero Job
 // means none.
 //
-// Only control groups at the places where root alone can create them count. A user can
-// give groups any name in a part of the tree that was delegated to that user.
+// A control group counts only where root alone can create it. Users can give groups any
+// name in a part of the tree that was delegated to them.
 type Job struct {
 	Manager string // slurm or pbs
 	ID      string
-	// UID is the job's owner if UIDKnown is set: Slurm has it in the groups of cgroup v1.
+	// UID is the job's owner, if UIDKnown is set. Slurm names it in the groups of cgroup v1.
 	UID      uint32
 	UIDKnown bool
 }

@@ -15,7 +15,7 @@ type Mapping struct {
 	Start, End uint64 // addresses
 	Offset     uint64 // of Start in the segment, in bytes
 	Writable   bool
-	// Device is that of the kernel's internal tmpfs, or of a hugetlbfs for huge pages.
+	// Device is the kernel's internal tmpfs or, for huge pages, a hugetlbfs.
 	Device Device
 	ID     int   // identifier of the segment: the inode number
 	Key    int32 // the key it was made with, even after its removal

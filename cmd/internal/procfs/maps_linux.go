@@ -22,7 +22,8 @@ type MapVisitor struct {
 const SpendEvery = 128
 
 // Mappings calls visit for each segment mapping of a process. It requires permission to
-// trace the process. A process without memory (see HasMemory) is fs.ErrNotExist.
+// trace the process. For a process without memory (see HasMemory) the error is
+// fs.ErrNotExist.
 func (f *FS) Mappings(pid int, visit func(Mapping)) error {
 	return f.AllMappings(pid, MapVisitor{Segment: visit})
 }
@@ -46,7 +47,7 @@ func (f *FS) AllMappings(pid int, v MapVisitor) error {
 		}
 		f.textOnly = true // Linux before 6.11
 	}
-	// A kernel thread's maps are empty, and cost as much to read as any.
+	// A kernel thread's maps are empty, but cost as much to read as those of a process.
 	if has, err := f.HasMemory(pid); err != nil || !has {
 		return cmp.Or(err, f.failure("read", name, unix.ENOENT))
 	}
@@ -116,7 +117,7 @@ func (f *FS) nextFile(fd int, file string, addr uint64, shared bool) (q abi.Proc
 			addr = q.Start
 		}
 		q, length, e = abi.NextFile(fd, addr, shared, f.buf[:64])
-		if e == unix.ENAMETOOLONG { // not a segment's
+		if e == unix.ENAMETOOLONG { // the name is too long for a segment's
 			q, length, e = abi.NextFile(fd, addr, shared, nil)
 		}
 		return 0, result(e)

@@ -15,7 +15,7 @@ type Stat struct {
 	PPID         int
 	KernelThread bool
 	Exiting      bool // the thread (of a process, the main thread) is ending or has ended
-	Forked       bool // it goes on in its parent's program: it has called no execve
+	Forked       bool // still runs its parent's program: it has not called execve
 	Threads      int  // of the process; 0 if it has ended
 	// Start is the time from boot to the start of the process, to 10 ms.
 	Start time.Duration

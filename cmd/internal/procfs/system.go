@@ -118,9 +118,9 @@ func ParseNamespaceMounts(b []byte) (mounts []NamespaceMount) {
 	return mounts
 }
 
-// ParseHidePID parses /proc/PID/mountinfo and returns the value of the option hidepid with
-// which the proc file system at a mount point is mounted, "" if it is not. Linux writes it
-// as a number before 5.8, and then as a word.
+// ParseHidePID parses /proc/PID/mountinfo and returns the value of the mount option hidepid
+// of the proc file system at a mount point, or "" if it has none. Linux writes the value as
+// a number before 5.8, and since then as a word.
 func ParseHidePID(b []byte, point string) (value string) {
 	lines(b, func(line []byte) bool {
 		mount, source, ok := bytes.Cut(line, []byte(" - "))
@@ -128,7 +128,7 @@ func ParseHidePID(b []byte, point string) (value string) {
 		if !ok || len(fields) < 5 || len(rest) < 3 || unescape(fields[4]) != point {
 			return true
 		}
-		value = "" // of what is mounted below it
+		value = "" // value of a mount that this one covers
 		for option := range bytes.SplitSeq(rest[2], []byte{','}) {
 			if v, ok := bytes.CutPrefix(option, []byte("hidepid=")); ok && string(rest[0]) == "proc" {
 				value = string(v)
