@@ -1,4 +1,4 @@
-// Package ref parses REFs, by which the commands' users name an object:
+// Package ref parses REFs. A REF is how a user of the commands names an object:
 //
 //	65538, id:65538         identifier
 //	0x000004d2, key:1234    key; after key: any C integer
