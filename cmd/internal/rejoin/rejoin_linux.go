@@ -23,7 +23,7 @@ import (
 // The new process is killed if this one ends. Run passes on SIGTERM and SIGHUP; a terminal
 // sends its signals to both processes.
 func Run(file *os.File) (status int, err error) {
-	runtime.LockOSThread() // PR_SET_PDEATHSIG goes by the thread
+	runtime.LockOSThread() // for PR_SET_PDEATHSIG the parent is a thread
 	defer runtime.UnlockOSThread()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
@@ -64,7 +64,7 @@ type child struct {
 	path   *byte
 	argv   []*byte
 	env    []*byte
-	mask   unix.Sigset_t // signals to block again; until execve all are, for Go's handlers
+	mask   unix.Sigset_t // signals to block again; until execve all are blocked, so that no handler of Go runs
 	size   uintptr       // of the mask in the kernel
 
 	header unix.CapUserHeader
@@ -170,13 +170,13 @@ func (c *child) become() {
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPGET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	// Without ambient capabilities, a user who is not root there loses all of them by
-	// execve (capabilities(7)).
+	// Without ambient capabilities, a user who is not root in the namespace loses all
+	// capabilities in execve (capabilities(7)).
 	c.caps[0].Inheritable, c.caps[1].Inheritable = c.caps[0].Permitted, c.caps[1].Permitted
 	if _, _, errno = syscall.RawSyscall(unix.SYS_CAPSET, header, caps, 0); errno != 0 {
 		c.fail(stepCapabilities, errno)
 	}
-	for i := uintptr(0); i < 64; i++ { // the kernel refuses unknown ones
+	for i := uintptr(0); i < 64; i++ { // the kernel refuses numbers that it does not know
 		_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, i, 0, 0, 0)
 	}
 	_, _, _ = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRunFails: what fails in the new process is the error, and no process is left. That it
-// runs the program is tested with the commands, since it would run this test again.
+// TestRunFails: Run returns what failed in the new process, and leaves no process behind.
+// The tests of the commands cover success: here, Run would start this test again.
 func TestRunFails(t *testing.T) {
 	for path, want := range map[string]error{
 		"/dev/null":          unix.EINVAL, // not a namespace
