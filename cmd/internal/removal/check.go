@@ -20,8 +20,8 @@ const fresh = time.Second
 // timestamps are whole seconds, so this is at least one second.
 const settled = 2 * time.Second
 
-// settle waits until the object, as selected, has settled. In all it waits at most that
-// long.
+// settle waits until the selected object has settled, but not beyond that time after the
+// removals began.
 func (r *remover) settle(o *inventory.Object) error {
 	last := o.Changed()
 	if o.Used().After(last) {
@@ -72,8 +72,8 @@ func (r *remover) check(t *Target) error {
 // judged is what must be collected for verdicts.
 const judged = inventory.WantVerdict | inventory.WantOwner
 
-// needsScan reports whether the target's selection rested on data that takes inspecting
-// all processes.
+// needsScan reports whether the target's selection rested on data that requires an
+// inspection of all processes.
 func (t *Target) needsScan() bool {
 	const files = inventory.WantOpen | inventory.WantProgram
 	switch {
@@ -88,8 +88,8 @@ func (t *Target) needsScan() bool {
 	}
 }
 
-// usedNow returns a reason why the target may be needed now though it was not when it
-// was selected, as far as that was collected then.
+// usedNow returns why the target may be needed now though it was not when it was selected.
+// It considers only what was collected for the selection.
 func (r *remover) usedNow(t *Target) (why string, err error) {
 	if !t.needsScan() {
 		return "", nil
@@ -225,7 +225,7 @@ func replaced(then, now *inventory.Object) (why string) {
 	return fmt.Sprintf("another %s has its identifier now", then.Kind.Noun())
 }
 
-// changed reports how the object has changed in any way.
+// changed returns how the object has changed in any respect.
 func changed(then, now *inventory.Object) (why string) {
 	switch then.Kind {
 	case ref.Shm:

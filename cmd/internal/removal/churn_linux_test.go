@@ -20,7 +20,7 @@ const (
 
 // TestChurn keeps removing the objects that have one mode, while objects are made and
 // removed that reuse the identifiers of selected ones but have another mode. In 10,000
-// rounds none of the latter may be lost, and every selected object that nothing
+// rounds no object with the other mode may be lost, and every selected object that nothing
 // disturbs must be removed.
 func TestChurn(t *testing.T) {
 	const rounds, stable = 10_000, 20

@@ -53,9 +53,9 @@ func named(kinds []ref.Kind) (targets []Target, err error) {
 	return targets, nil
 }
 
-// TestRemoverIsKilled kills a removing process at random moments. It must not have
-// removed anything else, or anything without a complete line in its log, and another
-// process must be able to remove the rest.
+// TestRemoverIsKilled kills a removing process at random moments. The process must have
+// removed only chosen objects, each with a complete line in its log, and another process
+// must be able to remove the rest.
 func TestRemoverIsKilled(t *testing.T) {
 	for _, kind := range kinds {
 		create(t, kind, otherMode)
@@ -113,8 +113,8 @@ func makeSelected(t *testing.T) []string {
 	return made
 }
 
-// wantLogged wants a line in the log for each of the objects that is not left, and at most
-// one more: the removal that the kill prevented.
+// wantLogged checks that the log has a line for each object that is not left, and at most
+// one more, for the removal that the kill prevented.
 func wantLogged(t *testing.T, path string, made []string, left []Target) {
 	t.Helper()
 	logged := logged(t, path)
@@ -133,7 +133,7 @@ func wantLogged(t *testing.T, path string, made []string, left []Target) {
 	}
 }
 
-// wantOnlyOthers wants of each kind only the object that was not chosen.
+// wantOnlyOthers checks that only the object that was not chosen is left of each kind.
 func wantOnlyOthers(t *testing.T) {
 	t.Helper()
 	for _, kind := range kinds {

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	ipctest.MainPOSIX(m)
 }
 
-// nobody owns no objects.
+// nobody is a user who owns no objects.
 var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 
 func playAttach(args []string) error {

@@ -176,8 +176,8 @@ func TestPOSIXLeftAlone(t *testing.T) {
 	}
 }
 
-// TestPOSIXMoreUsers: an object selected with its users is left alone if it has more
-// users, and removed if it has not.
+// TestPOSIXMoreUsers: an object that was in use when it was selected is left alone if
+// another process uses it now, and removed if none does.
 func TestPOSIXMoreUsers(t *testing.T) {
 	for _, kind := range ref.POSIX() {
 		makeNamed(t, kind, "/x")
@@ -239,7 +239,7 @@ func TestPOSIXUsedUnseen(t *testing.T) {
 	}
 }
 
-// TestPOSIXForeign: which user may remove whose objects.
+// TestPOSIXForeign checks which user may remove whose objects.
 func TestPOSIXForeign(t *testing.T) {
 	for _, kind := range ref.POSIX() {
 		makeNamed(t, kind, "/roots")

@@ -21,17 +21,17 @@
 //
 // # What remains
 //
-// The kernel has no call that compares and removes in one step. About a microsecond
-// passes between the inspection and the removal, in which two things can happen unseen:
-// a process begins to use the object, or one removes it and makes another under the
-// same identifier. The latter takes a privileged program that chooses identifiers
-// (sysctl kernel.sem_next_id and its like, made for checkpoints); otherwise an
-// identifier returns only after tens of thousands of creations. The name of a POSIX
-// object can be reused at once.
+// The kernel has no call that compares and removes in one step. About a microsecond passes
+// between the inspection and the removal, in which two things can happen unseen. A process
+// can begin to use the object. Or a process can remove it and make another under the same
+// identifier; that takes a privileged program that chooses identifiers (sysctl
+// kernel.sem_next_id and its like, made for checkpoints), since otherwise an identifier
+// returns only after tens of thousands of creations. The name of a POSIX object can be
+// reused at once.
 //
-// Both are likely while objects are busy, and the kernel's timestamps, in seconds,
-// would not show it. So a selected object is removed only after it was left unchanged
-// for a second or two. Remove waits for that once.
+// Both are likely while objects are busy, and the kernel's timestamps, in seconds, would
+// not show them. So a selected object is removed only after it was left unchanged for a
+// second or two. Remove waits for that once.
 package removal
 
 import (
@@ -170,21 +170,21 @@ func (r *Removed) Unwrap() error { return r.Err }
 // Options are the options of Remove.
 type Options struct {
 	// Before, unless nil, is called for each object once it was found unchanged; if it
-	// returns an error the object is kept and the error yielded. It may take long: the
-	// object is checked again after it. It needs targets of Find or Select. The Hold
-	// may be nil.
+	// returns an error the object is kept and the error yielded. It may take long: the object
+	// is checked again afterwards. The targets must come from Find or Select. The Hold may be
+	// nil.
 	Before func(*Target) (Hold, error)
 	// Again collects the objects in the same way as for the selection. If it is nil,
 	// all processes that cannot be inspected count as possible users.
 	Again func() (*inventory.Inventory, error)
 }
 
-// Remove removes targets in order and yields each one with its result. The error is nil
-// if the target was removed or, for a segment that is still attached, marked for
-// removal. It is a *Skipped if the target was left alone or, for a selected one, no
-// longer exists; it is a *Removed if only Hold.Removed failed, and fs.ErrPermission if the
-// caller may not remove it. Remove continues after an error. It stops when the loop or ctx ends. If selected objects
-// were used or changed just now it waits up to two seconds.
+// Remove removes targets in order and yields each one with its result. The error is nil if
+// the target was removed or, for a segment that is still attached, marked for removal. It
+// is a *Skipped if the target was left alone or, for a selected one, no longer exists; it
+// is a *Removed if only Hold.Removed failed, and fs.ErrPermission if the caller may not
+// remove it. Remove continues after an error. It stops when the loop or ctx ends. If
+// selected objects were used or changed just now it waits up to two seconds.
 func Remove(ctx context.Context, targets []Target, o Options) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
 		r := newRemover(ctx, targets, o)
