@@ -20,8 +20,8 @@ import (
 // lineStart is how every line of a log begins.
 const lineStart = `{"time":"`
 
-// A file is a log in a file. While it is open it holds a read lock on the file, which
-// the kernel releases.
+// A file is a log in a file. While it is open it holds a read lock on the file, which the
+// kernel releases when the file is closed.
 type file struct {
 	*os.File
 	dropped    bool    // an incomplete line was taken out
@@ -35,7 +35,7 @@ func openFile(path string) (*file, error) {
 		return nil, err
 	}
 	f := &file{File: opened}
-	// Only who may write to the file can keep a process from taking a read lock.
+	// Only a process that may write to the file can hold a lock that makes this one wait.
 	alone := f.lock(unix.F_WRLCK, unix.F_OFD_SETLK) == nil
 	err = f.endLine(alone)
 	if err == nil {
@@ -89,8 +89,8 @@ func (f *file) endLine(alone bool) error {
 	return err
 }
 
-// lastLine returns the last line, with its line feed if it has one, and its offset. A
-// line that is longer than any of a log is cut off at its beginning.
+// lastLine returns the last line, with its line feed if it has one, and its offset. A line
+// that is longer than any line of a log is cut off at its beginning.
 func (f *file) lastLine() (line []byte, at int64, err error) {
 	const longest = 1 << 20
 	info, err := f.Stat()
@@ -120,8 +120,9 @@ func (f *file) put(columns []render.Column, cells []render.Cell) error {
 	return err
 }
 
-// takeOut takes part of a line off the end. It leaves it there if another process has the
-// log open, which may have written after it; then the next one to open it completes it.
+// takeOut removes part, the beginning of a line, from the end of the file. If another
+// process has the log open, it may have written more, so the part stays, and the next
+// process that opens the log completes the line.
 func (f *file) takeOut(part []byte) error {
 	if f.lock(unix.F_WRLCK, unix.F_OFD_SETLK) != nil {
 		return nil
@@ -139,7 +140,7 @@ func (f *file) takeOut(part []byte) error {
 
 func (f *file) close() error { return f.Close() }
 
-// A record is what is read of a line.
+// A record holds the fields that are read from a line.
 type record struct {
 	Event string `json:"event"`
 	Rule  string `json:"rule"`
@@ -153,7 +154,7 @@ type record struct {
 // ctime.
 func fixedFields() []string { return []string{"kind", "id", "key", "name", "inode", "cuid", "ctime"} }
 
-// parseRecord returns nil for what is no line of a log.
+// parseRecord parses a line of a log. It returns nil for any other text.
 func parseRecord(text []byte) *record {
 	r := &record{}
 	if json.Unmarshal(text, r) != nil || json.Unmarshal(text, &r.fixed) != nil {
@@ -180,16 +181,16 @@ func (r *record) object() (o ref.Object, ok bool) {
 	return o, false
 }
 
-// A Resumption is what was left undone in a log.
+// A Resumption is what Resume found unfinished in a log.
 type Resumption struct {
 	Dropped bool        // an incomplete line was taken out
-	Kept    *ref.Object // was logged last and not removed, as the log says now; or nil
+	Kept    *ref.Object // the object logged last, if it was not removed; the log says so now
 }
 
-// Resume completes the log of a process that was killed: if the last line says that an
-// object is being removed that still exists, another line says that it was not. back
-// are objects that are known to be those of the log though they have changed. Resume
-// does nothing while another process has the log open.
+// Resume completes the log of a process that was killed: if the last line announces the
+// removal of an object that still exists, Resume adds a line that says that the object was
+// not removed. back are objects that the caller knows to be those in the log though they
+// have changed. Resume does nothing while another process has the log open.
 func (l *Log) Resume(back []ref.Object) (done Resumption, err error) {
 	f, ok := l.sink.(*file)
 	if !ok {
@@ -205,7 +206,7 @@ func (l *Log) Resume(back []ref.Object) (done Resumption, err error) {
 	}
 	now, err := inventory.Look(name)
 	if err != nil || !slices.Contains(back, name) && !l.same(f.unfinished, &now) {
-		return done, nil // it is gone, or cannot be inspected
+		return done, nil // it is gone, is another object, or cannot be inspected
 	}
 	done.Kept = &name
 	l.why.Rule = f.unfinished.Rule

@@ -84,8 +84,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestResume: the next process says in the log of an object that still exists that it was
-// not removed, and nothing of one that is gone or is another one.
+// TestResume: if the object still exists, the next process logs that it was not removed. If
+// the object is gone or is another one, it logs nothing.
 func TestResume(t *testing.T) {
 	for _, tt := range []struct {
 		what  string
@@ -132,7 +132,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// touch gives a set another ctime, as a removal that was begun does.
+// touch gives a set another ctime, as an interrupted removal does.
 func touch(t *testing.T, set sysv.Set) {
 	t.Helper()
 	before, err := set.Stat()

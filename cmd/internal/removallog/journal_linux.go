@@ -11,8 +11,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A journalSink is a log in the journal of systemd. The fields of a line have the names
-// of the file's, in capitals and after GIPC_; lists are JSON.
+// A journalSink is a log in the journal of systemd. A line has the same fields as in a
+// file, but their names are in capitals after GIPC_, and lists are JSON.
 type journalSink struct{ *journal.Journal }
 
 // OpenJournal opens the journal of systemd as a log.

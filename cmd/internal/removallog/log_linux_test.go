@@ -79,8 +79,8 @@ func TestNoDirectory(t *testing.T) {
 	}
 }
 
-// TestHalfALine continues files that end in an incomplete line: one of a log is taken out,
-// any other text is completed, once.
+// TestHalfALine continues files that end in an incomplete line. An incomplete line of a log
+// is taken out; any other text is completed, once.
 func TestHalfALine(t *testing.T) {
 	for text, want := range map[string]string{
 		"{\"time\":":                      "",
