@@ -93,15 +93,15 @@ func Text(s string) Cell {
 	return c
 }
 
-// Container is text with names of containers, such as docker:ID. Of an ID of 64 hexadecimal
-// digits, people see the first 12, as container runtimes print it.
+// Container is text with names of containers, such as docker:ID. People see the first 12 of
+// an ID's 64 hexadecimal digits, as container runtimes print it.
 func Container(s string) Cell {
 	c := Text(s)
 	c.meta |= shownDigits << 8
 	return c
 }
 
-// shownDigits is how much people see of an identifier of idDigits.
+// shownDigits is how many digits people see of an identifier of idDigits.
 const (
 	shownDigits = 12
 	idDigits    = 64

@@ -2,8 +2,8 @@ package render
 
 import "cmp"
 
-// omit returns which columns to omit so that the rest is at most limit wide, where a
-// column of width w takes w and gap, and the whole fixed more. It is nil for none.
+// omit returns which columns to omit so that the rest is at most Options.MaxWidth wide, or
+// nil for none. A column of width w takes w+gap, and the whole takes fixed more.
 func (p *printer) omit(widths []int, gap, fixed int) []bool {
 	limit := p.options.MaxWidth
 	if limit <= 0 {

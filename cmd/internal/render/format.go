@@ -60,8 +60,8 @@ type Column struct {
 	Name    string // in machine formats; unique among its columns
 	Heading string // in formats for people; Name if empty
 	Align   Align
-	// Rank says how soon plain and table omit the column where a listing is wider than
-	// Options.MaxWidth: the highest first, and never those of rank 0.
+	// Rank orders the columns that plain and table omit from a listing wider than
+	// Options.MaxWidth: the highest rank goes first. A column of rank 0 always stays.
 	Rank int
 }
 
@@ -72,7 +72,7 @@ func (c Column) heading() string {
 	return c.Heading
 }
 
-// Options control how rows are written. Those for people have no effect on the machine
+// Options control how rows are written. Options for people have no effect on the machine
 // formats.
 type Options struct {
 	// NoHeadings omits the line of headings (except in JSON, whose objects need names).
@@ -84,8 +84,8 @@ type Options struct {
 	TimeLayout string
 	// MaxWidth is the maximum width in terminal columns of plain and table; 0 is unlimited.
 	MaxWidth int
-	// Omitted, unless it is nil, is called with the headings of the columns that were
-	// omitted for it.
+	// Omitted, unless it is nil, is called with the headings of the columns that were omitted
+	// because of MaxWidth.
 	Omitted func(headings []string)
 	// Terminal is set if the output is a terminal, so that csv texts are escaped as by
 	// [term.Escape], too.

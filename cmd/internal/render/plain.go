@@ -52,8 +52,8 @@ func (s *sheet) row() *block {
 	return &s.blocks[len(s.blocks)-1]
 }
 
-// add records a cell of the given column, just appended to b's text. ascii reports whether it
-// can only be ASCII.
+// add records a cell of the given column, just appended to b's text. ascii reports whether
+// it can only be ASCII.
 func (s *sheet) add(b *block, column int, cell []byte, ascii, warn bool) {
 	width := len(cell)
 	if !ascii && !isASCII(cell) {

@@ -26,7 +26,7 @@ func ReadJSON(line []byte) ([]Column, []Cell, error) {
 	return columns, cells, err
 }
 
-// maxNesting is how deep objects and lists may be nested. Ours are three deep.
+// maxNesting is how deep objects and lists may be nested. gipc's own are three deep.
 const maxNesting = 8
 
 // readFields reads the fields of an object, whose first token has been read.
@@ -139,7 +139,7 @@ func readNumber(n json.Number) (Cell, error) {
 	}
 	var u uint64
 	err := json.Unmarshal([]byte(text), &u)
-	if u >= math.MaxUint64-1<<24 { // only a limit that is none is so high
+	if u >= math.MaxUint64-1<<24 { // no real limit is so high
 		return Unlimited(u), err
 	}
 	return Uint(u), err

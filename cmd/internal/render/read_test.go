@@ -31,7 +31,7 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
-// TestReadForPeople: what a limit has and what only a listing shows.
+// TestReadForPeople: people see a huge value as unlimited, and nested objects as a table.
 func TestReadForPeople(t *testing.T) {
 	columns, cells, err := ReadJSON([]byte(`{"value":18446744073692774399,"rows":[{"pid":1},{"pid":22}]}`))
 	if err != nil {

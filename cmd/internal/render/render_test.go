@@ -481,8 +481,8 @@ func TestTableWidth(t *testing.T) {
 		if width == 0 {
 			natural = widest
 		}
-		// 13 for the box, 10 for the key, 20 for the number, and 2x8 that are always
-		// kept.
+		// The box takes 13, the key 10, and the number 20. Each of the two texts keeps at least
+		// 8.
 		if limit := max(width, 13+10+20+2*8); width > 0 && widest > limit {
 			t.Errorf("MaxWidth %d: %d wide\n%s", width, widest, out)
 		}
@@ -538,7 +538,7 @@ func TestOmit(t *testing.T) {
 	}
 }
 
-// TestListOfARecord: the items of a list that is too wide have a line each.
+// TestListOfARecord: in a record, a list that is too wide has a line for each item.
 func TestListOfARecord(t *testing.T) {
 	columns, cells := []render.Column{{Name: "a"}, {Name: "reasons"}}, []render.Cell{render.Int(1), render.List(render.Text("first"), render.Text("second"))}
 	for width, want := range map[int]string{0: "a:        1\nreasons:  first,second\n", 20: "a:        1\nreasons:  first\n          second\n"} {
@@ -738,7 +738,7 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// TestContainer shows people the beginning of what a machine gets in full.
+// TestContainer: people see the beginning of an ID that machines get in full.
 func TestContainer(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	for _, tt := range []struct{ name, people string }{

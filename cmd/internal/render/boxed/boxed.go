@@ -1,8 +1,8 @@
 // Package boxed draws tables in boxes for a terminal.
 //
 // It is separate from package render because its library costs time at every start of a
-// program that links it. gipcs, which scripts start very often, does without. A test
-// checks that both draw the same.
+// program that links it. gipcs, which scripts start very often, uses render.DrawBox
+// instead. A test checks that both draw the same.
 package boxed
 
 import (
