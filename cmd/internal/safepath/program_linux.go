@@ -12,8 +12,8 @@ import (
 
 // CheckProgram returns an error unless only root and the caller can decide what an absolute
 // path runs: they own the file and every directory on the way to it, also through symbolic
-// links, and nobody else may write there. In a sticky directory, such as /tmp, others cannot
-// replace what is not theirs.
+// links, and nobody else may write there. In a sticky directory such as /tmp, other users
+// cannot replace files that they do not own.
 func CheckProgram(path string) error {
 	if err := checkProgram(path); err != nil {
 		return &fs.PathError{Op: "run", Path: path, Err: err}

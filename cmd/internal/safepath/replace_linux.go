@@ -13,10 +13,9 @@ import (
 )
 
 // Replace writes a new file, syncs it, and only then gives it its name. The file has
-// permissions perm whatever the umask is. If anything fails, or the process is killed, what
-// had that name before is still there, and nothing else. But where the file system has no
-// files without a name (O_TMPFILE), as NFS, a killed process leaves a hidden file
-// .NAME.RANDOM.
+// permissions perm whatever the umask is. If anything fails, or the process is killed, the
+// old file of that name is still there, and no new one. On a file system without unnamed
+// files (O_TMPFILE), such as NFS, a killed process leaves a hidden file .NAME.RANDOM.
 //
 // An existing file must be a regular one: Replace neither follows a link nor replaces a
 // device. Unless may is nil, it is called with that file, open for reading, and its error
@@ -36,14 +35,14 @@ func Replace(path string, perm fs.FileMode, may func(old *os.File) error, write 
 	return replace(parent, name, path, unix.O_TMPFILE, perm, write)
 }
 
-// ReplaceIn is Replace for a file of an open directory, whatever had its name.
+// ReplaceIn is Replace for a file of an open directory. It does not check what it replaces.
 func ReplaceIn(dir *os.File, name string, perm fs.FileMode, write func(io.Writer) error) error {
 	return replace(dir, name, dir.Name()+"/"+name, unix.O_TMPFILE, perm, write)
 }
 
 // replace uses a file without a name if the file system accepts the flag for it.
 func replace(dir *os.File, name, path string, unnamed int, perm fs.FileMode, write func(io.Writer) error) error {
-	// A program that reads all files of one suffix passes over this name.
+	// A program that reads all files with a certain suffix skips this name.
 	beside := "." + name + "." + rand.Text()
 	file, err := openAt(dir, ".", path, unnamed|unix.O_WRONLY, 0o600)
 	named := err != nil
@@ -102,7 +101,7 @@ func linkFile(file, dir *os.File, name string) error {
 	return pathError("link", file.Name(), unix.Linkat(unix.AT_FDCWD, self, int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW))
 }
 
-// checkOld asks whether an existing file may be replaced.
+// checkOld returns an error unless an existing file may be replaced.
 func checkOld(dir *os.File, name, path string, may func(*os.File) error) error {
 	fail := func(err error) error { return &fs.PathError{Op: "replace", Path: path, Err: err} }
 	var st unix.Stat_t

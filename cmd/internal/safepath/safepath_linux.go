@@ -158,7 +158,7 @@ type walk struct {
 	check func(fd int) error // of every directory on the path; nil: none
 }
 
-// from walks to the end of the path. Only if it returns nil must w.fd be closed.
+// from walks to the end of the path. If it returns nil, the caller must close w.fd.
 func (w *walk) from(start string) (err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	if w.fd, err = unix.Open(start, flags, 0); err != nil {
