@@ -43,7 +43,7 @@ func BenchmarkSemaphoreAgainstC(b *testing.B) {
 		ratios = append(ratios, ours/theirs)
 	}
 	sort.Float64s(ratios)
-	for b.Loop() { // the framework wants a loop, and forgets earlier reports
+	for b.Loop() { // the framework requires a loop, and discards metrics reported before it
 	}
 	b.ReportMetric(ratios[rounds/2], "ratio")
 	b.ReportMetric(ratios[0], "ratio-min")

@@ -18,7 +18,7 @@
 //	err = posix.UnlinkObject("/sample")
 //
 // PassTo hands an object without a name to a child process, and SendTo to any process, through
-// a Unix-domain socket. They call Inherit and ReceiveObject.
+// a Unix-domain socket. The child calls Inherit; any other receiver calls ReceiveObject.
 //
 // Create makes a new object, Open opens an existing one, and OpenOrCreate does either and
 // reports which. Options may be nil; the mode is then 0600.
@@ -37,8 +37,8 @@
 // waits. A 64-bit program can also use the semaphores of 32-bit programs, which C cannot;
 // the reverse does not work.
 //
-// musl uses another layout and other file names. Its named semaphores are not found, and
-// those in memory are ErrNotSemaphore.
+// musl uses another layout and other file names. Named semaphores of musl programs are not
+// found; for one in memory, the error is ErrNotSemaphore.
 //
 // # Waiting
 //
@@ -68,8 +68,8 @@
 //
 // A semaphore does not record who holds it. If a process is killed between Acquire and
 // Release, it stays taken forever. If a process is killed between adding and waking,
-// waiters stay asleep: those of this package check again within ten seconds, those of C at
-// the next Release.
+// waiters stay asleep. Waiters of this package check again within ten seconds, C waiters
+// at the next Release.
 //
 // A file in /dev/shm lives until it is unlinked or the machine restarts.
 //

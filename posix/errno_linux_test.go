@@ -17,7 +17,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// A limited describes what a process with few rights attempts on /shared, which is an
+// A limited describes what a process with few rights attempts on /shared, the name of an
 // object, a semaphore and a queue of root. All attempts must fail with the same error.
 type limited struct {
 	name    string
@@ -58,11 +58,12 @@ func limits() []limited {
 			}
 		}, unix.ENOMEM},
 		{"have few mappings", false, func() []error {
-			// What the runtime needs to open a file, it gets now and keeps.
+			// This first open makes the runtime allocate and keep what it needs to open
+			// files.
 			s, err := posix.OpenSemaphore("/shared")
 			sure(err)
 			sure(s.Close())
-			// Every other page gets another state, so that there are as many mappings as
+			// Every other page is made read-only, so that there are as many mappings as
 			// pages.
 			m, err := posix.MapAnonymous(manyMappings*page, &posix.AnonymousOptions{NoReserve: true})
 			sure(err)
@@ -70,7 +71,7 @@ func limits() []limited {
 				err = m.Protect(off, page, posix.ProtRead)
 			}
 			last := error(nil)
-			for last == nil { // that wanted two at once
+			for last == nil { // Protect needs two mappings at once, so one may be left
 				_, last = posix.MapAnonymous(1, nil)
 			}
 			return []error{err, last, second(posix.OpenSemaphore("/shared"))}
@@ -153,7 +154,7 @@ func lockAnonymous() error {
 	return m.Lock()
 }
 
-// sure ends a second process that fails too early.
+// sure ends the second process if its preparations fail.
 func sure(err error) {
 	if err != nil {
 		panic(err)
@@ -285,7 +286,7 @@ func TestWithoutUnnamedFiles(t *testing.T) {
 	}
 }
 
-// A file system without free inodes is ENOSPC, and nothing is created.
+// On a file system without free inodes, the error is ENOSPC and nothing is created.
 func TestNoInodes(t *testing.T) {
 	needRoot(t)
 	must(t, unix.Mount("tmpfs", "/dev/shm", "tmpfs", 0, "nr_inodes=2"))

@@ -5,9 +5,9 @@ import "syscall"
 // SendTo hands the object to the process at the other end of a Unix-domain socket, a
 // *net.UnixConn of any type (SCM_RIGHTS). It sends a message of one byte with one
 // descriptor; ReceiveObject takes it. The other process gets the access that this Object
-// has. Both ends of the object stay usable, whoever closes first or is killed. A
-// descriptor that is still in the socket when the last end of it closes is closed by the
-// kernel.
+// has. Either process can go on using the object after the other has closed it or been
+// killed. If the last end of the socket closes while a descriptor is in it, the kernel
+// closes the descriptor.
 //
 // SendTo blocks while the socket is full, until the deadline of conn. Errors: EINVAL (not
 // a Unix-domain socket); EPIPE, ECONNRESET (the other end is closed); ETOOMANYREFS (too
@@ -22,7 +22,7 @@ func (o *Object) SendTo(conn syscall.Conn) error {
 // shmring for what to check.
 //
 // The message must be the next one. In a stream, ReceiveObject takes one byte, and leaves
-// what follows. It blocks until a message comes, until the deadline of conn.
+// what follows. It blocks until a message comes or the deadline of conn passes.
 //
 // After an error, no descriptor is left open. Errors: io.EOF (the other end closed
 // without sending), EINVAL (not a Unix-domain socket; the message is longer than one byte

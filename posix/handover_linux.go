@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendFile sends a byte, because a stream carries no descriptor without one.
+// sendFile sends one byte along with the descriptor, because a stream carries no
+// descriptor without data.
 func sendFile(conn syscall.Conn, f *os.File) error {
 	raw, err := unixSocket(conn)
 	if err != nil {
@@ -87,8 +88,8 @@ type message struct {
 	files []int
 }
 
-// receive reads a message. The kernel closes descriptors for which there is no room, so
-// there is room for few: a hostile sender cannot use up those of this process.
+// receive reads a message. The kernel closes descriptors that do not fit into the buffer.
+// The buffer is small, so that a hostile sender cannot use up this process's descriptors.
 func (m *message) receive(socket int) (err error) {
 	data := make([]byte, 1)
 	// The credentials and the pidfd come if the caller has set SO_PASSCRED or SO_PASSPIDFD.

@@ -103,8 +103,8 @@ func passCredentials(c *net.UnixConn) error {
 	return errors.Join(e, err)
 }
 
-// TestReceiveObjectRefused sends what is no object. Each is an error, and leaves no
-// descriptor open.
+// TestReceiveObjectRefused sends messages that hold no object. Each is an error, and
+// leaves no descriptor open.
 func TestReceiveObjectRefused(t *testing.T) {
 	o := memfd(t, 4096)
 	fd := int(o.File().Fd())
@@ -154,7 +154,7 @@ func TestReceiveObjectRefused(t *testing.T) {
 	}
 }
 
-// TestHandOverErrors: what the sockets refuse.
+// TestHandOverErrors checks the errors of SendTo and ReceiveObject.
 func TestHandOverErrors(t *testing.T) {
 	o := memfd(t, 1)
 	a, b := socketPair(t, unix.SOCK_STREAM)
@@ -283,7 +283,7 @@ func TestReceiveWithoutDescriptors(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "GIPC_TEST_ROLE=receive limited")
 	cmd.ExtraFiles = []*os.File{end}
-	in, err := cmd.StdinPipe() // the role ends with it
+	in, err := cmd.StdinPipe() // the process ends when this is closed
 	must(t, err)
 	defer in.Close()
 	var text []byte

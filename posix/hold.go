@@ -14,15 +14,15 @@ import (
 // A hold connects a mapping and the semaphores in it. It tells semaphores that the mapping
 // is gone, and the mapping that a goroutine waits for a semaphore.
 //
-// An operation on a semaphore takes a few nanoseconds, too few to count itself in and out.
-// So release may be called during one.
+// An operation on a semaphore takes a few nanoseconds, too few to count operations in and
+// out. So release may run during an operation.
 type hold struct {
 	waiters atomic.Int32 // goroutines in a wait; below 0 if the mapping is gone
 	mu      sync.Mutex
 	// pages holds the offsets of the pages with semaphores, in order.
 	//
-	// The slice is a pointer. Without one, a hold might share an allocation with other
-	// small variables, and live as long as one of them.
+	// The slice holds a pointer. Go may put small variables without pointers into one
+	// allocation, and the hold would then live as long as any of them.
 	pages []int
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrMismatch is returned if an object exists but does not fit: its size or its owner
-// differs from what the caller asked for. The error says what it has.
+// differs from what the caller asked for. The error says what the object has.
 var ErrMismatch = errors.New("it exists, and does not fit")
 
 // NoAccess as the Mode of options means no permission bits at all: only root has access. A

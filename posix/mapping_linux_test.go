@@ -201,13 +201,13 @@ func TestReadOnlyMapping(t *testing.T) {
 	wantErr(t, err, posix.ErrReadOnly)
 }
 
-// skipLostAddress skips a test of faults if qemu-user does not report their address, so
-// that Go takes them for another kind.
+// skipLostAddress skips a test of faults under qemu-user, which does not always report the
+// address of a fault. Go then takes it for another kind of fault.
 func skipLostAddress(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it loses the address of a fault, at times")
 }
 
-// TestProtectPartOfPage has the kernel round a length up to the only page.
+// TestProtectPartOfPage protects a part of the only page; the kernel rounds its length up.
 func TestProtectPartOfPage(t *testing.T) {
 	m, err := posix.MapAnonymous(100, nil)
 	must(t, err)
@@ -292,10 +292,10 @@ func TestTruncatedUnderMapping(t *testing.T) {
 			t.Errorf("%s of what was cut off: %v, want ErrFault", what, err)
 		}
 	}
-	if !ipctest.UnderQEMU() { // it accepts advice that it does not know
+	if !ipctest.UnderQEMU() { // qemu accepts advice that it does not know
 		wantErr(t, m.Prefault(), posix.ErrFault)
 	}
-	// It comes back as zeros.
+	// The lost part comes back as zeros.
 	must(t, o.Truncate(int64(3*page)))
 	if _, err := m.ReadAt(buf[:1], int64(2*page)); err != nil || buf[0] != 0 {
 		t.Errorf("ReadAt of what was added: %v, %q", err, buf[:1])

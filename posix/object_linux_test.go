@@ -639,7 +639,8 @@ func TestSeals(t *testing.T) {
 }
 
 func TestSealsOfAFile(t *testing.T) {
-	// A file on a disk has no seals; one in /dev/shm is sealed against sealing.
+	// A file on a disk has no seals. A file in /dev/shm has SealSeal, so none can be
+	// added.
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	must(t, err)
 	defer f.Close()
@@ -705,7 +706,7 @@ func TestPassToChild(t *testing.T) {
 	}
 	cmd.Args = append(cmd.Args, fmt.Sprint(o.PassTo(&cmd.ExtraFiles)))
 	cmd.Env = append(os.Environ(), "GIPC_TEST_ROLE=child")
-	in, err := cmd.StdinPipe() // the role ends with it
+	in, err := cmd.StdinPipe() // the process ends when this is closed
 	must(t, err)
 	defer in.Close()
 	cmd.Stderr = os.Stderr
@@ -732,7 +733,7 @@ func TestPassToChild(t *testing.T) {
 // TestManyFiles lists and unlinks many files: in a soak, as many as a machine may have
 // System V objects.
 func TestManyFiles(t *testing.T) {
-	objects, semaphores := 4000, 1000 // of which each takes a page
+	objects, semaphores := 4000, 1000 // each semaphore takes a page
 	switch {
 	case ipctest.Soaking():
 		objects, semaphores = 32000, 32000

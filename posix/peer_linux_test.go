@@ -13,7 +13,7 @@ import (
 )
 
 // compilers lists the C compilers for the architectures on which the tests run. Programs
-// for a foreign one are linked statically, because its libraries may be missing.
+// for a foreign architecture are linked statically, because its libraries may be missing.
 var compilers = map[string][]string{
 	"amd64": {"x86_64-linux-gnu-gcc"},
 	"386":   {"i686-linux-gnu-gcc", "-static"},

@@ -209,8 +209,8 @@ func (q *Queue) TrySend(msg []byte, prio uint) (ok bool, err error) {
 	}
 }
 
-// priority converts a priority to the 32 bits that the kernel takes. It keeps too large a
-// number too large.
+// priority converts a priority to the 32 bits that the kernel takes. A number that is too
+// large stays too large.
 func priority(prio uint) uint32 { return uint32(min(prio, 1<<31)) }
 
 // maxPriority is the highest priority of a message.
@@ -263,10 +263,10 @@ func (q *Queue) TryReceive(buf []byte) (n int, prio uint, ok bool, err error) {
 }
 
 // Wait blocks, occupying a thread, until the queue has a message or ctx is done (poll(2)).
-// It does not take the message, and others may take it first: a message that goes to a
-// process sleeping in Receive or mq_receive(3) is not seen by Wait. Unlike mq_notify(3),
-// several processes may use it at once, and it returns at once if there is a message
-// already.
+// It does not take the message, and another receiver may take it first: Wait does not see
+// a message that goes to a process sleeping in Receive or mq_receive(3). Unlike with
+// mq_notify(3), several processes may wait at the same time, and Wait returns at once if
+// there is a message already.
 func (q *Queue) Wait(ctx context.Context) error {
 	if err := q.begin("poll"); err != nil {
 		return err

@@ -131,7 +131,7 @@ func TestQueueErrors(t *testing.T) {
 	wantErr(t, q.Close(), fs.ErrClosed)
 }
 
-// Every wait ends when its context is done, and has done nothing.
+// Every wait ends when its context is done, and leaves the queue unchanged.
 func TestQueueCancelled(t *testing.T) {
 	full, empty := createQueue(t, "/full", small), createQueue(t, "/empty", small)
 	for range 3 {

@@ -223,7 +223,7 @@ func TestQueueAllocatesNothing(t *testing.T) {
 	buf := make([]byte, 16)
 	most := 0.0
 	if bits.UintSize == 32 {
-		most = 2 // the time of each call, which the kernel takes in 64 bits
+		most = 2 // one for the 64-bit deadline of each call
 	}
 	if n := testing.AllocsPerRun(100, func() { pair(t, t.Context(), q, buf) }); n > most {
 		t.Errorf("%v allocations", n)

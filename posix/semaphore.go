@@ -303,8 +303,8 @@ func (s *Semaphore) TryAcquire(n int) (bool, error) {
 }
 
 // Release adds n to the semaphore, one at a time, and wakes as many waiters (sem_post(3)).
-// It does not block. A semaphore at MaxSemaphore is EOVERFLOW; then fewer than n may have
-// been added, and the error says how many.
+// It does not block. If the value would exceed MaxSemaphore, the error is EOVERFLOW; then
+// fewer than n may have been added, and the error says how many.
 func (s *Semaphore) Release(n int) error {
 	if n != 1 {
 		return s.releaseEach(n)
@@ -348,7 +348,7 @@ func (s *Semaphore) settle(g given) error {
 		return nil
 	})
 	// Unmap puts zeros in the semaphore's place. A unit added to the zeros was not added
-	// to the semaphore, so each such Release takes one of them back.
+	// to the semaphore, so each such Release takes one back from the zeros.
 	if errors.Is(err, ErrUnmapped) && g == added && !s.take() {
 		err = nil
 	}
@@ -379,7 +379,7 @@ func (s *Semaphore) look(f func()) error {
 func (s *Semaphore) gone(op string) error { return failed(op, s.name, ErrUnmapped) }
 
 // spin takes one from the semaphore if it becomes available within about a microsecond,
-// which is less than falling asleep and waking up cost. With one processor, no other
+// which is less than it costs to fall asleep and wake up. With one processor, no other
 // process could be about to add to it.
 func (s *Semaphore) spin() bool {
 	const turns = 1000

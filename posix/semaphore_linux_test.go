@@ -209,7 +209,7 @@ func TestAcquireCancelled(t *testing.T) {
 	awaitWaiters(t, s, 0)
 	wantErr(t, s.Acquire(ctx, 1), context.Canceled)
 	must(t, s.Release(1))
-	wantErr(t, s.Acquire(ctx, 1), context.Canceled) // though there is one
+	wantErr(t, s.Acquire(ctx, 1), context.Canceled) // although the value is 1
 	wantValue(t, s, 1)
 }
 
@@ -706,8 +706,9 @@ func TestLostWakeUp(t *testing.T) {
 	}
 }
 
-// TestKilledConsumers kills all consumers but one again and again. Whatever they took is
-// gone; the rest is there for others, and no consumer sleeps while there is something.
+// TestKilledConsumers kills all consumers but one again and again. The units that they
+// took are lost. All other units stay available, and no consumer sleeps while the value is
+// above 0.
 func TestKilledConsumers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	s := createSemaphore(t, "/kill", 0)

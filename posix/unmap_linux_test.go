@@ -40,7 +40,7 @@ func TestUnmapFails(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if err := m.Unmap(); !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EBUSY) { // never is waited for
+				if err := m.Unmap(); !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EBUSY) { // EBUSY: an Acquire of never waits
 					t.Errorf("Unmap of sealed memory: %v", err)
 				}
 			}

@@ -42,7 +42,7 @@ const SemaphoreSize = bits.UintSize / 2
 // size returns sizeof(sem_t). Everything after the counts is zero.
 func (l layout) size() int64 { return int64(l) / 2 }
 
-// marker returns the offset of the 128.
+// marker returns the offset of the word that is 128 if the semaphore is shared.
 func (l layout) marker() int { return int(l) / 8 }
 
 // shared marks a semaphore that is shared between processes. It is the value of
@@ -189,7 +189,7 @@ func (w *word) giveNarrow() given {
 }
 
 // giveAndWake adds one, if that fits, and wakes one sleeper. After adding, it must not
-// read the semaphore again: the process that took the one may have removed it.
+// read the semaphore again: the process that took the unit may have removed the semaphore.
 func (w *word) giveAndWake() (fits bool) {
 	if w.data == nil {
 		return w.giveAndWakeNarrow()

@@ -46,7 +46,7 @@ func words(t *testing.T, value int) map[layout]*word {
 	return words
 }
 
-// untilWoken is a sleeper that checks again only when it is woken, like those of the C
+// untilWoken is a sleeper that checks again only when it is woken, like waiters of the C
 // library. With it, a lost wake-up makes a test hang.
 func untilWoken(w *uint32, value uint32) error {
 	return futex.Wait(context.Background(), w, value, 0)
@@ -123,8 +123,8 @@ func TestWaiterGivesUp(t *testing.T) {
 	}
 }
 
-// A waiter that wrongly considered itself the last one has cleared the bit, and must
-// correct that.
+// A waiter that wrongly took itself for the last one has cleared the bit, and must set it
+// again.
 func TestNotTheLastOne(t *testing.T) {
 	w := words(t, 0)[narrow]
 	other := make(chan error, 1)
