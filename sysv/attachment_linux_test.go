@@ -140,7 +140,7 @@ func TestDetachWhileInUse(t *testing.T) {
 				for {
 					var err error
 					switch i {
-					case 0, 1: // each its own half, for the race detector
+					case 0, 1: // each goroutine reads its own half, for the race detector
 						_, err = mem.ReadAt(buf[:1<<15], int64(i)<<15)
 					case 2:
 						err = mem.Prefault()
@@ -164,7 +164,7 @@ func TestDetachWhileInUse(t *testing.T) {
 	}
 }
 
-// TestDetachOfWhatIsGone unmaps a segment without its Attachment.
+// TestDetachOfWhatIsGone detaches a segment that munmap(2) has already unmapped.
 func TestDetachOfWhatIsGone(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 100, 0o600)
 	mem, err := seg.Attach(nil)
@@ -225,8 +225,7 @@ func TestAttachAtAddress(t *testing.T) {
 	check(t, unix.Munmap(gap))
 }
 
-// TestAttachExec looks into /proc/self/maps for the access that was asked for.
-// TestAttachLarge attaches more than fits into a slice of 32-bit architectures.
+// TestAttachLarge attaches more than fits into a slice on 32-bit architectures.
 func TestAttachLarge(t *testing.T) {
 	const size int64 = 1<<31 + 5
 	if math.MaxInt == math.MaxInt32 {
@@ -250,6 +249,7 @@ func TestAttachLarge(t *testing.T) {
 	check(t, mem.Detach())
 }
 
+// TestAttachExec checks in /proc/self/maps that the memory has the requested access.
 func TestAttachExec(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "its maps are not the kernel's")
 	seg := createSegment(t, sysv.Private, 100, 0o700)

@@ -14,7 +14,7 @@ import (
 const conformance = "../docs/conformance.md"
 
 // TestConformanceNamesTests checks that every test named in the tables exists. A test is
-// in the folder that precedes its name, or else in that of the heading.
+// in the folder that precedes its name, or else in the folder of the heading.
 func TestConformanceNamesTests(t *testing.T) {
 	text, err := os.ReadFile(conformance)
 	check(t, err)
@@ -120,7 +120,7 @@ func errorRows(t *testing.T) map[string]string {
 	call := ""
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) != 6 { // one before the first and one after the last
+		if len(cells) != 6 { // four columns, and what is outside the outer bars
 			continue
 		}
 		if c := strings.TrimSpace(cells[1]); c != "" {

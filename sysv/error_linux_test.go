@@ -10,8 +10,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestInvalidIsNotUnknown checks that EINVAL for another reason does not mean that the
-// object does not exist. TestUnknownSegment, TestUnknownSet and TestUnknownQueue check the
+// TestInvalidIsNotUnknown checks that an EINVAL that has another reason is not
+// fs.ErrNotExist. TestUnknownSegment, TestUnknownSet and TestUnknownQueue check the
 // reverse.
 func TestInvalidIsNotUnknown(t *testing.T) {
 	segment := createSegment(t, sysv.Private, 1, 0o600)

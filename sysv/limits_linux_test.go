@@ -66,7 +66,8 @@ func TestSegmentLimits(t *testing.T) {
 	})
 }
 
-// TestForcedRemoval sets kernel.shm_rmid_forced, which removes what nobody uses.
+// TestForcedRemoval sets kernel.shm_rmid_forced, with which the kernel removes unused
+// segments.
 func TestForcedRemoval(t *testing.T) {
 	skipWithoutLimits(t)
 	inNewNamespace(t, func() {

@@ -90,7 +90,7 @@ type table[T any] struct {
 	at            func(index, cmd int) (T, int, abi.Errno)
 	stat, statAny int
 	top           func() (int, abi.Errno) // the highest index in use
-	inUse         func() (int, abi.Errno) // how many there are
+	inUse         func() (int, abi.Errno) // the number of objects
 }
 
 // all yields the objects of the table. A kernel that lacks *_STAT_ANY returns the same

@@ -132,8 +132,8 @@ func TestEnumerationOfNothing(t *testing.T) {
 	}
 }
 
-// TestEnumerationWhileTheyChange makes and removes objects meanwhile. Those that stay must
-// be listed exactly once, and every row must make sense.
+// TestEnumerationWhileTheyChange makes and removes objects while it lists them. Objects
+// that stay must be listed exactly once, and every row must make sense.
 func TestEnumerationWhileTheyChange(t *testing.T) {
 	skipWithoutStatAny(t)
 	stay := map[int]bool{}
@@ -178,7 +178,8 @@ func TestEnumerationWhileTheyChange(t *testing.T) {
 	churn.Wait()
 }
 
-// TestStatAny: StatAny is what Stat returns, and finds no object of another sequence number.
+// TestStatAny checks that StatAny returns what Stat returns, and finds no object by an
+// identifier with another sequence number.
 func TestStatAny(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it lacks *_STAT_ANY")
 	seg, set, queue := createSegment(t, 1, 1, 0o600), createSet(t, 2, 1, 0o600), createQueue(t, 3, 0o600)

@@ -204,8 +204,8 @@ func skipWithoutQueueTimes(t *testing.T) {
 	}
 }
 
-// inNewNamespace runs f on a thread in a new IPC namespace, whose limits f may
-// change. Both go away with it. f must not leave its goroutine, and so must not
+// inNewNamespace runs f on a thread in a new IPC namespace, whose limits f may change.
+// Thread and namespace end with f, which must not leave its goroutine, and so must not
 // call t.Run or t.Fatal.
 func inNewNamespace(t *testing.T, f func()) {
 	t.Helper()

@@ -72,9 +72,9 @@ func CreateSetWith(key Key, values []uint16, o *SetOptions) (Set, error) {
 // OpenOrCreateSet sleeps until they are set or ctx is done; then the error unwraps to
 // ctx.Err().
 //
-// One semop sets all values. If a creator dies before it, the next caller waits a second,
-// removes the unfinished set and starts again. A mark in the mode distinguishes such a set
-// from one of another program.
+// One semop sets all values. If a creator dies before that semop, the next caller waits a
+// second, removes the unfinished set and starts again. A mark in the mode distinguishes
+// such a set from one of another program.
 //
 // Errors: ErrMismatch (another number of semaphores, another owner), ErrUninitialized (a
 // set of another program got no values within a second), fs.ErrPermission, EINVAL (a mode

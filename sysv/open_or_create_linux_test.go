@@ -199,8 +199,8 @@ func TestHalfMadeSets(t *testing.T) {
 	t.Run("removed while waited for", testRemovedWhileWaitedFor)
 }
 
-// testWithoutValues: several callers find a set without values, and agree on one in its
-// place.
+// testWithoutValues lets several callers find a set without values. One of them replaces
+// it, and all return the new set.
 func testWithoutValues(t *testing.T) {
 	corpse := createSet(t, setKey, 2, halfMade)
 	const callers = 8

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Requirements of an operation: permission bits, or ownership, which no bit replaces.
+// Requirements of an operation: permission bits, or ownership, which no permission bit can
+// replace.
 const (
 	r     = 4
 	w     = 2
@@ -123,8 +124,8 @@ func playAttempt([]string) error {
 }
 
 // TestPermissions lets each class of users attempt each operation on objects of each mode.
-// The bits of the other classes are the opposite, so that taking a user for one of another
-// class shows.
+// The other classes have the opposite bits, so the test fails if a user is treated as one
+// of another class.
 func TestPermissions(t *testing.T) {
 	requireUsers(t)
 	classes := []struct {
@@ -182,7 +183,7 @@ func TestRootMayEverything(t *testing.T) {
 	objects := makeObjects(t, sysv.Ownership{UID: 1001, GID: 1001})
 	for _, a := range attempts() {
 		if ipctest.UnderQEMU() && strings.HasSuffix(a.name, "StatAny") {
-			continue // not known to it
+			continue // qemu does not know it
 		}
 		wantError(t, fmt.Sprintf("%v %s", a.kind, a.name), a.make(objects.id[a.kind], permKey), nil)
 		if a.needs&owner != 0 {
@@ -239,7 +240,7 @@ func playCreate([]string) error {
 
 const permKey sysv.Key = 0x9e4
 
-// objects are one of each kind.
+// objects holds one object of each kind.
 type objects struct {
 	ownership sysv.Ownership
 	id        [3]int
@@ -261,7 +262,7 @@ func (o *objects) remake(t *testing.T) {
 	check(t, errors.Join(err1, err2, err3))
 	o.id = [3]int{int(seg), int(set), int(queue)}
 	check(t, errors.Join(seg.SetOwnership(o.ownership), set.SetOwnership(o.ownership), queue.SetOwnership(o.ownership, 100)))
-	for { // what Send left
+	for { // take what Send left
 		if _, _, ok, err := queue.TryReceive(nil, sysv.ReceiveOptions{Truncate: true}); !ok || err != nil {
 			return
 		}

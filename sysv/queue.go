@@ -240,7 +240,7 @@ func (q Queue) Stat() (QueueInfo, error) {
 	return queueInfo(int(q), &ds), nil
 }
 
-// StatAny is Stat without the permission check (MSG_STAT_ANY), as Segment.StatAny.
+// StatAny is Stat without the permission check (MSG_STAT_ANY), like Segment.StatAny.
 func (q Queue) StatAny() (QueueInfo, error) {
 	ds, id, e := abi.Msgstat(int(q), abi.MsgStatAny)
 	if e == 0 && id != int(q) {

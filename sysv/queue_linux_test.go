@@ -432,7 +432,7 @@ func TestQBytesOfAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// TestRemoveQueueWakes removes a queue while others wait on it.
+// TestRemoveQueueWakes removes a queue while calls wait on it.
 func TestRemoveQueueWakes(t *testing.T) {
 	for name, test := range map[string]struct {
 		at   string

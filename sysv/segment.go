@@ -11,7 +11,7 @@ import (
 
 // A Segment is the identifier (shmid) of a shared memory segment. It holds no resources.
 // The segment lives until it is removed. Any number may be converted to a Segment; calls
-// on one that does not exist return an error that is fs.ErrNotExist or EINVAL.
+// on a segment that does not exist return an error that is fs.ErrNotExist or EINVAL.
 type Segment int
 
 // SegmentOptions holds the options of a new segment. nil means the zero value.
@@ -180,8 +180,8 @@ func (s Segment) StatAny() (SegmentInfo, error) {
 }
 
 // SetOwnership changes the owner and the permission bits (IPC_SET). Only the owner, the
-// creator and a process with CAP_SYS_ADMIN may do so. EINVAL: no such segment, or a user or group that
-// does not exist in the user namespace.
+// creator and a process with CAP_SYS_ADMIN may do so. EINVAL: no such segment, or a user
+// or group that does not exist in the user namespace.
 func (s Segment) SetOwnership(o Ownership) error {
 	mode, ok := o.setFlags()
 	if !ok {

@@ -73,7 +73,7 @@ func TestCreateSegmentWithoutMemory(t *testing.T) {
 }
 
 // TestNoReserve makes a segment larger than any machine's memory or, on 32 bits, as large
-// as all can make.
+// as every machine can make.
 func TestNoReserve(t *testing.T) {
 	size := int64(1) << 30
 	if math.MaxInt > math.MaxInt32 {
@@ -284,7 +284,7 @@ func TestSegmentSet(t *testing.T) {
 	}
 }
 
-// TestSizeIsFixed maps a segment of a size that is no multiple of the page's.
+// TestSizeIsFixed maps a segment whose size is not a multiple of the page size.
 func TestSizeIsFixed(t *testing.T) {
 	seg := createSegment(t, segmentKey, 5000, 0o600)
 	info, err := seg.Stat()
@@ -325,7 +325,7 @@ func TestRemovedSegmentStays(t *testing.T) {
 	}
 	wantError(t, "a second Remove", seg.Remove(), nil)
 
-	second := attach(t, seg, nil) // by identifier it can still be had
+	second := attach(t, seg, nil) // the identifier still works
 	buf := make([]byte, 10)
 	if _, err := second.ReadAt(buf, 0); err != nil || string(buf) != "still here" {
 		t.Errorf("read %q, %v through a new attachment", buf, err)
@@ -420,8 +420,7 @@ func TestSegmentLock(t *testing.T) {
 	}
 }
 
-// TestLimitedProcess makes calls in a process without rights to memory, in which they
-// fail.
+// TestLimitedProcess makes calls that fail in a process whose limits on memory are low.
 func TestLimitedProcess(t *testing.T) {
 	requireUsers(t)
 	seg := createSegment(t, sysv.Private, 1<<30, 0o666)
@@ -442,8 +441,7 @@ func TestLimitedProcess(t *testing.T) {
 	}
 }
 
-// playLimited gives up rights, makes the call that args[0] names, and prints the
-// error number.
+// playLimited lowers a limit, makes the call that args[0] names, and prints the error.
 func playLimited(args []string) error {
 	id, err := strconv.Atoi(args[1])
 	if err != nil {

@@ -168,7 +168,7 @@ func (s Set) Stat() (SetInfo, error) {
 	return setInfo(int(s), &ds), nil
 }
 
-// StatAny is Stat without the permission check (SEM_STAT_ANY), as Segment.StatAny.
+// StatAny is Stat without the permission check (SEM_STAT_ANY), like Segment.StatAny.
 func (s Set) StatAny() (SetInfo, error) {
 	ds, id, e := abi.Semstat(int(s), abi.SemStatAny)
 	if e == 0 && id != int(s) {

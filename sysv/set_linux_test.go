@@ -310,7 +310,7 @@ func TestBestFit(t *testing.T) {
 	wantValues(t, "in the end", set, 0)
 }
 
-// TestDoDeadline waits until a context ends, and no less.
+// TestDoDeadline checks that a wait does not end before its context.
 func TestDoDeadline(t *testing.T) {
 	set := createSetWith(t, 0)
 	for _, timeout := range []time.Duration{-1, 0, 1, 30 * time.Millisecond} {
@@ -324,7 +324,7 @@ func TestDoDeadline(t *testing.T) {
 	}
 }
 
-// TestRemoveWakes removes a set while others wait on it.
+// TestRemoveWakes removes a set while calls wait on it.
 func TestRemoveWakes(t *testing.T) {
 	for name, do := range map[string]func(sysv.Set) error{
 		"Do":          func(s sysv.Set) error { return s.Do(t.Context(), sysv.Op{Add: -1}) },
@@ -429,7 +429,8 @@ func TestUndo(t *testing.T) {
 	}
 }
 
-// TestUndoBelongsToTheProcess ends a thread and a child, which undo nothing.
+// TestUndoBelongsToTheProcess ends a thread and a child of a process. Neither end undoes
+// anything.
 func TestUndoBelongsToTheProcess(t *testing.T) {
 	set := createSetWith(t, 5)
 	p := startOperate(t, set, "0:-1")
@@ -443,7 +444,8 @@ func TestUndoBelongsToTheProcess(t *testing.T) {
 	wantValues(t, "at the end", set, 5)
 }
 
-// TestUndoOfGoroutines ends a goroutine, and one with its thread, in this process.
+// TestUndoOfGoroutines ends a goroutine, and a goroutine together with its thread, in this
+// process.
 func TestUndoOfGoroutines(t *testing.T) {
 	set := createSetWith(t, 5)
 	take := func() {
@@ -499,7 +501,7 @@ func TestSetValueClearsUndo(t *testing.T) {
 	}
 }
 
-// TestUndoIsClamped undoes more than there is.
+// TestUndoIsClamped ends a process whose undo would take values out of their range.
 func TestUndoIsClamped(t *testing.T) {
 	set := createSetWith(t, 0, 32767)
 	p := startOperate(t, set, "0:5", "1:-5")
