@@ -106,7 +106,7 @@ func wantOutput(t *testing.T, r result, want string) {
 	}
 }
 
-// interrupt sends Ctrl-C and checks that the program ends well.
+// interrupt sends Ctrl-C and checks that the program ends without an error.
 func interrupt(t *testing.T, p *ipctest.Process) {
 	t.Helper()
 	if err := syscall.Kill(p.PID(), syscall.SIGINT); err != nil {
@@ -128,11 +128,11 @@ func wantNothingLeft(t *testing.T) {
 	}
 }
 
-// peers are the C programs for the other half: those of testdata, or those printed in
-// the documents.
+// peers are the C programs for the other half, from testdata or as printed in the
+// documents.
 type peers struct{ printed bool }
 
-// withPeers runs a test with both.
+// withPeers runs a test with both sets of peers.
 func withPeers(t *testing.T, test func(*testing.T, peers)) {
 	t.Run("ours", func(t *testing.T) { test(t, peers{}) })
 	t.Run("as printed", func(t *testing.T) { test(t, peers{printed: true}) })
@@ -151,7 +151,7 @@ func (p peers) compile(t *testing.T, name string, definitions ...string) string 
 	return ipctest.Compile(t, filepath.Join("testdata", name+".c"), flags...)
 }
 
-// A printing is where a document has a program, and what it omits or prints only once.
+// A printing says where a document prints a program, and what must be added to compile it.
 type printing struct {
 	before            string
 	first, mark, last string
@@ -182,7 +182,7 @@ using namespace std;
 		"memmap_send":     {before: includes, first: "#define SHM_NAME ", mark: `" send:"<<memPtr`, last: "}"},
 		"memmap_recv":     {before: includes + names, first: "int main", mark: `" recv:"<<memPtr`, last: "}"},
 		"race_sender":     {first: "#include <stdio.h>", mark: `printf("input: ")`, last: "}"},
-		// Its output would stay in its buffer.
+		// Without a flush its output would stay in its buffer.
 		"race_receiver": {first: "#include <stdio.h>", mark: `printf("%s ", p)`, last: "}", replace: []string{"sleep(1)", "fflush(stdout); sleep(1)"}},
 	}
 }
@@ -609,7 +609,7 @@ func testMemmapPairs(t *testing.T, bin programs, c peers) {
 		wantOutput(t, r, fmt.Sprintf("process:%d send:yuki...\n", r.pid))
 		refuses(t, "file exists", bin.path("memmap"), "send")
 		wantRecv(t, run(t, "", bin.path("memmap"), "recv"))
-		// They are not ours, so they must still exist.
+		// The example did not create them, so they must still exist.
 		if err := errors.Join(posix.UnlinkObject(object), posix.UnlinkSemaphore(semaphore)); err != nil {
 			t.Error(err)
 		}
@@ -720,7 +720,7 @@ func waitForText(t *testing.T, key sysv.Key, text string) sysv.Segment {
 	return 0
 }
 
-// waitForAttached waits until the race is on: two processes have attached its segment.
+// waitForAttached waits until two processes have attached the segment of the race.
 func waitForAttached(t *testing.T, maker int) {
 	t.Helper()
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

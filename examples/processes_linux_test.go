@@ -45,8 +45,8 @@ func limited(t *testing.T, bin programs, n int) (all map[string]*exec.Cmd, lines
 	return all, bufio.NewScanner(r)
 }
 
-// testLimiter: of 20 limiters three run at a time, and each has its turn, though all
-// that run are killed.
+// testLimiter: of 20 limiters three run at a time, and each gets its turn, although all of
+// them are killed while they run.
 func testLimiter(t *testing.T, bin programs) {
 	const total, places = 20, 3
 	refuses(t, "usage: limiter COMMAND", bin.path("limiter"))
@@ -86,7 +86,7 @@ func testLimiter(t *testing.T, bin programs) {
 	}
 }
 
-// wantWaiting waits until n limiters wait, which none does that runs its command.
+// wantWaiting waits until n limiters wait for a place.
 func wantWaiting(t *testing.T, set sysv.Set, n int) {
 	t.Helper()
 	waitUntil(t, fmt.Sprintf("%d to wait", n), func() bool { got, err := set.NCount(0); return err == nil && got == n })
@@ -159,7 +159,7 @@ func wantLine(t *testing.T, p *ipctest.Process, want string) {
 	}
 }
 
-// testJobs has the jobs done by workers in C, the first of which is killed, and in Python.
+// testJobs runs workers in C and in Python, and kills the first one in C.
 func testJobs(t *testing.T, bin programs) {
 	python, err := exec.LookPath("python3")
 	if err != nil {

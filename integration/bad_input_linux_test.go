@@ -12,8 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// refuse implements "refuses PROGRAM ARG... => MESSAGE", fails for util-linux's
-// programs.
+// refuse implements "refuses PROGRAM ARG... => MESSAGE". It is like fails, for the programs
+// of util-linux.
 func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	arrow := slices.Index(args, "=>")
 	if neg || arrow < 1 || arrow == len(args)-1 {
@@ -25,7 +25,7 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	message := strings.Join(args[arrow+1:], " ") + "\n"
 	help := fmt.Sprintf("Try '%s --help' for more information.\n", args[0])
-	// Like getopt_long(3), they name themselves by the path they were called by.
+	// The programs name themselves by the path they were called by, as getopt_long(3) does.
 	_, said, _ := strings.Cut(ts.ReadFile("stderr"), args[0]+": ")
 	if stdout := ts.ReadFile("stdout"); stdout != "" || said != message && said != message+help {
 		ts.Fatalf("stdout: %q, stderr: %q, want %q", stdout, said, message)
@@ -33,8 +33,7 @@ func refuse(ts *testscript.TestScript, neg bool, args []string) {
 	wantSame(ts, before)
 }
 
-// TestBadInputs counts the command lines whose rejection, message and status scripts
-// test.
+// TestBadInputs checks that the scripts test at least 200 rejected command lines.
 func TestBadInputs(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/*/*.txtar")
 	check(t, err)

@@ -16,10 +16,9 @@ import (
 )
 
 // BenchmarkPeers compares calls that do not block with the same calls in C. Pairs
-// alternate, so that load on the machine affects both. It compares the process's
-// processor time, which for such calls is all the time. It reports the median, least
-// and largest ratio of Go's time to C's, and that of the best times, which noise
-// affects least.
+// alternate, so that load on the machine affects both. It compares processor times, since
+// such calls never sleep. It reports the median, least and largest ratio of Go's time to
+// C's, and the ratio of the best times, which noise affects least.
 //
 //	go test -run '^$' -bench Peers ./integration
 func BenchmarkPeers(b *testing.B) {
@@ -162,7 +161,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// ended removes the object, and returns the time used since start.
+// ended removes the object, and returns the processor time used between start and the
+// removal.
 func ended(b *testing.B, start time.Duration, object interface{ Remove() error }) time.Duration {
 	took := cpuTime(b) - start
 	if err := object.Remove(); err != nil {

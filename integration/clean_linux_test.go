@@ -33,11 +33,12 @@ select = "owner-gone"
 owners = ["UID"]
 `
 
-// cleanUID returns the owner of the objects to remove. It and the 63 users after it have
-// no other process, not even one of the same test that runs at the same time.
+// cleanUID returns the owner of the objects to remove. It and the 63 users after it have no
+// other processes, even if another run of this test is active.
 func cleanUID() int { return 1<<20 + 64*os.Getpid() }
 
-// writeCleanPolicy writes the policy for a user's objects, which keeps everything in dir.
+// writeCleanPolicy writes cleanPolicy for a user into dir, where the log and backups go,
+// too.
 func writeCleanPolicy(t *testing.T, dir string, uid int) (path string) {
 	t.Helper()
 	path = filepath.Join(dir, "policy.toml")
@@ -60,8 +61,8 @@ func playMakeCleanable(args []string) error {
 	return err
 }
 
-// makeCleanable lets a process of a user that ends make n objects of each System V kind,
-// and returns their names.
+// makeCleanable starts a process of a user, which makes n objects of each System V kind and
+// ends. It returns their names.
 func makeCleanable(t *testing.T, uid, n int) (names []string) {
 	t.Helper()
 	p := ipctest.Start(t, "make cleanable", &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}, strconv.Itoa(n))
@@ -83,11 +84,12 @@ func existing(t *testing.T, uid int) (names []string) {
 	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, strconv.Itoa(uid)+" ") })
 }
 
-// TestCleanKilled kills a clean-up at random moments. After the next one, which finishes
-// it, the log is whole, and exactly the objects that are gone are in a backup.
+// TestCleanKilled kills clean-ups at random moments, and lets a second run finish each.
+// Then every object must be gone and in exactly one backup, and the log must be whole.
 //
-// gipcs waits two seconds for objects that were made or used just now. So several rounds,
-// each with the objects of another user, are made at once, then killed, then finished.
+// gipcs waits two seconds before it removes objects that were made or used just now. To
+// save time, several rounds, each with its own user, make their objects first; then all are
+// killed, then all are finished.
 func TestCleanKilled(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	k := cleanKills{gipcs: filepath.Join(install(t, "gipcs"), "gipcs"), within: 20 * time.Millisecond}
@@ -198,9 +200,9 @@ func awaitSaved(dir string, cmd *exec.Cmd) {
 	}
 }
 
-// checkCleaned: each object is in one backup, there is nothing else in the backups, and
-// each line of the log is whole. An object whose removal was logged and which was not
-// removed has a line that says so.
+// checkCleaned checks that each object is in one backup, that the backups hold nothing
+// else, and that each line of the log is whole. If the log has "removing" for an object
+// that was then not removed, another line must say so.
 func checkCleaned(t *testing.T, round int, dir string, made []string) {
 	t.Helper()
 	var saved []string

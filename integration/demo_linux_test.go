@@ -201,7 +201,7 @@ func wrote(lines ...string) string {
 	return b.String()
 }
 
-// theSet and theSegment return the only one in the namespace.
+// theSet and theSegment return the only set and segment in the namespace.
 func theSet(t *testing.T) sysv.Set {
 	t.Helper()
 	return sysv.Set(only(t, collect(t, sysv.Sets())).ID)
@@ -212,7 +212,7 @@ func theSegment(t *testing.T) sysv.Segment {
 	return sysv.Segment(only(t, collect(t, sysv.Segments())).ID)
 }
 
-// awaitSet and awaitSegment wait until there is one.
+// awaitSet and awaitSegment wait until the namespace has a set or a segment.
 func awaitSet(t *testing.T) {
 	t.Helper()
 	if err := eventually(func() bool { return len(collect(t, sysv.Sets())) == 1 }); err != nil {
@@ -742,7 +742,7 @@ func removeAll(t *testing.T) {
 	}
 }
 
-// testForeignUsers joins another user's session, which not even root may.
+// testForeignUsers tries to join another user's session, which is refused even to root.
 func testForeignUsers(t *testing.T, gshm string) {
 	if !severalUsers() {
 		t.Skip("takes two users")
@@ -790,7 +790,8 @@ func testNobodyReads(t *testing.T, gshm string) {
 
 // testObjectsRemoved removes the objects while the halves use them.
 func testObjectsRemoved(t *testing.T, gshm string) {
-	// The set: processes waiting on it end, and the last removes the segment.
+	// When the set is removed, processes that wait on it end, and the last one removes the
+	// segment.
 	reader := start(t, gshm, "demo", "reader")
 	awaitSet(t)
 	waiters(t, theSet(t), 1)
@@ -798,7 +799,7 @@ func testObjectsRemoved(t *testing.T, gshm string) {
 	writer.tell("hello")
 	reader.line()
 	waiters(t, theSet(t), 1)
-	const semWriter = 2 // it is given back: the writer is done with its line
+	const semWriter = 2 // 1 again when the writer is done with its line
 	if err := eventually(func() bool { v, err := theSet(t).Value(semWriter); return err == nil && v == 1 }); err != nil {
 		t.Fatal(err)
 	}
@@ -812,7 +813,7 @@ func testObjectsRemoved(t *testing.T, gshm string) {
 		t.Fatalf("left behind: %s", left)
 	}
 
-	// The segment: its users continue, a new process is told.
+	// When the segment is removed, its users continue, and a new process reports it.
 	reader = start(t, gshm, "demo", "reader")
 	writer = start(t, gshm, "demo", "writer")
 	writer.tell("hello")

@@ -21,8 +21,8 @@ type creation struct {
 	do   func() (message string, failed bool)
 }
 
-// TestFullSystem sets each limit to what is in use, and below. Every creation fails,
-// names the limit and leaves nothing behind; existing objects can be listed and
+// TestFullSystem sets each limit to the amount in use, then to zero. Every creation must
+// fail, name the limit and leave nothing behind; existing objects can still be listed and
 // removed.
 func TestFullSystem(t *testing.T) {
 	if !severalUsers() {
@@ -84,7 +84,7 @@ func creations(gshm, gipcs string, backups [3]string) (segments, sets, queues []
 		command(gshm, "create", "key:7", "--size", "4097", "--mode", "640"),
 		command(gshm, "create", "key:7", "--size", "4097", "--exclusive"),
 		command(gshm, "create", "private", "--size", "4097", "--populate", "--lock"),
-		command(gshm, "demo", "--size", "8KiB"), // which has made its semaphores by then
+		command(gshm, "demo", "--size", "8KiB"), // makes its semaphores before the segment
 		command(gipcs, "mk", "--shmem", "4097"),
 		command(gipcs, "mk", "--shmem", "4097", "--key", "private", "--uid", "1", "--mode", "666"),
 		command(gipcs, "restore", backups[sysv.Shm]),
@@ -103,7 +103,7 @@ func creations(gshm, gipcs string, backups [3]string) (segments, sets, queues []
 	return segments, sets, queues
 }
 
-// wantRefused wants a failure that names the limit and makes nothing.
+// wantRefused checks that the creation fails, names the limit and makes nothing.
 func (c creation) wantRefused(t *testing.T, limit, when string, there []string) {
 	t.Helper()
 	message, failed := c.do()
@@ -115,7 +115,8 @@ func (c creation) wantRefused(t *testing.T, limit, when string, there []string) 
 	}
 }
 
-// wantRemovable sets all limits to zero. Existing objects can be listed and removed.
+// wantRemovable sets all limits to zero, and checks that existing objects can be listed and
+// removed.
 func wantRemovable(t *testing.T, gshm, gipcs string, seg sysv.Segment, set sysv.Set, queue sysv.Queue) {
 	t.Helper()
 	for name, value := range map[string]string{"shmmni": "0", "shmall": "0", "shmmax": "0", "sem": "0 0 0 0", "msgmni": "0", "msgmnb": "0", "msgmax": "0"} {
@@ -135,7 +136,7 @@ func wantRemovable(t *testing.T, gshm, gipcs string, seg sysv.Segment, set sysv.
 	}
 }
 
-// openOrCreate makes a set with values, or nothing.
+// openOrCreate makes a set with values. If it fails, it must leave no set.
 func openOrCreate() error {
 	_, err := sysv.CreateSetWith(7, []uint16{1, 2}, nil)
 	return err
@@ -173,8 +174,9 @@ func stillListed(t *testing.T, gipcs string, ids ...int) {
 	}
 }
 
-// TestFullShm makes objects in a /dev/shm with room for one page, and in one without
-// room for another file: what does not fit is not made, and the reason is given.
+// TestFullShm makes objects in a /dev/shm with room for one page, and in one without room
+// for another file. An object that does not fit must not be made, and the message must give
+// the reason.
 func TestFullShm(t *testing.T) {
 	if !severalUsers() {
 		t.Skip("only root may mount")
@@ -205,7 +207,7 @@ func TestFullShm(t *testing.T) {
 			t.Errorf("%s, %q left %v, %v", tt.options, tt.create, left, err)
 		}
 		if strings.HasPrefix(tt.options, "size") {
-			// What fits can be made, listed and removed.
+			// An object that fits can be made, listed and removed.
 			for _, args := range [][]string{
 				{"gshm", "create", "/full", "--size", "4096", "--populate"},
 				{"gipcs", "ls"},

@@ -20,7 +20,8 @@ import (
 func TestGipcs(t *testing.T) { runScripts(t, "gipcs") }
 
 // TestOrphansAmongOthers makes 1,000 orphaned sets and 1,000 sets of live programs. rm
-// --orphans must remove exactly the former, for root and for a user who sees little.
+// --orphans must remove exactly the former, both for root and for a user who cannot inspect
+// other users' processes.
 func TestOrphansAmongOthers(t *testing.T) {
 	for _, user := range []struct {
 		name string
@@ -38,7 +39,8 @@ func TestOrphansAmongOthers(t *testing.T) {
 			sets := compileForAll(t, "peers/sets.c")
 			as := func(command ...string) []string { return slices.Concat(user.run, command) }
 
-			// A live program may know all objects of its own user.
+			// The live programs run as another user: gipcs must assume that a program knows
+			// every object of its own user.
 			leave, stay := slices.Concat(runAs(ipctest.User(0)), []string{sets, "leave", "500"}), slices.Concat(runAs(ipctest.User(1)), []string{sets, "stay", "500"})
 			var living []*ipctest.Process
 			for range 2 {
@@ -116,7 +118,7 @@ func TestChurn(t *testing.T) {
 	churn := ipctest.Run(t, sets, "churn", fmt.Sprint(7<<15+1000))
 	churn.Line()
 	for range 3 {
-		// It may leave the churning set alone with a message, or not see it.
+		// rm may miss the churning set, or leave it alone with a message.
 		if out, err := exec.Command(gipcs, "rm", "--yes", "--where", "mode == 0o600").CombinedOutput(); err != nil {
 			t.Errorf("gipcs rm: %v: %s", err, out)
 		}

@@ -62,7 +62,7 @@ func TestSameSelection(t *testing.T) {
 	for _, args := range combinations {
 		listed := chosen(g.rows(t, append([]string{"ls"}, args...)...))
 		out, said, status := g.run(t, slices.Concat([]string{"rm", "--dry-run", "--format", "ndjson"}, args)...)
-		if status == 2 && strings.Contains(said, "nothing to remove") { // no flag selects
+		if status == 2 && strings.Contains(said, "nothing to remove") { // none of the flags selects objects
 			continue
 		}
 		plan := planned(t, out)
@@ -124,7 +124,7 @@ func randomObjects(t *testing.T, r *rand.Rand, n int) (remove func()) {
 	}
 }
 
-// randomSysV makes a System V object and returns what ends its use and removes it.
+// randomSysV makes a System V object and returns functions that end its use and remove it.
 func randomSysV(t *testing.T, r *rand.Rand, i int) (ends []func() error) {
 	t.Helper()
 	other := sysv.Ownership{UID: 65534, GID: 65534, Mode: 0o600}
@@ -162,7 +162,7 @@ func randomSysV(t *testing.T, r *rand.Rand, i int) (ends []func() error) {
 	}
 }
 
-// randomPOSIX makes a POSIX object and returns what ends its use and removes it.
+// randomPOSIX makes a POSIX object and returns functions that end its use and remove it.
 func randomPOSIX(t *testing.T, r *rand.Rand, name string) (ends []func() error) {
 	t.Helper()
 	switch r.IntN(3) {

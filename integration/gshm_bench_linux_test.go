@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestGshmBenchEnds ends gshm bench in the middle of a measurement whose objects cannot
-// be removed before the end: gshm removes them or, if it is killed, its peers do.
+// TestGshmBenchEnds ends gshm bench in the middle of a measurement that needs its objects
+// until its end. gshm must remove them or, if it is killed, its peers must.
 func TestGshmBenchEnds(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	for _, test := range []struct {

@@ -43,8 +43,7 @@ func TestGshmNeverPanics(t *testing.T) {
 		if len(args) > 0 && random.IntN(10) > 0 {
 			args[0] = commands[random.IntN(len(commands))]
 		}
-		// A command that would wait, such as attach without a command, is told to end after a
-		// while.
+		// A command that waits, such as attach without a command, gets a signal to end it.
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		cmd := exec.CommandContext(ctx, gshm, args...)
 		cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }

@@ -106,8 +106,8 @@ func severalUsers() bool {
 	return errProgram == nil && err == nil && os.Getuid() == 0 && len(fields) >= 3 && fields[2] != "1"
 }
 
-// succeed implements the command itself: it must exit with 0 and print nothing on
-// stderr.
+// succeed implements "gshm ARG..." and "gipcs ARG...": the command must exit with 0 and
+// print nothing on stderr.
 func succeed(ts *testscript.TestScript, neg bool, command string, args []string) {
 	if neg {
 		ts.Fatalf("say fails or misused, and the message")
@@ -133,7 +133,7 @@ func run(ts *testscript.TestScript, program string, args ...string) int {
 	return 0
 }
 
-// fail implements "fails COMMAND ARG... => MESSAGE" and "misused ...".
+// fail implements "fails COMMAND ARG... => MESSAGE", and "misused" with the same arguments.
 func fail(ts *testscript.TestScript, neg bool, want int, command string, args []string) {
 	arrow := slices.Index(args, "=>")
 	if neg || arrow < 1 || arrow == len(args)-1 {

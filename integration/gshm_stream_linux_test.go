@@ -134,8 +134,8 @@ func testLineTooLong(t *testing.T, gshm string) {
 	receiver.says("gshm: the sender has ended too early: not all has arrived\n")
 }
 
-// testOneOfSeveralKilled: what the killed sender had sent arrives, the others continue,
-// and the receiver finally reports that something is missing.
+// testOneOfSeveralKilled kills one of two senders. Everything it had sent arrives, the
+// other one continues, and the receiver finally reports that something is missing.
 func testOneOfSeveralKilled(t *testing.T, gshm string) {
 	receiver := start(t, gshm, "recv", "key:7", "--create", "--messages")
 	killed, other := start(t, gshm, "send", "key:7", "--messages"), start(t, gshm, "send", "key:7", "--messages")
@@ -262,8 +262,8 @@ func TestStreamKilled(t *testing.T) {
 	}
 }
 
-// TestStreamKilledFar kills one side in a pid namespace of its own, while the other one
-// waits for it. That one ends within half a second.
+// TestStreamKilledFar kills one side, in a pid namespace of its own, while the other side
+// waits for it. The other side must end within half a second.
 func TestStreamKilledFar(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	far := []string{"unshare", "--pid", "--fork", "--kill-child", gshm}
@@ -289,7 +289,7 @@ func TestStreamKilledFar(t *testing.T) {
 					t.Errorf("%s ended %v after the other side; want half a second", roles[1], took)
 				}
 				survivor.says(`gshm: [^\n]+\n`)
-				_ = exec.Command(gshm, "rm", args[0]).Run() // if it was the victim that made it
+				_ = exec.Command(gshm, "rm", args[0]).Run() // a victim that made it did not remove it
 			})
 		}
 	}

@@ -155,7 +155,7 @@ func uncomment(text string) string {
 	return regexp.MustCompile(`(?m)^// ?`).ReplaceAllString(text, "")
 }
 
-// A step is a command and its output.
+// A step is a command and its expected output.
 type step struct {
 	command string
 	output  []string
@@ -269,7 +269,7 @@ func outputPattern(lines []string, varies string) *regexp.Regexp {
 	text := normal(lines)
 	any := regexp.MustCompile(`(?m)^\.\.\.$`)
 	if varies != "" {
-		any = regexp.MustCompile(any.String() + "|" + varies) // both by lines
+		any = regexp.MustCompile(any.String() + "|" + varies) // (?m) is for both
 	}
 	var pattern strings.Builder
 	for {

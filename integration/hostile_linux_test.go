@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHostileNames: an attached program has a name that would clear the screen, open a
-// tag, end a Markdown cell and be a formula in a spreadsheet.
+// TestHostileNames attaches a program whose name would clear the screen, open a tag, end a
+// Markdown cell and be a formula in a spreadsheet. Every format must make the name
+// harmless.
 func TestHostileNames(t *testing.T) {
 	bin := install(t, "gshm", "gipcs")
 	hostile := filepath.Join(t.TempDir(), "=\x1b[2J|<b>")

@@ -26,8 +26,8 @@ var (
 	hostDelay = flag.Duration("host-delay", 0, "how long each host of TestHosts takes before it answers")
 )
 
-// A hostLab is hosts that real sshds on the loopback make: each has IPC namespaces of its
-// own, with one segment.
+// A hostLab is a set of hosts, simulated by real sshds on the loopback interface. Each host
+// has its own IPC namespace with one segment.
 type hostLab struct {
 	t       *testing.T
 	dir     string
@@ -61,10 +61,11 @@ func newHostLab(t *testing.T, bin string) *hostLab {
 	public, err := os.ReadFile(l.file("host.pub"))
 	check(t, err)
 	writeFile(t, l.file("known"), "lab "+string(public))
-	// What root's own shell does at its start is not of this test.
+	// HOME is the lab's directory, so that the start-up files of root's own shell do not
+	// matter.
 	writeFile(t, l.file("sshd"), fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"+
 		"PidFile none\nLogLevel ERROR\nBanner /etc/passwd\nMaxStartups 200\nSetEnv HOME=%s\n", l.file("host"), l.file("user.pub"), l.dir))
-	// The commands are found by the PATH that a shell has.
+	// This login shell has the commands on its PATH.
 	writeFile(t, l.file("shell"), fmt.Sprintf("#!/bin/sh\nPATH=%s:$PATH GORACE=atexit_sleep_ms=0\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n", bin))
 	fmt.Fprintf(&l.config, "Host *\nUser root\nHostName 127.0.0.1\nIdentityFile %s\nIdentitiesOnly yes\nUserKnownHostsFile %s\n"+
 		"GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking ask\n", l.file("user"), l.file("known"))
@@ -74,7 +75,7 @@ func newHostLab(t *testing.T, bin string) *hostLab {
 
 func (l *hostLab) file(name string) string { return filepath.Join(l.dir, name) }
 
-// end ends what sessions have left.
+// end kills all processes that the sessions left.
 func (l *hostLab) end() {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -84,8 +85,8 @@ func (l *hostLab) end() {
 	}
 }
 
-// add makes a host where size is the size of the only segment, and command takes the
-// place of the login shell.
+// add makes a host with one segment of the given size. command takes the place of the login
+// shell.
 func (l *hostLab) add(name string, size int64, command string) {
 	l.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -97,13 +98,13 @@ func (l *hostLab) add(name string, size int64, command string) {
 	check(l.t, <-ready)
 }
 
-// known tells ssh where a host is, and by which name it knows its key.
+// known tells ssh the address of a host, and the name of its key in known_hosts.
 func (l *hostLab) known(name string, at net.Addr, key string) {
 	fmt.Fprintf(&l.config, "Host %s\nPort %d\nHostKeyAlias %s\n", name, at.(*net.TCPAddr).Port, key)
 }
 
-// serve starts an sshd for each connection, as inetd(8) does, in the namespaces of a
-// thread that ends with it.
+// serve starts an sshd for each connection, as inetd(8) does. It runs on a thread with
+// namespaces of its own, which ends with it.
 func (l *hostLab) serve(listener *net.TCPListener, size int64, command string, ready chan<- error) {
 	err := enterNamespace()
 	if err == nil {
@@ -172,7 +173,8 @@ func (l *hostLab) addGood(n int) (names []string) {
 	return names
 }
 
-// addBad makes a host for each fault, and returns what is to be said about it.
+// addBad makes a host for each fault, and returns the message that gipcs must print about
+// it.
 func (l *hostLab) addBad() (names []string, said map[string]string) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	check(l.t, err)
@@ -182,7 +184,7 @@ func (l *hostLab) addBad() (names []string, said map[string]string) {
 	check(l.t, err)
 	l.t.Cleanup(func() { silent.Close() })
 	l.known("silent", silent.Addr(), "lab")
-	fmt.Fprintln(&l.config, "Host stranger\nHostKeyAlias stranger") // which prevails over the next
+	fmt.Fprintln(&l.config, "Host stranger\nHostKeyAlias stranger") // prevails over the lines that add writes
 	l.add("stranger", 1, l.file("shell"))
 	l.add("stopped", 1, "kill -STOP $PPID")
 	l.add("missing", 1, `PATH=/usr/bin:/bin; exec sh -c "$SSH_ORIGINAL_COMMAND"`)
@@ -198,8 +200,8 @@ func (l *hostLab) addBad() (names []string, said map[string]string) {
 	return []string{"refused", "silent", "stranger", "stopped", "missing", "noisy"}, said
 }
 
-// TestHosts lists, removes and gives up, over real ssh. `make hosts` runs it with fifty
-// hosts.
+// TestHosts lists the objects of many hosts over real ssh, and gives up on hosts that do
+// not answer. `make hosts` runs it with fifty hosts.
 func TestHosts(t *testing.T) {
 	inNamespace(t)
 	bin := install(t, "gipcs")
@@ -252,8 +254,8 @@ func checkSizes(t *testing.T, out string, hosts []string) {
 	}
 }
 
-// checkFaults looks for one line about each host. On a busy machine a host may not even
-// get to its fault in time.
+// checkFaults looks for one line about each host. On a busy machine a host may time out
+// before its fault shows.
 func checkFaults(t *testing.T, messages string, hosts []string, said map[string]string) {
 	t.Helper()
 	for _, host := range hosts {
@@ -275,8 +277,8 @@ func checkFaults(t *testing.T, messages string, hosts []string, said map[string]
 	}
 }
 
-// TestHostsRemoval removes on several hosts: nothing before all have made a plan, and
-// exactly what the plan shows.
+// TestHostsRemoval removes objects on several hosts. gipcs must remove nothing until all
+// hosts have made a plan, and then exactly the planned objects.
 func TestHostsRemoval(t *testing.T) {
 	inNamespace(t)
 	bin := install(t, "gipcs")

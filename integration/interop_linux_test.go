@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// peers returns programs in other languages that use System V IPC, by name, each as a
-// command that takes further words (see peers/peer.c).
+// peers returns programs in other languages that use System V IPC, by name. Each is a
+// command that takes more arguments; peers/peer.c describes them.
 func peers(t *testing.T) map[string][]string {
 	t.Helper()
 	peers := map[string][]string{"C": {ipctest.Compile(t, "peers/peer.c")}}
@@ -163,7 +163,8 @@ func TestQueuesOfPeers(t *testing.T) {
 	}
 }
 
-// TestUtilLinux makes objects with ipcmk, and uses ipcs and ipcrm on ours.
+// TestUtilLinux opens objects that ipcmk made, and uses ipcs and ipcrm on objects that this
+// module made.
 func TestUtilLinux(t *testing.T) {
 	for _, tool := range []string{"ipcmk", "ipcs", "ipcrm"} {
 		if _, err := exec.LookPath(tool); err != nil {

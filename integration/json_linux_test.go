@@ -37,7 +37,8 @@ func readTables(t *testing.T) map[string][]documented {
 	return tables
 }
 
-// checkFields compares an object, of a kind of IPC object, with a table.
+// checkFields compares a JSON object with a table. kind is the kind of the IPC object that
+// it describes.
 func checkFields(t *testing.T, where string, fields []documented, kind string, object map[string]any) {
 	t.Helper()
 	if len(fields) == 0 {
@@ -168,7 +169,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// standardFields returns the fields of gipcs ls without -o: those up to cgroup.
+// standardFields returns the fields that gipcs ls prints without -o: all up to cgroup.
 func standardFields(all []documented) []documented {
 	for i, f := range all {
 		if f.name == "cgroup" {

@@ -35,7 +35,7 @@ func numbered(w io.Writer, prefix string) {
 	}
 }
 
-// number returns the number of such a line as printed by the reader.
+// number returns the number of a line of numbered, as printed by the reader.
 func number(t *testing.T, line, prefix string) int {
 	t.Helper()
 	text, ok := strings.CutPrefix(line, "You wrote: "+prefix)
@@ -115,7 +115,7 @@ func testReadersKilled(t *testing.T, gshm string) {
 				t.Fatalf("a reader printed %q in %v: %v", began, patience, err)
 			}
 		}
-		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // or before it has printed
+		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // perhaps before it has printed anything
 		check(t, reader.Process.Kill())
 		rest, err := io.ReadAll(printed)
 		check(t, err)

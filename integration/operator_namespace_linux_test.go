@@ -54,7 +54,7 @@ func testNamespaces(t *testing.T, g gipcs) {
 	check(t, unix.Stat(fmt.Sprintf("/proc/%d/ns/ipc", unix.Gettid()), &own))
 	want(t, "own", listed[own.Ino].only("own", "segments"), `{"own":true,"segments":1}`)
 
-	// The ways to name a namespace.
+	// A namespace can be named by a process, an inode, or a file.
 	check(t, unix.Unshare(unix.CLONE_NEWNS))
 	check(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	path := filepath.Join(t.TempDir(), "namespace")
@@ -66,7 +66,7 @@ func testNamespaces(t *testing.T, g gipcs) {
 	}
 	want(t, "show", g.show(t, "shm:0x10", "--namespace", fmt.Sprint(one.PID())).only("key", "nattch"), `{"key":"0x00000010","nattch":0}`)
 
-	// All at once, each row with its namespace. Other tests have namespaces too.
+	// List all namespaces at once; each row names its own. Other tests have namespaces too.
 	where := make(map[uint64][]any)
 	for _, r := range g.rows(t, "ls", "--all-namespaces", "-m", "-o", "key", "--sort", "key") {
 		where[inodeOf(r)] = append(where[inodeOf(r)], r["key"])
@@ -95,13 +95,13 @@ func testNamespaces(t *testing.T, g gipcs) {
 	g.prints(t, "rm", "shm:0x1")
 }
 
-// testClosedNamespaces: a user who may not enter a namespace is told, and sees the
-// rest.
+// testClosedNamespaces: a user who may not enter some namespaces is told how many, and sees
+// the rest.
 func testClosedNamespaces(t *testing.T, g gipcs) {
 	user := g.as(t, nobody())
 	user.prints(t, "mk", "-M", "4096", "-k", "0x1")
-	// One namespace has a process of the user, so that it is known; the other has only
-	// root's.
+	// The first namespace has a process of the user, who therefore sees it; the second one
+	// has only a process of root.
 	theirs := newElsewhere(t, g, 0x10, 1, nobody())
 	roots := newElsewhere(t, g, 0x20, 2, nil)
 

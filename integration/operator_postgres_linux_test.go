@@ -130,7 +130,8 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 		!slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, "in use PostgreSQL") }) {
 		t.Errorf("a running server: %q, want in use and PostgreSQL, and no orphan", got)
 	}
-	// What its processes leave unattached, others of them may attach again.
+	// An unattached segment of the server's user is no orphan: a process of the server may
+	// attach it again.
 	user := gipcs{"setpriv", "--reuid", fmt.Sprint(p.who.Uid), "--regid", fmt.Sprint(p.who.Gid), "--clear-groups", "--", g[0]}
 	idle := strings.TrimSpace(user.prints(t, "mk", "--shmem", "4096"))
 	want(t, idle, g.show(t, idle).only("verdict"), `{"verdict":"unknown"}`)
@@ -138,7 +139,7 @@ func testPostgreSQL(t *testing.T, g gipcs) {
 	want(t, "the server answers", p.answers(), true)
 
 	p.killAll(t)
-	// Its processes are gone in a moment.
+	// The killed processes take a moment to disappear.
 	if err := eventually(func() bool {
 		return !slices.ContainsFunc(verdicts(), func(v string) bool { return !strings.HasPrefix(v, "orphan") })
 	}); err != nil {

@@ -122,8 +122,8 @@ func testColours(t *testing.T, g gipcs) {
 	g.prints(t, "rm", "shm:0x1")
 }
 
-// testWidth: on a terminal of 80 columns no listing is wider, and the columns that were
-// omitted are named, unless they were asked for.
+// testWidth: on a terminal of 80 columns no listing is wider. Omitted columns are named,
+// and columns that were asked for are never omitted.
 func testWidth(t *testing.T, g gipcs) {
 	before, _ := g.take(t, "before")
 	g.prints(t, "mk", "-M", "4096", "-k", "0x1")
@@ -154,8 +154,8 @@ func testWidth(t *testing.T, g gipcs) {
 	g.prints(t, "rm", "shm:0x1", "sem:0x2")
 }
 
-// testProgress: a long copy shows its progress on a terminal in one line, which it
-// clears at the end, and nothing elsewhere.
+// testProgress: a long copy shows its progress in one line of a terminal, and clears the
+// line at the end. Without a terminal it shows nothing.
 func testProgress(t *testing.T, g gipcs) {
 	const size = 128 << 20
 	for _, onTerminal := range []bool{true, false} {
@@ -174,7 +174,8 @@ func testProgress(t *testing.T, g gipcs) {
 			cmd.Stderr = term.tty
 		}
 		check(t, cmd.Start())
-		// It is stopped in the middle of the copy for longer than it stays silent.
+		// The command is silent at first. Stop it in the middle of the copy for longer than
+		// that.
 		begun := func() bool {
 			files, _ := filepath.Glob(dir + "/*.data.part")
 			return len(files) > 0
@@ -196,8 +197,8 @@ func testProgress(t *testing.T, g gipcs) {
 	}
 }
 
-// TestWaitingIsTold: a command that waits on a terminal says for what, until that
-// comes.
+// TestWaitingIsTold: a command that waits says on a terminal what it waits for, until the
+// wait ends.
 func TestWaitingIsTold(t *testing.T) {
 	t.Parallel()
 	gshm := filepath.Join(install(t, "gshm"), "gshm")

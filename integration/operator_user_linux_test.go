@@ -47,7 +47,7 @@ func testOrdinaryUser(t *testing.T, g gipcs) {
 	g.prints(t, append([]string{"rm"}, foreign[:]...)...)
 }
 
-// userSees compares what a user is shown of objects of their own and of root's, whose
+// userSees checks what gipcs shows a user of their own objects and of root's, whose
 // processes they may not inspect.
 func userSees(t *testing.T, root, user gipcs, own, foreign [3]string) {
 	t.Helper()
@@ -85,7 +85,8 @@ func userSees(t *testing.T, root, user gipcs, own, foreign [3]string) {
 	}
 }
 
-// userRemovesNothing wants a user to be told whose root's objects are, and all to stay.
+// userRemovesNothing checks that a user who tries to remove root's objects learns who owns
+// them, and that all of them stay.
 func userRemovesNothing(t *testing.T, user gipcs, foreign [3]string) {
 	t.Helper()
 	before := objects(t.Fatal)

@@ -18,11 +18,12 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// refusing tells the test program, run again, what to refuse, with which error and to
-// whom, before it executes its arguments as a command.
+// refusing is set in the environment of a second run of the test program. It says which
+// calls to refuse, with which error and to whom; the program then executes its arguments as
+// a command.
 const refusing = "GIPC_TEST_REFUSE"
 
-// runRefused does not return in a process of refused.
+// runRefused does not return in a process that refused started.
 func runRefused() {
 	how, ok := os.LookupEnv(refusing)
 	if !ok {
@@ -47,12 +48,13 @@ func runRefused() {
 	os.Exit(99)
 }
 
-// changing matches what differs between two runs of a command in any case: ages, and
-// the names of processes that could not be inspected.
+// changing matches output that differs between any two runs of a command: ages, and the
+// names of processes that could not be inspected.
 var changing = regexp.MustCompile(`(?m)^(age|idle|not_inspected): .*$|\d+ \w+ ago| *(AGE|\d+\w)$|\d+ process(es)? could not be inspected: [^;\n]*`)
 
 // refused runs a command as a user to whom kernel commands are refused. It returns the
-// output and messages, without what is changing, and the status.
+// output and messages, without the text that changing matches; the status is at the end of
+// the output.
 func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, command []string) (output, messages string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", command...)
@@ -66,10 +68,9 @@ func refused(t *testing.T, commands ipctest.Commands, e unix.Errno, uid int, com
 	return output, changing.ReplaceAllString(stderr.String(), "")
 }
 
-// TestRefused runs the commands while the kernel refuses the calls that they would try
-// first, like one before 4.17 or a security policy. Their output must not change,
-// except that the limit of a queue that the caller may not read is unknown, and
-// reported as such.
+// TestRefused runs the commands while the kernel refuses the calls that they try first, as
+// a kernel before 4.17 or a security policy does. Their output must not change, except that
+// the limit of a queue that the caller may not read is unknown, and reported as such.
 func TestRefused(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	inNamespace(t)
@@ -118,8 +119,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestDoctorRefused: gipcs doctor names the calls that are refused, the kernel's reason, and
-// what gipcs does instead, which takes /proc.
+// TestDoctorRefused: gipcs doctor names the calls that are refused, the kernel's reason,
+// and what gipcs does instead. Without /proc it cannot do that, and doctor says so.
 func TestDoctorRefused(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	inNamespace(t)
@@ -153,8 +154,8 @@ func TestDoctorRefused(t *testing.T) {
 	}
 }
 
-// saysUnknown reports whether a command's output says that the queue's limit is
-// unknown. In ipcs it is 0, as in util-linux's.
+// saysUnknown reports whether a command's output says that the queue's limit is unknown.
+// ipcs prints it as 0, as that of util-linux does.
 func saysUnknown(line, output, messages string) bool {
 	const said = "the limit of 1 queue is not known: msgctl MSG_STAT_ANY"
 	switch {

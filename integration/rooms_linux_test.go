@@ -24,8 +24,8 @@ func TestRooms(t *testing.T) {
 	}
 }
 
-// rooms returns the names in the listing's part on root, sorted. They have the indentation,
-// and any description follows after two spaces.
+// rooms returns the names that the listing has under root, sorted. Their lines begin with
+// indent; a description, if any, follows after two spaces.
 func rooms(house, root, indent string) (names []string) {
 	inside := false
 	for line := range strings.Lines(house) {

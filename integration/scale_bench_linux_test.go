@@ -12,8 +12,8 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// BenchmarkScale runs gipcs in pairs with the program that answers the same question, where
-// there are many segments and processes, and reports how many times longer gipcs takes.
+// BenchmarkScale runs gipcs and the program that answers the same question alternately,
+// among many segments and processes, and reports how many times longer gipcs takes.
 func BenchmarkScale(b *testing.B) {
 	gipcs := filepath.Join(install(b, "gipcs"), "gipcs")
 	for _, crowd := range []struct{ segments, processes, each int }{
@@ -31,7 +31,7 @@ func BenchmarkScale(b *testing.B) {
 				{"limits", []string{"limits"}, []string{"ipcs", "-l"}},
 				{"orphans", []string{"rm", "--orphans", "--dry-run"}, []string{gipcs, "ls", "-m"}},
 			}
-			// All in this goroutine, whose thread is in the namespace.
+			// Everything runs in this goroutine, since only its thread is in the namespace.
 			ratios := make(map[string][]float64)
 			for b.Loop() {
 				for _, p := range pairs {
@@ -53,8 +53,8 @@ func BenchmarkScale(b *testing.B) {
 	}
 }
 
-// wall returns how long a command takes. Its status may tell of processes that nobody asked
-// for, as that of lsof.
+// wall returns how long a command takes. It ignores the status of lsof, which fails because
+// of processes that the test did not ask for.
 func wall(b *testing.B, command []string) time.Duration {
 	b.Helper()
 	begun := time.Now()
@@ -64,8 +64,9 @@ func wall(b *testing.B, command []string) time.Duration {
 	return time.Since(begun)
 }
 
-// makeCrowd makes segments, and processes that attach each of them in turn; and one more
-// segment that nobody attaches, whose maker lives. It returns one of either.
+// makeCrowd makes segments, and processes that attach the next ones in turn, each process
+// as many as each says. It also makes a segment that nobody attaches, whose maker lives. It
+// returns an attached segment and that one.
 func makeCrowd(b *testing.B, segments, processes, each int) (attached, idle string) {
 	b.Helper()
 	if err := enterNamespace(); err != nil {

@@ -84,7 +84,8 @@ func TestLeak(t *testing.T) {
 			}
 		}
 	}
-	// Once it has ended, its segments are known by the id of their creator.
+	// After the program has ended, gipcs diff still knows its segments by their creator's
+	// pid.
 	inC.Kill()
 	sums = g.rows(t, "diff", before, "--by", "program")
 	want(t, "programs", len(sums), 2)
@@ -104,7 +105,7 @@ func TestReusedID(t *testing.T) {
 	check(t, err)
 	set, err := sysv.CreateSet(0x4d4, 2, nil)
 	check(t, err)
-	check(t, set.SetValue(0, 1)) // changes ctime, and leaves the set what it is
+	check(t, set.SetValue(0, 1)) // changes ctime, though it is still the same set
 	before, _ := g.take(t, "before")
 	made, err := old.Stat()
 	check(t, err)
@@ -115,7 +116,7 @@ func TestReusedID(t *testing.T) {
 		t.Skipf("kernel without checkpoint and restore: %v", err)
 	}
 	check(t, err)
-	// Another ctime, by the kernel's clock for it, which is behind time.Now.
+	// Wait until the kernel's clock for ctime, which lags behind time.Now, has advanced.
 	check(t, eventually(func() bool {
 		check(t, set.SetValue(0, 1))
 		now, err := set.Stat()
@@ -136,8 +137,8 @@ func TestReusedID(t *testing.T) {
 	check(t, errors.Join(again.Remove(), queue.Remove(), set.Remove()))
 }
 
-// TestSnapshotPostgreSQL: a server is restarted between two snapshots. Its objects went,
-// others came, and both are said to be PostgreSQL's.
+// TestSnapshotPostgreSQL restarts a server between two snapshots. gipcs diff must list its
+// old objects as gone and its new ones as come, and attribute both to PostgreSQL.
 func TestSnapshotPostgreSQL(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a server")

@@ -7,7 +7,8 @@ import (
 	"github.com/sysvipc/gipc/semops"
 )
 
-// A semaphore is what both kinds of semaphores are to a program that can use either.
+// A semaphore has the methods that both kinds of semaphores share, for programs that can
+// use either.
 type semaphore interface {
 	Acquire(ctx context.Context, n int) error
 	TryAcquire(n int) (bool, error)

@@ -30,7 +30,7 @@ func locking(lock func(context.Context) (bool, error)) func(context.Context) err
 	}
 }
 
-// waitings are all that the packages can wait for.
+// waitings returns everything that the packages can wait for.
 func waitings() []waiting {
 	return []waiting{
 		{"Semaphore", onSet([]uint16{0}, func(s sysv.Set) (func(context.Context) error, error) {

@@ -53,7 +53,7 @@ func parent() (err error) {
 	cmd := exec.Command(program, "child")
 	cmd.Args = append(cmd.Args, strconv.Itoa(obj.PassTo(&cmd.ExtraFiles)))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// The document sleeps for a second and hopes. Run waits for the child to end.
+	// Run waits for the child to end. The document's program sleeps for a second instead.
 	if err := cmd.Run(); err != nil {
 		return err
 	}

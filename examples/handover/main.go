@@ -1,6 +1,6 @@
 // Handover passes a ring without a name to another program: a child inherits it, and a
-// program that runs already gets it through a socket. Nothing is left behind, whoever is
-// killed.
+// program that runs already gets it through a socket. Nothing is left behind, even if
+// either program is killed.
 //
 //	$ go run ./examples/handover
 //	received: hello
@@ -73,8 +73,8 @@ func take(socket string) error {
 	return receive(posix.ReceiveObject(conn.(*net.UnixConn)))
 }
 
-// send makes a ring with a message in it and hands it over. The sender may end then: the
-// ring lives as long as anybody has it.
+// send makes a ring with a message in it and hands it over. The sender may then end: the
+// ring exists as long as any process has it open or mapped.
 func send(handOver func(*posix.Object) error) error {
 	ring, err := shmring.CreateUnnamed("example", nil)
 	if err != nil {

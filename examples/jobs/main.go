@@ -1,5 +1,5 @@
-// Jobs is a server that has its work done by programs in C and Python. The numbers 0 to 99
-// are to be squared.
+// Jobs is a server that gives its work to programs in C and Python: they square the numbers
+// 0 to 99.
 //
 //	$ go run ./examples/jobs                  # in one terminal
 //	$ gcc -Iinclude examples/jobs/workers/worker.c -o /tmp/worker && /tmp/worker   # in a second
@@ -7,9 +7,9 @@
 //
 // The C worker gets its jobs through a ring. If it is killed, the next one receives its job
 // again. The Python workers get theirs from a System V message queue, which any number of
-// processes can share, but which forgets a job once it is taken: kill one in the middle of a
-// job, and the server waits until Ctrl-C. All results come back through a second queue: in
-// one and the same queue, jobs could leave no room for results.
+// processes can share, but which forgets a job once it is taken: kill one in the middle of
+// a job, and the server waits until Ctrl-C. All results come back through a second queue:
+// if there were only one, jobs could leave no room in it for results.
 package main
 
 import (
@@ -83,12 +83,12 @@ func serve(ctx context.Context) (err error) {
 	cancel(err)
 	sending.Wait()
 	if err != nil {
-		return context.Cause(ctx) // what failed first
+		return context.Cause(ctx) // the first failure
 	}
 	return nil
 }
 
-// collect prints each result once. A job that was done twice has two.
+// collect prints one result of each job. A job that was done twice has two results.
 func collect(ctx context.Context, results sysv.Queue) error {
 	seen := make(map[int]bool)
 	for buf := make([]byte, 100); len(seen) < count; {

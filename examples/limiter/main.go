@@ -1,4 +1,4 @@
-// Limiter runs a command, but at most three of these at a time on the whole machine.
+// Limiter runs a command. At most three such commands run at a time on the whole machine.
 //
 //	$ go build -o /tmp/limiter ./examples/limiter
 //	$ for i in $(seq 20); do /tmp/limiter sh -c 'date +%T; sleep 1' & done; wait
@@ -34,7 +34,7 @@ func main() {
 	os.Exit(1)
 }
 
-// run becomes the command, or returns the reason why not.
+// run replaces this process with the command, or returns the reason why it cannot.
 func run(ctx context.Context, command []string) error {
 	if len(command) == 0 {
 		return errors.New("usage: limiter COMMAND [ARG...]")

@@ -4,8 +4,8 @@
 //	$ go run ./examples/meet send </var/log/dpkg.log   # in one terminal, in any order
 //	$ go run ./examples/meet receive                   # in another
 //
-// The sender passes lines of its input. The receiver prints them until Ctrl-C. A line that a
-// killed receiver had printed last, the next one may print again. The ring, with the lines
+// The sender passes lines of its input. The receiver prints them until Ctrl-C. If a
+// receiver is killed, the next one may print its last line again. The ring, with the lines
 // that nobody has received, stays until "meet remove".
 package main
 

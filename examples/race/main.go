@@ -71,7 +71,7 @@ func main() {
 func parent(mended bool, duration time.Duration) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// If the receiver were killed, nobody would answer.
+	// If the receiver is killed, do not wait for its answer forever.
 	ctx, cancel := context.WithTimeout(ctx, duration+10*time.Second)
 	defer cancel()
 

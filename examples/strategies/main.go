@@ -49,7 +49,7 @@ type reference struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// If one process were killed, nobody would answer the other.
+	// If one process is killed, the other must not wait forever.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	var err error
 	if len(os.Args) == 3 {

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// As many as suit every run; flags on the command line override these.
+	// These defaults keep every run short; flags on the command line override them.
 	for name, value := range map[string]string{"rapid.checks": "15", "rapid.steps": "100"} {
 		if err := flag.Set(name, value); err != nil {
 			panic(err)
@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// TestModel makes steps on objects of one kind, which reaches deeper states, and on all
-// kinds.
+// TestModel makes steps on objects of one kind at a time, which reaches deeper states, and
+// then on all kinds together.
 func TestModel(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	c := ipctest.Compile(t, "testdata/worker.c")
@@ -81,7 +81,7 @@ func TestModel(t *testing.T) {
 			t.Logf("%d steps, %d calls that slept, %d processes", m.steps, m.slept, m.started)
 		})
 		if !ok {
-			return // there are no shorter ones
+			return // rapid has found the shortest steps that fail
 		}
 	}
 }
@@ -98,7 +98,7 @@ type machine struct {
 	steps, slept, started int
 }
 
-// reset starts from nothing, with new processes if the last check failed.
+// reset removes all objects, and starts new processes if the last check failed.
 func (m *machine) reset(t *rapid.T) {
 	if !m.whole {
 		for w := range workers {
@@ -266,7 +266,7 @@ func (m *machine) look(t *rapid.T, kind sysv.Kind, handle int) {
 	}
 }
 
-// pids returns which numbers of a look are process ids.
+// pids returns the range of the numbers in a look that are process ids.
 func pids(kind sysv.Kind, look result) (first, last int) {
 	switch kind {
 	case sysv.Shm:

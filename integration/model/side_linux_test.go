@@ -19,7 +19,7 @@ import (
 // workers is how many processes make steps at a time.
 const workers = 4
 
-// patience is how long a process may take for what does not wait.
+// patience is how long a process may take for a call that does not sleep.
 const patience = 30 * time.Second
 
 // A side is the processes that make the steps in one language, in their own IPC

@@ -73,7 +73,7 @@ func chmod(o object, mode int) result {
 	return result{0}
 }
 
-// A call is one that sleeps in a queue of waiters.
+// A call is a system call that sleeps in a queue of waiters.
 type call struct {
 	proc  int
 	ops   []op    // of semop

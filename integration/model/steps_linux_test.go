@@ -12,7 +12,7 @@ import (
 // exclusive tells the program in C to make a new object, as Create does.
 const exclusive = 1
 
-// worker chooses one that does not sleep.
+// worker chooses a worker that does not sleep.
 func (m *machine) worker(t *rapid.T) int { return rapid.SampledFrom(m.idle()).Draw(t, "worker") }
 
 // how chooses how to make a call that may have to wait: without waiting if this is the
@@ -24,11 +24,11 @@ func (m *machine) how(t *rapid.T) int {
 	return rapid.SampledFrom([]int{waiting, waiting, waiting, trying}).Draw(t, "how")
 }
 
-// rarely is for steps that destroy what others have built up.
+// rarely reports whether to make a step that destroys what other steps have built up.
 func rarely(t *rapid.T) bool { return rapid.IntRange(0, 3).Draw(t, "really") == 3 }
 
-// choose chooses one of all, or skips the step if there is none. It skips before it
-// draws anything else: rapid gives up after many later skips.
+// choose chooses one of all, or skips the step if there is none. Call it before the step
+// draws anything else: rapid gives up after many skips that follow a draw.
 func choose[T any](t *rapid.T, all []T, what string) T {
 	if len(all) == 0 {
 		t.SkipNow()

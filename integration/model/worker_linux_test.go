@@ -200,7 +200,7 @@ const (
 	trying
 )
 
-// unless returns e for a call that could not be done at once.
+// unless returns err, or e if the call did not fail but could not be done at once.
 func unless(ok bool, e unix.Errno, err error) error {
 	if !ok && err == nil {
 		return e

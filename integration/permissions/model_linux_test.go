@@ -99,7 +99,7 @@ func fileOwner(i identity, _ int) unix.Errno {
 	return unix.EPERM
 }
 
-// unlink is fileOwner, or ownership of the directory.
+// unlink is the rule for unlinking: the directory's owner may, otherwise fileOwner decides.
 func unlink(i identity, mode int) unix.Errno {
 	if i.uid == root {
 		return 0

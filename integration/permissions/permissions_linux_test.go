@@ -80,7 +80,7 @@ func closed[T io.Closer](opened T, err error) error {
 	return opened.Close()
 }
 
-// uses returns the attempts that change nothing for later ones.
+// uses returns the attempts that do not affect later ones.
 func uses() []attempt {
 	ctx := context.Background()
 	return []attempt{

@@ -7,9 +7,9 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// bystander is another user's program, which must survive everything done to the
-// program under test. A child that has ended last used its set, segment and queues; it
-// has one object open.
+// bystander is another user's program, which must survive everything done to the program
+// under test. The last user of its set, segment and queues is a child that has ended. The
+// bystander itself has a POSIX object open.
 const bystander = `
 use strict;
 use IPC::SysV qw(IPC_PRIVATE IPC_CREAT SEM_UNDO);

@@ -2,8 +2,8 @@ package programs_test
 
 import "fmt"
 
-// fakeroot is a build in one fakeroot session: each command asks faked, through a queue
-// and under a semaphore, and ends.
+// fakeroot is a build in one fakeroot session: each command talks to faked through queues,
+// under a semaphore, and ends.
 func fakeroot(r *room) service {
 	cmd := r.command(r.user, "fakeroot-sysv", "sh", "-c", `
 		while read -r owner; do

@@ -36,8 +36,8 @@ type service struct {
 	// request asks the program for something that needs its objects, and checks the
 	// answer. It is called in a loop, never concurrently.
 	request func() error
-	// rest waits until the program rests, where workers end by themselves. nil means
-	// that it rests between requests.
+	// rest waits until the program's idle workers have ended by themselves. nil means that
+	// the program is at rest between requests.
 	rest func()
 	// recycle kills workers; nil means that there are none.
 	recycle func()
@@ -54,11 +54,11 @@ const (
 // A result is what was observed of a program.
 type result struct {
 	objects  counts           // while alive, the maximum of each kind
-	verdicts [states][]string // of objects while alive; nil for a state that it does not have
+	verdicts [states][]string // of objects while alive; nil for a state that the program does not have
 	orphans  [states][]string // objects called orphans while it was alive
 	unused   counts           // selected by --unused while it was alive, the maximum of each kind
 	left     []object         // by SIGKILL
-	found    [selections]int  // of these, removed by rm, by selection
+	found    [selections]int  // how many of left rm removed, by selection
 	missed   []object
 	// unwanted is how many of the objects left by SIGKILL the program does not use
 	// after it was started again, and cleaned how many of these rm found.
@@ -80,7 +80,7 @@ func (r *result) allFound() int { return len(r.left) - len(r.missed) }
 // counts is the number of objects of each kind.
 type counts map[string]int
 
-// atLeast raises the counts to those of objects.
+// atLeast raises the counts to the numbers of objects, where these are larger.
 func (c counts) atLeast(objects []object) {
 	for kind, n := range count(objects) {
 		c[kind] = max(c[kind], n)
@@ -123,7 +123,8 @@ func (o object) String() string {
 	return fmt.Sprintf("%s:%d", o.Kind, o.ID)
 }
 
-// watched is how long each state is observed. Some rules for verdicts use seconds.
+// watched is how long each state is observed. Some rules for verdicts depend on ages in
+// seconds.
 const watched = 2500 * time.Millisecond
 
 // An observation is the work on one program.

@@ -85,9 +85,9 @@ func newRoom(t *testing.T, user string) *room {
 	return r
 }
 
-// furnish mounts what the calling thread's new namespaces need. The /dev of the machine
-// tells when it booted, and so whether its clock was set since: gipcs trusts no times then.
-// With a new one what was before this room does not count.
+// furnish mounts what the calling thread's new namespaces need. gipcs finds out from /dev
+// whether the clock was set since boot, and then trusts no times. A new /dev hides clock
+// changes from before this room.
 func furnish() error {
 	return errors.Join(
 		ipctest.MountDev(),

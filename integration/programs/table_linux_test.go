@@ -93,7 +93,7 @@ func explain(program string, missed []object) (lines []string) {
 	return lines
 }
 
-// telling are the codes of reasons that do not keep an object from being an orphan.
+// telling holds the codes of reasons that an orphan can have, too.
 var telling = []string{"not-open", "not-attached", "not-waiting", "process-gone", "process-reused", "x-server", "age"}
 
 // why returns the reasons of a verdict with their codes, without process ids, which

@@ -43,7 +43,7 @@ func faketime(r *room) service {
 	return service{request: func() error { return d.ask("which year is it?", "2001") }}
 }
 
-// buffer is a pipe with blocks of a segment between its two processes.
+// buffer is a pipe program: its two processes pass blocks through a segment.
 func buffer(r *room) service {
 	const block = 1024
 	d := r.startDialogue(r.command(r.user, "buffer", "-s", "1024", "-b", "8", "-m", "64k"))

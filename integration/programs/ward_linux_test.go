@@ -38,7 +38,8 @@ func keepWard(ipc string) {
 	killAll(func() []int { return inhabitants(ipc) })
 }
 
-// TestWard kills a test that has started a daemon.
+// TestWard kills a test that has started a daemon, and checks that the ward kills the
+// daemon.
 func TestWard(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	const abandon = "GIPC_TEST_ABANDON"

@@ -15,8 +15,8 @@ type claim struct {
 	readme   bool   // the README has this row too
 }
 
-// A mark is the target for the median or for the metric of. The zero mark sets no
-// target.
+// A mark is a target for the metric that of names, or for the median if of is empty. The
+// zero mark sets no target.
 type mark struct {
 	least, most float64
 	of          string
@@ -215,7 +215,7 @@ func cancelling() (all []claim) {
 	return all
 }
 
-// kinds are the kinds of waiting of integration's benchmarks.
+// kinds returns the kinds of waiting that the benchmarks of integration measure.
 func kinds() []string {
 	return []string{
 		"Semaphore", "Mutex", "RWMutex", "Event", "Barrier", "Cond", "Buffer",

@@ -16,7 +16,7 @@ Made by %smake bench%s, which runs in some minutes on anyone's machine and write
 |---|---|
 `
 
-// busy is the load from which the page says that the machine was busy.
+// busy is the load at or above which the page says that the machine was busy.
 const busy = 1
 
 const method = `

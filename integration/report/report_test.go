@@ -123,7 +123,7 @@ func TestWithRows(t *testing.T) {
 	}
 }
 
-// TestReadme: the README's rows of benchmarks are those of docs/benchmarks.md.
+// TestReadme: the README's rows of benchmarks have the figures of docs/benchmarks.md.
 func TestReadme(t *testing.T) {
 	readme, page := read(t, "../../README.md"), read(t, "../../docs/benchmarks.md")
 	_, rows, _ := strings.Cut(readme, rowsBegin)

@@ -1,6 +1,6 @@
-// Package storm_test makes every blocking call of the module under a storm of signals,
-// garbage collections, on a single processor or with few threads, and among as many
-// objects as a system can have.
+// Package storm_test makes every blocking call of the module in a storm of signals, during
+// garbage collections, on a single processor, with few threads, and among as many objects
+// as a system can have.
 package storm_test
 
 import (

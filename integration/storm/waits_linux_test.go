@@ -91,7 +91,7 @@ func sysvWaits(t *testing.T) (waits []wait, timeouts []timed) {
 	}}
 }
 
-// locking is Lock for those who do not ask whether the last holder died.
+// locking returns lock without the answer to whether the last holder died.
 func locking(lock func(context.Context) (bool, error)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := lock(ctx)
@@ -130,7 +130,7 @@ func semopsWaits(t *testing.T) ([]wait, []timed) {
 	must(err)
 	cond, err := semops.NewCond(condMu, 16)
 	must(err)
-	locked := make(chan struct{}) // what waits for cond has had condMu
+	locked := make(chan struct{}) // closed when the waiter for cond holds condMu
 	full, err := semops.NewBuffer(set, 21, 1)
 	must(err)
 	nothing := func(int) error { return nil }

@@ -1,5 +1,5 @@
-// Package spool is what the logger and its clients must agree on: names and the layout
-// of the memory. C programs with the same declarations can share it.
+// Package spool holds what the logger and its clients must agree on: the names, and the
+// layout of the memory. C programs with the same declarations can share it.
 package spool
 
 import (
