@@ -56,7 +56,8 @@ func completions() []completion {
 		{"gshm st", []string{"stat"}, []string{"set"}},
 		{"gshm stat ", []string{"0", "/x"}, []string{"--format"}},
 		{"gshm recv /", []string{"/x"}, []string{"0"}},
-		// A command after -- might be run.
+		// After -- the shell completes files itself: asking gshm might run the command
+		// there.
 		{"gshm attach 0 -- ./run ", []string{"file"}, []string{"shm:0"}},
 	}
 }

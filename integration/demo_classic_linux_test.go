@@ -47,8 +47,8 @@ func compilePrinted(t *testing.T, name, mark, undo string) []string {
 }
 
 // testClassicPair: a writer and a reader exchange two lines and the end, and the reader
-// removes both objects. The reader gets time: nothing in this protocol keeps a writer
-// from overwriting a line that was not read.
+// removes both objects. The test gives the reader time: nothing in this protocol keeps a
+// writer from overwriting an unread line.
 func testClassicPair(t *testing.T, writer, reader []string) {
 	r := start(t, reader...)
 	r.hear(`^Memory attached at 0x[0-9a-f]+$`)

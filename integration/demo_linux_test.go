@@ -499,7 +499,8 @@ func testOddLines(t *testing.T, gshm string) {
 	reader.says("")
 }
 
-// testEnd ends a writer, and the reader once everything before is printed.
+// testEnd feeds "end" to a writer. The writer ends, and the reader ends after it has
+// printed all lines before.
 func testEnd(t *testing.T, gshm string) {
 	reader := start(t, gshm, "demo", "reader")
 	writer := start(t, gshm, "demo", "writer")
@@ -684,8 +685,8 @@ func testSecondReader(t *testing.T, gshm string) {
 	want(t, "the rest", first.ends(0), wrote("end"))
 }
 
-// testForeignObjects puts foreign objects under the demo's keys. They are rejected, and
-// unchanged.
+// testForeignObjects puts foreign objects under the demo's keys. They must be rejected and
+// stay unchanged.
 func testForeignObjects(t *testing.T, gshm string) {
 	const key, semKey = 0x4753484d, 0x4753454d
 	segment := func(size int64, contents string) func() {

@@ -20,7 +20,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// guide is the English guide, whose programs run. Its translations hold the same
+// guide is the English guide. TestGuide runs its programs; the translations hold the same
 // programs.
 const guide = "../docs/guide"
 

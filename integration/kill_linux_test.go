@@ -84,8 +84,8 @@ func testWritersKilled(t *testing.T, gshm string) {
 	reader.says("")
 }
 
-// testReadersKilled: the lines come in order, and none is lost. The next reader begins
-// with what the previous one had not finished, though it may have printed it.
+// testReadersKilled: the lines come in order, and none is lost. The next reader begins with
+// the line that the previous one had not finished, even if that one had printed it.
 func testReadersKilled(t *testing.T, gshm string) {
 	inNamespace(t)
 	writer := start(t, gshm, "demo", "writer")

@@ -15,8 +15,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// volatile returns the fields that no restore brings back: users and times of use, what
-// follows from them, and memory taken by pages of zeros.
+// volatile returns the fields that no restore brings back: users and times of use, fields
+// that follow from these, and memory taken by pages of zeros.
 func volatile() []string {
 	return []string{
 		"cpid", "lpid", "lspid", "lrpid", "atime", "dtime", "otime", "stime", "rtime", "ctime", "age", "idle",
@@ -24,8 +24,8 @@ func volatile() []string {
 	}
 }
 
-// dump returns all that gipcs shows about all objects, and their contents, without
-// volatile fields.
+// dump returns everything that gipcs shows about all objects, with their contents but
+// without volatile fields.
 func (g gipcs) dump(t *testing.T) map[string]row {
 	t.Helper()
 	all := make(map[string]row)

@@ -112,7 +112,8 @@ func (p *postgres) killAll(t *testing.T) {
 	_ = p.server.Wait() // it was killed
 }
 
-// testPostgreSQL: a server runs, is killed, is cleaned up after, and runs again.
+// testPostgreSQL: a server runs and is killed, gipcs removes its objects, and the server
+// runs again.
 func testPostgreSQL(t *testing.T, g gipcs) {
 	if testing.Short() {
 		t.Skip("starts a server")

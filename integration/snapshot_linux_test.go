@@ -185,8 +185,8 @@ func TestSnapshotPostgreSQL(t *testing.T) {
 	}
 }
 
-// TestSnapshotKilled: whenever gipcs snapshot is killed, the old snapshot is there, or the
-// new one, and nothing else.
+// TestSnapshotKilled: whenever gipcs snapshot is killed, it leaves one complete snapshot,
+// the old one or the new one, and no other file.
 func TestSnapshotKilled(t *testing.T) {
 	inNamespace(t)
 	g := gipcs{filepath.Join(install(t, "gipcs"), "gipcs")}

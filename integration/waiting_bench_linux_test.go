@@ -131,7 +131,7 @@ func onPOSIXSemaphore(b *testing.B) func(context.Context) error {
 	return func(ctx context.Context) error { return s.Acquire(ctx, 1) }
 }
 
-// onRing returns waiters that each have a ring, whose other side exists.
+// onRing returns waiters that each have a ring of their own, with both sides joined.
 func onRing(side func(*shmring.Consumer, *shmring.Producer) func(context.Context) error) func(b *testing.B) func(context.Context) error {
 	return func(b *testing.B) func(context.Context) error {
 		const capacity = 4096

@@ -1,5 +1,5 @@
-/* leaker.c: creates a segment of as many bytes for each line that it reads, and prints
- * its identifier. It removes none. */
+/* leaker BYTES: for each line that it reads, it creates a segment of BYTES bytes and
+ * prints the identifier. It removes none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ipc.h>

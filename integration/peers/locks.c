@@ -1,5 +1,5 @@
-/* locks ID NUM...: takes one from each of these semaphores of the set in turn, to be
- * undone at its end. After each it prints "has NUM" and waits for a line. */
+/* locks ID NUM...: subtracts 1 with SEM_UNDO from each of these semaphores of the set in
+ * turn. After each it prints "has NUM" and waits for a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sem.h>

@@ -1,5 +1,5 @@
-// peer is the other side of the interoperability tests: it does to System V
-// objects what it is told, one thing a run.
+// peer is the other side of the interoperability tests. Each run does one thing
+// to System V objects.
 //
 //	peer shm-make KEY SIZE TEXT     make a segment that holds TEXT; print its id
 //	peer shm-read KEY               print the text of a segment, and its size

@@ -1,9 +1,9 @@
 /* sets stay N: makes N semaphore sets and uses them, prints "ready", and at the end of
  * its input uses them once more, removes them and prints how many it could not use.
  * sets leave N: makes N sets, uses them, and leaves them behind.
- * sets churn ID: makes and removes sets under one identifier, of mode 0600 and 0644
- * by turns, until the end of its input, and prints how many rounds there were and how
- * many sets of mode 0644 were removed by somebody else. */
+ * sets churn ID: makes and removes sets under one identifier, alternately of mode 0600
+ * and 0644, until its input ends. Then it prints how many rounds there were and how many
+ * sets of mode 0644 another process removed. */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>

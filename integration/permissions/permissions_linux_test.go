@@ -26,7 +26,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// asWorker in the environment makes a process a worker; its value is the capabilities.
+// asWorker is set in the environment of a worker; its value lists the capabilities to keep.
 const asWorker = "GIPC_PERMISSIONS_WORKER"
 
 func TestMain(m *testing.M) {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// postgreSQL is a server whose memory, and that of its parallel workers, is of the
-// given kinds. Its data are where Debian keeps clusters.
+// postgreSQL is a server. shared and dynamic are the kinds of its own memory and of the
+// memory for its parallel workers. Its data are where Debian keeps clusters.
 func postgreSQL(shared, dynamic string) func(*room) service {
 	return func(r *room) service {
 		const home = "/var/lib/postgresql"
@@ -35,7 +35,7 @@ func postgreSQL(shared, dynamic string) func(*room) service {
 		}
 		return service{
 			request: request,
-			recycle: func() { // after which the server remakes all its memory
+			recycle: func() { // the server then remakes all its memory
 				_ = unix.Kill(children(postmaster.pid)[0], unix.SIGKILL)
 				r.serves(request)
 			},

@@ -494,7 +494,8 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// alive is the request to a program that works without requests.
+// alive is the request function of a program that takes no requests: it checks that the
+// program still runs.
 func (p *process) alive() error {
 	select {
 	case <-p.over:

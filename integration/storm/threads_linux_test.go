@@ -142,7 +142,8 @@ func TestFewThreads(t *testing.T) {
 	ipctest.Start(t, "few threads", nil, strconv.Itoa(int(set))).Wait()
 }
 
-// TestFewProcesses does the same under the limit of a user that no other process has.
+// TestFewProcesses does the same under a limit on the threads of a user who has no other
+// processes.
 func TestFewProcesses(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	set := newSet(t, 0, 0)

@@ -41,8 +41,8 @@ int main(int argc, char **argv)
 	if ((err = gipc_ring_join_consumer(&in, &ring)) < 0)
 		return fail("another worker in C is running", -err);
 
-	/* Each receive releases the job before. If this process is killed, the next worker
-	 * receives the job again that was not released. */
+	/* Each receive releases the previous job. If this process is killed, the next worker
+	 * receives the unreleased job again. */
 	while ((err = gipc_ring_receive(&in, &msg, &n, -1)) > 0) {
 		char text[32] = "";
 		int length;
