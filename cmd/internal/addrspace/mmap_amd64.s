@@ -10,25 +10,26 @@
 // plenty is more than the runtime reserves at its start.
 #define plenty (2<<30)
 
-// The runtime calls what this points to instead of making the system call (cgo_mmap.go).
+// The runtime calls the function at this address instead of making the system call
+// (cgo_mmap.go).
 DATA _cgo_mmap(SB)/8, $mmap<>(SB)
 GLOBL _cgo_mmap(SB), NOPTR, $8
 
-// What was found out of the address space when the first reservation was made.
+// space says how much address space there was when the first reservation was made.
 #define unknown 0
 #define roomy 1
 #define scarce 2
 DATA space<>(SB)/4, $unknown
 GLOBL space<>(SB), NOPTR, $4
 
-// Where the next reservation goes that the kernel knows nothing of. The runtime puts its
-// heap below 1<<46, the kernel puts programs at 0x555555554000, and mappings above that
-// or from 0x2aaaaaaaa000 on.
+// unused is the address of the next reservation that is not made by the kernel. The runtime
+// puts its heap below 1<<46, the kernel puts programs at 0x555555554000, and mappings above
+// that or from 0x2aaaaaaaa000 on.
 DATA unused<>(SB)/8, $0x500000000000
 GLOBL unused<>(SB), NOPTR, $8
 
 // mmap is mmap(addr, length, prot, flags, fd, offset) by C's conventions. It returns the
-// address or, as the runtime expects it, the number of the error.
+// address or, as the runtime expects, a positive error number.
 TEXT mmap<>(SB), NOSPLIT|NOFRAME, $0
 	MOVQ	CX, R10 // the kernel takes the fourth argument there
 	CMPL	DX, $PROT_NONE

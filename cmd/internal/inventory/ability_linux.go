@@ -13,9 +13,9 @@ import (
 )
 
 // calls returns the kinds of objects that a process can use, judged by its executable
-// mappings, and the kinds that its children can use while they run the same program: none
-// if Go made the program, which cannot fork. A file that cannot be read counts as able to
-// use all kinds.
+// mappings, and the kinds that its children can use while they run the same program. If Go
+// made the program, the latter are none, because it cannot fork. A file that cannot be read
+// counts as able to use all kinds.
 func (c *collector) calls(p *person) (direct, inherited imports.Calls) {
 	if !p.asked {
 		p.direct, p.inherited = c.readCalls(p)
@@ -28,7 +28,7 @@ func (c *collector) readCalls(p *person) (direct, inherited imports.Calls) {
 	switch {
 	case isServer(p.Comm):
 		return imports.All, imports.All
-	case p.hidden != nil: // the children of root's servers alone are looked for
+	case p.hidden != nil: // only the children of root's servers are looked for
 		return imports.All, imports.None
 	case isXServer(p.Comm) && c.isXServer(p.via):
 		return imports.None, imports.None
@@ -58,9 +58,10 @@ func (c *collector) readCalls(p *person) (direct, inherited imports.Calls) {
 
 var errEnded = errors.New("the process has ended")
 
-// executables returns the files that a process has mapped to execute. One that has none is
-// between two programs (execve), or about to end: it is looked at again, within a time that
-// is the same for all processes, since anybody can have some that stay like that.
+// executables returns the files that a process has mapped to execute. A process without any
+// is between two programs (execve) or about to end, so it is looked at again. The time for
+// that is limited for all processes together, since any user can have some that stay like
+// that.
 func (c *collector) executables(p *person) ([]procfs.Executable, error) {
 	const pause, most = time.Millisecond, 50
 	for {
@@ -84,7 +85,7 @@ type fileID struct {
 	inode  uint64
 }
 
-// ability returns what a file imports that a process has mapped.
+// ability returns what a file that a process has mapped imports.
 func (c *collector) ability(pid int, x procfs.Executable) imports.File {
 	id := fileID{x.Device, x.Inode}
 	if file, ok := c.files[id]; ok {
@@ -104,8 +105,8 @@ func (c *collector) ability(pid int, x procfs.Executable) imports.File {
 	return file
 }
 
-// readImports believes libcrypto of the system, which imports shmget and shmat, that it
-// shares nothing by them.
+// readImports returns what a file imports. The system's libcrypto imports shmget and shmat
+// but shares nothing with them, so they do not count there.
 func (c *collector) readImports(opened *os.File) imports.File {
 	owner, system := ownerOf(opened)
 	var from io.ReaderAt = opened
@@ -122,8 +123,8 @@ func (c *collector) readImports(opened *os.File) imports.File {
 	return file
 }
 
-// An allowed reader fails when as much was read as its owner's files and all files of other
-// users than root are allowed: any user can map thousands of files with large tables.
+// An allowed reader fails once too much was read of its owner's files, or of the files of
+// all users other than root: any user can map thousands of files with large tables.
 type allowed struct {
 	file     io.ReaderAt
 	own, all *int

@@ -66,8 +66,8 @@ func BenchmarkAttachedBesideLsof(b *testing.B) {
 		cmd.Env = append(os.Environ(), "GIPC_TEST_ROLE=attached")
 		return cmd
 	}
-	// The way of asking that costs lsof least: no names of hosts, ports and users,
-	// and nothing but deleted files that are mapped.
+	// These flags cost lsof least: it looks up no names of hosts, ports and users, and
+	// lists nothing but deleted files that are mapped.
 	theirs := func() *exec.Cmd { return exec.Command(lsof, "-n", "-P", "-l", "-w", "-d", "DEL") }
 	want := manyProcesses * manyEach
 	run := func(cmd *exec.Cmd) (rows int, wall, cpu time.Duration) {
@@ -77,7 +77,7 @@ func BenchmarkAttachedBesideLsof(b *testing.B) {
 		}
 		defer in.Close()
 		start := time.Now()
-		out, _ := cmd.Output() // lsof's status tells of processes that nobody asked for
+		out, _ := cmd.Output() // lsof may fail because of processes that the benchmark did not ask for
 		return bytes.Count(out, []byte{'\n'}), time.Since(start), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	if rows, _, _ := run(ours()); rows != want {
@@ -102,7 +102,7 @@ func BenchmarkAttachedBesideLsof(b *testing.B) {
 	b.ReportMetric(cpus[len(cpus)/2], "x-cpu-median")
 }
 
-// BenchmarkCollect measures what each thing that can be wanted costs.
+// BenchmarkCollect measures the cost of each Want.
 func BenchmarkCollect(b *testing.B) {
 	crowd(b)
 	for _, bb := range []struct {

@@ -10,18 +10,18 @@ import (
 )
 
 // Looking at a process takes longer the more mappings, descriptors and threads it has, and
-// any user can have many. The costs are counted, not measured, so that the same
-// processes are looked at however busy the machine is. What a process costs beyond the
-// ordinary is charged to its user; root's and the caller's are always looked at.
+// any user can have many. The costs are counted, not measured, so that the same processes
+// are looked at however busy the machine is. What a process costs beyond the ordinary is
+// charged to its user. Processes of root and of the caller are always looked at.
 const (
 	descriptorCost = 2 // to list one, and again to look at it
 	mappingCost    = 2
 	threadCost     = 80
 	statusCost     = 32 // to read which users a thread acts as
 
-	firstCost    = procfs.SpendEvery * mappingCost // of a process, from where on it matters whose it is
+	firstCost    = procfs.SpendEvery * mappingCost // of a process; below it, its user does not matter
 	ordinaryCost = 2 * firstCost                   // of a process, which is not charged
-	processShare = firstCost                       // what each process of a user adds to what all may cost beyond that
+	processShare = firstCost                       // what each process above firstCost adds to the limit of its user
 	userShare    = 32 << 10
 	allShare     = 64 * userShare // of all users together: one may act as many
 )
@@ -36,8 +36,8 @@ type budget struct {
 	all   int
 }
 
-// An account holds what the processes of a user have cost and may cost. Once they have
-// cost too much, nothing more is spent on it.
+// An account holds what the processes of a user have cost and may cost. Once they have cost
+// too much, nothing more is spent on them.
 type account struct {
 	spent, limit int
 	closed       bool
@@ -113,8 +113,8 @@ type resource struct {
 	err error // why it was not looked at wholly
 }
 
-// find returns what was found when the resource of a process was looked at by way of
-// another one; nil if it was not.
+// find returns what was found if the resource of a process was already looked at through
+// another process, nil if it was not.
 func (s *sharing) find(f *procfs.FS, via int, own bool) *resource {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +160,7 @@ func (s *sharing) search(f *procfs.FS, via int) (i int, ok bool) {
 	}
 }
 
-// owed is how many attachments of each segment were not found yet.
+// owed counts the attachments of each segment that were not found yet.
 type owed struct {
 	all      atomic.Int64
 	segments map[*Object]*atomic.Int64
@@ -189,7 +189,7 @@ func (w *owed) of(o *Object) int {
 	return 0
 }
 
-// found takes n attachments off, or as many as there are.
+// found subtracts n attachments, or as many as are left.
 func (w *owed) found(o *Object, n int) {
 	left := w.segments[o]
 	for left != nil {

@@ -19,15 +19,15 @@ type busy struct {
 	waited, mayBe int
 }
 
-// isOne reports whether a process is the program, or may be a worker of it: those have
-// its name and come and go.
+// isOne reports whether a process is the program, or may be one of its workers. These have
+// its name, and come and go.
 func (b *busy) isOne(p *Process) bool {
 	return p.PID == b.pid || b.what == "workers" && (p.Comm == "busy" || p.Comm == "")
 }
 
-// TestBusyPrograms looks again and again at programs that wait on a queue except for the
-// moments in which they handle a signal or give their place to another process. In every
-// look somebody waits or may wait.
+// TestBusyPrograms looks many times at programs that wait on a queue, except while they
+// handle a signal or hand over to another process. Each look must find a process that waits
+// or may wait.
 func TestBusyPrograms(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may look into everybody, so that nobody is hidden at first")
@@ -82,7 +82,7 @@ func TestBusyElsewhere(t *testing.T) {
 	queue := createQueue(t, sysv.Private, 0o600)
 	p := ipctest.Run(t, program, words([]any{"compute", int(queue), 0})...)
 	p.Line()
-	// It may be off the processor for the whole of one look, on a machine that is busy.
+	// On a busy machine it may be off the processor for the whole of one look.
 	await(t, Options{Kinds: []ref.Kind{ref.Msg}, Want: WantWaiting}, func(inv *Inventory) bool {
 		return !slices.ContainsFunc(inv.Hidden.Processes, func(h HiddenProcess) bool { return h.PID == p.PID() })
 	})

@@ -15,11 +15,11 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A census is the living processes that are seen, except this one and kernel threads. It
+// A census holds the living processes that are seen, except this one and kernel threads. It
 // is taken once, and only if a verdict depends on it.
 type census struct {
 	people   []*person            // by pid
-	byUser   map[uint32][]*person // who may hold identifiers, by all of their user ids, by since
+	byUser   map[uint32][]*person // processes that may hold identifiers, under each of their user ids, by since
 	byNumber map[int]*person      // by pid, and by the number in its own pid namespace
 	left     map[uint32]bool      // users who have a process in any namespace
 	unknown  bool                 // there is a process whose user is not known
@@ -36,7 +36,7 @@ type person struct {
 	others      []uint32            // users that its other threads act as
 	numbers     []int               // its ids in its pid namespaces
 	start       time.Duration
-	forked      bool // it goes on in the program of its parent
+	forked      bool // it continues the program of its parent
 	parent      int
 	inside      bool  // in this IPC namespace, or in one that is not known
 	hidden      error // why it could not be looked into
@@ -50,17 +50,17 @@ type person struct {
 	direct, inherited imports.Calls
 }
 
-// holding is a kind of objects that somebody who runs as a user can use.
+// A holding is a user and the kinds of objects that a process of that user can use.
 type holding struct {
 	user   uint32
 	calls  imports.Calls
-	parent bool // or that its children can use
+	parent bool // or that the children of the process can use
 }
 
 // anybody is the user of processes whose user is unknown. No user has this number.
 const anybody = 1<<32 - 1
 
-// census returns who lives.
+// census returns the living processes.
 func (c *collector) census() *census {
 	if c.people != nil {
 		return c.people
@@ -71,7 +71,7 @@ func (c *collector) census() *census {
 	}
 	c.people = s
 	pids, err := c.fs.PIDs()
-	if err != nil { // what is not known is not said to be gone
+	if err != nil { // an unknown process must not count as gone
 		s.unknown = true
 		s.add(&person{Process: &Process{}, inside: true, hidden: err}, false)
 		return s
@@ -116,7 +116,7 @@ func (p *person) findSince(byPID map[int]*person) {
 	}
 }
 
-// add counts a process in. The system's init holds nothing that others made.
+// add adds a process to the census. The system's init holds nothing that others made.
 func (s *census) add(p *person, isInit bool) {
 	s.people = append(s.people, p)
 	users := []uint32{anybody}
@@ -162,7 +162,7 @@ func (c *collector) interview(pids []int) (people []*person) {
 	return slices.DeleteFunc(found, func(p *person) bool { return p == nil })
 }
 
-// meet returns nil for a process that is none, or is no more.
+// meet describes a process. It returns nil if the process has ended or is a kernel thread.
 func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	p := &person{Process: &Process{PID: pid}, inside: true}
 	stat, err := f.Stat(pid)
@@ -191,8 +191,9 @@ func meet(f *procfs.FS, pid int, namespace uint64, b *budget) *person {
 	return p
 }
 
-// meetThreads looks at threads, which may act as other users than their process. That of
-// which only a thread is in the IPC namespace is not met: it counts while it waits.
+// meetThreads looks at threads, which may act as other users than their process. It is not
+// called if only a thread of the process is in the IPC namespace: such a thread counts
+// while it waits.
 func (p *person) meetThreads(f *procfs.FS, c *costs) error {
 	tids, err := f.Threads(p.PID, func() error { return c.spend(procfs.SpendEvery * descriptorCost) })
 	if err != nil {
@@ -232,7 +233,7 @@ func (p *person) identify(f *procfs.FS) error {
 	return nil
 }
 
-// callsFor returns the calls that a use of an object takes.
+// callsFor returns the calls that are needed to use an object.
 func callsFor(kind ref.Kind) imports.Calls {
 	switch kind {
 	case ref.Shm:
@@ -246,8 +247,8 @@ func callsFor(kind ref.Kind) imports.Calls {
 
 // oldest returns the process that can hold objects of a kind and whose program has run the
 // longest, nil if there is none. A process that uses an object is either older than that
-// use, or learned of the object from a process that is; if that one has ended, it was an
-// ancestor.
+// use, or learned of the object from a process that is. If that process has ended, it was
+// an ancestor.
 func (c *collector) oldest(h holding) *person {
 	s := c.census()
 	if p, ok := s.holders[h]; ok {
@@ -316,7 +317,7 @@ func (c *collector) named(o *Object) *Process {
 			continue
 		}
 		if user := o.File().UID; uint32(n) == user && p.credentials != nil && !slices.Contains(p.credentials.UIDs[:], user) {
-			continue // the number is the user's
+			continue // the number is the id of the user
 		}
 		if after, sure := c.clock.after(p.start, latest(o.Changed(), o.Used())); after && sure {
 			continue

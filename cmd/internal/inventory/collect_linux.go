@@ -67,7 +67,7 @@ type collector struct {
 	dirs     []dataDir
 	dirsRead bool
 
-	people *census // see there
+	people *census // see type census
 	pauses int     // for processes between two programs
 	files  map[fileID]imports.File
 	// How many more bytes may be read of files, by owner and in all; see allow.
@@ -201,8 +201,8 @@ func ClockStep(boot time.Time) (step time.Duration, known bool) {
 	return max(0, step), step > -startup
 }
 
-// explore finds out what is wanted, in the order in which one thing rests on
-// another.
+// explore finds out what is wanted. The steps are in order: later ones need what earlier
+// ones found.
 func (c *collector) explore() {
 	if c.want&WantSemaphores != 0 {
 		c.readSemaphores()
@@ -305,8 +305,9 @@ func (c *collector) findActors() {
 			s := o.Segment
 			last := Actor{Role: User, PID: s.LPID, When: o.Used()}
 			if s.LPID == self && s.NAttch == 0 {
-				// This program, which has looked at the contents, or at the memory of a
-				// process that was ending: whoever lets go of that last detaches.
+				// The last user is this program. It has looked at the contents, or at the
+				// memory of a process that was ending: the last to let go of that memory
+				// detaches.
 				last.PID = 0
 			}
 			o.Use.Actors = []Actor{
@@ -325,9 +326,9 @@ func (c *collector) findActors() {
 	}
 }
 
-// operators returns an Actor for each process that is the last one of a semaphore.
-// The kernel has one time for the whole set: SETVAL and SETALL set sem_ctime, all
-// other operations sem_otime.
+// operators returns an Actor for each process that operated last on a semaphore of the set.
+// The kernel has one time for the whole set: SETVAL and SETALL set sem_ctime, all other
+// operations sem_otime.
 func (c *collector) operators(o *Object) (actors []Actor) {
 	sems := make(map[int][]int)
 	var pids []int
@@ -340,14 +341,14 @@ func (c *collector) operators(o *Object) (actors []Actor) {
 	when := latest(o.Set.OTime, o.Set.CTime)
 	for _, pid := range pids {
 		a := Actor{Role: Operator, PID: pid, When: when, Sems: sems[pid]}
-		// Where each process has an id a semaphore without one was never used.
+		// If every process has an id here, a semaphore without one was never used.
 		actors = append(actors, c.actor(o, a, c.seesAll))
 	}
 	return actors
 }
 
-// actor finds out what became of a process. never is the reason for a pid of 0: that
-// nobody did it, rather than an invisible process.
+// actor finds out what became of a process. never is set if a pid of 0 means that nobody
+// did it, rather than an invisible process.
 func (c *collector) actor(o *Object, a Actor, never bool) Actor {
 	switch {
 	case a.PID == 0 && never:
@@ -399,8 +400,7 @@ func (c *collector) look(pid int, k *known) {
 	k.hidden = err != nil && !k.ended
 }
 
-// mayOwn reports whether the user of a process is one of those an object names, or
-// may be.
+// mayOwn reports whether a process runs, or may run, as the owner or creator of an object.
 func (c *collector) mayOwn(pid int, p *sysv.Perm) bool {
 	status, err := c.fs.Status(pid)
 	return err != nil || slices.ContainsFunc(status.UIDs[:], func(uid uint32) bool { return uid == p.UID || uid == p.CUID })

@@ -71,8 +71,8 @@ func TestAttached(t *testing.T) {
 	writer := start(t, "attach", nil, "rw", int(shared), int(private))
 	split := ipctest.Run(t, ipctest.Compile(t, "testdata/split.c"), words([]any{int(shared)})...)
 	split.Line()
-	// Processes of other namespaces: one has a segment of the same id there, one has
-	// kept what it attached here.
+	// Two processes of other namespaces: one has a segment of the same id there, the other
+	// has kept what it attached here.
 	apart := startApart(t, "make", []string{"unshare", "-i"})
 	if ids := apart.Line(); !strings.HasPrefix(ids, "0 ") {
 		t.Fatalf("ids %s", ids)
@@ -133,8 +133,8 @@ func TestAttachedRemoved(t *testing.T) {
 	wantVerdict(t, o, InUse, "marked attached process-alive process-alive age")
 }
 
-// TestLookalike: a file that looks like a segment in every way but one, the device
-// it is on, is none.
+// TestLookalike: a file that looks like a segment in every way except its device is not
+// taken for one.
 func TestLookalike(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -347,14 +347,14 @@ func TestDeadlock(t *testing.T) {
 	}
 }
 
-// TestVerdicts follows objects from their maker's life to after its end.
+// TestVerdicts follows objects while their maker lives, and after it has ended.
 func TestVerdicts(t *testing.T) {
 	maker := ipctest.Start(t, "make", nil)
 	ids := numbers(strings.Fields(maker.Line()))
 	seg, set, queue := sysv.Segment(ids[0]), sysv.Set(ids[1]), sysv.Queue(ids[2])
 	t.Cleanup(func() { remove(t, seg); remove(t, set); remove(t, queue) })
 
-	// Not even root may look into every process everywhere.
+	// On some machines, not even root may inspect every process.
 	o := Options{Want: WantVerdict, HiddenIdle: true}
 	inv := collectAll(t, o)
 	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Idle, "not-attached process-alive age")
@@ -371,7 +371,7 @@ func TestVerdicts(t *testing.T) {
 	inv = collectAll(t, o)
 	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), Orphan, "process-gone not-waiting age")
 
-	// Somebody else uses them: attached, later not any more.
+	// Another process uses them: it is attached at first, and later no longer.
 	user := start(t, "attach", nil, "ro", int(seg))
 	if _, _, _, err := queue.TryReceive(make([]byte, 100), sysv.ReceiveOptions{}); err != nil {
 		t.Fatal(err)
@@ -387,13 +387,13 @@ func TestVerdicts(t *testing.T) {
 	inv = collectAll(t, o)
 	wantVerdict(t, find(t, inv, ref.Shm, int(seg)), Unknown, "not-attached process-gone process-gone family-alive age")
 
-	// A queue that nobody ever used names nobody.
+	// A queue that was never used names no process.
 	unused := createQueue(t, sysv.Private, 0o600)
 	inv = collectAll(t, o)
 	wantVerdict(t, find(t, inv, ref.Msg, int(unused)), Unknown, "never-used age")
 }
 
-// TestZombie: a process that has ended but whose parent has not noticed is gone.
+// TestZombie: a process that has ended counts as gone even before its parent has noticed.
 func TestZombie(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -469,8 +469,8 @@ func TestOrdinaryUser(t *testing.T) {
 	wantVerdict(t, find(t, inv, ref.Msg, int(queue)), InUse, "waiting never-used age")
 }
 
-// TestQueueWithHiddenProcesses: whether anybody waits on a queue can't be known
-// unless every process may be looked into.
+// TestQueueWithHiddenProcesses: unless every process may be inspected, it can't be known
+// whether one waits on a queue.
 func TestQueueWithHiddenProcesses(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -488,8 +488,8 @@ func TestQueueWithHiddenProcesses(t *testing.T) {
 	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Unknown, "process-gone messages process-hidden age")
 }
 
-// TestOtherPIDNamespace: from a pid namespace in which the processes of the objects
-// have no ids nothing may look like an orphan.
+// TestOtherPIDNamespace: in a pid namespace where the processes of the objects have no ids,
+// nothing may look like an orphan.
 func TestOtherPIDNamespace(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -504,7 +504,7 @@ func TestOtherPIDNamespace(t *testing.T) {
 	wantVerdict(t, find(t, inv, ref.Sem, ids[1]), Unknown, "not-waiting process-unseen age")
 	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Unknown, "process-unseen age")
 
-	// With the /proc of the outer namespace the ids of one would be looked up in the
+	// With the /proc of the outer namespace, ids of one namespace would be looked up in the
 	// other.
 	viewer = startApart(t, "view", []string{"unshare", "-fp"})
 	inv = parseView(t, viewer.Wait())

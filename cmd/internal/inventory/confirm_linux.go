@@ -8,9 +8,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 )
 
-// confirm checks again every System V object that would be an orphan and was used
-// recently. If it was used since it was listed, it has a user that was not considered,
-// such as a worker that replaced another one just when the latter's end was noted.
+// confirm checks again every System V object that would be an orphan and was used recently.
+// If it was used since it was listed, it has a user that was not considered, such as a
+// worker that replaced another one just as that one was found to have ended.
 func (c *collector) confirm() {
 	const late = 10 * time.Second
 	for i := range c.inv.Objects {

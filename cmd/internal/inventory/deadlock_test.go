@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// waits makes objects of waits written as waiter, set, holder.
+// waits makes objects from waits that are written as waiter, set, holder.
 func waits(list ...[3]int) []Object {
 	sets := make(map[int]*Use)
 	var order []int
@@ -85,7 +85,7 @@ func TestDeadlocksLeaveOut(t *testing.T) {
 	}
 }
 
-// TestDeadlocksAtRandom holds the rings against what a search of all paths finds.
+// TestDeadlocksAtRandom compares the rings with what a search of all paths finds.
 func TestDeadlocksAtRandom(t *testing.T) {
 	for seed := range uint64(500) {
 		rnd := rand.New(rand.NewPCG(seed, 0))

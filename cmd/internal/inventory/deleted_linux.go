@@ -19,14 +19,14 @@ import (
 // A Deleted is memory of /dev/shm whose name was unlinked. It is freed when the last
 // process that maps it or has it open ends. Until then, no listing of names shows it.
 type Deleted struct {
-	Name string // its former name, as of a POSIX object
+	Name string // its former name, written like that of a POSIX object
 	// File is nil if the kernel shows the caller only the name. For a file that is mapped
 	// but not open, only root learns more.
 	File    *posix.FileInfo
 	Holders []*Process // by pid
 }
 
-// Bytes returns the memory that it takes of /dev/shm, or 0 if that is unknown.
+// Bytes returns how much of /dev/shm it takes, or 0 if that is unknown.
 func (d *Deleted) Bytes() uint64 {
 	if d.File == nil {
 		return 0

@@ -40,33 +40,34 @@
 //     it can be found); a forked process is as old as the program that it continues;
 //   - such a process runs as root: it may be the parent of workers of any user, and known
 //     servers, such as Apache and PHP-FPM, may start one that finds the object by its key;
-//   - a batch job of its owner or creator is running, or one whose owner is not seen, and
-//     may have used it: the next step of the job may use it again. A job is what the control
-//     groups show (procfs.Job), so it is seen while it has a process on this machine;
+//   - a batch job is running that may have used it, and the job belongs to its owner or
+//     creator, or to a user who is not seen: the next step of the job may use it again. Jobs
+//     are found by their control groups (procfs.Job), while they have a process on this
+//     machine;
 //   - an object of its family is needed (see keepFamilies);
 //   - the name of a POSIX object contains the id of a living process, or is one that the
 //     program of a running server opens again after everyone has closed it;
 //   - a process that may use it is hidden, or not visible from this PID namespace.
 //
 // A process cannot use a kind of object if none of its executable mappings imports the
-// functions for it. A file that cannot be read counts as importing all of them. A POSIX object on which the kernel
-// grants a write lease (fcntl(2)) is open nowhere, whatever is hidden; one on which it
-// refuses the lease is open, even if no descriptor shows it.
+// functions for it. A file that cannot be read counts as importing all of them. A POSIX
+// object on which the kernel grants a write lease (fcntl(2)) is open nowhere, whatever is
+// hidden; one on which it refuses the lease is open, even if no descriptor shows it.
 //
-// The /dev/shm of another mount namespace is only a list of files, and no evidence for
-// anything else; openShm says what is refused.
+// The /dev/shm of another mount namespace gives only a list of files, and is no evidence
+// for anything else; see openShm for what is refused.
 //
 // Evidence for removal comes only from what an attacker cannot write. The name, directory,
 // environment or mount namespace of a process may make a verdict more careful, never less.
 //
 // Four things are not seen: a dynamically linked program that makes the calls by number
 // (syscall(2)), or finds them by dlsym(3) without a library that is known for that, such as
-// libffi; a process of another user that has access only through the mode and neither
-// waits nor is attached; a process that has changed all of its user ids; and one of which
+// libffi; a process of another user that has access only through the mode and neither waits
+// nor is attached; a process that has changed all of its user ids; and a process of which
 // only a thread is in this IPC namespace, unless the thread waits on a queue.
 //
 // A process id may have been reused. That is so if the process with that id was started
 // after the time recorded with the id, provided that the clock was not set in between. If
-// it was, which can be detected only in part, a process of the object's owner is assumed to
-// be the one.
+// the clock was set, which can be detected only in part, a process of the object's owner is
+// assumed to be the recorded one.
 package inventory

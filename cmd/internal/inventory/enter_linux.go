@@ -13,9 +13,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// Do calls f inside the place, on a thread of its own, like Namespace.Do. In f, /dev/shm
-// is that of the place, and /dev/mqueue shows the queues of its IPC namespace; all other
-// files are the caller's. The Sight says what is missing.
+// Do calls f inside the place, on a thread of its own, like Namespace.Do. In f, /dev/shm is
+// the place's, and /dev/mqueue shows the queues of its IPC namespace; all other files are
+// the caller's. The Sight says what is missing.
 //
 // Do needs the same rights as Namespace.Do, or none if the caller is in the place already.
 func (p Place) Do(f func(Sight) error) error {
@@ -45,7 +45,7 @@ func (p Place) Do(f func(Sight) error) error {
 }
 
 // join moves the calling thread into the namespace. own reports whether the thread was
-// there already; then join does not call setns(2), which needs rights even so.
+// there already; then join does not call setns(2), which would need rights even so.
 func (n Namespace) join(file *os.File) (own bool, err error) {
 	if n.isOwn() {
 		return true, nil

@@ -46,9 +46,9 @@ func wantSet(t *testing.T, set sysv.Set, verdict Verdict, reasons string) {
 	wantVerdict(t, find(t, collectAll(t, Options{Want: WantVerdict}), ref.Sem, int(set)), verdict, reasons)
 }
 
-// TestServerRests: a set is no orphan while a process lives that may know it, though the
-// one that used it last has ended. A process without the calls is none, a program linked
-// statically may be one.
+// TestServerRests: a set is no orphan while a living process may know it, even though its
+// last user has ended. A process that lacks the calls cannot know it; one that is linked
+// statically may.
 func TestServerRests(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	program, idler := ipctest.Compile(t, "testdata/prefork.c"), ipctest.Compile(t, "testdata/idler.c")
@@ -77,8 +77,8 @@ func TestServerRests(t *testing.T) {
 	})
 }
 
-// TestServerRestarted: workers of a server that was started again find what has a key,
-// whoever made it, and nothing else.
+// TestServerRestarted: workers of a restarted server find objects that have a key, whoever
+// made them, and no others.
 func TestServerRestarted(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	killed, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), 0, stranger, 0x1234)
@@ -106,8 +106,8 @@ func TestServerRestarted(t *testing.T) {
 }
 
 // TestBetweenPrograms: a process that has no program mapped for a moment is looked at
-// again. One that stays like that may know an object. So may the rest if many stay like that
-// for long: the pauses are counted for all of them together.
+// again. If it stays like that, it may know an object. If many stay like that for long, the
+// rest may know one too, because the pauses for all of them are limited together.
 func TestBetweenPrograms(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	idler := ipctest.Compile(t, "testdata/idler.c")
@@ -144,8 +144,7 @@ func TestBetweenPrograms(t *testing.T) {
 	want(math.MaxInt, Unknown, "not-waiting process-gone owner-alive age")
 }
 
-// TestOwnerGone: of an object that nobody used it is known only by its owner that nobody
-// needs it.
+// TestOwnerGone: if nobody has used an object, only its owner shows that it is not needed.
 func TestOwnerGone(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	maker := ipctest.Start(t, "make", &syscall.Credential{Uid: uint32(stranger), Gid: uint32(stranger)})
@@ -175,7 +174,7 @@ func TestOwnerGone(t *testing.T) {
 	}
 }
 
-// TestOwnerMayReturn: that no worker of a server runs now does not make its user gone.
+// TestOwnerMayReturn: a user is not gone just because its server has no worker now.
 func TestOwnerMayReturn(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	server, set := prefork(t, compiledAs(t, "testdata/prefork.c", "php-fpm8.2"), 0, stranger, sysv.Private)
@@ -190,7 +189,7 @@ func TestOwnerMayReturn(t *testing.T) {
 	want("when it has ended", Yes)
 }
 
-// TestNamedAfter: the number of a living process in a name speaks against an orphan.
+// TestNamedAfter: an object whose name has the id of a living process is no orphan.
 func TestNamedAfter(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	p := ipctest.Run(t, ipctest.Compile(t, "testdata/idler.c"), fmt.Sprint(stranger))
@@ -224,7 +223,7 @@ func TestNamedAfter(t *testing.T) {
 			}
 		}
 	}
-	owner(p.PID()) // then it is the number of the user
+	owner(p.PID()) // then it is the id of the user
 	verdicts(Orphan, "not-open age")
 	owner(0)
 	verdicts(Unknown, "named-after age")
@@ -232,8 +231,8 @@ func TestNamedAfter(t *testing.T) {
 	verdicts(Orphan, "not-open age")
 }
 
-// TestServedByName: what clients of a server open by name one after the other is no orphan
-// between two of them.
+// TestServedByName: an object that clients of a server open by name, one after the other,
+// is no orphan between two clients.
 func TestServedByName(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	const token, job = "/dev/shm/var.lib.opencryptoki.swtok", "/dev/shm/vader_segment.host.1.2.3"
@@ -269,8 +268,8 @@ func TestServedByName(t *testing.T) {
 	}
 }
 
-// TestStoppedWaiters: who may not use an object does not wait on it, wherever its tracer
-// has stopped it.
+// TestStoppedWaiters: a process that may not use an object does not count as waiting on it,
+// wherever its tracer has stopped it.
 func TestStoppedWaiters(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	maker := ipctest.Start(t, "make", nil)
@@ -285,8 +284,8 @@ func TestStoppedWaiters(t *testing.T) {
 	wantVerdict(t, find(t, inv, ref.Msg, ids[2]), Orphan, "process-gone not-waiting age")
 }
 
-// TestHeir: a process that was forked after the last use of a set, by one that has ended, has
-// inherited what that one knew. A program that was started since has not.
+// TestHeir: a process that was forked after the last use of a set knows what its parent
+// knew, even if the parent has ended. A program that was started since does not.
 func TestHeir(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	heir := ipctest.Run(t, ipctest.Compile(t, "testdata/heir.c"), fmt.Sprint(stranger))

@@ -88,7 +88,8 @@ func TestFakeProc(t *testing.T) {
 	}
 	f.process(40, "wrong key", 0, 0, time.Minute, fakeNamespace, mapsLine(int(seg), 0x302, "r--s")+mapsLine(12345, 0, "r--s"))
 	f.write("50/nothing", "") // one that can't be read, though it is there
-	// Nobody is looked for whom the kernel does not count, and here it counts one more.
+	// Only attachments that the kernel counts are looked for. It counts one of seg that no
+	// process here has.
 	for _, s := range []sysv.Segment{seg, seg, seg, other, other} {
 		mem, err := s.Attach(nil)
 		if err != nil {
@@ -114,7 +115,7 @@ func TestFakeProc(t *testing.T) {
 	}
 }
 
-// TestReuse: what the process that has the id of an object's maker says of it.
+// TestReuse: what a process that has the id of an object's maker shows about the object.
 func TestReuse(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 4096, 0o600)
 	info, err := seg.Stat()

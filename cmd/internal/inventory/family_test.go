@@ -83,7 +83,8 @@ func TestKeepFamilies(t *testing.T) {
 	}
 }
 
-// TestManyFamilies: what one user leaves among much that lives is found, and not slowly.
+// TestManyFamilies: the orphans of a user are found quickly among many objects that are
+// needed.
 func TestManyFamilies(t *testing.T) {
 	const each = 16000
 	var objects []Object

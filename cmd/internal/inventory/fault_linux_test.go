@@ -28,7 +28,7 @@ type gremlin struct {
 	place place
 	nth   int // that call alone, counted from 1; 0: all of them
 	errno error
-	// contents, unless nil, makes what a read returns of what it would have returned.
+	// contents, unless nil, changes the bytes that a read returns.
 	contents func([]byte) []byte
 
 	mu   sync.Mutex
@@ -121,8 +121,8 @@ func newLiving(t *testing.T) (l living) {
 	return l
 }
 
-// missed says of which living process an inventory does not know that it uses something,
-// or may: "" if it knows of all.
+// missed names a living process that uses something, if the inventory neither shows the use
+// nor counts the process as hidden; "" if there is none.
 func (l *living) missed(t *testing.T, inv *Inventory) string {
 	hidden := func(pid int, whole bool) bool {
 		return inv.Hidden.Unlisted || slices.ContainsFunc(inv.Hidden.Processes, func(h HiddenProcess) bool {
@@ -157,8 +157,8 @@ func (l *living) missed(t *testing.T, inv *Inventory) string {
 	return ""
 }
 
-// TestFaults lets every read of /proc fail, in every way, and demands that whoever uses
-// an object is found or counts as hidden.
+// TestFaults makes every read of /proc fail, in every way. Each process that uses an object
+// must be found or count as hidden.
 func TestFaults(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root may look into everybody, so that nobody is hidden at first")

@@ -47,7 +47,7 @@ func (h *Hidden) Whole() bool {
 	return h.Unlisted || h.Fleeting
 }
 
-// Count returns the number of processes that are hidden, wholly or in part. Those that
+// Count returns the number of processes that are hidden, wholly or in part. Processes that
 // proc does not list, or not for long enough, count as one.
 func (h *Hidden) Count() int {
 	if h.Unlisted || h.Fleeting {

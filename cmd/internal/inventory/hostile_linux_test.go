@@ -71,8 +71,8 @@ func compileForAll(t *testing.T, source string) string {
 	return program
 }
 
-// TestSharedIsReadOnce: an address space and a table of descriptors are read once,
-// however many processes share them, and what is in them is known of each.
+// TestSharedIsReadOnce: an address space and a table of descriptors are read once, however
+// many processes share them, and each of these gets what is in them.
 func TestSharedIsReadOnce(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -101,8 +101,8 @@ func TestSharedIsReadOnce(t *testing.T) {
 	crowd.Kill()
 }
 
-// TestCostlyUser: what a user without rights can make gipcs do is bounded, and what was
-// not looked at counts as hidden. Users who may look at everything still do.
+// TestCostlyUser: an ordinary user can make gipcs do only a limited amount of work.
+// Processes beyond that count as hidden; root's never do.
 func TestCostlyUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -146,8 +146,8 @@ func TestCostlyUser(t *testing.T) {
 	}
 }
 
-// TestOnlyAsManyAsNeeded: nobody is looked at once all attachments are found, whoever
-// made a segment or used it last first.
+// TestOnlyAsManyAsNeeded: the creator and the last user of a segment are looked at first,
+// and no process is looked at once all attachments are found.
 func TestOnlyAsManyAsNeeded(t *testing.T) {
 	program := ipctest.Compile(t, "testdata/crowd.c", "-pthread")
 	segment := createSegment(t, sysv.Private, 4096, 0o600)
@@ -177,7 +177,7 @@ func TestOnlyAsManyAsNeeded(t *testing.T) {
 	}
 }
 
-// TestGiantSets: the semaphores of one user are looked at up to a number.
+// TestGiantSets: only a limited number of semaphores is read for one user.
 func TestGiantSets(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	giants := ipctest.Start(t, "make giants", nobody, "3", "20000")
@@ -220,8 +220,8 @@ func playMakeGiants(args []string) error {
 	return nil
 }
 
-// TestWhoMayWait: a waiter comes with its own credentials, in which capabilities of a
-// user namespace without a say here do not count; who is stopped by a tracer is no waiter.
+// TestWhoMayWait: a waiter comes with its own credentials, without capabilities from a user
+// namespace that have no effect here. A process stopped by a tracer is no waiter.
 func TestWhoMayWait(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -255,8 +255,8 @@ func TestWhoMayWait(t *testing.T) {
 	traced.Kill()
 }
 
-// writeTables writes an ELF file of a user with a table of symbols' names of a size, which
-// takes no room on disk.
+// writeTables writes an ELF file of a user with a table of symbol names of the given size,
+// which takes no room on disk.
 func writeTables(t *testing.T, size, owner int) (path string) {
 	t.Helper()
 	const header, section = 64, 64
@@ -288,14 +288,14 @@ func writeTables(t *testing.T, size, owner int) (path string) {
 	return path
 }
 
-// TestCostlyFiles: what may be read of the files of a user is bounded. Beyond that a program
-// can do anything.
+// TestCostlyFiles: only a limited amount of a user's files is read. Programs beyond that
+// count as able to use everything.
 func TestCostlyFiles(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	// A process can find a set by its key, however long after its last use it was started.
 	server, set := prefork(t, ipctest.Compile(t, "testdata/prefork.c"), stranger, stranger, 0x1235)
 	mapper := ipctest.Compile(t, "testdata/mapper.c")
-	const size = 20 << 20 // which is read twice: the names of sections are there as well
+	const size = 20 << 20 // each is read twice, since it holds the names of sections as well
 	var files []string
 	for range 5 {
 		files = append(files, writeTables(t, size, stranger))

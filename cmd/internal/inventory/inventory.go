@@ -362,7 +362,7 @@ type Waiter struct {
 
 	// For a wait on a queue.
 	Sending bool
-	Size    int // bytes of text to send, or room for
+	Size    int // bytes of text to send, or that it has room for
 	// Type is the type of the message to send, or the receiver's selector. It is valid if
 	// TypeKnown is set.
 	Type      int64

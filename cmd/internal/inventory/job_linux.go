@@ -11,8 +11,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 )
 
-// A job is a batch job that has a process on this machine. Between two steps it may have
-// none of its owner: with PrologFlags=Contain, Slurm then runs root's slurmstepd and its
+// A job is a batch job that has a process on this machine. Between two steps its owner may
+// have no process: with PrologFlags=Contain, Slurm then runs root's slurmstepd and its
 // child in the step extern.
 type job struct {
 	procfs.Job
@@ -50,10 +50,9 @@ func jobsOf(f *procfs.FS, people []*person) (jobs []*job) {
 	return jobs
 }
 
-// lastsForJob reports whether a process of a job is there from the beginning of the job to
-// its end: Slurm's daemon for the script, or for the step that stands for the job on each
-// machine. Its title is "slurmstepd: [JOB.STEP]". Names would prove nothing if the process
-// were not root's.
+// lastsForJob reports whether a process lives as long as its job: Slurm's daemon for the
+// script, or for the step that represents the job on each machine. Its title is
+// "slurmstepd: [JOB.STEP]". Names would prove nothing if the process were not root's.
 func (p *person) lastsForJob(f *procfs.FS) bool {
 	if p.Comm != "slurmstepd" || p.credentials == nil || p.credentials.UIDs != [4]uint32{} {
 		return false
@@ -62,7 +61,7 @@ func (p *person) lastsForJob(f *procfs.FS) bool {
 	return err == nil && len(title) > 0 && (strings.HasSuffix(title[0], ".batch]") || strings.HasSuffix(title[0], ".extern]"))
 }
 
-// owners returns the users for whom a process shows that its job is theirs.
+// owners returns the users that a process shows to be owners of its job.
 func (p *person) owners() (users []uint32) {
 	if j := p.Container.Job; j.UIDKnown {
 		users = append(users, j.UID)

@@ -13,8 +13,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestJobs: what the processes of a running batch job say of a segment that nobody uses,
-// whose maker has ended.
+// TestJobs: what the processes of a running batch job show about a segment that nobody uses
+// and whose maker has ended.
 func TestJobs(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	seg := createSegment(t, sysv.Private, 4096, 0o600)

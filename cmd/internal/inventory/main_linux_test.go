@@ -123,8 +123,8 @@ func playSend(args []string) error {
 	return sysv.Queue(n[0]).Send(context.Background(), n[1], make([]byte, n[2]))
 }
 
-// playLockTwo takes one semaphore, given by its set and number, and when it is told
-// another one.
+// playLockTwo takes a semaphore, given by its set and number, and then another one when it
+// is told to.
 func playLockTwo(args []string) error {
 	for pair := range slices.Chunk(numbers(args), 2) {
 		if err := sysv.Set(pair[0]).Do(context.Background(), sysv.Op{Num: uint16(pair[1]), Add: -1, Undo: true}); err != nil {
@@ -253,7 +253,7 @@ func words(args []any) (list []string) {
 	return list
 }
 
-// startApart starts a role by way of a program that puts it apart.
+// startApart starts a role through a program that isolates it, such as unshare.
 func startApart(t testing.TB, role string, by []string, args ...any) *ipctest.Process {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
@@ -274,8 +274,8 @@ func collectAll(t testing.TB, o Options) *Inventory {
 	return inv
 }
 
-// await collects until what is expected is there: the kernel offers no event for a
-// thread that falls asleep.
+// await collects until there returns true: the kernel offers no event for a thread that
+// falls asleep.
 func await(t testing.TB, o Options, there func(*Inventory) bool) *Inventory {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; runtime.Gosched() {

@@ -81,8 +81,7 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// stayedHere looks whether every thread sees the segment of this namespace, after visits to
-// another one.
+// stayedHere checks that visits to another namespace have left every thread in this one.
 func stayedHere(t *testing.T, n Namespace, own sysv.Segment) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -96,7 +95,7 @@ func stayedHere(t *testing.T, n Namespace, own sysv.Segment) {
 	}
 	wg.Wait()
 
-	// Nor has the process, for which /proc shows the namespace of its first thread.
+	// The process has not moved either. /proc shows the namespace of its first thread.
 	for range 200 {
 		if err := n.Do(func() error { return nil }); err != nil {
 			t.Fatal(err)

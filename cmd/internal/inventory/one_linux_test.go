@@ -44,8 +44,8 @@ func sameAlone(t *testing.T) *Inventory {
 	return inv
 }
 
-// TestCollectOne: a family, the neighbours of faked's and a deadlock are seen from one
-// object alone.
+// TestCollectOne: from one object alone, its family, the neighbours that show it is
+// faked's, and a deadlock are found.
 func TestCollectOne(t *testing.T) {
 	maker := ipctest.Start(t, "make", nil)
 	ids := numbers(strings.Fields(maker.Line()))

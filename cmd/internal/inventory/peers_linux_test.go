@@ -120,8 +120,8 @@ func TestPostgreSQL(t *testing.T) {
 		}
 	})
 	p.start()
-	// A segment as a child of the server leaves it to others, and its like of a user
-	// who has no server.
+	// One segment is like those that a child of the server leaves behind. The other is the
+	// same of a user who has no server.
 	theirs, strangers := leftBy(t, p.who), leftBy(t, nobody)
 	p.wantRunning(t, theirs, strangers)
 	if err := strangers.Remove(); err != nil {
@@ -227,8 +227,8 @@ func programsOf(inv *Inventory) (list []string) {
 	return list
 }
 
-// TestTwoPostgreSQL: one of two servers of the same user is killed. What its
-// postmaster.pid names is an orphan; whose the rest is can't be told.
+// TestTwoPostgreSQL: one of two servers of the same user is killed. The segment that its
+// postmaster.pid names is an orphan; the rest may belong to either server.
 func TestTwoPostgreSQL(t *testing.T) {
 	runs, dies := newPostgres(t), newPostgres(t)
 	t.Cleanup(func() {
@@ -274,8 +274,8 @@ func TestContentsLeftAlone(t *testing.T) {
 	if info, err := sysv.Segment(ids[0]).Stat(); err != nil || !info.ATime.IsZero() {
 		t.Errorf("attached without knowing: %+v, %v", info, err)
 	}
-	// The sysctl is that of the namespace of this test. Setting it destroys what
-	// nobody is attached to, so the segment is attached meanwhile.
+	// The sysctl belongs to the namespace of this test. Setting it destroys segments
+	// without attachments, so the segment is attached meanwhile.
 	user := start(t, "attach", nil, "ro", ids[0])
 	if err := os.WriteFile(sysctl, []byte("1"), 0); err != nil {
 		t.Skip(err)
@@ -348,7 +348,7 @@ func TestFakeroot(t *testing.T) {
 	}
 }
 
-// TestOpenMPI goes by the environment of a process.
+// TestOpenMPI: the environment of a process shows that it belongs to Open MPI.
 func TestOpenMPI(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 4096, 0o600)
 	rank := startApart(t, "attach", []string{"env", "OMPI_COMM_WORLD_RANK=3"}, "rw", int(seg))

@@ -84,7 +84,7 @@ func (e errNoProcess) Error() string {
 
 func (errNoProcess) Is(target error) bool { return target == fs.ErrNotExist }
 
-// nowhere is the place of a namespace without processes.
+// nowhere returns the place of a namespace without processes.
 func nowhere(n Namespace) Place {
 	return Place{Namespace: n, Kinds: ref.Kinds(), shm: errNoProcess(n.Inode)}
 }

@@ -45,8 +45,8 @@ func playFurnish(args []string) error {
 	return nil
 }
 
-// playFUSE puts a file system on a directory whose server does not answer. It fails if the
-// test asks it for anything.
+// playFUSE mounts a file system whose server does not answer on a directory. It fails if
+// the test asks the server for anything.
 func playFUSE(args []string) error {
 	device := filepath.Join(args[1], "fuse")
 	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil {
@@ -144,7 +144,7 @@ func TestPlace(t *testing.T) {
 	wantVerdict(t, findPOSIX(t, inv, ref.PSem, "/theirs"), Orphan, "not-open age")
 	wantVerdict(t, findPOSIX(t, inv, ref.PMsg, "/theirs"), Orphan, "not-open age")
 
-	// This process has stayed where it was, and its own place is there without any rights.
+	// This process has stayed where it was, and needs no rights to enter its own place.
 	own := placeOf(t, os.Getpid())
 	if inv, sight := lookAt(t, own); len(inv.Objects) != 3 || sight.OtherShm {
 		t.Error(dump(inv))
@@ -152,7 +152,7 @@ func TestPlace(t *testing.T) {
 		findPOSIX(t, inv, ref.PShm, "/ours")
 	}
 
-	// A namespace whose processes see our /dev/shm has queues of its own all the same.
+	// A namespace whose processes see our /dev/shm still has queues of its own.
 	shares := startApart(t, "make", []string{"unshare", "--ipc"})
 	shares.Line()
 	inv, _ = lookAt(t, placeOf(t, shares.PID()))
@@ -167,7 +167,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// TestPlaces: each object is in one place.
+// TestPlaces: each object is in exactly one place.
 func TestPlaces(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -197,7 +197,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestPlaceThatHangs: a file system in place of /dev/shm that does not answer is not asked.
+// TestPlaceThatHangs: a file system at or above /dev/shm that may not answer is never
+// asked.
 func TestPlaceThatHangs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -238,7 +239,7 @@ func lookAtHanging(t *testing.T, at, why string) {
 }
 
 // TestPlaceWithoutProcess: a namespace that is only mounted shows its queues, and no
-// /dev/shm is taken for its own.
+// /dev/shm is taken for one that belongs to it.
 func TestPlaceWithoutProcess(t *testing.T) {
 	makePOSIX(t, "/ours", 0o600)
 	err := nowhere(Namespace{Inode: namespaceOf(t, os.Getpid()).Inode, Own: true}).Do(func(s Sight) error {
@@ -256,8 +257,8 @@ func TestPlaceWithoutProcess(t *testing.T) {
 	}
 }
 
-// TestForeignQueues: a file system without a queue that shows another namespace is told
-// from an empty one.
+// TestForeignQueues: an empty file system that shows another namespace is not taken for an
+// empty one of this namespace.
 func TestForeignQueues(t *testing.T) {
 	inv := collectAll(t, Options{Kinds: []ref.Kind{ref.PMsg}})
 	if len(inv.Objects)+len(inv.Unlisted) > 0 {
@@ -328,7 +329,7 @@ func TestContainerProcess(t *testing.T) {
 		b[:12]:              12,
 		a[:12]:              0, // docker's or podman's
 		"podman:" + a[:12]:  15,
-		"docker:" + c:       0, // anybody may call a control group so
+		"docker:" + c:       0, // anybody may give a control group this name
 		"lxc:web":           16,
 		"lxc:we":            0,
 		"lxc:web2":          17,

@@ -14,8 +14,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// makePOSIX makes an object of each kind for the time of the test, with a name of its
-// own in it.
+// makePOSIX makes an object of each kind under name, until the end of the test.
 func makePOSIX(t testing.TB, name string, mode fs.FileMode) {
 	t.Helper()
 	o, err := posix.CreateObject(name, 8192, &posix.ObjectOptions{Mode: mode})
@@ -100,8 +99,8 @@ func playMap(args []string) error {
 	return nil
 }
 
-// idle assumes that hidden processes use nothing: on some machines that
-// is the first process, and in a container those outside.
+// idle assumes that hidden processes use nothing. On some machines the first process is
+// hidden, and in a container the processes outside it are.
 var idle = Options{Want: WantVerdict | WantProgram, HiddenIdle: true}
 
 func TestPOSIXUsers(t *testing.T) {
@@ -150,12 +149,12 @@ func TestPOSIXUsers(t *testing.T) {
 	}
 }
 
-// TestPOSIXAndSystemV: what is asked of the one does not disturb the other.
+// TestPOSIXAndSystemV: Collect finds the users of both families at once.
 func TestPOSIXAndSystemV(t *testing.T) {
 	makePOSIX(t, "/x", 0o600)
 	seg := createSegment(t, 0x77, 4096, 0o600)
 	start(t, "attach", nil, "rw", int(seg))
-	user := startApart(t, "map", []string{"unshare", "--ipc"}, "/x") // memory is of no IPC namespace
+	user := startApart(t, "map", []string{"unshare", "--ipc"}, "/x") // its IPC namespace does not matter for shared memory
 	user.Line()
 	inv := collectAll(t, Options{Want: WantAttached | WantOpen})
 	if o := find(t, inv, ref.Shm, int(seg)); len(o.Use.Attached) != 1 || o.Use.HiddenAttachments != 0 {
@@ -184,7 +183,8 @@ func TestPOSIXUnseen(t *testing.T) {
 	}
 }
 
-// TestPOSIXNotMounted: kinds that were not asked for by name do no harm.
+// TestPOSIXNotMounted: a kind that cannot be listed is no error unless it was asked for by
+// name.
 func TestPOSIXNotMounted(t *testing.T) {
 	makePOSIX(t, "/x", 0o600)
 	if err := unix.Mount("tmpfs", "/dev/mqueue", "tmpfs", 0, ""); err != nil {
@@ -232,7 +232,7 @@ func TestPOSIXNames(t *testing.T) {
 	}
 }
 
-// TestPOSIXAside: what is open is no orphan, though no table of a process shows it.
+// TestPOSIXAside: an open object is no orphan, even if no table of a process shows it.
 func TestPOSIXAside(t *testing.T) {
 	makePOSIX(t, "/x", 0o600)
 	program := ipctest.Compile(t, "testdata/aside.c", "-pthread")

@@ -24,7 +24,7 @@ func queue(id int, perm sysv.Perm) Object {
 	return Object{Kind: ref.Msg, Queue: &sysv.QueueInfo{ID: id, Perm: perm}, Use: new(Use)}
 }
 
-// outline is what matters of a Program in a table.
+// outline returns the part of a Program that the tables of tests compare.
 func outline(p *Program) string {
 	switch {
 	case p == nil:

@@ -68,9 +68,9 @@ func (c *collector) scan() error {
 	}
 	want |= c.want & WantContainers
 	shared := newShared(c.fs, x, want)
-	// A process may start and attach after the processes were listed. If users are
-	// missing, or that is unknown, the look is complete only when a new list has no new
-	// process: a program may wait in one worker after another.
+	// A process may start and attach after the processes were listed. If users are missing,
+	// or that is unknown, the scan is complete only when a new list has no new process: a
+	// program may wait in one worker after another.
 	const rounds = 8
 	seen := make(map[int]bool)
 	for round := range rounds {
@@ -97,16 +97,16 @@ func (c *collector) scan() error {
 	return nil
 }
 
-// unwaited reports whether there is a queue of which it must be known whether anybody
-// waits on it, and no waiter was found.
+// unwaited reports whether it must be known for some queue whether a thread waits on it,
+// and no waiter was found.
 func (c *collector) unwaited() bool {
 	return c.want&WantWaiting != 0 && slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
 		return o.Kind == ref.Msg && len(o.Use.Waiting) == 0
 	})
 }
 
-// inOrder puts those in front who made a segment or used it last, if only attachments
-// are wanted: once all are found nobody else is looked at.
+// inOrder moves the creators and last users of segments to the front if only attachments
+// are wanted: once all are found, no other process is looked at.
 func inOrder(pids []int, x index, want Want) []int {
 	if want&(WantAttached|WantOpen) != WantAttached {
 		return pids
@@ -129,7 +129,7 @@ func inOrder(pids []int, x index, want Want) []int {
 // is spent in the kernel. Scanners do not query objects: only the calling thread may (see
 // Namespace.Do).
 func (c *collector) inspectAll(pids []int, shared *shared) {
-	const processesEach = 50 // below that another one does not pay
+	const processesEach = 50 // with fewer, another scanner does not pay
 	scanners := make([]*scanner, min(runtime.GOMAXPROCS(0), len(pids)/processesEach+1))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -185,8 +185,8 @@ type shared struct {
 	want   Want
 	budget *budget
 	owed   *owed
-	// Address spaces and tables of descriptors that cost much, or in which something was
-	// found, and which other processes may share.
+	// These are the address spaces and tables of descriptors that cost much, or in which
+	// something was found, and that other processes may share.
 	memories, tables *sharing
 	owners           []uint64 // user namespaces in which capabilities count
 	allOwners        bool     // owners are all of them
@@ -204,7 +204,7 @@ func newShared(f *procfs.FS, x index, want Want) *shared {
 }
 
 // wanted reports whether anything is left to be found. The kernel counts attachments: once
-// all are found, and nothing else is asked, nobody else matters.
+// all are found, and nothing else is asked for, other processes do not matter.
 func (s *shared) wanted() bool { return s.want&(WantOpen|WantWaiting) != 0 || s.owed.any() }
 
 // A scanner inspects processes. Each process is inspected by one scanner.
@@ -238,8 +238,8 @@ func (s *scanner) process(pid int) *Process {
 	return k.process
 }
 
-// hide notes that a process could not be looked at, or only so many of its threads if
-// that is not 0.
+// hide notes that a process could not be looked at or, unless threads is 0, that so many of
+// its threads could not.
 func (s *scanner) hide(pid, threads int, why error) {
 	s.hidden = append(s.hidden, newHidden(s.fs, pid, threads, why))
 }
@@ -257,8 +257,8 @@ func newHidden(f *procfs.FS, pid, threads int, why error) HiddenProcess {
 	return h
 }
 
-// inspect looks at one process. A failure hides it, unless it has ended. A thread by
-// way of which it was reached may end, and leave others behind, so that is tried again.
+// inspect looks at one process. A failure hides it, unless it has ended. The thread through
+// which it was reached may end while others go on, so a failed attempt is repeated.
 func (s *scanner) inspect(pid int) {
 	const tries = 3
 	for try := 1; ; try++ {
@@ -288,7 +288,7 @@ func (s *scanner) uses(pid int) error {
 	c := s.costs(pid)
 	u := new(uses)
 	own := namespace == s.namespace
-	if !own && s.want&WantWaiting != 0 && len(s.queues) > 0 { // of other objects the kernel counts who uses them
+	if !own && s.want&WantWaiting != 0 && len(s.queues) > 0 { // the kernel counts the users of other objects
 		if own, err = s.hasThreadHere(pid, c); err != nil {
 			return err
 		}
@@ -335,8 +335,8 @@ func (s *scanner) hasThreadHere(pid int, c *costs) (bool, error) {
 	return false, nil
 }
 
-// absent reports whether a process is known to have ended, or to be one of the kernel's:
-// a file of it that is not there proves neither.
+// absent reports whether a process is known to have ended, or to be a kernel thread. A
+// missing file of the process proves neither.
 func absent(f *procfs.FS, pid int) bool {
 	stat, err := f.Stat(pid)
 	if err == nil {
@@ -346,8 +346,8 @@ func absent(f *procfs.FS, pid int) bool {
 	return errors.Is(err, fs.ErrNotExist) && !f.Exists(pid)
 }
 
-// reach returns the IPC namespace of a process, and the id under which its files
-// are reached. A process that has ended is fs.ErrNotExist.
+// reach returns the IPC namespace of a process, and the id under which its files are
+// reached. The error is fs.ErrNotExist if the process has ended.
 func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 	if namespace, err = f.IPCNamespace(pid); err == nil {
 		return pid, namespace, nil
@@ -369,9 +369,9 @@ func reach(f *procfs.FS, pid int) (via int, namespace uint64, err error) {
 // self reports whether a process is this one, whose own threads are busy looking.
 func (s *scanner) self(pid int) bool { return s.fs.Real() && pid == os.Getpid() }
 
-// countHidden counts the attachments and waiters that were not found. An object
-// may have lost some while processes were looked at, so it is asked once more. It
-// reports whether there are any.
+// countHidden counts the attachments and waiters that were not found, and reports whether
+// there are any. An object may have lost some while processes were looked at, so it is read
+// once more.
 func (c *collector) countHidden(shared *shared) (any bool) {
 	for i := range c.inv.Objects {
 		o := &c.inv.Objects[i]

@@ -29,7 +29,7 @@ type hit struct {
 	writable, private, huge bool
 }
 
-// errUnnamed hides a process that uses an object in a way that is not known.
+// errUnnamed hides a process that uses an object but cannot be described.
 var errUnnamed = errors.New("its name and user cannot be read")
 
 // record records what a process uses.
@@ -65,8 +65,8 @@ func (s *scanner) record(pid int, u *uses) error {
 	return nil
 }
 
-// mapping adds the mappings of one object. The kernel counts those of an address space
-// once, even if several processes share it.
+// mapping adds the mappings of one object. The kernel counts the mappings of an address
+// space once, even if several processes share it.
 func (s *scanner) mapping(p *Process, hits []hit, again bool) {
 	o, m, huge := hits[0].object, Mapper{Process: p, ReadOnly: true, Private: true, Mappings: len(hits)}, false
 	for _, h := range hits {

@@ -100,14 +100,14 @@ type witness interface {
 	// although the object does not name that process, and returns why it may. The Reason
 	// has no code if there is none.
 	holder(*Object) Reason
-	// job returns why a running batch job may use an object that it has no process for at
-	// the moment. The Reason has no code if there is no such job.
+	// job returns why a running batch job may use an object although none of its processes
+	// uses it at the moment. The Reason has no code if there is no such job.
 	job(*Object) Reason
 	// named returns a living process whose id is in the name of a POSIX object.
 	named(*Object) *Process
 	// ownerLeft returns No if no process of the object's owner and creator is left.
 	ownerLeft(*Object) Answer
-	// opened is Opened.
+	// opened is the function Opened.
 	opened(*Object) (is, known bool)
 }
 
@@ -261,7 +261,7 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// unread says why the semaphores of a set were not read.
+// unread returns why the semaphores of a set were not read.
 func (u *Use) unread() string {
 	if u.Unread == nil || errors.Is(u.Unread, fs.ErrPermission) {
 		return "it may not be read"

@@ -23,13 +23,13 @@ var (
 	none  = Actor{Role: Receiver}
 )
 
-// twoHidden are two processes that may not be looked into.
+// twoHidden holds two processes that may not be inspected.
 var twoHidden = Hidden{Processes: []HiddenProcess{
 	{Process: &Process{PID: 8, Comm: "systemd"}, Why: syscall.EACCES},
 	{Process: &Process{PID: 9}, Why: syscall.EACCES},
 }}
 
-// testimony is a witness who says the same of every object.
+// testimony is a witness that says the same about every object.
 type testimony struct {
 	serverIs *Process
 	holds    Reason
@@ -173,7 +173,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestReasonTexts holds the texts that a person reads.
+// TestReasonTexts checks the texts that a person reads.
 func TestReasonTexts(t *testing.T) {
 	p := func(pid int) *Process { return &Process{PID: pid, Comm: "app"} }
 	o := &Object{

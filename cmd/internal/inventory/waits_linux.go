@@ -21,7 +21,7 @@ type task struct {
 
 // A crew holds what the threads of a process have in common.
 type crew struct {
-	pid, via int  // its id, and that under which it is reached
+	pid, via int  // its id, and the id under which it is reached
 	bits     int  // of its program; 0 if not known yet
 	carefree bool // no signal has a handler that could interrupt a wait
 }
@@ -66,8 +66,8 @@ func (s *scanner) waits(u *uses, pid, via int, c *costs) error {
 	return nil
 }
 
-// look looks at a thread, and returns its wait on an object if it is in one. It is not
-// settled whether there is one if the thread moves.
+// look looks at a thread, and returns its wait on an object if it is in one. settled is
+// false if the thread moves, since it may or may not wait.
 func (s *scanner) look(t task) (w *found[Waiter], settled bool, err error) {
 	call, err := s.fs.Call(t.pid, t.tid)
 	switch {
@@ -105,8 +105,8 @@ func (s *scanner) mayHandle(t task, call *procfs.Call) bool {
 		return false
 	}
 	if err == nil && !status.Handling() {
-		// The call and the signals that are blocked may be of different moments, unless it
-		// has not fallen asleep again since.
+		// The call and the blocked signals may have been read at different moments, unless
+		// the thread has not fallen asleep again since.
 		again, err1 := s.fs.Call(t.pid, t.tid)
 		later, err2 := s.fs.ThreadStatus(t.pid, t.tid)
 		if err1 == nil && err2 == nil && again == *call && status.Sleeps >= 0 && later.Sleeps == status.Sleeps {
@@ -116,8 +116,8 @@ func (s *scanner) mayHandle(t task, call *procfs.Call) bool {
 	return !s.ended(t)
 }
 
-// mayWait reports whether a call is one of those in question, in either class of
-// programs. Finding out the class takes much longer.
+// mayWait reports whether a call may be a wait on an object, in a 64-bit or a 32-bit
+// program. Finding out which of them it is takes much longer.
 func mayWait(call *procfs.Call) bool {
 	_, wide := abi.ClassifyWait(call.Number, &call.Args, 64)
 	_, narrow := abi.ClassifyWait(call.Number, &call.Args, 32)
@@ -136,8 +136,8 @@ func hasEnded(f *procfs.FS, pid, tid int) bool {
 	return errors.Is(err, fs.ErrNotExist) && !f.Exists(tid)
 }
 
-// waiter returns the wait of a thread in a call on an object; none if the object is not
-// looked at.
+// waiter returns the wait of a thread in a call on an object, or none if the object is not
+// one that is looked for.
 func (s *scanner) waiter(t task, call *procfs.Call, w *abi.Wait) (f *found[Waiter], settled bool, err error) {
 	objects := s.queues
 	if w.Call == abi.WaitSemop {
@@ -180,8 +180,8 @@ func (s *scanner) waiter(t task, call *procfs.Call, w *abi.Wait) (f *found[Waite
 	return &found[Waiter]{o, wait}, true, nil
 }
 
-// credentials returns what a thread may do here: capabilities do not count in a user
-// namespace that has no say in this IPC namespace, and that anybody can make.
+// credentials returns the credentials of a thread. Capabilities do not count in a user
+// namespace that has no say in this IPC namespace: anybody can make one.
 func (s *scanner) credentials(t task) (*procfs.Credentials, error) {
 	status, err := s.fs.ThreadStatus(t.pid, t.tid)
 	if err != nil {
@@ -260,12 +260,12 @@ func (s *scanner) moment(t task) (m moment) {
 }
 
 // computesSince reports whether the thread was on the processor ever since an earlier
-// moment, and nothing can have called it away from a wait.
+// moment, and cannot have been called away from a wait.
 func (m *moment) computesSince(before moment) bool {
 	return m.sleepsAs(before) && m.call.Running && !m.status.Interruptible() && m.ran > before.ran
 }
 
-// sleptSince reports whether the thread has slept where it sleeps ever since an earlier
+// sleptSince reports whether the thread has slept in the same place ever since an earlier
 // moment. A handler does not sleep for as long as all looks take.
 func (m *moment) sleptSince(before moment) bool {
 	return m.sleepsAs(before) && m.call == before.call && !m.call.Running && m.call.Number >= 0 && !mayWait(&m.call)

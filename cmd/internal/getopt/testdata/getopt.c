@@ -1,6 +1,6 @@
 /*
- * What getopt_long(3) makes of many command lines. All numbers are 32-bit,
- * all strings a length and their bytes.
+ * Runs getopt_long(3) on many command lines. Numbers are 32-bit; a string is
+ * its length and its bytes.
  *
  * in:  tables, then per table: option string, long options, then per long
  *      option: name, has_arg, val;
@@ -67,7 +67,7 @@ static struct table get_table(void)
 	return t;
 }
 
-/* The number of options goes in front of them, so they wait in a buffer. */
+/* The number of options is written before them, so they wait in a buffer. */
 static void run(const char *mode, struct table t, int argc, char *const *args)
 {
 	char **argv = calloc(argc + 1, sizeof *argv);
@@ -103,8 +103,8 @@ static void run(const char *mode, struct table t, int argc, char *const *args)
 	put_number(argc - optind);
 	for (int i = optind; i < argc; i++)
 		put_string(argv[i]);
-	/* Without permutation optind stands right behind the "--", which must not
-	   be an option's argument. */
+	/* Without permutation optind is just after the "--", which must not be an
+	   option's argument. */
 	put_number(optind > 1 && strcmp(argv[optind - 1], "--") == 0 && argv[optind - 1] != last);
 	free(message);
 	free(found);

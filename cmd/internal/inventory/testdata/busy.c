@@ -1,13 +1,13 @@
 /*
-busy WHAT ID INTERVAL: prints a line and stays in a program's ordinary life with a queue
-or a semaphore set, of which its last users have ended.
+busy WHAT ID INTERVAL: prints a line and then uses a queue or a semaphore set, whose last
+users have ended, like an ordinary program.
 
   msg, sem        waits in msgrcv or semop, which a timer's signal interrupts every
                   INTERVAL microseconds; the handler is busy for a while
   sleepy          as msg, and the handler sleeps for a moment
   thread          as msg, in a thread of its own
-  workers         there is always a process that waits on the queue, and after INTERVAL
-                  microseconds another one in its place
+  workers         one process waits on the queue; every INTERVAL microseconds another one
+                  takes its place
   compute         computes, and uses nothing
 */
 #include <errno.h>

@@ -1,8 +1,8 @@
 /*
-crowd PROCESSES MAPPINGS DESCRIPTORS THREADS FILE [SEGMENT]: so many processes, each with
-so many mappings and descriptors of a file and so many further threads, and attached to a
-segment. With "shared" as SEGMENT they share one address space and one table of
-descriptors.
+crowd PROCESSES MAPPINGS DESCRIPTORS THREADS FILE [SEGMENT]: starts PROCESSES processes.
+Each has MAPPINGS mappings and DESCRIPTORS descriptors of a file, THREADS further threads,
+and is attached to a segment. With "shared" as SEGMENT they share one address space and one
+table of descriptors.
 */
 #define _GNU_SOURCE
 #include <fcntl.h>

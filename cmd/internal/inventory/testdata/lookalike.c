@@ -1,5 +1,5 @@
-/* Maps a deleted file that is called like a segment without a key, and whose inode
- * number is the argument, from the root of a file system of its own. */
+/* Maps a deleted file, in the root of a file system of its own, that has the name of a
+ * segment without a key and the second argument as its inode number. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-// prefork MASTER WORKER KEY: a server that runs as user MASTER. A worker of it makes a set
-// under KEY, uses it as user WORKER and ends; the server prints the identifier and goes on.
+// prefork MASTER WORKER KEY: a server that runs as user MASTER. Its worker makes a set under
+// KEY, uses it as user WORKER and ends. The server prints the identifier and runs on.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sem.h>

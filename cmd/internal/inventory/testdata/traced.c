@@ -1,4 +1,4 @@
-/* traced ID: a child that its tracer, this process, has stopped at the entry of msgrcv. */
+/* traced ID: traces a child, and stops it at the entry of msgrcv. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

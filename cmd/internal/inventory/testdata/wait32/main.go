@@ -1,5 +1,5 @@
-// Command wait32 waits on an object: a program of another word size than the one
-// that looks at it.
+// Command wait32 waits on an object. Its word size differs from that of the program that
+// looks at it.
 package main
 
 import (
