@@ -53,20 +53,20 @@ type File struct {
 	Time time.Time `json:"time"` // of the last change; of a queue, the last use
 }
 
-// A Segment is what is saved of memory besides its contents.
+// A Segment holds what is saved of memory, besides its contents.
 type Segment struct {
 	Size   int64  `json:"size"`
 	Locked bool   `json:"locked"`
 	SHA256 string `json:"sha256"` // of the .data file
 }
 
-// A Set is what is saved of a semaphore set.
+// A Set holds what is saved of a semaphore set.
 type Set struct {
 	Values []uint16 `json:"values"`
 	Ready  bool     `json:"ready"` // sem_otime was not zero
 }
 
-// A Queue is what is saved of a message queue.
+// A Queue holds what is saved of a message queue.
 type Queue struct {
 	QBytes   uint64    `json:"qbytes"`
 	Messages []Message `json:"messages"` // in order
@@ -78,12 +78,12 @@ type Message struct {
 	Text []byte `json:"text"`
 }
 
-// A Semaphore is what is saved of a POSIX semaphore.
+// A Semaphore holds what is saved of a POSIX semaphore.
 type Semaphore struct {
 	Value int `json:"value"`
 }
 
-// An MQueue is what is saved of a POSIX message queue, which must be empty.
+// An MQueue holds what is saved of a POSIX message queue, which must be empty.
 type MQueue struct {
 	MaxMsgs int `json:"maxmsgs"`
 	MsgSize int `json:"msgsize"`

@@ -20,7 +20,7 @@ import (
 // behind. The error is fs.ErrExist if the key or the name is taken.
 //
 // If the object exists, because it was never removed or was already restored, made is
-// false. Restore first removes what a killed Restore left unfinished.
+// false. Restore first removes any object that a killed Restore left unfinished.
 func (s *Store) Restore(e *Entry) (id int, made bool, err error) {
 	whole, err := s.entry(e.name())
 	switch {

@@ -138,7 +138,7 @@ func (s *Store) commit(e *Entry) error {
 	if err != nil {
 		return err
 	}
-	return s.self.Sync() // makes its name durable, and that of the .data file
+	return s.self.Sync() // makes its name and the name of the .data file durable
 }
 
 // discard takes an entry, which may be nil, out of the backup.

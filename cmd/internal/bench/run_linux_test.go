@@ -64,8 +64,8 @@ func config(t *testing.T, peer string, ways ...Way) Config {
 	}
 }
 
-// detachAll detaches what both sides attached in this process. For a peer, its end does
-// that.
+// detachAll detaches what both sides attached in this process. In a peer, the end of
+// the process does that.
 func detachAll(t *testing.T) {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")

@@ -101,7 +101,7 @@ func createMemory(length int, initialize func(*posix.Mapping) error) (*objects, 
 	return shared, nil
 }
 
-// mapMemory maps the memory behind fd for the life of the process.
+// mapMemory maps the memory of fd for the life of the process.
 func mapMemory(fd int) (*posix.Mapping, error) {
 	object, err := posix.Inherit(fd)
 	if err != nil {

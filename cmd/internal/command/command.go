@@ -198,7 +198,7 @@ func OneLine(s string) string {
 }
 
 // Operands returns the operands of the command. It is a usage error if there are fewer than
-// least or, unless most is negative, more than most. The error calls them what.
+// least or, unless most is negative, more than most. In errors, what is the name of the operands.
 func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	args := cliargs.Operands(c.Args())
 	switch {

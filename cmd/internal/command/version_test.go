@@ -50,7 +50,7 @@ func TestReadBuild(t *testing.T) {
 	}
 }
 
-// TestPrintVersion: scripts read the first line; the others each begin with a word.
+// TestPrintVersion: scripts read the first line; each of the other lines begins with a word.
 func TestPrintVersion(t *testing.T) {
 	var out bytes.Buffer
 	if err := printVersion(&out, "prog"); err != nil {

@@ -262,7 +262,7 @@ func (s *stage) attachment(proc *procfs.FS, name string, pid int) {
 	})
 }
 
-// confirmGone looks for what may have been left behind.
+// confirmGone returns an error if an object was left behind.
 func (s *stage) confirmGone() error {
 	_, errSegment := s.segment.Stat()
 	_, errSet := s.set.Stat()

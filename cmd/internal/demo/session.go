@@ -20,7 +20,7 @@ const (
 	DefaultSemKey sysv.Key = 0x4753454d
 )
 
-// FreeKeys returns keys that nobody has, so that several demos can run at once.
+// FreeKeys returns unused keys, so that several demos can run at once.
 func FreeKeys() (key, semKey sysv.Key) {
 	for {
 		key, semKey = sysv.Key(rand.Int32()|1), sysv.Key(rand.Int32()|1)
@@ -325,7 +325,7 @@ func (s *Session) remove() error {
 }
 
 // removeUnused removes the segment if nobody has it attached. Another process has
-// removed the set, so nothing else shows who is last.
+// removed the set, so nothing else shows which process is the last.
 func (s *Session) removeUnused() error {
 	if s.mem == nil {
 		return nil

@@ -127,8 +127,8 @@ const (
 
 func (f *Facts) has(capability uint64) bool { return f.Caps&capability != 0 }
 
-// asRoot returns the remedy for what another user, or a caller with the capability, would
-// see.
+// asRoot returns the remedy for something that only root, or a caller with the capability,
+// can see.
 func (f *Facts) asRoot(capability string) string {
 	if f.UID != 0 {
 		return "sudo gipcs"

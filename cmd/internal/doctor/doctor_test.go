@@ -41,7 +41,7 @@ func healthy() *Facts {
 	}
 }
 
-// user makes the facts those of an ordinary user.
+// user turns the facts into those of an ordinary user.
 func user(f *Facts) { f.UID, f.Caps = 1000, 0 }
 
 func hide(f *Facts, users ...uint32) {

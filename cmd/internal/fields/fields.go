@@ -52,7 +52,7 @@ func Default(kinds []ref.Kind, machine bool) List {
 	})
 }
 
-// Narrow lets a narrow terminal omit columns that nobody asked for by name.
+// Narrow lets a narrow terminal omit columns that were not chosen by name.
 func Narrow(columns []render.Column) []render.Column {
 	omissible := []string{"mode", "value", "nsems", "qbytes", "status", "otime", "lspid", "lrpid", "cpid", "lpid", "messages", "key", "age", "nattch", "owner"}
 	for i := range columns {

@@ -66,7 +66,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestQuote asks a shell what it makes of quoted words.
+// TestQuote checks that a shell reads quoted words unchanged.
 func TestQuote(t *testing.T) {
 	words := []string{"a", "", "a b", "'", `"$HOME"`, "$(reboot)", "`reboot`", "~", "*", "a\nb", `\`, `\'`, "-x", "a=b", "ü\xff", "!x", "#", ";&|<>(){}[]"}
 	out, err := exec.Command("sh", "-c", "printf '%s\\0' "+Quote(words)).Output()

@@ -85,7 +85,7 @@ type fileID struct {
 	inode  uint64
 }
 
-// ability returns what a file that a process has mapped imports.
+// ability returns the imports of a file that a process has mapped.
 func (c *collector) ability(pid int, x procfs.Executable) imports.File {
 	id := fileID{x.Device, x.Inode}
 	if file, ok := c.files[id]; ok {

@@ -169,8 +169,7 @@ func TestReuse(t *testing.T) {
 	})
 }
 
-// TestThreadsRunOn: the first thread has ended, the others use what the process
-// has.
+// TestThreadsRunOn: the first thread has ended, but others still use what the process has.
 func TestThreadsRunOn(t *testing.T) {
 	seg := createSegment(t, sysv.Private, 4096, 0o600)
 	program := ipctest.Run(t, ipctest.Compile(t, "testdata/leaderless.c", "-pthread"), words([]any{int(seg)})...)

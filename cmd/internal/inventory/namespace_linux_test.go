@@ -70,7 +70,7 @@ func TestNamespaces(t *testing.T) {
 
 	stayedHere(t, n, own)
 
-	// Do returns what f returns, and its own namespace needs no right at all.
+	// Do returns what f returns, and needs no rights to enter its own namespace.
 	want := errors.New("f")
 	if err := namespaceOf(t, os.Getpid()).Do(func() error { return want }); !errors.Is(err, want) {
 		t.Error(err)

@@ -164,7 +164,7 @@ func (p *postgres) wantRunning(t *testing.T, theirs, strangers sysv.Segment) {
 		switch {
 		case o.ID() == int(strangers):
 			wantVerdict(t, o, Orphan, "not-attached process-gone age")
-		case o.Segment.NAttch == 0: // what its own children have left counts, too
+		case o.Segment.NAttch == 0: // segments that its own children have left count too
 			wantVerdict(t, o, Unknown, codes(o.Use.Reasons))
 			if !strings.Contains(codes(o.Use.Reasons), "server-alive") {
 				t.Error(dump(o))

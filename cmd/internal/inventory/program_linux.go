@@ -100,7 +100,7 @@ func ftokFiles() (files []ftokFile) {
 }
 
 // server implements witness. Processes of a PostgreSQL server create segments or POSIX
-// objects that others of them attach on demand (dynamic_shared_memory_type), even after
+// objects that its other processes attach on demand (dynamic_shared_memory_type), even after
 // the creator and the last user have ended. PostgreSQL never runs as root, so objects of
 // root need no check. A server of root may serve any user through POSIX objects.
 func (c *collector) server(o *Object) *Process {

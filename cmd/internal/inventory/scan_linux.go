@@ -16,7 +16,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// An index finds objects by their identifiers, those of POSIX by their files.
+// An index finds System V objects by their identifiers, and POSIX objects by their files.
 type index struct {
 	segments, sets, queues map[int]*Object
 	files                  map[file][]*Object // several if they are links to one file

@@ -33,8 +33,8 @@ import (
 
 // Error is a command line that does not fit the flags of a command.
 type Error struct {
-	// Command is the name of the subcommand, with those above it ("image ls"),
-	// and empty for the app itself.
+	// Command is the name of the subcommand after the names of its parents ("image ls"),
+	// or empty for the app itself.
 	Command string
 	// Err is a [*getopt.Error].
 	Err error
@@ -55,8 +55,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // ends the flags and is dropped.
 //
 // If a request for help comes before the first error, everything but that request is
-// dropped. A request for
-// shell completion is returned unchanged. An error is always an [*Error].
+// dropped. A request for shell completion is returned unchanged. An error is always an
+// [*Error].
 //
 // A generic flag with IsBoolFlag takes an optional argument, which must be attached.
 // Flags without a value take no argument, not even "=true". All others require one.
