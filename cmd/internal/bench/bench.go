@@ -22,7 +22,7 @@ const (
 	Unix            Way = "unix"      // socketpair(2), a byte stream
 	SysVQueue       Way = "sysv-msg"  // msgsnd(2) and msgrcv(2)
 	POSIXQueue      Way = "posix-msg" // mq_send(3) and mq_receive(3)
-	Memcpy          Way = "memcpy"    // one process copies: not a way, but the upper bound for all ways
+	Memcpy          Way = "memcpy"    // not a way: one process copies, the upper bound for all ways
 )
 
 // Ways returns all ways.

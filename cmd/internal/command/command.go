@@ -198,7 +198,7 @@ func OneLine(s string) string {
 }
 
 // Operands returns the operands of the command. It is a usage error if there are fewer than
-// least or, unless most is negative, more than most. In errors, what is the name of the operands.
+// least or, unless most is negative, more than most. In errors the operands are called what.
 func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	args := cliargs.Operands(c.Args())
 	switch {

@@ -77,7 +77,7 @@ func BenchmarkAttachedBesideLsof(b *testing.B) {
 		}
 		defer in.Close()
 		start := time.Now()
-		out, _ := cmd.Output() // lsof may fail because of processes that the benchmark did not ask for
+		out, _ := cmd.Output() // lsof may fail because of other processes
 		return bytes.Count(out, []byte{'\n'}), time.Since(start), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	if rows, _, _ := run(ours()); rows != want {

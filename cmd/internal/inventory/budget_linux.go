@@ -21,7 +21,7 @@ const (
 
 	firstCost    = procfs.SpendEvery * mappingCost // of a process; below it, its user does not matter
 	ordinaryCost = 2 * firstCost                   // of a process, which is not charged
-	processShare = firstCost                       // what each process above firstCost adds to the limit of its user
+	processShare = firstCost                       // added to the limit of a user by each process above firstCost
 	userShare    = 32 << 10
 	allShare     = 64 * userShare // of all users together: one may act as many
 )

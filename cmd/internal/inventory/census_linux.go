@@ -19,7 +19,7 @@ import (
 // is taken once, and only if a verdict depends on it.
 type census struct {
 	people   []*person            // by pid
-	byUser   map[uint32][]*person // processes that may hold identifiers, under each of their user ids, by since
+	byUser   map[uint32][]*person // may hold identifiers; by each of their user ids, then by since
 	byNumber map[int]*person      // by pid, and by the number in its own pid namespace
 	left     map[uint32]bool      // users who have a process in any namespace
 	unknown  bool                 // there is a process whose user is not known

@@ -470,7 +470,7 @@ func TestOrdinaryUser(t *testing.T) {
 }
 
 // TestQueueWithHiddenProcesses: unless every process may be inspected, it can't be known
-// whether one waits on a queue.
+// whether any of them waits on a queue.
 func TestQueueWithHiddenProcesses(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")

@@ -111,7 +111,7 @@ func TestServerRestarted(t *testing.T) {
 func TestBetweenPrograms(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	idler := ipctest.Compile(t, "testdata/idler.c")
-	maps := make(map[string]int) // how often each idler's were looked at
+	maps := make(map[string]int) // how often each idler's mappings were read
 	for range 20 {
 		p := ipctest.Run(t, idler, fmt.Sprint(stranger))
 		p.Line()

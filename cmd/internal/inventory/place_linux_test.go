@@ -45,8 +45,8 @@ func playFurnish(args []string) error {
 	return nil
 }
 
-// playFUSE mounts a file system whose server does not answer on a directory. It fails if
-// the test asks the server for anything.
+// playFUSE mounts on a directory a file system whose server does not answer. It fails if the
+// test asks the server for anything.
 func playFUSE(args []string) error {
 	device := filepath.Join(args[1], "fuse")
 	if err := unix.Mknod(device, unix.S_IFCHR|0o600, int(unix.Mkdev(10, 229))); err != nil {

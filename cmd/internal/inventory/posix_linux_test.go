@@ -154,7 +154,7 @@ func TestPOSIXAndSystemV(t *testing.T) {
 	makePOSIX(t, "/x", 0o600)
 	seg := createSegment(t, 0x77, 4096, 0o600)
 	start(t, "attach", nil, "rw", int(seg))
-	user := startApart(t, "map", []string{"unshare", "--ipc"}, "/x") // its IPC namespace does not matter for shared memory
+	user := startApart(t, "map", []string{"unshare", "--ipc"}, "/x") // memory is in no IPC namespace
 	user.Line()
 	inv := collectAll(t, Options{Want: WantAttached | WantOpen})
 	if o := find(t, inv, ref.Shm, int(seg)); len(o.Use.Attached) != 1 || o.Use.HiddenAttachments != 0 {
