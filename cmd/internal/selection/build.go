@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// The functions in this file make expressions of what flags and policies say in words.
+// The functions in this file turn the words of flags and policies into expressions.
 
 // LongerThan returns the expression that a field of type duration is longer than text.
 func LongerThan(field, text string) (string, error) {
@@ -18,8 +18,8 @@ func LongerThan(field, text string) (string, error) {
 	return fmt.Sprintf("%s > duration(%q)", field, text), err
 }
 
-// WithKey returns the expression that the key is the one that text names: 0x4d2,
-// key:1234, ftok:PATH[:PROJ] or private.
+// WithKey returns the expression that is true for the key that text names: 0x4d2, key:1234,
+// ftok:PATH[:PROJ] or private.
 func WithKey(text string) (string, error) {
 	key, err := ParseKey(text)
 	if key == sysv.Private {
@@ -48,8 +48,8 @@ func KindWords() (words []string) {
 	return append(words, "sysv", "posix")
 }
 
-// OfKinds returns the expression that the kind is one of words. sysv and posix do not
-// name their kinds, so that failing to list one of them is no error.
+// OfKinds returns the expression that the kind is one of words. The words sysv and posix do
+// not name their kinds, so it is no error if one of these kinds cannot be listed.
 func OfKinds(words ...string) (string, error) {
 	var terms []string
 	for _, word := range words {

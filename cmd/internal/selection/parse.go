@@ -160,8 +160,8 @@ func (l *literals) Visit(node *ast.Node) {
 	ast.Patch(node, &ast.ConstantNode{Value: v})
 }
 
-// checkOctal rejects 0644, which package expr would read as decimal, but which users
-// mean as the mode that a listing prints.
+// checkOctal rejects a number such as 0644. Package expr would read it as decimal, but the
+// user means the mode that a listing prints.
 func (r *reader) checkOctal(n *ast.IntegerNode) {
 	at := n.Location().From
 	if at+1 >= len(r.text) || r.text[at] != '0' || r.text[at+1] < '0' || r.text[at+1] > '9' {
@@ -175,8 +175,8 @@ func (r *reader) checkOctal(n *ast.IntegerNode) {
 	r.fail(n, "write 0o%s for an octal number", octal)
 }
 
-// literal returns the parser for a function's argument, or nil if the function is not
-// ours.
+// literal returns the parser for the argument of one of our functions, or nil for any other
+// function.
 func literal(name string) func(string) (any, error) {
 	switch name {
 	case "duration":

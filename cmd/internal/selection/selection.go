@@ -38,7 +38,7 @@ func (s Selection) Want() (w inventory.Want) {
 	return w
 }
 
-// Columns returns the names of listing columns that explain the selection: those it
+// Columns returns the names of listing columns that explain the selection: the columns it
 // mentions, and the verdict with its reasons if a condition depends on it.
 func (s Selection) Columns() (names []string) {
 	columns := fields.All()
@@ -81,8 +81,8 @@ func (s Selection) Kinds() (kinds []ref.Kind) {
 	return kinds
 }
 
-// Names reports whether a condition names the kind and objects of it can satisfy all
-// conditions.
+// Names reports whether a condition names the kind, and objects of that kind can satisfy
+// all conditions.
 func (s Selection) Names(kind ref.Kind) bool {
 	return slices.Contains(s.Kinds(), kind) &&
 		slices.ContainsFunc(s, func(c *Condition) bool { return slices.Contains(c.named, kind.String()) })

@@ -177,7 +177,7 @@ func TestHidden(t *testing.T) {
 	}
 }
 
-// hidden returns a process with this many hidden threads; 0 means all of it.
+// hidden returns a process with this many hidden threads; 0 means the whole process.
 func hidden(threads int) inventory.Hidden {
 	return inventory.Hidden{Processes: []inventory.HiddenProcess{{Process: &inventory.Process{PID: 9}, Threads: threads}}}
 }
@@ -428,8 +428,8 @@ func TestKleene(t *testing.T) {
 	}
 }
 
-// FuzzParse: no expression selects an object together with its negation, or an object
-// of which every mentioned field is unknown.
+// FuzzParse: no expression selects the same object as its negation does, or an object whose
+// mentioned fields are all unknown.
 func FuzzParse(f *testing.F) {
 	for _, expr := range []string{
 		`kind == "sem" && owner == "www-data" && age > duration("1h") && orphan`, `key == key("0x4d2")`,
