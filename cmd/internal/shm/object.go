@@ -29,7 +29,7 @@ type Object interface {
 	Remove() error
 }
 
-// A State is what decides whether an object may be used.
+// A State holds the attributes that decide whether an object may be used.
 type State struct {
 	Mode   fs.FileMode // permission bits
 	Owners []uint32    // all users who may change the mode; for a segment also its creator

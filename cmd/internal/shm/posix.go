@@ -48,14 +48,14 @@ func (p POSIXObject) create(o CreateOptions) error {
 		return full(err, o.Size)
 	}
 	err = errors.Join(file.Chmod(o.Mode), file.Close())
-	if err != nil { // nothing half-made stays
+	if err != nil { // leave nothing half-made
 		err = errors.Join(err, posix.UnlinkObject(string(p)))
 	}
 	return err
 }
 
-// checkRoom returns an error if /dev/shm has no room for another size bytes, or if the
-// object exists and needs none.
+// checkRoom returns an error if /dev/shm has no room for another size bytes. The error is
+// fs.ErrExist if the object exists already, since it then needs no room.
 func (p POSIXObject) checkRoom(size int64) error {
 	usage, err := posix.ShmUsage()
 	if err != nil || usage.Size == 0 || uint64(size) <= usage.Free {
@@ -67,7 +67,7 @@ func (p POSIXObject) checkRoom(size int64) error {
 	return errFull(size, usage)
 }
 
-// full adds to an error that /dev/shm is full how full it is.
+// full adds the use of /dev/shm to an error that says that it is full.
 func full(err error, size int64) error {
 	usage, errUsage := posix.ShmUsage()
 	if errUsage != nil || !errors.Is(err, syscall.ENOSPC) {
@@ -80,7 +80,7 @@ func errFull(size int64, u posix.Usage) error {
 	return fmt.Errorf("/dev/shm cannot hold %d bytes: it has %d, of which %d are free (mount -o remount,size=SIZE /dev/shm makes it larger)", size, u.Size, u.Free)
 }
 
-// fits returns an error if the existing object will not do for what was to be made.
+// fits returns an error if the existing object cannot stand for the one that o describes.
 func (p POSIXObject) fits(o CreateOptions) error {
 	access := posix.ReadWrite
 	if o.Mode&0o222 == 0 && !o.Populate {
@@ -175,7 +175,7 @@ func (p POSIXObject) Set(change func(*sysv.Ownership)) error {
 // Remove implements Object. The object loses its name.
 func (p POSIXObject) Remove() error { return p.explain(posix.UnlinkObject(string(p))) }
 
-// explain gives err a sentence about the object.
+// explain turns err into a sentence about the object.
 func (p POSIXObject) explain(err error) error {
 	var failed *posix.Error
 	switch {

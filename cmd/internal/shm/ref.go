@@ -36,7 +36,7 @@ func Parse(s string) (Ref, error) {
 	return Ref{r}, err
 }
 
-// Private returns the Ref that makes a segment without a key and finds none.
+// Private returns the Ref that makes a segment without a key. It finds no object.
 func Private() Ref { return Ref{ref.Ref{Form: ref.ByKey, Key: sysv.Private}} }
 
 // All returns a REF for each object that exists, leaving out what cannot be listed.
@@ -67,8 +67,8 @@ func (r Ref) Kind() ref.Kind {
 // object can be made under it.
 func (r Ref) ID() (id int, ok bool) { return r.ref.ID, r.ref.Form == ref.ByID }
 
-// Key returns the key of a segment, also of one that is named by its identifier. A segment
-// without a key is an error.
+// Key returns the key of a segment, even if the Ref is an identifier. If the segment has no
+// key, it returns an error.
 func (r Ref) Key() (sysv.Key, error) {
 	id, isID := r.ID()
 	if !isID {
@@ -81,7 +81,8 @@ func (r Ref) Key() (sysv.Key, error) {
 	return info.Key, err
 }
 
-// Explain gives an error about the object, or about making one of size bytes, a sentence.
+// Explain turns an error about the object, or about making it with size bytes, into a
+// sentence.
 func (r Ref) Explain(err error, size int64) error {
 	if r.Kind() != ref.PShm {
 		return err

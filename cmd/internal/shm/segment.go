@@ -28,7 +28,7 @@ func createSegment(ctx context.Context, key sysv.Key, o CreateOptions) (Object, 
 		return nil, false, err
 	}
 	s := Segment(segment)
-	if err = s.prepareUntil(ctx, o); err != nil && made { // nothing half-made stays
+	if err = s.prepareUntil(ctx, o); err != nil && made { // leave nothing half-made
 		err = errors.Join(explain.Now(err), s.Remove())
 	}
 	return s, made, err
@@ -89,8 +89,8 @@ func (s Segment) badAddress(err error, addr uintptr) error {
 	return errAddress(s, addr)
 }
 
-// Info returns what the kernel knows of the segment, also without permission to read it.
-// Its error is that of IPC_STAT.
+// Info returns what the kernel knows of the segment, even without permission to read it.
+// Its error is the error of IPC_STAT.
 func (s Segment) Info() (sysv.SegmentInfo, error) {
 	info, err := s.sysv().Stat()
 	if err == nil {

@@ -55,7 +55,7 @@ func attach(t *testing.T, o shm.Object) shm.Mapping {
 	return mem
 }
 
-// refs are one Ref of each kind.
+// refs returns one Ref of each kind.
 func refs(t *testing.T) map[string]shm.Ref {
 	return map[string]shm.Ref{"segment": parse(t, "key:7"), "POSIX object": parse(t, "/object")}
 }
@@ -93,7 +93,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestObjects gives both kinds of objects the same life.
+// TestObjects takes both kinds of objects through the same steps.
 func TestObjects(t *testing.T) {
 	for name, r := range refs(t) {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func wantSameMemory(t *testing.T, object shm.Object) {
 	check(t, readOnly.Detach())
 }
 
-// TestCreateIsInterrupted: a segment whose pages are not all there is removed.
+// TestCreateIsInterrupted: an interrupted Create removes the segment.
 func TestCreateIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -174,7 +174,7 @@ func TestCreateIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestUnsupported asks for what no object can be.
+// TestUnsupported asks for objects that cannot be made.
 func TestUnsupported(t *testing.T) {
 	for name, o := range map[string]shm.CreateOptions{"7": {}, "/a": {HugePages: sysv.DefaultHugePages}, "/b": {Lock: true}} {
 		o.Size = 4096
