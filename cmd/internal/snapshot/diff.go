@@ -15,8 +15,8 @@ import (
 
 // A Diff is what changed between two snapshots.
 type Diff struct {
-	// Elapsed is the time between them, including the time that the machine slept. It is 0
-	// if it is unknown, since the machine was restarted.
+	// Elapsed is the time between the snapshots, including the time that the machine slept.
+	// It is 0 if it is unknown because the machine was restarted.
 	Elapsed time.Duration
 	// Notes are for people: which objects could not be the same, and what was not compared.
 	Notes   []string
@@ -29,12 +29,12 @@ type Diff struct {
 // What says what became of an object.
 type What int
 
-// What can become of an object.
+// The values of What.
 const (
 	Came    What = iota // created
 	Went                // removed
-	Grew                // in bytes, messages or attachments, and in none of them less
-	Shrank              // the same the other way round
+	Grew                // more bytes, messages or attachments, and less of none
+	Shrank              // less of one of them, and more of none
 	Changed             // more of one, less of another
 	stayed
 )
@@ -55,8 +55,8 @@ func (c *Change) Object() *Object {
 	return c.Before
 }
 
-// A Quantity is a number before and after, 0 of an object that is not there. Neither is
-// negative.
+// A Quantity is a number before and after. It is 0 where the object does not exist, and
+// never negative.
 type Quantity struct {
 	Before, After int64
 	Known         bool // the object has this number, and it is known
@@ -77,7 +77,7 @@ func (q *Quantity) add(p Quantity) {
 	q.Before, q.After, q.Known = plus(q.Before, p.Before), plus(q.After, p.After), q.Known || p.Known
 }
 
-// plus stops at the largest number. Neither a nor b is negative.
+// plus returns a+b, or the largest number instead of more. Neither a nor b is negative.
 func plus(a, b int64) int64 {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64
@@ -85,7 +85,8 @@ func plus(a, b int64) int64 {
 	return a + b
 }
 
-// quantity returns a field before and after. One that is unknown on one side did not change.
+// quantity returns a field before and after. A field that is unknown on one side did not
+// change.
 func (c *Change) quantity(n number) Quantity {
 	before, was := c.Before.value(n)
 	after, is := c.After.value(n)
@@ -139,7 +140,7 @@ func (c *Change) Created() time.Time {
 
 // Text returns a text of the object. If it is unknown now, the older one counts: a program
 // can be named only while one of its processes lives. A segment whose program is unknown
-// belongs to that of another segment with the same creator.
+// gets the program of another segment with the same creator.
 func (d *Diff) Text(c *Change, name string) groups.Value {
 	i := slices.Index(d.texts, name)
 	for _, o := range []*Object{c.After, c.Before} {
@@ -167,8 +168,8 @@ func (d *Diff) learnMakers(snapshots ...*Snapshot) {
 	}
 }
 
-// Compare returns what changed from a to b. It fails if b is older, or if they are of
-// different selections, so that an object may be missing in one only because it was not
+// Compare returns what changed from a to b. It fails if b is older. It also fails if their
+// selections differ, since an object could be missing in one only because it was not
 // selected. Both must hold the same texts.
 func Compare(a, b *Snapshot) (*Diff, error) {
 	if !a.Selection.Equal(b.Selection) {
@@ -255,7 +256,8 @@ func mayShare(a, b *Header, kind ref.Kind) bool {
 	}
 }
 
-// kinds returns the kinds that both snapshots list, and notes which only one does.
+// kinds returns the kinds that both snapshots list, and notes the kinds that only one
+// lists.
 func (d *Diff) kinds(a, b *Snapshot) (both []ref.Kind) {
 	var one []string
 	for _, k := range ref.Kinds() {
@@ -272,7 +274,7 @@ func (d *Diff) kinds(a, b *Snapshot) (both []ref.Kind) {
 	return both
 }
 
-// slack is how far the clock may wander between two snapshots without being set: programs
+// slack is how far the clock may drift between two snapshots without being set: programs
 // such as chronyd correct it by at most a part in two thousand.
 func slack(elapsed time.Duration) time.Duration { return time.Second + elapsed/1000 }
 

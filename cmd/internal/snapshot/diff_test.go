@@ -37,7 +37,7 @@ func later(d time.Duration) func(*Header) {
 	return func(h *Header) { h.Taken, h.Uptime = h.Taken.Add(d), h.Uptime+d }
 }
 
-// TestSame compares two lines of one identifier.
+// TestSame compares two lines with the same identifier.
 func TestSame(t *testing.T) {
 	const ten, eleven, noon = `"2026-01-31T10:00:00Z"`, `"2026-01-31T11:00:00Z"`, `"2026-01-31T12:00:00Z"`
 	line := func(kind, fields string) string { return fmt.Sprintf(`{"kind":%q,"id":7,%s}`, kind, fields) }
@@ -222,7 +222,7 @@ func TestSums(t *testing.T) {
 		`{"kind":"shm","id":2,"size":100,"program":"steady","owner":"u"}`,
 		`{"kind":"msg","id":1,"size":100,"messages":4,"program":null,"owner":"u"}`)
 	b := read(t, later(30*time.Minute),
-		`{"kind":"shm","id":1,"size":100,"program":null,"owner":"u"}`, // nobody is left to name it
+		`{"kind":"shm","id":1,"size":100,"program":null,"owner":"u"}`, // no process is left to name it
 		`{"kind":"shm","id":2,"size":100,"program":"steady","owner":"u"}`,
 		`{"kind":"shm","id":3,"size":700,"program":"leaker","owner":"u"}`,
 		`{"kind":"shm","id":4,"size":9223372036854775807,"program":"greedy","owner":"u"}`,
@@ -266,7 +266,7 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// TestMakers: a segment belongs to the program of another one with the same creator.
+// TestMakers: a segment gets the program of another one with the same creator.
 func TestMakers(t *testing.T) {
 	a := read(t, nil, `{"kind":"shm","id":1,"cpid":5,"program":"leaker"}`, `{"kind":"shm","id":2,"cpid":6,"program":null}`)
 	lines := []string{`{"kind":"shm","id":3,"cpid":5,"program":null}`, `{"kind":"shm","id":4,"cpid":6,"program":null}`, `{"kind":"msg","id":4,"program":null}`}

@@ -51,7 +51,7 @@ func newDirectory(path string, dir *os.File, own *Header, err error) (*Directory
 // Close closes the directory.
 func (d *Directory) Close() error { return d.dir.Close() }
 
-// Names of files begin and end with these.
+// Every file name begins with namePrefix and ends with nameSuffix.
 const (
 	namePrefix = "gipcs-"
 	nameSuffix = ".ndjson.gz"
@@ -160,7 +160,7 @@ func (m Moment) after(h, own *Header) time.Duration {
 }
 
 // Find opens the last snapshot that was taken at a moment or before. It only considers
-// snapshots of the caller's host and namespace, which the caller or root wrote.
+// snapshots of the caller's host and namespace that the caller or root wrote.
 func (d *Directory) Find(m Moment) (*os.File, error) {
 	list, err := d.entries()
 	if err != nil {
@@ -180,9 +180,10 @@ func (d *Directory) Find(m Moment) (*os.File, error) {
 	return safepath.OpenRegular(d.dir, list[i].name)
 }
 
-// Prune removes old snapshots that the caller wrote on this host and in this namespace:
-// those older than keep, and all but the newest most; 0 is no limit. It never removes the
-// caller's own newest one. Errors are joined; each concerns one file.
+// Prune removes old snapshots that the caller wrote on this host and in this namespace. It
+// removes all that are older than keep, and all but the newest, of which most stay; 0 means
+// no limit. It never removes the caller's own newest snapshot. Errors are joined; each
+// concerns one file.
 func (d *Directory) Prune(keep time.Duration, most int) error {
 	list, err := d.entries()
 	if err != nil {
@@ -190,7 +191,7 @@ func (d *Directory) Prune(keep time.Duration, most int) error {
 	}
 	list = slices.DeleteFunc(list, func(e entry) bool { return int(e.owner) != os.Geteuid() || e.name == d.own.name() })
 	// After the clock was set back, a snapshot of another boot seems to come from the future.
-	// It is not the newest.
+	// It does not count as the newest.
 	order := func(e entry) time.Duration {
 		if age := e.age(d.own); age >= 0 {
 			return age

@@ -43,7 +43,7 @@ func otherBoot(d time.Duration) func(*Header) {
 	return func(h *Header) { h.BootID, h.Taken = "boot 0", h.Taken.Add(d) }
 }
 
-// open opens a directory as the writer of a header.
+// openAs opens a directory as the writer of a header.
 func openAs(t *testing.T, path string, edit func(*Header)) *Directory {
 	t.Helper()
 	h := header()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzRead: whatever is read, nothing fails but with one line, and what was read can be
-// compared with itself.
+// FuzzRead: every error is a single line, and a snapshot that was read can be compared with
+// itself.
 func FuzzRead(f *testing.F) {
 	f.Add(encode(f, header(), sample(), false))
 	f.Add(encode(f, header(), sample(), true))
@@ -28,7 +28,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatal(err)
 		}
 		for i := range d.Changes {
-			if d.Changes[i].What > Went { // only a second line for the same object
+			if d.Changes[i].What > Went { // a second line for an object may only come or go
 				t.Fatalf("%q: %v", b, d.Changes[i])
 			}
 		}

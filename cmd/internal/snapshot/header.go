@@ -11,8 +11,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// Version is the version of the format. It grows when a reader of the last version would
-// misunderstand a snapshot, and not when a field is added.
+// Version is the version of the format. It grows when a reader of the previous version
+// would misunderstand a snapshot, and not when a field is added.
 const Version = 1
 
 // A Header says where and when a snapshot was taken, and what it may lack.
@@ -43,7 +43,7 @@ type Header struct {
 type Selection struct {
 	// Conditions are expressions that each object satisfies; none means all objects.
 	Conditions []string
-	// WithMessages and IgnoreHidden are the flags of that name, under which orphans were
+	// WithMessages and IgnoreHidden are the flags of these names, under which orphans were
 	// judged.
 	WithMessages, IgnoreHidden bool
 }
@@ -99,7 +99,7 @@ func texts(list []string) render.Cell {
 	return render.List(cells...)
 }
 
-// errForeign is the error for a file that no gipcs snapshot wrote.
+// errForeign is the error for a file that gipcs snapshot did not write.
 var errForeign = errors.New("this is not a snapshot of gipcs")
 
 // parseHeader parses the first line of a snapshot.

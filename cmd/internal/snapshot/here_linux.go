@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Here returns the header of a snapshot that the calling thread takes now, without what
-// depends on the objects.
+// Here returns the header of a snapshot that the calling thread takes now, without the
+// fields that depend on the objects.
 func Here() (*Header, error) {
 	h := &Header{Taken: time.Now(), UID: uint32(os.Geteuid())}
 	var since unix.Timespec
@@ -45,7 +45,7 @@ func Here() (*Header, error) {
 	return h, nil
 }
 
-// noIdentity is the error for a snapshot that could be compared with no other.
+// noIdentity is the error for a snapshot that could not be compared with any other.
 func noIdentity(err error) error {
 	return fmt.Errorf("a snapshot needs the ids of the boot and of the IPC namespace: %w", err)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A scanner takes a JSON object apart. It decodes nothing that is not asked for, which makes
-// reading a snapshot several times as fast as package json does.
+// A scanner takes a JSON object apart. It decodes only what is asked for, and so reads a
+// snapshot several times as fast as package json.
 type scanner struct {
 	b []byte
 	i int
@@ -17,7 +17,7 @@ type scanner struct {
 var errSyntax = errors.New("it is not a JSON object")
 
 // members calls visit for each member of an object that is a whole line. name and value are
-// the JSON texts; those without a member of their own, such as lists, are not decoded.
+// JSON texts that are not decoded.
 func members(line []byte, visit func(name, value []byte) error) error {
 	s := &scanner{b: line}
 	if err := s.object(visit, 0); err != nil {
@@ -165,8 +165,8 @@ func (s *scanner) blanks() {
 
 func isNull(value []byte) bool { return string(value) == "null" }
 
-// quoted returns what is between the quotes of a string, or false if it has escapes or
-// value is no string.
+// quoted returns the text between the quotes of a string. It returns false if the string
+// has escapes, or if value is not a string.
 func quoted(value []byte) ([]byte, bool) {
 	if len(value) < 2 || value[0] != '"' {
 		return nil, false
@@ -189,7 +189,7 @@ func decodeText(value []byte) (s string, ok bool) {
 }
 
 // decodeNumber decodes a whole number that is not negative, written in decimal, or as a
-// string in another base. A number above the largest int64 becomes that.
+// string in another base. A number above the largest int64 becomes the largest int64.
 func decodeNumber(value []byte, base int) (int64, bool) {
 	digits := value
 	if base != 10 {

@@ -153,7 +153,7 @@ func (d *decoder) decode(line []byte) (Object, error) {
 func (d *decoder) member(name, value []byte) error {
 	inside, ok := quoted(name)
 	if !ok {
-		return nil // our names need no escapes
+		return nil // the names of our fields need no escapes
 	}
 	c, ok := d.columns[string(inside)]
 	if !ok || isNull(value) {

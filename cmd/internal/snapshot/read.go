@@ -25,12 +25,12 @@ const program = "program"
 // always are the texts that a comparison shows.
 func always() []string { return []string{"owner", program} }
 
-// longestLine is more than a line with all pids of a machine takes.
+// longestLine exceeds the length of a line that lists every pid of a machine.
 const longestLine = 16 << 20
 
-// Read reads a whole snapshot, plain or compressed. It keeps only the
-// named texts and the texts that Diff shows. An error names the line. If the snapshot is
-// damaged or incomplete, Read returns none of it.
+// Read reads a whole snapshot, plain or compressed. It keeps only the named texts and the
+// texts that Diff shows. An error names the line. If the snapshot is damaged or incomplete,
+// Read returns none of it.
 func Read(r io.Reader, texts []string) (*Snapshot, error) {
 	lines, err := open(r)
 	if err != nil {
@@ -45,7 +45,7 @@ func Read(r io.Reader, texts []string) (*Snapshot, error) {
 	if s.Header, err = lines.header(); err != nil {
 		return nil, err
 	}
-	// Do not trust the number before the objects are there.
+	// Do not trust the number of objects in the header before they are read.
 	const most = 1 << 16
 	s.Objects = make([]Object, 0, min(s.Header.Objects, most))
 	d := newDecoder(s.Texts)
@@ -84,7 +84,7 @@ type lines struct {
 	end bool // the last line has no line end
 }
 
-// open decompresses what is compressed.
+// open returns the lines of a snapshot, which may be compressed.
 func open(r io.Reader) (*lines, error) {
 	const buffer = 64 << 10
 	b := bufio.NewReaderSize(r, buffer)
@@ -158,7 +158,7 @@ func (l *lines) failure(err error) error {
 	return l.errorf("%w", err)
 }
 
-// blame returns the error of a line, which is cut short if it is the last.
+// blame returns the error of a line. A line without a line end is cut short.
 func (l *lines) blame(err error) error {
 	if l.end {
 		return errors.New("it is cut short")

@@ -2,9 +2,9 @@ package snapshot
 
 import "github.com/sysvipc/gipc/cmd/internal/ref"
 
-// An identity is what two lines have in common if they may be the same object: the
-// identifier of a System V object, or name and inode number of a POSIX object. File systems
-// in memory do not use the number of a removed file again.
+// An identity is what two lines must have in common to be the same object: the identifier
+// of a System V object, or the name and inode number of a POSIX object. File systems in
+// memory do not reuse the inode number of a removed file.
 type identity struct {
 	ref.Object
 	inode int64
@@ -24,10 +24,10 @@ type matcher struct {
 	users, pids bool
 }
 
-// same reports whether after is the object before. They have the same identity.
+// same reports whether before and after, which have the same identity, are the same object.
 //
-// An identifier is used again when 65,536 objects were created in its slot, or at once if
-// a program asks for it (sysctl kernel.shm_next_id). The kernel gives objects no other
+// An identifier is reused after 65,536 objects were created in its slot, or at once if a
+// program asks for it (sysctl kernel.shm_next_id). The kernel gives objects no other
 // identity, so same looks at what cannot change, and at times:
 //
 //   - Key, creator, size and number of semaphores never change, except that a segment that
@@ -57,7 +57,8 @@ func (m matcher) same(before, after *Object) bool {
 	return kept || couldChange(before, after)
 }
 
-// otherOrigin reports whether something differs that an object keeps all its life.
+// otherOrigin reports whether something differs that never changes in the life of an
+// object.
 func (m matcher) otherOrigin(before, after *Object) bool {
 	switch after.Kind {
 	case ref.Shm:

@@ -74,7 +74,7 @@ func compareSums(x, y *Group) int {
 	return groups.Compare(x.Key, y.Key)
 }
 
-// PerHour returns how much a quantity grew in an hour, and false if the time is unknown.
+// PerHour returns how much a quantity grew per hour, and false if the time is unknown.
 func (d *Diff) PerHour(q Quantity) (float64, bool) {
 	if d.Elapsed <= 0 {
 		return 0, false
