@@ -71,8 +71,8 @@ func (l *Line) End(text string) {
 	}
 }
 
-// Bytes returns a function that shows how many bytes are done. It shows nothing for
-// what ends within a moment, and clears the line at the end.
+// Bytes returns a function that shows how many bytes are done. It shows nothing for work
+// that ends within a moment, and clears the line at the end.
 func (l *Line) Bytes() func(what string, done, total int64) {
 	if l == nil {
 		return nil
