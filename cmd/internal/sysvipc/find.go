@@ -21,8 +21,8 @@ func FindSet(id int) (sysv.SetInfo, error) { return sets().find(id) }
 // FindQueue is FindSegment for a message queue. Its QBytes may be UnknownQBytes.
 func FindQueue(id int) (sysv.QueueInfo, error) { return queues().find(id) }
 
-// find looks the identifier up. Only if neither *_STAT_ANY nor IPC_STAT finds it, all
-// objects are listed.
+// find looks up the identifier with *_STAT_ANY, then with IPC_STAT. It lists all objects
+// only if both fail.
 func (s source[T]) find(id int) (T, error) {
 	var none T
 	object, err := s.oneAny(id)
@@ -38,7 +38,7 @@ func (s source[T]) find(id int) (T, error) {
 	}
 	for object, procErr := range s.rows() {
 		switch {
-		case procErr != nil && errors.Is(ownErr, fs.ErrNotExist): // which it need not mean
+		case procErr != nil && errors.Is(ownErr, fs.ErrNotExist): // it may exist all the same
 			return none, fmt.Errorf("%v:%d cannot be looked up: %v; %v", s.kind, id, err, procErr)
 		case procErr != nil:
 			return none, ownErr
@@ -102,7 +102,7 @@ func UnderFreeKey[T any](create func(sysv.Key) (T, error)) (T, error) {
 	}
 }
 
-// notFound is fs.ErrNotExist.
+// notFound is an fs.ErrNotExist for an identifier.
 type notFound struct {
 	kind sysv.Kind
 	id   int
@@ -127,8 +127,8 @@ func Semaphores(id, n int) ([]Semaphore, error) {
 	set := sysv.Set(id)
 	semaphores := make([]Semaphore, n)
 	value := set.Value
-	// GETALL allocates room for the largest set that could have the identifier by now,
-	// which pays off for large sets.
+	// GETALL allocates room for the largest set, since another set may have the identifier by
+	// now. That pays off only for large sets.
 	const large = 1 << 10
 	if n >= large {
 		values, err := set.Values()
@@ -163,9 +163,9 @@ func Noun(kind sysv.Kind) string {
 	return [...]string{"shared memory segment", "semaphore set", "message queue"}[kind]
 }
 
-// Slot returns the identifier of the object in the slot of the kernel's table that index
-// selects (*_STAT_ANY). Of an identifier, the kernel ignores the sequence number here. An
-// empty slot is fs.ErrNotExist, and so is any slot before Linux 4.17.
+// Slot returns the identifier of the object at an index of the kernel's table (*_STAT_ANY).
+// index may also be an identifier: the kernel ignores its sequence number here. The error
+// is fs.ErrNotExist for an empty slot, and for any slot before Linux 4.17.
 func Slot(kind sysv.Kind, index int) (id int, err error) { return slot(kind, index, true) }
 
 // slot is Slot, or does the same for objects that the caller may read (*_STAT).

@@ -21,7 +21,7 @@ func ShmLimits() (sysv.SegmentLimits, error) {
 	if err == nil && !narrow {
 		return limits, nil
 	}
-	if err != nil { // has no sysctl
+	if err != nil { // MinSize has no sysctl
 		limits.MinSize = 1
 	}
 	for _, l := range []struct {

@@ -59,8 +59,8 @@ func sets() source[sysv.SetInfo] {
 // UnknownQBytes is the QBytes of a queue read from /proc, which does not show it.
 const UnknownQBytes = math.MaxUint64
 
-// Queues is Segments for message queues. If the QBytes of some are unknown the sequence
-// ends with an *Incomplete.
+// Queues is Segments for message queues. If the QBytes of some queues are unknown, the
+// sequence ends with an *Incomplete.
 func Queues() iter.Seq2[sysv.QueueInfo, error] { return queues().all }
 
 func queues() source[sysv.QueueInfo] {

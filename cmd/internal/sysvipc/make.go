@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// Mode returns a mode that was given as package sysv wants it, where 0 stands for 0600.
+// Mode returns a given mode in the form of package sysv, where 0 stands for 0600.
 func Mode(given fs.FileMode) fs.FileMode {
 	if given == 0 {
 		return sysv.NoAccess
@@ -16,8 +16,8 @@ func Mode(given fs.FileMode) fs.FileMode {
 	return given
 }
 
-// OpenOrCreateSegment makes a segment, or finds one with the key, as shmget(2) does:
-// whoever made it, if it is as large and grants what the mode asks for.
+// OpenOrCreateSegment makes a segment, or finds one with the key, as shmget(2) does. It
+// accepts a segment of anybody that is large enough and grants what the mode asks for.
 func OpenOrCreateSegment(key sysv.Key, size int64, o *sysv.SegmentOptions) (s sysv.Segment, made bool, err error) {
 	for {
 		s, err = sysv.CreateSegment(key, size, o)

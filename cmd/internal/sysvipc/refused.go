@@ -15,9 +15,9 @@ type Refusal struct {
 }
 
 // Refusals calls the commands of shmctl, semctl and msgctl that list objects regardless of
-// their permissions and that report limits, and returns those that the kernel refused. A
-// kernel before 4.17 looks like an empty table to *_STAT_ANY if the table is empty, so the
-// refusal is then not found.
+// their permissions and that report limits, and returns those that the kernel refused.
+// Before Linux 4.17, *_STAT_ANY fails as it does for an empty table, so while the table is
+// empty the refusal is not found.
 func Refusals() (refused []Refusal) {
 	refused = append(refused, refusals(segments(), "SHM", errOf(sysv.ShmLimits), errOf(sysv.ShmUsage))...)
 	refused = append(refused, refusals(sets(), "SEM", errOf(sysv.SemLimits), errOf(sysv.SemUsage))...)
@@ -40,7 +40,7 @@ func refusals[T any](s source[T], prefix string, limits, usage error) (refused [
 	_, err := Slot(s.kind, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
-		if limits == nil { // which the walk needs
+		if limits == nil { // the walk needs the limits
 			err = firstError(s.walk)
 		}
 	}

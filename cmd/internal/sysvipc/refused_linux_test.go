@@ -157,7 +157,8 @@ func checkRefused(t *testing.T, name string, truth everything, known bool) {
 	}
 }
 
-// TestRefusedWithoutProc: what is reported is true, and what is not is an error.
+// TestRefusedWithoutProc: whatever is reported is true, and whatever is missing is an
+// error.
 func TestRefusedWithoutProc(t *testing.T) {
 	needFilter(t)
 	ipctest.NeedOtherUsers(t)
