@@ -25,7 +25,7 @@ import (
 func BenchmarkListing10(b *testing.B)    { benchmarkListing(b, 10, 101) }
 func BenchmarkListing32000(b *testing.B) { benchmarkListing(b, 32000, 9) }
 
-// A comparison is our command line and theirs, which is "" if it is the same.
+// A comparison is our command line and theirs; theirs is "" if it is the same.
 type comparison struct{ ours, theirs string }
 
 func benchmarkListing(b *testing.B, objects, pairs int) {
@@ -186,8 +186,8 @@ func (p *pairing) add(ours, theirs time.Duration) {
 	p.ours, p.theirs = append(p.ours, ours), append(p.theirs, theirs)
 }
 
-// report prints the ratios, and that of the best times, which noise affects least. It
-// does not use the benchmark's log, which is cut after ten lines.
+// report prints the ratios of the pairs, and the ratio of the best times, which noise
+// affects least. It does not use the benchmark's log, which is cut after ten lines.
 func (p *pairing) report(objects int, c comparison, more string) {
 	what := c.ours
 	if c.theirs != c.ours {

@@ -87,7 +87,7 @@ func TestIpcrm(t *testing.T) {
 	}
 }
 
-// TestIpcrmDifferences lists cases in which ours is safe and the original is not.
+// TestIpcrmDifferences lists cases in which our ipcrm is safe and the original is not.
 func TestIpcrmDifferences(t *testing.T) {
 	peer(t, "ipcrm")
 	isolate(t)
@@ -159,8 +159,8 @@ func TestIpcrmDifferences(t *testing.T) {
 	}
 }
 
-// TestIpcrmWithoutRights: a user may not remove the objects, and may not read some of
-// them. -a skips the latter silently and fails for the others.
+// TestIpcrmWithoutRights: a user may not remove the objects, and may not read some of them.
+// -a skips those it may not read silently, and fails for the others.
 func TestIpcrmWithoutRights(t *testing.T) {
 	peer(t, "ipcrm")
 	isolate(t)
@@ -351,7 +351,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// TestClosedPipe: a closed pipe that does not end the program by a signal.
+// TestClosedPipe: writing to a closed pipe is not an error, even without a SIGPIPE.
 func TestClosedPipe(t *testing.T) {
 	isolate(t)
 	r, w, err := os.Pipe()
@@ -419,8 +419,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestExtremes has a status more than twice as long as the average, which a narrow
-// terminal ignores.
+// TestExtremes has a status more than twice as long as the average. On a narrow terminal it
+// does not count for the width of its column.
 func TestExtremes(t *testing.T) {
 	peer(t, "lsipc")
 	isolate(t)

@@ -39,14 +39,14 @@ func TestMain(m *testing.M) {
 	ipctest.Main(m)
 }
 
-// runAs in the environment makes the test program one of the four programs.
+// runAs is the environment variable that makes the test program one of the four programs.
 const runAs = "GIPC_TEST_RUN_AS"
 
 const version = "0.0-test"
 
-// isolate gives the rest of the test its own IPC namespace, and passwd and group files
-// with names for the population. It holds for the test's goroutine and the processes it
-// starts, so not within t.Run.
+// isolate gives the rest of the test its own IPC namespace, and passwd and group files with
+// names for the population. Only the test's goroutine and the processes it starts are in
+// the namespace, so t.Run does not work.
 func isolate(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
@@ -281,8 +281,8 @@ func (p *population) set(t testing.TB, key sysv.Key, mode fs.FileMode, values ..
 	return s
 }
 
-// strangers are users and groups with a name of ten characters, of eleven, and of many;
-// one whose group has no name, one without a name, and the highest number.
+// strangers returns ids of users and groups: with names of ten, eleven and many characters,
+// without a name for the group, without any name, and the highest number.
 func strangers() []uint32 { return []uint32{1010, 1011, 1030, 65534, 54321, 4294967294} }
 
 // populate fills the namespace with objects of every kind, owner, mode and state.
@@ -416,7 +416,7 @@ func (p *population) addHighIDs(t *testing.T) {
 	}
 }
 
-// nobody owns no objects.
+// nobody is a user who owns no objects.
 const nobody = 65534
 
 // asUser returns a command that runs our program without privileges.

@@ -21,10 +21,10 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// newerDir names the environment variable with a directory of programs from util-linux
-// 2.41 or later, which few systems have installed; the tests use their POSIX options.
-// If it is unset, the installed programs are used. testdata/posix.txt holds the output
-// of 2.42.4, so that ours can be checked without them.
+// newerDir names the environment variable with a directory of programs from util-linux 2.41
+// or later, which few systems have installed; the tests use their POSIX options. If it is
+// unset, the installed programs are used. testdata/posix.txt holds the output of 2.42.4, so
+// that our programs can be checked without them.
 const newerDir = "GIPC_TEST_UTIL_LINUX"
 
 // hasNewer reports whether programs of version 2.minor or later are available.
@@ -159,8 +159,8 @@ func TestPOSIXHelp(t *testing.T) {
 	}
 }
 
-// TestPOSIXRecorded compares ours with the output of util-linux 2.42.4, and that with
-// the available programs.
+// TestPOSIXRecorded compares our output with a recording of util-linux 2.42.4, and the
+// recording with the available programs.
 func TestPOSIXRecorded(t *testing.T) {
 	recording, err := os.ReadFile("testdata/posix.txt")
 	must(t, err)

@@ -179,7 +179,8 @@ func (r request) createSet(key sysv.Key) (int, error) {
 	return int(s), err
 }
 
-// underFreeKey never takes over an existing object. It returns the identifier.
+// underFreeKey returns a function that creates an object under a free key and returns its
+// identifier. It never takes over an existing object.
 func underFreeKey(create func(sysv.Key) (int, error)) func() (string, error) {
 	return func() (string, error) {
 		id, err := sysvipc.UnderFreeKey(create)

@@ -1,9 +1,9 @@
 // Package ipcrm is ipcrm(1) of util-linux 2.38.1 with the POSIX options of 2.41, made
 // safe where the original is dangerous; docs/compat.md lists the differences.
 //
-// It removes objects in command-line order. Like util-linux, it removes those before an
-// error, which scripts rely on; but -a removes nothing unless the whole command line is
-// valid.
+// It removes objects in command-line order. If there is an error, it has removed the
+// objects before it, like util-linux, and scripts rely on that; but -a removes nothing
+// unless the whole command line is valid.
 package ipcrm
 
 import (

@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// showOne prints all about one object.
+// showOne prints everything about one object.
 func (l *lister) showOne() int {
 	var err error
 	switch {

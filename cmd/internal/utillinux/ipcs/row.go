@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// nameWidth is where owners' names are cut; creators' names are not.
+// nameWidth is where owners' names are cut; creators' names are not cut.
 const nameWidth = 10
 
 const notSet = "Not set"

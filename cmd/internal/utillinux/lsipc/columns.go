@@ -66,7 +66,7 @@ func segmentColumns() columnRange { return columnRange{colSize, colLPID} }
 func setColumns() columnRange     { return columnRange{colNSems, colOTime} }
 func summaryColumns() columnRange { return columnRange{colResource, colUsePercent} }
 
-// The columns of POSIX objects. Of the common ones they have only those of ownership.
+// The columns of POSIX objects. Of the common columns they have only the ownership.
 func posixColumns() columnRange     { return columnRange{colName, colMTime} }
 func ownershipColumns() columnRange { return columnRange{colOwner, colCGroup} }
 func objectColumns() columnRange    { return columnRange{colSize, colSize} }

@@ -1,6 +1,6 @@
-// Package lsipc is lsipc(1): its output equals that of util-linux 2.38.1, and for POSIX
-// objects, which 2.38 does not know, that of 2.42, byte for byte except for the
-// differences in docs/compat.md.
+// Package lsipc is lsipc(1): its output equals that of util-linux 2.38.1 byte for byte,
+// except for the differences in docs/compat.md. For POSIX objects, which 2.38 does not
+// know, it equals the output of 2.42.
 package lsipc
 
 import (

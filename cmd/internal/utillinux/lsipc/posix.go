@@ -59,8 +59,8 @@ func (l *lister) failListing(err error) int {
 	return l.FailError("listing failed", err)
 }
 
-// bareName returns a name without its leading slash, which only message queues are
-// printed with.
+// bareName returns a name without its leading slash. lsipc prints the slash only for
+// message queues.
 func bareName(name string) string { return strings.TrimPrefix(name, "/") }
 
 // ownership returns the input of appendPerm. The owner counts as the creator, since the

@@ -244,7 +244,7 @@ func (r *request) complete() (wrong string) {
 // addViews adds the columns of -c and -t.
 func (r *request) addViews(posix bool) {
 	switch {
-	case r.creator && posix: // they record only the owner
+	case r.creator && posix: // POSIX objects record only the owner
 		r.add(colCUID, colCGID)
 	case r.creator:
 		r.add(colCUID, colCGID, colUID, colGID)
@@ -298,7 +298,7 @@ func (r *request) addList() (wrong string) {
 type exclusion [6]string
 
 // groups returns groups of mutually exclusive options with their messages. A group with
-// only options of 2.38 comes before the one with those of 2.41.
+// only options of 2.38 comes before the group that adds options of 2.41.
 func (*exclusion) groups() [6]struct{ names, message string } {
 	return [6]struct{ names, message string }{
 		{"Jelnr", "--json --export --list --newline --raw"},

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// ParseInt parses a number from least to most like strtol(3): blanks and a sign may
-// precede it and, with base 0, C's prefixes. The error is EINVAL for what is not a
-// number and ERANGE for one that does not fit.
+// ParseInt parses a number from least to most like strtol(3): blanks and a sign may precede
+// it and, with base 0, C's prefixes. The error is EINVAL for a text that is not a number,
+// and ERANGE for a number that does not fit.
 func ParseInt(s string, base int, least, most int64) (int64, error) {
 	n, rest, err := cutInt(s, base)
 	switch {
@@ -78,7 +78,7 @@ func CutUint(s string, base int) (n uint64, rest string, err error) {
 	return n, s[i:], err
 }
 
-// digit returns the value of a digit, 16 if c is none.
+// digit returns the value of a digit, or 16 if c is not a digit.
 func digit(c byte) uint64 {
 	switch {
 	case '0' <= c && c <= '9':

@@ -83,7 +83,7 @@ func appendNonBlank(dst, text []byte) []byte {
 	return dst
 }
 
-// appendQuoted appends text in quotes in which a shell expands nothing.
+// appendQuoted appends text in quotes. A shell expands nothing in it.
 func appendQuoted(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	for _, c := range text {

@@ -86,8 +86,8 @@ func giveBack(columns []columnLayout, spare int) {
 	}
 }
 
-// cut narrows the columns that may be cut, in turn, by excess in all, but none below
-// its heading.
+// cut narrows the columns that may be cut, in turn, by excess in total. No column becomes
+// narrower than its heading.
 func cut(columns []columnLayout, excess int) {
 	for changed := true; changed && excess > 0; {
 		changed = false
