@@ -19,7 +19,7 @@ import (
 type chooser struct {
 	*cli.Context
 	selected selection.Selection
-	assume   inventory.Options // what may be assumed, unless flags say so
+	assume   inventory.Options // what to assume besides what flags say
 	names    *account.Directory
 	protect  func(*inventory.Inventory, []removal.Target) []removal.Target // or nil
 	more     inventory.Want                                                // what protect needs
@@ -29,8 +29,8 @@ type chooser struct {
 	incomplete bool // some objects of the requested kinds may not be visible
 }
 
-// advice says how the user can have what is passed over, and calls expressions by their
-// name. posix and messages are formats for "it" or "them".
+// advice says how the user can have the objects that are passed over. where is the user's
+// name for expressions. posix and messages are formats for "it" or "them".
 type advice struct{ where, posix, messages, hidden string }
 
 // flagAdvice is the advice of gipcs rm.

@@ -66,9 +66,9 @@ type cleanRun struct {
 
 	results     []cleanResult
 	kept        int // objects that are protected
-	trouble     int // failures that are not those of an object
+	trouble     int // failures that concern no object
 	interrupted bool
-	resumed     bool     // something was finished that a killed run had left
+	resumed     bool     // the run finished what a killed run had left
 	backup      string   // of this run; "" if nothing was saved
 	deleted     []string // old backups
 }
@@ -110,7 +110,7 @@ func readClean(c *cli.Context) (*cleanRun, error) {
 	if !c.IsSet("policy") {
 		return nil, command.Usagef("--policy is missing; it names the file that says what to remove")
 	}
-	// A policy that says something else than was meant is a wrong command line.
+	// A mistake in the policy counts as a wrong command line.
 	if r.policy, err = policy.Read(c.String("policy"), r.names); err != nil {
 		return nil, command.Usage(err)
 	}
@@ -135,7 +135,7 @@ func (r *cleanRun) newRule(rule policy.Rule) *cleanRule {
 		protect: r.protect,
 		say:     func(format string, args ...any) { r.say("rule %q: "+format, append([]any{rule.Name}, args...)...) },
 	}
-	c.more = inventory.WantVerdict // which the plan and the log explain
+	c.more = inventory.WantVerdict // the plan and the log explain the verdict
 	for _, k := range r.policy.Keep {
 		c.more |= k.Selection.Want()
 	}
@@ -149,7 +149,7 @@ func (r *cleanRun) say(format string, args ...any) {
 	}
 }
 
-// fail reports a failure that is not that of an object.
+// fail reports a failure that concerns no object.
 func (r *cleanRun) fail(err error) {
 	r.trouble++
 	command.Report(r.App.ErrWriter, r.App.Name, err)
@@ -191,7 +191,7 @@ func (r *cleanRun) protect(inv *inventory.Inventory, targets []removal.Target) [
 	return slices.DeleteFunc(targets, func(t removal.Target) bool { return protected[t.Ref()] })
 }
 
-// foresee says of each chosen object whether it would be removed.
+// foresee records whether each chosen object would be removed.
 func (r *cleanRun) foresee() {
 	for _, rule := range r.rules {
 		for _, t := range rule.chosen {

@@ -49,7 +49,7 @@ func (r *cleanRun) lock() (*os.File, error) {
 	info, err := file.Stat()
 	switch {
 	case err != nil:
-	case info.Mode().Perm()&0o077 != 0: // who can open it can lock it
+	case info.Mode().Perm()&0o077 != 0: // a user who can open it can lock it
 		err = fmt.Errorf("the lock cannot be taken: other users may open %s (mode %04o); it should have mode 0600", path, info.Mode().Perm())
 	default:
 		if err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
@@ -107,7 +107,7 @@ func (r *cleanRun) cleanUp(ctx context.Context) (err error) {
 	if run == nil {
 		return nil
 	}
-	s.store = nil // which End closes
+	s.store = nil // End closes the store
 	saved, err := run.End()
 	if err != nil {
 		r.fail(err)
@@ -131,7 +131,7 @@ func (r *cleanRun) openLog() (*removallog.Log, error) {
 	}
 }
 
-// policyName returns the policy's path, by which the log calls it.
+// policyName returns the policy's path, as the log gives it.
 func (r *cleanRun) policyName() string {
 	path, err := filepath.Abs(r.String("policy"))
 	if err != nil {
@@ -200,7 +200,7 @@ func (r *cleanRun) removeOf(ctx context.Context, rule *cleanRule, s steps) (done
 	if s.log != nil {
 		s.log.Because(removallog.Why{Conditions: conditions(rule.selected), Policy: r.policyName(), Rule: rule.Name})
 	}
-	// A signal ends the run after the current object, which is saved to the end.
+	// A signal ends the run after the current object, whose backup is still completed.
 	before := s.before(context.WithoutCancel(ctx))
 	options := removal.Options{Again: rule.collect, Before: func(t *removal.Target) (removal.Hold, error) {
 		if err := r.budget.take(t.Object); err != nil {

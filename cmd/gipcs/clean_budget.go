@@ -21,16 +21,16 @@ type budget struct {
 // errLeft is the error (errors.Is) for an object that is left for the next run.
 var errLeft = errors.New("it is left for the next run")
 
-// An overLimit says which limit leaves an object.
+// An overLimit says why an object is over a limit.
 type overLimit string
 
 func (e overLimit) Error() string { return string(e) }
 
 func (overLimit) Is(target error) bool { return target == errLeft }
 
-// take takes an object out of the budget. Once one does not fit, none does: otherwise
-// small objects could keep a large one waiting for ever. An object that is larger than
-// the whole budget is passed over.
+// take takes an object out of the budget. Once an object does not fit, no later one does:
+// otherwise small objects could keep a large one waiting for ever. An object that is larger
+// than the whole budget is passed over.
 func (b *budget) take(o *inventory.Object) error {
 	size := bytesOf(o)
 	switch {

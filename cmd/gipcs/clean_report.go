@@ -82,7 +82,7 @@ func (r *cleanRun) printLines(t tally) error {
 	return err
 }
 
-// summary returns the line that a mail of cron consists of.
+// summary returns the line that sums up the run. A mail of cron holds only this line.
 func (r *cleanRun) summary(t tally) string {
 	what := wasRemoved
 	if !r.Bool("yes") {

@@ -191,7 +191,7 @@ func (d *comparison) readFile(file *os.File) (*snapshot.Snapshot, error) {
 }
 
 // takeNow takes a snapshot of the same selection as before, and reads it like a file, so
-// that both have gone the same way.
+// that both snapshots are treated alike.
 func (d *comparison) takeNow(before *snapshot.Snapshot) (after *snapshot.Snapshot, incomplete bool, err error) {
 	var selected selection.Selection
 	for _, text := range before.Selection.Conditions {
@@ -216,7 +216,7 @@ func (d *comparison) takeNow(before *snapshot.Snapshot) (after *snapshot.Snapsho
 type table struct {
 	columns []render.Column
 	rows    [][]render.Cell
-	// needless are columns that say nothing, for people.
+	// needless marks the columns that tell people nothing.
 	needless []bool
 }
 

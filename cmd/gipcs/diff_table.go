@@ -18,8 +18,8 @@ type tableColumn[T any] struct {
 	align   render.Align
 	rank    int // see render.Column
 	cell    func(T) render.Cell
-	// idle says that the column tells people nothing if no row has another value than 0,
-	// or a known one.
+	// idle, unless nil, reports whether a row's value tells people nothing, such as 0 or
+	// unknown. If that is so in every row, the column is needless.
 	idle func(T) bool
 }
 
@@ -166,7 +166,8 @@ func sumTable(d *snapshot.Diff, by []string) *table {
 	return newTable(columns, d.Sums(by))
 }
 
-// rateCell shows how much a quantity grew in an hour: whole bytes, or tenths of others.
+// rateCell shows how much a quantity grew per hour: bytes in whole numbers, others in
+// tenths.
 func rateCell(d *snapshot.Diff, q snapshot.Quantity, size bool) render.Cell {
 	rate, known := d.PerHour(q)
 	const most = 1 << 63

@@ -22,8 +22,8 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
-// explainLimits shows who holds what is in use, and how to get more, for the limits
-// that are high, or else for the highest one.
+// explainLimits shows who uses up the limits that are high, or else the highest one, and
+// how to get more.
 func explainLimits(c *cli.Context, all []limits.Limit) error {
 	format, err := command.FormatOf(c)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s suggester) freeCommand(h limits.Holding) string {
 	}
 	where, since := fmt.Sprintf("kind == %q", h.Kind.String()), "--idle"
 	if h.Concerns(ref.PSem) {
-		// They have no time of use.
+		// Objects in /dev/shm have no time of use.
 		where, since = fmt.Sprintf("kind in [%q, %q]", ref.PShm.String(), ref.PSem.String()), "--older-than"
 	}
 	return fmt.Sprintf("gipcs rm --orphans %s 1h --where '%s' --yes%s", since, where, s.flags)

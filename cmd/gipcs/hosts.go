@@ -153,8 +153,8 @@ func readHosts(name string) (list []string, err error) {
 	return list, nil
 }
 
-// passedOn returns the flags of the command line for other hosts, except some, and its
-// operands.
+// passedOn returns the flags of the command line that are passed on to other hosts, without
+// the flags in except.
 func (f *fleet) passedOn(except ...string) (args []string) {
 	except = append(except, notPassedOn()...)
 	for _, flag := range f.Command.Flags {
@@ -177,7 +177,7 @@ func (f *fleet) passedOn(except ...string) (args []string) {
 }
 
 // ask runs the command with these arguments on hosts and yields the complete answers, in
-// the order of the hosts. It keeps what report has to tell.
+// the order of the hosts. It keeps the failures and messages for report.
 func (f *fleet) ask(on []string, args []string, accept func(line []byte) error, input func(host string) io.Reader) iter.Seq[hosts.Answer] {
 	return func(yield func(hosts.Answer) bool) {
 		runner := f.runner
@@ -216,7 +216,7 @@ func (f *fleet) answers(columns []render.Column) (rows [][]render.Cell, err erro
 	}
 	for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := read(line); return err }, nil) {
 		for line := range answer.Lines() {
-			cells, _ := read(line) // accepted
+			cells, _ := read(line) // ask has checked the line
 			rows = append(rows, slices.Concat([]render.Cell{render.Text(answer.Host)}, cells))
 		}
 	}
@@ -237,7 +237,8 @@ func excerpt(line []byte) string {
 	return fmt.Sprintf("%q", line)
 }
 
-// rejected returns an error of the command line if all hosts reject it alike.
+// rejected returns an error of the command line if all hosts reject it with the same
+// message.
 func (f *fleet) rejected() error {
 	message := ""
 	for i, answer := range f.failed {
@@ -253,9 +254,9 @@ func (f *fleet) rejected() error {
 	return command.Usagef("%s", strings.TrimPrefix(message, f.Command.Name+": "))
 }
 
-// report names the hosts that did not answer, with the reason, and passes on what the
-// others said. It returns the exit status: the highest of all hosts, and missing if one
-// did not answer.
+// report names the hosts that did not answer, with the reason, and passes on the messages
+// of the others. It returns the highest exit status of all hosts; a host that did not
+// answer counts as missing.
 func (f *fleet) report(missing int) error {
 	if err := f.interrupted(); err != nil {
 		return err

@@ -49,14 +49,14 @@ func cleanOnHosts(f *fleet) error {
 	return errors.Join(again.report(command.Failed), planned)
 }
 
-// cleanUp runs gipcs clean on the hosts and prints the record of each. A host has none if
-// it is to be quiet.
+// cleanUp runs gipcs clean on the hosts and prints the record of each. With --quiet a host
+// may print none.
 func (f *fleet) cleanUp(format render.Format, args []string) error {
 	shown := false
 	accept := func(line []byte) error { _, _, err := readCleanRecord(line); return err }
 	for answer := range f.ask(f.hosts, args, accept, nil) {
 		for line := range answer.Lines() {
-			columns, cells, _ := readCleanRecord(line) // accepted
+			columns, cells, _ := readCleanRecord(line) // ask has checked the line
 			if shown && !forMachines(format) {
 				fmt.Fprintln(f.App.Writer)
 			}

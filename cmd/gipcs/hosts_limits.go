@@ -44,7 +44,7 @@ func limitsOnHosts(f *fleet) error {
 	rows := func(yield func([]render.Cell) bool) {
 		for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := readLimitRow("", line, o.everywhere); return err }, nil) {
 			for line := range answer.Lines() {
-				row, _ := readLimitRow(answer.Host, line, o.everywhere) // accepted
+				row, _ := readLimitRow(answer.Host, line, o.everywhere) // ask has checked the line
 				if !yield(row) {
 					return
 				}

@@ -16,13 +16,13 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
-// A hostListing is gipcs ls on other hosts. Each host selects; rows of all are sorted
-// here.
+// A hostListing is gipcs ls on other hosts. Each host selects its objects; the rows of all
+// hosts are sorted here.
 type hostListing struct {
 	*listing
 	*fleet
 	asked  fields.List // the columns that each host prints
-	places bool        // preceded by those of its places
+	places bool        // preceded by the columns of its places
 }
 
 // A hostRow is an object of a host, as it was printed there.
@@ -75,7 +75,7 @@ func namesOf(list fields.List) []string {
 	return names
 }
 
-// accept checks a line of an answer, as cells will read it.
+// accept checks a line of an answer in the way in which cells will read it.
 func (l *hostListing) accept(line []byte) error {
 	_, err := l.asked.Read(line)
 	if err == nil && l.places {
@@ -123,7 +123,7 @@ func (l *hostListing) gathered(rows iter.Seq[hostRow]) (iter.Seq[hostRow], error
 	}
 	if order := l.order.Columns(); len(order) > 0 {
 		for i := range all {
-			all[i].keys, _ = order.Read(all[i].line) // accepted
+			all[i].keys, _ = order.Read(all[i].line) // ask has checked the line
 		}
 		slices.SortStableFunc(all, func(a, b hostRow) int { return l.order.CompareKeys(a.keys, b.keys) })
 	}
@@ -163,7 +163,7 @@ func (l *hostListing) cells(rows iter.Seq[hostRow]) iter.Seq[[]render.Cell] {
 		for row := range rows {
 			cells = append(cells[:0], render.Text(row.host))
 			if l.places {
-				place, _ := readPlace(row.line) // accepted
+				place, _ := readPlace(row.line) // ask has checked the line
 				cells = append(cells, place...)
 			}
 			printed, _ := l.list.Read(row.line)

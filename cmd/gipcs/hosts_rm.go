@@ -36,7 +36,7 @@ type hostRemoval struct {
 	format   render.Format
 	operands []string
 	asked    fields.List       // the columns that each host prints
-	more     []string          // those of them that the conditions mention
+	more     []string          // columns of asked that the conditions mention
 	plans    map[string][]byte // what each host has listed
 }
 
@@ -71,7 +71,7 @@ func rmOnHosts(f *fleet) error {
 	return planned
 }
 
-// confirmed asks whether to remove n objects. A signal is an answer too.
+// confirmed asks whether to remove n objects. A signal means no.
 func (r *hostRemoval) confirmed(n int) bool {
 	answer := make(chan bool, 1)
 	go func() {
@@ -163,7 +163,7 @@ func (r *hostRemoval) list(rows []hostRow) error {
 		cells := make([]render.Cell, len(columns))
 		for _, row := range rows {
 			cells[0] = render.Text(row.host)
-			printed, _ := list.Read(row.line) // accepted
+			printed, _ := list.Read(row.line) // ask has checked the line
 			if printed.Fill(cells[1:]); !yield(cells) {
 				return
 			}
@@ -185,7 +185,7 @@ func (r *hostRemoval) act(all int) error {
 	input := func(host string) io.Reader {
 		return bytes.NewReader(r.plans[host])
 	}
-	for range again.ask(on, args, r.accept, input) { // ask keeps what is to report
+	for range again.ask(on, args, r.accept, input) { // ask keeps the answers to report
 	}
 	removed := 0
 	for _, answers := range [][]hosts.Answer{again.spoke, again.failed} {

@@ -29,7 +29,7 @@ func showOnHosts(f *fleet) error {
 	args = slices.Concat(f.passedOn(), []string{"--"}, args)
 	for answer := range f.ask(f.hosts, args, func(line []byte) error { _, err := readRecord("", line); return err }, nil) {
 		for line := range answer.Lines() {
-			record, _ := readRecord(answer.Host, line) // accepted
+			record, _ := readRecord(answer.Host, line) // ask has checked the line
 			if shown && !forMachines(format) {
 				fmt.Fprintln(f.App.Writer)
 			}

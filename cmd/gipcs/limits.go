@@ -140,7 +140,7 @@ func showLimits(c *cli.Context) error {
 	return errors.Join(writeLimits(c, o.format, all), unread)
 }
 
-// read returns the limits that the command sees, with an error the ones that could be read.
+// read returns the limits that the command sees. With an error, some limits may be missing.
 func (o *limitsOptions) read(c *cli.Context) ([]limits.Limit, error) {
 	all, unread := readLimits(c, visibleKinds(c))
 	if o.selected != nil {
@@ -151,7 +151,7 @@ func (o *limitsOptions) read(c *cli.Context) ([]limits.Limit, error) {
 	return all, unread
 }
 
-// limitsEverywhere shows the limits of all places, or tells a monitor.
+// limitsEverywhere shows the limits of all places, or reports them to a monitor.
 func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 	visits, unread := o.readEverywhere(c)
 	switch {
@@ -183,8 +183,8 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 	return o.alarm(len(rows), unread)
 }
 
-// readEverywhere returns the limits of all places. Whoever checks them is told of a
-// namespace that could not be entered; others read that on standard error.
+// readEverywhere returns the limits of all places. A namespace that could not be entered is
+// an error for a check or a monitor; otherwise only standard error says so.
 func (o *limitsOptions) readEverywhere(c *cli.Context) ([]visit[inventory.Place, []limits.Limit], error) {
 	var unread []error
 	visits, err := visitPlaces(c, func(c *cli.Context) (*[]limits.Limit, error) {
@@ -237,8 +237,8 @@ func allLimits(visits []visit[inventory.Place, []limits.Limit]) (all []limits.Li
 	return all
 }
 
-// alarm returns how a check ends that found so many limits above its percentage. That is
-// no alarm but an error if others could not be read.
+// alarm returns the result of a check that found so many limits above its percentage. If
+// some limits could not be read, that is an error instead of an alarm.
 func (o *limitsOptions) alarm(high int, unread error) error {
 	if o.check != nil && high > 0 && unread == nil {
 		return command.Exit(command.Failed)
@@ -261,7 +261,7 @@ func checkLimits(c *cli.Context, o limitsOptions, all []limits.Limit, unread err
 	return o.alarm(len(high), unread)
 }
 
-// countSelected puts what selected objects use in place of what all do.
+// countSelected replaces the use of the limits by the use of the selected objects.
 func countSelected(c *cli.Context, all []limits.Limit, s selection.Selection) error {
 	inv, err := collectAny(c, inventory.Options{Want: s.Want()})
 	if err != nil {

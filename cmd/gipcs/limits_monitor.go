@@ -23,7 +23,8 @@ const (
 	stateUnknown
 )
 
-// thresholds are the percentages from which on a monitor is told; nil if not given.
+// thresholds are the percentages above which a monitor gets another state; nil if not
+// given.
 type thresholds struct{ warn, critical *uint64 }
 
 // readThresholds returns nil if neither --warn nor --critical is given.
@@ -45,23 +46,23 @@ func readThresholds(c *cli.Context) (*thresholds, error) {
 	return &t, nil
 }
 
-// monitors reports whether the command is asked by a monitoring plugin's caller.
+// monitors reports whether the command works as a monitoring plugin.
 func monitors(c *cli.Context) bool { return c.IsSet("warn") || c.IsSet("critical") }
 
-// wasRead is what the metadata of the application hold once the command line of gipcs
-// limits was read, and the status is that of its action.
+// wasRead is set in the application's metadata once the command line of gipcs limits was
+// read. From then on its action decides the exit status.
 const wasRead = "limits was read"
 
 // asksForMonitor reports whether a command line that could not be read was meant for a
-// monitor, to which the status of a wrong command line would be a critical state.
+// monitor. A monitor would take the status of a wrong command line for a critical state.
 func asksForMonitor(argv []string) bool {
 	return slices.Contains(argv, "limits") && slices.ContainsFunc(argv, func(arg string) bool {
 		return strings.HasPrefix(arg, "--warn") || strings.HasPrefix(arg, "--critical")
 	})
 }
 
-// watched makes an action that is asked by a monitor tell an error from an alarm: with
-// status 3, and for a plugin's caller with the line that it expects.
+// watched makes an action tell an error from an alarm: with --check, and as a monitoring
+// plugin, an error ends with status 3. A plugin also prints the line that monitors expect.
 func watched(action cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		c.App.Metadata[wasRead] = true
@@ -82,7 +83,7 @@ func watched(action cli.ActionFunc) cli.ActionFunc {
 	}
 }
 
-// plain returns an error as a line of a plugin, in which a bar begins the figures.
+// plain returns an error as a line of a plugin, without the bar that begins the figures.
 func plain(err error) string {
 	return strings.ReplaceAll(command.OneLine(explain.Error(err)), "|", "/")
 }
@@ -106,7 +107,7 @@ func (t *thresholds) report(c *cli.Context, all []limits.Limit, unread error) er
 	for _, l := range high {
 		facts = append(facts, inUse(l))
 	}
-	if unread != nil { // whatever is above a threshold, there may be worse
+	if unread != nil { // a limit that was not read may be worse than any above a threshold
 		state = stateUnknown
 		facts = append(facts, plain(unread))
 	}
@@ -137,7 +138,7 @@ func inUse(l limits.Limit) string {
 	return fmt.Sprintf("%s %.0f %% (%d of %d)", label(l), 100*l.Share(), l.Use, l.Value)
 }
 
-// label is what monitors call a limit, with its place behind an @.
+// label returns what monitors call a limit, with its place after an @.
 func label(l limits.Limit) string {
 	name := strings.ToLower(l.Name)
 	if l.Place != "" {

@@ -35,10 +35,10 @@ func TestCommands(t *testing.T) {
 			1, `gipcs rm --orphans --idle 1h --where 'kind == "pmsg"' --yes`, "sysctl -w fs.mqueue.queues_max=14",
 		},
 		{limits.Limit{Name: "RLIMIT_MSGQUEUE", Kind: ref.PMsg, Value: 819200}, 0, "", "ulimit -q 1638400"},
-		// More than a limit may be in use after it was lowered.
+		// After a limit was lowered, more than the limit may be in use.
 		{limits.Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni"}, 0, "", "sysctl -w kernel.msgmni=2"},
 		{limits.Limit{Name: "MSGMNI", Kind: ref.Msg, Sysctl: "kernel.msgmni", Value: 2, Use: 8}, 0, "", "sysctl -w kernel.msgmni=16"},
-		// A queue has 20 bytes for itself: more than MSGMNB, or less.
+		// The queue's own limit is 20 bytes; MSGMNB is the same or more.
 		{limits.Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 20, Preset: 20}, 0, "", "sysctl -w kernel.msgmnb=40"},
 		{limits.Limit{Name: "MSGMNB", Kind: ref.Msg, Sysctl: "kernel.msgmnb", Value: 20, Preset: 16384}, 0, "", ""},
 	} {

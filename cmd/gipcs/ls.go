@@ -143,8 +143,8 @@ func ls(c *cli.Context) error {
 	return failedIf(l.incomplete, command.WriteRows(c, l.format, l.columns(c), l.list.Rows(inv, l.names), options))
 }
 
-// columns returns the columns, of which a narrow terminal may omit some unless they were
-// chosen.
+// columns returns the columns. A narrow terminal may omit some of them, unless the user
+// chose them.
 func (l *listing) columns(c *cli.Context) []render.Column {
 	columns := l.list.Columns()
 	if c.IsSet("output") {
@@ -214,7 +214,7 @@ func (l *listing) collect(c *cli.Context) (*inventory.Inventory, error) {
 	l.incomplete = reportUnselected(c, inv, l.selected) || l.incomplete
 	fields.ExpectNames(inv, l.names)
 	choice := l.selected.Choose(inv, l.names)
-	// Other kinds were collected for the verdicts; with -A another place has them.
+	// Other kinds were collected only for the verdicts. With -A, another place lists them.
 	visible := visibleKinds(c)
 	inv.Objects = slices.DeleteFunc(choice.Selected, func(o inventory.Object) bool { return !slices.Contains(visible, o.Kind) })
 	l.incomplete = reportFailed(c, choice) || l.incomplete
@@ -229,7 +229,7 @@ func (l *listing) narrow(c *cli.Context, kinds []ref.Kind) (err error) {
 	return command.Usage(err)
 }
 
-// failedIf returns the exit status of a command that did all it could.
+// failedIf returns err or, if the results are incomplete, the exit status for that.
 func failedIf(incomplete bool, err error) error {
 	if err == nil && incomplete {
 		return command.Exit(command.Failed)

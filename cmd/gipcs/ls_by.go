@@ -84,7 +84,7 @@ func (s *summary) scan(c *cli.Context) (*metrics.Scan, error) {
 		return nil, err
 	}
 	sums := groups.Sum(s.layout.By, s.layout.Measures, fields.Rows(inv, s.names))
-	inv.Objects = nil // every place may have many
+	inv.Objects = nil // free them: every place may have many
 	scan := &metrics.Scan{Groups: sums, Inventory: inv, Want: s.want | s.selected.Want(), Took: time.Since(began)}
 	if v := viewOf(c); v != nil && c.Bool("all-namespaces") {
 		scan.Place = placeName(&v.Place)

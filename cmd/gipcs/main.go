@@ -13,7 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	_ "github.com/sysvipc/gipc/cmd/internal/addrspace" // starts under ulimit -v
+	_ "github.com/sysvipc/gipc/cmd/internal/addrspace" // lets gipcs start under ulimit -v
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/utillinux"
 	"github.com/sysvipc/gipc/cmd/internal/utillinux/program"

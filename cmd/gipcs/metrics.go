@@ -16,7 +16,7 @@ import (
 // prometheus is the format of the Prometheus text exposition.
 const prometheus = "prometheus"
 
-// metricsFlags are those of all listings, with prometheus for --format and a file for it.
+// metricsFlags are the flags of all listings, with the format prometheus and a file for it.
 func metricsFlags() []cli.Flag {
 	flags := command.FormatFlags("plain")
 	format := flags[0].(*command.ChoiceFlag)

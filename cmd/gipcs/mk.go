@@ -77,7 +77,7 @@ func mk(c *cli.Context) error {
 	} else {
 		_, err = fmt.Fprintf(c.App.Writer, "%v:%d\n", r.kind, o)
 	}
-	if err != nil && made { // nobody knows its name
+	if err != nil && made { // nobody would know its name
 		err = errors.Join(err, o.remove())
 	}
 	return err
@@ -177,7 +177,8 @@ func (r *recipe) make() (o identifier, made bool, err error) {
 	return o, made, err
 }
 
-// makeWith also returns an object that has the key already, unless exclusive.
+// makeWith makes the object with a key or, unless exclusive is set, returns an existing
+// one.
 func (r *recipe) makeWith(key sysv.Key, exclusive bool) (o identifier, made bool, err error) {
 	if r.kind == ref.Sem && r.nsems > math.MaxUint16+1 {
 		return nil, false, fmt.Errorf("a set has from 1 to %d semaphores (what an operation can number), not %d", math.MaxUint16+1, r.nsems)

@@ -178,7 +178,7 @@ func collectAny(c *cli.Context, o inventory.Options) (*inventory.Inventory, erro
 	return inventory.Collect(o)
 }
 
-// collectSelected collects the objects that s can select, and what it wants to decide.
+// collectSelected collects the objects that s can select, with the facts that s needs.
 func collectSelected(c *cli.Context, s selection.Selection, want inventory.Want) (*inventory.Inventory, error) {
 	return collectWith(c, s, inventory.Options{Unlinked: c.Bool("removed"), Want: want})
 }
@@ -199,7 +199,8 @@ func collectWith(c *cli.Context, s selection.Selection, o inventory.Options) (*i
 	return collectAny(c, o)
 }
 
-// families returns all kinds of System V if one of kinds is, and so for POSIX.
+// families returns all System V kinds if kinds has one of them, and the same for POSIX
+// kinds.
 func families(kinds []ref.Kind) (all []ref.Kind) {
 	if slices.ContainsFunc(kinds, func(k ref.Kind) bool { return !k.POSIX() }) {
 		all = ref.SystemV()
@@ -210,16 +211,16 @@ func families(kinds []ref.Kind) (all []ref.Kind) {
 	return all
 }
 
-// reportUnlisted says of which kinds there may be objects that inv does not hold.
+// reportUnlisted reports the kinds of which inv may lack objects.
 func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 	for _, u := range inv.Unlisted {
 		command.Report(c.App.ErrWriter, c.App.Name, u.Err)
 	}
 }
 
-// reportUnselected is reportUnlisted for the kinds that s selects. missing reports whether a
-// kind is missing that s names, or one that s would match. A file system that is not mounted
-// is reported only if s names its kind or an object: a script asks again and again.
+// reportUnselected is reportUnlisted for the kinds that s selects. missing reports whether
+// s names or would match one of these kinds. If a file system is not mounted, it says so
+// only on a terminal, or if s names the kind or an object: a script asks again and again.
 func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
 		absent := errors.Is(u.Err, posix.ErrNotMounted) || errors.Is(u.Err, fs.ErrNotExist)

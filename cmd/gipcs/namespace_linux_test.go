@@ -19,7 +19,7 @@ func contextAt(s inventory.Sight) *cli.Context {
 	return seeing(c, inventory.Place{}, s)
 }
 
-// TestOwnKinds: who removes objects of the caller's namespaces removes none of others.
+// TestOwnKinds: in another place, some kinds of objects are not the caller's own.
 func TestOwnKinds(t *testing.T) {
 	for _, tt := range []struct {
 		sight inventory.Sight
@@ -39,8 +39,7 @@ func TestOwnKinds(t *testing.T) {
 	}
 }
 
-// TestReadLimits: limits of what can't be seen are an error, those of what is not there
-// are none.
+// TestReadLimits: it is an error if objects cannot be seen, but not if they do not exist.
 func TestReadLimits(t *testing.T) {
 	for _, tt := range []struct {
 		err  error

@@ -51,7 +51,7 @@ func planOf(c *cli.Context) (*plan, error) {
 	return p, nil
 }
 
-// maxPlanLine is the most bytes of a line in a plan.
+// maxPlanLine is the maximum length of a line in a plan, in bytes.
 const maxPlanLine = 1 << 20
 
 func readPlan(r io.Reader) (*plan, error) {
@@ -85,8 +85,8 @@ func readPlan(r io.Reader) (*plan, error) {
 	return p, nil
 }
 
-// planned returns the targets that are in the plan and as it shows them. The others are
-// left alone.
+// planned returns the targets that are in the plan and have not changed since. The other
+// targets are left alone.
 func (r *rmRun) planned(targets []removal.Target) ([]removal.Target, error) {
 	if r.plan == nil {
 		return targets, nil

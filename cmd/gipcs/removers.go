@@ -14,7 +14,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// removers is who removes objects on this system automatically.
+// removers says who removes objects on this system automatically.
 type removers struct {
 	kernel bool       // segments after their last detach
 	logind []ref.Kind // objects of users who have logged out, of these kinds

@@ -311,7 +311,7 @@ func (r *rmRun) remove(targets []removal.Target) (err error) {
 		case errors.Is(reason, removallog.ErrWrite):
 			return reason
 		case reason != nil && errors.Is(reason, ctx.Err()):
-			continue // which ends it
+			continue // Remove ends with ctx
 		}
 		if err := r.account(target, reason); err != nil {
 			return err
@@ -351,7 +351,7 @@ func (r *rmRun) account(target removal.Target, err error) error {
 	return nil
 }
 
-// reports returns where to report removals: not into a list for machines.
+// reports returns where to report removals: not where a list for machines is printed.
 func (r *rmRun) reports() io.Writer {
 	if forMachines(r.format) {
 		return r.App.ErrWriter

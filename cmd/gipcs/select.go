@@ -69,9 +69,9 @@ func chosenKinds(c *cli.Context) (words []string) {
 	return words
 }
 
-// selectionOf parses the flags of selectFlags, each of which adds conditions. It
-// returns nil without any. On other hosts a user and a path can be others; conditions on
-// them are checked there.
+// selectionOf parses the flags of selectFlags, each of which adds conditions. It returns
+// nil without any. A user or a path can mean something else on other hosts, so conditions
+// on them are checked there.
 func selectionOf(c *cli.Context) (selection.Selection, error) {
 	var s selection.Selection
 	owner, key := ownedBy, selection.WithKey

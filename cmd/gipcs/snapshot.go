@@ -151,11 +151,11 @@ func look(c *cli.Context, selected selection.Selection, how snapshot.Selection) 
 	return s, nil
 }
 
-// listedKinds returns those of kinds of which inv has all objects.
+// listedKinds returns the kinds of which inv has all objects.
 func listedKinds(c *cli.Context, inv *inventory.Inventory, kinds []ref.Kind) (listed []ref.Kind) {
 	for _, kind := range kinds {
 		missing := !slices.Contains(visibleKinds(c), kind) || slices.ContainsFunc(inv.Unlisted, func(u inventory.Unlisted) bool {
-			facts := (*sysvipc.Incomplete)(nil) // the objects are there, though facts about them are not
+			facts := (*sysvipc.Incomplete)(nil) // the objects are there, but facts about them are missing
 			return u.Kind == kind && !errors.As(u.Err, &facts)
 		})
 		if !missing {

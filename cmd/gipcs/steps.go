@@ -68,7 +68,7 @@ func (s steps) before(ctx context.Context) func(*removal.Target) (removal.Hold, 
 	}
 }
 
-// failed logs that a target was not removed, if so.
+// failed logs the reason if a target was not removed.
 func (s steps) failed(t removal.Target, reason error) error {
 	if s.log == nil || reason == nil || wasRemovedAnyway(reason) {
 		return reason

@@ -14,8 +14,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// TestRemovedAnyway: an object that was removed, but not saved to the end, is not logged
-// as one that was not removed, and counts as removed.
+// TestRemovedAnyway: an object that was removed counts as removed, also in the log, even if
+// its backup was not completed.
 func TestRemovedAnyway(t *testing.T) {
 	for _, tt := range []struct {
 		reason  error
