@@ -87,8 +87,8 @@ func readToken(path string) (*token, error) {
 	return &t, nil
 }
 
-// admits reports whether a request has the token. The time that this takes does not depend on
-// how much of it is right.
+// admits reports whether a request has the token. The time that this takes does not depend
+// on how much of the token is right.
 func (t *token) admits(r *http.Request) bool {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
@@ -100,8 +100,8 @@ func (t *token) admits(r *http.Request) bool {
 
 var errForeignHost = errors.New("the agent serves requests to a loopback address or localhost")
 
-// checkHost refuses requests that a page of another site makes a browser send here: the name
-// in them is that site's, which has pointed it to this machine.
+// checkHost refuses requests that a page of another site makes a browser send here. They
+// name that site as their host, because its name now resolves to this machine.
 func checkHost(r *http.Request) error {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil {

@@ -33,7 +33,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// quiet is a log that nobody reads.
+// quiet returns a log that discards everything.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // handler returns the handler of an agent with the given columns and age.
@@ -167,7 +167,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestHealth is of a scanner whose scans fail, and of one that is stuck.
+// TestHealth asks for the health of a scanner whose scans fail, and of one that is stuck.
 func TestHealth(t *testing.T) {
 	for _, s := range []*scanner{
 		{failure: "no /proc"},
@@ -240,7 +240,7 @@ func TestTokenFile(t *testing.T) {
 	}
 }
 
-// TestHost is of requests that a page of another site makes a browser send.
+// TestHost sends the requests that a page of another site makes a browser send.
 func TestHost(t *testing.T) {
 	h := handler(t, "kind", time.Hour)
 	for host, want := range map[string]int{
@@ -273,8 +273,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestMemory scrapes again and again, each time with a new scan. Memory and goroutines do not
-// become more. GIPC_TEST_SCRAPES makes it longer.
+// TestMemory scrapes again and again, each time with a new scan. The use of memory and the
+// number of goroutines must not grow. GIPC_TEST_SCRAPES sets the number of scrapes.
 func TestMemory(t *testing.T) {
 	segments(t, 50)
 	server := httptest.NewServer(handler(t, "kind,verdict,owner", 0))

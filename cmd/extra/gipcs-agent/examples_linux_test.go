@@ -15,8 +15,8 @@ import (
 // examples is where the rules and the dashboard are.
 const examples = "../../../docs/examples"
 
-// exported returns the metrics that an agent serves. Samples of all measures need objects of
-// several kinds.
+// exported returns the metrics that an agent serves, including those that need objects of
+// other kinds.
 func exported(t *testing.T) (names []string) {
 	t.Helper()
 	segments(t, 1)
@@ -30,7 +30,7 @@ func exported(t *testing.T) (names []string) {
 	return append(names, "gipc_messages", "gipc_waiting_threads") // of queues and sets
 }
 
-// TestExamples: the rules and the dashboard use metrics and labels that there are.
+// TestExamples: the rules and the dashboard use only metrics and labels that exist.
 func TestExamples(t *testing.T) {
 	names := exported(t)
 	for _, file := range []string{"prometheus/gipc.rules.yml", "grafana/gipc.json"} {
@@ -90,7 +90,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// checkQuery has promtool parse a query, as a rule.
+// checkQuery has promtool parse a query as part of a rule.
 func checkQuery(t *testing.T, expr string) {
 	t.Helper()
 	promtool, err := exec.LookPath("promtool")

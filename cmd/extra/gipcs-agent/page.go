@@ -52,7 +52,7 @@ func servePage(w http.ResponseWriter, s *scanner) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(b.Bytes()) // the client has gone
+	_, _ = w.Write(b.Bytes()) // fails if the client has gone
 }
 
 func newPage(r *reading, layout *groups.Layout) page {

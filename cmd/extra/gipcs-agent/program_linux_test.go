@@ -81,7 +81,7 @@ func start(t testing.TB, program string, args ...string) *agent {
 	return a
 }
 
-// end ends the program with SIGTERM, and returns what it still said.
+// end ends the program with SIGTERM, and returns the rest of its log.
 func (a *agent) end(t testing.TB) string {
 	t.Helper()
 	check(t, a.Process.Signal(syscall.SIGTERM))
@@ -178,7 +178,7 @@ func TestTLS(t *testing.T) {
 	a.end(t)
 }
 
-// certify writes a new certificate and its key, and returns what trusts it.
+// certify writes a new certificate and its key, and returns a pool that trusts it.
 func certify(t *testing.T, cert, key string) *x509.CertPool {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -20,7 +20,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 )
 
-// A reading is what one scan found. It is not changed any more.
+// A reading is what one scan found. It never changes.
 type reading struct {
 	taken    time.Time
 	groups   []*groups.Group[[]groups.Count] // most objects first
@@ -29,24 +29,24 @@ type reading struct {
 	notes    []string // what could not be seen
 }
 
-// A scanner scans for all clients: a reading serves everybody until it is too old, and
-// whoever comes while a scan is under way waits for that one.
+// A scanner scans for all clients. A reading serves everybody until it is too old, and a
+// client that comes during a scan waits for that scan.
 type scanner struct {
 	layout *groups.Layout
 	maxAge time.Duration
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	last    *reading // nil before the first
-	running *scan    // nil if none is
+	last    *reading // nil before the first scan
+	running *scan    // nil if no scan is running
 	failure string   // of the last scan, "" if it succeeded
 
-	// Of the running scan alone; names are asked for again from time to time.
+	// Only the running scan uses these; names are looked up again from time to time.
 	names   *account.Directory
 	namesAt time.Time
 }
 
-// A scan is one that is under way.
+// A scan is a scan in progress.
 type scan struct {
 	began time.Time
 	done  chan struct{} // closed after the other fields are set

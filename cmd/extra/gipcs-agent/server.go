@@ -48,7 +48,7 @@ func newHandler(o *options, s *scanner, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { servePage(w, s) })
 	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		_, _ = w.Write(style) // the client has gone
+		_, _ = w.Write(style) // fails if the client has gone
 	})
 	outside := http.NewServeMux()
 	outside.Handle("/", admit(o, mux))
@@ -92,7 +92,7 @@ func serveHealth(w http.ResponseWriter, s *scanner) {
 		http.Error(w, "scans fail", http.StatusServiceUnavailable)
 		return
 	}
-	_, _ = w.Write([]byte("ok\n")) // the client has gone
+	_, _ = w.Write([]byte("ok\n")) // fails if the client has gone
 }
 
 // A gatherer gives the families of a reading to promhttp.
