@@ -47,7 +47,7 @@ func notPassedOn() []string {
 	return names
 }
 
-// onHosts makes an action work on the hosts that flags name, and here if none do.
+// onHosts makes an action work on the hosts that the flags name, or here if they name none.
 func onHosts(there func(*fleet) error, here cli.ActionFunc) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		f, err := fleetOf(c)
@@ -67,7 +67,7 @@ func onHosts(there func(*fleet) error, here cli.ActionFunc) cli.ActionFunc {
 // namesHosts reports whether the command works on other hosts.
 func namesHosts(c *cli.Context) bool { return c.IsSet("host") || c.IsSet("hosts") }
 
-// A fleet is the hosts on which a command works, and what became of it.
+// A fleet holds the hosts on which a command works, and their answers.
 type fleet struct {
 	*cli.Context
 	ctx    context.Context

@@ -219,8 +219,9 @@ func reportUnlisted(c *cli.Context, inv *inventory.Inventory) {
 }
 
 // reportUnselected is reportUnlisted for the kinds that s selects. missing reports whether
-// s names or would match one of these kinds. If a file system is not mounted, it says so
-// only on a terminal, or if s names the kind or an object: a script asks again and again.
+// one of them is a kind that s names or would match. A file system that is not mounted is
+// reported only on a terminal, or if s names the kind or an object: a script asks again and
+// again.
 func reportUnselected(c *cli.Context, inv *inventory.Inventory, s selection.Selection) (missing bool) {
 	for _, u := range inv.Unlisted {
 		absent := errors.Is(u.Err, posix.ErrNotMounted) || errors.Is(u.Err, fs.ErrNotExist)

@@ -56,7 +56,7 @@ func fieldHelp() string {
 	return help + "Also: duration(\"1d12h\") size(\"1MiB\") key(\"0x4d2\"). FIELD == nil: unknown."
 }
 
-// chosenKinds returns the words of --kind, and those implied by the flags of ls.
+// chosenKinds returns the words of --kind, and the words that the flags of ls imply.
 func chosenKinds(c *cli.Context) (words []string) {
 	for i, flag := range kindFlagNames() {
 		if c.Bool(flag) {
@@ -128,7 +128,8 @@ func unchecked(expr string) func(string) (string, error) {
 	return func(string) (string, error) { return expr, nil }
 }
 
-// ownedBy compares with the uid's name in listings, since a uid can have several names.
+// ownedBy compares the name that listings show for the uid, since a uid can have several
+// names.
 func ownedBy(user string) (string, error) {
 	uid, err := command.UserID(user)
 	return fmt.Sprintf("owner == %s", strconv.Quote(account.New().UserOrID(uid))), err

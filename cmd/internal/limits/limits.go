@@ -105,7 +105,7 @@ func Read(kinds []ref.Kind) ([]Limit, error) {
 		limits, err := l.read()
 		if err != nil && !isAbsent(l.kinds[0], err) {
 			errs = append(errs, fmt.Errorf("the limits of %ss cannot be read: %w", l.kinds[0].Noun(), err))
-			if !errors.Is(err, inventory.ErrForeignQueues) { // in which case only the use is unknown
+			if !errors.Is(err, inventory.ErrForeignQueues) { // with ErrForeignQueues only the use is unknown
 				continue
 			}
 		}

@@ -157,8 +157,8 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// TestTooLarge: the largest policy is read at once, whatever it says, and a larger one is
-// refused.
+// TestTooLarge: a policy of the maximum size is read quickly, whatever it says, and a
+// larger one is refused.
 func TestTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy")
 	var keys strings.Builder

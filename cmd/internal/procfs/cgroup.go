@@ -24,7 +24,7 @@ func (c Container) Name() string {
 }
 
 // ParseCgroup parses /proc/PID/cgroup. If several hierarchies are mounted, the unified
-// one and systemd's take precedence.
+// hierarchy and systemd's take precedence.
 func ParseCgroup(b []byte) Container {
 	var best Container
 	lines(b, func(line []byte) bool {

@@ -96,7 +96,7 @@ func (e *foreignFile) Unwrap() error {
 // DeviceOf returns the Device for a number from stat(2).
 func DeviceOf(dev uint64) Device { return Device{unix.Major(dev), unix.Minor(dev)} }
 
-// Access returns whether a process has a descriptor open for reading and for writing.
+// Access reports whether a process has a descriptor open for reading, and for writing.
 func (f *FS) Access(pid, fd int) (read, write bool, err error) {
 	const mayRead, mayWrite = 0o400, 0o200
 	st, err := f.stat(f.name(pid, "fd/"+strconv.Itoa(fd)), unix.AT_SYMLINK_NOFOLLOW)

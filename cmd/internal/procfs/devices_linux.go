@@ -18,8 +18,8 @@ type devices struct {
 	huge     []Device
 }
 
-// segmentDevices finds out by mapping one page of each size as shared anonymous memory,
-// which lives on the same file systems.
+// segmentDevices finds the devices by mapping one page of each size as shared anonymous
+// memory, which lives on the same file systems.
 func (f *FS) segmentDevices() (devices, error) {
 	ordinary, err := f.anonymousDevice(os.Getpagesize(), 0)
 	if err != nil {

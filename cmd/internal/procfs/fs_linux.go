@@ -336,7 +336,7 @@ func (f *FS) BootTime() (time.Time, error) {
 // calling thread's IPC namespace, until visit returns false.
 func (f *FS) SegmentMemory(visit func(SegmentMemory) (more bool)) error {
 	const name = "sysvipc/shm"
-	if f.fault != nil { // which may replace the contents
+	if f.fault != nil { // a fault may replace the contents
 		b, err := f.read(name, largeFile)
 		if err != nil {
 			return err

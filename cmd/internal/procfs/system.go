@@ -46,10 +46,10 @@ type SegmentMemory struct {
 }
 
 // ParseSegmentMemory parses /proc/sysvipc/shm and calls visit for each row until visit
-// returns false. Stopping early saves time: the kernel adds up a segment's memory when
-// its row is read. Columns are found by title. Linux (at least to 6.18) counts a huge
-// page as that many small pages of its own size, so Resident is capped at the segment's
-// size, rounded up to whole pages.
+// returns false. Stopping early saves time: the kernel adds up a segment's memory when its
+// row is read. Columns are found by title. Linux (at least to 6.18) counts a huge page once
+// for each small page in it, so Resident is capped at the segment's size, rounded up to
+// whole pages.
 func ParseSegmentMemory(r io.Reader, visit func(SegmentMemory) (more bool)) error {
 	rows := bufio.NewScanner(r)
 	rows.Scan()

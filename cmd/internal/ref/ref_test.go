@@ -174,8 +174,8 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// FuzzParse: the result is a key, an identifier or a name, and its plainest form parses
-// to the same.
+// FuzzParse: the result is a key, an identifier or a name, and its plainest form parses to
+// the same result.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"1", "id:1", "0x1", "key:-1", "key:0777", "/a", "ftok:/:1", "ftok:/tmp:", "key:0", "", "id:9999999999"} {
 		f.Add(s)

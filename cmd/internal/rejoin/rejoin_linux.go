@@ -1,7 +1,7 @@
 // Package rejoin runs the program again inside another user namespace.
 //
-// Only a process with a single thread can enter one (setns(2)), and a Go program always
-// has several.
+// Only a process with a single thread can enter a user namespace (setns(2)), and a Go
+// program always has several.
 package rejoin
 
 import (
@@ -64,7 +64,7 @@ type child struct {
 	path   *byte
 	argv   []*byte
 	env    []*byte
-	mask   unix.Sigset_t // signals to block again; until execve all are blocked, so that no handler of Go runs
+	mask   unix.Sigset_t // to restore; all signals are blocked until execve: no Go handler may run
 	size   uintptr       // of the mask in the kernel
 
 	header unix.CapUserHeader

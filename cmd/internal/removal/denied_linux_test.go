@@ -24,7 +24,7 @@ func TestDenied(t *testing.T) {
 			"found": found(t, Find, kind, id),
 			"named": found(t, Name, kind, id),
 		} {
-			// nobody formats the message too, since it names the caller.
+			// The user nobody formats the message too, since it names the caller.
 			err := asNobody(func() error { return fmt.Errorf("nobody: %w", now(target, nil)) })
 			if errors.Is(err, unix.EINVAL) {
 				t.Skip("the user namespace knows one user only")

@@ -96,7 +96,7 @@ func trusted(st *unix.Stat_t) error {
 	return nil
 }
 
-// closed returns an error if others may write. Root's group is root.
+// closed returns an error if other users may write. The group root counts as root.
 func closed(st *unix.Stat_t) error {
 	if st.Mode&0o002 != 0 || st.Mode&0o020 != 0 && st.Gid != 0 {
 		return fmt.Errorf("other users may write to it (mode %04o)", st.Mode&0o7777)

@@ -95,7 +95,7 @@ func fill(file *os.File, perm fs.FileMode, write func(io.Writer) error) error {
 	return err
 }
 
-// linkFile gives a file without a name its first one.
+// linkFile gives an unnamed file its first name.
 func linkFile(file, dir *os.File, name string) error {
 	self := fmt.Sprintf("/proc/self/fd/%d", file.Fd())
 	return pathError("link", file.Name(), unix.Linkat(unix.AT_FDCWD, self, int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW))

@@ -32,7 +32,7 @@ func TestOfKinds(t *testing.T) {
 	}
 }
 
-// kindsOf returns the kinds that a selection can select, and those that it names.
+// kindsOf returns the kinds that a selection can select, and the kinds that it names.
 func kindsOf(s Selection) (selects, names string) {
 	var selected, named []string
 	for _, k := range s.Kinds() {

@@ -60,7 +60,7 @@ func newTypeError(text string, err error, all fields.List) *Error {
 	return e
 }
 
-// inWords replaces names of Go types by those of fields.Type.
+// inWords replaces names of Go types by the names of fields.Type.
 func inWords(s string) string {
 	return strings.NewReplacer(
 		"time.Duration", "duration", "time.Time", "time", "[]string", "list of texts", "[]int64", "list of numbers",

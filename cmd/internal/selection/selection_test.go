@@ -374,7 +374,7 @@ func TestKinds(t *testing.T) {
 		{"messages > 0", "msg pmsg", "", false},
 		{`kind == (orphan ? "shm" : "sem")`, all, "", true},
 		{`let k = kind; k == "sem"`, "sem", "", true},
-		{`split(kind, "")[3] == "m"`, "shm sem msg pshm psem", "", true}, // an error leaves a kind in
+		{`split(kind, "")[3] == "m"`, "shm sem msg pshm psem", "", true}, // a kind stays in if the expression fails for it
 	} {
 		s := parse(t, strings.Split(tt.exprs, "\n")...)
 		if kinds, named := kindsOf(s); kinds != tt.kinds || named != tt.named {

@@ -34,7 +34,7 @@ func createSegment(ctx context.Context, key sysv.Key, o CreateOptions) (Object, 
 	return s, made, err
 }
 
-// prepareUntil prepares the segment, but waits no longer than until ctx ends.
+// prepareUntil prepares the segment, but waits only until ctx ends.
 func (s Segment) prepareUntil(ctx context.Context, o CreateOptions) error {
 	if !o.Lock && !o.Populate {
 		return nil
@@ -81,7 +81,7 @@ func (s Segment) Attach(o AttachOptions) (Mapping, error) {
 	return populate(segmentMapping{mem}, s, o)
 }
 
-// badAddress explains what an address has to be, if the address is what is wrong.
+// badAddress explains what an address has to be, if err is about the address.
 func (s Segment) badAddress(err error, addr uintptr) error {
 	if _, unknown := s.sysv().Stat(); addr == 0 || unknown != nil || !errors.Is(err, syscall.EINVAL) {
 		return err

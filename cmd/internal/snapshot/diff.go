@@ -65,7 +65,7 @@ type Quantity struct {
 // Delta returns the difference.
 func (q Quantity) Delta() int64 { return q.After - q.Before }
 
-// Latest returns the number now, or the last one of an object that went.
+// Latest returns the number now, or the last number of an object that went.
 func (c *Change) Latest(q Quantity) int64 {
 	if c.After == nil {
 		return q.Before
@@ -207,7 +207,7 @@ func (s Selection) String() string {
 	return strings.Join(words, " && ")
 }
 
-// match finds the objects of a among those of b.
+// match finds the objects of a among the objects of b.
 func (d *Diff) match(a, b *Snapshot, compared func(ref.Kind) bool) {
 	m := matcher{
 		users: a.UserNamespace == b.UserNamespace && a.UserNamespace != 0,

@@ -180,10 +180,10 @@ func (d *Directory) Find(m Moment) (*os.File, error) {
 	return safepath.OpenRegular(d.dir, list[i].name)
 }
 
-// Prune removes old snapshots that the caller wrote on this host and in this namespace. It
-// removes all that are older than keep, and all but the newest, of which most stay; 0 means
-// no limit. It never removes the caller's own newest snapshot. Errors are joined; each
-// concerns one file.
+// Prune removes old snapshots that the caller wrote on this host and in this namespace: all
+// that are older than keep, and all beyond the newest, of which most remain; 0 means no
+// limit. It never removes the snapshot with the directory's own header. Errors are joined;
+// each concerns one file.
 func (d *Directory) Prune(keep time.Duration, most int) error {
 	list, err := d.entries()
 	if err != nil {

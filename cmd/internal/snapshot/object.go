@@ -96,7 +96,8 @@ func (o *Object) value(n number) (int64, bool) {
 	return o.number(n)
 }
 
-// A decoder makes objects of lines. It keeps one copy of each text, for most occur often.
+// A decoder makes objects of lines. It keeps one copy of each text, since most texts occur
+// often.
 type decoder struct {
 	texts   []string // the names of the texts to keep
 	columns map[string]column

@@ -33,8 +33,8 @@ type matcher struct {
 //   - Key, creator, size and number of semaphores never change, except that a segment that
 //     is marked for removal loses its key.
 //   - A time of last use is kept until the next use. A new object begins with none.
-//   - The time of the last change is that of the creation, unless IPC_SET, or SETVAL and
-//     SETALL of a set, changed it.
+//   - The time of the last change is the time of creation, unless IPC_SET changed it or,
+//     for a set, SETVAL or SETALL.
 func (m matcher) same(before, after *Object) bool {
 	if after.Kind.POSIX() {
 		return true

@@ -52,7 +52,7 @@ func (r *Rate) show() {
 	}
 }
 
-// text returns what is to be shown now; it is empty if that is shown already.
+// text returns the text to show now; it is empty if that is shown already.
 func (r *Rate) text(all, lately int64, span time.Duration) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,8 +101,8 @@ func (r *Rate) Finish() {
 	}
 }
 
-// status formats the number of all bytes, the rate of the latest ones, which took span, and
-// the time since the beginning.
+// status formats the number of all bytes, the rate of the latest bytes, which took span,
+// and the time since the beginning.
 func status(all, lately int64, span, took time.Duration) string {
 	rate := uint64(0)
 	if span > 0 {

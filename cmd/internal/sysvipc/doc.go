@@ -11,7 +11,7 @@
 // seccomp) may refuse it; then /proc is read. Without /proc, *_STAT finds the objects
 // that the caller may read.
 //
-// If one way fails the next is tried, for each kind separately. What no way reveals
-// stays unknown: the limit of a queue (UnknownQBytes), which /proc does not show, or
-// some of the objects; then the listing ends with an *Incomplete.
+// If one way fails the next is tried, for each kind separately. Some facts may stay
+// unknown: the limit of a queue (UnknownQBytes), which /proc does not show, or some of the
+// objects; then the listing ends with an *Incomplete.
 package sysvipc

@@ -44,7 +44,7 @@ func (s source[T]) find(id int) (T, error) {
 			return none, ownErr
 		case s.id(&object) == id:
 			if s.complete != nil {
-				_ = s.complete(&object) // what it cannot ask for stays unknown
+				_ = s.complete(&object) // what it cannot find out stays unknown
 			}
 			return object, nil
 		}

@@ -78,7 +78,7 @@ func FuzzParseDuration(f *testing.F) {
 		if got < 0 || err != nil && got != 0 {
 			t.Fatalf("ParseDuration(%q) = %d, %v", s, got, err)
 		}
-		// What the standard library accepts must give the same result.
+		// A duration that the standard library accepts must give the same result.
 		std, stdErr := time.ParseDuration(s)
 		if stdErr == nil && std >= 0 && s[0] != '+' && s[0] != '-' && (err != nil || got != std) {
 			t.Fatalf("ParseDuration(%q) = %d, %v; time.ParseDuration makes it %d", s, got, err, std)

@@ -160,7 +160,7 @@ func TestIpcrmDifferences(t *testing.T) {
 }
 
 // TestIpcrmWithoutRights: a user may not remove the objects, and may not read some of them.
-// -a skips those it may not read silently, and fails for the others.
+// -a silently skips the objects that the user may not read, and fails for the others.
 func TestIpcrmWithoutRights(t *testing.T) {
 	peer(t, "ipcrm")
 	isolate(t)

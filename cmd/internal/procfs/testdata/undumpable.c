@@ -1,4 +1,4 @@
-/* Takes another real and effective user id, which makes it undumpable. */
+/* Changes its real and effective user id, which makes the process undumpable. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <unistd.h>

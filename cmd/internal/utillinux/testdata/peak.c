@@ -1,6 +1,6 @@
-/* Prints how much memory a program takes at most, in KiB. What it prints itself goes
- * nowhere. A program that Go starts would have the memory of the Go program counted as
- * its own, which it shares until it calls exec. */
+/* Prints the peak memory of a program, in KiB, and discards the output of the program.
+ * If Go started the program directly, the kernel would also count the memory of the Go
+ * program, which a child shares until it calls exec. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>

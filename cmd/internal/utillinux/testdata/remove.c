@@ -1,5 +1,5 @@
-/* Removes all objects of a kind, or those whose identifiers are given: the least
- * that a program can do about it. */
+/* Removes all objects of a kind, or the objects whose identifiers are given, with as
+ * little work as possible. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
