@@ -506,7 +506,7 @@ func TestOmit(t *testing.T) {
 		{render.Int(7), render.Uint(4096).Warn(), render.Text("root"), render.Octal(0o600, 4)},
 		{render.Int(8), render.Uint(1), render.Text("www-data").Warn(), render.Octal(0o600, 4)},
 	}
-	const all = 2 + 4 + 8 + 4 // and the space between and around the columns
+	const all = 2 + 4 + 8 + 4 // the columns, without the space between and around them
 	for _, tt := range []struct {
 		format render.Format
 		width  int
