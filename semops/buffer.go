@@ -29,11 +29,11 @@ import (
 // the same process was the last to put, or to take; otherwise four. A wait occupies one
 // thread.
 //
-// States. One semaphore counts free slots, one full slots. Each side has a lock and an
-// index, which is the next slot. Put takes a free slot and its side's lock in one semop,
-// with undo. A second semop cancels the undo, unlocks, adds a full slot and advances the
-// index. Take does the same, with full and free exchanged. So every slot is free, full, or
-// claimed by the side whose lock is taken.
+// States. One semaphore counts free slots, and one counts full slots. Each side has a lock
+// and an index, which is the next slot. Put takes a free slot and its side's lock in one
+// semop, with undo. A second semop cancels the undo, unlocks, adds a full slot and
+// advances the index. Take does the same, with full and free exchanged. So every slot is
+// free, full, or claimed by the side whose lock is taken.
 type Buffer struct {
 	set        sysv.Set
 	slots      int

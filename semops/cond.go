@@ -34,8 +34,8 @@ import (
 // and uncounts the caller. Signal adds a signal if the group has more waiters than
 // signals. Broadcast adds signals for all waiters and switches to the other group, in one
 // semop, so that no later waiter can take a signal meant for an earlier one. It can do so
-// only when the last waiter of that other group, which has had a signal since the previous
-// Broadcast, has taken it.
+// only when all waiters of that other group have taken their signals, which they have had
+// since the previous Broadcast.
 type Cond struct {
 	mu      *Mutex
 	group   uint16
@@ -128,8 +128,8 @@ func (c *Cond) leave(ctx context.Context, group int) error {
 	if err == nil {
 		return nil
 	}
-	// A waiter woken at this moment has taken the signal. A waiter that leaves without one
-	// must not leave behind a signal that no waiter is there for.
+	// A waiter woken at this moment has taken the signal. A waiter that leaves without a
+	// signal must not leave one behind that no waiter can take.
 	for {
 		if ok, failed := c.mu.set.TryDo(add(c.signals[group], -1), out); ok {
 			return nil
@@ -179,8 +179,8 @@ func (c *Cond) signal(group, w, s int) (bool, error) {
 		add(waiters, -more), add(waiters, more))
 }
 
-// Broadcast wakes all waiters. If those woken by the previous Broadcast have not all
-// noticed yet, which takes them a moment, it blocks until they have, or until ctx is done.
+// Broadcast wakes all waiters. If some waiters have not yet noticed the previous
+// Broadcast, which takes them a moment, it blocks until they have, or until ctx is done.
 func (c *Cond) Broadcast(ctx context.Context) error {
 	if err := done(ctx, c.mu.set); err != nil {
 		return err

@@ -76,7 +76,7 @@ func TestCond(t *testing.T) {
 		}
 	}
 	got := w.values()
-	got[condSignals0], got[condSignals0+1] = 0, 0 // those of a Broadcast are left
+	got[condSignals0], got[condSignals0+1] = 0, 0 // signals of a Broadcast are left
 	if !slices.Equal(got, condValues()) {
 		t.Errorf("values %v", got)
 	}
@@ -90,7 +90,7 @@ func TestCondCancel(t *testing.T) {
 	w.asleep(condSignals0, 1)
 	must(t, lock(mu, ctx))
 	cancel()
-	w.asleep(0, 1) // it needs the lock to return
+	w.asleep(0, 1) // Wait needs the lock to return
 	pending(t, waiting)
 	must(t, mu.Unlock())
 	mustBe(t, result(t, waiting), context.Canceled)

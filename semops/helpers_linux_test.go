@@ -142,7 +142,7 @@ func counter(set sysv.Set, p *page) {
 	wg.Wait()
 }
 
-// undo subtracts 2 from semaphore 0, with undo, and from semaphore 1, without.
+// undo subtracts 2 from semaphore 0 with undo, and from semaphore 1 without undo.
 func undo(set sysv.Set, _ *page) {
 	for num, o := range []semops.SemaphoreOptions{{Undo: true}, {}} {
 		s, err := semops.NewSemaphore(set, num, &o)

@@ -160,7 +160,7 @@ func (c *child) kill() {
 	if !c.over {
 		_ = c.cmd.Process.Kill()
 		_ = c.wait()
-		c.cmd, c.stdin, c.out = nil, nil, nil // a soak has many, and each is known until its end
+		c.cmd, c.stdin, c.out = nil, nil, nil // a soak has many, and the test keeps each until it ends
 	}
 }
 

@@ -38,7 +38,7 @@ import (
 // Sleeping waiters get the lock in order of arrival. A caller that tries can overtake only
 // waiters that are not asleep.
 //
-// Cost: two semaphores. Lock, TryLock and Unlock are one system call each if no other
+// Cost: two semaphores. Lock, TryLock and Unlock are one system call each if nobody else
 // holds the lock. A Lock that blocks reads one more value. A wait occupies one thread.
 //
 // States. The lock semaphore is 1 if the lock is free and 0 if it is held; the kernel adds
@@ -84,9 +84,9 @@ func NewMutex(set sysv.Set, lock, dirty int) (*Mutex, error) {
 	if l == d {
 		return nil, fmt.Errorf("mutex: lock and dirty cannot both be semaphore %d", l)
 	}
-	// A mutex is never in the state 0, 0. In that state, the later operations fail,
-	// because no semaphore can hold so much. So sem_otime stays 0, which says that the set
-	// is still being made.
+	// A mutex is never in the state 0, 0. In that state, the additions fail, because no
+	// semaphore can hold the sum. So sem_otime stays 0, which means that the set is still
+	// being made.
 	_, err = set.TryDo(isZero(l), isZero(d), add(l, maxValue), add(l, 1))
 	if tooLarge(err) {
 		err = uninitialized(set, "mutex")
@@ -155,8 +155,7 @@ func (m *Mutex) unlockClean() error {
 	return m.Unlock()
 }
 
-// unlockFailed unlocks; the next holder is told of what the caller was told and has not
-// repaired.
+// unlockFailed unlocks. If the caller was told of a death, the next holder is told too.
 func (m *Mutex) unlockFailed() error {
 	if m.held.Load() > 1 {
 		return m.abandon()

@@ -93,7 +93,7 @@ func TestMutexCancel(t *testing.T) {
 	cancel()
 	mustBe(t, result(t, waiting), context.Canceled)
 	must(t, mu.Unlock())
-	mustBe(t, lock(mu, ctx), context.Canceled) // though it is free
+	mustBe(t, lock(mu, ctx), context.Canceled) // although the lock is free
 	if got := w.values(); !slices.Equal(got, semops.MutexValues()) {
 		t.Errorf("values %v", got)
 	}
@@ -103,7 +103,7 @@ func TestMutexOwnerDied(t *testing.T) {
 	w := newWorld(t, semops.MutexValues())
 	mu, ctx := newMutex(t, w.set), within(t)
 
-	for range 3 { // several in a row that were told and died
+	for range 3 { // several holders in a row that were told of a death and died
 		c := w.start("hold")
 		c.line(t)
 		c.kill()

@@ -19,9 +19,9 @@ import (
 // them, so neither starves. A goroutine that holds a read lock must therefore not take
 // another one: a writer may be waiting in between.
 //
-// Cost: three semaphores. Lock, RLock, their unlocks and tries are one system call each if
-// nobody is in the way. If they block, Lock makes two more and RLock one. A wait occupies
-// one thread.
+// Cost: three semaphores. Locking, trying and unlocking, for reading or writing, are one
+// system call each if nobody is in the way. If they block, Lock makes two more and RLock
+// one. A wait occupies one thread.
 //
 // States. The first two semaphores are those of a Mutex between the writers, called turn
 // and dirty. The third counts readers. A reader checks that the turn is free and counts

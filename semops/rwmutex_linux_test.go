@@ -137,7 +137,7 @@ func TestRWMutexDeaths(t *testing.T) {
 	writerDiesForGood(t, w, rw)
 }
 
-// readersDie: the death of a reader, or of one who waits, is nothing to repair.
+// readersDie kills readers and waiters. Their deaths leave nothing to repair.
 func readersDie(t *testing.T, w *world, rw *semops.RWMutex) {
 	ctx := within(t)
 	c := w.start("rhold")
@@ -148,7 +148,7 @@ func readersDie(t *testing.T, w *world, rw *semops.RWMutex) {
 	must(t, result(t, writing))
 	must(t, rw.Unlock())
 
-	// A writer that waits for readers dies, and readers that wait for it.
+	// A writer that waits for readers dies. A reader that waits for that writer goes on.
 	must(t, rw.RLock(ctx))
 	c = w.start("whold")
 	w.asleepZero(rwReaders, 1)
@@ -161,8 +161,8 @@ func readersDie(t *testing.T, w *world, rw *semops.RWMutex) {
 	must(t, rw.RUnlock())
 }
 
-// writersDie: those who wait for a writer that dies while it writes are told, and one of them
-// repairs the state.
+// writersDie kills a writer while it writes. The processes that wait for it are told, and
+// one of them repairs the state.
 func writersDie(t *testing.T, w *world, rw *semops.RWMutex) {
 	ctx := within(t)
 	for range 2 {
@@ -188,7 +188,7 @@ func writersDie(t *testing.T, w *world, rw *semops.RWMutex) {
 	must(t, rw.RUnlock())
 }
 
-// writerDiesForGood: a writer dies, and nobody repairs the state.
+// writerDiesForGood kills a writer, and nobody repairs the state.
 func writerDiesForGood(t *testing.T, w *world, rw *semops.RWMutex) {
 	ctx := within(t)
 	c := w.start("whold")

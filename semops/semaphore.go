@@ -31,7 +31,7 @@ type Semaphore struct {
 	order order.Edge
 }
 
-// NewSemaphore returns semaphore num of set. Nil options are the zero ones. It does not
+// NewSemaphore returns semaphore num of set. A nil o means the zero options. It does not
 // change the set.
 func NewSemaphore(set sysv.Set, num int, o *SemaphoreOptions) (*Semaphore, error) {
 	if o == nil {

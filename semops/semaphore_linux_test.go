@@ -102,7 +102,7 @@ func TestSemaphoreCancel(t *testing.T) {
 	cancel()
 	mustBe(t, result(t, waiting), context.Canceled)
 	mustBe(t, s.Acquire(ctx, 2), context.Canceled)
-	mustBe(t, s.Acquire(ctx, 1), context.Canceled) // though it need not wait
+	mustBe(t, s.Acquire(ctx, 1), context.Canceled) // although it need not wait
 	if got := w.values()[0]; got != 1 {
 		t.Errorf("value %d; want 1", got)
 	}

@@ -95,7 +95,7 @@ func TestOneCPU(t *testing.T) {
 	if got, want := w.oneCPU.Load(), oneCPU(); got != want {
 		t.Errorf("oneCPU = %v; want %v", got, want)
 	}
-	w.oneCPU.Store(false) // while another goroutine had tried in vain
+	w.oneCPU.Store(false) // another goroutine had tried in vain
 	w.skips.Store(skipTries)
 	if !w.triesFirst() {
 		t.Error("no first try on several CPUs")
@@ -167,9 +167,9 @@ func TestSignalStep(t *testing.T) {
 		{2, 1, 1, 1, false, 1}, // and the other has a signal
 		{2, 0, 2, 1, false, 1}, // another process has signalled
 		{1, 1, 1, 1, true, 1},  // each has one
-		{1, 2, 1, 2, true, 2},  // one was killed that had one
-		{1, 1, 2, 1, false, 1}, // one more waits, for whom there is none
-		{1, 1, 1, 0, false, 0}, // the one that had it is gone, and another one waits
+		{1, 2, 1, 2, true, 2},  // a waiter that had one was killed
+		{1, 1, 2, 1, false, 1}, // one more waits, without a signal
+		{1, 1, 1, 0, false, 0}, // the waiter that had the signal is gone, and another waits
 	} {
 		if err := set.SetValues([]uint16{1, 0, 0, uint16(tt.waiters), 0, uint16(tt.signals), 0}); err != nil {
 			t.Fatal(err)

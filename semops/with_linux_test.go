@@ -33,7 +33,7 @@ func TestWith(t *testing.T) {
 			})
 		}
 		must(t, with(nil))
-		mustBe(t, with(failed), failed) // it knew what it did
+		mustBe(t, with(failed), failed) // an error alone is not a death
 		func() {
 			defer func() {
 				if r := recover(); r != "panic" {
@@ -42,7 +42,7 @@ func TestWith(t *testing.T) {
 			}()
 			_ = l.With(ctx, func(bool) error { panic("panic") })
 		}()
-		mustBe(t, with(failed), failed) // told, and could not repair it
+		mustBe(t, with(failed), failed) // told of the panic, but did not repair
 		must(t, with(nil))
 		must(t, with(nil))
 		if want := []bool{false, false, true, true, false}; !slices.Equal(told, want) {
