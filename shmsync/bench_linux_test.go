@@ -47,8 +47,8 @@ func playCount(args []string) error {
 	return mu.Close()
 }
 
-// counted has n processes count for a while. It returns how often they did in a second, and
-// the fewest counts of one as a part of the most.
+// counted lets n processes count for a second. It returns their counts per second, and the
+// lowest count of a process divided by the highest.
 func (w *world) counted(n int, begin func(i int) (wait func())) (rate, fair float64) {
 	w.t.Helper()
 	p := w.page
@@ -61,7 +61,7 @@ func (w *world) counted(n int, begin func(i int) (wait func())) (rate, fair floa
 		waits = append(waits, begin(i))
 	}
 	eventually(w.t, "processes are ready", func() bool { return int(p.ready.Load()) == n })
-	time.Sleep(5 * time.Millisecond) // so that all have seen it
+	time.Sleep(5 * time.Millisecond) // so that all wait for start
 	began := time.Now()
 	p.start.Store(1)
 	time.Sleep(time.Second)
@@ -81,9 +81,9 @@ func (w *world) counted(n int, begin func(i int) (wait func())) (rate, fair floa
 	return float64(sum) / took.Seconds(), float64(least) / float64(most)
 }
 
-// BenchmarkPeer has processes count under a Mutex and under a robust pthread mutex in C by
-// turns. ratio is how many times as often ours lock, the median of the pairs; fair the
-// fewest locks of a process as a part of the most.
+// BenchmarkPeer lets processes count under a Mutex and, alternately, under a robust
+// pthread mutex in C. ratio is our rate divided by that of C, the median of the pairs;
+// fair is the lowest count of a process divided by the highest.
 func BenchmarkPeer(b *testing.B) {
 	program := ipctest.Compile(b, "testdata/robust.c", "-pthread")
 	for _, n := range []int{1, 2, 4, 16} {

@@ -23,18 +23,18 @@ import (
 //		}
 //	})
 //
-// Check the condition in a loop, as above: Wait may return without a signal. The signal of
-// a process that is killed before it can act on it reaches all others within 0.1 s, so no
+// Check the condition in a loop, as above: Wait may return without a signal. If a process
+// is killed before it can act on its signal, all other waiters wake up within 0.1 s, so no
 // signal is lost. Signal and Broadcast make a system call only if somebody waits.
 type Cond struct {
 	mu      *Mutex
 	words   atomic.Pointer[condWords] // nil once closed
-	release func()                    // of the memory
+	release func()                    // unpins the memory
 }
 
 // NewCond returns the condition in the CondSize bytes at offset off of mem, a multiple of
-// 64. Memory that is zero becomes a condition. All who use it must use the same lock for
-// it. The Cond keeps mem mapped until Close; close it before the Mutex.
+// 64. Memory that is zero becomes a condition. All users of a condition must use the same
+// lock for it. The Cond keeps mem mapped until Close; close it before the Mutex.
 //
 // Errors: ErrMismatch (it belongs to another lock); those of NewMutex.
 func NewCond(mu *Mutex, mem Memory, off int) (*Cond, error) {
@@ -75,7 +75,7 @@ func (c *Cond) join(w *condWords) error {
 // ctx is done. Then it locks the mutex again, however long that takes. If ctx ended the
 // wait, the error is ctx.Err(). The caller holds the mutex afterwards even if there is an
 // error, except ErrNotHeld, ErrNotRecoverable, ErrCorrupt, ErrClosed and ErrFault.
-// abandoned is that of Lock.
+// abandonedSince means the same as abandoned in Lock.
 //
 // A caller that was told abandoned must call MarkConsistent before it waits. Otherwise Wait
 // returns ErrInconsistent and does nothing.
@@ -95,7 +95,7 @@ func (c *Cond) Wait(ctx context.Context) (abandonedSince bool, err error) {
 	}
 	fault := memory.Guard(func() error {
 		turn := w.turn.Load()
-		// Not 0, and another number for another turn; see wake.
+		// The number is not 0, and differs for each turn; see wake.
 		w.waiting.Store(uint64(turn)<<1 | 1)
 		if err := c.mu.Unlock(); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (c *Cond) wake(n int) error {
 		}
 		w.turn.Add(1)
 		if futex.Wake(futexWord(&w.turn), n) < n {
-			// All earlier waiters are awake. A later one has stored another number.
+			// All earlier waiters are awake. A later waiter has stored another number.
 			w.waiting.CompareAndSwap(waiting, 0)
 		}
 		return nil
@@ -154,7 +154,7 @@ func (c *Cond) wake(n int) error {
 	return nil
 }
 
-// Close gives the memory back. No other method may be called at the same time.
+// Close unpins the memory. No other method may be called at the same time.
 func (c *Cond) Close() error {
 	if c.words.Swap(nil) == nil {
 		return ErrClosed

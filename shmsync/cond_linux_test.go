@@ -23,7 +23,7 @@ func (w *world) cond(mu *shmsync.Mutex) *shmsync.Cond {
 	return c
 }
 
-// playTake takes what is put into page.plain, one at a time.
+// playTake takes items, which page.plain counts, one at a time.
 func playTake(args []string) error {
 	mem, p, err := open(args[0])
 	if err != nil {
@@ -67,8 +67,8 @@ func playTake(args []string) error {
 	return errors.Join(cond.Close(), mu.Close())
 }
 
-// TestCondKills kills processes that wait for items of this one. A living process takes
-// each item.
+// TestCondKills kills processes that wait for items that this process makes. A living
+// process must take each item.
 func TestCondKills(t *testing.T) {
 	w, ctx := newWorld(t), context.Background()
 	mu := w.mutex()
@@ -98,7 +98,7 @@ func TestCondKills(t *testing.T) {
 	}
 }
 
-// TestCond has goroutines wait through values of their own.
+// TestCond lets each goroutine wait through its own Mutex and Cond.
 func TestCond(t *testing.T) {
 	w := newWorld(t)
 	const waiters = 4
@@ -137,7 +137,8 @@ func TestCond(t *testing.T) {
 	}
 }
 
-// TestCondLostSignal: a waiter sees that a signal went to another, which may have died.
+// TestCondLostSignal checks that a waiter notices a signal that woke another process,
+// which may have died.
 func TestCondLostSignal(t *testing.T) {
 	w := newWorld(t)
 	mu := w.mutex()
@@ -149,11 +150,11 @@ func TestCondLostSignal(t *testing.T) {
 	const waitingAt, turnAt = condAt + 24, condAt + 32
 	eventually(t, "it waits", func() bool { return w.word(waitingAt).Load() != 0 })
 	time.Sleep(20 * time.Millisecond)
-	w.word(turnAt).Add(1<<32 | 1) // whichever half the turn is; nobody is woken
+	w.word(turnAt).Add(1<<32 | 1) // either half may be the turn; nobody is woken
 	must(t, <-done)
 }
 
-// TestCondErrors: what Wait refuses, and what ends it.
+// TestCondErrors checks the errors of Wait, NewCond and a closed Cond.
 func TestCondErrors(t *testing.T) {
 	w := newWorld(t)
 	mu := w.mutex()

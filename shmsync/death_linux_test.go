@@ -28,7 +28,7 @@ func openMutex(args []string) (*shmsync.Mutex, *page, error) {
 	return mu, p, err
 }
 
-// playHold locks, and does as it is told.
+// playHold locks, and then does what the test tells it.
 func playHold(args []string) error {
 	mu, _, err := openMutex(args)
 	if err != nil {
@@ -160,7 +160,7 @@ func inNamespaces(flags uintptr) func(testing.TB, *exec.Cmd) {
 	}
 }
 
-// inContainer has the child run with a /proc and a boot_id of its own.
+// inContainer runs the child with its own /proc and boot_id.
 func inContainer(t testing.TB, cmd *exec.Cmd) {
 	inNamespaces(unix.CLONE_NEWPID|unix.CLONE_NEWNS)(t, cmd)
 	id := filepath.Join(t.TempDir(), "boot_id")
@@ -171,10 +171,11 @@ func inContainer(t testing.TB, cmd *exec.Cmd) {
 	cmd.Path = "/bin/sh"
 }
 
-// noticed is within which time a death must be.
+// noticed is the longest time that may pass until a death is noticed.
 const noticed = 500 * time.Millisecond
 
-// TestDeath has holders of every kind of memory, in every kind of place, end.
+// TestDeath ends holders in every way, for every kind of memory and in every kind of
+// place.
 func TestDeath(t *testing.T) {
 	places := map[string]func(testing.TB, *exec.Cmd){
 		"here":           nil,
@@ -191,7 +192,7 @@ func TestDeath(t *testing.T) {
 		},
 		"ended": func(c *child) { c.tell("end") },
 	}
-	// With -short each place is tried once.
+	// With -short each place is tried with one kind of memory.
 	short := map[string]string{"here": "object", "pid namespace": "segment", "user namespace": "memfd", "container": "segment"}
 	for kind, make := range worlds {
 		for name, where := range places {
@@ -215,14 +216,14 @@ func TestDeath(t *testing.T) {
 	}
 }
 
-// dies has the holder die while this process waits, and tries the lock afterwards.
+// dies lets the holder die while this process waits, and tries the lock afterwards.
 func (w *world) dies(die func()) {
 	w.t.Helper()
 	mu, ctx := w.mutex(), within(w.t)
 	if ok, _, err := mu.TryLock(); ok || err != nil {
 		w.t.Fatalf("TryLock while a living process holds it: %v, %v", ok, err)
 	}
-	short, cancel := context.WithTimeout(ctx, 3*noticed/2) // some looks at who lives
+	short, cancel := context.WithTimeout(ctx, 3*noticed/2) // long enough for several checks of the holder
 	defer cancel()
 	if _, err := mu.Lock(short); !errors.Is(err, context.DeadlineExceeded) {
 		w.t.Fatalf("Lock while a living process holds it: %v", err)
@@ -240,7 +241,7 @@ func (w *world) dies(die func()) {
 	must(w.t, mu.Unlock())
 }
 
-// TestSiblings has the holder and the one who waits in pid namespaces of their own.
+// TestSiblings runs the holder and the waiter each in its own pid namespace.
 func TestSiblings(t *testing.T) {
 	for kind, make := range worlds {
 		t.Run(kind, func(t *testing.T) {
@@ -257,7 +258,7 @@ func TestSiblings(t *testing.T) {
 	}
 }
 
-// TestTryLockAfterDeath has nobody wait.
+// TestTryLockAfterDeath calls TryLock after the holder has died while nobody waited.
 func TestTryLockAfterDeath(t *testing.T) {
 	w := newWorld(t)
 	mu := w.mutex()
@@ -275,7 +276,7 @@ func TestTryLockAfterDeath(t *testing.T) {
 	mustBe(t, mu.Unlock(), shmsync.ErrNotHeld)
 }
 
-// TestStopped stops the holder, and has it go on. It is not dead.
+// TestStopped stops the holder for a while. It must not count as dead.
 func TestStopped(t *testing.T) {
 	stopped := 10 * time.Second
 	if testing.Short() {
@@ -305,7 +306,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// playChurn opens, locks, unlocks and closes.
+// playChurn opens, locks, unlocks and closes the lock again and again.
 func playChurn(args []string) error {
 	count, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -328,7 +329,8 @@ func playChurn(args []string) error {
 	return nil
 }
 
-// TestNobodyDies has processes come and go, while others look whether somebody has died.
+// TestNobodyDies lets processes come and go while others check whether the holder has
+// died.
 func TestNobodyDies(t *testing.T) {
 	w := newWorld(t)
 	count := 2000

@@ -1,7 +1,7 @@
-// Package shmsync has locks and conditions in shared memory, for processes that map it:
-// locking and unlocking a Mutex is one compare-and-swap each, and a system call only where
-// somebody waits. If its holder ends, however it ends, the kernel tells the others, and
-// the next holder is told that what the lock protects may be half changed.
+// Package shmsync provides locks and conditions in shared memory, for the processes that
+// map it. Locking and unlocking a Mutex take one compare-and-swap each, and a system call
+// only if somebody waits. If the holder ends, however it ends, the kernel shows this to
+// the others, and the next holder is told that what the lock protects may be half changed.
 //
 //	mu, err := shmsync.NewMutex(mem, 0) // MutexSize bytes, zero or a lock already
 //	if err != nil {
@@ -16,31 +16,31 @@
 //	})
 //
 // An RWMutex lets several readers in at a time, and a Cond waits for a change of what a
-// Mutex protects. The memory is a posix.Mapping or a sysv.Attachment. Package semops has locks whose words
-// are in the kernel: they need no memory and are slower.
+// Mutex protects. The memory is a posix.Mapping or a sysv.Attachment. Package semops has
+// locks whose words are in the kernel: they need no memory and are slower.
 //
 // # Who waits
 //
-// A wait spins for some microseconds if this process may use several processors, and less
-// where that was in vain before. Then it sleeps in the kernel, and occupies one thread. A
-// process that unlocks and locks again comes before those who sleep, since that is many
-// times as fast as a change of processes; but not for more than about a millisecond, or
-// 65,536 times: then Unlock leaves the lock to one who has slept. TryLock does not respect
-// that.
+// A wait spins for some microseconds if this process may use several processors, and for
+// less if spinning did not help before. Then it sleeps in the kernel, occupying one
+// thread. A process that unlocks and locks again goes ahead of sleeping waiters, because
+// that is many times as fast as a switch of processes. After about a millisecond, or
+// 65,536 times, Unlock reserves the lock for a waiter that has slept. TryLock ignores the
+// reservation.
 //
 // # Death
 //
 // Each Mutex value has an open file description of its own, with a lock of the kernel
 // (fcntl(2), F_OFD_SETLK) on one byte. The kernel drops it when the process has ended, or
 // calls execve(2), and shows it across pid namespaces, user namespaces and containers.
-// A waiter that has slept for 100 ms looks whether the holder still has its byte. A process that is
-// stopped has, and is not dead; so has a child that was forked by C code and goes on
-// without execve(2). A descriptor that is closed behind the back of the package counts as
-// a death.
+// A waiter that has slept for 100 ms checks whether the holder's byte is still locked. A
+// stopped process keeps its lock and does not count as dead. A child that C code forked
+// keeps it, too, while it runs without execve(2). If code outside this package closes the
+// descriptor, that counts as a death.
 //
-// The file is the one that the memory is mapped from. For memory without one, such as a
-// System V segment, it is that of the IPC namespace; then all processes must be in the
-// same one, and others get ErrForeign.
+// The file is the one that the memory is mapped from. For memory without a file, such as a
+// System V segment, it is the file of the IPC namespace. Then all processes must be in the
+// same namespace; a process in another one gets ErrForeign.
 //
 // # Layout, version 1
 //
@@ -59,12 +59,13 @@
 //	    56      4  the futex on which waiters sleep, counted up before each wake-up
 //	    60      4  that of those who were woken in vain
 //
-// Zeros are a lock that nobody has used. Whoever opens it fills in what is still 0, each
-// word by compare-and-swap; so all may do it at a time, and be killed at any point.
+// Memory of zeros is a lock that nobody has used. A process that opens it fills in the
+// words that are still 0, each by compare-and-swap. So several processes may do this at
+// once, and may be killed at any point.
 //
-// A Mutex value draws a ticket, which adds 1 to the last one, and locks byte 2^62 + ticket
-// of the file, shared, before it shows the ticket to anybody. The lock word is the ticket
-// of the holder times 32, or of nobody, 0; plus
+// A Mutex value draws a ticket by adding 1 to the last one. It takes a shared lock on byte
+// 2^62 + ticket of the file before it writes the ticket anywhere else. The lock word is
+// the ticket of the holder times 32, or 0 if there is no holder, plus
 //
 //	 1  somebody sleeps who was not woken since
 //	 2  somebody was woken who has not decided yet: nobody else need be woken
@@ -83,11 +84,11 @@
 //	128  62*64  for each of up to 62 values: its ticket or 0 (8 bytes), its number of
 //	            read locks (8 bytes), and 48 bytes that are 0
 //
-// A reader counts itself first and checks the lock word then; if there is a holder, or a
-// death that nobody repaired, it uncounts itself, takes the lock, counts itself, and
-// unlocks. A writer takes the lock first and then waits until all counts are 0. To free
-// what a dead process has, put your own ticket in place of its ticket, set the count to 0,
-// and then the ticket.
+// A reader first counts itself and then checks the lock word. If there is a holder, or a
+// death that nobody has repaired, it uncounts itself, takes the lock, counts itself, and
+// unlocks. A writer first takes the lock and then waits until all counts are 0. To free
+// the slot of a dead process, put your own ticket in place of its ticket, set the count to
+// 0, and then set the ticket to 0.
 //
 // A Cond has
 //

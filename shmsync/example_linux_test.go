@@ -8,7 +8,7 @@ import (
 	"github.com/sysvipc/gipc/shmsync"
 )
 
-// A counter in shared memory, which several programs may count up at a time.
+// A counter in shared memory, which several programs may increment at the same time.
 func Example() {
 	obj, _, err := posix.OpenOrCreateObject("/counter", 4096, nil)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// Sizes of what is in memory, in bytes. Each begins at a multiple of 64.
+// Sizes of locks and conditions in bytes. Each begins at a multiple of 64.
 const (
 	MutexSize   = 64
 	RWMutexSize = 128 + readerSlots*64
@@ -18,8 +18,8 @@ const (
 	magic   = 0x7874_756d_6370_6967 // "gipcmutx" in the memory of a little-endian machine
 	version = 1
 
-	// firstLock is the byte of ticket 0 in the file with the kernel's locks. Those of the
-	// rings of package shmring are below.
+	// firstLock is the byte of ticket 0 in the file with the kernel's locks. The locks for
+	// the rings of package shmring are below it.
 	firstLock = 1 << 62
 )
 
@@ -29,7 +29,7 @@ const (
 	byNamespace = 2
 )
 
-// The lock word. The package's documentation explains them.
+// Bits of the lock word. The package documentation explains them.
 const (
 	sleepers  = 1 << 0
 	woken     = 1 << 1
@@ -44,8 +44,8 @@ const (
 	spoiled = ownerMask
 )
 
-// Tickets begin between these. Their number is far from what the word can hold, so that
-// counting up never gets there.
+// The first ticket is between these. Both are far below the largest ticket that the lock
+// word can hold, so counting up never gets there.
 const (
 	leastTicket = 1 << 32
 	mostTicket  = 1 << 58
@@ -79,13 +79,13 @@ type rwWords struct {
 
 	exclusive atomic.Uint64 // 64, not 0 while a writer may change what the lock protects
 	drained   atomic.Uint32 // 72, the futex of a writer that waits for readers
-	draining  atomic.Uint32 // 76, 1 while it does
+	draining  atomic.Uint32 // 76, 1 while a writer waits there
 	_         [48]byte
 
 	readers [readerSlots]readerSlot // 128
 }
 
-// A readerSlot belongs to an RWMutex value. Each has a cache line of its own.
+// A readerSlot belongs to an RWMutex value. Each slot has its own cache line.
 type readerSlot struct {
 	owner atomic.Uint64 // 0 or its ticket
 	count atomic.Uint64 // its read locks
@@ -129,7 +129,7 @@ func (w *words) idAddress() uint64 { return uint64(uintptr(unsafe.Pointer(&w.id)
 // futexWord returns the address of the word itself for futex(2).
 func futexWord(w *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(w)) }
 
-// drawn reports whether the ticket of an owner is one that was given out.
+// drawn reports whether the ticket of an owner was ever drawn.
 func (w *words) drawn(owner uint64) bool {
 	last := w.tickets.Load()
 	return last-owner>>ownerShift < allTickets

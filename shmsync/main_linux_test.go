@@ -35,15 +35,15 @@ func TestMain(m *testing.M) {
 	ipctest.MainPOSIX(m)
 }
 
-// A page is what the processes of a test share, after the lock. testdata/robust.c has it
-// too.
+// A page is the memory after the lock that the processes of a test share.
+// testdata/robust.c declares it too.
 type page struct {
 	start, stop, ready, told atomic.Uint32
 	_                        [48]byte
 	plain                    uint64 // exact only if the lock excludes
 	second                   uint64 // equal, unless a holder died between the two
 	inside                   atomic.Uint64
-	fault                    atomic.Uint64 // line that saw something that must not be
+	fault                    atomic.Uint64 // line that saw an impossible state
 	_                        [32]byte
 	count                    [64]struct {
 		n atomic.Uint64
@@ -64,15 +64,15 @@ const (
 	worldSize = condAt + shmsync.CondSize
 )
 
-// A world is the memory of one test. Its place is by which another process finds it: the
-// name of an object, the identifier of a segment, or "" for descriptor 3.
+// A world is the memory of one test. Another process finds it by its place: the name of an
+// object, the identifier of a segment, or "" for descriptor 3.
 type world struct {
 	t     testing.TB
 	mem   shmsync.Memory
 	page  *page
 	place string
 	file  *os.File
-	alive map[*child]bool // which the end of the test kills
+	alive map[*child]bool // killed at the end of the test
 }
 
 // open opens the memory at a place.
@@ -227,7 +227,7 @@ func (w *world) start(where func(testing.TB, *exec.Cmd), role string, args ...an
 	return c
 }
 
-// line waits for the next line that the child prints, which must be this one.
+// line waits for the next line that the child prints, which must be want.
 func (c *child) line(want string) {
 	c.t.Helper()
 	b := make([]byte, len(want)+1)

@@ -16,12 +16,12 @@ import (
 var (
 	// ErrNotHeld means that the lock is not locked through this value.
 	ErrNotHeld = errors.New("lock is not held")
-	// ErrNotRecoverable means that somebody who was told of a death unlocked without
-	// MarkConsistent. Nobody can lock any more, until somebody fills the memory of the
-	// lock with zeros, which nobody may use then.
+	// ErrNotRecoverable means that a holder that was told of a death unlocked without
+	// MarkConsistent. Nobody can lock any more. To start again, fill the memory of the
+	// lock with zeros while no process uses it.
 	ErrNotRecoverable = errors.New("state that the lock protects is not recoverable")
-	// ErrCorrupt means that another process has written what no process may. The lock
-	// can't be used any more.
+	// ErrCorrupt means that another process has written impossible values into the lock.
+	// The lock can't be used any more.
 	ErrCorrupt = errors.New("lock is corrupt")
 	// ErrBusy means that the lock is held, or waited for, through this value; or that 62
 	// RWMutex values are open for one lock.
@@ -34,33 +34,33 @@ var (
 )
 
 // A Mutex is a lock between processes, and between the goroutines of each. Lock and
-// Unlock may come from different goroutines, but through the same Mutex. It can't be
-// locked twice. Of several Mutex values for one lock in a process, the race detector does
-// not see that they order anything.
+// Unlock may come from different goroutines, but through the same Mutex. A Mutex is not
+// recursive. If a process has several Mutex values for one lock, the race detector does
+// not see that they order accesses.
 //
-// Where nobody else uses the lock, Lock, TryLock and Unlock make no system call and
-// allocate nothing. They touch the memory as it is: if somebody has made its object
-// shorter, that may end the program.
+// If nobody else uses the lock, Lock, TryLock and Unlock make no system call and allocate
+// nothing. They access the memory without protection: if its object was truncated, that
+// may end the program.
 type Mutex struct {
 	words   atomic.Pointer[words] // a private copy once closed
 	self    uint64                // the ticket, as it is in the lock word
 	line    lifeline.Line
-	release func() // of the memory
+	release func() // unpins the memory
 	waiters atomic.Int32
 	spin    bool
 	budget  atomic.Uint32 // how long to spin
 	order   order.Edge
-	// run is how often it was unlocked beside one who was woken and waits. It belongs to
-	// the holder.
+	// run is how often the lock was released while a woken waiter kept waiting. Only the
+	// holder may access it.
 	run int
 }
 
-// Lock waits for the lock, or until ctx is done. If the error is not nil the caller does
-// not hold it; otherwise it does, and abandoned reports that the holder before it died:
+// Lock waits for the lock, or until ctx is done. If the error is not nil, the caller does
+// not hold it. Otherwise it does, and abandoned reports whether the previous holder died:
 // what the lock protects may be half changed. Repair it and call MarkConsistent before
 // Unlock.
 //
-// Errors: ctx.Err(), also if it need not wait; ErrNotRecoverable, ErrCorrupt, ErrClosed,
+// Errors: ctx.Err(), even if the lock is free; ErrNotRecoverable, ErrCorrupt, ErrClosed,
 // ErrFault.
 func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	if err := ctx.Err(); err != nil {
@@ -72,8 +72,9 @@ func (m *Mutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	return m.lockSlow(ctx)
 }
 
-// TryLock is Lock without waiting; it reports whether the caller holds the lock now. It
-// looks at once whether the holder is alive, which is a system call.
+// TryLock is Lock without waiting; it reports whether the caller holds the lock now. If
+// the lock is held, it checks at once whether the holder is alive, which takes a system
+// call.
 func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
 	if m.takeFree() {
 		return true, false, nil
@@ -81,10 +82,10 @@ func (m *Mutex) TryLock() (locked, abandoned bool, err error) {
 	return m.trySlow()
 }
 
-// crowded is what the lock word has if there are others who wait.
+// crowded masks the bits of the lock word that are set if others wait.
 const crowded = sleepers | woken
 
-// takeFree tries to lock, if nobody has to be told anything and the lock is left to nobody.
+// takeFree locks if the lock is free, is not reserved, and its last holder did not die.
 func (m *Mutex) takeFree() bool {
 	lock := &m.words.Load().lock
 	v := lock.Load()
@@ -95,16 +96,16 @@ func (m *Mutex) takeFree() bool {
 	return true
 }
 
-// Unlock gives the lock back. It returns ErrNotHeld if it is not locked through this
-// Mutex. After a Lock that said abandoned, and no MarkConsistent, it makes the lock not
-// recoverable.
+// Unlock releases the lock. It returns ErrNotHeld if the lock is not held through this
+// Mutex. If Lock returned abandoned and MarkConsistent has not been called since, Unlock
+// makes the lock not recoverable.
 func (m *Mutex) Unlock() error {
 	lock := &m.words.Load().lock
 	v := lock.Load()
 	if v == m.self && m.replace(lock, v, 0) {
 		return nil
 	}
-	// Nobody need be woken if somebody was already, and has not waited for too long.
+	// If a waiter is awake already, and has not waited for too long, do not wake another.
 	if v&^sleepers == m.self|woken && m.run < longestRun {
 		m.run++
 		if m.replace(lock, v, v&crowded) {
@@ -114,15 +115,16 @@ func (m *Mutex) Unlock() error {
 	return m.unlockSlow(spoil)
 }
 
-// replace gives the lock back if its word is v. Nothing that belongs to the holder may be
-// touched afterwards.
+// replace releases the lock if its word is v, and reports whether it did. Afterwards the
+// caller must not touch anything that belongs to the holder.
 func (m *Mutex) replace(lock *atomic.Uint64, v, next uint64) bool {
 	m.order.Release()
 	return lock.CompareAndSwap(v, next)
 }
 
-// MarkConsistent says that what the dead holder left has been repaired. It does nothing if
-// nobody died, and returns ErrNotHeld if the caller does not hold the lock.
+// MarkConsistent declares that the state that a dead holder left has been repaired. It
+// does nothing if nobody died, and returns ErrNotHeld if the caller does not hold the
+// lock.
 func (m *Mutex) MarkConsistent() error {
 	lock := &m.words.Load().lock
 	for {
@@ -136,10 +138,10 @@ func (m *Mutex) MarkConsistent() error {
 	}
 }
 
-// With calls f with the lock held, and unlocks. abandoned is that of Lock; when f has
-// returned nil the state counts as repaired. If f has been told of a death and fails, or
-// if it panics, the next holder is told that its last one died. Errors: those of Lock, f
-// and Unlock.
+// With calls f with the lock held, and unlocks. abandoned has the same meaning as in Lock.
+// If f returns nil, the state counts as repaired. If f was told abandoned and returns an
+// error, or if f panics, the next holder is told that its predecessor died. Errors: those
+// of Lock, f and Unlock.
 func (m *Mutex) With(ctx context.Context, f func(abandoned bool) error) error {
 	told, err := m.Lock(ctx)
 	if err != nil {
@@ -156,10 +158,10 @@ func (m *Mutex) unlockClean() error {
 	return m.Unlock()
 }
 
-// unlockFailed unlocks; the next holder is told of a death that was not repaired.
+// unlockFailed unlocks. If a death was not repaired, the next holder is told of it, too.
 func (m *Mutex) unlockFailed() error { return m.unlockSlow(keep) }
 
-// abandon gives the lock back as if its holder had died.
+// abandon releases the lock as if its holder had died.
 func (m *Mutex) abandon() error {
 	lock := &m.words.Load().lock
 	for {
@@ -173,8 +175,8 @@ func (m *Mutex) abandon() error {
 	}
 }
 
-// An afterDeath says what becomes of a lock that is unlocked after a death, if nobody
-// called MarkConsistent.
+// An afterDeath is what happens to a lock that is unlocked after a death without
+// MarkConsistent.
 type afterDeath int
 
 const (
@@ -203,7 +205,7 @@ func (m *Mutex) unlockSlow(k afterDeath) error {
 			next, wake = woken|v&abandoned, 1
 		}
 		if !m.replace(&w.lock, v, next) {
-			m.run = run // it is still the holder's
+			m.run = run // the lock is still held
 			continue
 		}
 		if wake > 0 {
@@ -213,8 +215,8 @@ func (m *Mutex) unlockSlow(k afterDeath) error {
 	}
 }
 
-// wake wakes sleepers after the word has said that it will, first those who were woken in
-// vain. If there is nobody to be woken, it takes that back.
+// wake wakes n sleepers, as the lock word already says. Sleepers that were woken in vain
+// before come first. If nobody sleeps, wake changes the word back.
 func (w *words) wake(n int) {
 	for {
 		w.call.Add(1)
@@ -228,8 +230,8 @@ func (w *words) wake(n int) {
 	}
 }
 
-// settle makes the word say that nobody has been woken. It returns true if somebody has
-// gone to sleep meanwhile, and relies on being woken.
+// settle changes the word to say that nobody has been woken. It returns true if a waiter
+// has gone to sleep meanwhile and must still be woken.
 func (w *words) settle() (again bool) {
 	for {
 		v := w.lock.Load()
@@ -237,7 +239,7 @@ func (w *words) settle() (again bool) {
 		switch {
 		case v&woken == 0:
 			return false
-		case v&ownerMask != 0: // who holds it wakes at Unlock
+		case v&ownerMask != 0: // the holder wakes a waiter at Unlock
 		case v&sleepers != 0:
 			next, again = v&^sleepers, true
 		default:
@@ -251,11 +253,11 @@ func (w *words) settle() (again bool) {
 }
 
 // Close ends the use of the lock through this Mutex: it unpins the memory and closes the
-// descriptor. While the lock is held, or a goroutine waits for it, through this Mutex,
-// the error is ErrBusy. No other method may be called at the same time.
+// descriptor. The error is ErrBusy while the lock is held, or a goroutine waits for it,
+// through this Mutex. No other method may be called at the same time.
 func (m *Mutex) Close() error { return m.close(func() {}) }
 
-// close calls last before it gives the memory and the descriptor back.
+// close calls last before it unpins the memory and closes the descriptor.
 func (m *Mutex) close(last func()) error {
 	if m.words.Load().lock.Load()&ownerMask == m.self {
 		return ErrBusy
@@ -275,7 +277,7 @@ func (m *Mutex) close(last func()) error {
 	return nil
 }
 
-// enter counts a waiter, false if the Mutex is closed.
+// enter counts a waiter in. It returns false if the Mutex is closed.
 func (m *Mutex) enter() bool {
 	for {
 		n := m.waiters.Load()

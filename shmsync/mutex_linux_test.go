@@ -47,8 +47,8 @@ func TestMutex(t *testing.T) {
 	mustBe(t, mu.Close(), shmsync.ErrClosed)
 }
 
-// A holder that fails or panics within With leaves the lock free; the next one is told
-// where something may be half changed.
+// A holder that fails or panics within With leaves the lock free. The next holder is told
+// if something may be half changed.
 func TestWith(t *testing.T) {
 	mu, ctx, failed := newWorld(t).mutex(), within(t), errors.New("failed")
 	var told []bool
@@ -59,7 +59,7 @@ func TestWith(t *testing.T) {
 		})
 	}
 	must(t, with(nil))
-	mustBe(t, with(failed), failed) // it knew what it did
+	mustBe(t, with(failed), failed) // an error alone is not a death
 	func() {
 		defer func() {
 			if r := recover(); r != "panic" {
@@ -68,7 +68,7 @@ func TestWith(t *testing.T) {
 		}()
 		_ = mu.With(ctx, func(bool) error { panic("panic") })
 	}()
-	mustBe(t, with(failed), failed) // was told, and did not repair
+	mustBe(t, with(failed), failed) // told of the panic, but did not repair
 	must(t, with(nil))
 	must(t, with(nil))
 	want := []bool{false, false, true, true, false}
@@ -83,7 +83,7 @@ func TestWith(t *testing.T) {
 }
 
 // TestGoroutines counts under the lock, through one value and through several, and with
-// waits that are cancelled. The race detector has to see the order.
+// waits that are cancelled. The race detector must see the order.
 func TestGoroutines(t *testing.T) {
 	w, ctx := newWorld(t), within(t)
 	shared := w.mutex()
@@ -121,8 +121,9 @@ func TestGoroutines(t *testing.T) {
 	must(t, other.Unlock())
 }
 
-// sleeps calls lock in a goroutine, and returns when it sleeps, with the channel of its
-// result. The word is told that nobody else does, since it remembers those who left.
+// sleeps calls Lock in a goroutine, and returns the channel of its result as soon as it
+// sleeps. It first clears the bit for sleepers in the lock word, which earlier sleepers
+// may have left set.
 func (w *world) sleeps(ctx context.Context, mu *shmsync.Mutex) <-chan error {
 	w.t.Helper()
 	const sleepers = 1
@@ -163,9 +164,9 @@ func TestCancel(t *testing.T) {
 	must(t, mu.Unlock())
 }
 
-// TestLeaver has one of two who wait be woken in vain, and give up. Until then Unlock need
-// wake nobody else; afterwards it must, or the other one would sleep until its next look at
-// who is alive.
+// TestLeaver wakes one of two waiters in vain, and that waiter gives up. Until then Unlock
+// need not wake the other waiter. Afterwards it must, or the other would sleep until it
+// next checks whether the holder is alive.
 func TestLeaver(t *testing.T) {
 	w := newWorld(t)
 	mu, leaver, stayer := w.mutex(), w.mutex(), w.mutex()
@@ -175,7 +176,7 @@ func TestLeaver(t *testing.T) {
 		must(t, err)
 		ctx, cancel := context.WithCancel(within(t))
 		leaves, stays := w.sleeps(ctx, leaver), w.sleeps(within(t), stayer)
-		// Its slice has just begun.
+		// The holder's slice has just begun.
 		var now unix.Timespec
 		must(t, unix.ClockGettime(unix.CLOCK_MONOTONIC, &now))
 		w.word(sinceAt).Store(uint64(now.Nano()))
@@ -223,7 +224,7 @@ func TestUnmap(t *testing.T) {
 	mustBe(t, err, posix.ErrUnmapped)
 }
 
-// TestTruncated takes the memory away from one who waits.
+// TestTruncated truncates the memory while a goroutine waits for the lock in it.
 func TestTruncated(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it loses the address of a fault, at times")
 	w := worlds["memfd"](t)
@@ -255,7 +256,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestAllServed has more processes than processors, none of which may starve.
+// TestAllServed runs more processes than there are processors. None of them may starve.
 func TestAllServed(t *testing.T) {
 	w := newWorld(t)
 	rate, fair := w.counted(16, func(i int) func() { return w.start(nil, "count", i).wait })

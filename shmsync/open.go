@@ -23,8 +23,8 @@ var (
 	// ErrVersion means that the lock has another version of the layout, a feature that
 	// this package does not know, or the other byte order.
 	ErrVersion = errors.New("lock has another version")
-	// ErrForeign means that this process could not be told of the others' deaths, nor they
-	// of its own: it is in another IPC namespace than the lock, or finds no name and no
+	// ErrForeign means that this process and the others could not notice each other's
+	// deaths: it is in another IPC namespace than the lock, or finds neither a name nor an
 	// open descriptor of the memory's file.
 	ErrForeign = errors.New("lock can't be used from here")
 	// ErrAlignment means that the lock would not begin at a multiple of 64.
@@ -33,8 +33,8 @@ var (
 	ErrBounds = memory.ErrBounds
 	// ErrReadOnly means that the memory can't be written.
 	ErrReadOnly = memory.ErrReadOnly
-	// ErrFault means that there is no page behind the memory: /dev/shm is full, or
-	// somebody has made the object shorter.
+	// ErrFault means that the kernel cannot provide a page of the memory: /dev/shm is
+	// full, or the object was truncated.
 	ErrFault = memory.ErrFault
 )
 
@@ -46,9 +46,10 @@ type Memory interface {
 }
 
 // NewMutex returns the lock in the MutexSize bytes at offset off of mem, a multiple of 64.
-// Memory of zeros, such as that of a new object, becomes a lock that nobody holds, whichever
-// process comes first. The Mutex keeps mem mapped, and a descriptor open, until Close. It
-// holds nothing else: each process, and each part of one, may have its own.
+// Memory of zeros, such as that of a new object, becomes a lock that nobody holds; any
+// process may be the first to open it. The Mutex keeps mem mapped, and a descriptor open,
+// until Close. It holds no other resources, so each process, and each part of a process,
+// may have its own Mutex.
 //
 // Errors: ErrNotLock, ErrVersion, ErrCorrupt, ErrForeign, ErrAlignment, ErrBounds,
 // ErrReadOnly, ErrFault; those of mem.Pin; fs.ErrNotExist without /proc, which it needs;
@@ -106,8 +107,8 @@ func place[T words | rwWords | condWords](mem Memory, off int) (*T, error) {
 	return w, nil
 }
 
-// join makes the words a lock with these features if they are none yet, and draws a
-// ticket.
+// join makes the words a lock with these features, unless they are one already, and draws
+// a ticket.
 func (m *Mutex) join(w *words, features uint32) error {
 	m.words.Store(w)
 	err := w.check(features)
@@ -141,13 +142,13 @@ func (m *Mutex) join(w *words, features uint32) error {
 	return nil
 }
 
-// check returns an error for what is neither a lock nor the beginning of one.
+// check returns an error unless the words are a lock or the beginning of one.
 func (w *words) check(features uint32) error {
 	v, death, tickets, has := w.version.Load(), w.death.Load(), w.tickets.Load(), w.required.Load()
 	begun := (v == 0 || v == version) && (death == 0 || validDeath(death)) && (tickets == 0 || validTickets(tickets)) && (has == 0 || has == features)
 	switch w.magic.Load() {
 	case 0:
-		// Another process may have finished it meanwhile, and have locked.
+		// Another process may have completed the lock meanwhile, and have locked it.
 		if !begun || (w.lock.Load() != 0 || w.since.Load() != 0 || w.turn.Load() != 0 || w.call.Load() != 0) && w.magic.Load() != magic {
 			return ErrNotLock
 		}
@@ -177,7 +178,7 @@ func validDeath(n uint64) bool {
 	return n == byFile || n>>32 != 0 && n&(1<<32-1) == byNamespace
 }
 
-// make fills in what is still 0.
+// make fills in the words that are still 0.
 func (w *words) make(features uint32) error {
 	w.id.CompareAndSwap(0, rand.Uint64()|1)
 	if w.death.Load() == 0 {
@@ -226,7 +227,7 @@ func (w *words) openAnchor() (*os.File, error) {
 	return f, nil
 }
 
-// corrupt makes the error for something that no process may have written.
+// corrupt returns the error for a value that no process may write.
 func corrupt(what string, value uint64) error {
 	return fmt.Errorf("%w: %s %#x", ErrCorrupt, what, value)
 }

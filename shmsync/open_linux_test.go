@@ -41,12 +41,12 @@ func TestMisplaced(t *testing.T) {
 	must(t, m.Unmap())
 }
 
-// TestMade opens locks at a time in memory that is zero, and in memory where one was killed
-// while it made the lock.
+// TestMade opens a lock in several goroutines at once: in memory of zeros, and in memory
+// where a process was killed while it made the lock.
 func TestMade(t *testing.T) {
 	for _, words := range [][]int{{}, {idAt}, {idAt, deathAt}, {idAt, deathAt, ticketsAt}, {idAt, deathAt, ticketsAt, versionAt}} {
 		w := newWorldNamed(t, fmt.Sprintf("/made-%d", len(words)))
-		must(t, w.mutex().Close()) // a whole one
+		must(t, w.mutex().Close()) // makes a complete lock
 		begun := map[int]uint64{}
 		for _, off := range words {
 			begun[off] = w.word(off).Load()
@@ -77,8 +77,8 @@ func TestMade(t *testing.T) {
 	}
 }
 
-// TestCorrupt writes what no process may. It is an error, at once or within some looks at
-// who is alive, and never a wait without end.
+// TestCorrupt writes values that no process may write. Each causes an error, at once or
+// when a waiter next checks the holder, and never an endless wait.
 func TestCorrupt(t *testing.T) {
 	const magic = 0x7874_756d_6370_6967
 	for name, tt := range map[string]struct {
@@ -126,7 +126,8 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// TestGarbage opens what is no lock, and locks with words of every value.
+// TestGarbage opens memory that holds no lock, and takes locks whose word has any
+// combination of flags.
 func TestGarbage(t *testing.T) {
 	w := newWorld(t)
 	for _, fill := range []uint64{1, 0xff, ^uint64(0), 0x2020202020202020} {

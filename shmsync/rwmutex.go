@@ -14,22 +14,22 @@ import (
 
 // An RWMutex is a read-write lock between processes, and between the goroutines of each.
 // Any number of readers or one writer hold it. Up to 62 RWMutex values can be open for a
-// lock at a time; those of dead processes do not count.
+// lock at a time; values of dead processes do not count.
 //
 // If a reader ends without unlocking, however it ends, its lock is released. After a
 // writer, the next writer is told, and readers get ErrInconsistent until a writer has
 // repaired the state.
 //
-// A reader that arrives after a writer waits for it, and both take their turn as those who
-// wait for a Mutex do, so neither starves. A goroutine that holds a read lock must
-// therefore not take another one: a writer may be waiting in between.
+// A reader that arrives after a writer waits for it, and both take turns like waiters for
+// a Mutex, so neither starves. A goroutine that holds a read lock must therefore not take
+// another one: a writer may be waiting in between.
 //
-// Where nobody is in the way, no method makes a system call or allocates. A reader writes
+// If nobody is in the way, no method makes a system call or allocates. A reader writes
 // only to a cache line of its own value, so readers of several processes do not slow each
-// other down. What is said of Mutex and the race detector, and of objects that somebody
-// makes shorter, holds here too.
+// other down. What Mutex says about the race detector and about truncated objects applies
+// here too.
 type RWMutex struct {
-	turn    *Mutex // a writer holds it, and a reader that had to wait, for a moment
+	turn    *Mutex // held by a writer, and briefly by a reader that had to wait
 	words   *rwWords
 	slot    atomic.Pointer[readerSlot] // a private copy once closed
 	reading atomic.Int64               // read locks taken through this value
@@ -37,8 +37,8 @@ type RWMutex struct {
 }
 
 // NewRWMutex returns the lock in the RWMutexSize bytes at offset off of mem, a multiple of
-// 64. What is said of NewMutex holds here too. Errors: those of NewMutex; ErrBusy (62
-// values are open).
+// 64. It follows the rules of NewMutex. Errors: those of NewMutex; ErrBusy (62 values are
+// open).
 func NewRWMutex(mem Memory, off int) (*RWMutex, error) {
 	rw := &RWMutex{turn: newMutex()}
 	release, err := open(mem, off, rw.join)
@@ -91,8 +91,8 @@ func (rw *RWMutex) bury() error {
 	return nil
 }
 
-// Lock waits until it holds the lock for writing, or until ctx is done. What is said of
-// Mutex.Lock holds here too.
+// Lock waits until it holds the lock for writing, or until ctx is done. The results are
+// those of Mutex.Lock.
 func (rw *RWMutex) Lock(ctx context.Context) (abandoned bool, err error) {
 	told, err := rw.turn.Lock(ctx)
 	if err != nil {
@@ -102,7 +102,7 @@ func (rw *RWMutex) Lock(ctx context.Context) (abandoned bool, err error) {
 }
 
 // TryLock is Lock without waiting; it reports whether the caller holds the lock now. If
-// somebody is in the way, it looks at once whether that process is alive.
+// another process is in the way, it checks at once whether that process is alive.
 func (rw *RWMutex) TryLock() (locked, abandoned bool, err error) {
 	locked, told, err := rw.turn.TryLock()
 	if !locked || err != nil {
@@ -128,7 +128,8 @@ func (rw *RWMutex) TryLock() (locked, abandoned bool, err error) {
 
 var errRead = errors.New("lock is held for reading")
 
-// lock makes of the turn the lock for writing, once wait has found no readers.
+// lock takes the lock for writing. The caller holds the turn; wait returns nil once there
+// are no readers.
 func (rw *RWMutex) lock(told bool, wait func() error) (abandoned bool, err error) {
 	if told, err = rw.settle(told); err != nil {
 		return false, err
@@ -142,8 +143,8 @@ func (rw *RWMutex) lock(told bool, wait func() error) (abandoned bool, err error
 	return told, nil
 }
 
-// settle returns whether the state may be half changed. A process that died before it was
-// alone, or as a reader that only waited for its turn, has changed nothing.
+// settle returns whether the state may be half changed. A writer that died while it waited
+// for readers, or a reader that died while it held the turn, has changed nothing.
 func (rw *RWMutex) settle(told bool) (bool, error) {
 	if !told || rw.words.exclusive.Load() != 0 {
 		return told, nil
@@ -161,7 +162,7 @@ func (rw *RWMutex) read() bool {
 	return false
 }
 
-// drain waits until there are no readers. New ones wait for the turn.
+// drain waits until there are no readers. New readers wait for the turn.
 func (rw *RWMutex) drain(ctx context.Context) error {
 	for pause := uint32(1); rw.turn.spin && pause <= pauseMost; pause *= 2 {
 		if !rw.read() {
@@ -201,7 +202,7 @@ func (rw *RWMutex) MarkConsistent() error {
 // Unlock ends a Lock, as Mutex.Unlock does.
 func (rw *RWMutex) Unlock() error { return rw.end(rw.turn.Unlock) }
 
-// end unlocks. A state that nobody has repaired stays so.
+// end calls unlock. A state that nobody has repaired stays marked.
 func (rw *RWMutex) end(unlock func() error) error {
 	if !rw.writing.CompareAndSwap(true, false) {
 		return rw.closedOr(ErrNotHeld)
@@ -237,7 +238,7 @@ func (rw *RWMutex) unlockClean() error {
 
 func (rw *RWMutex) unlockFailed() error { return rw.end(rw.turn.unlockFailed) }
 
-// abandon gives the lock back as if the writer had died.
+// abandon releases the lock as if the writer had died.
 func (rw *RWMutex) abandon() error {
 	if !rw.writing.CompareAndSwap(true, false) {
 		return ErrNotHeld
@@ -246,10 +247,10 @@ func (rw *RWMutex) abandon() error {
 }
 
 // RLock waits until it holds the lock for reading, or until ctx is done. If the error is
-// not nil the caller does not hold it.
+// not nil, the caller does not hold it.
 //
-// Errors: ctx.Err(), also if it need not wait; ErrInconsistent (a writer died; call Lock to
-// repair what it left), ErrNotRecoverable, ErrCorrupt, ErrClosed, ErrFault.
+// Errors: ctx.Err(), even if the lock is free; ErrInconsistent (a writer died; call Lock
+// to repair what it left), ErrNotRecoverable, ErrCorrupt, ErrClosed, ErrFault.
 func (rw *RWMutex) RLock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -277,8 +278,9 @@ func (rw *RWMutex) TryRLock() (bool, error) {
 	return err == nil, err
 }
 
-// readFree takes a read lock if there is no writer. The reader shows itself before it
-// looks for a writer, and a writer the other way round: so at least one sees the other.
+// readFree takes a read lock if there is no writer. A reader counts itself before it looks
+// for a writer, and a writer takes the turn before it looks for readers. So at least one
+// of them sees the other.
 func (rw *RWMutex) readFree() bool {
 	s := rw.slot.Load()
 	s.count.Add(1)
@@ -291,7 +293,8 @@ func (rw *RWMutex) readFree() bool {
 	return false
 }
 
-// readInTurn takes a read lock while it holds the turn, which it gives back.
+// readInTurn takes a read lock while the caller holds the turn, and then releases the
+// turn.
 func (rw *RWMutex) readInTurn(told bool) error {
 	told, err := rw.settle(told)
 	if err == nil && told {
@@ -321,7 +324,7 @@ func (rw *RWMutex) RUnlock() error {
 	return nil
 }
 
-// leave ends a read lock, and wakes a writer that waits for the last of them.
+// leave ends a read lock. If it was the last one of the slot, it wakes a waiting writer.
 func (rw *RWMutex) leave(s *readerSlot) {
 	if s.count.Add(^uint64(0)) == 0 && rw.words.draining.Load() != 0 {
 		rw.words.drained.Add(1)

@@ -28,7 +28,7 @@ func openRWMutex(place string) (*shmsync.RWMutex, *page, error) {
 	return rw, p, err
 }
 
-// playRWHold locks for reading or writing, and does as it is told.
+// playRWHold locks for reading or writing, and then does what the test tells it.
 func playRWHold(args []string) error {
 	rw, _, err := openRWMutex(args[0])
 	if err != nil {
@@ -138,7 +138,7 @@ func TestRWKills(t *testing.T) {
 	must(t, errors.Join(err, rw.MarkConsistent(), rw.Unlock()))
 }
 
-// TestRWDeath has readers and writers end in every kind of place while others wait.
+// TestRWDeath ends readers and writers in every kind of place while others wait.
 func TestRWDeath(t *testing.T) {
 	places := map[string]func(testing.TB, *exec.Cmd){
 		"here":           nil,
@@ -166,12 +166,12 @@ func TestRWDeath(t *testing.T) {
 	}
 }
 
-// rwDies has the holder die while this process waits.
+// rwDies lets the holder die while this process waits.
 func (w *world) rwDies(wrote bool, die func()) {
 	t := w.t
 	t.Helper()
 	rw, reader := w.rwMutex(), w.rwMutex()
-	short, cancel := context.WithTimeout(within(t), 3*noticed/2) // some looks at who lives
+	short, cancel := context.WithTimeout(within(t), 3*noticed/2) // long enough for several checks of the holder
 	defer cancel()
 	if _, err := rw.Lock(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("Lock while a living process holds it: %v", err)
@@ -192,7 +192,7 @@ func (w *world) rwDies(wrote bool, die func()) {
 	must(t, reader.RUnlock())
 }
 
-// TestRWStopped: a reader that is stopped is not dead.
+// TestRWStopped checks that a stopped reader does not count as dead.
 func TestRWStopped(t *testing.T) {
 	w := newWorld(t)
 	c := w.start(inNamespaces(unix.CLONE_NEWPID), "rwhold", "read")
@@ -214,7 +214,8 @@ func TestRWStopped(t *testing.T) {
 	c.wait()
 }
 
-// TestRWRepair: after a writer that failed to repair, readers are kept out until one has.
+// TestRWRepair checks that readers are kept out after a writer that failed to repair the
+// state, until another has repaired it.
 func TestRWRepair(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.rwMutex(), w.rwMutex()
@@ -242,7 +243,7 @@ func TestRWRepair(t *testing.T) {
 		if err != nil && !errors.Is(err, failed) {
 			t.Error(err)
 		}
-		if err != nil { // a panic that was recovered within counts as repaired
+		if err != nil { // a panic that f recovers is no error, so the state counts as repaired
 			mustBe(t, b.RLock(ctx), shmsync.ErrInconsistent)
 		}
 	}
@@ -261,13 +262,14 @@ func TestRWRepair(t *testing.T) {
 	must(t, a.RWith(ctx, func() error { return nil }))
 }
 
-// TestRWWaiterKilled: a writer that is killed while it waits for readers has changed nothing.
+// TestRWWaiterKilled kills a writer that waits for readers. It has changed nothing, so the
+// next writer is not told.
 func TestRWWaiterKilled(t *testing.T) {
 	w := newWorld(t)
 	rw, ctx := w.rwMutex(), within(t)
 	must(t, rw.RLock(ctx))
 	c := w.start(nil, "rwhold", "write")
-	const drainingAt = 76 // the other half of its word counts up
+	const drainingAt = 76 // the other half of the 64 bits is a futex that counts up
 	low, high := uint64(1), uint64(1)<<32
 	eventually(t, "the writer to wait", func() bool { return w.word(rwAt+drainingAt-4).Load()&(low|high) != 0 })
 	c.kill()
@@ -280,7 +282,7 @@ func TestRWWaiterKilled(t *testing.T) {
 	must(t, rw.RWith(ctx, func() error { return nil }))
 }
 
-// TestRWWakes: the last reader wakes the writer, which need not wait for its next look.
+// TestRWWakes checks that the last reader wakes the writer before the writer's next check.
 func TestRWWakes(t *testing.T) {
 	w := newWorld(t)
 	rw, reader, ctx := w.rwMutex(), w.rwMutex(), within(t)
@@ -296,13 +298,13 @@ func TestRWWakes(t *testing.T) {
 		best = min(best, time.Since(began))
 		must(t, rw.Unlock())
 	}
-	if best > 40*time.Millisecond { // it looks every 100 ms
+	if best > 40*time.Millisecond { // it checks every 100 ms
 		t.Errorf("the fastest of 30 writers was woken after %v", best)
 	}
 }
 
-// TestRWModel does random things through several values, and compares each result with
-// that of a lock that is only numbers.
+// TestRWModel makes random calls through several values, and compares each result with
+// that of a simple model of the lock.
 func TestRWModel(t *testing.T) {
 	w := newWorld(t)
 	var locks [4]*shmsync.RWMutex
@@ -357,7 +359,7 @@ func TestRWModel(t *testing.T) {
 	}
 }
 
-// TestRWStarvesNobody has readers and writers that never pause.
+// TestRWStarvesNobody runs readers and writers that never pause.
 func TestRWStarvesNobody(t *testing.T) {
 	w := newWorld(t)
 	var stop atomic.Bool
@@ -391,7 +393,8 @@ func TestRWStarvesNobody(t *testing.T) {
 	}
 }
 
-// TestRWMany opens more values than there are slots; those of dead processes do not count.
+// TestRWMany opens more values than there are slots; values of dead processes do not
+// count.
 func TestRWMany(t *testing.T) {
 	w := newWorld(t)
 	const slots = (shmsync.RWMutexSize - 128) / 64
@@ -427,7 +430,7 @@ func TestRWMany(t *testing.T) {
 	mustBe(t, err, shmsync.ErrNotLock)
 }
 
-// TestRWMad has somebody write anything anywhere in the lock. No call may take much longer
+// TestRWMad writes random numbers anywhere into the lock. No call may take much longer
 // than its context, or end the program.
 func TestRWMad(t *testing.T) {
 	w := newWorld(t)
@@ -448,7 +451,7 @@ func TestRWMad(t *testing.T) {
 		go func() {
 			defer close(scribbled)
 			for range 200 {
-				const first, words = 4, 44 // the header behind its id, the writer's words, some slots
+				const first, words = 4, 44 // the header after the id, the writer's words, some slots
 				w.word(rwAt + (first+rng.IntN(words))*8).Store(rng.Uint64() >> rng.IntN(64))
 				time.Sleep(time.Duration(rng.IntN(50)) * time.Microsecond)
 			}
@@ -467,7 +470,7 @@ func TestRWMad(t *testing.T) {
 	}
 }
 
-// anything calls the methods of a lock whose words may be anything.
+// anything calls the methods of a lock whose words may have any value.
 func (w *world) anything(rw *shmsync.RWMutex) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)

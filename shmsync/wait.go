@@ -13,15 +13,16 @@ import (
 )
 
 const (
-	// tick is how long a waiter sleeps before it looks whether the holder is alive.
+	// tick is how long a waiter sleeps before it checks whether the holder is alive.
 	tick = 100 * time.Millisecond
-	// slice is how long those who unlock and lock again come before those who sleep.
+	// slice is how long a process that unlocks and locks again goes ahead of sleepers.
 	slice = time.Millisecond
-	// longestRun is how often they do at most.
+	// longestRun is how often it may do so.
 	longestRun = 1 << 16
-	// glance is how often one that was woken in vain looks within a slice.
+	// glance is how long a waiter that was woken in vain sleeps between two looks at the
+	// lock.
 	glance = 200 * time.Microsecond
-	// idle is for how long, in units of spin.Pause, a lock is free that nobody is using.
+	// idle is how long a lock must stay free to count as unused, in units of spin.Pause.
 	idle = 32
 )
 
@@ -32,13 +33,13 @@ const (
 	pauseMost = 64
 )
 
-// A rank says what a try may take.
+// A rank decides which free locks a try may take.
 type rank int
 
 const (
-	arrived rank = iota // what is not left to those who have slept
-	slept               // what is left to those, too
-	trying              // that too, but it was not woken
+	arrived rank = iota // a lock that is not reserved for waiters that have slept
+	slept               // a reserved lock, too
+	trying              // a reserved lock, too, without having slept
 )
 
 // take tries to lock. If it can't, it returns the lock word.
@@ -50,7 +51,7 @@ func (m *Mutex) take(w *words, r rank) (v uint64, ok bool) {
 		}
 		next := m.self | v&(sleepers|woken|abandoned)
 		if r == slept {
-			next = m.self | sleepers | v&abandoned // there may be others
+			next = m.self | sleepers | v&abandoned // there may be other sleepers
 		}
 		if w.lock.CompareAndSwap(v, next) {
 			m.order.Acquire()
@@ -59,7 +60,7 @@ func (m *Mutex) take(w *words, r rank) (v uint64, ok bool) {
 	}
 }
 
-// inherit locks if the holder that v tells of is dead.
+// inherit locks if the holder in the lock word v is dead.
 func (m *Mutex) inherit(w *words, v uint64) (bool, error) {
 	for {
 		owner := v & ownerMask
@@ -69,8 +70,8 @@ func (m *Mutex) inherit(w *words, v uint64) (bool, error) {
 		if err := w.sane(v); err != nil {
 			return false, err
 		}
-		// The ticket is never drawn again. So if the word still has it after this look,
-		// the dead one held the lock when it died.
+		// No ticket is drawn twice. So if the word still has this one after the check, its
+		// owner held the lock when it died.
 		if m.line.Held(int64(owner >> ownerShift)) {
 			return false, nil
 		}
@@ -82,7 +83,7 @@ func (m *Mutex) inherit(w *words, v uint64) (bool, error) {
 	}
 }
 
-// sane returns an error for a word of a lock that can't be had.
+// sane returns an error if v is the word of a lock that nobody can get any more.
 func (w *words) sane(v uint64) error {
 	owner := v & ownerMask
 	switch {
@@ -137,8 +138,8 @@ func (m *Mutex) lockSlow(ctx context.Context) (told bool, err error) {
 	return told, err
 }
 
-// takeSpinning tries for as long as that has paid off lately, unless others wait already:
-// one more that runs would only slow the holder down.
+// takeSpinning retries for as long as that has paid off lately, but not if others wait
+// already: another running thread would only slow the holder down.
 func (m *Mutex) takeSpinning(w *words) (v uint64, ok bool) {
 	v = w.lock.Load()
 	if !m.spin || v&crowded != 0 {
@@ -165,8 +166,8 @@ type waiter struct {
 	m    *Mutex
 	w    *words
 	rank rank
-	// eager is set if it was woken, and is the one who looks at what becomes of the lock:
-	// as long as the word says so, Unlock wakes nobody else.
+	// eager is set if this waiter was woken and now watches the lock. As long as the word
+	// has the bit woken, Unlock wakes nobody else.
 	eager bool
 }
 
@@ -210,8 +211,9 @@ func (s *waiter) sleep(ctx context.Context) (told bool, err error) {
 	}
 }
 
-// watch returns when the lock has been free for a moment, or is not free. Without it, one
-// that was woken would take it between two uses of a holder whose slice is not over.
+// watch returns when the lock has been free for a moment, or is held or reserved. Without
+// it, a woken waiter would take the lock between two uses by a process whose slice is not
+// over.
 func (s *waiter) watch() {
 	for range idle {
 		if v := s.w.lock.Load(); v&ownerMask != 0 || v&reserved != 0 {
@@ -221,10 +223,11 @@ func (s *waiter) watch() {
 	}
 }
 
-// plan returns the word with which a waiter goes to sleep, and for how long it does. Who
-// was woken in vain sleeps for parts of the slice that those have who came before it, and
-// at its end asks for the lock to be left. Others sleep until they are woken; if the one
-// that was woken last has died, the first whose tick is over finds out.
+// plan returns the lock word to set before a waiter sleeps, and how long it may sleep. A
+// waiter that was woken in vain sleeps for short parts of the slice. When the slice is
+// over, it asks the holder to reserve the lock. Other waiters sleep until they are woken.
+// If the waiter that was woken last has died, the first of them whose tick is over clears
+// the bit woken.
 func (s *waiter) plan(v uint64) (next uint64, timeout time.Duration) {
 	switch {
 	case v&ownerMask == 0: // reserved
@@ -234,14 +237,14 @@ func (s *waiter) plan(v uint64) (next uint64, timeout time.Duration) {
 	case !s.eager:
 		return v | sleepers, tick
 	}
-	// A clock of another time namespace ends the slice at once.
+	// A time that was stored in another time namespace ends the slice at once.
 	if used := monotonic() - s.w.since.Load(); used < uint64(slice) {
 		return v | woken, min(glance, slice-time.Duration(used))
 	}
 	return (v | sleepers | handOver) &^ woken, tick
 }
 
-// pass has another waiter woken, for one that leaves may have been.
+// pass lets another waiter be woken, because the waiter that leaves may have been woken.
 func (s *waiter) pass() {
 	for {
 		v := s.w.lock.Load()
