@@ -12,6 +12,6 @@
 //
 // Functions that never sleep, whose names begin with Try or that are documented as
 // such, use RawSyscall, which is faster because it does not tell the Go scheduler. All
-// others use Syscall. Both are those of package syscall: with those of x/sys/unix, a
+// others use Syscall. Both are functions of package syscall: with those of x/sys/unix, a
 // call takes 35 ns more.
 package abi

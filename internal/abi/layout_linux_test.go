@@ -50,7 +50,7 @@ func compare(t *testing.T, want map[string]int64) {
 	}
 
 	args := append(cc[1:], "-fsyntax-only", "-ffreestanding", "-x", "c", "-")
-	if runtime.GOARCH == "386" { // the kernel's headers are those of amd64, and the C library's are not needed
+	if runtime.GOARCH == "386" { // it uses the kernel headers of amd64, and needs no headers of the C library
 		dir, err := exec.Command(cc[0], "-print-multiarch").Output()
 		if err != nil {
 			t.Fatal(err)

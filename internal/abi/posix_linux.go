@@ -25,9 +25,9 @@ type mqAttr struct {
 	_                               [4]int
 }
 
-// mqName returns name, which has no slash, in the form that the kernel expects. A slash
-// precedes it in memory, as in a C library, where the caller passes one: qemu-user relies
-// on that.
+// mqName returns name, which has no slash, in the form that the kernel expects. In memory,
+// a slash precedes the name, as it does if C code passes a name with a slash; qemu-user
+// relies on that.
 func mqName(name string) (unsafe.Pointer, Errno) {
 	p, err := unix.BytePtrFromString("/" + name)
 	if err != nil {

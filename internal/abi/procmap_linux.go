@@ -28,7 +28,7 @@ type procmapQuery struct {
 }
 
 const (
-	procmapIoctl = 0xc0686611 // _IOWR('f', 17, struct procmap_query), the same everywhere
+	procmapIoctl = 0xc0686611 // _IOWR('f', 17, struct procmap_query), the same on all architectures
 
 	procmapWritable   = 0x02
 	procmapExecutable = 0x04

@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// TestTimesOf64Bits: where a call has times of 32 bits, on architectures of 32 bits, the
-// same function makes the call with times of 64 bits first. A kernel without
-// CONFIG_COMPAT_32BIT_TIME has only that; one before Linux 5.1 has only the other.
+// TestTimesOf64Bits checks that on 32-bit architectures, a function that makes a call with
+// 32-bit times first tries the call with 64-bit times. A kernel without
+// CONFIG_COMPAT_32BIT_TIME has only the 64-bit call, and a kernel before Linux 5.1 only
+// the 32-bit call.
 func TestTimesOf64Bits(t *testing.T) {
 	dirs := []string{".", "../futex", "../interrupt", "../../sysv", "../../posix", "../../semops", "../../shmring", "../../shmsync"}
 	calls := 0
@@ -34,7 +35,7 @@ func TestTimesOf64Bits(t *testing.T) {
 	}
 }
 
-// with32 are the calls that have a variant with times of 64 bits.
+// with32 holds the calls with 32-bit times that have a variant with 64-bit times.
 var with32 = map[string]bool{
 	"SYS_FUTEX": true, "SYS_SEMTIMEDOP": true, "SYS_MQ_TIMEDSEND": true, "SYS_MQ_TIMEDRECEIVE": true,
 	"SYS_PPOLL": true, "SYS_PSELECT6": true, "SYS_CLOCK_GETTIME": true, "SYS_CLOCK_NANOSLEEP": true,

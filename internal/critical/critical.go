@@ -4,9 +4,9 @@ package critical
 
 import "errors"
 
-// Run calls f, which the caller's lock protects. Then it unlocks, by one of three: clean
-// if f returned nil, failed if it returned an error, and panicked if it did not return. It
-// returns the errors of f and of what unlocked.
+// Run calls f, which the caller's lock protects. Then it calls one of three functions that
+// unlock: clean if f returned nil, failed if it returned an error, and panicked if it did
+// not return. It returns the errors of f and of that function.
 func Run(f, clean, failed, panicked func() error) error {
 	returned := false
 	defer func() {

@@ -53,7 +53,7 @@ func TestWake(t *testing.T) {
 	for range sleepers {
 		go func() { done <- futex.Wait(context.Background(), w, 0, 0) }()
 	}
-	// Wake returns how many slept, so none is missed, and the test waits for none.
+	// Wake returns how many threads it woke, so the test counts until all have been woken.
 	for woken := 0; woken < sleepers; {
 		woken += futex.Wake(w, futex.All)
 	}

@@ -27,7 +27,7 @@ const (
 func Do(ctx context.Context, call func() abi.Errno) error { return do(ctx, call, nil) }
 
 // DoRestarted is Do for a call that the kernel restarts after a signal, such as
-// mq_timedreceive(2). Its deadline, which the kernel then reads again, ends it.
+// mq_timedreceive(2). The restarted call reads its deadline again, which ends it.
 func DoRestarted(ctx context.Context, deadline *abi.Deadline, call func() abi.Errno) error {
 	return do(ctx, call, deadline)
 }
@@ -111,7 +111,7 @@ func (w *watcher) signal() {
 	}
 	pid := unix.Getpid()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		// An error means that the thread is gone; then w.over will say so.
+		// An error means that the thread is gone; then w.over gets a value.
 		_ = unix.Tgkill(pid, w.tid, unix.SIGURG)
 		select {
 		case <-w.over:

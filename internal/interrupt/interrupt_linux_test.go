@@ -153,14 +153,14 @@ func TestNoSignalAfterwards(t *testing.T) {
 	urgent := make(chan os.Signal, 100)
 	signal.Notify(urgent, unix.SIGURG)
 	defer signal.Stop(urgent)
-	time.Sleep(20 * time.Millisecond) // four times the longest pause between two
+	time.Sleep(20 * time.Millisecond) // four times the longest pause between two signals
 	if n := len(urgent); n > 2 {      // the runtime may have sent one itself
 		t.Errorf("%d signals after the call", n)
 	}
 }
 
 // TestSignalBlocked cancels in a process whose parent blocked SIGURG and whose runtime
-// does not unblock it, because it does not preempt with it.
+// does not unblock it, because it does not use it to preempt.
 func TestSignalBlocked(t *testing.T) {
 	runtime.LockOSThread() // and not unlocked: the thread ends with its mask
 	var all unix.Sigset_t
@@ -209,8 +209,8 @@ func TestGoroutinesEnd(t *testing.T) {
 		_ = interrupt.Do(ctx, call)
 		cancel()
 	}
-	// Do returns when its goroutine will send no more signals, which is slightly before
-	// that ends.
+	// Do returns when its goroutine will send no more signals. The goroutine ends slightly
+	// later.
 	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)

@@ -33,8 +33,8 @@ const (
 )
 
 // A process's namespaces are those of its main thread, whatever its other threads have
-// entered. So no test may run on the main thread and enter a namespace with it: the
-// function that calls the tests keeps the thread.
+// entered. So no test may run on the main thread and enter a namespace with it. The
+// goroutine that calls the tests therefore keeps the main thread.
 func init() { runtime.LockOSThread() }
 
 // Main is all that a TestMain needs: it runs m in a new IPC namespace and exits. The

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memoryLimit is how much a process in a memory group may use from then on.
+// memoryLimit is how many bytes a process may use from the time it joins a memory group.
 const memoryLimit = 16 << 20
 
 // LimitMemory moves a process to a memory control group of its own. When it exhausts the
@@ -29,14 +29,15 @@ func LimitMemory(t testing.TB, pid int) {
 		}
 	})
 	for name, value := range limits {
-		_ = os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600) // what counts is whether it is killed
+		_ = os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600) // what counts is whether the process is killed
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o600); err != nil {
 		t.Skipf("SKIPPED: no memory control group: %v", err)
 	}
 }
 
-// memoryGroup makes a group, in either version of control groups, beside this process's.
+// memoryGroup makes a memory group under this process's own or, failing that, at the root.
+// It supports both versions of control groups.
 func memoryGroup(t testing.TB) (dir string, limits map[string]string) {
 	t.Helper()
 	limit := strconv.Itoa(memoryLimit)
@@ -68,8 +69,8 @@ func memoryGroup(t testing.TB) (dir string, limits map[string]string) {
 	return "", nil
 }
 
-// ExhaustMemory takes memory until the kernel kills this process. Where that does not
-// happen, it never returns, so that no test takes another end for this one.
+// ExhaustMemory takes memory until the kernel kills this process. If the kernel does not,
+// it never returns, so that no test mistakes another end of the process for this one.
 func ExhaustMemory() error {
 	mem, err := unix.Mmap(-1, 0, 8*memoryLimit, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {

@@ -144,7 +144,8 @@ func (p *Process) Wait() string {
 	return string(rest)
 }
 
-// End closes the process's standard input, which ends one that plays a Role, and waits.
+// End closes the process's standard input, which ends a process that plays a Role, and
+// waits.
 func (p *Process) End() string {
 	p.t.Helper()
 	p.in.Close()
@@ -159,5 +160,5 @@ func (p *Process) Kill() {
 	p.over = true
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
-	p.cmd, p.in, p.out = nil, nil, nil // a soak makes many, and remembers each until its end
+	p.cmd, p.in, p.out = nil, nil, nil // a soak makes many, and the test keeps each until it ends
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// Commands is a set of commands of shmctl, semctl and msgctl, each for all three.
+// Commands is a set of commands. Each stands for that command of shmctl, semctl and
+// msgctl.
 type Commands uint
 
 // The commands that list objects and report limits.

@@ -8,7 +8,7 @@ import (
 // A Watch measures how long something takes on a machine that may be busy with other things.
 type Watch struct {
 	began time.Time
-	late  atomic.Int64 // how much too late a sleeping thread was woken, in all
+	late  atomic.Int64 // the total delay in waking a sleeping thread
 	done  chan struct{}
 }
 
@@ -31,8 +31,8 @@ func StartWatch() *Watch {
 	return w
 }
 
-// Stop returns the time since the start, and reports whether that is more than limit on a
-// machine as busy as this one was. On an idle machine the limit is exceeded by 300 ms.
+// Stop returns the time since the start. tooLong reports whether that exceeds limit, to
+// which Stop adds 300 ms, and more if the machine was busy.
 func (w *Watch) Stop(limit time.Duration) (took time.Duration, tooLong bool) {
 	const slack, shares = 300 * time.Millisecond, 4
 	took = time.Since(w.began)

@@ -18,7 +18,7 @@ func (l Line) lock(kind int16, i int64) *unix.Flock_t {
 	return &unix.Flock_t{Type: kind, Whence: io.SeekStart, Start: l.Base + i, Len: 1}
 }
 
-// Hold says that this process is alive in role i. The error is ErrExcluded while another
+// Hold shows that this process is alive in role i. The error is ErrExcluded while another
 // line holds the bytes by Exclude.
 func (l Line) Hold(i int64) error {
 	err := unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_SETLK, l.lock(unix.F_RDLCK, i))
@@ -31,13 +31,13 @@ func (l Line) Hold(i int64) error {
 	return nil
 }
 
-// Release takes that back.
+// Release ends role i.
 func (l Line) Release(i int64) {
 	_ = unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_SETLK, l.lock(unix.F_UNLCK, i))
 }
 
-// Held reports whether another line holds role i. In doubt it does: taking a role from
-// a living process would let two write the same memory.
+// Held reports whether another line holds role i. In doubt, it returns true: taking a role
+// from a living process would let two processes write the same memory.
 func (l Line) Held(i int64) bool {
 	lock := l.lock(unix.F_WRLCK, i)
 	err := unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_GETLK, lock)
@@ -47,8 +47,8 @@ func (l Line) Held(i int64) bool {
 // Close ends all roles that the line holds.
 func (l Line) Close() { _ = unix.Close(l.FD) }
 
-// Reopen opens the file of f once more. A descriptor itself won't do, nor a duplicate:
-// it may be shared with other processes, and its locks with it.
+// Reopen opens the file of f once more. The descriptor of f, or a duplicate, would not do:
+// other processes may share it and, with it, its locks.
 func Reopen(f *os.File) (fd int, err error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -72,8 +72,8 @@ func open(path string) (fd int, err error) {
 	}
 }
 
-// OpenNamespace opens the file of this process's IPC namespace, which others in it open
-// too, and returns its inode.
+// OpenNamespace opens the file of this process's IPC namespace, and returns its inode.
+// Other processes in the namespace open the same file.
 func OpenNamespace() (f *os.File, inode uint64, err error) {
 	const path = "/proc/self/ns/ipc"
 	fd, err := open(path)
@@ -89,8 +89,8 @@ func OpenNamespace() (f *os.File, inode uint64, err error) {
 	return f, st.Ino, nil
 }
 
-// Exclude locks the first n roles, so that nobody can hold one; false if somebody does.
-// The line must be open for writing.
+// Exclude locks the first n roles, so that no other line can hold one. It returns false if
+// another line holds one. The line must be open for writing.
 func (l Line) Exclude(n int64) (bool, error) {
 	lock := &unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: l.Base, Len: n}
 	err := unix.FcntlFlock(uintptr(l.FD), unix.F_OFD_SETLK, lock)
@@ -100,7 +100,8 @@ func (l Line) Exclude(n int64) (bool, error) {
 	return err == nil, err
 }
 
-// Outlives reports whether the file may outlive the system: files in memory do not.
+// Outlives reports whether the file may survive a restart of the machine; files in memory
+// do not.
 func (l Line) Outlives() bool {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(l.FD, &fs); err != nil {
@@ -113,20 +114,19 @@ func (l Line) Outlives() bool {
 	return true
 }
 
-// A mappedFile is what /proc/self/maps tells of an address.
+// A mappedFile is what /proc/self/maps shows for an address.
 type mappedFile struct {
-	path   string // "" if it has none any more
+	path   string // "" if the file has no name any more
 	inode  uint64
-	offset int64 // in the file, of the address
+	offset int64 // of the address, in the file
 }
 
 // errNoFile means that memory is not mapped from a file that can be found.
 var errNoFile = errors.New("no file with a name or an open descriptor")
 
-// OpenFile opens the file that is mapped, shared, at the address: by its name or, if it
-// has none, through a descriptor of this process that leads to it. What tells the file
-// from others is the mark, bytes that it holds at the address. The address is at the
-// offset in the file.
+// OpenFile opens the file whose shared mapping contains the address: by its name or, if
+// that fails, through a descriptor of this process. It recognises the file by mark, the
+// bytes that the file holds there. offset is the position of the address in the file.
 func OpenFile(address uint64, mark []byte) (f *os.File, offset int64, err error) {
 	m, err := mappedAt(address)
 	if err == nil {
@@ -163,8 +163,8 @@ func (m mappedFile) find(mark []byte) (*os.File, error) {
 	return nil, cause
 }
 
-// open opens the file at path, and checks that it has the mark. Device numbers
-// are not compared: those in maps differ from fstat's in some file systems.
+// open opens the file at path, and checks that it has the mark. It does not compare device
+// numbers: for some file systems, maps shows other numbers than fstat(2).
 func (m mappedFile) open(path string, mark []byte) (*os.File, error) {
 	fd, err := open(path)
 	if err != nil {
@@ -187,7 +187,7 @@ func (m mappedFile) isFile(fd int) bool {
 	return unix.Fstat(fd, &st) == nil && st.Ino == m.inode && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
-// mappedAt looks up what file is mapped, shared, at the address.
+// mappedAt looks up the file whose shared mapping contains the address.
 func mappedAt(address uint64) (m mappedFile, err error) {
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
@@ -209,8 +209,8 @@ func mappedAt(address uint64) (m mappedFile, err error) {
 	return m, errNoFile
 }
 
-// parseMapping reads a line of proc_pid_maps(5); ok reports whether the address is within it.
-// Private memory has no file for us.
+// parseMapping reads a line of proc_pid_maps(5); ok reports whether the address is within
+// it. For private memory, m is zero.
 func parseMapping(line []byte, address uint64) (m mappedFile, ok bool) {
 	fields := bytes.Fields(line)
 	if len(fields) < 5 {
@@ -228,8 +228,8 @@ func parseMapping(line []byte, address uint64) (m mappedFile, ok bool) {
 		return m, true
 	}
 	m = mappedFile{inode: inode, offset: offset + int64(address-start)}
-	// The name is the rest of the line. That of a file without one ends like this; others
-	// that do are found by a descriptor only.
+	// The name is the rest of the line. The kernel adds this suffix for a deleted file. A
+	// file whose own name ends so can be found only through a descriptor.
 	if at := bytes.IndexByte(line, '/'); at >= 0 && !bytes.HasSuffix(line, []byte(" (deleted)")) {
 		m.path = string(line[at:])
 	}

@@ -46,8 +46,8 @@ func mapTruncated(t *testing.T, readOnly bool) *Region {
 	return r
 }
 
-// TestFault accesses what the kernel cannot provide. The result is an error, not the end
-// of the program, and the memory before it stays usable.
+// TestFault accesses a page that the kernel cannot provide. The result is an error, not
+// the end of the program, and the memory before that page stays usable.
 func TestFault(t *testing.T) {
 	page := int64(os.Getpagesize())
 	r := mapTruncated(t, false)

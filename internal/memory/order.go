@@ -2,10 +2,10 @@ package memory
 
 import "sync/atomic"
 
-// Store sets *p, and no load that follows it in the program is done before it. Package
-// sync/atomic promises that of every store. But if the program was built with -race, its
-// stores to memory that Go did not allocate have no fence (golang.org/issue/58020), and only
-// its other operations have one.
+// Store sets *p before any load that follows it in the program. Package sync/atomic
+// promises this for every store. But in a program built with -race, its stores to memory
+// that Go did not allocate have no fence (golang.org/issue/58020); its other operations
+// have one.
 func Store(p *atomic.Uint64, v uint64) {
 	if withRace {
 		p.Swap(v)

@@ -46,7 +46,7 @@ func (r *Region) ReadOnly() bool {
 
 // Protect calls change, which changes the access that the kernel allows, while no other
 // method uses the memory. change is told whether the region is read-only, and returns
-// whether it is from now on. If it fails, that stays as it was.
+// whether it is so from now on. If change fails, the region stays as it was.
 func (r *Region) Protect(change func(mem []byte, readOnly bool) (bool, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,8 +149,8 @@ func (r *Region) Unmap(release func(mem []byte) error) error {
 }
 
 // guardedCopy is copy, but returns ErrFault where Go would end the program: at a page that
-// the kernel cannot provide, because it is a huge page of an empty pool, in a truncated
-// part of an object, or /dev/shm is full.
+// the kernel cannot provide. Either the pool of huge pages is empty, the object was
+// truncated, or /dev/shm is full.
 func guardedCopy(dst, src []byte) (n int, err error) {
 	defer guard(debug.SetPanicOnFault(true), &err)
 	return copy(dst, src), nil

@@ -4,12 +4,12 @@ package order
 
 import "sync/atomic"
 
-// An Edge orders goroutines: everything one did before Release happens before what another
-// does after Acquire.
+// An Edge orders goroutines: everything that a goroutine did before Release happens before
+// what another does after a later Acquire.
 type Edge struct{ n atomic.Uint32 }
 
-// Release ends what comes before.
+// Release orders what the goroutine did before it.
 func (o *Edge) Release() { o.n.Add(1) }
 
-// Acquire begins what comes after.
+// Acquire orders what the goroutine does after it.
 func (o *Edge) Acquire() { o.n.Load() }

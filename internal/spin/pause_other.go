@@ -3,7 +3,7 @@
 package spin
 
 // Pause takes some ten nanoseconds for each n. Go's assembler has no spin-loop hint for
-// this architecture, but it already helps not to touch the shared word.
+// this architecture, but a pause in which the shared word is not touched already helps.
 //
 //go:noinline
 func Pause(n uint32) {
