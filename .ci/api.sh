@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compares the exported API of the libraries with that of the last release, or of the
-# commit in .ci/api-base until there is one. It fails for an incompatible change that
+# commit in .ci/api-base until there is a release. It fails for an incompatible change that
 # .ci/api-changes does not name; each line there has an entry in CHANGELOG.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."

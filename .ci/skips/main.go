@@ -1,7 +1,7 @@
 // Skips prints the events of go test -json like go test, and at the end which tests
 // were skipped, and why. Its argument is a file with a regular expression on each line:
 // the accepted reasons. It fails if a test failed, or was skipped for another reason,
-// which this machine could do something about.
+// which can be remedied on this machine.
 package main
 
 import (

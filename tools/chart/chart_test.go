@@ -63,7 +63,8 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// TestChartOfLittle: a chart with one way, one place or an empty panel is still drawn.
+// TestChartOfLittle checks that a chart with one way, one place or an empty panel is
+// drawn.
 func TestChartOfLittle(t *testing.T) {
 	for _, in := range []string{
 		`[{"way":"memcpy","cores":null,"size":1,"round_trip_us":0.04,"mb_per_s":14090}]`,

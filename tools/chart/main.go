@@ -32,8 +32,8 @@ func run(in io.Reader, out io.Writer) error {
 	return draw(out, results)
 }
 
-// A result is an object that gshm bench prints; docs/json.md describes the fields. What
-// was not measured is nil.
+// A result is an object that gshm bench prints; docs/json.md describes the fields. Fields
+// that were not measured are nil.
 type result struct {
 	Way       string
 	Cores     string
