@@ -25,8 +25,8 @@ const MaxSemaphore = 1<<31 - 1
 // sem_t of the GNU C library, and can be shared with C programs. Several goroutines may
 // call its methods at once.
 //
-// The kernel gives nothing back when a process ends: what it acquired stays taken. (System
-// V semaphores have SEM_UNDO for that.)
+// When a process ends, the kernel does not give back the units that the process acquired.
+// (System V semaphores have SEM_UNDO for that.)
 //
 // For speed, Acquire, TryAcquire and Release are not protected as the methods of Mapping
 // are. If the file of the semaphore is truncated, or Protect forbids the access, they end

@@ -10,7 +10,7 @@ import (
 	"github.com/sysvipc/gipc/posix"
 )
 
-// TestStat compares what is reported about one object with what the list reports.
+// TestStat compares the Stat functions with the entries in the lists.
 func TestStat(t *testing.T) {
 	must(t, os.WriteFile("/dev/shm/x", []byte("12345"), 0o200))
 	t.Cleanup(func() { must(t, posix.UnlinkObject("/x")) })

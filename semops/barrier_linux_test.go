@@ -236,7 +236,7 @@ func TestBarrierKilled(t *testing.T) {
 }
 
 // A party is stopped after its round has ended and before it has left. The last party of
-// the next round sleeps until it has left, and no longer.
+// the next round sleeps until the stopped party has left, and no longer.
 func TestBarrierSlowToLeave(t *testing.T) {
 	w := newWorld(t, semops.BarrierValues(2))
 	b, ctx := newBarrier(t, w.set, 2), within(t)

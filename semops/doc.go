@@ -73,8 +73,9 @@
 // the semaphores of a held lock takes it from its holder, whose Unlock then returns
 // ErrNotHeld.
 //
-// Like those of package sync, locks are not recursive and do not belong to a goroutine. A
-// primitive trusts every process that may alter the set; mode 0600 keeps other users out.
+// Like the locks of package sync, locks are not recursive and do not belong to a
+// goroutine. A primitive trusts every process that may alter the set; mode 0600 keeps
+// other users out.
 //
 // All goroutines of a process must use the same value for the same semaphores. Through it
 // they see each other's writes in order, and the race detector knows about it. The race

@@ -9,8 +9,8 @@ import (
 
 // An Event is set or not set, and stays so until a process changes it, even if the process
 // that set it ends. Any number of processes can wait for it; when it is set, all of them
-// go on. The PID of its semaphore is that of the last process that changed it or waited
-// for it.
+// go on. The PID of its semaphore is the last process that changed the event or waited for
+// it.
 //
 // A sleeping waiter goes on even if the event is set and reset at once. A waiter that is
 // only about to sleep may find the event reset, and waits on.

@@ -156,7 +156,7 @@ func TestSignalStep(t *testing.T) {
 	c := Cond{mu: &Mutex{set: set}, waiters: [2]uint16{3, 4}, signals: [2]uint16{5, 6}}
 	for _, tt := range []struct {
 		w, s             int // what Signal has read
-		waiters, signals int // what there is
+		waiters, signals int // the actual numbers
 		want             bool
 		after            int // signals
 	}{

@@ -63,7 +63,7 @@ func (s Segment) Attach(o *AttachOptions) (*Attachment, error) {
 		return nil, vagueError("shmat", Shm, int(s), e, statSegment)
 	}
 	// While the segment is attached, it cannot go away and its identifier cannot be
-	// reused. So this is the size of what was mapped.
+	// reused. So this is the size of the mapped segment.
 	ds, _, e := abi.Shmstat(int(s), abi.IPCStat)
 	if e != 0 {
 		abi.Shmdt(addr)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// conformance is the page that lists what is promised and names the tests.
+// conformance is the page that lists the promises and names their tests.
 const conformance = "../docs/conformance.md"
 
 // TestConformanceNamesTests checks that every test named in the tables exists. A test is

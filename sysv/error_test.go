@@ -40,7 +40,7 @@ func TestErrorIs(t *testing.T) {
 		{syscall.EIDRM, false, true, false},
 		{syscall.EACCES, false, false, true},
 		{syscall.EPERM, false, false, true},
-		{syscall.EINVAL, false, false, false}, // unless the call knows what it means
+		{syscall.EINVAL, false, false, false}, // unless the call knows that the object does not exist
 		{syscall.ENOSPC, false, false, false},
 	}
 	for _, test := range tests {

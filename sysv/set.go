@@ -244,10 +244,10 @@ func (s Set) Values() ([]uint16, error) {
 // most.
 func roomFor(n int) []uint16 { return make([]uint16, max(n, math.MaxUint16+1)) }
 
-// SetValues sets the values of all semaphores atomically (SETALL). Their number must be
-// that of the set's semaphores; otherwise the error is EINVAL. The kernel does not check
-// this, so SetValues calls Stat first, which needs read permission. It clears the undo
-// adjustments of all processes for the set.
+// SetValues sets the values of all semaphores atomically (SETALL). There must be one value
+// for each semaphore; otherwise the error is EINVAL. The kernel does not check this, so
+// SetValues calls Stat first, which needs read permission. It clears the undo adjustments
+// of all processes for the set.
 func (s Set) SetValues(values []uint16) error {
 	info, err := s.Stat()
 	if err != nil {

@@ -510,7 +510,7 @@ func TestUndoIsClamped(t *testing.T) {
 	wantValues(t, "at the end", set, 0, 32767)
 }
 
-// TestUndoWakes waits for what the end of a process gives back.
+// TestUndoWakes waits for a value that the undo of an ending process restores.
 func TestUndoWakes(t *testing.T) {
 	set := createSetWith(t, 1)
 	p := startOperate(t, set, "0:-1")

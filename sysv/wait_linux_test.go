@@ -239,8 +239,8 @@ func TestPingPongInAStorm(t *testing.T) {
 }
 
 // TestGarbageCollection collects while every call waits. The collector must know that
-// their threads are asleep: if it takes one for running, it wakes it by a signal or waits
-// for it.
+// their threads are asleep: if it believes that a thread runs, it wakes the thread by a
+// signal or waits for it.
 func TestGarbageCollection(t *testing.T) {
 	all := waits(t)
 	type waiter struct {

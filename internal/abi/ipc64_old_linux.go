@@ -3,5 +3,5 @@
 package abi
 
 // IPC_64 selects the structures with 32-bit user ids. Without it, these architectures
-// return those of Linux 2.2.
+// return the structures of Linux 2.2.
 const ipc64 = 0x100

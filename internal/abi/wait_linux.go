@@ -15,7 +15,7 @@ const (
 )
 
 // A Wait describes the call in which a thread sleeps, from the registers of its system
-// call. Addresses are those of its process.
+// call. Addresses refer to the memory of its process.
 type Wait struct {
 	Call WaitCall
 	ID   int

@@ -136,7 +136,7 @@ func checked(status int) int {
 // gives processes that are about to end some time.
 func Strangers() (left []string) {
 	if UnderQEMU() {
-		return nil // they are those of integration/qemu.sh
+		return nil // they belong to integration/qemu.sh
 	}
 	const patience = 10 * time.Second
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
@@ -146,7 +146,7 @@ func Strangers() (left []string) {
 	}
 }
 
-// inNamespace describes the other processes in the IPC namespace. It misses those that
+// inNamespace describes the other processes in the IPC namespace. It misses processes that
 // it may not inspect.
 func inNamespace() (all []string) {
 	const namespace = "/ns/ipc"
@@ -160,7 +160,7 @@ func inNamespace() (all []string) {
 		if err != nil || theirs != ours || filepath.Base(dir) == strconv.Itoa(os.Getpid()) {
 			continue
 		}
-		command, _ := os.ReadFile(dir + "/cmdline") // empty for one that is ending
+		command, _ := os.ReadFile(dir + "/cmdline") // empty for a process that is ending
 		all = append(all, fmt.Sprintf("process %s: %q", filepath.Base(dir), bytes.ReplaceAll(command, []byte{0}, []byte{' '})))
 	}
 	return all
