@@ -73,7 +73,7 @@
 // the semaphores of a held lock takes it from its holder, whose Unlock then returns
 // ErrNotHeld.
 //
-// Like the locks of package sync, locks are not recursive and do not belong to a
+// Like the locks of package sync, these are not recursive and do not belong to a
 // goroutine. A primitive trusts every process that may alter the set; mode 0600 keeps
 // other users out.
 //
