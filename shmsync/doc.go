@@ -55,9 +55,9 @@
 //	               IPC namespace, plus its inode times 2^32
 //	    32      8  the lock word
 //	    40      8  the last ticket; the first is random, from 2^32 up to 2^58
-//	    48      8  when one who slept last got the lock: CLOCK_MONOTONIC, nanoseconds
+//	    48      8  when a waiter that had slept last got the lock: CLOCK_MONOTONIC, nanoseconds
 //	    56      4  the futex on which waiters sleep, counted up before each wake-up
-//	    60      4  that of those who were woken in vain
+//	    60      4  the futex of waiters that were woken in vain
 //
 // Memory of zeros is a lock that nobody has used. A process that opens it fills in the
 // words that are still 0, each by compare-and-swap. So several processes may do this at
@@ -67,9 +67,9 @@
 // 2^62 + ticket of the file before it writes the ticket anywhere else. The lock word is
 // the ticket of the holder times 32, or 0 if there is no holder, plus
 //
-//	 1  somebody sleeps who was not woken since
-//	 2  somebody was woken who has not decided yet: nobody else need be woken
-//	 4  who unlocks has to leave the lock to one who has slept
+//	 1  a sleeper has not been woken yet
+//	 2  a woken waiter has not decided yet: nobody else need be woken
+//	 4  Unlock must reserve the lock for a waiter that has slept
 //	 8  nobody has the lock, and a waiter that has slept may take it
 //	16  a holder died, and nobody has called MarkConsistent since
 //
