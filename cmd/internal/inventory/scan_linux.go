@@ -97,8 +97,8 @@ func (c *collector) scan() error {
 	return nil
 }
 
-// unwaited reports whether it must be known for some queue whether a thread waits on it,
-// and no waiter was found.
+// unwaited reports whether the caller wants to know who waits, and a queue was found on
+// which nobody does.
 func (c *collector) unwaited() bool {
 	return c.want&WantWaiting != 0 && slices.ContainsFunc(c.inv.Objects, func(o Object) bool {
 		return o.Kind == ref.Msg && len(o.Use.Waiting) == 0
