@@ -56,6 +56,8 @@ func completions() []completion {
 		{"gshm st", []string{"stat"}, []string{"set"}},
 		{"gshm stat ", []string{"0", "/x"}, []string{"--format"}},
 		{"gshm recv /", []string{"/x"}, []string{"0"}},
+		{"gshm sub /", []string{"/x"}, []string{"0"}},
+		{"gshm pub /x --fra", []string{"--framing"}, nil},
 		// After -- the shell completes files itself: asking gshm might run the command
 		// there.
 		{"gshm attach 0 -- ./run ", []string{"file"}, []string{"shm:0"}},

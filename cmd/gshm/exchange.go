@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -23,24 +24,46 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// ringFlags returns the flags that send and recv have in common.
-func ringFlags() []cli.Flag {
+// createFlags returns the flags of a command that can make the object.
+func createFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "create the object if missing; remove it at the end", DisableDefaultText: true},
 		&cli.StringFlag{Name: "size", Aliases: []string{"s"}, Value: "16MiB", Usage: "with --create: `SIZE` of the ring"},
-		&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "with --create: permission bits, `OCTAL`"},
+		&cli.StringFlag{Name: "mode", Aliases: []string{"m"}, Value: "0600", Usage: "with --create: permissions, `OCTAL`"},
 		command.HugeFlag(),
+	}
+}
+
+// meetFlags returns the flags of every command that meets another process.
+func meetFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.BoolFlag{Name: "populate", Usage: "make all pages present at once", DisableDefaultText: true},
 		&cli.StringFlag{Name: "peer-owner", Usage: "also use an object that `USER` created"},
 		&cli.StringFlag{Name: "wait", Aliases: []string{"w"}, Value: "1m", Usage: "wait up to `DURATION` for the other side"},
-		&cli.BoolFlag{Name: "messages", Usage: "pass whole lines, of one or several senders", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "progress", Usage: "show progress though standard error is no terminal", DisableDefaultText: true},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show no progress", DisableDefaultText: true},
 	}
 }
 
+// ringFlags returns the flags that send and recv have in common.
+func ringFlags() []cli.Flag {
+	return slices.Concat(createFlags(), meetFlags(), []cli.Flag{
+		&cli.BoolFlag{Name: "messages", Usage: "pass whole lines, of one or several senders", DisableDefaultText: true},
+	})
+}
+
 // ringOptions returns the options that these flags and the operand give.
 func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
+	o, err = meetOptions(c)
+	o.Ring.Producers = shmring.One
+	if c.Bool("messages") {
+		o.Ring.Producers = shmring.Many
+	}
+	return o, err
+}
+
+// meetOptions returns the options that the operand, createFlags and meetFlags give.
+func meetOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	args, err := command.Operands(c, 1, 1, "REF")
 	if err != nil {
 		return o, err
@@ -48,10 +71,7 @@ func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	if o.Ref, err = parseRef(args[0]); err != nil {
 		return o, err
 	}
-	o.Create, o.Populate, o.Ring.Producers = c.Bool("create"), c.Bool("populate"), shmring.One
-	if c.Bool("messages") {
-		o.Ring.Producers = shmring.Many
-	}
+	o.Create, o.Populate = c.Bool("create"), c.Bool("populate")
 	if o.Wait, err = units.ParseDuration(c.String("wait")); err != nil {
 		return o, command.Usagef("--wait: %w", err)
 	}
@@ -116,26 +136,33 @@ func untilDone(parent context.Context) (context.Context, context.CancelFunc) {
 	return command.Interruptible(parent)
 }
 
+// A meeter finds or makes what the options describe.
+type meeter[M interface{ Leave() error }] func(context.Context, rendezvous.Options) (M, error)
+
 // exchange meets the other side, which messages call who, and then calls work.
-func exchange(c *cli.Context, o rendezvous.Options, who string, work func(context.Context, *rendezvous.Meeting, *statusline.Rate) error) error {
+func exchange[M interface{ Leave() error }](
+	c *cli.Context, o rendezvous.Options, meet meeter[M], who string, work func(context.Context, M, *statusline.Rate) error,
+) error {
 	ctx, stop := untilDone(c.Context)
 	defer stop()
-	var m *rendezvous.Meeting
+	leave := func() error { return nil }
 	// Any process that may write to a POSIX object can truncate memory that is in use
 	// here.
-	err := memory.Guard(func() (err error) {
+	err := memory.Guard(func() error {
 		rate := showRate(c)
 		defer rate.Finish()
 		rate.Await(fmt.Sprintf("waiting for a %s at %s, for up to %v", who, command.OneLine(o.Ref.String()), o.Wait))
-		if m, err = rendezvous.Meet(ctx, o); err != nil {
+		m, err := meet(ctx, o)
+		if err != nil {
 			return err
 		}
+		leave = m.Leave
 		return work(ctx, m, rate)
 	})
 	if errors.Is(err, memory.ErrFault) {
 		err = errors.New("somebody has made the object shorter while it was in use")
 	}
-	return errors.Join(explainExchange(m, err, who), m.Leave())
+	return errors.Join(explainExchange(err, who), leave())
 }
 
 // showRate shows progress if standard error is a terminal, unless flags say otherwise.
@@ -149,8 +176,8 @@ func showRate(c *cli.Context) *statusline.Rate {
 	return statusline.NewRate(statusline.New(c.App.ErrWriter))
 }
 
-// explainExchange returns the error with an explanation for the user. m may be nil.
-func explainExchange(m *rendezvous.Meeting, err error, who string) error {
+// explainExchange returns the error with an explanation for the user.
+func explainExchange(err error, who string) error {
 	var (
 		owner     *rendezvous.OwnerError
 		producers *rendezvous.ProducersError
@@ -165,15 +192,6 @@ func explainExchange(m *rendezvous.Meeting, err error, who string) error {
 			is = "for lines: give --messages"
 		}
 		return explain.As(err, fmt.Sprintf("the ring in %v is %s", producers.Object, is))
-	case errors.Is(err, shmring.ErrBusy):
-		is := "a receiver"
-		switch {
-		case who == "receiver" && m.Ring().Producers() == shmring.Many:
-			is = "64 senders"
-		case who == "receiver":
-			is = "a sender"
-		}
-		return explain.As(err, "the ring is in use: it has "+is+" already")
 	case errors.Is(err, shmring.ErrPeerDied), errors.Is(err, shmring.ErrClosed):
 		return explain.As(err, "the "+who+" has ended too early: not all has arrived")
 	}

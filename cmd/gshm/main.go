@@ -1,7 +1,7 @@
 //go:build linux
 
 // Gshm works with one shared memory segment or POSIX object. It creates, attaches, shows,
-// changes, locks, reads, writes and removes it, and passes streams through it. See gshm(1)
+// changes, locks, reads, writes and removes it, and passes streams and messages through it. See gshm(1)
 // or gshm --help.
 package main
 
@@ -43,6 +43,8 @@ func app() *cli.App {
 			readCommand(),
 			sendCommand(),
 			recvCommand(),
+			pubCommand(),
+			subCommand(),
 			demoCommand(),
 			benchCommand(),
 			command.CompletionCommand(),

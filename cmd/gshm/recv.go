@@ -50,7 +50,7 @@ func recv(c *cli.Context) error {
 	if err != nil {
 		return command.Usagef("--senders: %w", err)
 	}
-	return exchange(c, o, "sender", func(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) error {
+	return exchange(c, o, rendezvous.Meet, "sender", func(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rate) error {
 		return receiveAll(ctx, m, rate, uint32(senders))
 	})
 }

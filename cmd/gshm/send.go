@@ -38,7 +38,7 @@ func send(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return exchange(c, o, "receiver", sendAll)
+	return exchange(c, o, rendezvous.Meet, "receiver", sendAll)
 }
 
 // sendAll closes the ring only after everything has arrived. Otherwise it ends without

@@ -1,5 +1,5 @@
 // Package rendezvous brings gshm send and gshm recv together at a ring (package shmring),
-// whoever makes it and whoever dies meanwhile.
+// and gshm pub and gshm sub at a broadcast, whoever makes it and whoever dies meanwhile.
 //
 // Package shmring finds, makes and awaits the ring. This package adds what an exchange
 // needs, as opposed to a ring that programs keep using:
@@ -10,4 +10,7 @@
 //   - The maker removes the object as soon as both sides are there, so that not even
 //     SIGKILL leaves it behind.
 //   - Errors are sentences about the object.
+//
+// The publisher and the subscribers of gshm pub and gshm sub meet at a broadcast. Only the
+// publisher makes one, and removes it when it ends, since subscribers come and go.
 package rendezvous

@@ -41,16 +41,16 @@ func (o *Options) object() string {
 }
 
 // explain makes a sentence of what shmring returned.
-func (o *Options) explain(err error) error {
+func (k kind[T]) explain(o *Options, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s (waited %v for it)", o.missing(err), o.Wait)
+		return fmt.Errorf("%s (waited %v for it)", o.missing(k.what, err), o.Wait)
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, shmring.ErrMismatch):
-		return o.mismatch(err)
+		return k.explainMismatch(o, err)
 	case errors.Is(err, shmring.ErrNotRing):
-		return explain.As(err, o.object()+" holds no ring, but something else; it is left as it is")
+		return explain.As(err, fmt.Sprintf("%s holds no %s, but something else; it is left as it is", o.object(), k.what))
 	}
 	for _, unusable := range []error{
 		shmring.ErrVersion, shmring.ErrByteOrder, shmring.ErrSize, shmring.ErrAlignment,
@@ -60,26 +60,26 @@ func (o *Options) explain(err error) error {
 			return fmt.Errorf("%s is not to be used: %w", o.object(), err)
 		}
 	}
-	return o.Ref.Explain(err, int64(shmring.Size(max(o.Ring.Capacity, MinCapacity))))
+	return o.Ref.Explain(err, int64(k.size(max(o.Ring.Capacity, MinCapacity))))
 }
 
 // missing says what a wait was for that has ended in vain.
-func (o *Options) missing(err error) string {
+func (o *Options) missing(what string, err error) string {
 	found, notThere := o.Ref.Find()
 	switch {
 	case errors.Is(err, errLeft) && notThere == nil:
-		return fmt.Sprintf("the ring in %v was left by processes that have died; gshm rm %s removes it", found, found.Ref())
+		return fmt.Sprintf("the %s in %v was left by processes that have died; gshm rm %s removes it", what, found, found.Ref())
 	case notThere != nil:
 		return explain.Error(notThere)
 	}
 	if s, err := found.State(); err == nil && s.Mode == Unfinished {
-		return fmt.Sprintf("somebody has begun to make a ring in %v, and may have died; gshm rm %s removes it", found, found.Ref())
+		return fmt.Sprintf("somebody has begun to make a %s in %v, and may have died; gshm rm %s removes it", what, found, found.Ref())
 	}
-	return fmt.Sprintf("%v holds no ring", found)
+	return fmt.Sprintf("%v holds no %s", found, what)
 }
 
-// mismatch finds out what shmring.ErrMismatch is about.
-func (o *Options) mismatch(err error) error {
+// explainMismatch finds out what shmring.ErrMismatch is about.
+func (k kind[T]) explainMismatch(o *Options, err error) error {
 	found, notThere := o.Ref.Find()
 	if notThere != nil {
 		return err
@@ -93,9 +93,14 @@ func (o *Options) mismatch(err error) error {
 			return &OwnerError{found.String(), uid}
 		}
 	}
+	return k.mismatch(o, found.String(), err)
+}
+
+// producers is the mismatch of rings.
+func (o *Options) producers(object string, _ error) error {
 	other := shmring.One
 	if o.Ring.Producers == shmring.One {
 		other = shmring.Many
 	}
-	return &ProducersError{found.String(), other}
+	return &ProducersError{object, other}
 }

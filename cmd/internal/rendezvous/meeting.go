@@ -3,14 +3,10 @@ package rendezvous
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/bits"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/shm"
 	"github.com/sysvipc/gipc/shmring"
 )
@@ -40,17 +36,9 @@ type Options struct {
 
 // A Meeting is a ring in the memory of this process.
 type Meeting struct {
-	object  string // what messages call it
-	ring    *shmring.Ring
-	made    bool // by this process, which has not yet removed the object
-	options *Options
+	site
+	ring *shmring.Ring
 }
-
-// leastWait is how long Meet looks for the ring even if the options say not to wait.
-const leastWait = 100 * time.Millisecond
-
-// errLeft says that the processes in the ring have all died.
-var errLeft = errors.New("ring was left by processes that have died")
 
 // Meet finds or makes the ring, and waits for it if another process has to make it. The
 // caller must join the ring through JoinProducer or JoinConsumer, and call Leave.
@@ -58,74 +46,19 @@ var errLeft = errors.New("ring was left by processes that have died")
 // Errors: *OwnerError; *ProducersError; that of ctx if it ends while Meet waits; others
 // are sentences about the object.
 func Meet(ctx context.Context, o Options) (*Meeting, error) {
-	patient, cancel := context.WithTimeout(ctx, max(o.Wait, leastWait))
-	defer cancel()
-	ring, err := o.find(patient)
-	switch {
-	case ring != nil:
-		m := &Meeting{object: o.object(), ring: ring, made: ring.Made(), options: &o}
-		if err := ctx.Err(); err != nil {
-			return nil, errors.Join(err, m.Leave())
-		}
-		return m, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+	ring, s, err := meet(ctx, &o, rings())
+	if err != nil {
+		return nil, err
 	}
-	return nil, o.explain(err)
+	return &Meeting{s, ring}, nil
 }
 
-// find returns a ring for the exchange.
-func (o *Options) find(ctx context.Context) (*shmring.Ring, error) {
-	var left error
-	for {
-		ring, err := o.open(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = errors.Join(err, left)
-		}
-		if err != nil {
-			return nil, err
-		}
-		old, err := o.discard(ring)
-		if !old && err == nil {
-			return ring, nil
-		}
-		if err := errors.Join(err, ring.Close()); err != nil {
-			return nil, err
-		}
-		if o.Create {
-			continue
-		}
-		left = errLeft
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
+func rings() kind[*shmring.Ring] {
+	return kind[*shmring.Ring]{
+		what: "ring", size: shmring.Size, discard: (*Options).discard, mismatch: (*Options).producers,
+		openOrCreate: shmring.OpenOrCreate, openOrCreateKey: shmring.OpenOrCreateKey,
+		await: shmring.Await, awaitKey: shmring.AwaitKey,
 	}
-}
-
-// open finds or makes a ring.
-func (o *Options) open(ctx context.Context) (*shmring.Ring, error) {
-	name := o.Ref.String()
-	openOrCreate := func(r *shmring.NamedOptions) (*shmring.Ring, error) { return shmring.OpenOrCreate(ctx, name, r) }
-	await := func(r *shmring.NamedOptions) (*shmring.Ring, error) { return shmring.Await(ctx, name, r) }
-	if o.Ref.Kind() == ref.Shm {
-		key, err := o.Ref.Key()
-		if err != nil {
-			return nil, err
-		}
-		openOrCreate = func(r *shmring.NamedOptions) (*shmring.Ring, error) { return shmring.OpenOrCreateKey(ctx, key, r) }
-		await = func(r *shmring.NamedOptions) (*shmring.Ring, error) { return shmring.AwaitKey(ctx, key, r) }
-	}
-	if o.Create {
-		ring, err := openOrCreate(&o.Ring)
-		if !errors.Is(err, shmring.ErrMismatch) && !errors.Is(err, shmring.ErrNotRing) {
-			return ring, err
-		}
-	}
-	// Any capacity will do, and memory of zeros may get its ring yet.
-	any := o.Ring
-	any.Capacity = 0
-	return await(&any)
 }
 
 // discard reports whether the ring is not one for a new exchange, and removes it if this
@@ -153,70 +86,22 @@ func (m *Meeting) Ring() *shmring.Ring { return m.ring }
 // JoinProducer joins the ring. If that fails after joining it leaves the role without
 // closing it, so that the other side does not take it for the end of the data.
 func (m *Meeting) JoinProducer() (*shmring.Producer, error) {
-	p, err := m.ring.JoinProducer()
-	if err == nil {
-		err = m.populate()
+	senders := "a sender"
+	if m.ring.Producers() == shmring.Many {
+		senders = "64 senders"
 	}
-	return p, err
+	p, err := m.ring.JoinProducer()
+	return p, m.joined(err, senders)
 }
 
 // JoinConsumer is like JoinProducer for the other role.
 func (m *Meeting) JoinConsumer() (*shmring.Consumer, error) {
 	c, err := m.ring.JoinConsumer()
-	if err == nil {
-		err = m.populate()
-	}
-	return c, err
-}
-
-// populate makes the pages present after this process has joined, because it can take
-// longer than anybody waits for this side.
-func (m *Meeting) populate() error {
-	if !m.options.Populate {
-		return nil
-	}
-	return m.ring.Prefault()
+	return c, m.joined(err, "a receiver")
 }
 
 // Await waits until there returns true for the ring's members. Messages call the side
 // that is waited for who.
 func (m *Meeting) Await(ctx context.Context, who string, there func(shmring.Members) bool) error {
-	over := time.Now().Add(m.options.Wait)
-	for pause := time.Millisecond; !there(m.ring.Members()); pause = min(2*pause, 20*time.Millisecond) {
-		left := time.Until(over)
-		if left <= 0 {
-			return fmt.Errorf("no %s came to %s (waited %v)", who, m.object, m.options.Wait)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(min(pause, left)):
-		}
-	}
-	return nil
-}
-
-// Settle removes an object that this process made, once nobody else has to find it. From
-// then on not even SIGKILL leaves it behind. Processes that have it attached keep it.
-func (m *Meeting) Settle() error {
-	if !m.made {
-		return nil
-	}
-	m.made = false
-	return m.ring.Unlink()
-}
-
-// Leave settles and releases the memory. A role that is still held stays so until the
-// process ends: that tells the other side that something is missing. Leave does nothing
-// for nil.
-func (m *Meeting) Leave() error {
-	if m == nil {
-		return nil
-	}
-	settled := m.Settle()
-	err := m.ring.Close()
-	if errors.Is(err, unix.EBUSY) { // a role is still held
-		err = nil
-	}
-	return errors.Join(settled, err)
+	return m.await(ctx, who, func() (bool, error) { return there(m.ring.Members()), nil })
 }
