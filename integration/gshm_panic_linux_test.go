@@ -19,12 +19,12 @@ import (
 func TestGshmNeverPanics(t *testing.T) {
 	gshm := filepath.Join(install(t, "gshm"), "gshm")
 	inNamespace(t)
-	commands := []string{"create", "key", "attach", "stat", "set", "lock", "unlock", "rm", "write", "read", "send", "recv", "demo", "completion"}
+	commands := []string{"create", "key", "attach", "stat", "set", "lock", "unlock", "rm", "write", "read", "send", "recv", "pub", "sub", "demo", "completion"}
 	words := []string{
 		"create", "writer", "reader", "help",
 		"--size", "--size=1", "-s1", "--mode", "--mode=600", "-m", "--exclusive", "-x", "--huge", "--huge=2M", "--noreserve", "--populate", "--lock",
 		"--read-only", "-r", "--at", "--at=4096", "--uid", "--gid=0", "--offset", "-o1", "--length=5", "-n", "--hex", "--format", "-fcsv", "--json",
-		"--create", "-c", "--messages", "--senders=2", "--wait=0", "-w1ms", "--progress", "-q", "--key", "--sem-key=7", "--classic", "--pause=0s", "--help", "-h", "--version", "-V", "--generate-bash-completion", "--s", "--",
+		"--create", "-c", "--messages", "--senders=2", "--readers=1", "--framing=length", "--block", "--from-oldest", "--count=1", "--wait=0", "-w1ms", "--progress", "-q", "--key", "--sem-key=7", "--classic", "--pause=0s", "--help", "-h", "--version", "-V", "--generate-bash-completion", "--s", "--",
 		"0", "1", "2", "-1", "0x1", "key:1", "key:0", "id:0", "ftok:/", "ftok:/:7", "private", "/name", "4096", "1EiB", "9223372036854775807",
 		"18446744073709551616", "600", "", " ", "=", "-", "---", "--=", "-=", "true", "/dev/null", "/", "\x1b[31m", "\xff\xfe", "ｆ", "%s%n", "\n",
 	}

@@ -35,7 +35,7 @@ func pubCommand() *cli.Command {
 			"gshm pub waits only for subscribers that --block, and for --readers.",
 		Flags: slices.Concat(createFlags(), meetFlags(), []cli.Flag{
 			framingFlag("SIZE"),
-			&cli.StringFlag{Name: "readers", Aliases: []string{"n"}, Value: "0", Usage: "wait for `N` subscribers before the first message"},
+			&cli.StringFlag{Name: "readers", Aliases: []string{"n"}, Value: "0", Usage: "wait for `N` subscribers first"},
 			&cli.StringFlag{Name: "max-wait", Usage: "fail if a subscriber that blocks delays for `DURATION`"},
 		}),
 		Action: pub,

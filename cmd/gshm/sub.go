@@ -87,7 +87,7 @@ func sub(c *cli.Context) error {
 // maxLabel is the longest label of a subscriber.
 const maxLabel = 32
 
-// reportLoss tells how many messages were lost. err is how the command ended otherwise.
+// reportLoss reports how many messages were lost. err is how the command ended otherwise.
 func (s *subscriber) reportLoss(c *cli.Context, err error) error {
 	if s.lost == 0 {
 		return err
