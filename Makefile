@@ -11,7 +11,7 @@ DURATION ?= 20m
 # The architectures of `make packages` and `make dist`, as Go calls them.
 ARCHES := amd64 arm64
 
-.PHONY: build extra install install-extra packages dist packages-test boot-test test programs slurm hosts bench chart fuzz soak ci clean
+.PHONY: build lib extra install install-lib install-extra packages dist packages-test boot-test test programs slurm hosts bench chart fuzz soak ci clean
 
 # The base module alone: GOWORK=off keeps the modules of cmd/extra out of it.
 build:
@@ -27,11 +27,32 @@ install-extra: extra
 	install dist/extra/* $(DESTDIR)$(PREFIX)/libexec/gipc
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 
+# The library of include/ for languages that do not compile C, in LIBOUT.
+LIBRARY := libgipc.so.0
+LIBOUT ?= dist/lib
+LIBDIR ?= $(PREFIX)/lib
+VERSION := $(shell sed -n 's/^const Version = "\(.*\)"$$/\1/p' cmd/internal/command/version.go)
+
+lib:
+	mkdir -p $(LIBOUT)
+	$(CC) -O2 -Wall -Wextra -fPIC -fvisibility=hidden $(CFLAGS) -Iinclude -shared -Wl,-soname,$(LIBRARY) \
+		-Wl,--version-script=lib/gipc.map -Wl,-z,relro,-z,now $(LDFLAGS) -o $(LIBOUT)/$(LIBRARY) lib/gipc.c
+	ln -sf $(LIBRARY) $(LIBOUT)/libgipc.so
+	sed -e 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@VERSION@,$(VERSION),' lib/gipc.pc.in >$(LIBOUT)/gipc.pc
+
+install-lib: lib
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(LIBOUT)/$(LIBRARY) $(DESTDIR)$(LIBDIR)
+	ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/libgipc.so
+	install -m 644 $(LIBOUT)/gipc.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+
+# Without a C compiler it installs everything but the library.
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/include
 	install dist/gshm dist/gipcs $(DESTDIR)$(PREFIX)/bin
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 include/*.h $(DESTDIR)$(PREFIX)/include
+	if command -v $(CC) >/dev/null; then $(MAKE) install-lib; else echo "no $(CC): libgipc is not installed"; fi
 
 # Packages of the commit that is checked out, in dist/packages.
 packages:

@@ -49,6 +49,11 @@
 extern "C" {
 #endif
 
+/* How functions for callers are defined. A library of them defines it otherwise. */
+#ifndef GIPC_API
+#define GIPC_API static inline
+#endif
+
 /* A member is who has a role. */
 struct gipc_member {
 	uint64_t ticket; /* 0 nobody, all ones who has left in order */
@@ -124,6 +129,16 @@ static inline int64_t gipc__deadline(int64_t timeout)
 		return INT64_MAX;
 	now = gipc__now();
 	return timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
+}
+
+/* left returns how long a wait may still take. */
+static inline int64_t gipc__left(int64_t deadline)
+{
+	int64_t left;
+	if (deadline == INT64_MAX)
+		return -1;
+	left = deadline - gipc__now();
+	return left > 0 ? left : 0;
 }
 
 /* due reports whether to look now who lives, at most once in a tick. */
@@ -549,17 +564,14 @@ static inline uint64_t gipc__object_locks(const struct gipc_object *o)
 	return locks % 128 || locks >= 1ULL << 62 ? 0 : locks;
 }
 
-/* object_map maps the object of a descriptor, which it closes if it fails. */
+/* object_map maps the object of a descriptor. */
 static inline int gipc__object_map(struct gipc_object *o, int fd, uint64_t size)
 {
 	o->mem = MAP_FAILED;
 	if ((uint64_t)(size_t)size == size)
 		o->mem = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (o->mem == MAP_FAILED) {
-		int err = (uint64_t)(size_t)size == size ? -errno : -ENOMEM;
-		close(fd);
-		return err;
-	}
+	if (o->mem == MAP_FAILED)
+		return (uint64_t)(size_t)size == size ? -errno : -ENOMEM;
 	o->size = size;
 	o->fd = fd;
 	return 0;
@@ -569,7 +581,7 @@ static inline int gipc__object_map(struct gipc_object *o, int fd, uint64_t size)
 
 /* gipc_object_close unmaps the object and closes its descriptor. Leave and close what is
  * in it first. */
-static inline void gipc_object_close(struct gipc_object *o)
+GIPC_API void gipc_object_close(struct gipc_object *o)
 {
 	if (o->fd < 0)
 		return;
@@ -585,7 +597,7 @@ static inline void gipc_object_close(struct gipc_object *o)
  * -EINVAL, -ENAMETOOLONG: the name. -EPERM: it belongs neither to this user nor to root.
  * -ENODATA: it is empty. -EBUSY: it is being removed. Or an error of open(2), such as
  * -ENOENT, or of mmap(2). */
-static inline int gipc_object_open(struct gipc_object *o, const char *name)
+GIPC_API int gipc_object_open(struct gipc_object *o, const char *name)
 {
 	struct timespec pause = { 0, 1000000 };
 	char path[280];
@@ -605,12 +617,10 @@ static inline int gipc_object_open(struct gipc_object *o, const char *name)
 			err = -EPERM;
 		else if (st.st_size == 0)
 			err = -ENODATA;
-		if (err < 0) {
+		if (err < 0 || (err = gipc__object_map(o, fd, (uint64_t)st.st_size)) < 0) {
 			close(fd);
 			return err;
 		}
-		if ((err = gipc__object_map(o, fd, (uint64_t)st.st_size)) < 0)
-			return err;
 		if (!(locks = gipc__object_locks(o)))
 			return 0; /* the open function of a kind says what it is not */
 		if (!gipc__set_lock(fd, F_RDLCK, locks + GIPC__PRESENCE, 1) &&
@@ -622,11 +632,25 @@ static inline int gipc_object_open(struct gipc_object *o, const char *name)
 	return err ? err : -EBUSY;
 }
 
+/* gipc_object_adopt maps the whole file of descriptor fd, such as a memfd that was inherited
+ * or received through a socket, and takes the descriptor over if it succeeds. -ENODATA: it
+ * is empty. Or an error of fstat(2) or mmap(2). */
+GIPC_API int gipc_object_adopt(struct gipc_object *o, int fd)
+{
+	struct stat st;
+	o->fd = -1;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size <= 0)
+		return -ENODATA;
+	return gipc__object_map(o, fd, (uint64_t)st.st_size);
+}
+
 /* gipc_object_make makes an object of size bytes that has no name yet: a killed process
  * leaves nothing behind. Lay something out in it, then call gipc_object_publish.
  *
  * -ENOSPC: /dev/shm is full. Or an error of open(2) or mmap(2). */
-static inline int gipc_object_make(struct gipc_object *o, uint64_t size, unsigned mode)
+GIPC_API int gipc_object_make(struct gipc_object *o, uint64_t size, unsigned mode)
 {
 	int err, fd;
 	o->fd = -1;
@@ -645,16 +669,14 @@ static inline int gipc_object_make(struct gipc_object *o, uint64_t size, unsigne
 	while (err == -EINTR);
 	if (!err && fchmod(fd, (mode_t)mode) < 0)
 		err = -errno;
-	if (err < 0) {
+	if (err < 0 || (err = gipc__object_map(o, fd, size)) < 0)
 		close(fd);
-		return err;
-	}
-	return gipc__object_map(o, fd, size);
+	return err;
 }
 
 /* gipc_object_publish gives the object its name. -EEXIST: there is one of this name: open
  * that. -EINVAL: nothing was laid out in it. Or an error of linkat(2). */
-static inline int gipc_object_publish(struct gipc_object *o, const char *name)
+GIPC_API int gipc_object_publish(struct gipc_object *o, const char *name)
 {
 	char path[280], from[40];
 	uint64_t locks = gipc__object_locks(o);
@@ -689,14 +711,14 @@ static inline int gipc__object_unlink(struct gipc_object *o, const char *name, i
 
 /* gipc_object_remove removes the name of the object if no other process has it open and
  * no handle of this one has joined what is in it. -EBUSY: one has. */
-static inline int gipc_object_remove(struct gipc_object *o, const char *name)
+GIPC_API int gipc_object_remove(struct gipc_object *o, const char *name)
 {
 	return gipc__object_unlink(o, name, 0, GIPC__BYTES); /* locked until it is closed */
 }
 
 /* gipc_object_unlink removes the name of the object at once. Those who have it open go on.
  * -EBUSY: another process does so just now. */
-static inline int gipc_object_unlink(struct gipc_object *o, const char *name)
+GIPC_API int gipc_object_unlink(struct gipc_object *o, const char *name)
 {
 	int err = gipc__object_unlink(o, name, GIPC__REMOVING, 1);
 	uint64_t locks = gipc__object_locks(o);

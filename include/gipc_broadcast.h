@@ -185,21 +185,21 @@ static inline void gipc_broadcast__evict(const struct gipc_broadcast_writer *w)
 /* Functions for callers from here on. */
 
 /* gipc_broadcast_size returns how many bytes of memory a broadcast of a capacity takes. */
-static inline uint64_t gipc_broadcast_size(uint64_t capacity)
+GIPC_API uint64_t gipc_broadcast_size(uint64_t capacity)
 {
 	return gipc_broadcast__data_offset(capacity) + capacity;
 }
 
 /* gipc_broadcast_close releases the descriptor that the broadcast has. The writer and
  * readers that have joined stay. */
-static inline void gipc_broadcast_close(struct gipc_broadcast *b)
+GIPC_API void gipc_broadcast_close(struct gipc_broadcast *b)
 {
 	gipc__forget(&b->base.file);
 }
 
 /* gipc_broadcast_open opens the broadcast that is in size bytes of memory at mem. Arguments
  * and errors are those of gipc_ring_open. */
-static inline int gipc_broadcast_open(struct gipc_broadcast *b, void *mem, uint64_t size, int fd, int64_t offset)
+GIPC_API int gipc_broadcast_open(struct gipc_broadcast *b, void *mem, uint64_t size, int fd, int64_t offset)
 {
 	struct gipc_broadcast_header *h = (struct gipc_broadcast_header *)mem;
 	uint64_t capacity, required;
@@ -226,8 +226,8 @@ static inline int gipc_broadcast_open(struct gipc_broadcast *b, void *mem, uint6
 
 /* gipc_broadcast_create lays out an empty broadcast and opens it; the rest is as for
  * gipc_ring_create. */
-static inline int gipc_broadcast_create(struct gipc_broadcast *b, void *mem, uint64_t size, int fd, int64_t offset,
-					uint64_t capacity)
+GIPC_API int gipc_broadcast_create(struct gipc_broadcast *b, void *mem, uint64_t size, int fd, int64_t offset,
+				   uint64_t capacity)
 {
 	struct gipc_broadcast_header *h = (struct gipc_broadcast_header *)mem;
 	int err;
@@ -245,20 +245,20 @@ static inline int gipc_broadcast_create(struct gipc_broadcast *b, void *mem, uin
 }
 
 /* gipc_broadcast_max_message returns the length of the longest message. */
-static inline uint64_t gipc_broadcast_max_message(const struct gipc_broadcast *b)
+GIPC_API uint64_t gipc_broadcast_max_message(const struct gipc_broadcast *b)
 {
 	return b->capacity / 2;
 }
 
 /* gipc_broadcast_forget_writer, in a child of fork, lets go of the handle: only the parent
  * has the role. */
-static inline void gipc_broadcast_forget_writer(struct gipc_broadcast_writer *w)
+GIPC_API void gipc_broadcast_forget_writer(struct gipc_broadcast_writer *w)
 {
 	gipc__forget(&w->lifeline);
 }
 
 /* gipc_broadcast_forget_reader is the same for a reader. */
-static inline void gipc_broadcast_forget_reader(struct gipc_broadcast_reader *r)
+GIPC_API void gipc_broadcast_forget_reader(struct gipc_broadcast_reader *r)
 {
 	gipc__forget(&r->lifeline);
 }
@@ -283,7 +283,7 @@ static inline int gipc_broadcast__resume(struct gipc_broadcast_writer *w)
 /* gipc_broadcast_join_writer takes the writer's role. If the writer before has died, this
  * one goes on after its last whole message. -EBUSY: there is another one, alive. -EUCLEAN;
  * or an error of open(2). */
-static inline int gipc_broadcast_join_writer(struct gipc_broadcast_writer *w, const struct gipc_broadcast *b)
+GIPC_API int gipc_broadcast_join_writer(struct gipc_broadcast_writer *w, const struct gipc_broadcast *b)
 {
 	uint64_t was;
 	int dead, got = 0;
@@ -399,7 +399,7 @@ static inline int gipc_broadcast__await(struct gipc_broadcast_writer *w, uint64_
  *
  * -ETIMEDOUT: gipc_broadcast_slowest says who is slow. -EINTR. -EMSGSIZE: n is too large.
  * -EALREADY: a claim is under way. -EBADF: the writer has left. */
-static inline int gipc_broadcast_claim(struct gipc_broadcast_writer *w, uint64_t n, void **msg, int64_t timeout)
+GIPC_API int gipc_broadcast_claim(struct gipc_broadcast_writer *w, uint64_t n, void **msg, int64_t timeout)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
 	uint64_t size = gipc__extent(n), at = w->end, first;
@@ -433,7 +433,7 @@ static inline int gipc_broadcast_claim(struct gipc_broadcast_writer *w, uint64_t
 
 /* gipc_broadcast_commit makes the first n bytes of the claim a message, and wakes readers
  * that sleep. -EINVAL: there is no claim of so many. */
-static inline int gipc_broadcast_commit(struct gipc_broadcast_writer *w, uint64_t n)
+GIPC_API int gipc_broadcast_commit(struct gipc_broadcast_writer *w, uint64_t n)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
 	struct gipc_broadcast_entry *e = gipc_broadcast__entry(b, w->next);
@@ -450,7 +450,7 @@ static inline int gipc_broadcast_commit(struct gipc_broadcast_writer *w, uint64_
 }
 
 /* gipc_broadcast_abort gives the claim back: no message. -EINVAL: there is none. */
-static inline int gipc_broadcast_abort(struct gipc_broadcast_writer *w)
+GIPC_API int gipc_broadcast_abort(struct gipc_broadcast_writer *w)
 {
 	if (!w->claimed)
 		return -EINVAL;
@@ -459,7 +459,7 @@ static inline int gipc_broadcast_abort(struct gipc_broadcast_writer *w)
 }
 
 /* gipc_broadcast_send sends a copy of n bytes. Errors are those of gipc_broadcast_claim. */
-static inline int gipc_broadcast_send(struct gipc_broadcast_writer *w, const void *msg, uint64_t n, int64_t timeout)
+GIPC_API int gipc_broadcast_send(struct gipc_broadcast_writer *w, const void *msg, uint64_t n, int64_t timeout)
 {
 	void *to;
 	int err = gipc_broadcast_claim(w, n, &to, timeout);
@@ -473,7 +473,7 @@ static inline int gipc_broadcast_send(struct gipc_broadcast_writer *w, const voi
 /* gipc_broadcast_slowest finds the reader for which a claim that timed out has waited: 1,
  * or 0 if there is no reader that blocks any more. The reader itself has written all but
  * the number of messages sent. */
-static inline int gipc_broadcast_slowest(const struct gipc_broadcast_writer *w, struct gipc_broadcast_subscriber *s)
+GIPC_API int gipc_broadcast_slowest(const struct gipc_broadcast_writer *w, struct gipc_broadcast_subscriber *s)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
 	uint64_t mask, most = 0, word;
@@ -504,7 +504,7 @@ static inline int gipc_broadcast_slowest(const struct gipc_broadcast_writer *w, 
 
 /* gipc_broadcast_leave_writer leaves the broadcast. Readers get the end after the last
  * message; another writer may come later. */
-static inline int gipc_broadcast_leave_writer(struct gipc_broadcast_writer *w)
+GIPC_API int gipc_broadcast_leave_writer(struct gipc_broadcast_writer *w)
 {
 	if (w->lifeline < 0)
 		return -EBADF;
@@ -556,8 +556,8 @@ static inline int gipc_broadcast__begin(struct gipc_broadcast_reader *r, unsigne
  *
  * -EINVAL: policy, flags, or a label of more than GIPC_BROADCAST_LABEL bytes. -EBUSY: 64
  * readers are there and alive. -EUCLEAN; or an error of open(2). */
-static inline int gipc_broadcast_subscribe(struct gipc_broadcast_reader *r, const struct gipc_broadcast *b,
-					   unsigned policy, unsigned flags, const char *label)
+GIPC_API int gipc_broadcast_subscribe(struct gipc_broadcast_reader *r, const struct gipc_broadcast *b,
+				      unsigned policy, unsigned flags, const char *label)
 {
 	int i, got = 0;
 	memset(r, 0, sizeof *r);
@@ -702,7 +702,7 @@ static inline int gipc_broadcast__find(struct gipc_broadcast_reader *r, const vo
 /* gipc_broadcast_release ends the use of the message that was received in place. -ENOBUFS:
  * the writer has overwritten it meanwhile, which happens to readers of the latest alone.
  * Throw away what was read of it: it counts as lost. -EINVAL: there is none. -EUCLEAN. */
-static inline int gipc_broadcast_release(struct gipc_broadcast_reader *r)
+GIPC_API int gipc_broadcast_release(struct gipc_broadcast_reader *r)
 {
 	struct gipc_broadcast_header *h = r->broadcast.header;
 	int err;
@@ -730,7 +730,7 @@ static inline int gipc_broadcast_release(struct gipc_broadcast_reader *r)
  * It waits until there is a message. It returns 0 when the writer has left and all was
  * received, or -EOWNERDEAD if it has died. Called again it waits for another one.
  * -ETIMEDOUT, -EINTR, -EUCLEAN. */
-static inline int gipc_broadcast_receive(struct gipc_broadcast_reader *r, const void **msg, uint64_t *n, int64_t timeout)
+GIPC_API int gipc_broadcast_receive(struct gipc_broadcast_reader *r, const void **msg, uint64_t *n, int64_t timeout)
 {
 	int got;
 	if (r->lifeline < 0)
@@ -745,8 +745,8 @@ static inline int gipc_broadcast_receive(struct gipc_broadcast_reader *r, const 
 /* gipc_broadcast_read copies the next message, which is whole, to buffer, sets *n to its
  * length and returns 1. It waits and fails like gipc_broadcast_receive. -EMSGSIZE: the
  * message is larger than size: *n is its length, and it is still the next one. */
-static inline int gipc_broadcast_read(struct gipc_broadcast_reader *r, void *buffer, uint64_t size, uint64_t *n,
-				      int64_t timeout)
+GIPC_API int gipc_broadcast_read(struct gipc_broadcast_reader *r, void *buffer, uint64_t size, uint64_t *n,
+				 int64_t timeout)
 {
 	int64_t deadline = timeout ? gipc__deadline(timeout) : 0;
 	const void *msg;
@@ -771,13 +771,20 @@ static inline int gipc_broadcast_read(struct gipc_broadcast_reader *r, void *buf
 
 /* gipc_broadcast_lost returns how many messages were overwritten before the reader received
  * them. Each message from the first on is either received or lost. */
-static inline uint64_t gipc_broadcast_lost(const struct gipc_broadcast_reader *r)
+GIPC_API uint64_t gipc_broadcast_lost(const struct gipc_broadcast_reader *r)
 {
 	return r->lost;
 }
 
+/* gipc_broadcast_next returns the number of the message that comes next; the first of a
+ * broadcast is 0. */
+GIPC_API uint64_t gipc_broadcast_next(const struct gipc_broadcast_reader *r)
+{
+	return r->next;
+}
+
 /* gipc_broadcast_leave_reader leaves the broadcast. The writer no longer waits for it. */
-static inline int gipc_broadcast_leave_reader(struct gipc_broadcast_reader *r)
+GIPC_API int gipc_broadcast_leave_reader(struct gipc_broadcast_reader *r)
 {
 	struct gipc_broadcast_header *h = r->broadcast.header;
 	if (r->lifeline < 0)

@@ -88,20 +88,20 @@ static inline int gipc_cell__value_ok(uint64_t value)
 /* Functions for callers from here on. */
 
 /* gipc_cell_size returns how many bytes of memory a cell takes whose values have so many. */
-static inline uint64_t gipc_cell_size(uint64_t value)
+GIPC_API uint64_t gipc_cell_size(uint64_t value)
 {
 	return GIPC__HEADER + GIPC_CELL__COPIES * gipc__extent(value);
 }
 
 /* gipc_cell_forget, in a child of fork, lets go of the handle: only the parent has it. */
-static inline void gipc_cell_forget(struct gipc_cell *c)
+GIPC_API void gipc_cell_forget(struct gipc_cell *c)
 {
 	gipc_lock_forget(&c->lock);
 	gipc__forget(&c->base.file);
 }
 
 /* gipc_cell_close ends the use of the cell. -EBUSY: it is locked through this handle. */
-static inline int gipc_cell_close(struct gipc_cell *c)
+GIPC_API int gipc_cell_close(struct gipc_cell *c)
 {
 	int err = gipc_lock_close(&c->lock);
 	if (!err)
@@ -115,8 +115,8 @@ static inline int gipc_cell_close(struct gipc_cell *c)
  *
  * -EPROTOTYPE: the cell is of another type: header->type describes it. The other errors are
  * those of gipc_ring_open. */
-static inline int gipc_cell_open(struct gipc_cell *c, void *mem, uint64_t size, int fd, int64_t offset, uint64_t value,
-				 const char *type)
+GIPC_API int gipc_cell_open(struct gipc_cell *c, void *mem, uint64_t size, int fd, int64_t offset, uint64_t value,
+			    const char *type)
 {
 	struct gipc_cell_header *h = (struct gipc_cell_header *)mem;
 	char text[40];
@@ -149,8 +149,8 @@ static inline int gipc_cell_open(struct gipc_cell *c, void *mem, uint64_t size, 
 
 /* gipc_cell_create lays out a cell, whose value is zero, and opens it. mem is a multiple of
  * 64. The rest is as for gipc_ring_create. */
-static inline int gipc_cell_create(struct gipc_cell *c, void *mem, uint64_t size, int fd, int64_t offset, uint64_t value,
-				   const char *type)
+GIPC_API int gipc_cell_create(struct gipc_cell *c, void *mem, uint64_t size, int fd, int64_t offset, uint64_t value,
+			      const char *type)
 {
 	struct gipc_cell_header *h = (struct gipc_cell_header *)mem;
 	char text[40];
@@ -176,7 +176,7 @@ static inline int gipc_cell_create(struct gipc_cell *c, void *mem, uint64_t size
 /* gipc_cell_load copies the value, which is whole, to value, and sets *version to its
  * version: 0, with the zero value, before the first store. It does not wait. -EBUSY: writers
  * were faster 4096 times. */
-static inline int gipc_cell_load(const struct gipc_cell *c, void *value, uint64_t *version)
+GIPC_API int gipc_cell_load(const struct gipc_cell *c, void *value, uint64_t *version)
 {
 	int tries;
 	if (c->base.file < 0)
@@ -198,21 +198,21 @@ static inline int gipc_cell_load(const struct gipc_cell *c, void *value, uint64_
 /* gipc_cell_lock keeps other writers away until gipc_cell_unlock, so that a value can be
  * loaded, changed and replaced. If the holder before has died, nothing is to be repaired:
  * the value is the old one or the new one. -ETIMEDOUT, -EINTR, -EDEADLK, -EUCLEAN. */
-static inline int gipc_cell_lock(struct gipc_cell *c, int64_t timeout)
+GIPC_API int gipc_cell_lock(struct gipc_cell *c, int64_t timeout)
 {
 	int got = gipc_lock_acquire(&c->lock, timeout);
 	return got == 1 ? gipc_lock_mark_consistent(&c->lock) : got;
 }
 
 /* gipc_cell_unlock ends gipc_cell_lock. -EPERM: it is not locked. */
-static inline int gipc_cell_unlock(struct gipc_cell *c)
+GIPC_API int gipc_cell_unlock(struct gipc_cell *c)
 {
 	return gipc_lock_release(&c->lock);
 }
 
 /* gipc_cell_replace stores a value while the cell is locked, wakes those who wait, and sets
  * *version, unless it is NULL. -EPERM: it is not locked. */
-static inline int gipc_cell_replace(struct gipc_cell *c, const void *value, uint64_t *version)
+GIPC_API int gipc_cell_replace(struct gipc_cell *c, const void *value, uint64_t *version)
 {
 	struct gipc_cell_header *h = c->header;
 	uint64_t v;
@@ -234,7 +234,7 @@ static inline int gipc_cell_replace(struct gipc_cell *c, const void *value, uint
 /* gipc_cell_store replaces the value, wakes those who wait, and sets *version to the number
  * of stores so far, unless it is NULL. It waits while another writer stores, but never for a
  * reader. Errors are those of gipc_cell_lock. */
-static inline int gipc_cell_store(struct gipc_cell *c, const void *value, uint64_t *version, int64_t timeout)
+GIPC_API int gipc_cell_store(struct gipc_cell *c, const void *value, uint64_t *version, int64_t timeout)
 {
 	int err = gipc_cell_lock(c, timeout);
 	if (err < 0)
@@ -247,7 +247,7 @@ static inline int gipc_cell_store(struct gipc_cell *c, const void *value, uint64
 /* gipc_cell_wait waits until there is a version newer than *version, loads it, and sets
  * *version. Versions in between are not seen. -ETIMEDOUT, -EINTR; those of
  * gipc_cell_load. */
-static inline int gipc_cell_wait(const struct gipc_cell *c, void *value, uint64_t *version, int64_t timeout)
+GIPC_API int gipc_cell_wait(const struct gipc_cell *c, void *value, uint64_t *version, int64_t timeout)
 {
 	struct gipc_cell_header *h = c->header;
 	int64_t deadline;

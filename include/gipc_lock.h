@@ -351,7 +351,7 @@ static inline int gipc_lock__wait(struct gipc_lock *l, int64_t deadline)
 /* Functions for callers from here on. */
 
 /* gipc_lock_close ends the use of the lock. -EBUSY: it is held through this handle. */
-static inline int gipc_lock_close(struct gipc_lock *l)
+GIPC_API int gipc_lock_close(struct gipc_lock *l)
 {
 	if (l->lifeline < 0)
 		return -EBADF;
@@ -362,7 +362,7 @@ static inline int gipc_lock_close(struct gipc_lock *l)
 }
 
 /* gipc_lock_forget, in a child of fork, lets go of the handle: only the parent has it. */
-static inline void gipc_lock_forget(struct gipc_lock *l)
+GIPC_API void gipc_lock_forget(struct gipc_lock *l)
 {
 	gipc__forget(&l->lifeline);
 }
@@ -375,7 +375,7 @@ static inline void gipc_lock_forget(struct gipc_lock *l)
  * -ENODATA: something else, or a lock for readers and writers. -EPROTONOSUPPORT: another
  * version or byte order. -EINVAL: no multiple of 64. -EBADF: fd is not the file with this
  * lock. -EXDEV: another IPC namespace. -EUCLEAN: corrupt. Or an error of open(2). */
-static inline int gipc_lock_open(struct gipc_lock *l, void *mem, int fd, int64_t offset)
+GIPC_API int gipc_lock_open(struct gipc_lock *l, void *mem, int fd, int64_t offset)
 {
 	struct gipc_lock_words *w = (struct gipc_lock_words *)mem;
 	uint64_t ticket;
@@ -409,7 +409,7 @@ static inline int gipc_lock_open(struct gipc_lock *l, void *mem, int fd, int64_t
  *
  * -ETIMEDOUT, -EINTR. -EDEADLK: this handle holds it. -ENOTRECOVERABLE: one that was told
  * of a death released it and did not mark it consistent. -EUCLEAN. */
-static inline int gipc_lock_acquire(struct gipc_lock *l, int64_t timeout)
+GIPC_API int gipc_lock_acquire(struct gipc_lock *l, int64_t timeout)
 {
 	uint64_t v;
 	int spun, err;
@@ -432,7 +432,7 @@ static inline int gipc_lock_acquire(struct gipc_lock *l, int64_t timeout)
 
 /* gipc_lock_mark_consistent says that what a dead holder left has been repaired. It does
  * nothing if nobody died. -EPERM: the lock is not held through this handle. */
-static inline int gipc_lock_mark_consistent(struct gipc_lock *l)
+GIPC_API int gipc_lock_mark_consistent(struct gipc_lock *l)
 {
 	uint64_t v;
 	int tries;
@@ -451,7 +451,7 @@ static inline int gipc_lock_mark_consistent(struct gipc_lock *l)
 /* gipc_lock_release gives the lock back. After an acquire that returned 1, without
  * gipc_lock_mark_consistent, nobody can have it any more. -EPERM: it is not held through
  * this handle. */
-static inline int gipc_lock_release(struct gipc_lock *l)
+GIPC_API int gipc_lock_release(struct gipc_lock *l)
 {
 	struct gipc_lock_words *w = l->words;
 	uint64_t v, next;

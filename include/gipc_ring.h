@@ -175,14 +175,14 @@ static inline int gipc_ring__slots(const struct gipc_ring *r)
 /* Functions for callers from here on. */
 
 /* gipc_ring_size returns how many bytes of memory a ring of a capacity takes. */
-static inline uint64_t gipc_ring_size(uint64_t capacity)
+GIPC_API uint64_t gipc_ring_size(uint64_t capacity)
 {
 	return gipc_ring__data_offset(capacity) + capacity;
 }
 
 /* gipc_ring_close releases the descriptor that the ring has. Producers and consumers that
  * have joined stay. */
-static inline void gipc_ring_close(struct gipc_ring *r)
+GIPC_API void gipc_ring_close(struct gipc_ring *r)
 {
 	if (r->base.file >= 0)
 		close(r->base.file);
@@ -198,7 +198,7 @@ static inline void gipc_ring_close(struct gipc_ring *r)
  * -EBADF: fd is not the file with this ring. -EXDEV: another IPC namespace. -ESTALE: in a
  * file on a disk, left from before the system was started. -EUCLEAN: corrupt. Or an error
  * of open(2) on /proc. */
-static inline int gipc_ring_open(struct gipc_ring *r, void *mem, uint64_t size, int fd, int64_t offset)
+GIPC_API int gipc_ring_open(struct gipc_ring *r, void *mem, uint64_t size, int fd, int64_t offset)
 {
 	struct gipc_ring_header *h = (struct gipc_ring_header *)mem;
 	uint64_t capacity, required;
@@ -224,8 +224,8 @@ static inline int gipc_ring_open(struct gipc_ring *r, void *mem, uint64_t size, 
 /* gipc_ring_create lays out an empty ring and opens it; the rest is as for gipc_ring_open.
  * The capacity is a power of two from 4096 on. What was in the memory is lost: no other
  * process may use it meanwhile. -ERANGE: the memory is too small for the capacity. */
-static inline int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size, int fd, int64_t offset,
-				   uint64_t capacity, unsigned flags)
+GIPC_API int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size, int fd, int64_t offset,
+			      uint64_t capacity, unsigned flags)
 {
 	struct gipc_ring_header *h = (struct gipc_ring_header *)mem;
 	int err;
@@ -245,20 +245,20 @@ static inline int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size
 }
 
 /* gipc_ring_max_message returns the length of the longest message. */
-static inline uint64_t gipc_ring_max_message(const struct gipc_ring *r)
+GIPC_API uint64_t gipc_ring_max_message(const struct gipc_ring *r)
 {
 	return r->capacity / 2;
 }
 
 /* gipc_ring_forget_producer, in a child of fork, lets go of the handle: only the parent
  * has the role. */
-static inline void gipc_ring_forget_producer(struct gipc_ring_producer *p)
+GIPC_API void gipc_ring_forget_producer(struct gipc_ring_producer *p)
 {
 	gipc__forget(&p->lifeline);
 }
 
 /* gipc_ring_forget_consumer is the same for a consumer. */
-static inline void gipc_ring_forget_consumer(struct gipc_ring_consumer *c)
+GIPC_API void gipc_ring_forget_consumer(struct gipc_ring_consumer *c)
 {
 	gipc__forget(&c->lifeline);
 }
@@ -293,7 +293,7 @@ static inline int gipc_ring__find_tail(struct gipc_ring_producer *p)
 
 /* gipc_ring_join_producer joins the ring. -EBUSY: all its producers are there and alive.
  * -EUCLEAN; or an error of open(2). */
-static inline int gipc_ring_join_producer(struct gipc_ring_producer *p, const struct gipc_ring *r)
+GIPC_API int gipc_ring_join_producer(struct gipc_ring_producer *p, const struct gipc_ring *r)
 {
 	int i, got = 0, all = gipc_ring__slots(r);
 	memset(p, 0, sizeof *p);
@@ -329,7 +329,7 @@ static inline int gipc_ring_join_producer(struct gipc_ring_producer *p, const st
 
 /* gipc_ring_check_consumer returns -EPIPE if the consumer has left, -EOWNERDEAD if its
  * process has ended, 0 otherwise, also before the first has come. */
-static inline int gipc_ring_check_consumer(const struct gipc_ring_producer *p)
+GIPC_API int gipc_ring_check_consumer(const struct gipc_ring_producer *p)
 {
 	uint64_t ticket;
 	int dead;
@@ -431,7 +431,7 @@ static inline int gipc_ring__reserve(struct gipc_ring_producer *p, uint64_t leng
  *
  * -ETIMEDOUT, -EINTR. -EMSGSIZE: n is too large. -EALREADY: a claim is under way. -EPIPE:
  * the consumer has left. -EOWNERDEAD: its process has ended. -EUCLEAN. */
-static inline int gipc_ring_claim(struct gipc_ring_producer *p, uint64_t n, void **msg, int64_t timeout)
+GIPC_API int gipc_ring_claim(struct gipc_ring_producer *p, uint64_t n, void **msg, int64_t timeout)
 {
 	uint32_t *word = &p->ring.header->producers_sleep;
 	int64_t deadline, checked;
@@ -471,7 +471,7 @@ static inline int gipc_ring_claim(struct gipc_ring_producer *p, uint64_t n, void
 
 /* gipc_ring_commit makes the first n bytes of the claim a message, and wakes the consumer
  * if it sleeps. -EINVAL: there is no claim of so many. -EUCLEAN. */
-static inline int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
+GIPC_API int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 {
 	const struct gipc_ring *r = &p->ring;
 	uint64_t pos = p->claim, size = gipc__extent(n), rest, w, message;
@@ -496,7 +496,7 @@ static inline int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 }
 
 /* gipc_ring_abort gives the claim back: no message. -EINVAL: there is none. -EUCLEAN. */
-static inline int gipc_ring_abort(struct gipc_ring_producer *p)
+GIPC_API int gipc_ring_abort(struct gipc_ring_producer *p)
 {
 	const struct gipc_ring *r = &p->ring;
 	uint64_t pos = p->claim, w;
@@ -513,7 +513,7 @@ static inline int gipc_ring_abort(struct gipc_ring_producer *p)
 }
 
 /* gipc_ring_send sends a copy of n bytes. Errors are those of gipc_ring_claim. */
-static inline int gipc_ring_send(struct gipc_ring_producer *p, const void *msg, uint64_t n, int64_t timeout)
+GIPC_API int gipc_ring_send(struct gipc_ring_producer *p, const void *msg, uint64_t n, int64_t timeout)
 {
 	void *to;
 	int err = gipc_ring_claim(p, n, &to, timeout);
@@ -524,9 +524,27 @@ static inline int gipc_ring_send(struct gipc_ring_producer *p, const void *msg, 
 	return gipc_ring_commit(p, n);
 }
 
+/* gipc_ring_send_batch sends copies of count messages, and returns how many it has sent: all,
+ * unless it waited in vain or failed after the first. Errors are those of
+ * gipc_ring_claim. */
+GIPC_API int gipc_ring_send_batch(struct gipc_ring_producer *p, const void *const *msgs, const uint64_t *lengths, int count,
+				  int64_t timeout)
+{
+	int64_t deadline = timeout ? gipc__deadline(timeout) : 0;
+	int n, err;
+	for (n = 0; n < count; n++) {
+		err = gipc_ring_send(p, msgs[n], lengths[n], n ? 0 : timeout);
+		if (err == -ETIMEDOUT && n && timeout)
+			err = gipc_ring_send(p, msgs[n], lengths[n], gipc__left(deadline));
+		if (err < 0)
+			return n ? n : err;
+	}
+	return n;
+}
+
 /* gipc_ring_leave_producer leaves the ring, giving back a claim under way. What was sent
  * will be received. */
-static inline int gipc_ring_leave_producer(struct gipc_ring_producer *p)
+GIPC_API int gipc_ring_leave_producer(struct gipc_ring_producer *p)
 {
 	int err = p->claim ? gipc_ring_abort(p) : 0;
 	if (p->lifeline < 0)
@@ -540,7 +558,7 @@ static inline int gipc_ring_leave_producer(struct gipc_ring_producer *p)
 /* gipc_ring_join_consumer takes the consumer's role. What a consumer before, whose process
  * has ended, had not released is received again. -EBUSY: there is another one, alive.
  * -EUCLEAN; or an error of open(2). */
-static inline int gipc_ring_join_consumer(struct gipc_ring_consumer *c, const struct gipc_ring *r)
+GIPC_API int gipc_ring_join_consumer(struct gipc_ring_consumer *c, const struct gipc_ring *r)
 {
 	uint64_t was;
 	int dead, got = 0;
@@ -570,7 +588,7 @@ static inline int gipc_ring_join_consumer(struct gipc_ring_consumer *c, const st
 
 /* gipc_ring_release gives the memory of all messages received back to the producers.
  * gipc_ring_receive does so first. */
-static inline void gipc_ring_release(struct gipc_ring_consumer *c)
+GIPC_API void gipc_ring_release(struct gipc_ring_consumer *c)
 {
 	const struct gipc_ring *r = &c->ring;
 	struct gipc_ring_header *h = r->header;
@@ -668,7 +686,7 @@ static inline int gipc_ring__idle(struct gipc_ring_consumer *c)
  * It returns 0 when all producers that had joined have left and all was received, or
  * -EOWNERDEAD if at least one of them has died. Called again it waits for another.
  * -ETIMEDOUT, -EINTR, -EUCLEAN. */
-static inline int gipc_ring_receive(struct gipc_ring_consumer *c, const void **msg, uint64_t *n, int64_t timeout)
+GIPC_API int gipc_ring_receive(struct gipc_ring_consumer *c, const void **msg, uint64_t *n, int64_t timeout)
 {
 	uint32_t *word = &c->ring.header->consumer_sleeps;
 	int64_t deadline, checked;
@@ -707,9 +725,25 @@ static inline int gipc_ring_receive(struct gipc_ring_consumer *c, const void **m
 	}
 }
 
+/* gipc_ring_receive_batch is gipc_ring_receive for up to most messages that are there: it
+ * waits for the first alone, and returns how many it has set. All are valid until the next
+ * call for this consumer. A consumer that dies before that call leaves all of them to the
+ * next one. */
+GIPC_API int gipc_ring_receive_batch(struct gipc_ring_consumer *c, const void **msgs, uint64_t *lengths, int most,
+				     int64_t timeout)
+{
+	int got = most < 1 ? -EINVAL : gipc_ring_receive(c, msgs, lengths, timeout), n = 1;
+	if (got <= 0)
+		return got;
+	while (n < most && (c->next - c->free) < c->ring.capacity / 4 &&
+	       gipc_ring__look(c, &msgs[n], &lengths[n]) > 0)
+		n++; /* an error comes again at the next call */
+	return n;
+}
+
 /* gipc_ring_leave_consumer releases what was received and gives up the role. Producers get
  * -EPIPE until there is another consumer. */
-static inline int gipc_ring_leave_consumer(struct gipc_ring_consumer *c)
+GIPC_API int gipc_ring_leave_consumer(struct gipc_ring_consumer *c)
 {
 	if (c->lifeline < 0)
 		return -EBADF;

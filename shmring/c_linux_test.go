@@ -3,12 +3,16 @@ package shmring_test
 import (
 	"bufio"
 	"context"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -408,4 +412,53 @@ func TestLockOfC(t *testing.T) {
 		t.Errorf("counted to %d, want %d", n, 5*each)
 	}
 	noError(t, errors.Join(mu.Close(), m.Unmap()))
+}
+
+// library makes libgipc and returns the directory with it.
+func library(t *testing.T) string {
+	t.Helper()
+	ipctest.SkipUnderQEMU(t, "the C compiler makes programs of this machine")
+	for _, tool := range []string{"gcc", "make"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("SKIPPED: no", tool, "to make libgipc with")
+		}
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("make", "-s", "-C", "..", "lib", "CC=gcc", "CFLAGS=-Werror", "LIBOUT="+dir).CombinedOutput(); err != nil {
+		t.Fatalf("make lib: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// TestLibrary compares what libgipc exports with what the headers have for callers.
+func TestLibrary(t *testing.T) {
+	lib, err := elf.Open(filepath.Join(library(t), "libgipc.so.0"))
+	noError(t, err)
+	defer lib.Close()
+	if names, err := lib.DynString(elf.DT_SONAME); err != nil || len(names) != 1 || names[0] != "libgipc.so.0" {
+		t.Errorf("SONAME = %q, %v", names, err)
+	}
+	symbols, err := lib.DynamicSymbols()
+	noError(t, err)
+	var exported []string
+	for _, s := range symbols {
+		if s.Section != elf.SHN_UNDEF && elf.ST_TYPE(s.Info) == elf.STT_FUNC {
+			exported = append(exported, s.Name)
+		}
+	}
+	functions := []string{"gipc_sizeof"}
+	headers, err := filepath.Glob("../include/*.h")
+	noError(t, err)
+	for _, header := range headers {
+		text, err := os.ReadFile(header)
+		noError(t, err)
+		for _, m := range regexp.MustCompile(`(?m)^GIPC_API .*?\b(gipc_\w+)\(`).FindAllSubmatch(text, -1) {
+			functions = append(functions, string(m[1]))
+		}
+	}
+	slices.Sort(exported)
+	slices.Sort(functions)
+	if !slices.Equal(exported, functions) || len(functions) < 50 {
+		t.Errorf("libgipc exports %q, the headers have %q", exported, functions)
+	}
 }
