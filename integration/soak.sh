@@ -39,6 +39,8 @@ shmring       TestKilledBroadcastOfC
 shmring       TestMadPeerOfC broadcast
 shmring       TestMadPeerOfC cell
 shmring       TestKilledStoresOfC
+shmring       TestKilledService
+shmring       TestMadService
 shmring       TestKilledStores
 shmring       TestCellAtFullSpeed
 shmring       TestKilledSenders

@@ -55,6 +55,11 @@ var roles = map[string]func(args []string) error{
 	"storer":      storePages,
 	"sender":      doomedSender,
 
+	"server":      doomedServer,
+	"caller":      doomedClient,
+	"holdService": holdService,
+	"madService":  scribbleService,
+
 	"drain":        drain,
 	"drainRing":    drainRing,
 	"watchFrames":  watchFrames,
