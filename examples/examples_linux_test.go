@@ -42,6 +42,7 @@ func TestExamples(t *testing.T) {
 	t.Run("race", func(t *testing.T) { testRace(t, bin) })
 	t.Run("limiter", func(t *testing.T) { testLimiter(t, bin) })
 	t.Run("meet", func(t *testing.T) { testMeet(t, bin) })
+	t.Run("prices", func(t *testing.T) { testPrices(t, bin) })
 	t.Run("jobs", func(t *testing.T) { testJobs(t, bin) })
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -157,6 +158,35 @@ func wantLine(t *testing.T, p *ipctest.Process, want string) {
 	if got := p.Line(); got != want {
 		t.Fatalf("%s says %.50q, want %.50q", p.Name, got, want)
 	}
+}
+
+// testPrices asks a server from several processes, kills it, and asks the next one.
+func testPrices(t *testing.T, bin programs) {
+	refuses(t, "usage: prices serve", bin.path("prices"))
+	const want = "tea: 340\noil: prices: there is no oil\nsalt: 90\n"
+	early := ipctest.Run(t, bin.path("prices"), "ask", "tea") // waits for a server
+	for range 2 {
+		server := ipctest.Run(t, bin.path("prices"), "serve")
+		wantLine(t, server, "serving")
+		refuses(t, "ring is in use by another process: server", bin.path("prices"), "serve")
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				if r := try("", bin.path("prices"), "ask", "tea", "oil", "salt"); r.stdout != want {
+					t.Errorf("got %q, want %q; %v %s", r.stdout, want, r.err, r.stderr)
+				}
+			})
+		}
+		all.Wait()
+		server.Kill()
+	}
+	early.Wait()
+	wantOutput(t, run(t, "", bin.path("prices"), "ask", "tea"), "tea: shmring: no process serves: context deadline exceeded\n")
+	server := ipctest.Run(t, bin.path("prices"), "serve")
+	wantLine(t, server, "serving")
+	interrupt(t, server)
+	run(t, "", bin.path("prices"), "remove")
+	wantNothingLeft(t)
 }
 
 // testJobs runs workers in C and in Python, and kills the first one in C.

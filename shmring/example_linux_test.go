@@ -279,6 +279,40 @@ func ExampleBroadcast() {
 	// frame 0, 100000 bytes
 }
 
+// A service answers questions of many programs. All are in one process here.
+func ExampleService() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	service, err := shmring.OpenOrCreateService(ctx, "/example-service", shmring.ServiceLimits{}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := service.JoinServer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	go server.Serve(ctx, func(_ context.Context, name []byte) ([]byte, error) {
+		if len(name) == 0 {
+			return nil, errors.New("who is there?")
+		}
+		return append([]byte("hello, "), name...), nil
+	})
+	client, err := service.JoinClient()
+	if err != nil {
+		log.Fatal(err)
+	}
+	reply, err := client.Call(ctx, []byte("world"))
+	fmt.Printf("%s %v\n", reply, err)
+	_, err = client.Call(ctx, nil)
+	fmt.Println(err)
+	if err := errors.Join(client.Close(), server.Close(), service.Remove(), service.Close()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// hello, world <nil>
+	// who is there?
+}
+
 // Programs share a configuration. A change reaches all that wait for one.
 func ExampleCell() {
 	type config struct {

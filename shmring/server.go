@@ -155,10 +155,10 @@ func (v *Server) take() (r Request, ok bool) {
 // takeFrom takes a request of client i. It clears the client's bit before it looks, so a
 // request that comes later sets it again. If there is another request, it does so itself.
 func (v *Server) takeFrom(i int) (r Request, ok bool) {
-	s, bit := v.s, uint64(1)<<i
+	s, bit, first := v.s, uint64(1)<<i, v.next[i]
 	s.header.pending.And(^bit)
 	for n := range s.limits.Calls {
-		j := (v.next[i] + n) % s.limits.Calls
+		j := (first + n) % s.limits.Calls
 		slot := s.slot(i, j)
 		w := s.calls[slot].state.Load()
 		if w&callMask != callRequested {

@@ -232,6 +232,36 @@ func TestServiceTurns(t *testing.T) {
 	}
 }
 
+// TestServiceBurst has requests that all wait when the server comes. It takes each of them,
+// although nobody sends another one.
+func TestServiceBurst(t *testing.T) {
+	ctx := background(t)
+	for burst := 1; burst <= 16; burst++ {
+		s, _ := newService(t, shmring.ServiceLimits{})
+		c := joinClient(t, s)
+		var callers sync.WaitGroup
+		for range burst {
+			callers.Go(func() {
+				if _, err := c.Call(ctx, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		waiting := func() bool {
+			all, err := s.Callers()
+			return err == nil && all[0].Calls == burst
+		}
+		if !eventually(waiting) {
+			t.Fatal("not all calls are waiting")
+		}
+		v := joinServer(t, s)
+		for range burst {
+			answer(t, receive(t, v, ""))
+		}
+		callers.Wait()
+	}
+}
+
 // TestServiceLate has replies that come too late, and out of order. None is taken for the
 // reply to another request.
 func TestServiceLate(t *testing.T) {
