@@ -58,6 +58,8 @@ var roles = map[string]func(args []string) error{
 	"server":      doomedServer,
 	"caller":      doomedClient,
 	"holdService": holdService,
+	"echoService": echoService,
+	"echoSockets": echoSockets,
 	"madService":  scribbleService,
 
 	"drain":        drain,
