@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,8 @@ import (
 )
 
 // A Client sends requests to the server of a Service. Several goroutines may use it at a
-// time. So many as ServiceLimits.Calls wait for their replies then; the others wait for one
-// of them.
+// time. ServiceLimits.Calls of them wait for replies then, and the others for their turn. One
+// of them occupies a thread.
 type Client struct {
 	s      *Service
 	index  int
@@ -23,11 +24,18 @@ type Client struct {
 	life   line
 	ticket uint64
 	clock  clock
-	waits  []waiter // of the calls
 
-	busy   atomic.Uint64 // bit j: a goroutine uses call j
-	using  sync.RWMutex  // held shared during a Call
-	closed atomic.Bool
+	// One goroutine at a time watches the memory, and tells the others.
+	turn  chan struct{} // held by the one that watches
+	wait  waiter
+	vigil vigil           // during a long wait
+	told  []chan struct{} // of each call: its state may have changed
+	freed chan struct{}   // a call may be free
+
+	busy    atomic.Uint64 // bit j: a goroutine uses call j
+	wanting atomic.Int32  // goroutines that wait for a free call
+	using   sync.RWMutex  // held shared during a Call
+	closed  atomic.Bool
 }
 
 // JoinClient joins the service as a client, and takes the memory for its messages. Errors:
@@ -38,7 +46,10 @@ func (s *Service) JoinClient() (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("shmring: %w", closedOr(err))
 	}
-	c := &Client{s: s, unpin: unpin, clock: newClock(), waits: make([]waiter, s.limits.Calls)}
+	c := &Client{
+		s: s, unpin: unpin, clock: newClock(),
+		turn: make(chan struct{}, 1), told: make([]chan struct{}, s.limits.Calls), freed: make(chan struct{}, 1),
+	}
 	if err := guarded(c.join); err != nil {
 		unpin()
 		return nil, err
@@ -59,11 +70,11 @@ func (c *Client) join() (err error) {
 	if c.index, c.ticket, err = s.enlist(c.life); err != nil {
 		return err
 	}
-	for j := range c.waits {
-		k := c.call(j)
-		k.inherit()
-		c.waits[j].start(&k.sleeps, s.spin, pauseLeast)
+	for j := range c.told {
+		c.told[j] = make(chan struct{}, 1)
+		c.call(j).inherit()
 	}
+	c.wait.start(&c.desk().sleeps, s.spin, pauseLeast)
 	n := s.limits.Calls * s.limits.MaxMessage
 	if err := memory.Populate(s.data[c.index*n : (c.index+1)*n]); err != nil {
 		s.leave(c.life, c.index, c.ticket)
@@ -110,6 +121,8 @@ func (k *call) inherit() {
 
 // call returns call j of the client.
 func (c *Client) call(j int) *call { return &c.s.calls[c.s.slot(c.index, j)] }
+
+func (c *Client) desk() *desk { return &c.s.desks[c.index] }
 
 // Call sends a request to the server, and returns the reply, which belongs to the caller.
 // It blocks until the server has answered: it spins, then sleeps, as Consumer.Receive does.
@@ -170,15 +183,35 @@ func (c *Client) acquire(ctx context.Context) (j int, err error) {
 	if ok, err := free(); ok || err != nil {
 		return j, err
 	}
-	var w waiter
-	w.start(&c.s.rooms[c.index].sleeps, c.s.spin, pauseLeast)
-	err = w.wait(ctx, free, func() (time.Duration, error) { return tick, c.reclaim() })
-	return j, err
+	c.wanting.Add(1)
+	defer func() {
+		c.wanting.Add(-1)
+		c.offer() // there may be another one
+	}()
+	for {
+		if ok, err := free(); ok || err != nil {
+			return j, err
+		}
+		select {
+		case c.turn <- struct{}{}:
+			err = c.watch(ctx, 0, free, c.reclaim)
+			return j, err
+		case <-c.freed:
+			if ok, err := free(); ok || err != nil {
+				return j, err
+			}
+			if err := c.reclaim(); err != nil {
+				return 0, err
+			}
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 // vacancy takes a call that is free.
 func (c *Client) vacancy() (j int, ok bool) {
-	for j := range c.waits {
+	for j := range c.told {
 		bit := uint64(1) << j
 		state := &c.call(j).state
 		if state.Load()&callMask != callFree || c.busy.Or(bit)&bit != 0 {
@@ -200,7 +233,7 @@ func (c *Client) reclaim() error {
 	if !c.s.outlive {
 		return fmt.Errorf("shmring: %w", ErrNoServer)
 	}
-	for j := range c.waits {
+	for j := range c.told {
 		state := &c.call(j).state
 		if w := state.Load(); w&callMask == callAbandoned {
 			state.CompareAndSwap(w, to(w, callFree))
@@ -212,7 +245,23 @@ func (c *Client) reclaim() error {
 // release gives a call back.
 func (c *Client) release(j int) {
 	c.busy.And(^(uint64(1) << j))
-	notify(&c.s.rooms[c.index])
+	c.offer()
+}
+
+// offer tells goroutines that a call may be free, if some wait for that.
+func (c *Client) offer() {
+	if c.wanting.Load() > 0 {
+		nudge(c.freed)
+		c.desk().wake() // the one that watches may be one of them
+	}
+}
+
+// nudge makes the goroutine that receives from told look again.
+func nudge(told chan<- struct{}) {
+	select {
+	case told <- struct{}{}:
+	default:
+	}
 }
 
 // send publishes a request in a call that is free, and returns its state word.
@@ -232,23 +281,84 @@ func (c *Client) send(ctx context.Context, j int, request []byte) (w uint64) {
 
 // await blocks until the request whose state word was w has a reply.
 func (c *Client) await(ctx context.Context, j int, w uint64) error {
-	k, wait := c.call(j), &c.waits[j]
+	k := c.call(j)
 	answered := func() (bool, error) { return c.answered(k, w) }
-	ok, err := answered()
-	if !ok && err == nil {
-		var v vigil
-		defer v.end()
-		err = wait.wait(ctx, answered, func() (time.Duration, error) {
-			// Start the vigil before checking, so that a process that ends in between is noticed.
-			pids, all := c.s.watchable(c.s.members[serverRole:])
-			next := v.tick(pids, all, wait.alarm)
-			return next, c.bereft(k, w)
-		})
+	bereft := func() error { return c.bereft(k, w) }
+	select {
+	case <-c.told[j]: // that was meant for the previous caller
+	default:
 	}
-	if err != nil {
-		return c.giveUp(k, w, err)
+	for {
+		ok, err := answered()
+		if !ok && err == nil {
+			select {
+			case c.turn <- struct{}{}:
+				err = c.watch(ctx, uint64(1)<<j, answered, bereft)
+				ok = err == nil
+			case <-c.told[j]:
+				if ok, err = answered(); !ok && err == nil {
+					err = bereft()
+				}
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		switch {
+		case err != nil:
+			return c.giveUp(k, w, err)
+		case ok:
+			return nil
+		}
 	}
-	return nil
+}
+
+// watch waits until ready is done or fails, or until the server is dead and bereft fails. It
+// tells other goroutines, but for those of the own calls, what concerns them. The caller
+// holds the turn, which watch gives back.
+func (c *Client) watch(ctx context.Context, own uint64, ready func() (bool, error), bereft func() error) error {
+	defer func() { <-c.turn }()
+	defer c.vigil.end()
+	try := func() (bool, error) {
+		c.tell(own)
+		return ready()
+	}
+	return c.wait.wait(ctx, try, func() (time.Duration, error) {
+		// Start the vigil before checking, so that a process that ends in between is noticed.
+		pids, all := c.s.watchable(c.s.members[serverRole:])
+		next := c.vigil.tick(pids, all, c.wait.alarm)
+		if _, dead := c.s.dead(c.life, serverRole); !dead {
+			return next, nil
+		}
+		c.tellAll()
+		return next, bereft()
+	})
+}
+
+// tell tells the goroutines whose calls are done, and one that waits for a free call.
+func (c *Client) tell(own uint64) {
+	for mask := c.busy.Load() &^ own; mask != 0; mask &= mask - 1 {
+		j := bits.TrailingZeros64(mask)
+		if c.call(j).state.Load()&callMask == callDone {
+			nudge(c.told[j])
+		}
+	}
+	if c.wanting.Load() == 0 {
+		return
+	}
+	for mask := ^c.busy.Load() & (1<<len(c.told) - 1); mask != 0; mask &= mask - 1 {
+		if c.call(bits.TrailingZeros64(mask)).state.Load()&callMask == callFree {
+			nudge(c.freed)
+			return
+		}
+	}
+}
+
+// tellAll tells all goroutines to look again.
+func (c *Client) tellAll() {
+	for _, told := range c.told {
+		nudge(told)
+	}
+	nudge(c.freed)
 }
 
 // answered reports whether there is a reply.
@@ -329,10 +439,8 @@ func (c *Client) Close() error {
 		return fmt.Errorf("shmring: %w: client", ErrClosed)
 	}
 	err := guarded(func() error {
-		for j := range c.waits {
-			wake(&c.call(j).sleeps)
-		}
-		wake(&c.s.rooms[c.index].sleeps)
+		c.tellAll()
+		c.desk().wake()
 		return nil
 	})
 	c.using.Lock() // until they have returned

@@ -86,7 +86,9 @@ func (v *Server) resume() {
 		case callServed, callAbandoned:
 			v.finish(slot, to(w, callServed), nil, replyDied)
 		}
-		wake(&k.sleeps)
+	}
+	for i := range s.desks {
+		s.desks[i].wake()
 	}
 }
 
@@ -210,16 +212,10 @@ func (v *Server) finish(slot int, word uint64, reply []byte, status uint32) {
 		k.status.Store(status)
 	}
 	v.open[slot].Store(0)
-	if waited {
-		if k.state.CompareAndSwap(word, to(word, callDone)) {
-			if anyAsleep(&k.sleeps) {
-				wake(&k.sleeps)
-			}
-			return
-		}
+	if !waited || !k.state.CompareAndSwap(word, to(word, callDone)) {
+		k.state.CompareAndSwap(to(word, callAbandoned), to(word, callFree))
 	}
-	k.state.CompareAndSwap(to(word, callAbandoned), to(word, callFree))
-	notify(&s.rooms[slot/s.limits.Calls])
+	s.desks[slot/s.limits.Calls].wake()
 }
 
 // Deadline returns when the caller stops waiting. ok is false if it waits for as long as it
@@ -336,11 +332,8 @@ func (v *Server) Close() error {
 			}
 		}
 		s.leave(v.life, serverRole, v.ticket)
-		for slot := range s.calls {
-			wake(&s.calls[slot].sleeps)
-		}
-		for i := range s.rooms {
-			wake(&s.rooms[i].sleeps)
+		for i := range s.desks {
+			s.desks[i].wake()
 		}
 		return nil
 	}))

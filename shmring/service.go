@@ -58,7 +58,7 @@ type Service struct {
 	base
 	limits ServiceLimits
 	header *serviceHeader
-	rooms  []room
+	desks  []desk
 	calls  []call
 	data   []byte
 }
@@ -184,7 +184,7 @@ func openService(mem []byte) (s *Service, err error) {
 			return fmt.Errorf("shmring: %w: header", ErrCorrupt)
 		}
 		s = &Service{limits: l}
-		s.header, s.rooms, s.calls, s.data = overlayService(mem, l)
+		s.header, s.desks, s.calls, s.data = overlayService(mem, l)
 		s.members, s.tickets = s.header.members[:], &s.header.tickets
 		return s.open(mem)
 	})
@@ -278,9 +278,9 @@ func (s *Service) unserved() bool {
 	return s.members[serverRole].ticket.Load() == gone && !s.outlive
 }
 
-// notify wakes w if somebody sleeps there.
-func notify(w *room) {
-	if anyAsleep(&w.sleeps) {
-		wake(&w.sleeps)
+// wake wakes the process of the client if it sleeps.
+func (d *desk) wake() {
+	if anyAsleep(&d.sleeps) {
+		wake(&d.sleeps)
 	}
 }

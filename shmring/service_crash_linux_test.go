@@ -26,7 +26,6 @@ func TestServiceLayout(t *testing.T) {
 		"deadline":      {unsafe.Offsetof(k.deadline), 16},
 		"reply":         {unsafe.Offsetof(k.reply), 24},
 		"status":        {unsafe.Offsetof(k.status), 32},
-		"caller sleeps": {unsafe.Offsetof(k.sleeps), 36},
 	} {
 		if at[0] != at[1] {
 			t.Errorf("%s is at %d, want %d", name, at[0], at[1])

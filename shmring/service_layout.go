@@ -12,9 +12,9 @@ const (
 
 	serverRole = consumerRole // the server's role; those of clients are below
 
-	roomSize    = 128
+	deskSize    = 128
 	callSize    = 128
-	callsOffset = headerSize + slotCount*roomSize
+	callsOffset = headerSize + slotCount*deskSize
 
 	maxCalls       = 64 // of a client
 	maxServiceSize = 1 << 40
@@ -43,13 +43,13 @@ type serviceHeader struct {
 
 var _ [headerSize]byte = [unsafe.Sizeof(serviceHeader{})]byte{}
 
-// A room is where the goroutines of a client wait until one of its calls is free.
-type room struct {
+// A desk is where the process of a client sleeps: one thread for all of its calls.
+type desk struct {
 	sleeps atomic.Uint32 // a wait word
 	_      [124]byte
 }
 
-var _ [roomSize]byte = [unsafe.Sizeof(room{})]byte{}
+var _ [deskSize]byte = [unsafe.Sizeof(desk{})]byte{}
 
 // A call is one exchange of a request and a reply. Its state says who may write the other
 // words and the message.
@@ -59,8 +59,7 @@ type call struct {
 	deadline atomic.Int64  // 16, the client's: in ns of CLOCK_MONOTONIC, 0 if there is none
 	reply    atomic.Uint64 // 24, the server's: length of the reply
 	status   atomic.Uint32 // 32, the server's: what the reply is
-	sleeps   atomic.Uint32 // 36, a wait word on which the caller sleeps
-	_        [88]byte
+	_        [92]byte
 }
 
 var _ [callSize]byte = [unsafe.Sizeof(call{})]byte{}
@@ -105,9 +104,9 @@ func serviceHeaderOf(mem []byte) *serviceHeader {
 }
 
 // overlayService returns the parts of mem, which must be aligned and as long as the layout.
-func overlayService(mem []byte, l ServiceLimits) (h *serviceHeader, rooms []room, calls []call, data []byte) {
-	rooms = unsafe.Slice((*room)(unsafe.Pointer(&mem[headerSize:callsOffset][0])), slotCount)
+func overlayService(mem []byte, l ServiceLimits) (h *serviceHeader, desks []desk, calls []call, data []byte) {
+	desks = unsafe.Slice((*desk)(unsafe.Pointer(&mem[headerSize:callsOffset][0])), slotCount)
 	at := l.dataOffset()
 	calls = unsafe.Slice((*call)(unsafe.Pointer(&mem[callsOffset:at][0])), l.slots())
-	return serviceHeaderOf(mem), rooms, calls, mem[at:l.size():l.size()]
+	return serviceHeaderOf(mem), desks, calls, mem[at:l.size():l.size()]
 }

@@ -241,6 +241,36 @@ func TestServiceServerDies(t *testing.T) {
 	}
 }
 
+// TestServiceAllTold kills the server while as many requests wait as a client can make. All
+// callers learn it at the same check, not one after another.
+func TestServiceAllTold(t *testing.T) {
+	ctx := background(t)
+	s, f := newService(t, shmring.ServiceLimits{})
+	c := joinClient(t, s)
+	var all []<-chan error
+	for range s.Limits().Calls {
+		all = append(all, calling(ctx, c, "hello"))
+	}
+	child := start(t, goPeer(t, self(t), f, "holdService", "server"))
+	waiting := func() bool {
+		callers, err := s.Callers()
+		return err == nil && callers[0].Calls == len(all)
+	}
+	if !eventually(waiting) {
+		t.Fatal("the requests are not there")
+	}
+	began := time.Now()
+	kill(t, child)
+	for _, call := range all {
+		if err := <-call; !errors.Is(err, shmring.ErrPeerDied) && !errors.Is(err, shmring.ErrNoServer) {
+			t.Errorf("Call = %v", err)
+		}
+	}
+	if d := time.Since(began); d > 2*time.Second { // a check for each takes 2.4 s
+		t.Errorf("it took %v to tell %d callers", d, len(all))
+	}
+}
+
 // TestServiceStopped stops a client that does not fetch its reply. The server and the others
 // go on. When it is killed, its place is free.
 func TestServiceStopped(t *testing.T) {
