@@ -1,7 +1,6 @@
-// Skips prints the events of go test -json like go test, and at the end which tests
-// were skipped, and why. Its argument is a file with a regular expression on each line:
-// the accepted reasons. It fails if a test failed, or was skipped for another reason,
-// which can be remedied on this machine.
+// Skips prints the events of go test -json like go test, and at the end which tests were
+// skipped, and why. Its argument is a file of accepted reasons, a regular expression on
+// each line. It fails if a test failed, or was skipped for a reason that is not accepted.
 package main
 
 import (
@@ -58,7 +57,7 @@ type event struct {
 
 // A run is what the events have shown so far.
 type run struct {
-	output  map[string][]string // of a package, or of a test in it, that has not ended
+	output  map[string][]string // by package or test, until it ends
 	skipped map[string][]string // names of tests, by the reason for skipping them
 	failed  int
 }
@@ -91,7 +90,7 @@ func report(r io.Reader, accepted []*regexp.Regexp) error {
 	return nil
 }
 
-// whole begins the message of a package that skips all its tests: see internal/ipctest.
+// whole begins the message of a package that skips all its tests; see internal/ipctest.
 const whole = "SKIPPED: "
 
 func (r *run) take(e event) {

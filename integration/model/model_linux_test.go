@@ -2,9 +2,9 @@
 // segments. It compares the results with a model of what the manual says, and with the
 // same calls made by C programs.
 //
-//	go test ./integration/model -rapid.checks 10000       # more of them
-//	go test ./integration/model -rapid.seed N             # those of a failure again
-//	go test ./integration/model -rapid.failfile FILE      # the shortest of them
+//	go test ./integration/model -rapid.checks 10000       # make more calls
+//	go test ./integration/model -rapid.seed N             # repeat the calls of a failure
+//	go test ./integration/model -rapid.failfile FILE      # repeat only its shortest form
 package model_test
 
 import (

@@ -1,6 +1,6 @@
-// bench OPERATION N makes an operation n times and prints how many nanoseconds of
-// processor time that took: attach (and detach 4 KiB), semop (P and V), stat
-// (IPC_STAT), message (send and receive 64 bytes).
+// bench OPERATION N repeats an operation N times and prints how many nanoseconds of
+// processor time that took. OPERATION is attach (and detach 4 KiB), semop (P and V), stat
+// (IPC_STAT) or message (send and receive 64 bytes).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // forker attaches a segment and, at each line of its standard input, takes the
 // next step: fork a child, let the child exec another program, end that program,
-// exit. It says when each is done.
+// exit. It prints a line after each step.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/shm.h>

@@ -1,5 +1,5 @@
-// ftok prints the key that ftok(3) makes of each file and project number that it
-// is given: ftok PROJ FILE [PROJ FILE]...
+// ftok PROJ FILE [PROJ FILE]... prints the key that ftok(3) returns for each file and
+// project number.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ipc.h>

@@ -1,6 +1,6 @@
 """peer.py does what peer.c does, through ctypes or, where it is installed, sysv_ipc.
 
-The commands and what they print are those of peer.c.
+Its commands and output are the same.
 """
 import ctypes
 import sys

@@ -1,4 +1,4 @@
-/* The other side of the tests: what programs written in C do with the objects. */
+/* The C side of the tests: it uses the objects as programs written in C do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -40,7 +40,7 @@ static sem_t *sem(const char *name) {
 	return s;
 }
 
-/* bench NAME COUNT: nanoseconds of a sem_wait with a sem_post */
+/* bench NAME COUNT: prints how many nanoseconds a sem_post and a sem_wait take */
 static int bench(const char *name, long count) {
 	sem_t *s = sem(name);
 	struct timespec a, b;
@@ -54,7 +54,7 @@ static int bench(const char *name, long count) {
 	return 0;
 }
 
-/* lock SEM SHM COUNT: counts up without atomic access, under the semaphore */
+/* lock SEM SHM COUNT: increments a counter without atomic access, under the semaphore */
 static int lock(sem_t *s, const char *shm, long count) {
 	int fd = shm_open(shm, O_RDWR, 0);
 	check(fd != -1, "shm_open");
@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
 		printf("%d\n", v);
 		return 0;
 	}
-	if (is(what, "sem-init")) { /* SHM PSHARED VALUE: at the beginning; then waits on it */
+	if (is(what, "sem-init")) { /* SHM PSHARED VALUE: in SHM; then waits on it */
 		int fd = shm_open(argv[2], O_RDWR, 0);
 		check(fd != -1, "shm_open");
 		sem_t *s = map(fd);
@@ -142,7 +142,7 @@ int main(int argc, char **argv) {
 		printf("%s %u %ld %ld\n", buf, prio, attr.mq_maxmsg, attr.mq_msgsize);
 		return 0;
 	}
-	if (is(what, "mq-notify")) { /* NAME: asks to be told, and waits for the end of its input */
+	if (is(what, "mq-notify")) { /* NAME: asks for a notification, waits for end of input */
 		mqd_t q = mq_open(argv[2], O_RDONLY);
 		check(q != (mqd_t)-1, "mq_open");
 		struct sigevent ev = {.sigev_notify = SIGEV_NONE};

@@ -1,4 +1,4 @@
-/* The same work in C: uncontended P and V, and ping-pong by blocking semop(2).
+/* The benchmarks' work in C: uncontended P and V, and ping-pong by blocking semop(2).
  *
  *	peer pv ROUNDS                 one process, P then V
  *	peer pingpong ROUNDS CPU CPU   two processes, each pinned to its CPU

@@ -1,5 +1,5 @@
-/* A process of the C side: it reads steps from its standard input, a line of numbers
- * each, makes them, and answers with a line of numbers, or with one negated error
+/* A process of the C side. It reads steps from standard input, each a line of numbers,
+ * executes them, and answers each with a line of numbers or with one negated error
  * number. SIGUSR1 interrupts a call that sleeps. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -193,7 +193,7 @@ static void set(int verb, const long *a, int many)
 		ok(semctl((int)a[0], (int)a[1], SETVAL, arg));
 		break;
 	case SETALL_:
-		/* The kernel takes as many as the set has. */
+		/* SETALL reads as many values as the set has semaphores. */
 		if (nsems((int)a[0], &ds) != many - 1) {
 			errno = EINVAL;
 			ok(-1);

@@ -1,6 +1,5 @@
-// What reader and writer of the classic protocol have in common: a segment of a page
-// under key 1234, and a set of one semaphore under key 6666 that counts the lines which
-// nobody has read.
+// Shared by reader and writer of the classic protocol: a segment of one page under key
+// 1234, and a set of one semaphore under key 6666 that counts the unread lines.
 #include "sem.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-// The reader: starts first, prints what the writer leaves until a line that begins with
-// "end", and removes both objects.
+// The reader starts first. It prints the writer's lines, up to and including one that
+// begins with "end", and removes both objects.
 #include "classic.h"
 
 int main(void)

@@ -11,7 +11,7 @@ union semun {
 	int val;
 };
 
-// A test that reads the output of the programs through a pipe wants it line by line.
+// The tests read the output through a pipe and need each line at once.
 __attribute__((constructor)) static void print_lines_at_once(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);

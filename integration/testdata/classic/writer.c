@@ -1,5 +1,5 @@
-// The writer: leaves each line of its standard input for the reader, whether that has
-// read the one before or not.
+// The writer leaves each line of its standard input for the reader, even if the reader
+// has not yet read the line before.
 #include "classic.h"
 
 int main(void)

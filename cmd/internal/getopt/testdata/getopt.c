@@ -1,6 +1,6 @@
 /*
- * Runs getopt_long(3) on many command lines. Numbers are 32-bit; a string is
- * its length and its bytes.
+ * Prints how getopt_long(3) parses many command lines. Every number has 32
+ * bits; a string is its length and its bytes.
  *
  * in:  tables, then per table: option string, long options, then per long
  *      option: name, has_arg, val;
@@ -67,7 +67,7 @@ static struct table get_table(void)
 	return t;
 }
 
-/* The number of options is written before them, so they wait in a buffer. */
+/* The number of options is printed before the options, so a buffer holds them. */
 static void run(const char *mode, struct table t, int argc, char *const *args)
 {
 	char **argv = calloc(argc + 1, sizeof *argv);
@@ -103,8 +103,8 @@ static void run(const char *mode, struct table t, int argc, char *const *args)
 	put_number(argc - optind);
 	for (int i = optind; i < argc; i++)
 		put_string(argv[i]);
-	/* Without permutation optind is just after the "--", which must not be an
-	   option's argument. */
+	/* Without permutation optind is the argument after the "--". A "--" that is
+	   an option's argument does not count. */
 	put_number(optind > 1 && strcmp(argv[optind - 1], "--") == 0 && argv[optind - 1] != last);
 	free(message);
 	free(found);

@@ -1,5 +1,5 @@
-// aside HOW FILE: keeps a file open although no descriptor of the process shows it. HOW is
-// "socket" (in a message that nobody has received) or "thread" (in a thread's own table).
+// aside HOW FILE: holds FILE open where no descriptor of the process shows it. HOW is
+// "socket" (in an unreceived message) or "thread" (in a thread's own descriptor table).
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,14 +1,14 @@
 /*
-busy WHAT ID INTERVAL: prints a line and then uses a queue or a semaphore set, whose last
-users have ended, like an ordinary program.
+busy WHAT ID INTERVAL: prints a line and then uses a queue or a semaphore set as ordinary
+programs do. The last users that the kernel has recorded for the object have ended.
 
   msg, sem        waits in msgrcv or semop, which a timer's signal interrupts every
                   INTERVAL microseconds; the handler is busy for a while
   sleepy          as msg, and the handler sleeps for a moment
   thread          as msg, in a thread of its own
-  workers         one process waits on the queue; every INTERVAL microseconds another one
-                  takes its place
-  compute         computes, and uses nothing
+  workers         some process always waits on the queue; every INTERVAL microseconds
+                  another process replaces it
+  compute         computes, and does not use the object
 */
 #include <errno.h>
 #include <pthread.h>
@@ -78,14 +78,14 @@ static void workers(long us)
 		pid_t p = fork();
 		if (p == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (getppid() != parent) /* it ended before */
+			if (getppid() != parent) /* it ended before prctl */
 				_exit(1);
 			if (write(ready[1], "x", 1) != 1)
 				_exit(1);
 			receive(0);
 			_exit(0);
 		}
-		if (read(ready[0], &c, 1) != 1) /* it runs, and will wait in a moment */
+		if (read(ready[0], &c, 1) != 1) /* the child runs and is about to wait */
 			exit(1);
 		usleep(us);
 		if (last) {

@@ -1,8 +1,8 @@
 /*
-crowd PROCESSES MAPPINGS DESCRIPTORS THREADS FILE [SEGMENT]: starts PROCESSES processes.
-Each has MAPPINGS mappings and DESCRIPTORS descriptors of a file, THREADS further threads,
-and is attached to a segment. With "shared" as SEGMENT they share one address space and one
-table of descriptors.
+crowd PROCESSES MAPPINGS DESCRIPTORS THREADS FILE [SEGMENT]: starts the given number of
+processes. Each has the given numbers of mappings and descriptors of FILE and of further
+threads, and is attached to SEGMENT. If SEGMENT is "shared", the processes share one
+address space and one descriptor table instead.
 */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-// heir UID: a process of a user makes a set, uses it, and prints its identifier. When it is
-// told to, it forks a child that stays, and ends.
+// heir UID: as user UID, makes a set, uses it, and prints its identifier. At the next byte
+// of input it forks a child that stays, and ends itself.
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

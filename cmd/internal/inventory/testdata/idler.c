@@ -1,4 +1,4 @@
-// idler UID: a process of a user that uses nothing, and has no calls to use it.
+// idler UID: a process of user UID that uses no object and contains no calls to use one.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

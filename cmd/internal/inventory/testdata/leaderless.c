@@ -1,4 +1,4 @@
-/* Attaches a segment and ends the first thread, while another one stays. */
+/* Attaches a segment and ends the first thread. A second thread stays. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

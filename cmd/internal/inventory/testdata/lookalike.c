@@ -1,5 +1,5 @@
-/* Maps a deleted file, in the root of a file system of its own, that has the name of a
- * segment without a key and the second argument as its inode number. */
+/* lookalike DIR INODE: mounts a file system on DIR and maps a deleted file in its root that
+ * has the name of a segment without a key and the given inode number. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-/* many PROCESSES EACH ID...: starts PROCESSES processes, which each attach EACH of the
- * segments, in turn. */
+/* many PROCESSES EACH ID...: starts PROCESSES processes. Each attaches EACH segments, taken
+ * from the list in turn. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

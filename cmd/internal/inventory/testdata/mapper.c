@@ -1,4 +1,4 @@
-// mapper UID FILE...: a process of a user that has the files mapped as executable.
+// mapper UID FILE...: a process of user UID that has mapped files as executable.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

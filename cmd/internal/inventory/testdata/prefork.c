@@ -1,5 +1,5 @@
-// prefork MASTER WORKER KEY: a server that runs as user MASTER. Its worker makes a set under
-// KEY, uses it as user WORKER and ends. The server prints the identifier and runs on.
+// prefork MASTER WORKER KEY: a server that runs as user MASTER. Its worker runs as user
+// WORKER, makes a set under KEY, uses it, prints the identifier and ends. The server stays.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sem.h>

@@ -1,5 +1,5 @@
-// stopped UID QUEUE SET: two children of a user. Their tracer has stopped them where they
-// begin to wait, before the kernel checks their permissions.
+// stopped UID QUEUE SET: stops two children that run as UID at the entry of msgrcv and
+// semop, before the kernel has checked their permissions.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 4 || setgid(atoi(argv[1])) || setuid(atoi(argv[1])))
 		return 1;
-	prctl(PR_SET_DUMPABLE, 1); // else nobody may inspect a process that has changed its user
+	prctl(PR_SET_DUMPABLE, 1); // setuid cleared it; /proc/PID/syscall would be unreadable
 	stop(SYS_msgrcv, atol(argv[2]));
 	stop(SYS_semop, atol(argv[3]));
 	puts("stopped");

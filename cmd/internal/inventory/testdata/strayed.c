@@ -1,5 +1,5 @@
-// strayed QUEUE USER: a thread that acts as user USER waits on a queue, while the process
-// itself moves to another IPC namespace. If QUEUE is negative both just stay.
+// strayed QUEUE USER: a thread that acts as user USER waits on a queue, while the first
+// thread moves to another IPC namespace. If QUEUE is negative, both threads only stay.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>

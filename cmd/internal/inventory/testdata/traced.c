@@ -1,4 +1,4 @@
-/* traced ID: traces a child, and stops it at the entry of msgrcv. */
+/* traced ID: traces a child, stops it at the entry of msgrcv, and prints its pid. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

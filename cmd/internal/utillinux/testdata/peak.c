@@ -1,6 +1,6 @@
-/* Prints the peak memory of a program, in KiB, and discards the output of the program.
- * If Go started the program directly, the kernel would also count the memory of the Go
- * program, which a child shares until it calls exec. */
+/* Runs a program, discards its output, and prints its peak memory in KiB. If a Go program
+ * started it, the peak would include the Go program's memory, which the child shares until
+ * it calls exec. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-/* Removes all objects of a kind, or the objects whose identifiers are given, with as
- * little work as possible. */
+/* remove KIND [ID]...: removes the objects with these identifiers, or all of the kind, with
+ * the fewest possible calls. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static int removed(char kind, int id)
 
 int main(int argc, char **argv)
 {
-	char kind = argv[1][1]; /* of shm, msg, sem */
+	char kind = argv[1][1]; /* the second letter of shm, msg or sem */
 
 	for (int i = 2; i < argc; i++)
 		if (!removed(kind, atoi(argv[i])))

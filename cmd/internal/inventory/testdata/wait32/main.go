@@ -1,5 +1,5 @@
-// Command wait32 waits on an object. Its word size differs from that of the program that
-// looks at it.
+// Command wait32 waits on an object. TestWaiting32 builds it for 32 bits and looks at it
+// from a 64-bit program.
 package main
 
 import (
