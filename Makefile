@@ -1,23 +1,23 @@
-# Tools for those who work on gipc; users need Go alone (see README.md).
+# Targets for developers of gipc; users need only Go (see README.md).
 
 PREFIX ?= /usr/local
 
-# Without its generator of documentation cli/v2 starts in half the time.
+# This tag leaves out cli/v2's documentation generator, which halves the start time.
 TAGS := urfave_cli_no_docs
 
-# How long `make soak` takes in all.
+# The total duration of `make soak`.
 DURATION ?= 20m
 
-# The architectures of `make packages` and `make dist`, as Go calls them.
+# The architectures of `make packages` and `make dist`, by their Go names.
 ARCHES := amd64 arm64
 
 .PHONY: build lib extra install install-lib install-extra packages dist packages-test boot-test test programs slurm hosts bench chart fuzz soak ci clean
 
-# The base module alone: GOWORK=off keeps the modules of cmd/extra out of it.
+# Builds the base module alone: GOWORK=off ignores the dependencies of cmd/extra.
 build:
 	GOWORK=off go build -trimpath -tags $(TAGS) -ldflags '-s -w' -o dist/ ./cmd/...
 
-# The programs of cmd/extra, in dist/extra.
+# Builds the programs of cmd/extra in dist/extra.
 extra:
 	mkdir -p dist/extra
 	go -C cmd/extra build -trimpath -tags $(TAGS) -ldflags '-s -w' -o ../../dist/extra/ ./...
@@ -54,55 +54,55 @@ install: build
 	install -m 644 include/*.h $(DESTDIR)$(PREFIX)/include
 	if command -v $(CC) >/dev/null; then $(MAKE) install-lib; else echo "no $(CC): libgipc is not installed"; fi
 
-# Packages of the commit that is checked out, in dist/packages.
+# Builds packages of the checked-out commit in dist/packages.
 packages:
 	rm -rf dist/packages
 	packaging/build.sh packages dist/packages $(ARCHES)
 
-# All that a release has, in dist/release: RELEASING.md.
+# Builds everything for a release in dist/release; see RELEASING.md.
 dist:
 	rm -rf dist/release
 	packaging/build.sh dist dist/release $(ARCHES)
 
-# Installs, runs and removes packages in directories of their own. As root.
+# Installs, runs and removes packages in directories of their own. Needs root.
 packages-test:
 	packaging/test.sh $(ARCHES)
 
-# Installs the package of `make packages` in a new Debian system, and boots that. As root.
+# Installs the package of `make packages` in a new Debian system and boots it. Needs root.
 boot-test: packages
 	packaging/boot.sh dist/packages/gipc_*_$$(go env GOARCH).deb
 
 test:
 	go test ./... ./cmd/extra/...
 
-# Real programs, started and killed: docs/programs.md, at whose end is the apt-get line
-# that this runs first. As root.
+# Starts and kills real programs and writes docs/programs.md. First installs the Debian
+# packages listed at the end of that page. Needs root.
 programs:
 	integration/programs.sh
 
-# 200 jobs of a Slurm cluster that leave objects behind, and its epilog. As root.
+# Runs 200 Slurm jobs that leave objects behind, and the epilog. Needs root.
 slurm:
 	integration/slurm.sh 200
 
-# gipcs on fifty hosts, each of which takes ten seconds, and on some that never answer. As
-# root, with openssh-server.
+# Runs gipcs on fifty hosts that take ten seconds each, and on some that never answer.
+# Needs root and openssh-server.
 hosts:
 	go test ./integration -run '^TestHosts$$' -hosts 50 -host-delay 10s -v
 
-# Ours beside C and the system's programs, as ratios: docs/benchmarks.md.
+# Compares gipc with C programs and system tools and writes docs/benchmarks.md.
 bench: build
 	integration/bench.sh
 
-# What this machine does with each way of passing messages, as dist/bench.svg.
+# Measures each way of passing messages on this machine and draws dist/bench.svg.
 chart: build
 	dist/gshm bench --json >dist/bench.json
 	cd tools/chart && GOWORK=off go run . <../../dist/bench.json >../../dist/bench.svg
 
-# A minute for every fuzz target.
+# Runs each fuzz target for a minute.
 fuzz:
 	integration/fuzz.sh 60s
 
-# Processes killed at random moments, thousands of them.
+# Kills thousands of processes at random moments.
 soak:
 	integration/soak.sh $(DURATION)
 

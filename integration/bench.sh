@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 page=${1:-docs/benchmarks.md}
 raw=$(mktemp) || exit 1
 trap 'rm -f "$raw" "$raw".*' EXIT
-trap 'exit 1' HUP INT TERM # not every sh takes them for an exit
+trap 'exit 1' HUP INT TERM # some shells do not run the EXIT trap after a signal
 
 bench() { # package, pattern, how often
 	printf '\n== %s %s\n' "$1" "$2"
@@ -38,7 +38,7 @@ main() {
 		bench ./integration 'FirstTouch|HugeStream'
 		bench ./posix AgainstC
 		bench ./shmring AgainstP
-		# Many pairs: a machine may have modes that last for seconds.
+		# Many pairs, because a machine can be faster or slower for seconds at a time.
 		SHMRING_PAIRS=15 bench ./shmring '(Messages|Producers|Batches)Against|AgainstMemcpy'
 		bench ./cmd/internal/utillinux 'Listing|RemoveAll'
 		bench ./cmd/internal/inventory BesideLsof 5x
@@ -54,4 +54,4 @@ main() {
 	go run ./integration/report $readme <"$raw" >"$raw.page" && cp "$raw.page" "$page"
 }
 
-main; exit # the shell reads all of it first, so it may be edited while it runs
+main; exit # the shell has read the whole file, so it can be edited during the run

@@ -15,7 +15,7 @@ for package in $(go list ./...); do
 		echo "$package $target"
 		go test -run '^$' -fuzz "^$target\$" -fuzztime "${1:-60s}" -fuzzminimizetime 1x "$package" >"$log" 2>&1 && status=0 || status=$?
 		tail -n 3 "$log" | grep '^fuzz: ' || true
-		# A bug of go test: it sometimes reports the end of the time as a failure.
+		# go test has a bug: it sometimes reports the end of the time as a failure.
 		[ "$status" = 0 ] || { grep -qx ' *context deadline exceeded' "$log" && ! grep -q 'Failing input' "$log"; } || {
 			cat "$log"
 			exit 1

@@ -1,7 +1,7 @@
 #!/bin/sh
 # As root, installs the Debian packages of integration/programs, runs the programs in
-# their own namespaces, and writes the results to docs/programs.md. Run it on a machine
-# where these packages may be installed.
+# their own namespaces, and writes the results to docs/programs.md. Use a machine where
+# these packages may be installed.
 set -eu
 cd "$(dirname "$0")/.."
 page=$PWD/docs/programs.md

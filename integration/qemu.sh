@@ -6,21 +6,21 @@
 #
 # ARCHITECTURE is as in GOARCH. $PACKAGES selects packages, $GOTESTFLAGS holds flags of
 # go test. Debian has qemu in qemu-user-static, and the compilers that check structure
-# layouts in gcc-*; what is missing is reported as SKIPPED.
+# layouts in gcc-*; anything missing is reported as SKIPPED.
 #
 # Each package is tested in its own namespace, all packages of an architecture at the
-# same time. Packages shmring and shmsync do not work on mips and mipsle, and say so.
+# same time. The tests of shmring and shmsync skip themselves on mips and mipsle.
 #
 # Tests are skipped (ipctest.SkipUnderQEMU) because of these limits of qemu:
-#   - /proc/self/exe is qemu, so a test cannot start itself again: there is no second
-#     process, and the namespace is made here;
-#   - SHM_STAT_ANY, SEM_STAT_ANY and MSG_STAT_ANY are not known;
+#   - /proc/self/exe is qemu, so a test program cannot start itself again: tests with a
+#     second process are skipped, and this script makes the namespace;
+#   - SHM_STAT_ANY, SEM_STAT_ANY and MSG_STAT_ANY are missing;
 #   - msg_lspid and msg_lrpid are read from the wrong place;
 #   - on s390x the mode is read from the wrong place;
 #   - on mips (big-endian) the halves of msg_stime, msg_rtime and msg_ctime are
 #     swapped;
 #   - /proc/self/maps, mprotect(2) and resident pages are those of the emulator;
-#   - in 32 bits a size of 2 GiB is negative;
+#   - on 32-bit architectures a size of 2 GiB is negative;
 #   - a SIGBUS has no address, so Go reports a nil pointer.
 set -u
 cd "$(dirname "$0")/.." || exit 1

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs a Slurm cluster of one node with docs/examples/slurm-epilog, and jobs of two users that
 # leave segments, semaphore sets, queues with messages and files in /dev/shm behind. Some
-# are cancelled or killed. The epilogs must remove everything, and nothing that belongs to a
-# job that is still running.
+# are cancelled or killed. The epilogs must remove everything, but no object of a job that
+# is still running.
 #
 # usage: integration/slurm.sh [JOBS]
 #
-# Needs root and Debian's slurm-wlm. Everything runs in namespaces of its own; the node's
-# control groups are made beside those of the machine, and removed.
+# Needs root and Debian's slurm-wlm. Everything runs in namespaces of its own, except that
+# the node's control groups are made among those of the machine, and removed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -76,8 +76,8 @@ configure() {
 	scripts
 }
 
-# scripts writes the epilog and the jobs. A job lists what it makes in the order of ipcmk's
-# messages, and complains if something of it is gone while it runs.
+# scripts writes the epilog and the jobs. make reads identifiers in the order in which ipcmk
+# prints them. check records whether all objects of a running job are still there.
 scripts() {
 	cat >"$work/epilog" <<-END
 		#!/bin/sh
@@ -100,7 +100,7 @@ scripts() {
 		}
 		check() { if there; then echo "$SLURM_JOB_ID $1" >>shared/kept; else echo "$SLURM_JOB_ID $1 lost an object" >>shared/lost; fi; }
 	END
-	# One of alice that does nothing between two steps, until all others have ended.
+	# A job of alice that does nothing between two steps until all other jobs have ended.
 	cat >"$work/between" <<-END
 		#!/bin/bash
 		cd $work && . ./functions && make
@@ -108,7 +108,7 @@ scripts() {
 		until [ -e shared/enough ]; do sleep 0.2; there || { check waiting; exit; }; done
 		check waiting
 	END
-	# The number of the job says how it ends.
+	# A job's number determines how it ends.
 	cat >"$work/leak" <<-END
 		#!/bin/bash
 		cd $work && . ./functions && make
@@ -127,7 +127,7 @@ as() { setpriv --reuid "$1" --regid "$(id -u "$1")" --clear-groups --reset-env e
 
 submit() {
 	local i user
-	cd / # where the users may be
+	cd / # the users may enter it
 	for i in $(seq "$jobs"); do
 		user=alice
 		[ $((i / 4 % 2)) = 0 ] || user=bob
@@ -137,7 +137,7 @@ submit() {
 
 idle() { [ "$(sinfo -h -o %T 2>/dev/null)" = idle ]; }
 
-# only_waiting cancels the jobs that want it; it reports whether the waiting job alone
+# only_waiting cancels the jobs that ask for it, and reports whether only the waiting job
 # is left.
 only_waiting() {
 	local file
@@ -159,7 +159,7 @@ await() {
 	done
 }
 
-# column_job checks that the column job names the job of a process that is attached.
+# column_job checks that the column "job" names the job of an attached process.
 column_job() {
 	local job
 	job=$(as alice sbatch --parsable -o /dev/null --wrap "$work/bin/gshm create key:77 --size 4096 && exec $work/bin/gshm attach key:77 -- sleep 1000")
@@ -190,7 +190,7 @@ if [ "${GIPC_SLURM_WORK-}" ]; then
 	started
 	exit
 fi
-# tidy runs when the namespaces and all processes in them are gone.
+# tidy runs after the namespaces and all their processes are gone.
 tidy() {
 	rm -rf "$work"
 	find /sys/fs/cgroup -depth -type d -path "*slurm_$node*" -exec rmdir {} \; || true
@@ -204,7 +204,8 @@ install -m 666 /dev/null "$work/shared/kept"
 install -m 666 /dev/null "$work/shared/lost"
 CGO_ENABLED=0 go build -o "$work/bin/" ./cmd/gshm
 CGO_ENABLED=0 go build -o "$work/bin/gipcs-itself" ./cmd/gipcs
-# Nobody outside of the namespaces can use what is in them.
+# A wrapper adds --ignore-hidden, since no process outside the namespaces can use objects
+# in them.
 # shellcheck disable=SC2016 # the wrapper expands
 printf '#!/bin/sh\ncase $1 in rm) set -- "$@" --ignore-hidden ;; esac\nexec "$0-itself" "$@"\n' >"$work/bin/gipcs"
 chmod 755 "$work/bin/gipcs"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs in turn, for a long time, every test that kills processes at random moments or
-# removes changing objects, the model's random calls, and the storms:
+# Runs, for a long time and one after another, all tests that kill processes at random
+# moments or remove changing objects, the model's random calls, and the storms:
 #
 #	integration/soak.sh [DURATION]
 #
@@ -11,7 +11,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-# A package, a test and, if it has several such cases, a case.
+# Each line has a package, a test and, if the test has several cases, a case.
 suites='
 cmd/internal/demo TestKilledInBetween
 integration   TestDemoKilled writer
@@ -90,9 +90,9 @@ each=$((seconds / count))
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
-trap 'exit 1' HUP INT TERM # not every sh takes them for an exit
+trap 'exit 1' HUP INT TERM # some shells do not run the EXIT trap after a signal
 echo "$suites" | awk 'NF { print $1 }' | sort -u | while read -r package; do
-	go test -c -o "$logs/" "./$package" || exit 1 # so that it takes no time later
+	go test -c -o "$logs/" "./$package" || exit 1 # so that no run includes compiling
 done || exit 1
 
 run() { # package test case
@@ -103,7 +103,7 @@ run() { # package test case
 	took=$(($(date +%s) - began))
 	sum() { awk -v what="$1" '$2 == "ATTR" && $4 == what { n += $5 } END { print n + 0 }' "$log"; }
 	rounds=$(sum rounds) failures=0
-	[ "$status" = 0 ] && [ "$rounds" -gt 0 ] || failures=1 # no rounds: it was skipped
+	[ "$status" = 0 ] && [ "$rounds" -gt 0 ] || failures=1 # a skipped test has no rounds
 	[ "$failures" = 0 ] || grep -v '^=== \(RUN\|CONT\|PAUSE\|ATTR\)' "$log" >&2
 	printf '%-17s %-20s %-5s %8d %8d %8d %6ds\n' "$1" "$2" "${3:--}" "$rounds" "$(sum kills)" "$failures" "$took"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs a Debian package of gipc in a new, minimal Debian system, boots that with systemd,
-# and follows the guide there: a nightly clean-up, an alert, the other examples. Removes the
+# Installs a Debian package of gipc in a new, minimal Debian system, boots it with systemd, and
+# follows the guide there: a nightly clean-up, an alert, the other examples. Then removes the
 # package and checks that nothing is left behind. Needs root, debootstrap and systemd-nspawn.
 #
 # usage: packaging/boot.sh PACKAGE.deb [TREE]
@@ -10,14 +10,14 @@ set -euo pipefail
 
 fail() { echo "packaging/boot.sh: $*" >&2; exit 1; }
 
-# listing lists what is in the system, without what programs write as they run.
+# listing lists the files of the system, except files that programs write as they run.
 listing() {
 	(cd "$root" && find . \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./run -o -path ./tmp -o -path ./var/cache \
 		-o -path ./var/log -o -path ./var/lib/systemd -o -path ./var/lib/dpkg -o -path ./var/lib/apt \
 		-o -path ./var/tmp -o -path ./var/lib/logrotate -o -path ./etc/machine-id -o -path ./etc/resolv.conf \) -prune -o -printf '%p %m %u %l\n' | LC_ALL=C sort)
 }
 
-# inside runs a command in the system, which is not booted.
+# inside runs a command in the system without booting it.
 inside() { systemd-nspawn -q --register=no --keep-unit --link-journal=no -D "$root" "$@" </dev/null; }
 
 # boot boots the system, which runs /test.sh and powers off.
@@ -54,14 +54,14 @@ for unit in gipcs-clean gipcs-limits; do
 done
 systemd-analyze verify --man=no /usr/lib/systemd/system/gipcs-*
 
-# A segment that a dead process left, and one that is in use.
+# A segment that a dead process left, and a segment in use.
 as() { setpriv --reuid "$1" --clear-groups -- "${@:2}"; }
 left=$(as 4001 ipcmk -M 4096 | sed 's/.*: //')
 used=$(as 4002 gshm create private --size 4096)
 as 4002 gshm attach "$used" -- sleep 1000 &
 until gipcs show "shm:$used" | grep 'in use' >/dev/null; do sleep 0.1; done
 
-# As in the guide, with times that can be waited for. A container needs ignore-hidden.
+# The guide's setup with shorter times. In a container the rules need ignore-hidden.
 examples=/usr/share/doc/gipc/examples
 install -D -m 644 $examples/clean.toml /etc/gipc/clean.toml
 sed -i '/^\[\[rule/a ignore-hidden = true' /etc/gipc/clean.toml
@@ -90,7 +90,7 @@ journalctl --no-pager -u gipcs-limits.service | grep "CRITICAL.*size" >/dev/null
 rm /dev/shm/full
 systemctl start gipcs-limits.service
 
-# The verdicts of a hardened service are those of a shell.
+# A hardened service must reach the same verdicts as a shell.
 verdicts() { gipcs ls --format csv --ignore-hidden -o kind,id,name,verdict,codes; }
 grep -E '^(Capability|NoNew|System|Restrict|IPAddress|Device|Lock|Memory)' /usr/lib/systemd/system/gipcs-clean.service | sed 's/^/-p\n/' >/properties
 mapfile -t properties </properties
@@ -124,7 +124,7 @@ if [ ! -e "$tree/etc/debian_version" ]; then
 	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,cron,logrotate,man-db,bash-completion bookworm "$tree" "$mirror" >"$work/debootstrap.log" 2>&1 ||
 		{ tail "$work/debootstrap.log" >&2; fail "debootstrap failed"; }
 fi
-mkdir "$work"/{upper,work,debian} # the tree itself stays as it is
+mkdir "$work"/{upper,work,debian} # so that the tree itself does not change
 mount -t overlay -o "lowerdir=$tree,upperdir=$work/upper,workdir=$work/work" overlay "$root"
 listing >"$work/before"
 cp "$1" "$root/gipc.deb"

@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, from the commit that is checked out: changes that
-# are not committed are not in it. The same commit and the same Go give the same bytes.
+# Builds the files of a release from the checked-out commit, without uncommitted changes.
+# The same commit and the same version of Go give the same bytes.
 #
 # usage: packaging/build.sh packages|dist DIR ARCH...
 #
-# Packages for Debian, RPM, Alpine and Arch systems go to DIR, which must not exist or
-# be empty. With dist so do archives, SBOMs and SHA256SUMS. ARCH is Go's name: amd64.
+# Writes packages for Debian, RPM, Alpine and Arch systems to DIR, which must be empty or
+# not exist. dist also writes archives, SBOMs and SHA256SUMS. ARCH is Go's name: amd64.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
 
 fail() { echo "packaging/build.sh: $*" >&2; exit 1; }
 
-# tool installs a command unless it is there in this version.
+# tool installs a command unless this version of it is installed.
 # Arguments: a command, its module path and its version.
 tool() {
-	# shellcheck disable=SC2015 # installed too if the version is another
+	# shellcheck disable=SC2015 # another version is replaced, too
 	command -v "$1" >/dev/null && go version -m "$(command -v "$1")" | grep -qF "$3" ||
 		env -u GOFLAGS -u GOARCH -u GOOS go install "$2@$3"
 }
 
-# linked_licences prints the licences of the modules that the given programs contain, and
-# that of Go, whose library they contain.
+# linked_licences prints the licences of Go, whose library the given programs contain, and
+# of the modules that they contain.
 linked_licences() {
 	local modules module version dir file found
 	modules=$(go version -m "$@" | awk -v own="$(GOWORK=off go list -m)" '$1 == "dep" && $2 != own { print $2 }' | LC_ALL=C sort -u)
@@ -110,7 +110,7 @@ package() {
 	description=$(cat "packaging/$4.description")
 	case $1 in
 	deb) zsh=/usr/share/zsh/vendor-completions ;;
-	apk) # knows alpha, beta, pre and rc, with a number that no dot precedes
+	apk) # knows alpha, beta, pre and rc, with a number directly after them
 		prerelease=${prerelease/dev/alpha}
 		prerelease=${prerelease//./}
 		description=${description%%$'\n'*} # a field has one line
@@ -125,8 +125,8 @@ package() {
 		{ cat "$work/nfpm.log" >&2; exit 1; }
 }
 
-# archive packs the tree $1 of package $3 for architecture $2, to be unpacked in /usr/local for
-# instance.
+# archive packs the tree $1 of package $3 for architecture $2. Users unpack it in a directory
+# such as /usr/local.
 archive() {
 	local name=$3-$version-linux-$2
 	tar -C "$1" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the packages of the commit that is checked out, twice, and compares them. Installs
-# those for this architecture in directories of their own, runs what they install, and
-# removes them. Root alone can do that.
+# Makes the packages of the checked-out commit twice, and compares them. Installs the
+# packages for this architecture in directories of their own, runs the installed programs,
+# and removes the packages. Needs root.
 #
 # usage: packaging/test.sh [-short] ARCH...
 #
@@ -12,10 +12,10 @@ cd "$(dirname "$0")/.."
 
 fail() { echo "packaging/test.sh: $*" >&2; exit 1; }
 
-# listing lists what is in the directory $1, without the package managers' records.
+# listing lists the files in the directory $1, without the package managers' records.
 listing() { (cd "$1" && find . -path ./var -prune -o -printf '%p %m %u %l\n' | LC_ALL=C sort); }
 
-# bare makes a directory with what every system has before a package is installed.
+# bare makes a directory with the files that every system has before a package is installed.
 bare() {
 	mkdir -p "$1"/{proc,var/lib/dpkg/updates,var/lib/dpkg/info,var/lib/pacman}
 	: >"$1/var/lib/dpkg/status"
@@ -28,8 +28,8 @@ runs() {
 	unshare --ipc --mount --pid --fork sh -ec 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"' "$@"
 }
 
-# completes asks shell $1 to complete `gipcs li` in the system $2, whose file $3 it loads
-# by itself.
+# completes asks shell $1 to complete `gipcs li`. The shell itself finds and loads the file
+# $3 of the system $2.
 completes() {
 	local share=$2/usr/share
 	[ -f "$share/$3" ] || fail "no $3"
@@ -42,7 +42,7 @@ completes() {
 			echo "${COMPREPLY[@]}"'
 		;;
 	fish) HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_DIRS=$share fish -c 'complete -C "gipcs li"' ;;
-	zsh) # completes only on a terminal, which it can provide itself
+	zsh) # completes only on a terminal; zpty provides one
 		rm -f "$work"/zsh.*
 		# shellcheck disable=SC2016 # zsh expands
 		FUNCTIONS=$share/${3%/*} RESULT=$work/zsh KEYS=$'\t\x14' timeout 60 zsh -f -c '
@@ -61,7 +61,7 @@ completes() {
 	esac
 }
 
-# works checks the system in $1, where zsh looks for functions in share/$2.
+# works checks the package gipc in the system $1, where zsh looks for functions in share/$2.
 works() {
 	local out page header
 	out=$(runs "$1" /usr/bin/gipcs --version)
@@ -82,7 +82,7 @@ works() {
 	PATH=${PATH#*:}
 }
 
-# extra_works checks the package gipc-extra in the system in $1.
+# extra_works checks the package gipc-extra in the system $1.
 extra_works() {
 	local out
 	out=$(runs "$1" /usr/bin/gipcs agent --version)
@@ -92,7 +92,7 @@ extra_works() {
 	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
 }
 
-# removed checks that $1 is what it was before, and removes it.
+# removed checks that the directory $1 is as before the installation, and removes it.
 removed() {
 	diff "$work/before" <(listing "$1") || fail "this is left behind, or gone too"
 	rm -rf "$1"
@@ -112,7 +112,7 @@ test_deb() {
 	lintian --allow-root --fail-on warning "$1" "$2"
 }
 
-# Debian's rpm advises to use alien instead, on standard error.
+# Debian's rpm prints advice on standard error to use alien instead.
 test_rpm() {
 	local root=$work/rpm
 	bare "$root"
@@ -125,7 +125,7 @@ test_rpm() {
 	extra_works "$root"
 	"${rpm[@]}" -V gipc gipc-extra
 	"${rpm[@]}" -e gipc-extra gipc
-	# The directories of a distribution belong to its package filesystem, which is not here.
+	# In a distribution the package filesystem owns these directories; here it is missing.
 	find "$root/usr" "$root/etc" -depth -type d -empty ! -name 'gipc?*' -delete
 	removed "$root"
 }
@@ -156,7 +156,7 @@ test_apk() {
 }
 
 # same_files checks that the packages $1 of every architecture and format have the same
-# files, but for documentation, which differs.
+# files, except for documentation, which differs.
 same_files() {
 	local files package
 	files=$(dpkg-deb --fsys-tarfile "$work/one/$1"_*_"$native".deb | tar -t | names)
