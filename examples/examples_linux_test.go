@@ -43,6 +43,9 @@ func TestExamples(t *testing.T) {
 	t.Run("limiter", func(t *testing.T) { testLimiter(t, bin) })
 	t.Run("meet", func(t *testing.T) { testMeet(t, bin) })
 	t.Run("prices", func(t *testing.T) { testPrices(t, bin) })
+	t.Run("frames", func(t *testing.T) { testFrames(t, bin) })
+	t.Run("settings", func(t *testing.T) { testSettings(t, bin) })
+	t.Run("sensors", func(t *testing.T) { testSensors(t, bin) })
 	t.Run("jobs", func(t *testing.T) { testJobs(t, bin) })
 }
 
