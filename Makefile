@@ -11,7 +11,7 @@ DURATION ?= 20m
 # The architectures of `make packages` and `make dist`, by their Go names.
 ARCHES := amd64 arm64
 
-.PHONY: build lib extra install install-lib install-extra packages dist packages-test boot-test test programs slurm hosts bench chart fuzz soak ci clean
+.PHONY: build lib extra install install-lib install-python install-extra packages dist packages-test boot-test test programs slurm hosts bench chart fuzz soak ci clean
 
 # Builds the base module alone: GOWORK=off ignores the dependencies of cmd/extra.
 build:
@@ -46,13 +46,25 @@ install-lib: lib
 	ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/libgipc.so
 	install -m 644 $(LIBOUT)/gipc.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 
-# Without a C compiler it installs everything but the library.
+# The Python module of python/. Python looks for modules of /usr/local in a directory of its
+# version.
+ifeq ($(PREFIX),/usr/local)
+PYTHONDIR ?= $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null)
+endif
+PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
+
+install-python:
+	install -d $(DESTDIR)$(PYTHONDIR)/gipc
+	install -m 644 python/gipc/*.py python/gipc/py.typed $(DESTDIR)$(PYTHONDIR)/gipc
+
+# Without a C compiler it installs everything but the library and the Python module.
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/include
 	install dist/gshm dist/gipcs $(DESTDIR)$(PREFIX)/bin
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 include/*.h $(DESTDIR)$(PREFIX)/include
 	if command -v $(CC) >/dev/null; then $(MAKE) install-lib; else echo "no $(CC): libgipc is not installed"; fi
+	if [ "$(PYTHONDIR)" ] && command -v $(CC) >/dev/null; then $(MAKE) install-python; fi
 
 # Builds packages of the checked-out commit in dist/packages.
 packages:

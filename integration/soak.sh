@@ -41,6 +41,7 @@ shmring       TestMadPeerOfC cell
 shmring       TestKilledStoresOfC
 shmring       TestKilledService
 shmring       TestMadService
+shmring       TestKilledBroadcastOfPython
 shmring       TestKilledStores
 shmring       TestCellAtFullSpeed
 shmring       TestKilledSenders

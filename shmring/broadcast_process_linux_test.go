@@ -115,15 +115,15 @@ func viewNext(ctx context.Context, s *shmring.Subscription) error {
 // sees a message that is torn, comes twice, or was never sent; none that blocks misses one.
 func TestKilledBroadcast(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
-	testKilledBroadcast(t, makerOfGo(t, self(t)))
+	testKilledBroadcast(t, 150, makerOfGo(t, self(t)))
 }
 
 // TestKilledBroadcastOfC is TestKilledBroadcast with writers and readers in C.
 func TestKilledBroadcastOfC(t *testing.T) {
-	testKilledBroadcast(t, makerOfC(compileC(t, "broadcast")))
+	testKilledBroadcast(t, 150, makerOfC(compileC(t, "broadcast")))
 }
 
-func testKilledBroadcast(t *testing.T, doomed maker) {
+func testKilledBroadcast(t *testing.T, rounds int, doomed maker) {
 	b, f := newBroadcast(t, 16<<10)
 	mem, bookFile := shared(t, 4096)
 	book := openLedger(mem)
@@ -153,7 +153,7 @@ func testKilledBroadcast(t *testing.T, doomed maker) {
 	}
 	together(readers[0], readers[1], func() {
 		defer cancel()
-		killAll(t, func(i int) (*exec.Cmd, bool) {
+		killAll(t, rounds, func(i int) (*exec.Cmd, bool) {
 			before, count := received[0].Load(), book[2].Load()
 			role, args := "broadcaster", []any(nil)
 			if i > 0 {
@@ -168,9 +168,10 @@ func testKilledBroadcast(t *testing.T, doomed maker) {
 	t.Logf("%d and %d messages of %d", received[0].Load(), received[1].Load(), book[0].Load())
 }
 
-// killAll keeps three processes running that begin starts, and kills one in each round.
+// killAll keeps three processes running that begin starts, and kills one in each of the
+// rounds.
 // begin reports whether the process gets anywhere.
-func killAll(t *testing.T, begin func(i int) (*exec.Cmd, bool)) {
+func killAll(t *testing.T, rounds int, begin func(i int) (*exec.Cmd, bool)) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	children := make([]*exec.Cmd, 3)
@@ -181,7 +182,7 @@ func killAll(t *testing.T, begin func(i int) (*exec.Cmd, bool)) {
 			return
 		}
 	}
-	for round := range ipctest.Rounds(t, 150, 1) {
+	for round := range ipctest.Rounds(t, rounds, 1) {
 		i := rng.IntN(len(children))
 		time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
 		kill(t, children[i])

@@ -96,20 +96,23 @@ func TestBroadcastPeers(t *testing.T) {
 	}
 	makers := makersWith(t, "broadcast")
 	for from, write := range makers {
-		t.Run("from "+from, func(t *testing.T) {
-			_, f := newBroadcast(t, 16<<10)
-			var readers []func()
-			for to, read := range makers {
-				for policy := 1; policy <= 2; policy++ {
-					cmd := read(f, "read", policy)
-					out := startReading(t, cmd)
-					readers = append(readers, func() { arrived(t, fmt.Sprint(to, " with policy ", policy), out, cmd, count) })
-				}
-			}
-			must(t, write(f, "write", count))
-			together(readers...)
-		})
+		t.Run("from "+from, func(t *testing.T) { broadcastBetween(t, count, write, makers) })
 	}
+}
+
+// broadcastBetween starts a writer, and readers of both policies of each implementation.
+func broadcastBetween(t *testing.T, count int, write maker, makers map[string]maker) {
+	_, f := newBroadcast(t, 16<<10)
+	var readers []func()
+	for to, read := range makers {
+		for policy := 1; policy <= 2; policy++ {
+			cmd := read(f, "read", policy)
+			out := startReading(t, cmd)
+			readers = append(readers, func() { arrived(t, fmt.Sprint(to, " with policy ", policy), out, cmd, count) })
+		}
+	}
+	must(t, write(f, "write", count))
+	together(readers...)
 }
 
 // startReading starts a child and returns what it prints after "ready".
@@ -287,9 +290,10 @@ func createCellFile(f *os.File) error {
 
 // TestCellPeers lets a program of each implementation watch the values that others store,
 // and kills those at random moments.
-func TestCellPeers(t *testing.T) {
+func TestCellPeers(t *testing.T) { storeAndWatch(t, 500, makersWith(t, "cell")) }
+
+func storeAndWatch(t *testing.T, count int, makers map[string]maker) {
 	ctx := background(t)
-	makers := makersWith(t, "cell")
 	c, f := newCell[page](t)
 	var storers []*exec.Cmd
 	for name, store := range makers {
@@ -297,7 +301,7 @@ func TestCellPeers(t *testing.T) {
 		storers = append(storers, start(t, store(f, "storer")))
 	}
 	for name, m := range makers {
-		watcher := m(f, "watch", 500)
+		watcher := m(f, "watch", count)
 		startReading(t, watcher)
 		if err := watcher.Wait(); err != nil {
 			t.Errorf("watch, %s: %v", name, err)
@@ -366,7 +370,7 @@ func TestCellMadeByC(t *testing.T) {
 func TestKilledStoresOfC(t *testing.T) {
 	program := compileC(t, "cell")
 	c, f := newCell[page](t)
-	killAll(t, func(int) (*exec.Cmd, bool) {
+	killAll(t, 150, func(int) (*exec.Cmd, bool) {
 		_, before, _ := c.Load()
 		child := start(t, command(program, f, "storer"))
 		return child, eventually(func() bool {

@@ -160,6 +160,11 @@ func testPeers(t *testing.T, produce, verify maker) {
 	if testing.Short() {
 		count /= 10
 	}
+	exchangeBetween(t, count, produce, verify)
+}
+
+// exchangeBetween lets two processes exchange messages through both kinds of ring.
+func exchangeBetween(t *testing.T, count int, produce, verify maker) {
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		_, f := newRing(t, 8192, kind)
 		together(

@@ -1,0 +1,63 @@
+"""Messages between processes through shared memory, shared with Go, C and C++.
+
+    import gipc
+
+    with gipc.Ring("/jobs") as ring, ring.producer() as out:
+        out.send(b"hello", timeout=1.0)
+
+A Ring takes messages from one or more producers to one consumer. A Broadcast takes each
+message of one writer to many readers. A Cell holds the latest value of a type. They need
+libgipc, which ``make install`` installs with this module.
+
+Times are in seconds; None waits for ever, 0 not at all. A wait that is over raises
+TimeoutError. Signal handlers run while a call waits, so that Ctrl-C works.
+
+A handle (producer, consumer, writer, subscription, cell) is for one thread at a time. Close
+it, or use it in a ``with`` statement: otherwise other processes think that it is still
+there, until this process ends. A child made by fork has no handles: only its parent does.
+
+A memoryview of a message is the shared memory itself. The memory stays mapped while there
+is such a view, but what it shows is the message only as long as the method says.
+"""
+
+from ._broadcast import BLOCK, LATEST, Broadcast, SlowReader, Subscriber, Subscription, Writer
+from ._cell import Cell
+from ._library import (
+    Busy,
+    Closed,
+    Corrupt,
+    Error,
+    Foreign,
+    Mismatch,
+    NotFound,
+    Overwritten,
+    PeerDied,
+    Stale,
+    TooLarge,
+)
+from ._ring import Consumer, Producer, Ring
+
+__all__ = [
+    "BLOCK",
+    "LATEST",
+    "Broadcast",
+    "Busy",
+    "Cell",
+    "Closed",
+    "Consumer",
+    "Corrupt",
+    "Error",
+    "Foreign",
+    "Mismatch",
+    "NotFound",
+    "Overwritten",
+    "PeerDied",
+    "Producer",
+    "Ring",
+    "SlowReader",
+    "Stale",
+    "Subscriber",
+    "Subscription",
+    "TooLarge",
+    "Writer",
+]
