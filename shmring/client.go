@@ -225,8 +225,13 @@ func (c *Client) vacancy() (j int, ok bool) {
 	return 0, false
 }
 
-// reclaim frees calls that a dead server has taken and nobody waits for.
+// reclaim frees calls that a dead server has taken and nobody waits for. It loads their
+// states first: if another server has joined since, that one has changed them.
 func (c *Client) reclaim() error {
+	var states [maxCalls]uint64
+	for j := range c.told {
+		states[j] = c.call(j).state.Load()
+	}
 	if _, dead := c.s.dead(c.life, serverRole); !dead {
 		return nil
 	}
@@ -234,9 +239,8 @@ func (c *Client) reclaim() error {
 		return fmt.Errorf("shmring: %w", ErrNoServer)
 	}
 	for j := range c.told {
-		state := &c.call(j).state
-		if w := state.Load(); w&callMask == callAbandoned {
-			state.CompareAndSwap(w, to(w, callFree))
+		if w := states[j]; w&callMask == callAbandoned {
+			c.call(j).state.CompareAndSwap(w, to(w, callFree))
 		}
 	}
 	return nil

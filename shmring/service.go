@@ -180,7 +180,7 @@ func openService(mem []byte) (s *Service, err error) {
 		h := serviceHeaderOf(mem)
 		size := h.capacity.Load()
 		l := ServiceLimits{int(size), int(h.clients.Load()), int(h.calls.Load())}
-		if size > maxServiceSize || l.check() != nil || l.size() > h.size.Load() || h.states.Load() != callsOffset || h.data.Load() != l.dataOffset() {
+		if size > min(maxServiceSize, math.MaxInt) || l.check() != nil || l.size() > h.size.Load() || h.states.Load() != callsOffset || h.data.Load() != l.dataOffset() {
 			return fmt.Errorf("shmring: %w: header", ErrCorrupt)
 		}
 		s = &Service{limits: l}

@@ -109,6 +109,21 @@ func TestServiceClientCrash(t *testing.T) {
 	}
 }
 
+// TestServiceInherit has what a client makes of the calls of its predecessor. The server may
+// still write into one that it has taken.
+func TestServiceInherit(t *testing.T) {
+	for state, want := range map[uint64]uint64{
+		callFree: callFree, callRequested: callFree, callServed: callAbandoned, callDone: callFree, callAbandoned: callAbandoned,
+		callMask: callFree,
+	} {
+		var k call
+		k.state.Store(earlier | state)
+		if k.inherit(); k.state.Load() != earlier|want {
+			t.Errorf("state %d became %#x, want %d", state, k.state.Load(), want)
+		}
+	}
+}
+
 // TestServiceServerCrash builds what a dead server leaves, with and without a successor.
 func TestServiceServerCrash(t *testing.T) {
 	for name, next := range map[string]bool{"alone": false, "successor": true} {

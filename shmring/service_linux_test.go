@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/shmring"
 )
@@ -412,6 +413,35 @@ func TestServiceFull(t *testing.T) {
 	}
 	noError(t, all[17].Close())
 	joinClient(t, s)
+}
+
+// TestServiceNoMemory has clients until /dev/shm is full. One for which there is no memory
+// does not join, and those that have joined need no more.
+func TestServiceNoMemory(t *testing.T) {
+	ipctest.MountShm(t, 1<<20)
+	ctx := background(t)
+	s, err := shmring.OpenOrCreateService(ctx, "/service", shmring.ServiceLimits{MaxMessage: 128 << 10, Calls: 1}, nil)
+	noError(t, err)
+	v := serving(t, s, 1, func(context.Context, []byte) ([]byte, error) { return make([]byte, 128<<10), nil })
+	var all []*shmring.Client
+	for {
+		c, err := s.JoinClient()
+		if err != nil {
+			wantError(t, "JoinClient", err, shmring.ErrFault)
+			break
+		}
+		all = append(all, c)
+	}
+	if len(all) < 5 || len(all) > 8 {
+		t.Errorf("%d clients have memory in 1 MiB", len(all))
+	}
+	for _, c := range all {
+		if reply, err := c.Call(ctx, nil); len(reply) != 128<<10 || err != nil {
+			t.Errorf("a reply of %d bytes, %v", len(reply), err)
+		}
+		noError(t, c.Close())
+	}
+	noError(t, errors.Join(v.Close(), s.Remove(), s.Close()))
 }
 
 // TestServiceMismatch opens what is another size or kind.
