@@ -317,8 +317,8 @@ func (c *Client) await(ctx context.Context, j int, w uint64) error {
 }
 
 // watch waits until ready is done or fails, or until the server is dead and bereft fails. It
-// tells other goroutines, but for those of the own calls, what concerns them. The caller
-// holds the turn, which watch gives back.
+// tells the goroutines of calls other than own what concerns them. The caller holds the turn,
+// which watch gives back.
 func (c *Client) watch(ctx context.Context, own uint64, ready func() (bool, error), bereft func() error) error {
 	defer func() { <-c.turn }()
 	defer c.vigil.end()

@@ -30,8 +30,8 @@ type Server struct {
 	closed atomic.Bool
 }
 
-// JoinServer takes the server's role. What a dead server had begun returns ErrPeerDied to
-// its callers; this one goes on with what no server had taken. Errors: ErrBusy (there is a
+// JoinServer takes the server's role. Requests that a dead server had begun fail with
+// ErrPeerDied; this server goes on with those that none had taken. Errors: ErrBusy (there is a
 // server); ErrClosed (the Service); ErrCorrupt; ErrFault; fs.PathError.
 func (s *Service) JoinServer() (*Server, error) {
 	unpin, err := s.pin()

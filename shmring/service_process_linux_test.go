@@ -201,6 +201,7 @@ func holdService(args []string) error {
 // TestServiceServerDies kills the server while it serves one request and another waits. With
 // Outlive, the one that waits goes to the next server.
 func TestServiceServerDies(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	for name, outlive := range map[string]bool{"default": false, "outlive": true} {
 		t.Run(name, func(t *testing.T) {
 			ctx := background(t)
@@ -244,6 +245,7 @@ func TestServiceServerDies(t *testing.T) {
 // TestServiceAllTold kills the server while as many requests wait as a client can make. All
 // callers learn it at the same check, not one after another.
 func TestServiceAllTold(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	ctx := background(t)
 	s, f := newService(t, shmring.ServiceLimits{})
 	c := joinClient(t, s)
