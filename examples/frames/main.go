@@ -13,13 +13,14 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/sysvipc/gipc/shmring"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b, err := shmring.OpenOrCreateBroadcast(ctx, "/gipc-example-frames", nil)
 	if err == nil && len(os.Args) > 1 {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/sysvipc/gipc/shmring"
 )
@@ -20,7 +21,7 @@ import (
 type reading struct{ Sensor, Celsius float64 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	readings, err := shmring.OpenOrCreateChan[reading](ctx, "/gipc-example-sensors", 64, &shmring.NamedOptions{Outlive: true})
 	if err == nil && len(os.Args) == 1 {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/sysvipc/gipc/shmring"
 )
@@ -24,7 +25,7 @@ type settings struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cell, err := shmring.OpenOrCreateCell[settings](ctx, "/gipc-example-settings", nil)
 	if err != nil {
