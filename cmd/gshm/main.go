@@ -1,8 +1,8 @@
 //go:build linux
 
 // Gshm works with one shared memory segment or POSIX object. It creates, attaches, shows,
-// changes, locks, reads, writes and removes it, and passes streams and messages through it. See gshm(1)
-// or gshm --help.
+// changes, locks, reads, writes and removes it, and passes streams and messages through it.
+// See gshm(1) or gshm --help.
 package main
 
 import (

@@ -101,15 +101,30 @@ func (p publication) publish(ctx context.Context, b *rendezvous.Broadcast, rate 
 func (p publication) sendAll(ctx context.Context, w *shmring.BroadcastWriter, longest int, in io.Reader) error {
 	const usual = 64 << 10
 	room := longest + lengthSize // a message and what separates it from the next
-	messages := bufio.NewScanner(in)
+	whole := &endReader{Reader: in}
+	messages := bufio.NewScanner(whole)
 	messages.Buffer(make([]byte, min(usual, room)), room)
-	messages.Split(p.split(longest))
+	split := p.split(longest)
+	messages.Split(func(data []byte, atEOF bool) (int, []byte, error) { return split(data, atEOF && whole.ended) })
 	for messages.Scan() {
 		if err := w.Send(ctx, messages.Bytes()); err != nil {
 			return err
 		}
 	}
 	return messages.Err()
+}
+
+// An endReader knows whether the end was reached. A bufio.Scanner takes every error for it,
+// and would send half a message.
+type endReader struct {
+	io.Reader
+	ended bool
+}
+
+func (r *endReader) Read(p []byte) (n int, err error) {
+	n, err = r.Reader.Read(p)
+	r.ended = errors.Is(err, io.EOF)
+	return n, err
 }
 
 // explainPublish returns the error with an explanation for the user.

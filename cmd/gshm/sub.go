@@ -30,7 +30,7 @@ func subCommand() *cli.Command {
 		BashComplete: command.CompleteWith(everyRef),
 		Description: "It waits for a publisher, and ends when that one ends.\n" +
 			"A subscriber that is too slow loses messages, but delays nobody. The loss\n" +
-			"is told at the end, with status 1. --latest makes it no failure.",
+			"is reported at the end, with status 1. --latest makes it no failure.",
 		Flags: slices.Concat(meetFlags(), []cli.Flag{
 			framingFlag("raw"),
 			&cli.BoolFlag{Name: "latest", Usage: "losing messages is no failure", DisableDefaultText: true},

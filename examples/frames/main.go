@@ -21,13 +21,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	b, err := shmring.OpenOrCreateBroadcast(ctx, "/gipc-example-frames", nil)
 	if err == nil && len(os.Args) > 1 {
 		err = watch(ctx, b, os.Args[1])
 	} else if err == nil {
 		err = film(ctx, b)
 	}
+	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}

@@ -22,13 +22,13 @@ type reading struct{ Sensor, Celsius float64 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	readings, err := shmring.OpenOrCreateChan[reading](ctx, "/gipc-example-sensors", 64, &shmring.NamedOptions{Outlive: true})
 	if err == nil && len(os.Args) == 1 {
 		err = collect(ctx, readings)
 	} else if err == nil {
 		err = send(ctx, readings, strings.Join(os.Args[1:], " "))
 	}
+	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}

@@ -26,7 +26,6 @@ type settings struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	cell, err := shmring.OpenOrCreateCell[settings](ctx, "/gipc-example-settings", nil)
 	if err != nil {
 		log.Fatal(err)
@@ -42,6 +41,7 @@ func main() {
 			_, err = cell.Store(ctx, now)
 		}
 	}
+	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}
