@@ -602,6 +602,7 @@ GIPC_API int gipc_object_open(struct gipc_object *o, const char *name)
 	struct timespec pause = { 0, 1000000 };
 	char path[280];
 	int err = gipc__object_path(name, path, sizeof path), tries, fd;
+	memset(o, 0, sizeof *o);
 	o->fd = -1;
 	for (tries = 0; !err && tries < 100; tries++) {
 		struct stat st;
@@ -638,6 +639,7 @@ GIPC_API int gipc_object_open(struct gipc_object *o, const char *name)
 GIPC_API int gipc_object_adopt(struct gipc_object *o, int fd)
 {
 	struct stat st;
+	memset(o, 0, sizeof *o);
 	o->fd = -1;
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -653,6 +655,7 @@ GIPC_API int gipc_object_adopt(struct gipc_object *o, int fd)
 GIPC_API int gipc_object_make(struct gipc_object *o, uint64_t size, unsigned mode)
 {
 	int err, fd;
+	memset(o, 0, sizeof *o);
 	o->fd = -1;
 	if ((int64_t)size <= 0 || (int64_t)size != (int64_t)(off_t)size)
 		return -EINVAL;

@@ -1,0 +1,19 @@
+"""Stores a configuration, which config.c prints. A limit of 0 ends that.
+
+    python3 examples/languages/config.py RATE LIMIT
+"""
+
+import ctypes
+import sys
+
+import gipc
+
+
+class Config(ctypes.Structure):
+    _fields_ = [("Rate", ctypes.c_double), ("Limit", ctypes.c_int64)]
+
+
+with gipc.Cell("/gipc-example-config", Config) as cell:
+    cell.store(Config(float(sys.argv[1]), int(sys.argv[2])))
+    if int(sys.argv[2]) == 0:
+        cell.unlink()

@@ -1,0 +1,54 @@
+/* A viewer in C: it receives the frames that frames.py sends, until that ends.
+ *
+ *   gcc -Iinclude examples/languages/frames.c -o /tmp/viewer && /tmp/viewer
+ */
+#include "gipc_broadcast.h"
+
+#define NAME "/gipc-example-frames"
+#define CAPACITY (1 << 16)
+
+/* open_or_make maps the object and opens the broadcast in it, which it makes if there is
+ * none. */
+static int open_or_make(struct gipc_object *object, struct gipc_broadcast *frames)
+{
+	int err;
+	while ((err = gipc_object_open(object, NAME)) == -ENOENT) {
+		if ((err = gipc_object_make(object, gipc_broadcast_size(CAPACITY), 0600)) < 0)
+			return err;
+		err = gipc_broadcast_create(frames, object->mem, object->size, object->fd, 0, CAPACITY);
+		if (!err) {
+			gipc_broadcast_close(frames);
+			err = gipc_object_publish(object, NAME);
+		}
+		gipc_object_close(object);
+		if (err < 0 && err != -EEXIST) /* then another process was faster */
+			return err;
+	}
+	return err ? err : gipc_broadcast_open(frames, object->mem, object->size, object->fd, 0);
+}
+
+int main(void)
+{
+	struct gipc_object object;
+	struct gipc_broadcast frames;
+	struct gipc_broadcast_reader in;
+	char frame[CAPACITY / 2];
+	uint64_t n;
+	int err = open_or_make(&object, &frames);
+
+	if (!err)
+		err = gipc_broadcast_subscribe(&in, &frames, GIPC_BROADCAST_LATEST, 0, "viewer in C");
+	if (err < 0) {
+		fprintf(stderr, "%s: %s\n", NAME, strerror(-err));
+		return 1;
+	}
+	printf("ready\n");
+	fflush(stdout);
+	while ((err = gipc_broadcast_read(&in, frame, sizeof frame, &n, -1)) > 0)
+		printf("C: a frame of %d bytes, the last is %d\n", (int)n, n ? frame[n - 1] : 0);
+	gipc_broadcast_leave_reader(&in);
+	gipc_broadcast_close(&frames);
+	(void)gipc_object_remove(&object, NAME); /* the last one succeeds */
+	gipc_object_close(&object);
+	return err < 0;
+}
