@@ -24,18 +24,34 @@ func testLanguages(t *testing.T, bin programs) {
 	}
 	env := append(os.Environ(), "LD_LIBRARY_PATH="+lib, "PYTHONPATH=../python", "PYTHONDONTWRITEBYTECODE=1")
 	start := func(program string, args ...string) (*exec.Cmd, *bufio.Scanner) {
-		cmd := exec.Command(program, args...)
-		cmd.Env, cmd.Stderr = env, os.Stderr
-		out, err := cmd.StdoutPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cmd.Process.Kill() })
-		return cmd, bufio.NewScanner(out)
+		return startReading(t, env, program, args...)
 	}
+	testFrames(t, bin, start)
+	testConfig(t, start)
+	wantNothingLeft(t)
+}
+
+// startReading starts a program whose lines the test reads.
+func startReading(t *testing.T, env []string, program string, args ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Stderr = env, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, bufio.NewScanner(out)
+}
+
+// A starter starts a program and returns its lines.
+type starter func(program string, args ...string) (*exec.Cmd, *bufio.Scanner)
+
+func testFrames(t *testing.T, bin programs, start starter) {
+	t.Helper()
 	frames := ipctest.Compile(t, "languages/frames.c", "-I../include")
 	viewers := map[string][]string{"C": {frames}, "Go": {bin.path("viewer")}, "Python": {"python3", "languages/frames.py", "view"}}
 	waits := map[string]func(){}
@@ -62,6 +78,10 @@ func testLanguages(t *testing.T, bin programs) {
 	if err := camera.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+func testConfig(t *testing.T, start starter) {
+	t.Helper()
 	set := func(words ...string) {
 		cmd, _ := start("python3", append([]string{"languages/config.py"}, words...)...)
 		if err := cmd.Wait(); err != nil {
@@ -81,5 +101,4 @@ func testLanguages(t *testing.T, bin programs) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	wantNothingLeft(t)
 }
