@@ -26,7 +26,7 @@ func testLanguages(t *testing.T, bin programs) {
 	start := func(program string, args ...string) (*exec.Cmd, *bufio.Scanner) {
 		return startReading(t, env, program, args...)
 	}
-	testFrames(t, bin, start)
+	testViewers(t, bin, start)
 	testConfig(t, start)
 	wantNothingLeft(t)
 }
@@ -50,7 +50,7 @@ func startReading(t *testing.T, env []string, program string, args ...string) (*
 // A starter starts a program and returns its lines.
 type starter func(program string, args ...string) (*exec.Cmd, *bufio.Scanner)
 
-func testFrames(t *testing.T, bin programs, start starter) {
+func testViewers(t *testing.T, bin programs, start starter) {
 	t.Helper()
 	frames := ipctest.Compile(t, "languages/frames.c", "-I../include")
 	viewers := map[string][]string{"C": {frames}, "Go": {bin.path("viewer")}, "Python": {"python3", "languages/frames.py", "view"}}
