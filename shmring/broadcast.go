@@ -228,7 +228,11 @@ func (s Subscriber) String() string {
 	if s.Label != "" {
 		name = fmt.Sprintf("%q, ", s.Label)
 	}
-	return fmt.Sprintf("%sprocess %d, %d messages behind", name, s.PID, s.Behind)
+	messages := "messages"
+	if s.Behind == 1 {
+		messages = "message"
+	}
+	return fmt.Sprintf("%sprocess %d, %d %s behind", name, s.PID, s.Behind, messages)
 }
 
 // Subscribers returns the readers. The kernel reports whether they are alive; the processes

@@ -4,7 +4,7 @@
  */
 #include "gipc_broadcast.h"
 
-#define NAME "/gipc-example-frames"
+#define NAME "/gipc-example-viewers"
 #define CAPACITY (1 << 16)
 
 /* open_or_make maps the object and opens the broadcast in it, which it makes if there is

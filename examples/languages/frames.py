@@ -23,7 +23,7 @@ def view(frames):
             print(f"Python: a frame of {len(frame)} bytes, the last is {frame[-1]}")
 
 
-with gipc.Broadcast("/gipc-example-frames", capacity=1 << 16) as frames:
+with gipc.Broadcast("/gipc-example-viewers", capacity=1 << 16) as frames:
     send(frames) if sys.argv[1:] == ["send"] else view(frames)
     try:
         frames.remove()

@@ -20,7 +20,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	frames, err := shmring.OpenOrCreateBroadcast(ctx, "/gipc-example-frames", &shmring.NamedOptions{Capacity: 1 << 16})
+	frames, err := shmring.OpenOrCreateBroadcast(ctx, "/gipc-example-viewers", &shmring.NamedOptions{Capacity: 1 << 16})
 	if err != nil {
 		return err
 	}
