@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +27,16 @@ import (
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{"make cleanable": playMakeCleanable})
 	runRefused()
-	ipctest.Main(m)
+	status := ipctest.RunTests(m)
+	_ = os.RemoveAll(built.dir)
+	os.Exit(status)
+}
+
+// built is where the tests find the commands, which the first one builds for all.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
 }
 
 // patience is how long a test waits for what should happen at once.
@@ -132,26 +143,37 @@ func digest(i sysv.SegmentInfo) string {
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
-// install builds commands of this module and returns their directory, which every user
-// may enter. Under the race detector the commands are built with it too.
-func install(t testing.TB, commands ...string) string {
+// install puts commands of this module into a new directory, which every user may enter.
+// Under the race detector the commands are built with it too.
+func install(t testing.TB, commands ...string) (dir string) {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, "it would run the commands of this machine")
-	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+	built.once.Do(func() { built.dir, built.err = build() })
+	dir = t.TempDir()
+	err := errors.Join(built.err, os.Chmod(filepath.Dir(dir), 0o755))
+	for _, command := range commands {
+		if err == nil {
+			err = os.Link(filepath.Join(built.dir, command), filepath.Join(dir, command))
+		}
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"build", "-o", dir + "/"}
-	if ipctest.UnderRace() {
-		args = append(args, "-race")
+	return dir
+}
+
+func build() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "gipc-commands-"); err != nil {
+		return "", err
 	}
-	for _, command := range commands {
-		args = append(args, "../cmd/"+command)
+	args := []string{"build", "-o", dir, "../cmd/gipcs", "../cmd/gshm"}
+	if ipctest.UnderRace() {
+		args = slices.Insert(args, 1, "-race")
 	}
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		return dir, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	return dir
+	return dir, nil
 }
 
 // eventually waits until condition holds. It is for conditions without an event to wait
