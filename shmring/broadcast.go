@@ -16,16 +16,17 @@ var (
 	// ErrSlow means that the writer waited in vain for readers that Block. The error is a
 	// *SlowError, which names them.
 	ErrSlow = errors.New("writer waits for a slow reader")
-	// ErrOverwritten means that the writer overwrote the message while it was read in
-	// place: whatever was made of it must be thrown away.
+	// ErrOverwritten means that the writer overwrote the message while it was read in place.
+	// The caller must throw away anything made from it.
 	ErrOverwritten = errors.New("message was overwritten while it was read")
 )
 
 // A Broadcast passes each message of one writer to up to 64 readers in other processes.
-// Readers come and go; each receives every message from where it subscribed. A reader that
-// Blocks is waited for; one that wants the Latest may lose messages, and learns how many.
+// Readers come and go. The writer waits for a reader that Blocks, which therefore receives
+// every message from where it subscribed. A reader of the Latest may lose messages, and
+// learns how many.
 //
-// As for a Ring, a Broadcast holds one open descriptor, and one of CreateBroadcastIn or
+// Like a Ring, a Broadcast holds one open descriptor. A Broadcast of CreateBroadcastIn or
 // OpenBroadcastIn keeps its memory mapped while one of its handles is open. Several
 // goroutines may use a Broadcast at a time.
 type Broadcast struct {
@@ -47,7 +48,7 @@ func OpenOrCreateBroadcast(ctx context.Context, name string, o *NamedOptions) (*
 }
 
 // OpenOrCreateBroadcastKey is OpenOrCreateBroadcast for the broadcast in the System V
-// segment under key, as OpenOrCreateKey is OpenOrCreate.
+// segment under key; see OpenOrCreateKey.
 func OpenOrCreateBroadcastKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Broadcast, error) {
 	return o.broadcast(o.at(ctx, byKey(key), true))
 }
@@ -99,7 +100,7 @@ func (o *NamedOptions) broadcast(find finder) (*Broadcast, error) {
 }
 
 // CreateBroadcastIn makes a broadcast in mem, and keeps mem mapped while a handle is open.
-// It overwrites mem, which no other process may be using. capacity is that of BroadcastSize;
+// It overwrites mem, which no other process may be using. capacity is as for BroadcastSize;
 // 0 means the largest that fits. Errors: those of CreateIn.
 func CreateBroadcastIn(mem Memory, capacity int) (*Broadcast, error) {
 	return broadcastIn(mem, func(b []byte) (*Broadcast, error) { return createBroadcast(b, capacity) })
@@ -183,8 +184,8 @@ func openBroadcast(mem []byte) (b *Broadcast, err error) {
 	return b, err
 }
 
-// Close closes the descriptor of the Broadcast, and unmaps the memory of one with a name or
-// a key; while handles are open, the error is EBUSY then.
+// Close closes the descriptor of the Broadcast. It also unmaps the memory if the Broadcast
+// owns it, as Ring.Close does. Close the handles first; otherwise the error is EBUSY.
 func (b *Broadcast) Close() error { return b.close() }
 
 // Made reports whether OpenOrCreateBroadcast or OpenOrCreateBroadcastKey made the
@@ -199,14 +200,14 @@ func (b *Broadcast) Prefault() error { return b.prefault() }
 func (b *Broadcast) Remove() error { return b.remove() }
 
 // Unlink removes the name or the key at once, even though processes have the broadcast
-// open, as Ring.Unlink does. Its readers receive what is still there.
+// open, as Ring.Unlink does. Its readers still receive the messages that it holds.
 func (b *Broadcast) Unlink() error { return b.unlink() }
 
 // ID returns the random id of the broadcast, which differs from that of any other.
 func (b *Broadcast) ID() [16]byte { return b.id }
 
-// Capacity returns the number of bytes of messages that are kept, where each message counts
-// with its length rounded up to a multiple of 64, and as 256 bytes at least.
+// Capacity returns the number of bytes of messages that are kept. Each message counts as
+// its length rounded up to a multiple of 64, but at least as 256 bytes.
 func (b *Broadcast) Capacity() int { return int(b.capacity) }
 
 // MaxMessage returns the length of the longest message: half the capacity.
@@ -261,7 +262,7 @@ func (b *Broadcast) Subscribers() (all []Subscriber, err error) {
 	return all, err
 }
 
-// subscriber returns what reader i wrote of itself.
+// subscriber returns what reader i wrote about itself.
 func (b *Broadcast) subscriber(i int) Subscriber {
 	who, r := b.members[i].label(), &b.readers[i]
 	s := Subscriber{
@@ -306,8 +307,8 @@ func (b *Broadcast) Published() (n uint64, err error) {
 	return n, err
 }
 
-// Abandoned reports whether the last writer died without closing, and no other has come.
-// Readers may be waiting for one.
+// Abandoned reports whether the last writer died without closing, and no other writer has
+// come. Readers may still be waiting for one.
 func (b *Broadcast) Abandoned() bool {
 	unpin, err := b.pin()
 	if err != nil {
@@ -324,8 +325,9 @@ func (b *Broadcast) Abandoned() bool {
 	return fault == nil && left
 }
 
-// A SlowError is an ErrSlow: the readers that the writer waited for, slowest first. It also
-// unwraps to what ended the wait, such as context.DeadlineExceeded.
+// A SlowError is an ErrSlow that lists the readers that the writer waited for, slowest
+// first. It also unwraps to the error that ended the wait, such as
+// context.DeadlineExceeded.
 type SlowError struct {
 	Readers []Subscriber
 	Cause   error
@@ -343,8 +345,9 @@ func (e *SlowError) Error() string {
 func (e *SlowError) Unwrap() []error { return []error{ErrSlow, e.Cause} }
 
 // bury takes over the role of reader i if its process is dead, so that the writer no longer
-// waits for it; otherwise it returns 0. The bit goes before the role becomes free. A process
-// that dies in between leaves its own ticket, and the next one finishes the work.
+// waits for it; otherwise it returns 0. It clears the reader's bit before it frees the
+// role. A process that dies in between leaves its own ticket, and the next one finishes the
+// work.
 func (b *Broadcast) bury(l line, i int) (ticket uint64, err error) {
 	was, dead := b.dead(l, i)
 	if !dead {

@@ -11,7 +11,7 @@ const (
 	broadcastVersion = 1
 
 	readerCount = slotCount    // readers that can be subscribed at a time
-	writerRole  = consumerRole // the writer's role; those of readers are below
+	writerRole  = consumerRole // the writer's role; the readers have the roles below it
 
 	indexOffset = headerSize + readerCount*readerSize
 	readerSize  = 128
@@ -21,8 +21,8 @@ const (
 	messageRoom = 256
 )
 
-// broadcastHeader is the first part of the layout. A line that the writer writes for each
-// message holds nothing that it must read for each.
+// broadcastHeader is the first part of the layout. No cache line that the writer writes for
+// each message holds a word that it must read for each message.
 type broadcastHeader struct {
 	preamble
 
@@ -37,7 +37,7 @@ type broadcastHeader struct {
 
 	writerSleeps atomic.Uint32 // 512, a wait word
 	_            [4]byte
-	wanted       atomic.Uint64 // 520, the writer's: the reader that gets here wakes it
+	wanted       atomic.Uint64 // 520, the writer's: the reader that gets to this message wakes it
 	_            [112]byte
 
 	joins    atomic.Uint64 // 640, how often a reader has subscribed
@@ -53,8 +53,8 @@ type broadcastHeader struct {
 
 var _ [headerSize]byte = [unsafe.Sizeof(broadcastHeader{})]byte{}
 
-// A reader is what the memory holds of a subscription besides its member. The reader
-// writes it; the process that buries it clears its bit in blocking.
+// A reader holds the words of a subscription in the memory, apart from its member. The
+// reader writes it; the process that buries it clears its bit in blocking.
 type reader struct {
 	next   atomic.Uint64 // the first message that it has not received
 	lost   atomic.Uint64 // how many were overwritten before it received them

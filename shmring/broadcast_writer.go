@@ -86,7 +86,7 @@ func (w *BroadcastWriter) join() (err error) {
 	return nil
 }
 
-// resume finds out where the previous writer ended. A message that it did not publish does
+// resume finds out where the previous writer ended. A message that was not published does
 // not exist.
 func (w *BroadcastWriter) resume() error {
 	b := w.b
@@ -116,8 +116,8 @@ func (b *Broadcast) locate(n uint64) (pos, length uint64, ok bool) {
 }
 
 // Send sends a message to all readers. It blocks while a reader that Blocks has not
-// received what the message would overwrite, for WriterOptions.MaxWait at most. A reader
-// that has died is not waited for: a Send that waits notices a death within 0.15 s. Send
+// received a message that this one would overwrite, but for WriterOptions.MaxWait at most.
+// It does not wait for dead readers: a Send that waits notices a death within 0.15 s. Send
 // spins, then sleeps, as Producer.Claim does. If ctx is done, it returns an error that
 // unwraps to ctx.Err(), even if it need not wait. If there is an error, the message is not
 // sent.
@@ -172,10 +172,10 @@ func (w *BroadcastWriter) claim(ctx context.Context, n int) (at uint64, err erro
 	if at&b.mask+size > b.capacity {
 		at = (at | b.mask) + 1
 	}
-	first := w.kept(w.floor, at+size, w.next+1) // what stays whole
+	first := w.kept(w.floor, at+size, w.next+1) // the first message that stays whole
 	if err = w.await(ctx, first); err == nil && first > w.floor {
 		w.raise(first, at, size)
-		err = w.await(ctx, first) // if a reader has come
+		err = w.await(ctx, first) // in case a reader has come
 	}
 	return at, err
 }
@@ -193,14 +193,15 @@ func (w *BroadcastWriter) kept(n, end, next uint64) uint64 {
 // raise declares messages before first overwritten. For small messages it goes ahead by a
 // sixteenth of the capacity, because readers of Latest fetch the word each time it changes.
 //
-// Nothing of the message may be written before the floor is seen. On processors with weak
-// order, stores after the atomic store could be seen before it. They cannot be seen before
-// an atomic load that follows it: sequentially consistent operations keep their order, and
-// nothing moves before an atomic load. The load of joins is this one.
+// No part of the message may be written before readers can see the new floor. On processors
+// with weak order, stores after an atomic store can be seen before it. An atomic load
+// between them prevents that: sequentially consistent operations keep their order, and
+// nothing moves before an atomic load. Here this is the load of joins.
 //
-// A reader that begins to block first shows what it needs, and counts in joins. Then it
-// loads the floor. So either the writer sees the new number of joins, and looks again at
-// what readers need, or the reader sees the new floor, and needs nothing before that.
+// A reader that begins to block first stores which message it needs, and increments joins.
+// Then it loads the floor. So either the writer sees the new number of joins, and checks
+// again which messages readers need, or the reader sees the new floor, and needs nothing
+// before it.
 func (w *BroadcastWriter) raise(first, at, size uint64) {
 	h, c := w.b.header, w.b.capacity
 	if size <= c/messageRoom {
@@ -244,8 +245,8 @@ func (w *BroadcastWriter) sleep(ctx context.Context, first uint64) error {
 		ctx, cancel = context.WithTimeout(ctx, w.maxWait)
 		defer cancel()
 	}
-	// Readers of many small messages wake the writer once half of what is there has been
-	// received. It would fall asleep as often as they woke it.
+	// Readers of many small messages wake the writer only when they have received half of the
+	// messages. If they woke it for each message, it would fall asleep as often.
 	wanted := first
 	if pending := w.next - first; pending > 16 {
 		wanted += pending / 2
@@ -260,7 +261,7 @@ func (w *BroadcastWriter) sleep(ctx context.Context, first uint64) error {
 		return next, nil
 	})
 	if err == nil || w.scan() >= first {
-		return nil // there may have been room for long, if not enough to be woken for
+		return nil // there may have been room for a while, but too little for readers to wake the writer
 	}
 	return w.slow(first, err)
 }
@@ -290,7 +291,7 @@ func (w *BroadcastWriter) watched(first uint64) (pids []int, all bool) {
 	return slices.Compact(pids), true
 }
 
-// slow makes the error for a wait that ended.
+// slow returns the error for a wait that ended without room.
 func (w *BroadcastWriter) slow(first uint64, cause error) error {
 	e := &SlowError{Cause: cause}
 	for _, i := range w.behind(first) {
@@ -300,7 +301,8 @@ func (w *BroadcastWriter) slow(first uint64, cause error) error {
 	return e
 }
 
-// publish makes the message at the position visible: all of it was written before.
+// publish makes the message at the position visible. All of the message has been written
+// before.
 func (w *BroadcastWriter) publish(at, length uint64) {
 	e := w.b.entry(w.next)
 	e.position.Store(at)

@@ -33,7 +33,7 @@ type cell struct {
 // OpenOrCreateCell opens the cell in the POSIX object called name, or makes it, as
 // OpenOrCreate does with rings. In o, Producers and Capacity are 0.
 //
-// Errors: ErrPointers; ErrMismatch (the cell is of another type, and the error says in what
+// Errors: ErrPointers; ErrMismatch (the cell is of another type, and the error says how
 // they differ; or it belongs to another user); ErrNotRing (the object holds something else,
 // which is left unchanged); those of OpenCellIn, posix.CreateObject and posix.OpenObject.
 func OpenOrCreateCell[T any](ctx context.Context, name string, o *NamedOptions) (*Cell[T], error) {
@@ -203,10 +203,10 @@ func (c *Cell[T]) Remove() error { return c.c.remove() }
 // ID returns the random id of the cell, which differs from that of any other.
 func (c *Cell[T]) ID() [16]byte { return c.c.id }
 
-// Store replaces the value, and wakes those who Wait. It returns the version, which is the
-// number of Stores so far. It blocks while another writer stores, or until ctx is done; then
-// the error unwraps to ctx.Err(). A writer that dies leaves the value as it was, or the new
-// one, and whoever stores next goes on. Store never blocks for a reader.
+// Store replaces the value, and wakes all callers of Wait. It returns the version, which is
+// the number of Stores so far. It blocks while another writer stores, or until ctx is done;
+// then the error unwraps to ctx.Err(). If a writer dies, the cell holds the old or the new
+// value, and the next Store goes on. Store never blocks for a reader.
 //
 // Errors: ErrClosed; ErrFault; those of shmsync.Mutex.Lock.
 func (c *Cell[T]) Store(ctx context.Context, v T) (version uint64, err error) {
@@ -215,7 +215,7 @@ func (c *Cell[T]) Store(ctx context.Context, v T) (version uint64, err error) {
 
 // Update calls change with a copy of the value, and stores the copy that it changed. No
 // other writer stores in between. If change returns an error or panics, the value stays as
-// it is. change must not use the cell. It blocks, and fails, like Store.
+// it is. change must not use the cell. Update blocks, and fails, like Store.
 func (c *Cell[T]) Update(ctx context.Context, change func(*T) error) (version uint64, err error) {
 	var v T
 	err = c.c.locked(ctx, func() error {
@@ -276,9 +276,10 @@ func (c *cell) locked(ctx context.Context, f func() error) error {
 	})
 }
 
-// replace stores a value, with the lock held. It writes the copy that is the oldest. On
-// processors with weak order, too, a reader that sees any of it also sees stored, or a later
-// value: nothing moves before an atomic load, and everybody sees what that load has seen.
+// replace stores a value, with the lock held. It overwrites the oldest copy. A reader that
+// sees any part of the new value also sees the version that was loaded here, or a later
+// one, even on processors with weak order: nothing moves before an atomic load, and
+// everybody sees what that load has seen.
 func (c *cell) replace(value []byte) (version uint64) {
 	h := c.header
 	version = h.stored.Load() + 1
@@ -290,8 +291,8 @@ func (c *cell) replace(value []byte) (version uint64) {
 	return version
 }
 
-// load copies the value. While it does, so many Stores may end that the next one writes the
-// copy: the first that does begins when cellCopies - 1 have ended.
+// load copies the value. Meanwhile a writer may overwrite the copy: the first Store that
+// does so begins when cellCopies-1 others have ended.
 func (c *cell) load(value []byte) (version uint64, err error) {
 	if c.closed {
 		return 0, fmt.Errorf("shmring: %w", ErrClosed)
@@ -301,8 +302,7 @@ func (c *cell) load(value []byte) (version uint64, err error) {
 		for range attempts {
 			version = c.header.stored.Load()
 			copyCached(value, c.copies[version%cellCopies])
-			// The copy is made before this store, and the store before the load after it: see
-			// Subscription.release.
+			// This store keeps the load below it after the copy: see Subscription.release.
 			fence.Store(1)
 			if c.header.stored.Load()-version < cellCopies-1 {
 				return nil

@@ -10,8 +10,8 @@ const (
 	cellMagic   = 0x6c6c_6563_6370_6967 // "gipccell" in the memory of a little-endian machine
 	cellVersion = 1
 
-	// cellCopies is how many values a cell holds. A Load is in vain only if so many less
-	// two Stores end while it copies.
+	// cellCopies is how many values a cell holds. A Load has to copy again only if
+	// cellCopies-1 Stores end while it copies.
 	cellCopies = 4
 
 	lockOffset = 640 // of a mutex of package shmsync, 64 bytes

@@ -10,17 +10,18 @@ import (
 )
 
 // A Chan is a ring whose messages are values of a type: up to 64 processes send, and one
-// receives. The type holds no pointers, strings or slices; it is written into the memory
-// and checked by all who open the Chan. For the rest, it is as a Ring.
+// receives. The type holds no pointers, strings or slices. A description of it is in the
+// memory, and every process that opens the Chan checks it. Otherwise a Chan works like a
+// Ring.
 type Chan[T any] struct{ r *Ring }
 
 // OpenOrCreateChan opens the Chan in the POSIX object called name, or makes one that holds
-// n values at least, as OpenOrCreate does with rings. One of another size is ErrMismatch; n
-// of 0 accepts any, and makes one of 1 MiB. In o, Capacity is 0, and Producers of 0 means
-// Many.
+// at least n values, as OpenOrCreate does with rings. A Chan of another size is
+// ErrMismatch; n of 0 accepts any size, and makes a Chan of 1 MiB. In o, Capacity is 0, and
+// Producers of 0 means Many.
 //
-// Errors: ErrPointers; ErrTooLarge (n); ErrMismatch (also: values of another type; the error
-// says in what they differ); those of OpenOrCreate.
+// Errors: ErrPointers; ErrTooLarge (n); ErrMismatch (also: values of another type; the
+// error says how they differ); those of OpenOrCreate.
 func OpenOrCreateChan[T any](ctx context.Context, name string, n int, o *NamedOptions) (*Chan[T], error) {
 	var all NamedOptions
 	if o != nil {
@@ -51,8 +52,8 @@ func findChan[T any](n int, all NamedOptions, find finder) (*Chan[T], error) {
 	return &Chan[T]{r}, nil
 }
 
-// capacity returns the capacity of a ring that holds n values at least, or 0 if n is 0 and
-// they fit into one of the usual size.
+// capacity returns the capacity of a ring that holds at least n values, or 0 if n is 0 and
+// two values fit into a ring of the default capacity.
 func (s schema) capacity(n int) (int, error) {
 	each := extent(s.size)
 	if n == 0 && 2*each <= namedCapacity {
@@ -117,7 +118,7 @@ func (c *Chan[T]) JoinSender() (*Sender[T], error) {
 	return &Sender[T]{p}, nil
 }
 
-// Send sends a value. It blocks, and fails, like Producer.Claim; ErrFault.
+// Send sends a value. It blocks, and fails, like Producer.Claim. Other errors: ErrFault.
 func (s *Sender[T]) Send(ctx context.Context, v T) error {
 	return guarded(func() error { return s.p.Send(ctx, bytesOf(&v)) })
 }
@@ -158,11 +159,11 @@ func (c *Chan[T]) JoinReceiver() (*Receiver[T], error) {
 }
 
 // Receive returns the next value. If the process dies before its next call of a method, the
-// next receiver gets this value again. Receive blocks, and fails, like Consumer.Receive;
-// ErrFault.
+// next receiver gets this value again. Receive blocks, and fails, like Consumer.Receive.
+// Other errors: ErrFault.
 //
-// A peer that is not trusted can send any bytes: check a value before you rely on it. A bool
-// may then be neither true nor false.
+// An untrusted peer can send any bytes, even a bool that is neither true nor false: check a
+// value before you rely on it.
 func (r *Receiver[T]) Receive(ctx context.Context) (v T, err error) {
 	err = guarded(func() error {
 		msg, err := r.c.Receive(ctx)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clearData makes mem zero, which is mapped from the offset of f on. What is a hole, or was
-// set aside and never written, is zero already, and would take memory when it is touched.
+// clearData zeroes mem, which is mapped from f at this offset. It skips holes and reserved
+// pages that were never written: they are zero already, and would take memory when touched.
 func clearData(mem []byte, f *os.File, offset int64) {
 	end := offset + int64(len(mem))
 	for at := offset; at < end; {
@@ -20,7 +20,7 @@ func clearData(mem []byte, f *os.File, offset int64) {
 		if err == nil {
 			to, err = unix.Seek(int(f.Fd()), from, unix.SEEK_HOLE)
 		}
-		if err != nil { // not that kind of a file
+		if err != nil { // f cannot report its holes
 			from, to = at, end
 		}
 		to = min(to, end)

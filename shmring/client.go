@@ -15,8 +15,8 @@ import (
 )
 
 // A Client sends requests to the server of a Service. Several goroutines may use it at a
-// time. ServiceLimits.Calls of them wait for replies then, and the others for their turn. One
-// of them occupies a thread.
+// time: up to ServiceLimits.Calls of them wait for replies, and the others wait for their
+// turn. Only one of them occupies a thread.
 type Client struct {
 	s      *Service
 	index  int
@@ -25,8 +25,8 @@ type Client struct {
 	ticket uint64
 	clock  clock
 
-	// One goroutine at a time watches the memory, and tells the others.
-	turn  chan struct{} // held by the one that watches
+	// One goroutine at a time watches the memory, and notifies the others.
+	turn  chan struct{} // held by the goroutine that watches
 	wait  waiter
 	vigil vigil           // during a long wait
 	told  []chan struct{} // of each call: its state may have changed
@@ -39,7 +39,7 @@ type Client struct {
 }
 
 // JoinClient joins the service as a client, and takes the memory for its messages. Errors:
-// ErrBusy (as many clients have joined as there can be); ErrClosed (the Service); ErrCorrupt;
+// ErrBusy (ServiceLimits.Clients clients have joined); ErrClosed (the Service); ErrCorrupt;
 // ErrFault (also: there is not enough memory); fs.PathError.
 func (s *Service) JoinClient() (*Client, error) {
 	unpin, err := s.pin()
@@ -102,7 +102,8 @@ func (s *Service) enlist(l line) (index int, ticket uint64, err error) {
 	return 0, 0, fmt.Errorf("shmring: %w: %d clients have joined, which is the most", ErrBusy, s.limits.Clients)
 }
 
-// inherit gives up what the previous client of the role left in a call.
+// inherit gives up the request or reply that the previous client of the role left in a
+// call.
 func (k *call) inherit() {
 	for range attempts {
 		w := k.state.Load()
@@ -127,18 +128,18 @@ func (c *Client) desk() *desk { return &c.s.desks[c.index] }
 // Call sends a request to the server, and returns the reply, which belongs to the caller.
 // It blocks until the server has answered: it spins, then sleeps, as Consumer.Receive does.
 // If ctx is done, it returns an error that unwraps to ctx.Err(); a reply that comes later is
-// thrown away. The server learns the deadline of ctx. Server and client must be in one time
-// namespace for that.
+// thrown away. The server learns the deadline of ctx; for this, server and client must be
+// in the same time namespace.
 //
 // A request is served at most once. If there is an error, only ErrNoServer and ErrTooLarge
 // mean that it was not served.
 //
 // Errors: a ServerError (the server answered with an error); ErrNoServer (the server has
-// closed or died, and none has taken the request; if ctx is done, also: there was none to
-// take it); ErrPeerDied (the process of the server ended while it served the request, which
-// is noticed within 0.5 s); ErrClosed (this client is closed, or the server closed without an
-// answer); ErrTooLarge; ErrCorrupt; ErrFault. With NamedOptions.Outlive, a request that no
-// server has taken waits for the next server.
+// closed or died, and no server has taken the request; if ctx is done, also: there was no
+// server to take it); ErrPeerDied (the process of the server ended while it served the
+// request, which is noticed within 0.5 s); ErrClosed (this client is closed, or the server
+// closed without an answer); ErrTooLarge; ErrCorrupt; ErrFault. With NamedOptions.Outlive,
+// a request that no server has taken waits for the next server.
 func (c *Client) Call(ctx context.Context, request []byte) (reply []byte, err error) {
 	switch {
 	case ctx.Err() != nil:
@@ -186,7 +187,7 @@ func (c *Client) acquire(ctx context.Context) (j int, err error) {
 	c.wanting.Add(1)
 	defer func() {
 		c.wanting.Add(-1)
-		c.offer() // there may be another one
+		c.offer() // another call may be free
 	}()
 	for {
 		if ok, err := free(); ok || err != nil {
@@ -226,7 +227,7 @@ func (c *Client) vacancy() (j int, ok bool) {
 }
 
 // reclaim frees calls that a dead server has taken and nobody waits for. It loads their
-// states first: if another server has joined since, that one has changed them.
+// states first: a server that joined after that has changed them.
 func (c *Client) reclaim() error {
 	var states [maxCalls]uint64
 	for j := range c.told {
@@ -256,7 +257,7 @@ func (c *Client) release(j int) {
 func (c *Client) offer() {
 	if c.wanting.Load() > 0 {
 		nudge(c.freed)
-		c.desk().wake() // the one that watches may be one of them
+		c.desk().wake() // the goroutine that watches may want the call, too
 	}
 }
 
@@ -289,7 +290,7 @@ func (c *Client) await(ctx context.Context, j int, w uint64) error {
 	answered := func() (bool, error) { return c.answered(k, w) }
 	bereft := func() error { return c.bereft(k, w) }
 	select {
-	case <-c.told[j]: // that was meant for the previous caller
+	case <-c.told[j]: // that was for the previous caller
 	default:
 	}
 	for {
@@ -316,8 +317,8 @@ func (c *Client) await(ctx context.Context, j int, w uint64) error {
 	}
 }
 
-// watch waits until ready is done or fails, or until the server is dead and bereft fails. It
-// tells the goroutines of calls other than own what concerns them. The caller holds the turn,
+// watch waits until ready succeeds or fails, or until the server is dead and bereft fails.
+// Meanwhile it notifies the goroutines of all calls but own. The caller holds the turn,
 // which watch gives back.
 func (c *Client) watch(ctx context.Context, own uint64, ready func() (bool, error), bereft func() error) error {
 	defer func() { <-c.turn }()
@@ -338,7 +339,8 @@ func (c *Client) watch(ctx context.Context, own uint64, ready func() (bool, erro
 	})
 }
 
-// tell tells the goroutines whose calls are done, and one that waits for a free call.
+// tell notifies the goroutines whose calls are done and, if a call is free, one that waits
+// for it.
 func (c *Client) tell(own uint64) {
 	for mask := c.busy.Load() &^ own; mask != 0; mask &= mask - 1 {
 		j := bits.TrailingZeros64(mask)
@@ -381,8 +383,8 @@ func (c *Client) answered(k *call, w uint64) (bool, error) {
 	return false, nil
 }
 
-// bereft returns an error if the server is dead. If another server has joined since, that
-// one has changed the state.
+// bereft returns an error if the server is dead. A server that joined after the state was
+// loaded has changed it.
 func (c *Client) bereft(k *call, w uint64) error {
 	now := k.state.Load()
 	if _, dead := c.s.dead(c.life, serverRole); !dead {

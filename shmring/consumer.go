@@ -15,24 +15,24 @@ import (
 type Consumer struct {
 	ring *Ring
 	next uint64 // position of the first record that was not handed out
-	free uint64 // what head is in the ring: everything before is free
+	free uint64 // the ring's head: everything before it is free
 
 	unpin func()
 	wait  waiter
 	look  look
 	taken uint64 // messages since the last wait
-	began uint64 // what next was then
+	began uint64 // next at that time
 
 	life   line
 	ticket uint64
 	vigil  vigil  // during a long wait
-	asleep uint64 // what free was when producers were first seen asleep, 0 if none is
+	asleep uint64 // free when producers were first seen asleep, 0 if none is
 	closed bool
 }
 
-// JoinConsumer takes the consumer's role. If a previous consumer died, this one receives
-// again what that one had received but not released. Errors: ErrBusy; ErrClosed (the
-// Ring); ErrCorrupt; fs.PathError.
+// JoinConsumer takes the consumer's role. If the previous consumer died, this one receives
+// again the messages that its predecessor had received but not released. Errors: ErrBusy;
+// ErrClosed (the Ring); ErrCorrupt; fs.PathError.
 func (r *Ring) JoinConsumer() (*Consumer, error) {
 	unpin, err := r.pin()
 	if err != nil {
@@ -309,8 +309,8 @@ func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
 }
 
 // ReapProducers frees the roles of producers whose processes have died, and withdraws their
-// claims, so that later messages of others can be received. Members().Died counts the dead. Receive and
-// TryReceive call it while there is no message.
+// claims, so that later messages of others can be received. Members().Died counts the dead.
+// Receive and TryReceive call it while there is no message.
 func (c *Consumer) ReapProducers() {
 	if !c.closed {
 		c.ring.buryAll(c.life)

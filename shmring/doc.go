@@ -19,14 +19,15 @@
 //
 // OpenOrCreateKey does the same under a System V key. Await and AwaitKey wait for a ring
 // that another process makes. The last process to leave can remove the ring (Ring.Remove);
-// once all have met, Ring.Unlink ensures that nothing stays behind, whoever is killed.
+// once all processes have opened the ring, Ring.Unlink ensures that nothing stays behind,
+// even if they are killed.
 //
 // CreateIn and OpenIn use a *posix.Mapping or a *sysv.Attachment, and keep it mapped while
 // the ring is in use. Create and Open use a slice of memory of any origin.
 //
 // A ring has one consumer, and either one producer at a time or up to 64. A message can be
 // as long as half of the capacity. The messages of a producer arrive in the order of its
-// claims. Those of several producers do too, if one claim ended before the next began.
+// claims. Messages of several producers do too, if one claim ended before the next began.
 // Producer.Writer and Consumer.Reader turn a ring into a byte stream.
 //
 // # Without a name
@@ -43,8 +44,8 @@
 //
 // The kernel frees the memory, and all messages, as soon as no process has it open or mapped
 // and no descriptor of it is in a socket. The memory is sealed, so nobody can truncate it.
-// The descriptors of this package are closed by execve(2): a process keeps the ring for a
-// program that it starts only through PassTo. Roles end at execve(2) in any case.
+// execve(2) closes the descriptors of this package: a process can hand the ring to a
+// program that it starts only with PassTo. Roles end at execve(2) in any case.
 //
 // # Many readers, latest values, types
 //
@@ -62,10 +63,11 @@
 //
 // # Requests and replies
 //
-// A Service passes requests of up to 64 clients to one server. Each Call has the deadline of
-// its context, which the server learns, and is served at most once: a caller whose server
-// dies meanwhile gets ErrPeerDied, and ErrNoServer if no server had taken the request. A late
-// reply is thrown away. A client that dies, or does not fetch its replies, stalls nobody.
+// A Service passes requests of up to 64 clients to one server. Each Call has the deadline
+// of its context, which the server learns, and is served at most once. If the server dies
+// meanwhile, the caller gets ErrPeerDied, or ErrNoServer if no server had taken the
+// request. A late reply is thrown away. A client that dies, or does not fetch its replies,
+// stalls nobody.
 //
 //	service, err := shmring.OpenOrCreateService(ctx, "/prices", shmring.ServiceLimits{}, nil)
 //
@@ -77,10 +79,10 @@
 //	client, err := service.JoinClient() // in other processes
 //	reply, err := client.Call(ctx, request)
 //
-// What the following sections say of a ring holds for all of these too, as far as it applies:
-// in a Broadcast, the writer has the part of the producer, and each reader that of a consumer;
-// in a Service, clients have that of producers, and the server that of the consumer. In
-// addition, their calls return ErrFault if the memory was truncated.
+// The following sections describe rings, but apply to all of these types: the writer of a
+// Broadcast acts as a producer and each reader as a consumer; the clients of a Service act
+// as producers and its server as the consumer. In addition, the calls of these types return
+// ErrFault if the memory was truncated.
 //
 // # Waiting
 //
@@ -116,8 +118,8 @@
 // A process may end without closing, at any moment. Its committed messages will be
 // received. Its open claim is withdrawn, which delays other messages by at most 0.5 s. If
 // nobody is left to wait for, a waiting side gets ErrPeerDied within 0.5 s. If one of
-// several producers dies and others go on, Members().Died shows it. What a consumer
-// received but did not release, the next consumer receives again. So after a death a
+// several producers dies and others go on, Members().Died shows it. The next consumer
+// receives again what a dead consumer had received but not released. So after a death a
 // message may be seen twice, but is never lost.
 //
 // Programs that restart one by one set NamedOptions.Outlive. A side then does not get these
@@ -153,11 +155,11 @@
 // debug.SetPanicOnFault turns into a panic.
 //
 // A process that can open the file with the locks can also hold them, which makes a dead
-// process seem alive. For the file of an IPC namespace, this is every process in it. No
-// process can make a living one seem dead.
+// process seem alive. Every process in an IPC namespace can open the file of that
+// namespace. No process can make a living one seem dead.
 //
-// A ring takes memory only for its records. Joining one reads no more than that, however
-// large its header says the ring is.
+// A ring takes memory only for its records. Joining a ring reads only the records, however
+// large the header says the ring is.
 //
 // # Layout
 //

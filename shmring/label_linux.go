@@ -26,7 +26,8 @@ func bootID() uint64 {
 	return id
 }
 
-// thisProcess returns the label of the calling process. What /proc does not show is 0.
+// thisProcess returns the label of the calling process. A field that /proc does not show is
+// 0.
 func thisProcess() label {
 	l := label{pid: uint32(os.Getpid())}
 	var st unix.Stat_t

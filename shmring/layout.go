@@ -34,7 +34,7 @@ const (
 type header struct {
 	preamble
 
-	tail atomic.Uint64 // 128, Many: where the next record is claimed, or the one before
+	tail atomic.Uint64 // 128, Many: where the next record is claimed, or where the last one was
 	_    [120]byte
 
 	head      atomic.Uint64 // 256, the consumer's: up to here everything is free again
@@ -75,7 +75,7 @@ var _ [headerSize]byte = [unsafe.Sizeof(header{})]byte{}
 //	bits  7 … 2   slot of the producer that made the claim
 //	bits  1 … 0   state
 //
-// A word of another lap than the one expected says that there is no record yet.
+// If the word is of another lap than the expected one, there is no record yet.
 const (
 	free      = 0 // nothing: a word that was never written, or was swept
 	claimed   = 1 // its owner is writing it
@@ -88,8 +88,8 @@ const (
 	lapShift   = 8
 )
 
-// A geometry holds what follows from the capacity. It is a private copy, so the header is
-// believed only once.
+// A geometry holds the capacity and its mask. It is a private copy, made once when the
+// header is checked.
 type geometry struct {
 	capacity uint64
 	mask     uint64 // capacity-1

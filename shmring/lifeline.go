@@ -27,7 +27,8 @@ func (l line) release(i int) { l.Release(int64(i)) }
 
 func (l line) held(i int) bool { return l.Held(int64(i)) }
 
-// exclude locks all bytes of the ring, so that nobody can hold one; false if somebody does.
+// exclude locks all bytes of the ring, so that no other line can hold one. It returns false
+// if a line holds one.
 func (l line) exclude() (bool, error) { return l.Exclude(removing + 1) }
 
 // inUse reports whether another line holds a role or presence.
@@ -67,8 +68,8 @@ const (
 // lockSpan is how many bytes the locks of a ring take.
 const lockSpan = 128
 
-// lockBase returns where the locks of the ring with this number begin: rings that share
-// a file have other numbers.
+// lockBase returns where the locks of the ring with this number begin: rings that share a
+// file have different numbers.
 func lockBase(id ringID) uint64 { return id[0] % (1 << 55) * lockSpan }
 
 // A ringID is the random number of a ring.
@@ -96,7 +97,8 @@ func (b *base) lifeline() (line, error) {
 
 func (b *base) line(fd int) line { return line{lifeline.Line{FD: fd, Base: b.locks}} }
 
-// openFile opens the file that the ring is mapped from. The ring begins at the offset in it.
+// openFile opens the file that the ring is mapped from. The ring begins at this offset in
+// the file.
 func (h *preamble) openFile() (f *os.File, offset int64, err error) {
 	mark := h.ringID().bytes()
 	f, offset, err = lifeline.OpenFile(h.address()+uint64(idOffset), mark[:])

@@ -12,7 +12,7 @@ type Members struct {
 	Producers int    // producers that have joined and not left
 	Consumer  bool   // there is a consumer
 	Joined    uint32 // number of times a producer has joined since the ring was made
-	Died      uint32 // number of these found to have ended without closing
+	Died      uint32 // number of producers found to have ended without closing
 	Ended     uint32 // value of Joined when the consumer last saw the end
 }
 
@@ -73,9 +73,9 @@ func (r *Ring) List() ([]Member, error) {
 	return all, nil
 }
 
-// Positions shows the progress of a ring, in bytes since its beginning. Each message
-// counts with its length rounded up to a multiple of 64, and padding counts too. Positions
-// only grow.
+// Positions shows the progress of a ring, in bytes since its beginning. Each message counts
+// as its length rounded up to a multiple of 64, and padding counts too. Positions only
+// grow.
 type Positions struct {
 	Head uint64 // everything before it has been received and released
 	Tail uint64 // where the next claim begins; with One, the next message
@@ -174,6 +174,6 @@ func (p *Producer) Flush(ctx context.Context) error {
 	if ok, err := received(); ok || err != nil {
 		return err
 	}
-	p.notify() // what follows the last message may be padding that was not worth a wake-up
+	p.notify() // padding after the last message may not have woken the consumer yet
 	return p.wait.wait(ctx, received, func() (time.Duration, error) { return tick, p.stranded() })
 }

@@ -16,8 +16,9 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// NamedOptions holds the options of OpenOrCreate, OpenOrCreateKey, Await, AwaitKey and their
-// likes for broadcasts, cells and Chans: how to make a ring, and which ring to accept.
+// NamedOptions holds the options of OpenOrCreate, OpenOrCreateKey, Await, AwaitKey and the
+// corresponding functions for broadcasts, cells, Chans and services: how to make a ring,
+// and which ring to accept.
 type NamedOptions struct {
 	// Producers is One or Many; 0 means One. A ring of the other kind is ErrMismatch.
 	Producers Producers
@@ -32,9 +33,9 @@ type NamedOptions struct {
 	// Owners lists users, besides the caller and root, whose ring is accepted. Any user
 	// can create an object under a name or a key that others are about to use.
 	Owners []int
-	// Sparse does not reserve the memory of a new ring. If there is none when a message
-	// needs it, the process that sends ends. Without Sparse, a full /dev/shm makes
-	// OpenOrCreate fail with ENOSPC.
+	// Sparse does not reserve the memory of a new ring. If no memory is left when a message
+	// needs it, the sending process dies. Without Sparse, a full /dev/shm makes OpenOrCreate
+	// fail with ENOSPC.
 	Sparse bool
 	// Outlive makes the handles that join through this Ring go on when the other side is
 	// gone, whether it closed or died: a Producer sends into the ring while there is room,
@@ -44,8 +45,8 @@ type NamedOptions struct {
 	// Broadcast it holds for readers, and in a Service for requests of clients that no
 	// server has taken. A Cell ignores it.
 	Outlive bool
-	// HugePages is that of sysv.SegmentOptions, for a ring with a key. A ring with a name
-	// has none: errors.ErrUnsupported.
+	// HugePages is as in sysv.SegmentOptions, for a ring with a key. With a name, a value
+	// other than 0 is errors.ErrUnsupported.
 	HugePages int64
 }
 
@@ -62,9 +63,8 @@ var ErrMismatch = errors.New("what is there differs from what was asked for")
 // ring, even if one of them calls Remove meanwhile.
 //
 // The Ring owns its memory, and Close releases it. The name, with all messages that were
-// not received, stays until Remove, Unlink or a restart of the system. So other processes
-// may have left the ring, or died in it; a process that joins continues where they
-// stopped.
+// not received, stays until Remove, Unlink or a restart of the system. So a process may
+// join a ring that others have left or died in; it continues where they stopped.
 //
 // OpenOrCreate blocks only while another process makes or removes the ring, until ctx is
 // done.
@@ -89,9 +89,9 @@ func OpenOrCreateKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring,
 
 // Await opens the ring in the POSIX object called name, and blocks until another process
 // has made it, or until ctx is done. The error then unwraps to ctx.Err(), and also to
-// fs.ErrNotExist if there was no object, or to ErrNotRing if it held only zeros, in which
-// another process may yet make a ring. Of the options, those for a new ring have no effect.
-// Other errors: those of OpenOrCreate.
+// fs.ErrNotExist if there was no object, or to ErrNotRing if the object held only zeros:
+// another process may still make a ring there. Options for a new ring have no effect. Other
+// errors: those of OpenOrCreate.
 func Await(ctx context.Context, name string, o *NamedOptions) (*Ring, error) {
 	return o.ring(o.at(ctx, byName(name), false), nil)
 }
@@ -102,11 +102,11 @@ func AwaitKey(ctx context.Context, key sysv.Key, o *NamedOptions) (*Ring, error)
 	return o.ring(o.at(ctx, byKey(key), false), nil)
 }
 
-// A finder opens or makes what a recipe is for. The result is what open of the recipe
-// returned last.
+// A finder opens or makes the object that a recipe describes. The result is the object of
+// the recipe's last call of open.
 type finder func(recipe) error
 
-// at is the finder of what is at a spot. o may be nil.
+// at returns the finder of the object at a spot. o may be nil.
 func (o *NamedOptions) at(ctx context.Context, s spot, mayCreate bool) finder {
 	if o == nil {
 		o = &NamedOptions{}
@@ -114,7 +114,7 @@ func (o *NamedOptions) at(ctx context.Context, s spot, mayCreate bool) finder {
 	return func(r recipe) error { return meet(ctx, s, o, mayCreate, r) }
 }
 
-// ring opens or makes a ring, of values if there is a schema. o may be nil.
+// ring opens or makes a ring, or a Chan if there is a schema. o may be nil.
 func (o *NamedOptions) ring(find finder, values *schema) (*Ring, error) {
 	if o == nil {
 		o = &NamedOptions{}
@@ -144,7 +144,7 @@ func (o *NamedOptions) ring(find finder, values *schema) (*Ring, error) {
 	return ring, nil
 }
 
-// fits returns ErrMismatch if the options want another ring.
+// fits returns ErrMismatch if the options ask for another ring.
 func (r *Ring) fits(o *NamedOptions) error {
 	switch {
 	case r.Producers() != max(o.Producers, One):
@@ -155,15 +155,16 @@ func (r *Ring) fits(o *NamedOptions) error {
 	return nil
 }
 
-// A recipe says how to make and open what a name leads to.
+// A recipe says how to make and open an object.
 type recipe struct {
 	size int
 	make func(mem []byte) (io.Closer, error)
-	// open returns the base of what is in mem, also if it is not the one that is wanted.
+	// open returns the base of the object in mem, even with an error if the object is not the
+	// wanted one.
 	open func(mem Memory) (*base, error)
 }
 
-// fill makes what the recipe is for.
+// fill makes the object in mem.
 func (r recipe) fill(mem Memory) error {
 	made, err := r.make(mem.Bytes())
 	if err != nil {
@@ -172,7 +173,7 @@ func (r recipe) fill(mem Memory) error {
 	return made.Close()
 }
 
-// A meeting is one call that makes or opens what is at a spot.
+// A meeting is one call that opens or makes the object at a spot.
 type meeting struct {
 	*NamedOptions
 	recipe
@@ -190,7 +191,7 @@ const (
 	mostPause  = 20 * time.Millisecond
 )
 
-// meet opens what is at the spot, or makes it, and looks again until that is done.
+// meet opens or makes the object at the spot. While the error is a notYet, it tries again.
 func meet(ctx context.Context, s spot, o *NamedOptions, create bool, r recipe) error {
 	m := &meeting{o, r, create}
 	if mode := m.mode(); create && (mode&^fs.ModePerm != 0 || mode == unfinished) {
@@ -211,7 +212,7 @@ func meet(ctx context.Context, s spot, o *NamedOptions, create bool, r recipe) e
 	}
 }
 
-// waited adds to the error of the context what was waited for.
+// waited adds the reason of the wait to the error of the context.
 func waited(err, reason error) error {
 	if reason == nil {
 		return err
@@ -230,7 +231,7 @@ func (m *meeting) mode() fs.FileMode {
 	return m.Mode
 }
 
-// look opens or makes it once.
+// look tries once to open or make the object.
 func (m *meeting) look(s spot) error {
 	p, err := s.find(m)
 	made := false
@@ -253,7 +254,8 @@ func (m *meeting) look(s spot) error {
 	return nil
 }
 
-// admit refuses what belongs to a user that the options do not name.
+// admit returns ErrMismatch if one of the owners is not the caller, root or one of the
+// Owners.
 func (m *meeting) admit(what string, owners ...uint32) error {
 	for _, uid := range owners {
 		if int(uid) != os.Geteuid() && uid != 0 && !slices.Contains(m.Owners, int(uid)) {
@@ -263,10 +265,10 @@ func (m *meeting) admit(what string, owners ...uint32) error {
 	return nil
 }
 
-// enter opens what is in the place.
+// enter opens the object in the place.
 func (m *meeting) enter(p place, made bool) error {
 	mem := p.memory()
-	blank := isBlank(mem) // asked first: it may be finished the next moment
+	blank := isBlank(mem) // check this first: another process may finish it at any moment
 	b, err := m.open(mem)
 	if errors.Is(err, ErrNotRing) && blank && !m.create {
 		err = notYet{err}
@@ -285,7 +287,7 @@ func (m *meeting) enter(p place, made bool) error {
 	return b.appear()
 }
 
-// isBlank reports whether another process may still make something in mem.
+// isBlank reports whether another process may still make an object in mem.
 func isBlank(mem Memory) (blank bool) {
 	b := mem.Bytes()
 	if len(b) < headerSize || !aligned(b) {
@@ -295,7 +297,7 @@ func isBlank(mem Memory) (blank bool) {
 	return fault == nil && blank
 }
 
-// appear registers this process among the ones that have it open.
+// appear registers this process as one that has the object open.
 func (b *base) appear() error {
 	l := b.anchorLine()
 	if err := l.hold(presence); err != nil {
@@ -364,13 +366,13 @@ func (b *base) remove() error {
 		return errors.Join(err, l.admit())
 	}
 	b.removed.Store(true)
-	return nil // locked until Close: a process that has found the ring already sees that it is gone
+	return nil // locked until Close, so that a process that has already found the ring sees that it is gone
 }
 
 // Unlink removes the name or the key at once, even though processes have the ring open:
 // they go on using it, and its memory is freed when the last of them ends. A process that
-// comes later makes a new ring. When all that should meet have met, Unlink ensures that
-// nothing of the ring stays behind, even if all of them are killed.
+// comes later makes a new ring. Once all processes have opened the ring, Unlink ensures
+// that nothing of it stays behind, even if all of them are killed.
 func (r *Ring) Unlink() error { return r.unlink() }
 
 func (b *base) unlink() error {
@@ -393,7 +395,7 @@ func (b *base) unlink() error {
 			continue
 		}
 		defer done()
-		// The name may lead to another ring since the first look.
+		// The name may lead to another ring by now.
 		if removed, err := b.place.removed(); removed || err != nil {
 			return err
 		}
@@ -402,7 +404,7 @@ func (b *base) unlink() error {
 	return fmt.Errorf("shmring: %w: another process is removing it", ErrBusy)
 }
 
-// unlinkAttempts bounds how long Unlink waits for a process that was stopped.
+// unlinkAttempts bounds how long Unlink waits for a process that was stopped in Unlink.
 const unlinkAttempts = 1000
 
 // pinNamed is pin for a ring with a name or a key.
@@ -426,9 +428,9 @@ func (b *base) exclude(l line) (bool, error) {
 	if b.place.death() == byFile {
 		return l.exclude()
 	}
-	// The file of a namespace can only be locked shared. A process that opens the ring
-	// holds presence before it looks at removing, and this one the other way round: so at
-	// least one of the two sees the other.
+	// The file of a namespace can only be locked shared. A process that opens the ring takes
+	// presence, then checks removing; this process takes removing, then checks presence. So
+	// at least one of the two sees the other.
 	if l.inUse() {
 		return false, nil
 	}
@@ -442,8 +444,8 @@ func (b *base) exclude(l line) (bool, error) {
 	return true, nil
 }
 
-// goes reports whether the ring is being removed, or was. The locks in a file show that by
-// themselves: they cannot be taken then.
+// goes reports whether the ring is being removed, or was. If its locks are in its own file,
+// no check is needed: they cannot be taken then.
 func (b *base) goes(l line) bool {
 	if b.place != nil {
 		return b.removed.Load()

@@ -17,8 +17,8 @@ import (
 
 // A spot is where processes look for a ring: a name or a key.
 type spot interface {
-	// find maps what is there, if its owner is admitted. It returns fs.ErrNotExist if
-	// nothing is there, and notYet if it is still being made.
+	// find maps the object at the spot, if its owner is admitted. It returns fs.ErrNotExist
+	// if there is none, and notYet if it is still being made.
 	find(m *meeting) (place, error)
 	// create makes a ring there, or returns fs.ErrExist.
 	create(m *meeting) (place, error)
@@ -28,15 +28,15 @@ type spot interface {
 type place interface {
 	memory() shmsync.Memory
 	prefault() error
-	// death is which file has the locks: byFile or byNamespace.
+	// death returns which file has the locks: byFile or byNamespace.
 	death() uint32
-	// keep takes over the file that Open opened for the locks, and returns the one to use.
+	// keep takes over the file that Open opened for the locks, and returns the file to use.
 	keep(opened *os.File) (*os.File, error)
-	// removed reports whether the name or the key has been taken from this memory.
+	// removed reports whether this memory has lost its name or key.
 	removed() (bool, error)
 	unlink() error
 	// takeTurn keeps other processes from calling unlink at the same time, until done is
-	// called; done is nil if one of them does.
+	// called; done is nil if another process has the turn.
 	takeTurn(l line) (done func(), err error)
 	// close unmaps the memory and closes the files. If the memory is pinned, it does
 	// nothing and returns EBUSY.
@@ -105,7 +105,7 @@ func (p *objectPlace) memory() shmsync.Memory { return p.mapping }
 func (p *objectPlace) prefault() error        { return p.mapping.Prefault() }
 func (p *objectPlace) death() uint32          { return byFile }
 
-// keep uses the object's own open file. It can be locked against others, and shows whether
+// keep returns the object's own open file, which allows exclusive locks and shows whether
 // the name still leads to it.
 func (p *objectPlace) keep(opened *os.File) (*os.File, error) {
 	return p.object.File(), opened.Close()
@@ -160,7 +160,7 @@ func (k byKey) find(m *meeting) (place, error) {
 		return nil, err
 	}
 	info, err := s.Stat()
-	if errors.Is(err, fs.ErrPermission) { // as long as the segment is unfinished, for other users
+	if errors.Is(err, fs.ErrPermission) { // other users may not look at an unfinished segment
 		if err = k.beingMade(); err == nil {
 			info, err = s.Stat()
 		}
@@ -213,7 +213,7 @@ func (k byKey) inherit(m *meeting, s sysv.Segment) error {
 	return notYet{fs.ErrNotExist}
 }
 
-// beingMade returns a notYet as long as a process makes the ring.
+// beingMade returns a notYet while a process is making the ring.
 func (k byKey) beingMade() error {
 	f, l, err := k.makers()
 	if err != nil {
@@ -256,7 +256,7 @@ func hasSize(mem []byte, size func(capacity int) int) bool {
 	return size(int(c)) == len(mem)
 }
 
-// makers opens the file with the locks of makers. Role 0 is that of the maker of this key.
+// makers opens the file with the locks of makers. Role 0 belongs to the maker of this key.
 func (k byKey) makers() (*os.File, lifeline.Line, error) {
 	f, _, err := lifeline.OpenNamespace()
 	if err != nil {
@@ -332,7 +332,7 @@ func (p *segmentPlace) unlink() error {
 	return err
 }
 
-// takeTurn does nothing: an identifier names no other segment.
+// takeTurn does nothing: the identifier cannot lead to another segment.
 func (p *segmentPlace) takeTurn(line) (done func(), err error) { return func() {}, nil }
 
 func (p *segmentPlace) close() error {

@@ -24,7 +24,7 @@ type preamble struct {
 	compatible atomic.Uint64    // 16, features that a process need not know
 	required   atomic.Uint64    // 24, features that it must know
 	id         [2]atomic.Uint64 // 32, random
-	size       atomic.Uint64    // 48, bytes of all
+	size       atomic.Uint64    // 48, bytes of the whole memory
 	capacity   atomic.Uint64    // 56, bytes of data
 	states     atomic.Uint64    // 64, where the state words begin
 	data       atomic.Uint64    // 72, where the data begins
@@ -33,7 +33,7 @@ type preamble struct {
 	death      atomic.Uint32    // 88, which file has the locks of living members
 	_          [4]byte
 	locks      atomic.Uint64 // 96, offset of the first of them
-	namespace  atomic.Uint64 // 104, the IPC namespace's inode, of byNamespace
+	namespace  atomic.Uint64 // 104, the IPC namespace's inode, if byNamespace
 	boot       atomic.Uint64 // 112, the boot in which it was made
 	_          [8]byte
 }
@@ -45,7 +45,7 @@ type format struct {
 	what    string // for messages
 }
 
-// formats returns all of them.
+// formats returns the formats of all kinds.
 func formats() []format {
 	return []format{
 		{magic, version, "a ring"},
@@ -58,8 +58,8 @@ func formats() []format {
 // parts says how long the data is, and where the parts of an object lie.
 type parts struct{ capacity, states, data uint64 }
 
-// write makes mem a new object, apart from its magic and the words of its kind, and zeroes
-// everything before the data.
+// write makes a new object in mem and zeroes everything before the data. The caller sets
+// the magic and the words of the kind.
 func (f format) write(mem []byte, p parts) error {
 	h := preambleOf(mem)
 	h.magic.Store(0) // nobody opens it until it is finished
@@ -106,8 +106,8 @@ func (h *preamble) place(table []byte) error {
 	return err
 }
 
-// identify checks that mem holds an object of the format whose required features are
-// known.
+// identify checks that mem holds an object of the format, and that all its required
+// features are known.
 func (f format) identify(mem []byte, known uint64) error {
 	if len(mem) < headerSize {
 		return fmt.Errorf("shmring: %w: %d bytes", ErrNotRing, len(mem))
@@ -142,8 +142,8 @@ func (f format) identify(mem []byte, known uint64) error {
 	return nil
 }
 
-// A base is what a Ring, a Broadcast, a Cell and a Service have in common: memory, roles, and a file
-// with locks that show who is alive.
+// A base holds what a Ring, a Broadcast, a Cell and a Service have in common: memory,
+// roles, and a file with locks that show who is alive.
 type base struct {
 	pre     *preamble
 	members []member       // none in a cell
@@ -156,7 +156,7 @@ type base struct {
 	made    bool        // by OpenOrCreate
 	outlive bool        // see NamedOptions
 	removed atomic.Bool // by Remove
-	anchor  *os.File    // the file with the locks, for others of it to be opened
+	anchor  *os.File    // the file with the locks, which lines open again
 	locks   int64       // where they begin
 	id      [16]byte
 }
@@ -177,8 +177,8 @@ func (b *base) open(mem []byte) error {
 }
 
 // checkBoot returns ErrStale for an object of an earlier run of the system. Containers
-// often have a boot id of their own: a difference means something only where memory can
-// outlive the system, and no member is alive.
+// often have a boot id of their own. So a difference counts only if the memory can outlive
+// the system and no member is alive.
 func (b *base) checkBoot() error {
 	made, now := b.pre.boot.Load(), bootID()
 	if made == now || made == 0 || now == 0 || b.pre.death.Load() != byFile {

@@ -96,8 +96,8 @@ func (r *Ring) findTail(head uint64) (uint64, error) {
 
 // clear sets the state word at pos, where a record is about to end, to free. A producer
 // that died may have written all state words of a batch but the first. The consumer must
-// not find one of them where the next record will begin. They end where that producer's
-// room did.
+// not find one of them where the next record will begin. None of them lies at p.stale or
+// beyond.
 func (p *Producer) clear(pos uint64) {
 	if int64(p.stale-pos) > 0 {
 		p.ring.state(pos).Store(0)
@@ -121,7 +121,7 @@ type Claim struct {
 // producers are received only after this claim has ended, so keep it short.
 //
 // Errors: ErrTooLarge; ErrClaim; ErrClosed (this producer is closed, or the consumer has
-// closed); ErrPeerDied (the consumer's process has ended, within 0.5 s of waiting);
+// closed); ErrPeerDied (the consumer's process has ended; a wait notices it within 0.5 s);
 // ErrCorrupt. With NamedOptions.Outlive, Claim waits for the next consumer instead.
 func (p *Producer) Claim(ctx context.Context, n int) (Claim, error) {
 	if err := ctx.Err(); err != nil {
@@ -143,7 +143,7 @@ func (p *Producer) TryClaim(n int) (c Claim, ok bool, err error) {
 		return c, ok, err
 	}
 	if err := p.stranded(); err != nil {
-		p.look = look{} // the next call says so too
+		p.look = look{} // the next call returns the error too
 		return Claim{}, false, err
 	}
 	return Claim{}, false, nil
@@ -243,9 +243,9 @@ func (p *Producer) reserveShared(length uint64) (bool, error) {
 	return false, nil
 }
 
-// What came of an attempt to claim.
+// Results of an attempt to claim.
 const (
-	overtaken = iota // somebody else was there, or got further
+	overtaken = iota // another producer was there, or got further
 	taken            // p has a claim
 	full             // there is no room, or there is an error
 )
@@ -260,8 +260,8 @@ func (p *Producer) claimAt(tail, length uint64) (got int, err error) {
 	word := r.state(tail)
 	w := word.Load()
 	if r.header.tail.Load() != tail {
-		// Others may have gone on so far that the consumer has swept the word: it would seem
-		// to be free. While tail stays there, what begins there is not consumed.
+		// Others may have gone so far that the consumer has swept the word, which then seems
+		// free. While tail is still here, no record that begins here has been consumed.
 		return overtaken, nil
 	}
 	if r.current(w, tail) {
@@ -281,7 +281,7 @@ func (p *Producer) claimAt(tail, length uint64) (got int, err error) {
 		size, mine = rest, r.word(tail, rest, p.slot, skipped)
 	}
 	if ok, err := p.room(tail, size); err != nil && r.header.tail.Load() != tail {
-		return overtaken, nil // the head that was loaded is a later one
+		return overtaken, nil // others have moved tail, and then head was loaded
 	} else if !ok {
 		return full, err
 	}
@@ -327,7 +327,7 @@ func (p *Producer) await(ctx context.Context, length uint64) error {
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without closing,
 // and ErrClosed if the consumer or this producer has closed, whatever NamedOptions.Outlive
-// says. Claim, TryClaim and Send call it while the ring is full, unless they outlive it.
+// says. Claim, TryClaim and Send call it while the ring is full, unless Outlive is set.
 func (p *Producer) CheckConsumer() error {
 	if p.closed {
 		return fmt.Errorf("shmring: %w", ErrClosed)
@@ -439,7 +439,7 @@ func (p *Producer) withdraw() error {
 
 // notifyAt wakes the consumer if it sleeps and waits for the record at pos, which has
 // ended. In a ring for Many the consumer may wait for an earlier claim. While it sleeps,
-// its head is where it waits: after moving head there, it checks once more.
+// head is where it waits: after it has moved head, it checks once more.
 func (p *Producer) notifyAt(pos uint64) {
 	h := p.ring.header
 	if anyAsleep(&h.consumerSleeps) && (!p.ring.many || h.head.Load() == pos) {
@@ -545,7 +545,7 @@ func (p *Producer) Close() error {
 	}
 	p.closed = true
 	p.ring.leave(p.life, p.slot, p.ticket)
-	wake(&p.ring.header.consumerSleeps) // it may be the end that it waits for
+	wake(&p.ring.header.consumerSleeps) // it may be waiting for the end
 	p.life.Close()
 	p.unpin()
 	return err

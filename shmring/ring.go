@@ -39,8 +39,9 @@ var (
 
 // Errors of the handles.
 var (
-	// ErrBusy means that another process has the role: the consumer's, the single
-	// producer's, or all 64 of the producers'. The process is alive, or cannot be checked.
+	// ErrBusy means that another process has the consumer's role or the role of the single
+	// producer, or that all 64 producers' roles are taken. The process is alive, or cannot be
+	// checked.
 	ErrBusy = errors.New("ring is in use by another process")
 	// ErrClosed means that the handle is closed, or that the consumer has closed.
 	ErrClosed = errors.New("ring is closed")
@@ -102,7 +103,7 @@ func CreateIn(mem Memory, o *Options) (*Ring, error) {
 	return ringIn(mem, func(b []byte) (*Ring, error) { return Create(b, o) })
 }
 
-// OpenIn is Open in memory that it can pin, as CreateIn does.
+// OpenIn is Open in memory that it can pin, like CreateIn.
 func OpenIn(mem Memory) (*Ring, error) { return ringIn(mem, Open) }
 
 func ringIn(mem Memory, ring func([]byte) (*Ring, error)) (r *Ring, err error) {
@@ -129,15 +130,15 @@ func Size(capacity int) int { return int(dataOffset(uint64(capacity)) + uint64(c
 // process may be using. Other processes must map the same memory, from its first byte and
 // with the same length.
 //
-// A message takes pages when it is sent, and if /dev/shm is full then, the program ends.
-// To prevent this, reserve the memory first: posix.ObjectOptions.Reserve, or Prefault.
+// Sending a message may need new pages. If /dev/shm is full then, the program dies. To
+// prevent this, reserve the memory first: posix.ObjectOptions.Reserve, or Prefault.
 //
 // Errors: ErrSize, ErrAlignment, ErrFault; fs.ErrNotExist without /proc;
 // errors.ErrUnsupported outside Linux and where 64-bit atomic operations do not work
 // between processes (mips, and arm before version 7).
 func Create(mem []byte, o *Options) (*Ring, error) { return create(mem, o, nil) }
 
-// create makes a ring, of values if there is a schema.
+// create makes a ring, or a Chan if there is a schema.
 func create(mem []byte, o *Options, values *schema) (*Ring, error) {
 	if o == nil {
 		o = new(Options)
@@ -203,7 +204,7 @@ func layOut(size int, o Options) (geometry, error) {
 // errors.ErrUnsupported as for Create.
 func Open(mem []byte) (*Ring, error) { return openAs(mem, nil) }
 
-// openAs opens a ring of messages or, if there is a schema, one of such values.
+// openAs opens a ring or, if there is a schema, a Chan of such values.
 func openAs(mem []byte, values *schema) (r *Ring, err error) {
 	if err := usable(mem); err != nil {
 		return nil, err
@@ -264,7 +265,7 @@ func usable(mem []byte) error {
 func (r *Ring) ID() [16]byte { return r.id }
 
 // Capacity returns the number of bytes of messages that the ring can hold, where each
-// message counts with its length rounded up to a multiple of 64.
+// message counts as its length rounded up to a multiple of 64.
 func (r *Ring) Capacity() int { return int(r.capacity) }
 
 // MaxMessage returns the length of the longest message: half the capacity.
@@ -278,7 +279,7 @@ func (r *Ring) Producers() Producers {
 	return One
 }
 
-// corrupt returns the error for a value that no process may write.
+// corrupt returns the error for an invalid value in the memory.
 func corrupt(what string, value uint64) error {
 	return fmt.Errorf("shmring: %w: %s %#x", ErrCorrupt, what, value)
 }

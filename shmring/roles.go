@@ -6,19 +6,19 @@ import (
 	"sync/atomic"
 )
 
-// member is what the ring holds of a role: who has it.
+// A member records in the ring which process has a role.
 type member struct {
 	// ticket is nobody, or a number that was drawn when the role was taken and is never
 	// drawn again. If two looks find the same number, the role was not left in between.
 	ticket atomic.Uint64
-	// The process, for people and for pidfd_open(2). Nothing is decided by it.
+	// The process, for people and for pidfd_open(2). It does not decide who has the role.
 	pid       atomic.Uint32
-	namespace atomic.Uint32 // inode of the pid namespace in which that is its number
+	namespace atomic.Uint32 // inode of the PID namespace that pid belongs to
 	start     atomic.Uint64 // in ticks of the clock since the boot
 	_         [8]byte
 }
 
-// A label is who a member is.
+// A label identifies the process of a member.
 type label struct {
 	pid       uint32
 	namespace uint32
@@ -30,13 +30,13 @@ const (
 	// gone is the consumer's ticket after an orderly Close.
 	gone = 1<<64 - 1
 
-	// consumerRole is the number of the consumer's role; those of producers are below.
+	// consumerRole is the number of the consumer's role; producers have the numbers below it.
 	consumerRole = slotCount
 )
 
 func (r *Ring) consumer() *member { return &r.header.members[consumerRole] }
 
-// producers returns the roles of producers: that of One is the first.
+// producers returns the roles of producers. A ring for One uses only the first.
 func (r *Ring) producers() []member {
 	if r.many {
 		return r.header.members[:slotCount]
@@ -49,15 +49,15 @@ func vacant(ticket uint64) bool { return ticket == nobody || ticket == gone }
 func (m *member) label() label { return label{m.pid.Load(), m.namespace.Load(), m.start.Load()} }
 
 // dead reports whether the process that has role i has ended, and which ticket it had.
-// It had the lock before its ticket was there, and keeps it until after that is gone.
+// A process takes the lock before it stores its ticket, and keeps it until the ticket is
+// gone.
 func (b *base) dead(l line, i int) (ticket uint64, dead bool) {
 	m := &b.members[i]
 	ticket = m.ticket.Load()
 	return ticket, !vacant(ticket) && !l.held(i) && m.ticket.Load() == ticket
 }
 
-// take takes role i from who had it, or from nobody. It returns 0 if somebody else was
-// faster.
+// take takes role i, whose ticket was from. It returns 0 if another process was faster.
 func (b *base) take(l line, i int, from uint64) (ticket uint64, err error) {
 	if err := l.hold(i); err != nil {
 		return 0, err
@@ -109,10 +109,10 @@ func (r *Ring) join(l line) (slot int, ticket uint64, err error) {
 }
 
 // bury takes over the role of producer i if its process is dead, and withdraws the
-// claims that it left; otherwise it returns 0. That nobody gets the role before this is
-// done is what makes the slot in a claim's state word mean one process; that the role is
-// taken over rather than freed is why a second one that buries, or one that dies while
-// it does, harms nothing.
+// claims that it left; otherwise it returns 0. No process gets the role before this is
+// done, so the slot in a claim's state word always means one process. Because the role is
+// taken over rather than freed, it does no harm if a second process buries too, or if one
+// dies while burying.
 func (r *Ring) bury(l line, i int) (ticket uint64, err error) {
 	was, dead := r.dead(l, i)
 	if !dead {
@@ -129,9 +129,9 @@ func (r *Ring) bury(l line, i int) (ticket uint64, err error) {
 }
 
 // withdrawAll withdraws all claims of slot i, whose process is dead. They are among the
-// records that begin at head, since no claim is made beyond head + capacity and the
-// consumer passes none. State words that belong to no record are not read: in a large
-// ring that is nearly empty they have no memory yet, and reading would give them some.
+// records from head on: no claim is made beyond head + capacity, and the consumer passes no
+// open claim. withdrawAll does not read state words that belong to no record: in a large
+// ring that is nearly empty they have no memory yet, and reading would allocate it.
 func (r *Ring) withdrawAll(i int) {
 	first := r.header.head.Load()
 	for pos := first; pos-first < r.capacity; {
@@ -153,8 +153,8 @@ func (r *Ring) withdrawAll(i int) {
 	}
 }
 
-// buryAll does that for all dead producers. One that can't be buried now is still there
-// the next time.
+// buryAll buries all dead producers and frees their roles. A producer that can't be buried
+// now is still there the next time.
 func (r *Ring) buryAll(l line) {
 	for i := range r.producers() {
 		if ticket, _ := r.bury(l, i); ticket != 0 {
@@ -163,7 +163,7 @@ func (r *Ring) buryAll(l line) {
 	}
 }
 
-// noProducers reports whether no producer has joined that has not left.
+// noProducers reports whether every producer that joined has left.
 func (r *Ring) noProducers() bool {
 	all := r.producers()
 	for i := range all {
@@ -174,7 +174,7 @@ func (r *Ring) noProducers() bool {
 	return true
 }
 
-// attend takes the consumer's role, which is free or a dead process's.
+// attend takes the consumer's role if it is free or its process is dead.
 func (r *Ring) attend(l line) (ticket uint64, err error) {
 	was, dead := r.dead(l, consumerRole)
 	if vacant(was) || dead {
@@ -186,8 +186,8 @@ func (r *Ring) attend(l line) (ticket uint64, err error) {
 	return ticket, err
 }
 
-// watchable returns the processes of members whose end pidfd_open(2) can tell. all says
-// that it can tell that of every member but those of this process.
+// watchable returns the processes of the members whose end pidfd_open(2) can report. all
+// means that these are all members outside this process.
 func (b *base) watchable(members []member) (pids []int, all bool) {
 	for i := range members {
 		if vacant(members[i].ticket.Load()) {

@@ -10,7 +10,7 @@ import (
 )
 
 // A schema describes a type of values in shared memory: their size, and the names, kinds
-// and offsets of their parts. Two programs may call the type differently.
+// and offsets of their parts. Two programs may use different names for the type.
 type schema struct {
 	size uint64
 	text string

@@ -30,9 +30,9 @@ type Server struct {
 	closed atomic.Bool
 }
 
-// JoinServer takes the server's role. Requests that a dead server had begun fail with
-// ErrPeerDied; this server goes on with those that none had taken. Errors: ErrBusy (there is a
-// server); ErrClosed (the Service); ErrCorrupt; ErrFault; fs.PathError.
+// JoinServer takes the server's role. Requests that a dead server had taken fail with
+// ErrPeerDied; this server receives the requests that no server had taken. Errors: ErrBusy
+// (there is a server); ErrClosed (the Service); ErrCorrupt; ErrFault; fs.PathError.
 func (s *Service) JoinServer() (*Server, error) {
 	unpin, err := s.pin()
 	if err != nil {
@@ -74,8 +74,8 @@ func (v *Server) join() (err error) {
 	return nil
 }
 
-// resume finishes what the previous server left. It wakes callers, which now have a process
-// whose death they must notice.
+// resume finishes the calls that the previous server left. It wakes callers, which now have
+// a process whose death they must notice.
 func (v *Server) resume() {
 	s := v.s
 	for slot := range s.calls {
@@ -103,10 +103,10 @@ type Request struct {
 	deadline int64
 }
 
-// Receive takes the next request: those of the clients in turn. It blocks until there is
-// one: it spins, then sleeps, as Consumer.Receive does. If ctx is done, it returns an error
-// that unwraps to ctx.Err(), even if there is a request. It passes over requests that were
-// given up or whose deadline has passed.
+// Receive takes the next request, from each client in turn. It blocks until there is one:
+// it spins, then sleeps, as Consumer.Receive does. If ctx is done, it returns an error that
+// unwraps to ctx.Err(), even if there is a request. It passes over requests that were given
+// up or whose deadline has passed.
 //
 // Each request must be answered by Reply: until then, its client has one call less.
 //
@@ -155,7 +155,8 @@ func (v *Server) take() (r Request, ok bool) {
 }
 
 // takeFrom takes a request of client i. It clears the client's bit before it looks, so a
-// request that comes later sets it again. If there is another request, it does so itself.
+// request that comes later sets it again. If it sees another request, takeFrom sets the bit
+// again itself.
 func (v *Server) takeFrom(i int) (r Request, ok bool) {
 	s, bit, first := v.s, uint64(1)<<i, v.next[i]
 	s.header.pending.And(^bit)
@@ -201,7 +202,8 @@ func (v *Server) begin(slot int, w uint64) (r Request, ok bool) {
 }
 
 // finish ends the call that was taken under the state word. If nobody waits for the reply
-// any more, the call becomes free. Before that, the reply may be in the copy of the request.
+// any more, the call becomes free. The copy of the request may hold the reply, so it is in
+// use until the reply is copied.
 func (v *Server) finish(slot int, word uint64, reply []byte, status uint32) {
 	s := v.s
 	k := &s.calls[slot]
@@ -218,8 +220,8 @@ func (v *Server) finish(slot int, word uint64, reply []byte, status uint32) {
 	s.desks[slot/s.limits.Calls].wake()
 }
 
-// Deadline returns when the caller stops waiting. ok is false if it waits for as long as it
-// takes.
+// Deadline returns when the caller stops waiting. ok is false if the caller has no
+// deadline.
 func (r Request) Deadline() (t time.Time, ok bool) {
 	if r.deadline == 0 {
 		return time.Time{}, false
@@ -249,7 +251,7 @@ func (r Request) Abandoned() (abandoned bool) {
 // err, which Client.Call returns as a ServerError. A text that is too long is cut. Reply
 // never blocks. It also succeeds if nobody waits for the reply any more.
 //
-// Errors: ErrTooLarge (reply; the request is still to be answered); ErrClosed (the Server is
+// Errors: ErrTooLarge (reply; the request still needs an answer); ErrClosed (the Server is
 // closed, or the request was answered before); ErrFault.
 func (r Request) Reply(reply []byte, err error) error {
 	v, most := r.server, r.server.s.limits.MaxMessage
@@ -313,8 +315,8 @@ func (r Request) serve(ctx context.Context, handle Handler) error {
 }
 
 // Close leaves the service. Callers whose requests were taken and not answered get
-// ErrClosed. Close waits for no handler. Another server may join later. A second Close
-// returns ErrClosed.
+// ErrClosed. Close does not wait for handlers. Another server may join later. A second
+// Close returns ErrClosed.
 func (v *Server) Close() error {
 	if v.closed.Swap(true) {
 		return fmt.Errorf("shmring: %w: server", ErrClosed)

@@ -20,8 +20,8 @@ type ServerError string
 
 func (e ServerError) Error() string { return string(e) }
 
-// ServiceLimits are the sizes of a Service, which all its processes share. A field that is 0
-// accepts what is there; a new service gets the value in parentheses.
+// ServiceLimits are the sizes of a Service, which all its processes share. A field of 0
+// accepts any value; a new service gets the value in parentheses.
 type ServiceLimits struct {
 	MaxMessage int // bytes of the longest request or reply, rounded up to a multiple of 64 (16 KiB)
 	Clients    int // clients that can join at a time, at most 64 (64)
@@ -37,7 +37,7 @@ func (l ServiceLimits) orDefault() ServiceLimits {
 	}
 }
 
-// check returns ErrSize if there can be no such service.
+// check returns ErrSize if no service can have these limits.
 func (l ServiceLimits) check() error {
 	if l.MaxMessage < unit || l.MaxMessage%unit != 0 || uint64(l.MaxMessage) > maxServiceSize ||
 		l.Clients < 1 || l.Clients > slotCount || l.Calls < 1 || l.Calls > maxCalls ||
@@ -51,9 +51,9 @@ func (l ServiceLimits) check() error {
 // and the server may be in different processes.
 //
 // Each call has memory of its own for its request and its reply. So a reply always has room:
-// a client that does not fetch it stalls nobody. As for a Ring, a Service holds one open
-// descriptor, and one of CreateServiceIn or OpenServiceIn keeps its memory mapped while one
-// of its handles is open. Several goroutines may use a Service at a time.
+// a client that does not fetch it stalls nobody. Like a Ring, a Service holds one open
+// descriptor. A Service of CreateServiceIn or OpenServiceIn keeps its memory mapped while
+// one of its handles is open. Several goroutines may use a Service at a time.
 type Service struct {
 	base
 	limits ServiceLimits
@@ -64,9 +64,9 @@ type Service struct {
 }
 
 // OpenOrCreateService opens the service in the POSIX object called name, or makes it, as
-// OpenOrCreate does with rings. A service of other limits is ErrMismatch. In o, Producers
-// and Capacity are 0. Sparse has no effect: the memory for a client's messages is taken when
-// the client joins.
+// OpenOrCreate does with rings. A service with other limits is ErrMismatch. In o, Producers
+// and Capacity are 0. Sparse has no effect: the memory for a client's messages is taken
+// when the client joins.
 //
 // Errors: ErrMismatch; ErrNotRing (the object holds something else, which is left
 // unchanged); those of OpenServiceIn, posix.CreateObject and posix.OpenObject.
@@ -194,8 +194,8 @@ func openService(mem []byte) (s *Service, err error) {
 	return s, nil
 }
 
-// Close closes the descriptor of the Service, and unmaps the memory of one of
-// OpenOrCreateService; while handles are open, the error is EBUSY then.
+// Close closes the descriptor of the Service. It also unmaps the memory if the Service owns
+// it, as Ring.Close does. Close the handles first; otherwise the error is EBUSY.
 func (s *Service) Close() error { return s.close() }
 
 // Remove removes the name of a service of OpenOrCreateService, under the same conditions as

@@ -10,7 +10,7 @@ const (
 	serviceMagic   = 0x7672_6573_6370_6967 // "gipcserv" in the memory of a little-endian machine
 	serviceVersion = 1
 
-	serverRole = consumerRole // the server's role; those of clients are below
+	serverRole = consumerRole // the server's role; clients have the roles below it
 
 	deskSize    = 128
 	callSize    = 128
@@ -54,11 +54,11 @@ var _ [deskSize]byte = [unsafe.Sizeof(desk{})]byte{}
 // A call is one exchange of a request and a reply. Its state says who may write the other
 // words and the message.
 type call struct {
-	state    atomic.Uint64 // 0, its number and what it is at
+	state    atomic.Uint64 // 0, its number and state
 	request  atomic.Uint64 // 8, the client's: length of the request
 	deadline atomic.Int64  // 16, the client's: in ns of CLOCK_MONOTONIC, 0 if there is none
 	reply    atomic.Uint64 // 24, the server's: length of the reply
-	status   atomic.Uint32 // 32, the server's: what the reply is
+	status   atomic.Uint32 // 32, the server's: the kind of the reply
 	_        [92]byte
 }
 

@@ -34,15 +34,15 @@ var (
 // mostChunk is the size beyond which larger pieces do not make a stream faster.
 const mostChunk = 1 << 20
 
-// Writer returns a byte stream into the ring, which owns p from now on. ctx ends all its
-// waits. In a ring for Many, the pieces of several streams mix.
+// Writer returns a byte stream into the ring. The Writer owns p from now on. ctx ends all
+// its waits. In a ring for Many, the pieces of several streams mix.
 func (p *Producer) Writer(ctx context.Context) *Writer {
-	// With sixteenths, both sides always have pieces to work on.
+	// With pieces of a sixteenth of the ring, both sides always have some to work on.
 	return &Writer{ctx: ctx, producer: p, chunk: int(min(p.ring.capacity/16, mostChunk))}
 }
 
-// Reader returns the byte stream out of the ring, which owns c from now on. ctx ends all
-// its waits.
+// Reader returns the byte stream out of the ring. The Reader owns c from now on. ctx ends
+// all its waits.
 func (c *Consumer) Reader(ctx context.Context) *Reader { return &Reader{ctx: ctx, consumer: c} }
 
 // Write implements io.Writer. It blocks while the ring is full. Errors: those of
@@ -76,8 +76,8 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// readOnce sends the result of one Read as a message. err is the ring's error, readErr
-// that of r.
+// readOnce sends the result of one Read as a message. err is the error of the ring, readErr
+// the error of r.
 func (w *Writer) readOnce(r io.Reader) (n int, readErr, err error) {
 	claim, err := w.producer.Claim(w.ctx, w.chunk)
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	// Block makes the writer wait for the reader, which receives every message.
 	Block Policy = 1
 	// Latest lets the writer overwrite what the reader has not received yet. The reader
-	// goes on with the newest message, and Lost counts those in between.
+	// goes on with the newest message, and Lost counts the messages in between.
 	Latest Policy = 2
 )
 
@@ -51,7 +51,7 @@ type Subscription struct {
 	next      uint64 // number of the message to receive
 	published uint64 // header.published when it was last read
 	lost      uint64
-	seen      uint32 // the session of a writer whose end was reported
+	seen      uint32 // the session of the last writer whose end was reported
 	buf       []byte // the last message that Receive returned
 
 	taken, bytes uint64 // received since the last wait
@@ -146,7 +146,8 @@ func (s *Subscription) begin(o *SubscribeOptions) error {
 	}
 	r.next.Store(s.next)
 
-	// The end of a writer that had gone before, all of whose messages had too, is no news.
+	// Do not report the end of a writer that was gone before, unless this reader may still
+	// receive messages of it.
 	s.seen = h.sessions.Load()
 	ticket, dead := s.b.dead(s.life, writerRole)
 	if s.seen > 0 && (o.FromOldest || !vacant(ticket) && !dead) {
@@ -178,7 +179,8 @@ func (r *reader) name() string {
 //
 // If the writer has closed, and no message is left, the error is io.EOF; if its process
 // ended without closing, it is ErrPeerDied, within 0.5 s. After either, Receive may be
-// called again: it waits for another writer. With NamedOptions.Outlive it waits at once. Other errors: ErrClosed; ErrCorrupt; ErrFault.
+// called again: it waits for another writer. With NamedOptions.Outlive it waits at once.
+// Other errors: ErrClosed; ErrCorrupt; ErrFault.
 func (s *Subscription) Receive(ctx context.Context) ([]byte, error) {
 	err := guarded(func() error { return s.receive(ctx) })
 	if err != nil {
@@ -278,7 +280,7 @@ func (s *Subscription) keep(msg []byte) {
 }
 
 // take calls use with the next message. It returns false if there is none, or if it was
-// overwritten; then it has gone on to the newest.
+// overwritten; then take has gone on to the newest.
 func (s *Subscription) take(use func([]byte)) (ok bool, err error) {
 	if ok, err := s.ready(); !ok {
 		return false, err
@@ -294,8 +296,8 @@ func (s *Subscription) take(use func([]byte)) (ok bool, err error) {
 	return true, nil
 }
 
-// ready reports whether a message has been sent that was not received. Otherwise it returns
-// the reason not to wait for one, if there is any.
+// ready reports whether there is a message that was not received. Otherwise it returns the
+// reason not to wait for one, if there is any.
 func (s *Subscription) ready() (bool, error) {
 	if s.closed {
 		return false, fmt.Errorf("shmring: %w", ErrClosed)
@@ -315,7 +317,7 @@ func (s *Subscription) ready() (bool, error) {
 }
 
 // locate returns the next message, which has been published. It returns false if the
-// message was overwritten; then it has gone on to the newest.
+// message was overwritten; then locate has gone on to the newest.
 func (s *Subscription) locate() (msg []byte, ok bool, err error) {
 	b := s.b
 	pos, length, ok := b.locate(s.next)
@@ -332,9 +334,9 @@ func (s *Subscription) locate() (msg []byte, ok bool, err error) {
 // release ends the use of the message of length bytes. It reports whether the message was
 // whole all the time.
 //
-// On processors with weak order, loads of the message could be done after the load of the
-// floor that follows them. They are done before the store of next, as everything before an
-// atomic store is, and that stays before the load of the floor.
+// On processors with weak order, loads of the message could happen after the load of the
+// floor. The store of next prevents that: everything before an atomic store stays before
+// it, and the store stays before the load of the floor.
 func (s *Subscription) release(length int) bool {
 	h := s.b.header
 	memory.Store(&s.reader.next, s.next+1)
@@ -354,13 +356,13 @@ func (s *Subscription) release(length int) bool {
 func (s *Subscription) skip() error {
 	published := s.b.header.published.Load()
 	n := published - s.next
-	if int64(n) <= 0 { // what is overwritten was published before
+	if int64(n) <= 0 { // a message is published before it is overwritten
 		return corrupt("number of messages", published)
 	}
 	s.lost += n - 1
 	s.next, s.published = published-1, published
 	if n == 1 {
-		// It is the newest itself that is being overwritten: the next one follows.
+		// The newest message is being overwritten: wait for the one after it.
 		s.lost++
 		s.next++
 	}
@@ -369,7 +371,7 @@ func (s *Subscription) skip() error {
 	return nil
 }
 
-// end returns io.EOF if a writer has closed whose end was not reported yet, and all its
+// end returns io.EOF if the writer has closed, its end was not reported yet, and all its
 // messages have been received. A writer publishes before it leaves, and takes its role
 // before it is counted.
 func (s *Subscription) end() error {
@@ -385,8 +387,8 @@ func (s *Subscription) end() error {
 	return io.EOF
 }
 
-// died returns ErrPeerDied if a writer died whose end was not reported yet, and all its
-// messages have been received.
+// died returns ErrPeerDied if the writer has died, its end was not reported yet, and all
+// its messages have been received.
 func (s *Subscription) died() error {
 	h := s.b.header
 	session := h.sessions.Load()

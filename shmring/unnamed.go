@@ -34,13 +34,14 @@ const unnamedSeals = posix.SealShrink | posix.SealGrow | posix.SealSeal
 // PassTo, to any other with SendTo. They call OpenUnnamed.
 //
 // The kernel frees the memory with its last descriptor and mapping, so nothing is left
-// behind, whichever process is killed and when. The messages that nobody received are lost
-// then. The label is only shown in /proc and need not be unique; it has at most 249 bytes.
+// behind, no matter which process is killed and when. Messages that nobody received are
+// lost then. The label is only shown in /proc and need not be unique; it has at most 249
+// bytes.
 //
-// The Ring owns its memory and Object, and Close releases both; the others keep theirs. A
-// process can join the ring if it has a descriptor of the object, or may open one of
-// another process in /proc, as a debugger of that process or root may. Permission bits do
-// not matter, nor does the user.
+// The Ring owns its memory and Object, and Close releases both; other processes keep
+// theirs. A process can join the ring if it has a descriptor of the object, or if it may
+// open the descriptor of another process in /proc, as root and debuggers of that process
+// may. Neither permission bits nor the user matter.
 //
 // Errors: ErrSize; those of posix.CreateMemfd and Create.
 func CreateUnnamed(label string, o *UnnamedOptions) (*Ring, error) {
@@ -49,8 +50,8 @@ func CreateUnnamed(label string, o *UnnamedOptions) (*Ring, error) {
 }
 
 // OpenUnnamed returns the ring that CreateUnnamed made in object, which was handed over. It
-// duplicates the descriptor of object, which may be closed afterwards. It accepts what a
-// hostile process passed: an object that is no such ring is an error.
+// duplicates the descriptor of object, which may be closed afterwards. The object may come
+// from a hostile process: if it is no such ring, OpenUnnamed returns an error.
 //
 // Errors: ErrUnsealed; ErrForeign (also: there is no /proc, or it is forbidden to open the
 // object there); those of Open and of posix.Object.Map.
@@ -175,11 +176,12 @@ func (b *base) object() *posix.Object {
 	return nil
 }
 
-// An unnamedPlace is a memfd. Its descriptors in all processes may be of one open file, so
-// presence cannot be held there. Nobody needs it, because there is no name to remove.
+// An unnamedPlace is a memfd. Its descriptors in all processes may share one open file
+// description, so no process can hold presence of its own. None needs to, because there is
+// no name to remove.
 type unnamedPlace struct{ objectPlace }
 
-// options returns the same options for what makes memory with and without a name.
+// options converts the options to NamedOptions.
 func (o *UnnamedOptions) options() *NamedOptions {
 	if o == nil {
 		o = &UnnamedOptions{}
@@ -187,7 +189,7 @@ func (o *UnnamedOptions) options() *NamedOptions {
 	return &NamedOptions{Producers: o.Producers, Capacity: o.Capacity, Sparse: o.Sparse}
 }
 
-// unnamed makes memory without a name.
+// unnamed returns a finder that makes an object without a name.
 func (o *NamedOptions) unnamed(label string) finder {
 	return func(r recipe) error {
 		object, err := posix.CreateMemfd(label, int64(r.size), &posix.MemfdOptions{Sealing: true, Reserve: !o.Sparse})
@@ -214,7 +216,7 @@ func (o *NamedOptions) unnamed(label string) finder {
 	}
 }
 
-// openUnnamed opens what is in an object that somebody else made.
+// openUnnamed opens the contents of an object that another process made.
 func openUnnamed(object *posix.Object, open func(Memory) (*base, error)) error {
 	if err := checkSeals(object); err != nil {
 		return err
@@ -229,8 +231,8 @@ func openUnnamed(object *posix.Object, open func(Memory) (*base, error)) error {
 	return nil
 }
 
-// adopt opens what is in the object, which then owns object and mapping. Members open the
-// file with their locks through the descriptor of the object.
+// adopt opens the contents of the object. The result owns the object and its mapping.
+// Members open the file with their locks through the descriptor of the object.
 func adopt(object *posix.Object, open func(*posix.Mapping) (*base, error)) error {
 	mapping, err := object.Map(nil)
 	if err != nil {
@@ -278,7 +280,8 @@ func checkSeals(object *posix.Object) error {
 	return nil
 }
 
-// orNil returns nil with an error, although the object was opened before it was refused.
+// orNil returns object, or nil with an error: it may have been opened before it was
+// refused.
 func orNil[T any](object *T, err error) (*T, error) {
 	if err != nil {
 		return nil, err

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A vigil watches for the end of processes (pidfd_open(2)). It costs nothing while
-// waiting, because the runtime's poller does that.
+// A vigil watches for the end of processes (pidfd_open(2)). It costs nothing meanwhile,
+// because the runtime's poller waits for the end.
 type vigil struct {
 	pids  []int
 	files []*os.File

@@ -26,10 +26,10 @@ const sleeping = 1
 const (
 	// tick is how often a sleeper checks whether the other side is alive.
 	tick = 150 * time.Millisecond
-	// longTick is how often it checks if the kernel tells it when a process ends. The
-	// kernel does not report when a process calls execve(2).
+	// longTick is how often it checks when the kernel reports the end of processes. The
+	// kernel does not report that a process calls execve(2).
 	longTick = 400 * time.Millisecond
-	// restTick is how often it checks if there is no other process that could end.
+	// restTick is how often it checks when there is no other process that could end.
 	restTick = 5 * time.Second
 )
 
@@ -69,7 +69,7 @@ const (
 	// A sleep shorter than this consists mostly of falling asleep and waking up. The
 	// longest spin would have sufficed instead.
 	sleepShort = 200 * time.Microsecond
-	// So many of the longest spins may be in vain; so many waits later they are tried again.
+	// After vainMost of the longest spins in vain, spins are short for retryAfter waits.
 	vainMost   = 4
 	retryAfter = 64
 )
@@ -81,7 +81,7 @@ type waiter struct {
 	spin   bool
 	pause  uint32 // before a check
 	budget uint32 // how long to spin
-	vain   uint32 // longest spins in vain, before waits that were short all the same
+	vain   uint32 // longest spins that were in vain, although the wait was short
 
 	alarmed atomic.Bool // a process has ended: check which one before sleeping
 }
@@ -99,9 +99,9 @@ func (w *waiter) start(word *atomic.Uint32, spin bool, pause uint32) {
 	w.word, w.spin, w.pause, w.budget = word, spin, pause, spinMost/4
 }
 
-// wait calls try until it is done or fails. After each tick it calls check, which
-// says how long the next one may be. Its failure ends the waiting if try, called once
-// more, is still not done.
+// wait calls try until it is done or fails. After each tick it calls check, which returns
+// how long the next tick may be. If check fails, the wait ends with its error, unless a
+// last call of try ends it.
 func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func() (time.Duration, error)) error {
 	if w.spin {
 		if ok, err := w.spinUntil(try); ok || err != nil {
