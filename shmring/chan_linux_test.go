@@ -107,7 +107,7 @@ func TestChan(t *testing.T) {
 	})
 }
 
-// TestChanTypes opens what is of another type, or no Chan.
+// TestChanTypes opens a Chan as another type or as a ring, and a ring as a Chan.
 func TestChanTypes(t *testing.T) {
 	ctx := background(t)
 	const name = "/chan-types"
@@ -170,8 +170,8 @@ func doomedSender(args []string) error {
 	}
 }
 
-// TestKilledSenders kills senders at random moments. Each value comes whole and once, in the
-// order of its sender.
+// TestKilledSenders kills senders at random moments. Each value arrives whole and once, in
+// the order in which its sender sent it.
 func TestKilledSenders(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	c, f := newChan[job](t, 1<<12, shmring.Many)
@@ -179,7 +179,7 @@ func TestKilledSenders(t *testing.T) {
 	noError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	next := map[uint64]uint64{}
-	received := make(chan uint64, 1) // the last sender that was heard
+	received := make(chan uint64, 1) // the sender of the last value
 	together(
 		func() {
 			for {

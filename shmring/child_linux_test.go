@@ -188,7 +188,7 @@ func consume(expected int, verify bool) error {
 		}
 	}
 	fmt.Println(count, time.Since(first).Nanoseconds())
-	return nil // without closing, so that no producer is told before it has ended
+	return nil // without closing, so that no producer gets an error before it has ended
 }
 
 const batchLength = 32
@@ -458,8 +458,8 @@ func doomedConsumer([]string) error {
 	return nil
 }
 
-// holdRole takes a role and keeps it until it is killed or told otherwise: "exec", or
-// "end" to leave in order.
+// holdRole takes a role and keeps it until it is killed or reads a command: "oom" exhausts
+// its memory, "exec" executes another program, "end" leaves in order.
 func holdRole(args []string) error {
 	ring, err := openInherited()
 	if err != nil {
@@ -622,7 +622,7 @@ func scribble(args []string) error {
 			control[i].Store(0)
 		case 4: // a value from another place
 			control[i].Store(control[rng.IntN(len(control))].Load())
-		case 5: // a record of about this lap
+		case 5: // a record that seems to be of about this lap
 			control[512+rng.IntN(len(control)-512)].Store((words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256))
 		}
 		if rng.IntN(100) == 0 {
@@ -631,5 +631,5 @@ func scribble(args []string) error {
 	}
 }
 
-// ringCapacity is where testdata/ring.h has it, within sane bounds.
+// ringCapacity returns the capacity in the header of a ring, within sane bounds.
 func ringCapacity(words ledger) int { return int(min(words[7].Load(), uint64(len(words)*8-4096))) }

@@ -9,7 +9,7 @@ import (
 )
 
 // The windows in which a producer can die are too short for a kill to hit them often. These
-// tests build the memory that a death in each of them leaves.
+// tests recreate the memory as a death in each window leaves it.
 
 // deadTicket is the ticket of a process that no longer holds a lock.
 const deadTicket = 1 << 40
@@ -40,7 +40,7 @@ func TestCrashWindows(t *testing.T) {
 		name  string
 		kind  Producers
 		crash func(r *Ring) // what the dead producer has done
-		after bool          // whether another one sends a message afterwards
+		after bool          // whether another producer sends a message afterwards
 		want  []string
 		err   error
 	}{
@@ -98,7 +98,7 @@ func TestCrashWindows(t *testing.T) {
 		}, true, []string{"a", "b", "after"}, ErrPeerDied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel() // each waits for something that does not come
+			t.Parallel() // each of them waits for a message that does not come
 			r := crashRing(t, tt.kind)
 			tt.crash(r)
 			if tt.after {
@@ -132,7 +132,8 @@ func TestCrashWindows(t *testing.T) {
 	}
 }
 
-// TestFullTable lets a producer join where every slot belongs to a dead one with claims.
+// TestFullTable lets a producer join when every slot belongs to a dead producer with a
+// claim.
 func TestFullTable(t *testing.T) {
 	r := crashRing(t, Many)
 	pos := r.capacity
@@ -241,7 +242,7 @@ func TestCorrupt(t *testing.T) {
 }
 
 // TestLateCommit lets a producer commit and leave between the consumer's check for a
-// message and its check for producers. That is not the end yet.
+// message and its check for producers. The consumer must not report the end then.
 func TestLateCommit(t *testing.T) {
 	r := crashRing(t, One)
 	c, err := r.JoinConsumer()

@@ -91,7 +91,7 @@ var memories = map[string]func(t *testing.T) memory{
 	"key": func(t *testing.T) memory { return meeting(t, sysv.Key(lastKey.Add(1)).String()) },
 }
 
-// lastKey is the key of the last ring of a test.
+// lastKey is the key that a test used last.
 var lastKey atomic.Int32
 
 // meeting makes a ring with a name or a key. The test is the last to close it.
@@ -192,7 +192,7 @@ var ways = map[string]func(t *testing.T, h holder){
 }
 
 // TestDeath ends a process in every kind of place, with a role in a ring in every kind of
-// memory. The waiting side learns of it, and nothing that was committed is lost.
+// memory. The waiting side notices the death, and no committed message is lost.
 func TestDeath(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	// With -short, each kind of memory and each place is tried once.
@@ -215,7 +215,7 @@ func TestDeath(t *testing.T) {
 			}
 			for way, die := range ways {
 				if kind == "memfd and C" && way == "oom" {
-					continue // it knows no such word
+					continue // the C program does not know this command
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", kind, name, way), func(t *testing.T) {
 					t.Parallel()
@@ -227,7 +227,7 @@ func TestDeath(t *testing.T) {
 	}
 }
 
-// TestDeaths does the same as TestDeath at random, for as long as a soak lasts.
+// TestDeaths is TestDeath with random choices, for as long as a soak lasts.
 func TestDeaths(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	seed := rand.Uint64()
@@ -274,7 +274,7 @@ func producerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 	select {
 	case r := <-results:
 		t.Fatalf("received %q, %v past a claim of a living producer", r.msg, r.err)
-	case <-time.After(m.lives(2 * noticed)): // asleep, and for the longest times
+	case <-time.After(m.lives(2 * noticed)): // by now it sleeps, for the longest times
 	}
 	watch := ipctest.StartWatch()
 	die(t, child)
@@ -332,8 +332,8 @@ func consumerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 	}
 }
 
-// TestSiblings runs a producer and a consumer in PID namespaces of their own. Each learns
-// of the other's death.
+// TestSiblings runs a producer and a consumer in PID namespaces of their own. Each notices
+// the other's death.
 func TestSiblings(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	for kind, make := range memories {
@@ -365,7 +365,8 @@ func TestSiblings(t *testing.T) {
 	}
 }
 
-// TestStopped stops a producer with a claim, and continues it. It is not dead.
+// TestStopped stops a producer with a claim, and continues it. Meanwhile it does not count
+// as dead.
 func TestStopped(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	stopped := 10 * time.Second
@@ -489,8 +490,9 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestForgottenDescriptor has memory whose descriptor is closed before the ring is made,
-// between Create and Open, and before anybody joins.
+// TestForgottenDescriptor closes the descriptor of the memory after Create. Processes can
+// still join through that Ring, but Open fails. A ring made after that has its locks in the
+// file of the IPC namespace.
 func TestForgottenDescriptor(t *testing.T) {
 	mem, f := shared(t, shmring.Size(4096))
 	ring := create(t, mem)
@@ -501,7 +503,7 @@ func TestForgottenDescriptor(t *testing.T) {
 	if _, err := shmring.Open(mem); !errors.Is(err, shmring.ErrForeign) {
 		t.Errorf("Open = %v, want ErrForeign", err)
 	}
-	ring = create(t, mem) // by the IPC namespace
+	ring = create(t, mem) // with locks in the file of the IPC namespace
 	again, err := shmring.Open(mem)
 	if err != nil {
 		t.Fatal(err)

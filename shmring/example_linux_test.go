@@ -49,7 +49,7 @@ func ExampleOpenOrCreate() {
 	if err := consumer.Close(); err != nil {
 		log.Fatal(err)
 	}
-	// Only the last one to leave can remove it.
+	// Only the last process to leave can remove the ring.
 	if err := other.Remove(); errors.Is(err, shmring.ErrBusy) {
 		fmt.Println("somebody is still there")
 	}
@@ -193,7 +193,7 @@ func ExampleRing_Members() {
 		case !errors.Is(err, io.EOF):
 			log.Fatal(err)
 		case ring.Members().Ended == producers:
-			return // the end of the last one
+			return // the end of the last producer
 		}
 	}
 	// Output:
@@ -219,7 +219,7 @@ func ExampleWriter_Flush() {
 		if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
 			log.Fatal(err)
 		}
-		r.Close() // though there is more
+		r.Close() // although more is coming
 	}()
 
 	w := producer.Writer(ctx)
@@ -228,7 +228,7 @@ func ExampleWriter_Flush() {
 		log.Fatal(err)
 	}
 	fmt.Println("arrived:", w.Flush())
-	for err == nil { // until the reader is seen to have closed
+	for err == nil { // until the writer sees that the reader has closed
 		_, err = io.WriteString(w, "more")
 	}
 	fmt.Println("lost:", errors.Is(err, shmring.ErrClosed))

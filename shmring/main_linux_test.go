@@ -25,7 +25,7 @@ import (
 // child_linux_test.go.
 const childRole = "SHMRING_TEST_ROLE"
 
-// cannotStart is why tests with several processes are skipped under qemu.
+// cannotStart is the reason why tests with several processes are skipped under qemu.
 const cannotStart = "it cannot start the test program again"
 
 func TestMain(m *testing.M) {

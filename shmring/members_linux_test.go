@@ -106,7 +106,7 @@ func (f *flusher) flush(when string, ctx context.Context, want error) {
 	}
 }
 
-// wantReleases: Flush waits until the consumer has released what was sent.
+// wantReleases checks that Flush waits until the consumer has released all messages.
 func (f *flusher) wantReleases() {
 	t := f.t
 	f.flush("nothing was sent", f.over, nil)
@@ -145,7 +145,7 @@ func (f *flusher) wantMidClaim() {
 	check(f.t, claim.Abort())
 }
 
-// wantDeaths: what ends a wait besides a release.
+// wantDeaths checks what else ends a Flush: a death, a close, or an invalid head.
 func (f *flusher) wantDeaths() {
 	t, header := f.t, f.r.header
 	check(t, f.p.Send(t.Context(), []byte("three")))
@@ -229,8 +229,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestHandover has producers follow one another with never a moment without one, in the
-// slots at both ends of the table, and a consumer look for the end meanwhile.
+// TestHandover lets producers in the slots at both ends of the table follow one another, so
+// that there is always one. A consumer that checks meanwhile must not see the end.
 func TestHandover(t *testing.T) {
 	r := crashRing(t, Many)
 	c, err := r.JoinConsumer()
@@ -249,7 +249,8 @@ func TestHandover(t *testing.T) {
 	check(t, <-failed)
 }
 
-// handOver fills the table, and leaves all but the last slot, then that for the first.
+// handOver fills the table, frees all slots but the last, takes the first again and frees
+// the last, over and over.
 func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	for {
 		all := []*Producer{first}
@@ -281,8 +282,8 @@ func handOver(r *Ring, first *Producer, stop <-chan struct{}) error {
 	}
 }
 
-// TestCommitsBehindClaim has a consumer sleep before a claim, while others commit after
-// it: they leave it asleep. The end of the claim wakes it.
+// TestCommitsBehindClaim lets a consumer sleep at an open claim while another producer
+// commits messages after it. These do not wake the consumer; the end of the claim does.
 func TestCommitsBehindClaim(t *testing.T) {
 	r := crashRing(t, Many)
 	first, err := r.JoinProducer()
@@ -291,7 +292,7 @@ func TestCommitsBehindClaim(t *testing.T) {
 	check(t, err)
 	c, err := r.JoinConsumer()
 	check(t, err)
-	for round := range 3 * int(r.capacity/unit) / 7 { // over the end of the data in all ways
+	for round := range 3 * int(r.capacity/unit) / 7 { // crosses the end of the data in all ways
 		claim, err := first.Claim(t.Context(), round%200)
 		check(t, err)
 		got := make(chan error, 1)
@@ -325,8 +326,8 @@ func TestCommitsBehindClaim(t *testing.T) {
 	}
 }
 
-// TestWokenAtOnce has a consumer sleep where padding, or a claim that is given up, comes
-// before the message: a wake-up that is lost takes a tick.
+// TestWokenAtOnce lets a consumer sleep where padding, or an aborted claim, comes before
+// the message. A lost wake-up would cost a tick.
 func TestWokenAtOnce(t *testing.T) {
 	kinds(t, func(t *testing.T, kind Producers) {
 		r := crashRing(t, kind)

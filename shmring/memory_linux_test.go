@@ -95,7 +95,7 @@ func pinned(t *testing.T, mem shmring.Memory, unmap func() error, gone error) {
 	c.ReapProducers()
 }
 
-// TestNoMemory makes a ring in an object for which there are no pages.
+// TestNoMemory makes and opens a ring in memory whose file was truncated.
 func TestNoMemory(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it loses the address of a fault, at times")
 	mem, f := shared(t, shmring.Size(1<<20))

@@ -27,8 +27,8 @@ func wornRing(t *testing.T, kind Producers, capacity, piece int, pos uint64) *Ri
 	return r
 }
 
-// TestWornRing sends messages of another size in a ring that has carried so much that a
-// state word never written seems to belong to a later lap, or to this one.
+// TestWornRing sends messages of another size through a ring that has carried so many bytes
+// that a state word that was never written could seem to belong to this lap or a later one.
 func TestWornRing(t *testing.T) {
 	const capacity, piece = 1 << 16, 1 << 12
 	for _, kind := range []Producers{One, Many} {
@@ -66,8 +66,8 @@ func TestWornRing(t *testing.T) {
 	}
 }
 
-// TestSweep lets a consumer pass through the first lap of a period: no word that was not
-// written in it may stay.
+// TestSweep lets a consumer pass through the first lap of a sweep period. No older state
+// word may remain.
 func TestSweep(t *testing.T) {
 	const capacity, piece = 1 << 16, 1 << 12
 	const start uint64 = 3 * sweepPeriod
@@ -177,8 +177,8 @@ func TestStaleClaim(t *testing.T) {
 	}
 }
 
-// TestDoneContext makes every call that takes a context with a done one: it ends, even if
-// it need not wait.
+// TestDoneContext passes a done context to every call that takes one. The call fails, even
+// if it need not wait.
 func TestDoneContext(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)
@@ -228,7 +228,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// A readerFunc is a reader that consists of one function.
+// A readerFunc is a function that implements io.Reader.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
@@ -290,8 +290,7 @@ func TestReadFromWrappedEOF(t *testing.T) {
 	}
 }
 
-// TestTryLearnsOfDeath checks that sides that never wait find out that the other one is
-// dead.
+// TestTryLearnsOfDeath checks that a side that never waits notices the death of the other.
 func TestTryLearnsOfDeath(t *testing.T) {
 	for _, kind := range []Producers{One, Many} {
 		r := crashRing(t, kind)
@@ -327,8 +326,8 @@ func TestTryLearnsOfDeath(t *testing.T) {
 	}
 }
 
-// TestStaleTail: a producer that was stopped after it had loaded tail makes no claim there,
-// though the consumer has freed the word of what began there since.
+// TestStaleTail checks that a producer that was stopped after it had loaded tail makes no
+// claim there, even if the consumer has meanwhile swept the state word there.
 func TestStaleTail(t *testing.T) {
 	words := make([]uint64, Size(minCapacity)/8)
 	ring, err := Create(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8), &Options{Producers: Many})

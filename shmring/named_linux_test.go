@@ -20,7 +20,7 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// A where is where a ring is: a name that begins with a slash, or a key.
+// A where is the place of a ring: a name that begins with a slash, or a key.
 type where string
 
 var wheres = []where{"/named", "0x4e414d45"}
@@ -169,7 +169,8 @@ func wantBusy(t *testing.T, what string, err error) {
 	}
 }
 
-// TestUnlink: those who have the ring open keep it, others make a new one.
+// TestUnlink checks that processes that have the ring open keep it, and that others make a
+// new one.
 func TestUnlink(t *testing.T) {
 	eachWhere(t, func(t *testing.T, w where) {
 		a, b := w.open(t, nil), w.open(t, nil)
@@ -241,7 +242,7 @@ func TestNamedMismatch(t *testing.T) {
 	}
 }
 
-// TestMode: a new ring has the mode that was asked for, whatever the umask.
+// TestMode checks that a new ring has the requested mode, whatever the umask.
 func TestMode(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o077))
 	eachWhere(t, func(t *testing.T, w where) {
@@ -253,7 +254,7 @@ func TestMode(t *testing.T) {
 	})
 }
 
-// TestAwait: one side waits for the ring that the other makes.
+// TestAwait lets one side wait for the ring that the other makes.
 func TestAwait(t *testing.T) {
 	eachWhere(t, func(t *testing.T, w where) {
 		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -282,8 +283,8 @@ func TestAwait(t *testing.T) {
 	})
 }
 
-// TestMakerKilled finds a segment that a killed process left without a ring, and one that
-// only looks like it.
+// TestMakerKilled finds a segment that a killed process left without a ring, and a segment
+// that only looks like that.
 func TestMakerKilled(t *testing.T) {
 	w := wheres[1]
 	const marked = 0o601
@@ -307,8 +308,8 @@ func TestMakerKilled(t *testing.T) {
 	w.wantNothing(t)
 }
 
-// TestOthersWaitForMaker has another user wait for a ring that is being made: until then
-// only its maker may read the segment.
+// TestOthersWaitForMaker lets another user wait for a ring that is being made. Until it is
+// complete, only its maker may read the segment.
 func TestOthersWaitForMaker(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	w := wheres[1]
@@ -337,12 +338,12 @@ func TestOthersWaitForMaker(t *testing.T) {
 }
 
 // TestMeeting lets processes open, make, remove and close the ring all the time, and kills
-// them meanwhile. While one has it open, the name leads to it.
+// them meanwhile. While a process has a ring open, the name leads to that ring.
 func TestMeeting(t *testing.T) {
 	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "meet", 200) })
 }
 
-// TestUnlinkKilled does the same with processes that unlink the ring while others join it.
+// TestUnlinkKilled is TestMeeting with processes that unlink the ring while others join it.
 func TestUnlinkKilled(t *testing.T) {
 	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "unlink", 100) })
 }
@@ -366,7 +367,8 @@ func killedThere(t *testing.T, w where, role string, rounds int) {
 	for _, peer := range peers {
 		kill(t, peer)
 	}
-	// Whatever they left, the next one opens it at once, is alone, and can remove it.
+	// Whatever they left, the next process opens the ring at once, is alone in it, and can
+	// remove it.
 	many := shmring.One
 	if role == "unlink" {
 		many = shmring.Many

@@ -72,7 +72,7 @@ func TestOutliveKilled(t *testing.T) {
 	})
 	t.Run("producers", func(t *testing.T) {
 		c := consumer(t, ring)
-		for ok := true; ok; { // what the last part left
+		for ok := true; ok; { // messages that the first subtest left
 			var err error
 			_, ok, err = c.TryReceive()
 			mustAll(t, err)
@@ -91,7 +91,7 @@ func TestOutliveKilled(t *testing.T) {
 	mustAll(t, ring.Remove(), ring.Close())
 }
 
-// sendForEver sends numbers until stop is called; then sent has how many.
+// sendForEver sends numbers until stop is called; then sent receives how many there were.
 func sendForEver(t *testing.T, p *shmring.Producer) (stop func(), sent chan uint64) {
 	ctx, stop := context.WithCancel(t.Context())
 	sent = make(chan uint64, 1)
@@ -109,9 +109,9 @@ func sendForEver(t *testing.T, p *shmring.Producer) (stop func(), sent chan uint
 	return stop, sent
 }
 
-// receiveAndDie starts a consumer, and kills it after some numbers. The first is next, or
-// the one before, which the last consumer printed but may not have released. It returns the
-// number after the last.
+// receiveAndDie starts a consumer, and kills it after some numbers. The first number is
+// next, or the one before, which the previous consumer printed but may not have released.
+// It returns the number after the last.
 func receiveAndDie(t *testing.T, name string, next uint64, round int) uint64 {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -128,7 +128,7 @@ func receiveAndDie(t *testing.T, name string, next uint64, round int) uint64 {
 		}
 		next = got + 1
 		if i == 100+round%7 {
-			kill(t, cmd) // what it has printed is still to be read
+			kill(t, cmd) // the rest of its output can still be read
 		}
 	}
 	return next
@@ -144,7 +144,7 @@ func sendAndDie(t *testing.T, c *shmring.Consumer, name string, next uint64) uin
 		if i == 100 {
 			kill(t, cmd)
 		}
-		receive := c.TryReceive // after the death, only what was sent before it
+		receive := c.TryReceive // after the death, take only what was sent before
 		if i < 100 {
 			receive = func() ([]byte, bool, error) {
 				msg, err := c.Receive(t.Context())
@@ -163,7 +163,7 @@ func sendAndDie(t *testing.T, c *shmring.Consumer, name string, next uint64) uin
 	}
 }
 
-// TestOutliveClosed: neither side gets an error when the other one has closed.
+// TestOutliveClosed checks that neither side gets an error when the other has closed.
 func TestOutliveClosed(t *testing.T) {
 	const name = "/outlive-closed"
 	ring, err := outliving(background(t), name)
@@ -205,7 +205,7 @@ func TestOutliveClosed(t *testing.T) {
 	mustAll(t, c.Close(), ring.Remove(), ring.Close())
 }
 
-// TestOutliveWriter: a reader of a Broadcast outlives its writers.
+// TestOutliveWriter checks that a reader of a Broadcast outlives its writers.
 func TestOutliveWriter(t *testing.T) {
 	b, err := shmring.OpenOrCreateBroadcast(background(t), "/outlive-writer", &shmring.NamedOptions{Outlive: true})
 	mustAll(t, err)

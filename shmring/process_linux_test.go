@@ -66,7 +66,7 @@ func kill(t testing.TB, cmd *exec.Cmd) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Exited() {
 		t.Fatalf("child ended before it was killed: %v", err)
 	}
-	// A soak has many, and remembers each until its end.
+	// A soak kills many children and keeps each Cmd until its end: release the buffers.
 	*cmd = exec.Cmd{Process: cmd.Process, ProcessState: cmd.ProcessState}
 }
 
@@ -213,8 +213,8 @@ func TestFourProducers(t *testing.T) {
 }
 
 func testFourProducers(t *testing.T, makers ...maker) {
-	// The ring is small and there are more producers than processors, so they are stopped
-	// everywhere, for many laps.
+	// The ring is small and there are more producers than processors, so the kernel stops
+	// them at every point, for many laps.
 	const producers, count = 4, 100_000
 	ring, f := newRing(t, 4096, shmring.Many)
 	c := consumer(t, ring)
@@ -233,7 +233,7 @@ func testFourProducers(t *testing.T, makers ...maker) {
 			}
 		}
 	}}
-	// While this producer is there, there is no end.
+	// While this producer is there, the consumer sees no end.
 	keeper := producer(t, ring)
 	done := make(chan struct{}, producers)
 	for id := range producers {
@@ -251,9 +251,9 @@ func testFourProducers(t *testing.T, makers ...maker) {
 	together(work...)
 }
 
-// TestOvertaken has more producers than processors, which go round the ring faster than
-// one of them gets to run again. A claim at a tail of the previous lap would overwrite a
-// message.
+// TestOvertaken runs more producers than processors. While one of them is not running, the
+// others go round the ring. If it then claimed at the tail of the previous lap, it would
+// overwrite a message.
 func TestOvertaken(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	const producers, each = 4, 500_000
@@ -282,8 +282,9 @@ func doom(t testing.TB, f, book *os.File, role string, args ...any) *exec.Cmd {
 	return start(t, cmd)
 }
 
-// TestKilledProducers kills producers at random moments. What they committed arrives once
-// and in order, whole batches or nothing of them. The others go on.
+// TestKilledProducers kills producers at random moments. The messages that they committed
+// arrive once and in order, and each batch arrives whole or not at all. The other producers
+// go on.
 func TestKilledProducers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	both(t, func(t *testing.T, kind shmring.Producers) {
@@ -292,7 +293,7 @@ func TestKilledProducers(t *testing.T) {
 			atOnce = 3
 		}
 		ring, f := newRing(t, 16<<10, kind)
-		const most = 1 << 20 // producers: a soak of a day
+		const most = 1 << 20 // producers, which a soak of a day does not exceed
 		mem, bookFile := shared(t, most*16)
 		book := openLedger(mem)
 		all := receiveAll(t, consumer(t, ring), most)
@@ -338,7 +339,7 @@ type receiver struct {
 	over     chan struct{}
 }
 
-// receiveAll starts a receiver for at most so many producers.
+// receiveAll starts a receiver for producers with numbers below most.
 func receiveAll(t *testing.T, c *shmring.Consumer, most int) *receiver {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &receiver{next: make([]uint64, most), cancel: cancel, over: make(chan struct{})}
@@ -375,7 +376,7 @@ func (r *receiver) end() []uint64 {
 	return r.next
 }
 
-// TestKilledConsumers kills consumers at random moments. The next one receives what the
+// TestKilledConsumers kills consumers at random moments. Each consumer receives what the
 // previous one had not released.
 func TestKilledConsumers(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
@@ -463,7 +464,7 @@ func TestPeerDies(t *testing.T) {
 					select {
 					case err := <-waiting:
 						t.Fatalf("%s: %v before it died", tt.role, err)
-					case <-time.After(350 * time.Millisecond): // asleep, and for more than two ticks
+					case <-time.After(350 * time.Millisecond): // it sleeps by now, for more than two ticks
 					}
 					watch := ipctest.StartWatch()
 					if reap {
@@ -483,7 +484,7 @@ func TestPeerDies(t *testing.T) {
 	}
 }
 
-// TestClaimOfDeadProducer lets others go on past a claim whose owner died.
+// TestClaimOfDeadProducer checks that messages after a claim whose owner died are received.
 func TestClaimOfDeadProducer(t *testing.T) {
 	ring, f := newRing(t, 4096, shmring.Many)
 	c, ctx := consumer(t, ring), background(t)
@@ -513,8 +514,8 @@ func TestClaimOfDeadProducer(t *testing.T) {
 	}
 }
 
-// TestTakeOver lets a producer take the slot of a dead one when none is free, and a
-// consumer the role of a dead one.
+// TestTakeOver lets a producer take the slot of a dead producer when none is free, and a
+// consumer take the role of a dead consumer.
 func TestTakeOver(t *testing.T) {
 	ring, f := newRing(t, 4096, shmring.Many)
 	child := start(t, goPeer(t, self(t), f, "holder", "claim"))
@@ -565,7 +566,7 @@ func TestLateConsumer(t *testing.T) {
 	select {
 	case err := <-waiting:
 		t.Fatalf("%v without a consumer", err)
-	case <-time.After(2500 * time.Millisecond): // it seldom looks by now
+	case <-time.After(2500 * time.Millisecond): // by now it checks seldom
 	}
 	child := start(t, goPeer(t, self(t), f, "holder", "consumer"))
 	watch := ipctest.StartWatch()

@@ -28,7 +28,7 @@ func makerOfPython(t *testing.T) maker {
 	}
 }
 
-// TestPythonPeers lets Python and the others exchange messages.
+// TestPythonPeers lets Python exchange messages with itself, Go and C.
 func TestPythonPeers(t *testing.T) {
 	python := makerOfPython(t)
 	others := map[string]maker{"Python": python, "Go": makerOfGo(t, self(t)), "C": makerOfC(compileC(t, "ring"))}
@@ -40,7 +40,8 @@ func TestPythonPeers(t *testing.T) {
 	}
 }
 
-// TestPythonBroadcast lets a writer of each language send to readers of all, at once.
+// TestPythonBroadcast lets a writer of each language send to readers of all languages at
+// once.
 func TestPythonBroadcast(t *testing.T) {
 	const count = 2000
 	makers := map[string]maker{
@@ -71,7 +72,7 @@ func TestPythonInterrupted(t *testing.T) {
 	noError(t, errors.Join(cmd.Process.Signal(unix.SIGINT), cmd.Wait()))
 }
 
-// TestPythonKilled kills a producer in Python; the consumer is told.
+// TestPythonKilled kills a producer in Python. The consumer gets ErrPeerDied.
 func TestPythonKilled(t *testing.T) {
 	ring, f := newRing(t, 8192, shmring.One)
 	child := makerOfPython(t)(f, "produce", 1<<30, 0)
@@ -88,9 +89,9 @@ func TestPythonKilled(t *testing.T) {
 	}
 }
 
-// BenchmarkPython has messages of 256 bytes between Python and Go.
+// BenchmarkPython sends messages of 256 bytes between Python and Go.
 func BenchmarkPython(b *testing.B) {
-	dir := os.Getenv("GIPC_LIBRARY") // of make lib
+	dir := os.Getenv("GIPC_LIBRARY") // as make lib builds it
 	if dir == "" {
 		b.Skip("no GIPC_LIBRARY, the directory with libgipc")
 	}

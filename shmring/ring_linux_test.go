@@ -436,8 +436,8 @@ func TestSlots(t *testing.T) {
 	producer(t, ring)
 }
 
-// TestEnd follows the reading side: the end comes when all producers that joined have
-// left, and others may join after it.
+// TestEnd checks that the consumer sees the end when all producers that joined have left,
+// and that others may join after it.
 func TestEnd(t *testing.T) {
 	both(t, func(t *testing.T, kind shmring.Producers) {
 		ring, _ := newRing(t, 4096, kind)
@@ -545,7 +545,7 @@ func TestCancel(t *testing.T) {
 			cause.Stop()
 			cancel()
 		}
-		// Messages stay there for a call whose context is not done.
+		// The messages stay for a call whose context is not done.
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		if _, err := c.Receive(ctx); !errors.Is(err, context.Canceled) {
@@ -576,9 +576,9 @@ func TestGoroutines(t *testing.T) {
 	}
 }
 
-// TestFirstLaps makes many rings and stops producers anywhere in their first laps, in which
-// the consumer frees the state words of what it has received: more threads run than there
-// are processors.
+// TestFirstLaps uses many new rings with more threads than processors. So producers are
+// stopped at every point of the first laps, in which the consumer sweeps the state words of
+// the records that it has received.
 func TestFirstLaps(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16))
 	words := make([]uint64, shmring.Size(4096)/8)
@@ -657,7 +657,7 @@ func sendNumbered(ctx context.Context, p *shmring.Producer, id int, seq uint64) 
 	return claim.Commit()
 }
 
-// checkNext checks a numbered message and that it is the next of its producer.
+// checkNext checks a numbered message, and that it is the next message of its producer.
 func checkNext(t *testing.T, msg []byte, next []uint64) {
 	t.Helper()
 	if len(msg) < numberedHeader {
@@ -678,8 +678,8 @@ func checkNext(t *testing.T, msg []byte, next []uint64) {
 	next[id]++
 }
 
-// TestPingPong passes a message back and forth. A forgotten or lost wake-up costs a tick
-// of more than 0.1 s, so many would take very long.
+// TestPingPong passes a message back and forth. A forgotten or lost wake-up costs a tick of
+// more than 0.1 s, so many of them would take very long.
 func TestPingPong(t *testing.T) {
 	for _, procs := range []int{1, 2} {
 		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {

@@ -54,7 +54,8 @@ func echoSockets(args []string) error {
 	return <-done
 }
 
-// exchanges calls each function count times, all at a time, and returns the rate.
+// exchanges calls each function count times, all functions at the same time, and returns
+// the rate.
 func exchanges(b *testing.B, count int, calls []func() error) float64 {
 	b.Helper()
 	var all sync.WaitGroup
@@ -116,7 +117,7 @@ func bySocket(n, count, size int) contender {
 				if _, err := conn.Write(request); err != nil {
 					return err
 				}
-				reply := make([]byte, size) // as a service returns it
+				reply := make([]byte, size) // a service also returns new memory
 				_, err := io.ReadFull(conn, reply)
 				return err
 			}

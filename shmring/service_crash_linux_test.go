@@ -73,8 +73,8 @@ func serveEcho(t *testing.T, s *Service) {
 
 const earlier = 7 << 3 // the number of a request that a dead process has sent
 
-// TestServiceClientCrash builds what a client leaves that dies in each state of its calls.
-// The next one uses all of them.
+// TestServiceClientCrash recreates what a client leaves if it dies in each state of its
+// calls. The next client can use all of its calls.
 func TestServiceClientCrash(t *testing.T) {
 	for name, state := range map[string]uint64{
 		"free": callFree, "requested": callRequested, "served": callServed, "done": callDone, "abandoned": callAbandoned,
@@ -109,8 +109,8 @@ func TestServiceClientCrash(t *testing.T) {
 	}
 }
 
-// TestServiceInherit has what a client makes of the calls of its predecessor. The server may
-// still write into one that it has taken.
+// TestServiceInherit checks what a client does with the calls of its predecessor. It does
+// not free a call that the server has taken, because the server may still write into it.
 func TestServiceInherit(t *testing.T) {
 	for state, want := range map[uint64]uint64{
 		callFree: callFree, callRequested: callFree, callServed: callAbandoned, callDone: callFree, callAbandoned: callAbandoned,
@@ -124,7 +124,7 @@ func TestServiceInherit(t *testing.T) {
 	}
 }
 
-// TestServiceServerCrash builds what a dead server leaves, with and without a successor.
+// TestServiceServerCrash recreates what a dead server leaves, with and without a successor.
 func TestServiceServerCrash(t *testing.T) {
 	for name, next := range map[string]bool{"alone": false, "successor": true} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestServiceServerCrash(t *testing.T) {
 			}
 			s.members[serverRole].ticket.Store(deadTicket)
 			w := c.send(t.Context(), 0, []byte("request"))
-			s.header.pending.Store(0) // it had cleared the bit
+			s.header.pending.Store(0) // the server had cleared the bit
 			c.call(0).state.Store(to(w, callServed))
 			c.call(1).state.Store(earlier | callAbandoned)
 			if next {
@@ -163,7 +163,8 @@ func TestServiceServerCrash(t *testing.T) {
 	}
 }
 
-// TestServiceTaken leaves a request that the server had not taken yet when it died.
+// TestServiceTaken leaves a request whose bit a server cleared before it died without
+// taking it.
 func TestServiceTaken(t *testing.T) {
 	s := crashService(t)
 	c, err := s.JoinClient()
@@ -181,7 +182,8 @@ func TestServiceTaken(t *testing.T) {
 	}
 }
 
-// TestServiceExpired has a request whose deadline passed, of a client that was stopped.
+// TestServiceExpired sends a request whose deadline has passed, as a client may that was
+// stopped meanwhile.
 func TestServiceExpired(t *testing.T) {
 	s := crashService(t)
 	c, err := s.JoinClient()
@@ -199,7 +201,7 @@ func TestServiceExpired(t *testing.T) {
 	}
 }
 
-// TestServiceCorrupt has words that no process may write.
+// TestServiceCorrupt writes invalid words into the memory. The client gets ErrCorrupt.
 func TestServiceCorrupt(t *testing.T) {
 	for name, spoil := range map[string]func(k *call, w uint64){
 		"state":             func(k *call, w uint64) { k.state.Store(w | callMask) },
@@ -231,7 +233,7 @@ func TestServiceCorrupt(t *testing.T) {
 		}
 		w := c.send(t.Context(), 0, nil)
 		c.call(0).request.Store(65)
-		s.header.pending.Store(1<<64 - 1) // of clients that there are not, too
+		s.header.pending.Store(1<<64 - 1) // also for clients that do not exist
 		serveEcho(t, s)
 		err = c.await(t.Context(), 0, w)
 		if err == nil {
@@ -243,8 +245,8 @@ func TestServiceCorrupt(t *testing.T) {
 	})
 }
 
-// TestServiceTwice requests again in a call that is being served. The handler's copy of the
-// request stays as it is.
+// TestServiceTwice sends another request in a call that is being served. The handler's copy
+// of the request stays as it is.
 func TestServiceTwice(t *testing.T) {
 	s := crashService(t)
 	c, err := s.JoinClient()

@@ -77,7 +77,7 @@ func calling(ctx context.Context, c *shmring.Client, request string) <-chan erro
 	return done
 }
 
-// receive takes the request that must be there.
+// receive takes the next request, and checks its text.
 func receive(t testing.TB, v *shmring.Server, want string) shmring.Request {
 	t.Helper()
 	r, err := v.Receive(background(t))
@@ -122,7 +122,7 @@ func TestService(t *testing.T) {
 		}
 		return request, nil
 	})
-	again, err := shmring.OpenOrCreateService(ctx, "/service", shmring.ServiceLimits{}, nil) // another process
+	again, err := shmring.OpenOrCreateService(ctx, "/service", shmring.ServiceLimits{}, nil) // as another process would
 	noError(t, err)
 	c := joinClient(t, again)
 	for n := range most + 1 {
@@ -157,8 +157,8 @@ func TestService(t *testing.T) {
 	wantError(t, "Receive after Close", err, shmring.ErrClosed)
 }
 
-// TestServiceTogether has several goroutines in several clients, and in the server. Each
-// caller gets the reply to its own request.
+// TestServiceTogether runs several goroutines in each of several clients, and in the
+// server. Each caller gets the reply to its own request.
 func TestServiceTogether(t *testing.T) {
 	ctx := background(t)
 	s, _ := newService(t, shmring.ServiceLimits{MaxMessage: 2000, Calls: 3})
@@ -166,7 +166,7 @@ func TestServiceTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 4 {
 		c := joinClient(t, s)
-		for j := range 5 { // more than calls
+		for j := range 5 { // more goroutines than calls
 			all.Go(func() {
 				for n := range uint64(300) {
 					request := message(n<<8 | uint64(i<<4|j))
@@ -233,8 +233,8 @@ func TestServiceTurns(t *testing.T) {
 	}
 }
 
-// TestServiceBurst has requests that all wait when the server comes. It takes each of them,
-// although nobody sends another one.
+// TestServiceBurst lets several requests wait before the server joins. The server takes all
+// of them, although no client sends another request.
 func TestServiceBurst(t *testing.T) {
 	ctx := background(t)
 	for burst := 1; burst <= 16; burst++ {
@@ -263,8 +263,8 @@ func TestServiceBurst(t *testing.T) {
 	}
 }
 
-// TestServiceLate has replies that come too late, and out of order. None is taken for the
-// reply to another request.
+// TestServiceLate sends replies too late, and out of order. No caller gets the reply to
+// another request.
 func TestServiceLate(t *testing.T) {
 	ctx := background(t)
 	s, _ := newService(t, shmring.ServiceLimits{Calls: 2})
@@ -280,7 +280,7 @@ func TestServiceLate(t *testing.T) {
 	if !r.Abandoned() {
 		t.Error("the request is not given up")
 	}
-	for range 3 { // the call that is left
+	for range 3 { // in the client's other call
 		next := calling(ctx, c, "next")
 		answer(t, receive(t, v, "next"))
 		noError(t, <-next)
@@ -306,7 +306,7 @@ func TestServiceLate(t *testing.T) {
 	noError(t, <-next)
 }
 
-// TestServiceNoServer calls while there is none.
+// TestServiceNoServer makes calls while there is no server.
 func TestServiceNoServer(t *testing.T) {
 	ctx := background(t)
 	s, err := shmring.OpenOrCreateService(ctx, "/service", shmring.ServiceLimits{}, nil)
@@ -377,7 +377,7 @@ func TestServiceClose(t *testing.T) {
 	wantError(t, "Receive", <-receiving, shmring.ErrClosed)
 }
 
-// TestServicePanic has a handler that panics. The caller is told.
+// TestServicePanic uses a handler that panics. The caller gets a ServerError.
 func TestServicePanic(t *testing.T) {
 	ctx := background(t)
 	s, _ := newService(t, shmring.ServiceLimits{})
@@ -396,7 +396,7 @@ func TestServicePanic(t *testing.T) {
 	}
 }
 
-// TestServiceFull has as many clients as there can be.
+// TestServiceFull joins as many clients as there can be.
 func TestServiceFull(t *testing.T) {
 	s, _ := newService(t, shmring.ServiceLimits{MaxMessage: 64, Calls: 1})
 	var all []*shmring.Client
@@ -415,8 +415,8 @@ func TestServiceFull(t *testing.T) {
 	joinClient(t, s)
 }
 
-// TestServiceNoMemory has clients until /dev/shm is full. One for which there is no memory
-// does not join. Clients that have joined need no more.
+// TestServiceNoMemory joins clients until /dev/shm is full. A client for which there is no
+// memory cannot join. Clients that have joined need no more memory.
 func TestServiceNoMemory(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "it ignores MADV_POPULATE_WRITE")
 	ipctest.MountShm(t, 1<<20)
@@ -445,7 +445,7 @@ func TestServiceNoMemory(t *testing.T) {
 	noError(t, errors.Join(v.Close(), s.Remove(), s.Close()))
 }
 
-// TestServiceMismatch opens what is another size or kind.
+// TestServiceMismatch opens services with other limits, and objects of another kind.
 func TestServiceMismatch(t *testing.T) {
 	ctx := background(t)
 	s, err := shmring.OpenOrCreateService(ctx, "/service", shmring.ServiceLimits{Clients: 2}, nil)
@@ -488,7 +488,7 @@ func TestServiceUnnamed(t *testing.T) {
 	noError(t, errors.Join(v.Close(), c.Close(), s.Close(), again.Close()))
 }
 
-// TestServiceTruncated takes the memory away. Every call fails.
+// TestServiceTruncated truncates the memory. Every call fails.
 func TestServiceTruncated(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, "a SIGBUS comes without its address")
 	s, f := newService(t, shmring.ServiceLimits{})

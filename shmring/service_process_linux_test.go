@@ -30,7 +30,7 @@ func inheritedService() (*shmring.Service, error) {
 	return shmring.OpenServiceIn(m)
 }
 
-// killLimits are those of a service whose processes are killed.
+// killLimits returns the limits of a service whose processes are killed.
 func killLimits() shmring.ServiceLimits {
 	return shmring.ServiceLimits{MaxMessage: 2048, Clients: 5, Calls: 2}
 }
@@ -54,7 +54,7 @@ func doomedServer([]string) error {
 	fmt.Println("ready")
 	handle := func(_ context.Context, request []byte) ([]byte, error) {
 		book[binary.NativeEndian.Uint64(request)].Add(1)
-		if rand.IntN(4) == 0 { // so that many die here
+		if rand.IntN(4) == 0 { // so that many servers are killed here
 			time.Sleep(time.Duration(rand.IntN(500)) * time.Microsecond)
 		}
 		return reversed(request[8:]), nil
@@ -124,9 +124,9 @@ func doomedClient([]string) error {
 	return <-done
 }
 
-// TestKilledService kills servers and clients at random moments. A caller that lives gets
-// its own reply, or is told that its server died. No request is served twice, and none that
-// had ErrNoServer was served.
+// TestKilledService kills servers and clients at random moments. A living caller gets the
+// reply to its own request, or an error that says that the server died. No request is
+// served twice, and no request that failed with ErrNoServer was served.
 func TestKilledService(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	s, f := newService(t, killLimits())
@@ -170,8 +170,8 @@ func TestKilledService(t *testing.T) {
 	t.Logf("%d replies, %d servers died, %d requests without one", answered.Load(), died.Load(), none.Load())
 }
 
-// holdService joins as ROLE, server or client, and prints "ready". The server has taken a
-// request by then, and does not answer it. The client calls.
+// holdService joins as ROLE, server or client, and prints "ready". As a server, it first
+// takes a request, which it never answers. As a client, it makes a call.
 func holdService(args []string) error {
 	s, err := inheritedService()
 	if err != nil {
@@ -198,8 +198,8 @@ func holdService(args []string) error {
 	return err
 }
 
-// TestServiceServerDies kills the server while it serves one request and another waits. With
-// Outlive, the one that waits goes to the next server.
+// TestServiceServerDies kills the server while it serves one request and another waits.
+// With Outlive, the waiting request goes to the next server.
 func TestServiceServerDies(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	for name, outlive := range map[string]bool{"default": false, "outlive": true} {
@@ -243,7 +243,7 @@ func TestServiceServerDies(t *testing.T) {
 }
 
 // TestServiceAllTold kills the server while as many requests wait as a client can make. All
-// callers learn it at the same check, not one after another.
+// callers notice it at the same check, not one after another.
 func TestServiceAllTold(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	ctx := background(t)
@@ -268,13 +268,13 @@ func TestServiceAllTold(t *testing.T) {
 			t.Errorf("Call = %v", err)
 		}
 	}
-	if d := time.Since(began); d > 2*time.Second { // a check for each takes 2.4 s
+	if d := time.Since(began); d > 2*time.Second { // a check for each caller would take 2.4 s
 		t.Errorf("it took %v to tell %d callers", d, len(all))
 	}
 }
 
-// TestServiceStopped stops a client that does not fetch its reply. The server and the others
-// go on. When it is killed, its place is free.
+// TestServiceStopped stops a client that does not fetch its reply. The server and other
+// clients go on. When the client is killed, its role becomes free.
 func TestServiceStopped(t *testing.T) {
 	ctx := background(t)
 	s, f := newService(t, shmring.ServiceLimits{Clients: 2})
@@ -315,7 +315,7 @@ func TestServiceClientDies(t *testing.T) {
 	if !r.Abandoned() {
 		t.Error("the request is not given up though its client died")
 	}
-	call := calling(background(t), joinClient(t, s), "next") // in the same place
+	call := calling(background(t), joinClient(t, s), "next") // in the same role
 	answer(t, r)
 	answer(t, receive(t, v, "next"))
 	noError(t, <-call)

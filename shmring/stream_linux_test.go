@@ -195,8 +195,8 @@ func TestReadFromBroken(t *testing.T) {
 	}
 }
 
-// TestWriteToShort lets the receiver of a stream take a part and fail. The rest is still
-// there.
+// TestWriteToShort uses writers that take a part of a stream and fail. The rest can still
+// be read.
 func TestWriteToShort(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	w, r := producer(t, ring).Writer(background(t)), consumer(t, ring).Reader(background(t))
@@ -230,8 +230,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestStreamCut kills the writer in the middle. The reader is told that something is
-// missing, at every call.
+// TestStreamCut kills the writer in the middle of a stream. From then on, every Read
+// returns ErrPeerDied.
 func TestStreamCut(t *testing.T) {
 	ring, f := newRing(t, 4096, shmring.One)
 	cmd := goPeer(t, self(t), f, "stream")
@@ -286,7 +286,8 @@ func TestStreamProcess(t *testing.T) {
 
 func sum(b []byte) []byte { s := sha256.Sum256(b); return s[:] }
 
-// TestReadCancelled goes on after the context of one reader was done.
+// TestReadCancelled goes on with a new Reader and Writer after the context of the first
+// ones is done.
 func TestReadCancelled(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
@@ -309,7 +310,7 @@ func TestReadCancelled(t *testing.T) {
 }
 
 // TestReadEmpty checks that Read ends with its context even if there are always messages,
-// but empty ones.
+// all of them empty.
 func TestReadEmpty(t *testing.T) {
 	ring, _ := newRing(t, 4096, shmring.One)
 	p, c := producer(t, ring), consumer(t, ring)

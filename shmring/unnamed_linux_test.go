@@ -63,8 +63,8 @@ func handed(t testing.TB, o *posix.Object) *posix.Object {
 	return got
 }
 
-// holds returns the number of descriptors and of mappings of memory that tests of this file
-// make.
+// holds returns the number of descriptors, and of mappings of memory that the tests in this
+// file make.
 func holds(t testing.TB) (files, mappings int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -80,13 +80,14 @@ func nothingLeft(t testing.TB) {
 	t.Helper()
 	files, mappings := holds(t)
 	t.Cleanup(func() {
-		if f, m := holds(t); f > files || m > mappings { // fewer: what an earlier test forgot was collected
+		if f, m := holds(t); f > files || m > mappings { // fewer: the garbage collector closed what an earlier test forgot
 			t.Errorf("there are %d descriptors and %d mappings, before there were %d and %d", f, m, files, mappings)
 		}
 	})
 }
 
-// TestUnnamed hands over memory of every kind, within this process.
+// TestUnnamed hands over a ring within this process. The two tests after it do that with
+// the other types.
 func TestUnnamed(t *testing.T) {
 	nothingLeft(t)
 	ctx := background(t)
@@ -118,7 +119,7 @@ func TestUnnamed(t *testing.T) {
 		t.Errorf("made: %t and %t, want only the first", ring.Made(), other.Made())
 	}
 	check(t, other.Prefault())
-	third, err := shmring.OpenUnnamed(other.Object()) // which can be handed on
+	third, err := shmring.OpenUnnamed(other.Object()) // a received object can be handed on
 	check(t, err)
 	check(t, errors.Join(third.Close(), c.Close(), other.Close()))
 	if err := ring.Close(); !errors.Is(err, shmring.ErrClosed) {
@@ -192,7 +193,7 @@ func TestUnnamedValues(t *testing.T) {
 	check(t, errors.Join(object.Close(), s.Close(), r.Close(), ch.Close(), second.Close()))
 }
 
-// TestCreateUnnamedErrors: nothing is left of what could not be made.
+// TestCreateUnnamedErrors checks that a failed call leaves nothing behind.
 func TestCreateUnnamedErrors(t *testing.T) {
 	nothingLeft(t)
 	for name, err := range map[string]error{
@@ -302,7 +303,8 @@ func TestOpenUnnamedOthers(t *testing.T) {
 	}
 }
 
-// TestUnnamedWithoutProc: without /proc, deaths could not be seen.
+// TestUnnamedWithoutProc checks that rings cannot be made or opened without /proc, because
+// deaths could not be seen.
 func TestUnnamedWithoutProc(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root can change the root directory")
@@ -311,7 +313,7 @@ func TestUnnamedWithoutProc(t *testing.T) {
 	must(t, goPeer(t, self(t), ring.Object().File(), "noProc", t.TempDir()))
 }
 
-// withoutProc, DIRECTORY, makes and opens rings where there is no /proc.
+// withoutProc, DIRECTORY, tries to make and open rings where there is no /proc.
 func withoutProc(args []string) error {
 	o, err := posix.Inherit(3)
 	if err != nil {
@@ -352,7 +354,7 @@ func TestUnnamedAndOthers(t *testing.T) {
 		"user namespace": inNamespaces(unix.CLONE_NEWUSER),
 		"another user": func(t *testing.T, cmd *exec.Cmd) {
 			ipctest.NeedOtherUsers(t)
-			cmd.Path = "/proc/self/exe" // nobody may not reach the test program by its name
+			cmd.Path = "/proc/self/exe" // another user may not reach the test program by its name
 			cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(ipctest.User(1)), Gid: uint32(ipctest.User(1))}
 		},
 	} {
@@ -367,8 +369,8 @@ func TestUnnamedAndOthers(t *testing.T) {
 }
 
 // TestKilledTakers hands a ring to one process after another, and kills each at a random
-// moment: before it has started, with the ring in the socket, and in all that follows. What
-// one of them had not released, the next one receives.
+// moment: before it has started, with the ring in the socket, and in all that follows. Each
+// process receives what the previous one had not released.
 func TestKilledTakers(t *testing.T) {
 	nothingLeft(t)
 	ring, err := shmring.CreateUnnamed("gipc-test", &shmring.UnnamedOptions{Capacity: 1 << 14})
@@ -457,7 +459,7 @@ func TestKilledGivers(t *testing.T) {
 	t.Logf("%d were killed before they handed over, %d after they had sent", none, some)
 }
 
-// receiveRest receives what a dead process sent, and returns how many messages those are.
+// receiveRest receives the messages that a dead process sent, and returns their number.
 func receiveRest(t *testing.T, conn *net.UnixConn) (uint64, error) {
 	o, err := posix.ReceiveObject(conn)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestSpinInVain(t *testing.T) {
 	if most := rounds / 4; long > most {
 		t.Errorf("%d of %d spins were long, want %d at most", long, rounds, most)
 	}
-	// One that helps is enough to make the next one longer.
+	// A single spin that helps makes the next one longer.
 	w.vain, w.budget = vainMost+1, spinLeast
 	if ok, err := w.spinUntil(func() (bool, error) { return true, nil }); !ok || err != nil || w.budget <= spinLeast || w.vain != 0 {
 		t.Errorf("after a spin that helped: budget %d, %d in vain", w.budget, w.vain)
@@ -78,7 +78,7 @@ func TestJoinBehindCheck(t *testing.T) {
 		return checks == 2, nil
 	}, func() (time.Duration, error) {
 		if checks++; checks == 1 {
-			wake(word) // as who joins does
+			wake(word) // as a process that joins does
 		}
 		return longTick, nil
 	})
@@ -87,8 +87,8 @@ func TestJoinBehindCheck(t *testing.T) {
 	}
 }
 
-// TestAlarmsInARow raises an alarm whenever check has run, as a process does that has
-// ended and cannot be distinguished from a living one.
+// TestAlarmsInARow raises an alarm whenever check has run, like a process that has ended
+// but cannot be distinguished from a living one.
 func TestAlarmsInARow(t *testing.T) {
 	var w waiter
 	w.start(new(atomic.Uint32), false, pauseLeast)

@@ -2,7 +2,7 @@
  *
  *   broadcast create CAPACITY    lays the broadcast out
  *   broadcast write COUNT        sends COUNT messages
- *   broadcast read POLICY        receives to the end, checks each message, prints "RECEIVED
+ *   broadcast read POLICY        receives until the end, checks each message, prints "RECEIVED
  *                                LOST"
  *   broadcast broadcaster        sends until it is killed; descriptor 4 is the ledger
  *   broadcast listener POLICY    receives until it is killed; descriptor 4 is the ledger
@@ -20,7 +20,7 @@ static uint64_t length_of(uint64_t n)
 	return 8 + n * 7 % 1000;
 }
 
-/* send_next sends the message that comes next, in one of both ways. */
+/* send_next sends the next message, in one of two ways. */
 static int send_next(struct gipc_broadcast_writer *w, int64_t timeout)
 {
 	char text[1100];
@@ -37,7 +37,7 @@ static int send_next(struct gipc_broadcast_writer *w, int64_t timeout)
 	return gipc_broadcast_commit(w, n);
 }
 
-/* receive_next receives a message, in one of both ways, and checks it. */
+/* receive_next receives a message, in one of two ways, and checks it. */
 static int receive_next(struct gipc_broadcast_reader *r, int64_t timeout)
 {
 	char got[2048], want[1100];
@@ -90,8 +90,8 @@ static int read_all(const struct gipc_broadcast *b, unsigned policy)
 	return must("leave", gipc_broadcast_leave_reader(&r));
 }
 
-/* broadcaster is doomed. It records the number of the next message before it sends one, in
- * word 1, and afterwards, in word 0. */
+/* broadcaster sends until it is killed. It records the number of the next message before it
+ * sends one, in word 1, and afterwards, in word 0. */
 static void broadcaster(const struct gipc_broadcast *b, uint64_t *book)
 {
 	struct gipc_broadcast_writer w;
@@ -107,7 +107,7 @@ static void broadcaster(const struct gipc_broadcast *b, uint64_t *book)
 	}
 }
 
-/* listener is doomed. It counts what it receives in word 2. */
+/* listener receives until it is killed. It counts the messages in word 2. */
 static void listener(const struct gipc_broadcast *b, unsigned policy, uint64_t *book)
 {
 	struct gipc_broadcast_reader r;
@@ -134,7 +134,7 @@ static int subscriber(const struct gipc_broadcast *b, unsigned policy, const cha
 	return getchar() == EOF ? 0 : 1;
 }
 
-/* survive does not mind what the calls return: each has to end in time, and to touch
+/* survive ignores what the calls return. Each call has to end in time, and must touch
  * nothing outside the memory. */
 static void survive(void *mem, uint64_t size)
 {

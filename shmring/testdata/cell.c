@@ -1,8 +1,9 @@
-/* A process that opens the cell in the memory of descriptor 3, whose values are pages of
- * 512 words that follow from the first; or the lock at its beginning.
+/* A process that opens the cell in the memory of descriptor 3, or the lock at the beginning
+ * of that memory. The values of the cell are pages of 512 words; the first word determines
+ * the others.
  *
  *   cell create          lays the cell out
- *   cell storer          stores until it is killed: word 0 of the value never goes back
+ *   cell storer          stores until it is killed; word 0 of the value never decreases
  *   cell watch COUNT     waits for COUNT newer versions and checks them
  *   cell survive         calls everything, whatever is in the memory, until killed
  *   cell check           checks what the functions return in all cases
@@ -64,7 +65,7 @@ static int watch(struct gipc_cell *c, uint64_t count)
 	return 0;
 }
 
-/* survive does not mind what the calls return: each has to end in time, and to touch
+/* survive ignores what the calls return. Each call has to end in time, and must touch
  * nothing outside the memory. */
 static void survive(void *mem, uint64_t size)
 {

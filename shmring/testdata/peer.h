@@ -1,4 +1,4 @@
-/* What the test programs in C have in common. */
+/* Functions that the test programs in C share. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>

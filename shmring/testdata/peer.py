@@ -1,7 +1,7 @@
-"""What ring.c, broadcast.c and cell.c do, with the Python module: see there.
+"""The roles of ring.c, broadcast.c and cell.c, with the Python module; see there.
 
 usage: peer.py ROLE [ARGUMENT...], with the memory in descriptor 3
-       peer.py interrupt NAME    waits for a message until it is interrupted
+       peer.py interrupt    waits for a message until it is interrupted
 """
 
 import ctypes

@@ -1,7 +1,7 @@
-/* The ways of moving data that shmring is held against, each between processes of
- * its own. Prints "UNITS NANOSECONDS", from the first unit that arrives to the last;
- * units are messages or bytes. With APART 1 the two processes run on a processor of
- * their own each; with 0 the kernel often puts both on one, where they take turns.
+/* The ways of moving data with which shmring is compared, each between new processes.
+ * Prints "UNITS NANOSECONDS", from the first unit that arrives to the last; units are
+ * messages or bytes. With APART 1, each of the two processes has a processor of its
+ * own; with 0, the kernel often puts both on one, where they take turns.
  *
  *   peers msg COUNT SIZE PRODUCERS   msgsnd, msgrcv
  *   peers pipe BYTES CHUNK APART     write, read
@@ -63,7 +63,7 @@ static pid_t child(void)
 		die("fork");
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent) /* it ended before */
+		if (getppid() != parent) /* the parent ended before */
 			_exit(1);
 	}
 	return pid;
@@ -74,7 +74,7 @@ static void report(uint64_t units, int64_t first)
 	printf("%llu %lld\n", (unsigned long long)units, (long long)(now() - first));
 }
 
-/* Objects of System V IPC are made in a namespace that ends with us. */
+/* System V objects are made in an IPC namespace that ends with this process. */
 static void own_namespace(void)
 {
 	if (unshare(CLONE_NEWIPC) && unshare(CLONE_NEWUSER | CLONE_NEWIPC)) {
@@ -156,8 +156,8 @@ static void operate(int set, int num, int add)
 		die("semop");
 }
 
-/* The pair of the textbooks: the writer fills the only buffer, then signals; the
- * reader empties it, then signals back. */
+/* The textbook's pair of semaphores: the writer fills the only buffer, then signals;
+ * the reader empties it, then signals back. */
 static void pair(uint64_t bytes, size_t chunk, int apart)
 {
 	own_namespace();

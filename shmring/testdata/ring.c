@@ -3,17 +3,18 @@
  *   ring produce COUNT SIZE   sends COUNT messages of SIZE bytes
  *   ring consume COUNT        receives COUNT messages, prints "COUNT NANOSECONDS", from
  *                             the first message to the last
- *   ring verify               receives to the end and checks the contents of each
+ *   ring verify               receives until the end and checks each message
  *   ring numbers ID COUNT     sends COUNT numbered messages as one of several producers
  *   ring create CAPACITY MANY lays the ring out
  *   ring hold ROLE            takes the role "producer", "claim" or "consumer", says
  *                             "ready", and keeps it until it is killed
  *   ring check                checks what the functions return in all cases
- *   ring object NAME          opens an object that others have open, or makes it; says
- *                             "ready", tries to remove it, and again when told to
+ *   ring object NAME          opens the object, or makes it, and checks that it cannot
+ *                             remove it while it is open twice; says "ready", and
+ *                             removes or unlinks it when told to
  *
  * Contents: message number i begins with i as a native 64-bit number, if it is that
- * long; of the rest byte j is i*31+j. "produce COUNT 0" varies the length: i*7 % 1000. */
+ * long; any other byte j is i*31+j. "produce COUNT 0" varies the length: i*7 % 1000. */
 #include "gipc_ring.h"
 #include "peer.h"
 #include <sys/wait.h>
@@ -41,8 +42,8 @@ static int produce(struct gipc_ring *r, uint64_t count, uint64_t size)
 	return 0;
 }
 
-/* A numbered message is the number of its producer, its own, and contents that depend on
- * both. */
+/* A numbered message consists of its producer's number, its own number, and contents that
+ * depend on both. */
 static int numbers(struct gipc_ring *r, uint64_t id, uint64_t count)
 {
 	struct gipc_ring_producer p;
