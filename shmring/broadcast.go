@@ -213,7 +213,7 @@ func (b *Broadcast) Capacity() int { return int(b.capacity) }
 // MaxMessage returns the length of the longest message: half the capacity.
 func (b *Broadcast) MaxMessage() int { return int(b.capacity / 2) }
 
-// A Subscriber is a reader of a Broadcast, as the others see it.
+// A Subscriber is a reader of a Broadcast, as other processes see it.
 type Subscriber struct {
 	Policy       Policy
 	Label        string // see SubscribeOptions

@@ -181,7 +181,7 @@ func BenchmarkBroadcast(b *testing.B) {
 const (
 	frameSize = 1920 * 1080 * 3
 	frameRate = 30
-	frames    = 8 * frameRate // for 5 s of which a reader is stopped
+	frames    = 8 * frameRate // 8 s; a reader is stopped for 5 s of them
 	frameRoom = 256 << 20     // 43 frames: a reader may be more than a second late
 )
 

@@ -253,7 +253,7 @@ func (c *Client) release(j int) {
 	c.offer()
 }
 
-// offer tells goroutines that a call may be free, if some wait for that.
+// offer notifies goroutines that wait for a free call, if there are any.
 func (c *Client) offer() {
 	if c.wanting.Load() > 0 {
 		nudge(c.freed)

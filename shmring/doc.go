@@ -101,9 +101,9 @@
 //
 // If a side sleeps for more than a moment, the kernel wakes it when a process of the other
 // side ends. This uses pidfd_open(2), with one descriptor and one goroutine for each
-// process until the call returns. The side checks for other deaths every 0.4 s. Where the
-// kernel cannot wake it (before Linux 5.10, and for processes in other PID namespaces) it
-// checks every 0.15 s.
+// process until the call returns. The side also checks by itself every 0.4 s, for example
+// because the kernel does not report an execve(2). Where the kernel cannot wake it (before
+// Linux 5.10, and for processes in other PID namespaces) it checks every 0.15 s.
 //
 // A waiting goroutine occupies an operating-system thread. Its context ends the wait, by
 // means of SIGURG; see package sysv.
@@ -112,8 +112,8 @@
 //
 // A ring behaves like a named pipe. The consumer gets io.EOF when every producer that has
 // joined has closed and all messages have been received, even if more producers are to
-// come. Another one may join later, and Receive continues. After the consumer has closed,
-// producers get ErrClosed until there is another consumer.
+// come. Another producer may join later, and Receive continues. After the consumer has
+// closed, producers get ErrClosed until there is another consumer.
 //
 // A process may end without closing, at any moment. Its committed messages will be
 // received. Its open claim is withdrawn, which delays other messages by at most 0.5 s. If
@@ -129,17 +129,16 @@
 //
 // The kernel shows which processes are alive. Each Producer and Consumer has its own open
 // file description with a lock on one byte of a file (F_OFD_SETLK). The kernel releases
-// the lock when the process ends or calls execve(2). All others see that, even in other
-// PID or user namespaces, containers or pods. A stopped process is alive, and so is a
+// the lock when the process ends or calls execve(2). All other processes see that, even in
+// other PID or user namespaces, containers or pods. A stopped process is alive, and so is a
 // process that has merely lost its handle.
 //
-// The file is the one that the memory is mapped from, a POSIX object, a memfd or another
-// file, as /proc/self/maps shows. Processes need to share nothing else. System V segments
-// and anonymous memory have no file that can be opened by name or through a descriptor of
-// this process. For them, Create uses the file of the IPC namespace, and only processes in
-// that namespace can join. So keep the descriptor of a memfd open until Create and Open
-// have returned. Open returns ErrForeign to a process whose death the others could not
-// see.
+// The memory is mapped from this file: a POSIX object, a memfd or another file, as
+// /proc/self/maps shows. Processes need to share nothing else. System V segments and
+// anonymous memory have no file that can be opened by name or through a descriptor of this
+// process. For them, Create uses the file of the IPC namespace, and only processes in that
+// namespace can join. So keep the descriptor of a memfd open until Create and Open have
+// returned. Open returns ErrForeign to a process whose death the others could not see.
 //
 // A ring in a file on a disk may be left from before the system restarted, and its last
 // writes may be missing. Open then returns ErrStale.

@@ -104,10 +104,9 @@ func (g geometry) current(w, pos uint64) bool {
 	return stateOf(w) != free && (w>>lapShift^pos)&^g.mask<<lapShift == 0
 }
 
-// ahead reports whether w belongs to a lap after that of pos. No sane producer can have
+// ahead reports whether w belongs to a later lap than pos. No sane producer can have
 // written such a word before the consumer has passed pos. The laps in words repeat after
-// 2^56 bytes, so a word older than half of that would seem to be ahead: see
-// Consumer.sweep.
+// 2^56 bytes, so a word older than half of that would seem to be ahead: see Consumer.sweep.
 func (g geometry) ahead(w, pos uint64) bool {
 	return stateOf(w) != free && int64((w>>lapShift&^g.mask-pos&^g.mask)<<lapShift) > 0
 }

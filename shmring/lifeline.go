@@ -57,9 +57,9 @@ const (
 	byNamespace = 2
 )
 
-// The bytes after those of the roles, for rings with a name or a key.
+// The bytes after the bytes of the roles, for rings with a name or a key.
 const (
-	// presence is held by all who have the ring open.
+	// presence is held by all processes that have the ring open.
 	presence = consumerRole + 1
 	// removing is held by a process that removes the ring.
 	removing = presence + 1

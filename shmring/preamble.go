@@ -15,8 +15,8 @@ import (
 	"github.com/sysvipc/gipc/internal/spin"
 )
 
-// A preamble is the beginning of all memory of this package: what it holds, how large it
-// is, and how its members see each other's death.
+// A preamble is the beginning of all memory of this package. It says what the memory holds,
+// how large it is, and how members see each other's death.
 type preamble struct {
 	magic      atomic.Uint64    // 0, written last
 	version    atomic.Uint32    // 8

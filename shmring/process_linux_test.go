@@ -606,7 +606,7 @@ func TestMadPeer(t *testing.T) {
 	}
 }
 
-// limited calls f with a context of 5 ms and checks that it comes back soon.
+// limited calls f with a context of 5 ms and checks that it returns soon.
 func limited(t *testing.T, what string, f func(context.Context)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)

@@ -72,8 +72,8 @@ func (r *Ring) producer() (*Producer, error) {
 }
 
 // findTail follows the records from head to where the previous producer ended. It reads
-// only the state words of records, so those of an empty ring stay without memory, however
-// large the ring is.
+// only the state words of records, so the state words of an empty ring take no memory,
+// however large the ring is.
 func (r *Ring) findTail(head uint64) (uint64, error) {
 	if head%unit != 0 {
 		return 0, corrupt("head", head)

@@ -208,7 +208,7 @@ func (s *Service) ID() [16]byte { return s.id }
 // Limits returns the sizes of the service.
 func (s *Service) Limits() ServiceLimits { return s.limits }
 
-// A Caller is a client of a Service, as the others see it.
+// A Caller is a client of a Service, as other processes see it.
 type Caller struct {
 	Alive        bool   // false if the process ended without closing and nobody has noticed yet
 	PID          int    // process id in PIDNamespace, as the process itself wrote it

@@ -182,7 +182,7 @@ func TestServiceTaken(t *testing.T) {
 	}
 }
 
-// TestServiceExpired sends a request whose deadline has passed, as a client may that was
+// TestServiceExpired sends a request whose deadline has passed, like a client that was
 // stopped meanwhile.
 func TestServiceExpired(t *testing.T) {
 	s := crashService(t)

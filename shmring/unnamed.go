@@ -252,7 +252,8 @@ func adopt(object *posix.Object, open func(*posix.Mapping) (*base, error)) error
 	return nil
 }
 
-// checkSeals returns ErrUnsealed, with what is missing, unless nobody can resize the object.
+// checkSeals returns ErrUnsealed, with the missing seals, if the object lacks any of
+// unnamedSeals.
 func checkSeals(object *posix.Object) error {
 	seals, err := object.Seals()
 	switch {

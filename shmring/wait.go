@@ -26,10 +26,10 @@ const sleeping = 1
 const (
 	// tick is how often a sleeper checks whether the other side is alive.
 	tick = 150 * time.Millisecond
-	// longTick is how often it checks when the kernel reports the end of processes. The
-	// kernel does not report that a process calls execve(2).
+	// longTick is how often it checks while a vigil watches the processes of the other side.
+	// A vigil does not notice an execve(2).
 	longTick = 400 * time.Millisecond
-	// restTick is how often it checks when there is no other process that could end.
+	// restTick is how often it checks while there is no other process that could end.
 	restTick = 5 * time.Second
 )
 
