@@ -117,7 +117,7 @@ func (b *Broadcast) locate(n uint64) (pos, length uint64, ok bool) {
 
 // Send sends a message to all readers. It blocks while a reader that Blocks has not
 // received a message that this one would overwrite, but for WriterOptions.MaxWait at most.
-// It does not wait for dead readers: a Send that waits notices a death within 0.15 s. Send
+// It does not wait for dead readers: a Send that waits notices a death within 0.5 s. Send
 // spins, then sleeps, as Producer.Claim does. If ctx is done, it returns an error that
 // unwraps to ctx.Err(), even if it need not wait. If there is an error, the message is not
 // sent.
