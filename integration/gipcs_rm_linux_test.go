@@ -36,7 +36,7 @@ func TestOrphansAmongOthers(t *testing.T) {
 			}
 			inNamespace(t)
 			gipcs := filepath.Join(install(t, "gipcs"), "gipcs")
-			sets := compileForAll(t, "peers/sets.c")
+			sets := ipctest.Compile(t, "peers/sets.c")
 			as := func(command ...string) []string { return slices.Concat(user.run, command) }
 
 			// The live programs run as another user: gipcs must assume that a program knows
@@ -72,18 +72,6 @@ func TestOrphansAmongOthers(t *testing.T) {
 func runAs(uid int) []string {
 	id := strconv.Itoa(uid)
 	return []string{"setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--"}
-}
-
-// compileForAll compiles a C program that all users may run.
-func compileForAll(t *testing.T, source string) string {
-	t.Helper()
-	program := ipctest.Compile(t, source)
-	for dir := filepath.Dir(program); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return program
 }
 
 // output returns what a program prints. It must succeed, and print nothing on standard

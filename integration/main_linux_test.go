@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,16 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	ipctest.Play(map[string]ipctest.Role{"make cleanable": playMakeCleanable})
 	runRefused()
-	status := ipctest.RunTests(m)
-	_ = os.RemoveAll(built.dir)
-	os.Exit(status)
-}
-
-// built is where the tests find the commands, which the first one builds for all.
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
+	ipctest.Main(m)
 }
 
 // patience is how long a test waits for what should happen at once.
@@ -148,13 +138,11 @@ func digest(i sysv.SegmentInfo) string {
 func install(t testing.TB, commands ...string) (dir string) {
 	t.Helper()
 	ipctest.SkipUnderQEMU(t, "it would run the commands of this machine")
-	built.once.Do(func() { built.dir, built.err = build() })
+	all := ipctest.Once(t, "commands", build)
 	dir = t.TempDir()
-	err := errors.Join(built.err, os.Chmod(filepath.Dir(dir), 0o755))
+	err := os.Chmod(filepath.Dir(dir), 0o755)
 	for _, command := range commands {
-		if err == nil {
-			err = os.Link(filepath.Join(built.dir, command), filepath.Join(dir, command))
-		}
+		err = errors.Join(err, os.Link(filepath.Join(all, command), filepath.Join(dir, command)))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -162,18 +150,15 @@ func install(t testing.TB, commands ...string) (dir string) {
 	return dir
 }
 
-func build() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "gipc-commands-"); err != nil {
-		return "", err
-	}
+func build(dir string) error {
 	args := []string{"build", "-o", dir, "../cmd/gipcs", "../cmd/gshm"}
 	if ipctest.UnderRace() {
 		args = slices.Insert(args, 1, "-race")
 	}
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	return dir, nil
+	return nil
 }
 
 // eventually waits until condition holds. It is for conditions without an event to wait

@@ -13,7 +13,7 @@ import (
 // unknown and counted; other users' objects stay.
 func testOrdinaryUser(t *testing.T, g gipcs) {
 	user := g.as(t, nobody())
-	locks := compileForAll(t, "peers/locks.c")
+	locks := ipctest.Compile(t, "peers/locks.c")
 	made := func(g gipcs, key string) (refs [3]string) {
 		t.Helper()
 		for i, args := range [][]string{{"--shmem", "4096"}, {"--values", "1"}, {"--queue"}} {

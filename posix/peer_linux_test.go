@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -32,12 +31,8 @@ func compile(t testing.TB, cc ...string) string {
 	if _, err := exec.LookPath(cc[0]); err != nil {
 		t.Skipf("%v: install gcc, gcc-i686-linux-gnu, libc6-dev-i386-cross, gcc-s390x-linux-gnu, libc6-dev-s390x-cross, musl-tools", err)
 	}
-	program := filepath.Join(t.TempDir(), "peer")
-	args := append(cc[1:len(cc):len(cc)], "-O2", "-Wall", "-Werror", "-o", program, "testdata/peer.c", "-pthread", "-lrt")
-	if out, err := exec.Command(cc[0], args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", cc[0], strings.Join(args, " "), err, out)
-	}
-	return program
+	args := append(cc[1:len(cc):len(cc)], "-O2", "-Wall", "-Werror", "testdata/peer.c", "-pthread", "-lrt")
+	return ipctest.CompileWith(t, "peer", cc[0], args...)
 }
 
 // emulate prepends the emulator to a command line if the tests run under one.

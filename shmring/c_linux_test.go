@@ -430,11 +430,12 @@ func library(t *testing.T) string {
 			t.Skip("SKIPPED: no", tool, "to make libgipc with")
 		}
 	}
-	dir := t.TempDir()
-	if out, err := exec.Command("make", "-s", "-C", "..", "lib", "CC=gcc", "CFLAGS=-Werror", "LIBOUT="+dir).CombinedOutput(); err != nil {
-		t.Fatalf("make lib: %v\n%s", err, out)
-	}
-	return dir
+	return ipctest.Once(t, "libgipc", func(dir string) error {
+		if out, err := exec.Command("make", "-s", "-C", "..", "lib", "CC=gcc", "CFLAGS=-Werror", "LIBOUT="+dir).CombinedOutput(); err != nil {
+			return fmt.Errorf("make lib: %w\n%s", err, out)
+		}
+		return nil
+	})
 }
 
 // TestLibrary compares the functions that libgipc exports with the API functions of the

@@ -142,12 +142,8 @@ func compileC32(t testing.TB, name string) string {
 
 func compileWith(t testing.TB, name, compiler string, flags ...string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), name)
-	flags = append(flags, "-O2", "-Wall", "-Wextra", "-Werror", "-I../include", "-o", program, filepath.Join("testdata", name+".c"), "-lpthread")
-	if out, err := exec.Command(compiler, flags...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", compiler, err, out)
-	}
-	return program
+	flags = append(flags, "-O2", "-Wall", "-Wextra", "-Werror", "-I../include", filepath.Join("testdata", name+".c"), "-lpthread")
+	return ipctest.CompileWith(t, name, compiler, flags...)
 }
 
 // fill writes the contents of message i, which the C peer also knows: see testdata/ring.c.

@@ -40,15 +40,14 @@ func init() { runtime.LockOSThread() }
 // Main is all that a TestMain needs: it runs m in a new IPC namespace and exits. The
 // run fails if a test left an object, a process or a goroutine behind, and if no
 // namespace can be made, unless GIPC_TEST_MAY_SKIP is set.
-func Main(m *testing.M) { os.Exit(RunTests(m)) }
+func Main(m *testing.M) { os.Exit(runAll(m)) }
 
-// RunTests is Main for a caller that has something to do before it exits with the status.
-func RunTests(m *testing.M) (status int) {
+func runAll(m *testing.M) int {
 	if fuzzWorker() {
 		return m.Run()
 	}
 	if os.Getenv(inside) != "" {
-		return checked(m.Run())
+		return checked(runTests(m))
 	}
 	return runInside(ownIPC, unix.CLONE_NEWIPC)
 }

@@ -1,6 +1,7 @@
 package ipctest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,10 +45,20 @@ func Compile(t testing.TB, source string, flags ...string) string {
 	if err != nil {
 		t.Skip("no C compiler: install gcc and libc6-dev")
 	}
-	program := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(source), ".c"))
-	args := append([]string{"-O2", "-Wall", "-Werror", "-o", program, source}, flags...)
-	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
-		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return program
+	args := append([]string{"-O2", "-Wall", "-Werror", source}, flags...)
+	return CompileWith(t, strings.TrimSuffix(filepath.Base(source), ".c"), cc, args...)
+}
+
+// CompileWith runs a compiler and returns the path of the program that it makes. Tests of
+// one process that give the same arguments get the same program.
+func CompileWith(t testing.TB, name, compiler string, args ...string) string {
+	t.Helper()
+	dir := Once(t, fmt.Sprintf("%s %q", compiler, args), func(dir string) error {
+		args := append([]string{"-o", filepath.Join(dir, name)}, args...)
+		if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s %s: %w\n%s", compiler, strings.Join(args, " "), err, out)
+		}
+		return nil
+	})
+	return filepath.Join(dir, name)
 }

@@ -33,7 +33,7 @@ func runAllPOSIX(m *testing.M) int {
 		if err := MountDev(); err != nil {
 			return untested(fmt.Sprintf("no /dev of their own: %v", err))
 		}
-		return checked(checkedFiles(m.Run()))
+		return checked(checkedFiles(runTests(m)))
 	default:
 		return untested("no mount namespace of their own")
 	}

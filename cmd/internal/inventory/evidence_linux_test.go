@@ -34,8 +34,8 @@ func prefork(t *testing.T, program string, master, worker int, key sysv.Key) (*i
 func compiledAs(t *testing.T, source, name string) string {
 	t.Helper()
 	program := ipctest.Compile(t, source)
-	path := filepath.Join(filepath.Dir(program), name)
-	if err := os.Rename(program, path); err != nil {
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.Link(program, path); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -59,25 +59,13 @@ func shown(t *testing.T, name string) string {
 	return filepath.Join("/dev/shm", name)
 }
 
-// compileForAll compiles a program where every user may run it.
-func compileForAll(t *testing.T, source string) string {
-	t.Helper()
-	program := ipctest.Compile(t, source, "-pthread")
-	for dir := filepath.Dir(program); strings.HasPrefix(dir, os.TempDir()) && dir != os.TempDir(); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return program
-}
-
 // TestSharedIsReadOnce: an address space and a table of descriptors are read once, however
 // many processes share them, and each of these gets what is in them.
 func TestSharedIsReadOnce(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	program := compileForAll(t, "testdata/crowd.c")
+	program := ipctest.Compile(t, "testdata/crowd.c", "-pthread")
 	file := shown(t, "/gipc-crowd")
 	o := Options{Kinds: []ref.Kind{ref.PShm}, Want: WantOpen}
 	_, alone := countingCalls(t, o)
@@ -108,7 +96,7 @@ func TestCostlyUser(t *testing.T) {
 		t.Skip("needs root")
 	}
 	ipctest.NeedOtherUsers(t)
-	program := compileForAll(t, "testdata/crowd.c")
+	program := ipctest.Compile(t, "testdata/crowd.c", "-pthread")
 	file := shown(t, "/gipc-crowd")
 	createQueue(t, sysv.Private, 0o600)
 	o := Options{Kinds: []ref.Kind{ref.PShm, ref.Msg}, Want: WantOpen | WantWaiting}
