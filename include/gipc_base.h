@@ -1,5 +1,5 @@
-/* gipc_base.h: what gipc_ring.h, gipc_broadcast.h, gipc_cell.h and gipc_lock.h have in
- * common, and objects with a name to keep them in.
+/* gipc_base.h: the common part of gipc_ring.h, gipc_broadcast.h, gipc_cell.h and
+ * gipc_lock.h, and named objects to keep rings, broadcasts and cells in.
  *
  *	struct gipc_object object;
  *	if ((err = gipc_object_open(&object, "/frames")) == 0)
@@ -7,24 +7,24 @@
  *
  * These rules hold for all of the headers.
  *
- * Nothing here prints, exits, allocates or keeps state of its own. A function that can
- * fail returns a negative errno. A handle (ring, producer, reader, lock and so on) is for
- * one thread at a time; several threads join several times. The memory must stay mapped
- * while a handle is used. A time to wait is in nanoseconds: negative waits for ever, 0 not
- * at all. A wait ends with -EINTR when a signal handler has run.
+ * Nothing here prints, exits, allocates or keeps state of its own. A function that can fail
+ * returns a negative errno. A handle (ring, producer, reader, lock and so on) is for one
+ * thread at a time; several threads join several times. The memory must stay mapped while a
+ * handle is used. A timeout is in nanoseconds: a negative one waits for ever, 0 does not
+ * wait. A wait ends with -EINTR when a signal handler has run.
  *
- * Whether others live is told by the kernel: each handle has an open file description of
- * its own with a lock in it (F_OFD_SETLK), and needs a /proc. The lock goes when the
- * process ends, or replaces itself by execve(2). A child of fork(2) shares it: in a child
- * that goes on without execve, first call the forget function of each handle.
+ * The kernel's locks show which processes are alive: each handle has an open file
+ * description of its own and holds a lock on it (F_OFD_SETLK), which needs /proc. The
+ * kernel drops the lock when the process ends or calls execve(2). A child of fork(2) shares
+ * it: in a child that does not call execve, first call the forget function of each handle.
  *
  * It needs Linux 3.15 or later, and GCC or Clang for a machine with lock-free 64-bit
  * atomics. With -std=c11 define _GNU_SOURCE.
  *
- * What another process may have written is checked before it is used; one that breaks
- * the rules makes calls fail with -EUCLEAN, or messages wrong, and causes no access
- * outside the memory. It can change a message while it is read: copy what is checked.
- * One that makes the file shorter makes accesses raise SIGBUS.
+ * The functions check everything that another process may have written before they use it.
+ * A process that breaks the rules can make calls fail with -EUCLEAN or make messages wrong,
+ * but it cannot cause an access outside the memory. It can change a message while you read
+ * it: copy a message before you check it. If it shortens the file, accesses raise SIGBUS.
  */
 #ifndef GIPC_BASE_H
 #define GIPC_BASE_H
@@ -49,19 +49,20 @@
 extern "C" {
 #endif
 
-/* How functions for callers are defined. A library of them defines it otherwise. */
+/* The public functions are defined with this. lib/gipc.c sets it to export them. */
 #ifndef GIPC_API
 #define GIPC_API static inline
 #endif
 
-/* A member is who has a role. */
+/* A member is a process that has a role. */
 struct gipc_member {
-	uint64_t ticket; /* 0 nobody, all ones who has left in order */
+	uint64_t ticket; /* 0: the role is free; all ones: its process left in order */
 	uint32_t pid, pid_namespace;
 	uint64_t start, zero;
 };
 
-/* The beginning of all memory: docs/ring.md. Everything in it is accessed atomically. */
+/* Every ring, broadcast and cell begins with this: see docs/ring.md. All accesses to it are
+ * atomic. */
 struct gipc_preamble {
 	uint64_t magic;
 	uint32_t version, header_size;
@@ -72,7 +73,7 @@ struct gipc_preamble {
 	uint64_t locks, ipc_namespace, boot, zero1;
 };
 
-/* What a ring, a broadcast and a cell have in common in this process. */
+/* The common part of struct gipc_ring, gipc_broadcast and gipc_cell. */
 struct gipc_base {
 	struct gipc_preamble *preamble;
 	struct gipc_member *members; /* NULL in a cell */
@@ -87,10 +88,10 @@ struct gipc_base {
 struct gipc_object {
 	void *mem;
 	uint64_t size;
-	int fd; /* shows others that we have it open; -1 when closed */
+	int fd; /* its lock shows others that we have it open; -1 when closed */
 };
 
-/* What follows up to the next such line is not for callers. */
+/* Internal, not for callers. */
 
 #define GIPC__HEADER 4096u
 #define GIPC__UNIT 64u
@@ -108,7 +109,8 @@ struct gipc_object {
 
 enum { GIPC__BY_FILE = 1, GIPC__BY_NAMESPACE = 2 };
 
-/* Bytes of locks: the role of the last member, and two for memory with a name. */
+/* The lock bytes after those of roles 0 to 63: the role of the last member, and two for
+ * named memory. */
 enum { GIPC__LAST = 64, GIPC__PRESENCE, GIPC__REMOVING, GIPC__BYTES };
 
 typedef char gipc__preamble_of_128[sizeof(struct gipc_preamble) == 128 ? 1 : -1];
@@ -121,7 +123,7 @@ static inline int64_t gipc__now(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* deadline returns when a wait is over: INT64_MAX for never. */
+/* deadline returns the time when a wait ends, INT64_MAX for never. */
 static inline int64_t gipc__deadline(int64_t timeout)
 {
 	int64_t now;
@@ -141,7 +143,7 @@ static inline int64_t gipc__left(int64_t deadline)
 	return left > 0 ? left : 0;
 }
 
-/* due reports whether to look now who lives, at most once in a tick. */
+/* due reports whether to check now which processes live: at most once in a tick. */
 static inline int gipc__due(int64_t *looked)
 {
 	int64_t now = gipc__now();
@@ -163,7 +165,8 @@ static inline void gipc__pause(int n)
 #endif
 }
 
-/* reopen makes an open file description of our own: that of fd may be shared. */
+/* reopen opens the file of fd again, because the open file description of fd may be
+ * shared. */
 static inline int gipc__reopen(int fd)
 {
 	char path[40];
@@ -248,7 +251,7 @@ static inline void gipc__wake(uint32_t *word)
 		syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* sleep sleeps for a tick at most, unless the word is woken. */
+/* sleep sleeps until the word is woken, for a tick at most. */
 static inline int gipc__sleep(uint32_t *word, uint32_t value, int64_t deadline)
 {
 	struct {
@@ -265,8 +268,9 @@ static inline int gipc__sleep(uint32_t *word, uint32_t value, int64_t deadline)
 	return 0;
 }
 
-/* clear_data makes memory zero that is mapped from the offset of fd on. What is a hole, or
- * was set aside and never written, is zero already, and would take memory when touched. */
+/* clear_data zeroes memory that is mapped from fd at the offset. It skips holes and space
+ * that was reserved but never written: they are zero already, and touching them would take
+ * memory. */
 static inline void gipc__clear_data(char *mem, uint64_t size, int fd, int64_t offset)
 {
 	int64_t at = offset, end = offset + (int64_t)size;
@@ -287,8 +291,8 @@ static inline void gipc__clear_data(char *mem, uint64_t size, int fd, int64_t of
 	}
 }
 
-/* lock_bytes sets or asks for a lock on n bytes. It does not use struct flock, whose
- * offsets may have 32 bits. */
+/* lock_bytes sets or queries a lock on n bytes. It does not use struct flock, whose offsets
+ * may have 32 bits. */
 static inline int gipc__lock_bytes(int fd, int command, short *type, uint64_t byte, int64_t n)
 {
 	struct {
@@ -311,14 +315,15 @@ static inline int gipc__lock_bytes(int fd, int command, short *type, uint64_t by
 	return 0;
 }
 
-/* set_lock sets a lock of a type, or takes it away. */
+/* set_lock sets a lock of the given type, or removes it. */
 static inline int gipc__set_lock(int fd, int type, uint64_t byte, int64_t n)
 {
 	short kind = (short)type;
 	return gipc__lock_bytes(fd, 37 /* F_OFD_SETLK */, &kind, byte, n);
 }
 
-/* held reports whether another handle holds a byte; in doubt it does. */
+/* held reports whether another handle holds a byte. It returns true if it cannot find
+ * out. */
 static inline int gipc__held(int fd, uint64_t byte)
 {
 	short type = F_WRLCK;
@@ -330,9 +335,9 @@ static inline uint64_t gipc__byte(const struct gipc_base *b, int role)
 	return b->locks + (unsigned)role;
 }
 
-/* hold takes a role's lock, unless the memory is being removed. The file of the memory
- * refuses the lock then; that of a namespace, where the byte after presence says it, does
- * not. */
+/* hold takes a role's lock, unless the memory is being removed. Then the memory's own file
+ * refuses the lock. The file of a namespace does not, so hold checks the byte REMOVING
+ * there. */
 static inline int gipc__hold(const struct gipc_base *b, int fd, int role)
 {
 	int err = gipc__set_lock(fd, F_RDLCK, gipc__byte(b, role), 1);
@@ -350,8 +355,9 @@ static inline int gipc__vacant(uint64_t ticket)
 	return ticket == 0 || ticket == GIPC__GONE;
 }
 
-/* dead reports whether the process with a role has ended, and its ticket. The lock was
- * there before the ticket, and stays until after it. */
+/* dead reports whether the process with a role has ended, and sets *ticket to its ticket. A
+ * process locks the byte before it stores its ticket, and unlocks it after removing the
+ * ticket. */
 static inline int gipc__dead(const struct gipc_base *b, int fd, int role, uint64_t *ticket)
 {
 	uint64_t *word = &b->members[role].ticket;
@@ -359,7 +365,8 @@ static inline int gipc__dead(const struct gipc_base *b, int fd, int role, uint64
 	return !gipc__vacant(*ticket) && !gipc__held(fd, gipc__byte(b, role)) && GIPC__LOAD(word) == *ticket;
 }
 
-/* take takes a role from who had it: 1, 0 if somebody else was faster, or an error. */
+/* take takes the role whose ticket is from. It returns 1, 0 if another process was faster,
+ * or an error. */
 static inline int gipc__take(const struct gipc_base *b, int fd, int role, uint64_t from, uint64_t *ticket)
 {
 	struct gipc_member *m = &b->members[role];
@@ -386,7 +393,7 @@ static inline void gipc__leave(const struct gipc_base *b, int fd, int role, uint
 	(void)gipc__set_lock(fd, F_UNLCK, gipc__byte(b, role), 1);
 }
 
-/* has reports whether n bytes of the file at the offset are those that mark points to. */
+/* has reports whether the n bytes of the file at the offset equal those at mark. */
 static inline int gipc__has(int fd, int64_t offset, const void *mark, size_t n)
 {
 	char there[16];
@@ -418,8 +425,8 @@ static inline int gipc__open_locks(const struct gipc_preamble *h, int fd, int64_
 	return file;
 }
 
-/* check_boot returns -ESTALE if nobody in the memory lives and it is in a file on a disk,
- * from an earlier run of the system. */
+/* check_boot returns -ESTALE if the memory is in a file on a disk, was made before the
+ * system last started, and no process in it lives. */
 static inline int gipc__check_boot(const struct gipc_base *b)
 {
 	uint64_t made = GIPC__LOAD(&b->preamble->boot), now = gipc__boot();
@@ -439,8 +446,8 @@ static inline int gipc__check_boot(const struct gipc_base *b)
 	return -ESTALE;
 }
 
-/* identify checks that the memory holds an object of a kind, whose required features are
- * known, and returns them. */
+/* identify checks that the memory holds an object of the given kind, and that all its
+ * required features are known. It sets *required to them. */
 static inline int gipc__identify(const struct gipc_preamble *h, uint64_t size, uint64_t magic, uint32_t version,
 				 uint64_t known, uint64_t *required)
 {
@@ -466,7 +473,7 @@ static inline int gipc__identify(const struct gipc_preamble *h, uint64_t size, u
 	return 0;
 }
 
-/* open fills in what an identified object has in common with all others. */
+/* open fills in the common part of an object that identify has checked. */
 static inline int gipc__open(struct gipc_base *b, struct gipc_preamble *h, struct gipc_member *members,
 			     uint64_t *tickets, int fd, int64_t offset)
 {
@@ -489,7 +496,7 @@ static inline int gipc__open(struct gipc_base *b, struct gipc_preamble *h, struc
 	return err;
 }
 
-/* join opens a description of its own for the locks of a handle. */
+/* join opens the file with the locks once more, for the lock of a handle. */
 static inline int gipc__join(const struct gipc_base *b)
 {
 	return b->file < 0 ? -EBADF : gipc__reopen(b->file);
@@ -502,7 +509,7 @@ static inline void gipc__forget(int *lifeline)
 	*lifeline = -1;
 }
 
-/* write lays a new object out, apart from its magic and the words of its kind, and zeroes
+/* write lays out a new object, except for its magic and the words of its kind, and zeroes
  * everything before the data. */
 static inline int gipc__write(struct gipc_preamble *h, uint64_t size, int fd, int64_t offset, uint32_t version,
 			      uint64_t capacity, uint64_t states, uint64_t data)
@@ -540,7 +547,7 @@ static inline int gipc__capacity_ok(uint64_t capacity)
 	return capacity >= 4096 && capacity <= 1ULL << 40 && !(capacity & (capacity - 1));
 }
 
-/* object_path makes a path of a name as shm_open(3) does. */
+/* object_path turns a name into a path as shm_open(3) does. */
 static inline int gipc__object_path(const char *name, char *path, size_t size)
 {
 	int n;
@@ -552,8 +559,8 @@ static inline int gipc__object_path(const char *name, char *path, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* object_locks returns the offset of the locks of what is in the object, 0 if that is
- * nothing with locks in the object. */
+/* object_locks returns the offset of the locks in the object's file, or 0 if the object
+ * holds nothing that has its locks there. */
 static inline uint64_t gipc__object_locks(const struct gipc_object *o)
 {
 	struct gipc_preamble *h = (struct gipc_preamble *)o->mem;
@@ -577,10 +584,10 @@ static inline int gipc__object_map(struct gipc_object *o, int fd, uint64_t size)
 	return 0;
 }
 
-/* Functions for callers from here on. */
+/* Public functions. */
 
-/* gipc_object_close unmaps the object and closes its descriptor. Leave and close what is
- * in it first. */
+/* gipc_object_close unmaps the object and closes its descriptor. First leave and close the
+ * ring, broadcast or cell in it. */
 GIPC_API void gipc_object_close(struct gipc_object *o)
 {
 	if (o->fd < 0)
@@ -590,13 +597,13 @@ GIPC_API void gipc_object_close(struct gipc_object *o)
 	o->fd = -1;
 }
 
-/* gipc_object_open opens the object of a name, "/frames", as OpenOrCreate of package
- * shmring does: while it is open, nobody removes what is in it as unused. It does not wait
- * for an object to be made.
+/* gipc_object_open opens the object with a name such as "/frames", as OpenOrCreate of
+ * package shmring does: while it is open, no process removes it as unused. It does not wait
+ * for the object to be made.
  *
- * -EINVAL, -ENAMETOOLONG: the name. -EPERM: it belongs neither to this user nor to root.
- * -ENODATA: it is empty. -EBUSY: it is being removed. Or an error of open(2), such as
- * -ENOENT, or of mmap(2). */
+ * -EINVAL, -ENAMETOOLONG: the name is not valid. -EPERM: it belongs neither to this user
+ * nor to root. -ENODATA: it is empty. -EBUSY: it is being removed. Or an error of open(2),
+ * such as -ENOENT, or of mmap(2). */
 GIPC_API int gipc_object_open(struct gipc_object *o, const char *name)
 {
 	struct timespec pause = { 0, 1000000 };
@@ -623,19 +630,19 @@ GIPC_API int gipc_object_open(struct gipc_object *o, const char *name)
 			return err;
 		}
 		if (!(locks = gipc__object_locks(o)))
-			return 0; /* the open function of a kind says what it is not */
+			return 0; /* the open function of its kind reports what is wrong */
 		if (!gipc__set_lock(fd, F_RDLCK, locks + GIPC__PRESENCE, 1) &&
 		    !gipc__held(fd, locks + GIPC__REMOVING) && !fstat(fd, &st) && st.st_nlink > 0)
 			return 0;
-		gipc_object_close(o); /* it is being removed: the name may lead to another one soon */
+		gipc_object_close(o); /* it is being removed: the name may soon lead to a new one */
 		nanosleep(&pause, NULL);
 	}
 	return err ? err : -EBUSY;
 }
 
-/* gipc_object_adopt maps the whole file of descriptor fd, such as a memfd that was inherited
- * or received through a socket, and takes the descriptor over if it succeeds. -ENODATA: it
- * is empty. Or an error of fstat(2) or mmap(2). */
+/* gipc_object_adopt maps the whole file of descriptor fd, such as a memfd that was
+ * inherited or received through a socket, and takes over the descriptor if it succeeds.
+ * -ENODATA: the file is empty. Or an error of fstat(2) or mmap(2). */
 GIPC_API int gipc_object_adopt(struct gipc_object *o, int fd)
 {
 	struct stat st;
@@ -648,8 +655,9 @@ GIPC_API int gipc_object_adopt(struct gipc_object *o, int fd)
 	return gipc__object_map(o, fd, (uint64_t)st.st_size);
 }
 
-/* gipc_object_make makes an object of size bytes that has no name yet: a killed process
- * leaves nothing behind. Lay something out in it, then call gipc_object_publish.
+/* gipc_object_make makes an object of size bytes that has no name yet, so that a killed
+ * process leaves nothing behind. Lay out a ring, broadcast or cell in it, then call
+ * gipc_object_publish.
  *
  * -ENOSPC: /dev/shm is full. Or an error of open(2) or mmap(2). */
 GIPC_API int gipc_object_make(struct gipc_object *o, uint64_t size, unsigned mode)
@@ -677,8 +685,8 @@ GIPC_API int gipc_object_make(struct gipc_object *o, uint64_t size, unsigned mod
 	return err;
 }
 
-/* gipc_object_publish gives the object its name. -EEXIST: there is one of this name: open
- * that. -EINVAL: nothing was laid out in it. Or an error of linkat(2). */
+/* gipc_object_publish gives the object its name. -EEXIST: the name is taken; open that
+ * object instead. -EINVAL: nothing was laid out in it. Or an error of linkat(2). */
 GIPC_API int gipc_object_publish(struct gipc_object *o, const char *name)
 {
 	char path[280], from[40];
@@ -692,7 +700,8 @@ GIPC_API int gipc_object_publish(struct gipc_object *o, const char *name)
 	return linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
-/* object_unlink locks n bytes from a lock on, and removes the name. */
+/* object_unlink locks n of the lock bytes for writing, beginning with from, and removes the
+ * name. */
 static inline int gipc__object_unlink(struct gipc_object *o, const char *name, int from, int64_t n)
 {
 	char path[280];
@@ -712,15 +721,15 @@ static inline int gipc__object_unlink(struct gipc_object *o, const char *name, i
 	return 0;
 }
 
-/* gipc_object_remove removes the name of the object if no other process has it open and
- * no handle of this one has joined what is in it. -EBUSY: one has. */
+/* gipc_object_remove removes the name of the object. -EBUSY: another process has the object
+ * open, or a handle of this process has joined the ring or broadcast in it. */
 GIPC_API int gipc_object_remove(struct gipc_object *o, const char *name)
 {
-	return gipc__object_unlink(o, name, 0, GIPC__BYTES); /* locked until it is closed */
+	return gipc__object_unlink(o, name, 0, GIPC__BYTES); /* the lock stays until it is closed */
 }
 
-/* gipc_object_unlink removes the name of the object at once. Those who have it open go on.
- * -EBUSY: another process does so just now. */
+/* gipc_object_unlink removes the name of the object at once. Processes that have it open
+ * can still use it. -EBUSY: another process is removing it. */
 GIPC_API int gipc_object_unlink(struct gipc_object *o, const char *name)
 {
 	int err = gipc__object_unlink(o, name, GIPC__REMOVING, 1);

@@ -1,5 +1,5 @@
-/* gipc_broadcast.h: each message of one process to many others through shared memory, for
- * C and C++.
+/* gipc_broadcast.h: messages from one process to many others through shared memory, for C
+ * and C++. Each of the others can receive all of them.
  *
  * A broadcast has one writer and up to 64 readers, which come and go. The writer waits for
  * a reader that blocks; a reader of the latest may lose messages, and learns how many.
@@ -16,8 +16,8 @@
  *	gipc_broadcast_leave_reader(&in);
  *	gipc_broadcast_close(&frames);
  *
- * gipc_base.h has the rules for handles, times to wait, errors, forks and other processes,
- * and functions for objects with a name.
+ * gipc_base.h has the rules for handles, timeouts, errors, forks and other processes, and
+ * functions for named objects.
  */
 #ifndef GIPC_BROADCAST_H
 #define GIPC_BROADCAST_H
@@ -37,9 +37,9 @@ extern "C" {
 #define GIPC_BROADCAST_LATEST 2u /* it loses messages, and goes on with the newest */
 
 /* Flags of gipc_broadcast_subscribe. */
-#define GIPC_BROADCAST_OLDEST 1u /* begin with the oldest message that is there, not the next */
+#define GIPC_BROADCAST_OLDEST 1u /* begin with the oldest message that is kept, not the next one */
 
-/* The header of the memory: docs/broadcast.md. Everything in it is accessed atomically. */
+/* The header of the memory: see docs/broadcast.md. All accesses to it are atomic. */
 struct gipc_broadcast_header {
 	struct gipc_preamble preamble;
 	uint64_t published;
@@ -58,7 +58,7 @@ struct gipc_broadcast_header {
 	char zero6[992];
 };
 
-/* What the memory holds of a reader besides its member. */
+/* A reader's words in the memory, besides its member. */
 struct gipc_broadcast_slot {
 	uint64_t next, lost;
 	uint32_t policy, zero0;
@@ -110,10 +110,10 @@ struct gipc_broadcast_subscriber {
 	char label[GIPC_BROADCAST_LABEL + 1];
 	unsigned policy;
 	uint32_t pid, pid_namespace;
-	uint64_t behind, lost; /* messages that it has not received yet, and never will */
+	uint64_t behind, lost; /* messages that it has yet to receive; messages that it has lost */
 };
 
-/* What follows up to the next such line is not for callers. */
+/* Internal, not for callers. */
 
 #define GIPC_BROADCAST__MAGIC 0x7473636263706967ULL
 #define GIPC_BROADCAST__INDEX 12288u
@@ -137,7 +137,8 @@ static inline struct gipc_broadcast_entry *gipc_broadcast__entry(const struct gi
 	return &b->index[n & (b->entries - 1)];
 }
 
-/* locate loads where message n is, and reports whether that is within the data. */
+/* locate loads the position and length of message n, and reports whether it lies within the
+ * data. */
 static inline int gipc_broadcast__locate(const struct gipc_broadcast *b, uint64_t n, uint64_t *pos, uint64_t *length)
 {
 	struct gipc_broadcast_entry *e = gipc_broadcast__entry(b, n);
@@ -146,7 +147,7 @@ static inline int gipc_broadcast__locate(const struct gipc_broadcast *b, uint64_
 	return *pos % GIPC__UNIT == 0 && *length <= b->capacity / 2 && (*pos & b->mask) + *length <= b->capacity;
 }
 
-/* next_bit takes the lowest bit that is set out of the mask, and returns its number. */
+/* next_bit clears the lowest bit that is set in the mask, and returns its number. */
 static inline int gipc_broadcast__next_bit(uint64_t *mask)
 {
 	int i = __builtin_ctzll(*mask);
@@ -154,8 +155,8 @@ static inline int gipc_broadcast__next_bit(uint64_t *mask)
 	return i;
 }
 
-/* bury takes over the role of a dead reader, as take does. The writer waits for it no
- * longer. */
+/* bury takes over the role of a dead reader, and returns what take returns. The writer no
+ * longer waits for that reader. */
 static inline int gipc_broadcast__bury(const struct gipc_broadcast *b, int fd, int slot, uint64_t *ticket)
 {
 	uint64_t was;
@@ -170,7 +171,7 @@ static inline int gipc_broadcast__bury(const struct gipc_broadcast *b, int fd, i
 	return got;
 }
 
-/* evict buries the dead among the readers that the writer waits for. */
+/* evict buries the dead readers that the writer waits for. */
 static inline void gipc_broadcast__evict(const struct gipc_broadcast_writer *w)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -182,23 +183,24 @@ static inline void gipc_broadcast__evict(const struct gipc_broadcast_writer *w)
 	}
 }
 
-/* Functions for callers from here on. */
+/* Public functions. */
 
-/* gipc_broadcast_size returns how many bytes of memory a broadcast of a capacity takes. */
+/* gipc_broadcast_size returns how many bytes of memory a broadcast of this capacity
+ * takes. */
 GIPC_API uint64_t gipc_broadcast_size(uint64_t capacity)
 {
 	return gipc_broadcast__data_offset(capacity) + capacity;
 }
 
-/* gipc_broadcast_close releases the descriptor that the broadcast has. The writer and
- * readers that have joined stay. */
+/* gipc_broadcast_close closes the descriptor of the broadcast. A writer and readers that
+ * have joined stay joined. */
 GIPC_API void gipc_broadcast_close(struct gipc_broadcast *b)
 {
 	gipc__forget(&b->base.file);
 }
 
-/* gipc_broadcast_open opens the broadcast that is in size bytes of memory at mem. Arguments
- * and errors are those of gipc_ring_open. */
+/* gipc_broadcast_open opens the broadcast in the size bytes of memory at mem. Arguments and
+ * errors are those of gipc_ring_open. */
 GIPC_API int gipc_broadcast_open(struct gipc_broadcast *b, void *mem, uint64_t size, int fd, int64_t offset)
 {
 	struct gipc_broadcast_header *h = (struct gipc_broadcast_header *)mem;
@@ -250,8 +252,8 @@ GIPC_API uint64_t gipc_broadcast_max_message(const struct gipc_broadcast *b)
 	return b->capacity / 2;
 }
 
-/* gipc_broadcast_forget_writer, in a child of fork, lets go of the handle: only the parent
- * has the role. */
+/* gipc_broadcast_forget_writer closes the handle in a child of fork; the parent keeps the
+ * role. */
 GIPC_API void gipc_broadcast_forget_writer(struct gipc_broadcast_writer *w)
 {
 	gipc__forget(&w->lifeline);
@@ -263,7 +265,8 @@ GIPC_API void gipc_broadcast_forget_reader(struct gipc_broadcast_reader *r)
 	gipc__forget(&r->lifeline);
 }
 
-/* resume finds where the writer before us ended. What it did not publish is not there. */
+/* resume finds where the previous writer ended. It ignores what that writer did not
+ * publish. */
 static inline int gipc_broadcast__resume(struct gipc_broadcast_writer *w)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -280,9 +283,9 @@ static inline int gipc_broadcast__resume(struct gipc_broadcast_writer *w)
 	return 0;
 }
 
-/* gipc_broadcast_join_writer takes the writer's role. If the writer before has died, this
- * one goes on after its last whole message. -EBUSY: there is another one, alive. -EUCLEAN;
- * or an error of open(2). */
+/* gipc_broadcast_join_writer takes the writer's role. If the previous writer died, this one
+ * goes on after that writer's last whole message. -EBUSY: another writer is alive.
+ * -EUCLEAN. Or an error of open(2). */
 GIPC_API int gipc_broadcast_join_writer(struct gipc_broadcast_writer *w, const struct gipc_broadcast *b)
 {
 	uint64_t was;
@@ -321,7 +324,7 @@ static inline uint64_t gipc_broadcast__kept(const struct gipc_broadcast_writer *
 	return n;
 }
 
-/* scan determines the first message that a reader that blocks still needs. */
+/* scan finds the first message that any reader that blocks still needs. */
 static inline uint64_t gipc_broadcast__scan(struct gipc_broadcast_writer *w)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -339,9 +342,9 @@ static inline uint64_t gipc_broadcast__scan(struct gipc_broadcast_writer *w)
 	return w->safe;
 }
 
-/* raise declares messages before first overwritten. A store of data must not be seen
- * before that of the floor. For small messages it goes ahead, because readers of the latest
- * fetch the word each time it changes. */
+/* raise declares messages before first overwritten. No process may see a store of data
+ * before the store of the floor. For small messages, raise stores a higher floor than
+ * needed, because readers of the latest fetch the word each time it changes. */
 static inline void gipc_broadcast__raise(struct gipc_broadcast_writer *w, uint64_t first, uint64_t end, uint64_t size)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -358,7 +361,7 @@ static inline void gipc_broadcast__raise(struct gipc_broadcast_writer *w, uint64
 	}
 }
 
-/* await waits until no reader needs a message before first: 1, or an error. */
+/* await waits until no reader needs a message before first. It returns 1 or an error. */
 static inline int gipc_broadcast__await(struct gipc_broadcast_writer *w, uint64_t first, int64_t deadline)
 {
 	struct gipc_broadcast_header *h = w->broadcast.header;
@@ -373,8 +376,8 @@ static inline int gipc_broadcast__await(struct gipc_broadcast_writer *w, uint64_
 		if (gipc_broadcast__scan(w) >= first)
 			return 1;
 	}
-	/* Readers of many small messages wake us once half of what is there was received. We
-	 * would fall asleep as often as they woke us. */
+	/* With many small messages, a reader wakes us once it has received half of them. If it
+	 * woke us for each one, we would fall asleep again as often. */
 	if (w->next - first > 16)
 		wanted += (w->next - first) / 2;
 	GIPC__STORE(&h->wanted, wanted);
@@ -391,14 +394,14 @@ static inline int gipc_broadcast__await(struct gipc_broadcast_writer *w, uint64_
 	}
 }
 
-/* gipc_broadcast_claim takes room for a message of n bytes, from 0 to
- * gipc_broadcast_max_message, and sets *msg to where it is to be written. The writer has one
- * claim at a time, to be ended by gipc_broadcast_commit or gipc_broadcast_abort. It waits
- * while a reader that blocks has not received what the message would overwrite, but not for
- * one that has died: a death is noticed within 0.15 s.
+/* gipc_broadcast_claim reserves room for a message of n bytes, from 0 to
+ * gipc_broadcast_max_message, and sets *msg to its beginning. Write the message there, then
+ * call gipc_broadcast_commit or gipc_broadcast_abort: the writer has one claim at a time.
+ * The call waits while a reader that blocks has not received what the message would
+ * overwrite. It does not wait for a dead reader: it notices the death within 0.15 s.
  *
- * -ETIMEDOUT: gipc_broadcast_slowest says who is slow. -EINTR. -EMSGSIZE: n is too large.
- * -EALREADY: a claim is under way. -EBADF: the writer has left. */
+ * -ETIMEDOUT: gipc_broadcast_slowest names the slow reader. -EINTR. -EMSGSIZE: n is too
+ * large. -EALREADY: a claim is under way. -EBADF: the writer has left. */
 GIPC_API int gipc_broadcast_claim(struct gipc_broadcast_writer *w, uint64_t n, void **msg, int64_t timeout)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -420,7 +423,7 @@ GIPC_API int gipc_broadcast_claim(struct gipc_broadcast_writer *w, uint64_t n, v
 			return err;
 		if (first > w->floor) {
 			gipc_broadcast__raise(w, first, at + size, size);
-			if ((err = gipc_broadcast__await(w, first, deadline)) < 0) /* a reader has come */
+			if ((err = gipc_broadcast__await(w, first, deadline)) < 0) /* a reader has joined */
 				return err;
 		}
 	}
@@ -431,8 +434,8 @@ GIPC_API int gipc_broadcast_claim(struct gipc_broadcast_writer *w, uint64_t n, v
 	return 0;
 }
 
-/* gipc_broadcast_commit makes the first n bytes of the claim a message, and wakes readers
- * that sleep. -EINVAL: there is no claim of so many. */
+/* gipc_broadcast_commit sends the first n bytes of the claim as a message, and wakes
+ * readers that sleep. -EINVAL: there is no claim, or it is shorter than n. */
 GIPC_API int gipc_broadcast_commit(struct gipc_broadcast_writer *w, uint64_t n)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -449,7 +452,8 @@ GIPC_API int gipc_broadcast_commit(struct gipc_broadcast_writer *w, uint64_t n)
 	return 0;
 }
 
-/* gipc_broadcast_abort gives the claim back: no message. -EINVAL: there is none. */
+/* gipc_broadcast_abort gives up the claim without sending a message. -EINVAL: there is no
+ * claim. */
 GIPC_API int gipc_broadcast_abort(struct gipc_broadcast_writer *w)
 {
 	if (!w->claimed)
@@ -470,9 +474,9 @@ GIPC_API int gipc_broadcast_send(struct gipc_broadcast_writer *w, const void *ms
 	return gipc_broadcast_commit(w, n);
 }
 
-/* gipc_broadcast_slowest finds the reader for which a claim that timed out has waited: 1,
- * or 0 if there is no reader that blocks any more. The reader itself has written all but
- * the number of messages sent. */
+/* gipc_broadcast_slowest sets *s to the reader for which a claim waited until it timed out.
+ * It returns 1, or 0 if no reader blocks any more. *s comes from the reader's own words in
+ * the memory, so a hostile reader can falsify it. */
 GIPC_API int gipc_broadcast_slowest(const struct gipc_broadcast_writer *w, struct gipc_broadcast_subscriber *s)
 {
 	const struct gipc_broadcast *b = &w->broadcast;
@@ -502,8 +506,8 @@ GIPC_API int gipc_broadcast_slowest(const struct gipc_broadcast_writer *w, struc
 	return 1;
 }
 
-/* gipc_broadcast_leave_writer leaves the broadcast. Readers get the end after the last
- * message; another writer may come later. */
+/* gipc_broadcast_leave_writer leaves the broadcast. Readers see the end after the last
+ * message; another writer may join later. */
 GIPC_API int gipc_broadcast_leave_writer(struct gipc_broadcast_writer *w)
 {
 	if (w->lifeline < 0)
@@ -515,8 +519,8 @@ GIPC_API int gipc_broadcast_leave_writer(struct gipc_broadcast_writer *w)
 	return 0;
 }
 
-/* begin determines the first message. In this order: either the writer sees the new number
- * of joins after it has stored the floor, and waits for us, or we see that floor. */
+/* begin determines the first message. The order matters: either the writer sees the new
+ * number of joins after it has stored the floor, and waits for us, or we see that floor. */
 static inline int gipc_broadcast__begin(struct gipc_broadcast_reader *r, unsigned flags, const char *label)
 {
 	struct gipc_broadcast_header *h = r->broadcast.header;
@@ -543,7 +547,8 @@ static inline int gipc_broadcast__begin(struct gipc_broadcast_reader *r, unsigne
 	}
 	GIPC__STORE(&s->next, r->next);
 
-	/* The end of a writer that had gone before, all of whose messages had too, is no news. */
+	/* The end of an earlier writer is reported only to a reader that begins with the oldest
+	 * message. */
 	r->seen = GIPC__LOAD(&h->sessions);
 	dead = gipc__dead(&r->broadcast.base, r->lifeline, GIPC_BROADCAST__WRITER, &ticket);
 	if (r->seen && (flags & GIPC_BROADCAST_OLDEST || (!gipc__vacant(ticket) && !dead)))
@@ -551,11 +556,11 @@ static inline int gipc_broadcast__begin(struct gipc_broadcast_reader *r, unsigne
 	return 0;
 }
 
-/* gipc_broadcast_subscribe joins the broadcast as a reader: policy is
- * GIPC_BROADCAST_BLOCK or GIPC_BROADCAST_LATEST. The label names it for people.
+/* gipc_broadcast_subscribe joins the broadcast as a reader: policy is GIPC_BROADCAST_BLOCK
+ * or GIPC_BROADCAST_LATEST. The label tells people who it is.
  *
- * -EINVAL: policy, flags, or a label of more than GIPC_BROADCAST_LABEL bytes. -EBUSY: 64
- * readers are there and alive. -EUCLEAN; or an error of open(2). */
+ * -EINVAL: the policy, the flags, or a label of more than GIPC_BROADCAST_LABEL bytes.
+ * -EBUSY: there are 64 readers, all alive. -EUCLEAN. Or an error of open(2). */
 GIPC_API int gipc_broadcast_subscribe(struct gipc_broadcast_reader *r, const struct gipc_broadcast *b,
 				      unsigned policy, unsigned flags, const char *label)
 {
@@ -591,12 +596,12 @@ static inline int gipc_broadcast__skip(struct gipc_broadcast_reader *r)
 {
 	struct gipc_broadcast_slot *s = &r->broadcast.slots[r->slot];
 	uint64_t published = GIPC__LOAD(&r->broadcast.header->published), n = published - r->next;
-	if ((int64_t)n <= 0) /* what is overwritten was published before */
+	if ((int64_t)n <= 0) /* only published messages are overwritten */
 		return -EUCLEAN;
 	r->lost += n - 1;
 	r->next = published - 1;
 	r->published = published;
-	if (n == 1) { /* the newest itself is being overwritten: the next one follows */
+	if (n == 1) { /* the newest one is being overwritten too: go on after it */
 		r->lost++;
 		r->next++;
 	}
@@ -630,8 +635,8 @@ static inline int gipc_broadcast__ready(struct gipc_broadcast_reader *r)
 	return -ENODATA;
 }
 
-/* died returns -EOWNERDEAD if a writer died whose end was not reported yet, and all its
- * messages were received. */
+/* died returns -EOWNERDEAD if the writer has died, all its messages were received, and its
+ * end has not been reported yet. */
 static inline int gipc_broadcast__died(struct gipc_broadcast_reader *r)
 {
 	struct gipc_broadcast_header *h = r->broadcast.header;
@@ -645,7 +650,8 @@ static inline int gipc_broadcast__died(struct gipc_broadcast_reader *r)
 	return -EOWNERDEAD;
 }
 
-/* await waits for a message: 1, or an error, -ENODATA at the end. */
+/* await_message waits for a message. It returns 1, -ENODATA at the end, or another
+ * error. */
 static inline int gipc_broadcast__await_message(struct gipc_broadcast_reader *r, int64_t timeout, int64_t deadline)
 {
 	uint32_t *word = &r->broadcast.header->readers_sleep;
@@ -674,7 +680,7 @@ static inline int gipc_broadcast__await_message(struct gipc_broadcast_reader *r,
 	}
 }
 
-/* find waits for a message and finds where it is. */
+/* find waits for a message and sets *msg and *n to it. */
 static inline int gipc_broadcast__find(struct gipc_broadcast_reader *r, const void **msg, uint64_t *n, int64_t timeout,
 				       int64_t deadline)
 {
@@ -700,8 +706,9 @@ static inline int gipc_broadcast__find(struct gipc_broadcast_reader *r, const vo
 }
 
 /* gipc_broadcast_release ends the use of the message that was received in place. -ENOBUFS:
- * the writer has overwritten it meanwhile, which happens to readers of the latest alone.
- * Throw away what was read of it: it counts as lost. -EINVAL: there is none. -EUCLEAN. */
+ * the writer has overwritten it meanwhile, which happens only to readers of the latest.
+ * Throw away what you read of it: it counts as lost. -EINVAL: no message was received.
+ * -EUCLEAN. */
 GIPC_API int gipc_broadcast_release(struct gipc_broadcast_reader *r)
 {
 	struct gipc_broadcast_header *h = r->broadcast.header;
@@ -709,7 +716,7 @@ GIPC_API int gipc_broadcast_release(struct gipc_broadcast_reader *r)
 	if (!r->received)
 		return -EINVAL;
 	r->received = 0;
-	/* The loads of the message are not done after that of the floor. */
+	/* The fence keeps the loads of the message before the load of the floor. */
 	GIPC__STORE(&r->broadcast.slots[r->slot].next, r->next + 1);
 	GIPC__FENCE();
 	if (r->policy == GIPC_BROADCAST_LATEST) {
@@ -722,14 +729,15 @@ GIPC_API int gipc_broadcast_release(struct gipc_broadcast_reader *r)
 	return 0;
 }
 
-/* gipc_broadcast_receive sets *msg and *n to the next message and returns 1. The message is
- * in the memory. A reader that blocks keeps it until it calls gipc_broadcast_release or
- * receives the next one. For a reader of the latest it can change at any time, and is good
- * only if gipc_broadcast_release returns 0 afterwards; gipc_broadcast_read does all of that.
+/* gipc_broadcast_receive sets *msg and *n to the next message and returns 1. The message
+ * stays in the shared memory. A reader that blocks keeps it until it calls
+ * gipc_broadcast_release or receives the next one. For a reader of the latest it can change
+ * at any time, and is valid only if gipc_broadcast_release returns 0 afterwards;
+ * gipc_broadcast_read copies the message and checks that.
  *
- * It waits until there is a message. It returns 0 when the writer has left and all was
- * received, or -EOWNERDEAD if it has died. Called again it waits for another one.
- * -ETIMEDOUT, -EINTR, -EUCLEAN. */
+ * It waits until there is a message. It returns 0 when the writer has left and everything
+ * was received, or -EOWNERDEAD if the writer has died. Called again, it waits for another
+ * writer. -ETIMEDOUT, -EINTR, -EUCLEAN. */
 GIPC_API int gipc_broadcast_receive(struct gipc_broadcast_reader *r, const void **msg, uint64_t *n, int64_t timeout)
 {
 	int got;
@@ -742,7 +750,7 @@ GIPC_API int gipc_broadcast_receive(struct gipc_broadcast_reader *r, const void 
 	return got;
 }
 
-/* gipc_broadcast_read copies the next message, which is whole, to buffer, sets *n to its
+/* gipc_broadcast_read copies the next message to buffer, always a whole one, sets *n to its
  * length and returns 1. It waits and fails like gipc_broadcast_receive. -EMSGSIZE: the
  * message is larger than size: *n is its length, and it is still the next one. */
 GIPC_API int gipc_broadcast_read(struct gipc_broadcast_reader *r, void *buffer, uint64_t size, uint64_t *n,

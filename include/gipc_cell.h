@@ -1,8 +1,9 @@
 /* gipc_cell.h: the latest value of a type in shared memory, for C and C++.
  *
- * A cell holds a configuration, a position, the state of a program. A load returns a whole
- * value and never makes a writer wait; several processes may store. Package shmring of
- * github.com/sysvipc/gipc is the same in Go, and docs/broadcast.md specifies the memory.
+ * A cell holds a value such as a configuration, a position or the state of a program. A
+ * load returns a whole value and never makes a writer wait; several processes may store.
+ * Package shmring of github.com/sysvipc/gipc is the same in Go, and docs/broadcast.md
+ * specifies the memory.
  *
  *	struct point { int32_t X, Y; double Weight; } point;
  *	struct gipc_cell cell;
@@ -14,8 +15,8 @@
  *		...point is new...
  *	gipc_cell_close(&cell);
  *
- * gipc_base.h has the rules for handles, times to wait, errors, forks and other processes,
- * and functions for objects with a name.
+ * gipc_base.h has the rules for handles, timeouts, errors, forks and other processes, and
+ * functions for named objects.
  */
 #ifndef GIPC_CELL_H
 #define GIPC_CELL_H
@@ -30,7 +31,7 @@ extern "C" {
 
 #define GIPC_CELL_VERSION 1
 
-/* The header of the memory: docs/broadcast.md. Everything in it is accessed atomically. */
+/* The header of the memory: see docs/broadcast.md. All accesses to it are atomic. */
 struct gipc_cell_header {
 	struct gipc_preamble preamble;
 	uint64_t stored;
@@ -39,7 +40,7 @@ struct gipc_cell_header {
 	char zero1[252];
 	struct gipc_lock_words lock;
 	char zero2[2400];
-	uint64_t value, hash; /* bytes of a value, and the hash of the text */
+	uint64_t value, hash; /* bytes of a value, and the hash of its type's description */
 	char type[976];
 };
 
@@ -52,7 +53,7 @@ struct gipc_cell {
 	uint64_t value, stride; /* bytes of a value, and from one copy to the next */
 };
 
-/* What follows up to the next such line is not for callers. */
+/* Internal, not for callers. */
 
 #define GIPC_CELL__MAGIC 0x6c6c656363706967ULL
 #define GIPC_CELL__COPIES 4u
@@ -71,7 +72,7 @@ static inline uint64_t gipc_cell__hash(const char *text)
 	return hash;
 }
 
-/* describe returns the description of a type: that of bytes if there is none. */
+/* describe returns type or, if that is NULL, the description of an array of bytes. */
 static inline const char *gipc_cell__describe(const char *type, uint64_t value, char *text, size_t size)
 {
 	if (type)
@@ -85,15 +86,15 @@ static inline int gipc_cell__value_ok(uint64_t value)
 	return value <= 1ULL << 40 && (uint64_t)(size_t)value == value;
 }
 
-/* Functions for callers from here on. */
+/* Public functions. */
 
-/* gipc_cell_size returns how many bytes of memory a cell takes whose values have so many. */
+/* gipc_cell_size returns how many bytes of memory a cell takes if a value has this size. */
 GIPC_API uint64_t gipc_cell_size(uint64_t value)
 {
 	return GIPC__HEADER + GIPC_CELL__COPIES * gipc__extent(value);
 }
 
-/* gipc_cell_forget, in a child of fork, lets go of the handle: only the parent has it. */
+/* gipc_cell_forget closes the handle in a child of fork; the parent keeps its own. */
 GIPC_API void gipc_cell_forget(struct gipc_cell *c)
 {
 	gipc_lock_forget(&c->lock);
@@ -109,12 +110,12 @@ GIPC_API int gipc_cell_close(struct gipc_cell *c)
 	return err;
 }
 
-/* gipc_cell_open opens the cell that is in size bytes of memory at mem, whose values have
- * value bytes and are of a type. docs/ring.md says how types are described. NULL are bytes,
- * [64]byte in Go.
+/* gipc_cell_open opens the cell in the size bytes of memory at mem. A value has value
+ * bytes, and type describes its type as docs/ring.md specifies. NULL stands for an array of
+ * bytes, such as [64]byte in Go.
  *
- * -EPROTOTYPE: the cell is of another type: header->type describes it. The other errors are
- * those of gipc_ring_open. */
+ * -EPROTOTYPE: the cell has another type, which header->type describes. The other errors
+ * are those of gipc_ring_open. */
 GIPC_API int gipc_cell_open(struct gipc_cell *c, void *mem, uint64_t size, int fd, int64_t offset, uint64_t value,
 			    const char *type)
 {
@@ -173,9 +174,9 @@ GIPC_API int gipc_cell_create(struct gipc_cell *c, void *mem, uint64_t size, int
 	return gipc_cell_open(c, mem, size, fd, offset, value, type);
 }
 
-/* gipc_cell_load copies the value, which is whole, to value, and sets *version to its
- * version: 0, with the zero value, before the first store. It does not wait. -EBUSY: writers
- * were faster 4096 times. */
+/* gipc_cell_load copies the cell's value, always a whole one, to value, and sets *version
+ * to its version. Before the first store, the value is zero and its version 0. It does not
+ * wait. -EBUSY: writers were faster 4096 times. */
 GIPC_API int gipc_cell_load(const struct gipc_cell *c, void *value, uint64_t *version)
 {
 	int tries;
@@ -196,7 +197,7 @@ GIPC_API int gipc_cell_load(const struct gipc_cell *c, void *value, uint64_t *ve
 }
 
 /* gipc_cell_lock keeps other writers away until gipc_cell_unlock, so that a value can be
- * loaded, changed and replaced. If the holder before has died, nothing is to be repaired:
+ * loaded, changed and replaced. If the previous holder died, there is nothing to repair:
  * the value is the old one or the new one. -ETIMEDOUT, -EINTR, -EDEADLK, -EUCLEAN. */
 GIPC_API int gipc_cell_lock(struct gipc_cell *c, int64_t timeout)
 {
@@ -210,8 +211,8 @@ GIPC_API int gipc_cell_unlock(struct gipc_cell *c)
 	return gipc_lock_release(&c->lock);
 }
 
-/* gipc_cell_replace stores a value while the cell is locked, wakes those who wait, and sets
- * *version, unless it is NULL. -EPERM: it is not locked. */
+/* gipc_cell_replace stores a value while the cell is locked, wakes processes that wait for
+ * one, and sets *version, unless version is NULL. -EPERM: it is not locked. */
 GIPC_API int gipc_cell_replace(struct gipc_cell *c, const void *value, uint64_t *version)
 {
 	struct gipc_cell_header *h = c->header;
@@ -221,7 +222,7 @@ GIPC_API int gipc_cell_replace(struct gipc_cell *c, const void *value, uint64_t 
 	if ((GIPC__LOAD(&h->lock.lock) & GIPC_LOCK__OWNER) != c->lock.self)
 		return -EPERM;
 	v = GIPC__LOAD(&h->stored) + 1;
-	GIPC__FENCE(); /* who sees any of the new value sees stored, or a later one */
+	GIPC__FENCE(); /* a load that sees any of the new value sees this stored, or a later one */
 	if (c->value)
 		memcpy(c->copies + v % GIPC_CELL__COPIES * c->stride, value, (size_t)c->value);
 	GIPC__STORE(&h->stored, v);
@@ -231,9 +232,9 @@ GIPC_API int gipc_cell_replace(struct gipc_cell *c, const void *value, uint64_t 
 	return 0;
 }
 
-/* gipc_cell_store replaces the value, wakes those who wait, and sets *version to the number
- * of stores so far, unless it is NULL. It waits while another writer stores, but never for a
- * reader. Errors are those of gipc_cell_lock. */
+/* gipc_cell_store replaces the value, wakes processes that wait for one, and sets *version
+ * to the number of stores so far, unless version is NULL. It waits while another writer
+ * stores, but never for a reader. Errors are those of gipc_cell_lock. */
 GIPC_API int gipc_cell_store(struct gipc_cell *c, const void *value, uint64_t *version, int64_t timeout)
 {
 	int err = gipc_cell_lock(c, timeout);
@@ -245,7 +246,7 @@ GIPC_API int gipc_cell_store(struct gipc_cell *c, const void *value, uint64_t *v
 }
 
 /* gipc_cell_wait waits until there is a version newer than *version, loads it, and sets
- * *version. Versions in between are not seen. -ETIMEDOUT, -EINTR; those of
+ * *version. It skips versions in between. -ETIMEDOUT, -EINTR, or an error of
  * gipc_cell_load. */
 GIPC_API int gipc_cell_wait(const struct gipc_cell *c, void *value, uint64_t *version, int64_t timeout)
 {

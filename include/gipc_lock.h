@@ -1,8 +1,8 @@
 /* gipc_lock.h: a lock between processes in shared memory, for C and C++.
  *
  * It is the Mutex of package shmsync of github.com/sysvipc/gipc, whose documentation
- * specifies the 64 bytes that it takes. If its holder ends, the kernel tells the others,
- * and the next holder is told that what the lock protects may be half changed.
+ * specifies the 64 bytes that it takes. If its holder dies, the others notice, and the next
+ * holder is told that the protected data may be half changed.
  *
  *	struct gipc_lock lock;
  *	if ((err = gipc_lock_open(&lock, mem, fd, 0)) < 0)
@@ -15,7 +15,7 @@
  *		gipc_lock_release(&lock);
  *	gipc_lock_close(&lock);
  *
- * gipc_base.h has the rules for handles, times to wait, errors, forks and other processes.
+ * gipc_base.h has the rules for handles, timeouts, errors, forks and other processes.
  */
 #ifndef GIPC_LOCK_H
 #define GIPC_LOCK_H
@@ -45,17 +45,17 @@ struct gipc_lock {
 	uint64_t self; /* our ticket, as it is in the lock word */
 };
 
-/* What follows up to the next such line is not for callers. */
+/* Internal, not for callers. */
 
 #define GIPC_LOCK__MAGIC 0x7874756d63706967ULL
 #define GIPC_LOCK__FIRST (1ULL << 62) /* the byte of ticket 0 */
-#define GIPC_LOCK__LEAST (1ULL << 32) /* of the tickets */
+#define GIPC_LOCK__LEAST (1ULL << 32) /* bounds of the first ticket */
 #define GIPC_LOCK__MOST (1ULL << 58)
-#define GIPC_LOCK__ALL (1ULL << 40) /* more than are ever drawn */
+#define GIPC_LOCK__ALL (1ULL << 40) /* more tickets than are ever drawn */
 #define GIPC_LOCK__TICK 100000000LL
-#define GIPC_LOCK__SLICE 1000000LL /* how long those who lock again come before sleepers */
+#define GIPC_LOCK__SLICE 1000000LL /* how long processes that lock again go before sleepers */
 #define GIPC_LOCK__GLANCE 200000LL
-#define GIPC_LOCK__RUN 65536 /* how often they do at most */
+#define GIPC_LOCK__RUN 65536 /* how many times in a row, at most */
 
 /* The lock word: package shmsync has the explanation. */
 #define GIPC_LOCK__SLEEPERS 1ULL
@@ -80,7 +80,8 @@ static inline int gipc_lock__valid_death(uint64_t n)
 	return n == GIPC__BY_FILE || (n >> 32 && (n & UINT32_MAX) == GIPC__BY_NAMESPACE);
 }
 
-/* check returns an error for what is neither a lock nor the beginning of one, 1 for a lock. */
+/* check returns 1 for a lock, 0 for zeros or an unfinished lock, and an error for anything
+ * else. */
 static inline int gipc_lock__check(struct gipc_lock_words *w)
 {
 	uint32_t v = GIPC__LOAD(&w->version), has = GIPC__LOAD(&w->required);
@@ -88,7 +89,7 @@ static inline int gipc_lock__check(struct gipc_lock_words *w)
 	int begun = (v == 0 || v == GIPC_LOCK_VERSION) && (death == 0 || gipc_lock__valid_death(death)) &&
 		    (tickets == 0 || gipc_lock__valid_tickets(tickets)) && has == 0;
 	magic = GIPC__LOAD(&w->magic);
-	if (magic == 0) { /* others may have finished it meanwhile, and have locked */
+	if (magic == 0) { /* others may have finished and locked it meanwhile */
 		int used = GIPC__LOAD(&w->lock) || GIPC__LOAD(&w->since) || GIPC__LOAD(&w->turn) || GIPC__LOAD(&w->call);
 		return !begun || (used && GIPC__LOAD(&w->magic) != GIPC_LOCK__MAGIC) ? -ENODATA : 0;
 	}
@@ -110,7 +111,8 @@ static inline void gipc_lock__fill(uint64_t *word, uint64_t value)
 	(void)GIPC__CAS(word, &zero, value);
 }
 
-/* make fills in what is still 0: several processes may do it at a time. */
+/* make fills in the words that are still 0. Several processes may do so at the same
+ * time. */
 static inline int gipc_lock__make(struct gipc_lock_words *w, int fd)
 {
 	uint64_t random[2], death = GIPC__BY_FILE;
@@ -132,7 +134,7 @@ static inline int gipc_lock__make(struct gipc_lock_words *w, int fd)
 	return gipc_lock__check(w);
 }
 
-/* open_file opens a description of its own of the file with the locks. */
+/* open_file opens the file with the locks, with a description of its own. */
 static inline int gipc_lock__open_file(struct gipc_lock_words *w, int fd, int64_t offset)
 {
 	uint64_t death = GIPC__LOAD(&w->death), id = GIPC__LOAD(&w->id), inode = 0;
@@ -162,8 +164,8 @@ static inline int gipc_lock__wake_word(uint32_t *word, int n)
 	return woken < 0 ? 0 : (int)woken;
 }
 
-/* settle makes the word say that nobody has been woken. It returns 1 if somebody has gone
- * to sleep meanwhile, and relies on being woken. */
+/* settle clears WOKEN in the word, because nobody was woken. It returns 1 if a process has
+ * gone to sleep meanwhile and relies on being woken. */
 static inline int gipc_lock__settle(struct gipc_lock_words *w)
 {
 	uint64_t v = GIPC__LOAD(&w->lock), next;
@@ -171,7 +173,7 @@ static inline int gipc_lock__settle(struct gipc_lock_words *w)
 	for (tries = 0; tries < 4096 && v & GIPC_LOCK__WOKEN; tries++) {
 		next = v & ~GIPC_LOCK__WOKEN;
 		again = 0;
-		if (!(v & GIPC_LOCK__OWNER)) { /* a holder wakes when it unlocks */
+		if (!(v & GIPC_LOCK__OWNER)) { /* a holder wakes sleepers when it unlocks */
 			again = (v & GIPC_LOCK__SLEEPERS) != 0;
 			next = again ? v & ~GIPC_LOCK__SLEEPERS : next & ~GIPC_LOCK__RESERVED;
 		}
@@ -181,8 +183,8 @@ static inline int gipc_lock__settle(struct gipc_lock_words *w)
 	return 0;
 }
 
-/* wake wakes sleepers after the word has said that it will, first those who were woken in
- * vain. If there is nobody to be woken, it takes that back. */
+/* wake wakes up to n sleepers, first those that were woken in vain before. The caller has
+ * set WOKEN in the word; if nobody sleeps, wake clears it. */
 static inline void gipc_lock__wake(struct gipc_lock_words *w, int n)
 {
 	int tries;
@@ -196,16 +198,16 @@ static inline void gipc_lock__wake(struct gipc_lock_words *w, int n)
 	}
 }
 
-/* take tries to lock, and returns whether it could. *v is the lock word. */
+/* take tries to lock, and reports whether it has. It sets *v to the lock word. */
 static inline int gipc_lock__take(const struct gipc_lock *l, int rank, uint64_t *v)
 {
 	int tries;
 	*v = GIPC__LOAD(&l->words->lock);
-	for (tries = 0; tries < 4096; tries++) { /* a mad peer must not keep us here */
+	for (tries = 0; tries < 4096; tries++) { /* a hostile peer must not keep us here */
 		uint64_t next = l->self | (*v & (GIPC_LOCK__SLEEPERS | GIPC_LOCK__WOKEN | GIPC_LOCK__ABANDONED));
 		if (*v & GIPC_LOCK__OWNER || (*v & GIPC_LOCK__RESERVED && rank == GIPC_LOCK__ARRIVED))
 			return 0;
-		if (rank == GIPC_LOCK__SLEPT) /* there may be others */
+		if (rank == GIPC_LOCK__SLEPT) /* there may be other sleepers */
 			next = l->self | GIPC_LOCK__SLEEPERS | (*v & GIPC_LOCK__ABANDONED);
 		if (GIPC__CAS(&l->words->lock, v, next)) {
 			*v = next;
@@ -215,7 +217,7 @@ static inline int gipc_lock__take(const struct gipc_lock *l, int rank, uint64_t 
 	return 0;
 }
 
-/* sane returns an error for a word of a lock that can't be had. */
+/* sane returns an error if the word v shows that nobody can get the lock any more. */
 static inline int gipc_lock__sane(struct gipc_lock_words *w, uint64_t v)
 {
 	uint64_t owner = v & GIPC_LOCK__OWNER;
@@ -227,8 +229,9 @@ static inline int gipc_lock__sane(struct gipc_lock_words *w, uint64_t v)
 	return 0;
 }
 
-/* inherit locks, and returns 1, if the holder that v tells of is dead. Its ticket is never
- * drawn again: if the word still has it after the look, it held the lock when it died. */
+/* inherit takes the lock and returns 1 if the holder named by v is dead. No ticket is drawn
+ * twice: if the word still has the holder's ticket after the check, the holder died with
+ * the lock. */
 static inline int gipc_lock__inherit(const struct gipc_lock *l, uint64_t v)
 {
 	int tries, err;
@@ -246,8 +249,8 @@ static inline int gipc_lock__inherit(const struct gipc_lock *l, uint64_t v)
 	return 0;
 }
 
-/* watch returns when the lock has been free for a moment, or is not free: it may be between
- * two uses of a holder whose slice is not over. */
+/* watch returns when the lock has been free for a moment, or at once if it is not free. A
+ * holder whose slice is not over may have unlocked it only to lock it again. */
 static inline void gipc_lock__watch(const struct gipc_lock *l)
 {
 	int i;
@@ -258,9 +261,9 @@ static inline void gipc_lock__watch(const struct gipc_lock *l)
 	}
 }
 
-/* plan returns the word with which a waiter goes to sleep, and for how long it does. One
- * that was woken in vain sleeps for parts of the slice of those who came before it, and at
- * its end asks for the lock to be left. */
+/* plan returns the word with which a waiter goes to sleep, and sets *sleep to the time. A
+ * waiter that was woken in vain sleeps in short steps until the holder's slice is over, and
+ * then asks the holder to hand over the lock. */
 static inline uint64_t gipc_lock__plan(const struct gipc_lock *l, uint64_t v, int rank, int eager, int64_t *sleep)
 {
 	uint64_t used;
@@ -269,7 +272,7 @@ static inline uint64_t gipc_lock__plan(const struct gipc_lock *l, uint64_t v, in
 		return v | GIPC_LOCK__SLEEPERS;
 	if (!eager)
 		return rank == GIPC_LOCK__SLEPT ? (v | GIPC_LOCK__SLEEPERS) & ~GIPC_LOCK__WOKEN : v | GIPC_LOCK__SLEEPERS;
-	/* A clock of another time namespace ends the slice at once. */
+	/* If a process in another time namespace stored since, the slice seems to be over. */
 	used = (uint64_t)gipc__now() - GIPC__LOAD(&l->words->since);
 	if (used >= (uint64_t)GIPC_LOCK__SLICE)
 		return (v | GIPC_LOCK__SLEEPERS | GIPC_LOCK__HAND_OVER) & ~GIPC_LOCK__WOKEN;
@@ -279,7 +282,7 @@ static inline uint64_t gipc_lock__plan(const struct gipc_lock *l, uint64_t v, in
 	return v | GIPC_LOCK__WOKEN;
 }
 
-/* pass has another waiter woken, for one that gives up may have been. */
+/* pass has another waiter woken, because the waiter that gives up may have been woken. */
 static inline void gipc_lock__pass(const struct gipc_lock *l)
 {
 	struct gipc_lock_words *w = l->words;
@@ -299,7 +302,7 @@ static inline void gipc_lock__pass(const struct gipc_lock *l)
 	}
 }
 
-/* doze sleeps on a futex: 1 when woken, 0 when the time is over, -EINTR. */
+/* doze sleeps on a futex. It returns 1 when woken, 0 when the time is over, or -EINTR. */
 static inline int gipc_lock__doze(uint32_t *word, uint32_t value, int64_t sleep)
 {
 	struct {
@@ -348,7 +351,7 @@ static inline int gipc_lock__wait(struct gipc_lock *l, int64_t deadline)
 	}
 }
 
-/* Functions for callers from here on. */
+/* Public functions. */
 
 /* gipc_lock_close ends the use of the lock. -EBUSY: it is held through this handle. */
 GIPC_API int gipc_lock_close(struct gipc_lock *l)
@@ -361,20 +364,21 @@ GIPC_API int gipc_lock_close(struct gipc_lock *l)
 	return 0;
 }
 
-/* gipc_lock_forget, in a child of fork, lets go of the handle: only the parent has it. */
+/* gipc_lock_forget closes the handle in a child of fork; the parent keeps its own. */
 GIPC_API void gipc_lock_forget(struct gipc_lock *l)
 {
 	gipc__forget(&l->lifeline);
 }
 
 /* gipc_lock_open opens the lock in the GIPC_LOCK_SIZE bytes at mem, a multiple of 64, which
- * are mapped shared and writable from the offset of the file of descriptor fd. Memory
- * without a file has fd -1. Zeros become a lock that nobody holds; it does not matter who
- * is first.
+ * are mapped shared and writable from the file of descriptor fd, at the offset. For memory
+ * without a file, fd is -1. Zeros become a lock that nobody holds, whichever process opens
+ * it first.
  *
- * -ENODATA: something else, or a lock for readers and writers. -EPROTONOSUPPORT: another
- * version or byte order. -EINVAL: no multiple of 64. -EBADF: fd is not the file with this
- * lock. -EXDEV: another IPC namespace. -EUCLEAN: corrupt. Or an error of open(2). */
+ * -ENODATA: the memory holds something else, or a lock for readers and writers.
+ * -EPROTONOSUPPORT: another version or byte order. -EINVAL: mem is not a multiple of 64.
+ * -EBADF: fd is not the file with this lock. -EXDEV: another IPC namespace. -EUCLEAN:
+ * corrupt. Or an error of open(2). */
 GIPC_API int gipc_lock_open(struct gipc_lock *l, void *mem, int fd, int64_t offset)
 {
 	struct gipc_lock_words *w = (struct gipc_lock_words *)mem;
@@ -397,18 +401,18 @@ GIPC_API int gipc_lock_open(struct gipc_lock *l, void *mem, int fd, int64_t offs
 	l->self = ticket << 5;
 	err = gipc_lock__valid_tickets(ticket) ? gipc__set_lock(l->lifeline, F_RDLCK, GIPC_LOCK__FIRST + ticket, 1) : -EUCLEAN;
 	if (!err && gipc__held(l->lifeline, GIPC_LOCK__FIRST + ticket))
-		err = -EUCLEAN; /* drawn twice */
+		err = -EUCLEAN; /* another handle has this ticket */
 	if (err < 0)
 		gipc__forget(&l->lifeline);
 	return err;
 }
 
-/* gipc_lock_acquire waits for the lock, and returns 0 with it held; or 1 if the holder
- * before has died, and what the lock protects may be half changed. Repair that and call
+/* gipc_lock_acquire waits for the lock and takes it. It returns 0, or 1 if the previous
+ * holder died and the protected data may be half changed. Then repair the data and call
  * gipc_lock_mark_consistent before gipc_lock_release.
  *
- * -ETIMEDOUT, -EINTR. -EDEADLK: this handle holds it. -ENOTRECOVERABLE: one that was told
- * of a death released it and did not mark it consistent. -EUCLEAN. */
+ * -ETIMEDOUT, -EINTR. -EDEADLK: this handle holds it. -ENOTRECOVERABLE: a holder that was
+ * told of a death released it without marking it consistent. -EUCLEAN. */
 GIPC_API int gipc_lock_acquire(struct gipc_lock *l, int64_t timeout)
 {
 	uint64_t v;
@@ -421,7 +425,7 @@ GIPC_API int gipc_lock_acquire(struct gipc_lock *l, int64_t timeout)
 		return -EDEADLK;
 	if (!timeout)
 		return (err = gipc_lock__inherit(l, v)) ? err : -ETIMEDOUT;
-	/* One more that runs would slow the holder down, if others wait. */
+	/* Do not spin if others wait: one more running process would slow the holder down. */
 	for (spun = 0; l->spin && spun < 512 && !(v & (GIPC_LOCK__SLEEPERS | GIPC_LOCK__WOKEN)); spun += 16) {
 		gipc__pause(16);
 		if (gipc_lock__take(l, GIPC_LOCK__ARRIVED, &v))
@@ -430,8 +434,8 @@ GIPC_API int gipc_lock_acquire(struct gipc_lock *l, int64_t timeout)
 	return gipc_lock__wait(l, gipc__deadline(timeout));
 }
 
-/* gipc_lock_mark_consistent says that what a dead holder left has been repaired. It does
- * nothing if nobody died. -EPERM: the lock is not held through this handle. */
+/* gipc_lock_mark_consistent declares that the data of a dead holder has been repaired. It
+ * does nothing if no holder died. -EPERM: the lock is not held through this handle. */
 GIPC_API int gipc_lock_mark_consistent(struct gipc_lock *l)
 {
 	uint64_t v;
@@ -448,9 +452,9 @@ GIPC_API int gipc_lock_mark_consistent(struct gipc_lock *l)
 	return -EUCLEAN;
 }
 
-/* gipc_lock_release gives the lock back. After an acquire that returned 1, without
- * gipc_lock_mark_consistent, nobody can have it any more. -EPERM: it is not held through
- * this handle. */
+/* gipc_lock_release releases the lock. If gipc_lock_acquire returned 1 and
+ * gipc_lock_mark_consistent was not called, nobody can get the lock any more. -EPERM: it is
+ * not held through this handle. */
 GIPC_API int gipc_lock_release(struct gipc_lock *l)
 {
 	struct gipc_lock_words *w = l->words;

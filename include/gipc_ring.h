@@ -1,7 +1,8 @@
 /* gipc_ring.h: messages between processes through shared memory, for C and C++.
  *
- * A ring has one consumer, and one producer at a time or up to 64. Package shmring of
- * github.com/sysvipc/gipc is the same in Go, and docs/ring.md specifies the memory.
+ * A ring has one consumer at a time, and either one producer at a time or up to 64. Package
+ * shmring of github.com/sysvipc/gipc is the same in Go, and docs/ring.md specifies the
+ * memory.
  *
  *	struct gipc_ring ring;
  *	struct gipc_ring_producer out;
@@ -12,8 +13,8 @@
  *	gipc_ring_leave_producer(&out);
  *	gipc_ring_close(&ring);
  *
- * gipc_base.h has the rules for handles, times to wait, errors, forks and other processes,
- * and functions for objects with a name.
+ * gipc_base.h has the rules for handles, timeouts, errors, forks and other processes, and
+ * functions for named objects.
  */
 #ifndef GIPC_RING_H
 #define GIPC_RING_H
@@ -31,7 +32,7 @@ extern "C" {
 /* Flags of gipc_ring_create. */
 #define GIPC_RING_MANY 1u /* several producers; otherwise one at a time */
 
-/* The header of the memory: docs/ring.md. Everything in it is accessed atomically. */
+/* The header of the memory: see docs/ring.md. All accesses to it are atomic. */
 struct gipc_ring_header {
 	struct gipc_preamble preamble;
 	uint64_t tail;
@@ -66,8 +67,8 @@ struct gipc_ring_producer {
 	int slot, lifeline; /* lifeline: descriptor with our lock, -1 when left */
 	uint64_t ticket;
 	uint64_t tail, head, stale;
-	uint64_t claim, length; /* of the claim under way; claim is 0 without one */
-	int64_t looked;         /* when, without waiting, for whether the consumer lives */
+	uint64_t claim, length; /* the claim under way; claim is 0 if there is none */
+	int64_t looked;         /* when a call that did not wait last checked the consumer */
 };
 
 /* A consumer takes messages out of a ring. */
@@ -79,7 +80,7 @@ struct gipc_ring_consumer {
 	int64_t looked;
 };
 
-/* What follows up to the next such line is not for callers. */
+/* Internal, not for callers. */
 
 #define GIPC_RING__MAGIC 0x676e697263706967ULL
 #define GIPC_RING__CONSUMER GIPC_RING_SLOTS
@@ -123,8 +124,8 @@ static inline uint64_t *gipc_ring__state(const struct gipc_ring *r, uint64_t pos
 	return &r->states[(pos & r->mask) / GIPC_RING_UNIT];
 }
 
-/* wake_at wakes the consumer if it sleeps and waits for the record at pos, which is over
- * now. With many producers it may wait for a claim before that. */
+/* wake_at wakes the consumer if it sleeps and waits for the record at pos, which is now
+ * committed or skipped. With many producers it may wait for an earlier claim. */
 static inline void gipc_ring__wake_at(const struct gipc_ring *r, uint64_t pos)
 {
 	struct gipc_ring_header *h = r->header;
@@ -151,7 +152,7 @@ static inline void gipc_ring__withdraw_all(const struct gipc_ring *r, int slot)
 	}
 }
 
-/* bury takes over the role of a dead producer, as take does. */
+/* bury takes over the role of a dead producer, and returns what take returns. */
 static inline int gipc_ring__bury(const struct gipc_ring *r, int fd, int slot, uint64_t *ticket)
 {
 	uint64_t was;
@@ -172,16 +173,16 @@ static inline int gipc_ring__slots(const struct gipc_ring *r)
 	return r->many ? GIPC_RING_SLOTS : 1;
 }
 
-/* Functions for callers from here on. */
+/* Public functions. */
 
-/* gipc_ring_size returns how many bytes of memory a ring of a capacity takes. */
+/* gipc_ring_size returns how many bytes of memory a ring of this capacity takes. */
 GIPC_API uint64_t gipc_ring_size(uint64_t capacity)
 {
 	return gipc_ring__data_offset(capacity) + capacity;
 }
 
-/* gipc_ring_close releases the descriptor that the ring has. Producers and consumers that
- * have joined stay. */
+/* gipc_ring_close closes the descriptor of the ring. Producers and consumers that have
+ * joined stay joined. */
 GIPC_API void gipc_ring_close(struct gipc_ring *r)
 {
 	if (r->base.file >= 0)
@@ -189,15 +190,15 @@ GIPC_API void gipc_ring_close(struct gipc_ring *r)
 	r->base.file = -1;
 }
 
-/* gipc_ring_open opens the ring that is in size bytes of memory at mem, mapped shared and
- * writable from offset on of the file of descriptor fd. Memory without a file (a System V
- * segment, anonymous memory) has fd -1. The caller may close fd afterwards.
+/* gipc_ring_open opens the ring in the size bytes of memory at mem, which are mapped shared
+ * and writable from the file of descriptor fd, at the offset. For memory without a file (a
+ * System V segment, anonymous memory), fd is -1. The caller may close fd afterwards.
  *
- * -ENODATA: no ring, or none that is finished yet. -EPROTONOSUPPORT: another version or
- * byte order. -ERANGE: the ring is not of this size. -EINVAL: mem is no multiple of 8.
- * -EBADF: fd is not the file with this ring. -EXDEV: another IPC namespace. -ESTALE: in a
- * file on a disk, left from before the system was started. -EUCLEAN: corrupt. Or an error
- * of open(2) on /proc. */
+ * -ENODATA: there is no ring, or it is not finished yet. -EPROTONOSUPPORT: another version
+ * or byte order. -ERANGE: the ring has another size. -EINVAL: mem is not a multiple of 8.
+ * -EBADF: fd is not the file with this ring. -EXDEV: another IPC namespace. -ESTALE: the
+ * ring is in a file on a disk, from before the system last started. -EUCLEAN: corrupt. Or
+ * an error of open(2) on /proc. */
 GIPC_API int gipc_ring_open(struct gipc_ring *r, void *mem, uint64_t size, int fd, int64_t offset)
 {
 	struct gipc_ring_header *h = (struct gipc_ring_header *)mem;
@@ -222,8 +223,8 @@ GIPC_API int gipc_ring_open(struct gipc_ring *r, void *mem, uint64_t size, int f
 }
 
 /* gipc_ring_create lays out an empty ring and opens it; the rest is as for gipc_ring_open.
- * The capacity is a power of two from 4096 on. What was in the memory is lost: no other
- * process may use it meanwhile. -ERANGE: the memory is too small for the capacity. */
+ * The capacity is a power of two, at least 4096. The call overwrites the memory, which no
+ * other process may use meanwhile. -ERANGE: the memory is too small for the capacity. */
 GIPC_API int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size, int fd, int64_t offset,
 			      uint64_t capacity, unsigned flags)
 {
@@ -239,7 +240,7 @@ GIPC_API int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size, int
 	if (err < 0)
 		return err;
 	h->preamble.required = flags;
-	h->tail = h->head = capacity; /* the first lap is 1: zero words belong to none */
+	h->tail = h->head = capacity; /* the first lap is 1, so that zero words belong to no lap */
 	GIPC__STORE(&h->preamble.magic, GIPC_RING__MAGIC);
 	return gipc_ring_open(r, mem, size, fd, offset);
 }
@@ -250,8 +251,8 @@ GIPC_API uint64_t gipc_ring_max_message(const struct gipc_ring *r)
 	return r->capacity / 2;
 }
 
-/* gipc_ring_forget_producer, in a child of fork, lets go of the handle: only the parent
- * has the role. */
+/* gipc_ring_forget_producer closes the handle in a child of fork; the parent keeps the
+ * role. */
 GIPC_API void gipc_ring_forget_producer(struct gipc_ring_producer *p)
 {
 	gipc__forget(&p->lifeline);
@@ -263,14 +264,15 @@ GIPC_API void gipc_ring_forget_consumer(struct gipc_ring_consumer *c)
 	gipc__forget(&c->lifeline);
 }
 
-/* clear makes pos, where a record ends, free of what a dead producer left. */
+/* clear zeroes the state word at pos, where a record ends, if a dead producer may have
+ * written it. */
 static inline void gipc_ring__clear(struct gipc_ring_producer *p, uint64_t pos)
 {
 	if ((int64_t)(p->stale - pos) > 0)
 		GIPC__STORE(gipc_ring__state(&p->ring, pos), 0);
 }
 
-/* find_tail follows the records to where the producer before us ended. */
+/* find_tail follows the records to where the previous producer ended. */
 static inline int gipc_ring__find_tail(struct gipc_ring_producer *p)
 {
 	const struct gipc_ring *r = &p->ring;
@@ -291,8 +293,8 @@ static inline int gipc_ring__find_tail(struct gipc_ring_producer *p)
 	return 0;
 }
 
-/* gipc_ring_join_producer joins the ring. -EBUSY: all its producers are there and alive.
- * -EUCLEAN; or an error of open(2). */
+/* gipc_ring_join_producer joins the ring. -EBUSY: the ring has all its producers, and they
+ * are alive. -EUCLEAN. Or an error of open(2). */
 GIPC_API int gipc_ring_join_producer(struct gipc_ring_producer *p, const struct gipc_ring *r)
 {
 	int i, got = 0, all = gipc_ring__slots(r);
@@ -323,12 +325,12 @@ GIPC_API int gipc_ring_join_producer(struct gipc_ring_producer *p, const struct 
 		return got;
 	}
 	GIPC__ADD(&r->header->joins, 1);
-	gipc__wake(&r->header->consumer_sleeps); /* it has somebody more to watch */
+	gipc__wake(&r->header->consumer_sleeps); /* it has one more process to watch */
 	return 0;
 }
 
 /* gipc_ring_check_consumer returns -EPIPE if the consumer has left, -EOWNERDEAD if its
- * process has ended, 0 otherwise, also before the first has come. */
+ * process has ended, and 0 otherwise, even if no consumer has joined yet. */
 GIPC_API int gipc_ring_check_consumer(const struct gipc_ring_producer *p)
 {
 	uint64_t ticket;
@@ -377,13 +379,14 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 	const struct gipc_ring *r = &p->ring;
 	uint64_t size = gipc__extent(length), *shared = &r->header->tail;
 	int tries, ok;
-	for (tries = 0; tries < 4096; tries++) { /* a mad peer must not keep us here */
+	for (tries = 0; tries < 4096; tries++) { /* a hostile peer must not keep us here */
 		uint64_t tail = GIPC__LOAD(shared), at = tail & r->mask, old = tail;
 		uint64_t *word = gipc_ring__state(r, tail), w = GIPC__LOAD(word), take = size, mine;
 		if (tail % GIPC_RING_UNIT)
 			return -EUCLEAN;
-		/* Others may have gone on so far that the consumer has swept the word: it would seem
-		 * to be free. While tail stays there, what begins there is not consumed. */
+		/* Others may have gone on so far that the consumer has swept the word, which then
+		 * looks free. While tail stays there, a record that begins there is not
+		 * consumed. */
 		if (GIPC__LOAD(shared) != tail)
 			continue;
 		if (gipc_ring__current(r, w, tail)) { /* a record is there already */
@@ -402,7 +405,7 @@ static inline int gipc_ring__reserve_shared(struct gipc_ring_producer *p, uint64
 		}
 		ok = gipc_ring__room(p, tail, take);
 		if (ok < 0 && GIPC__LOAD(shared) != tail)
-			continue; /* the head that was loaded is a later one */
+			continue; /* the head was loaded after tail had moved */
 		if (ok <= 0)
 			return ok;
 		if (!GIPC__CAS(word, &w, mine))
@@ -425,9 +428,10 @@ static inline int gipc_ring__reserve(struct gipc_ring_producer *p, uint64_t leng
 	return p->ring.many ? gipc_ring__reserve_shared(p, length) : gipc_ring__reserve_alone(p, length);
 }
 
-/* gipc_ring_claim takes room for a message of n bytes, from 0 to gipc_ring_max_message,
- * and sets *msg to where it is to be written. A producer has one claim at a time, to be
- * ended by gipc_ring_commit or gipc_ring_abort. It waits while the ring is full.
+/* gipc_ring_claim reserves room for a message of n bytes, from 0 to gipc_ring_max_message,
+ * and sets *msg to its beginning. Write the message there, then call gipc_ring_commit or
+ * gipc_ring_abort: a producer has one claim at a time. The call waits while the ring is
+ * full.
  *
  * -ETIMEDOUT, -EINTR. -EMSGSIZE: n is too large. -EALREADY: a claim is under way. -EPIPE:
  * the consumer has left. -EOWNERDEAD: its process has ended. -EUCLEAN. */
@@ -462,15 +466,15 @@ GIPC_API int gipc_ring_claim(struct gipc_ring_producer *p, uint64_t n, void **ms
 		}
 	}
 	if (!ok && gipc__due(&p->looked) && (ok = gipc_ring_check_consumer(p)) < 0)
-		p->looked = 0; /* the next call says so too */
+		p->looked = 0; /* the next call reports it too */
 	if (ok <= 0)
 		return ok ? ok : -ETIMEDOUT;
 	*msg = p->ring.data + (p->claim & p->ring.mask);
 	return 0;
 }
 
-/* gipc_ring_commit makes the first n bytes of the claim a message, and wakes the consumer
- * if it sleeps. -EINVAL: there is no claim of so many. -EUCLEAN. */
+/* gipc_ring_commit sends the first n bytes of the claim as a message, and wakes the
+ * consumer if it sleeps. -EINVAL: there is no claim, or it is shorter than n. -EUCLEAN. */
 GIPC_API int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 {
 	const struct gipc_ring *r = &p->ring;
@@ -484,7 +488,7 @@ GIPC_API int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 		gipc_ring__clear(p, p->tail);
 		GIPC__STORE(gipc_ring__state(r, pos), message);
 	} else {
-		if ((rest = gipc__extent(p->length) - size) > 0) /* it becomes a record of its own */
+		if ((rest = gipc__extent(p->length) - size) > 0) /* the rest becomes a record of its own */
 			GIPC__STORE(gipc_ring__state(r, pos + size),
 					 gipc_ring__word(r, pos + size, rest, p->slot, GIPC_RING__SKIPPED));
 		w = gipc_ring__word(r, pos, p->length, p->slot, GIPC_RING__CLAIMED);
@@ -495,7 +499,8 @@ GIPC_API int gipc_ring_commit(struct gipc_ring_producer *p, uint64_t n)
 	return 0;
 }
 
-/* gipc_ring_abort gives the claim back: no message. -EINVAL: there is none. -EUCLEAN. */
+/* gipc_ring_abort gives up the claim without sending a message. -EINVAL: there is no claim.
+ * -EUCLEAN. */
 GIPC_API int gipc_ring_abort(struct gipc_ring_producer *p)
 {
 	const struct gipc_ring *r = &p->ring;
@@ -524,8 +529,8 @@ GIPC_API int gipc_ring_send(struct gipc_ring_producer *p, const void *msg, uint6
 	return gipc_ring_commit(p, n);
 }
 
-/* gipc_ring_send_batch sends copies of count messages, and returns how many it has sent: all,
- * unless it waited in vain or failed after the first. Errors are those of
+/* gipc_ring_send_batch sends copies of count messages, and returns how many it has sent:
+ * fewer than count if it timed out or failed after the first. Errors are those of
  * gipc_ring_claim. */
 GIPC_API int gipc_ring_send_batch(struct gipc_ring_producer *p, const void *const *msgs, const uint64_t *lengths, int count,
 				  int64_t timeout)
@@ -542,8 +547,8 @@ GIPC_API int gipc_ring_send_batch(struct gipc_ring_producer *p, const void *cons
 	return n;
 }
 
-/* gipc_ring_leave_producer leaves the ring, giving back a claim under way. What was sent
- * will be received. */
+/* gipc_ring_leave_producer leaves the ring and gives up a claim under way. The consumer
+ * still receives what was sent. */
 GIPC_API int gipc_ring_leave_producer(struct gipc_ring_producer *p)
 {
 	int err = p->claim ? gipc_ring_abort(p) : 0;
@@ -555,9 +560,9 @@ GIPC_API int gipc_ring_leave_producer(struct gipc_ring_producer *p)
 	return err;
 }
 
-/* gipc_ring_join_consumer takes the consumer's role. What a consumer before, whose process
- * has ended, had not released is received again. -EBUSY: there is another one, alive.
- * -EUCLEAN; or an error of open(2). */
+/* gipc_ring_join_consumer takes the consumer's role. If the previous consumer died, this
+ * one receives again what that one had not released. -EBUSY: another consumer is alive.
+ * -EUCLEAN. Or an error of open(2). */
 GIPC_API int gipc_ring_join_consumer(struct gipc_ring_consumer *c, const struct gipc_ring *r)
 {
 	uint64_t was;
@@ -587,7 +592,7 @@ GIPC_API int gipc_ring_join_consumer(struct gipc_ring_consumer *c, const struct 
 }
 
 /* gipc_ring_release gives the memory of all messages received back to the producers.
- * gipc_ring_receive does so first. */
+ * gipc_ring_receive begins with this. */
 GIPC_API void gipc_ring_release(struct gipc_ring_consumer *c)
 {
 	const struct gipc_ring *r = &c->ring;
@@ -614,7 +619,8 @@ GIPC_API void gipc_ring_release(struct gipc_ring_consumer *c)
 	}
 }
 
-/* look hands out the next message: 1, or 0 if there is none. */
+/* look sets *msg and *n to the next message. It returns 1, 0 if there is none, or an
+ * error. */
 static inline int gipc_ring__look(struct gipc_ring_consumer *c, const void **msg, uint64_t *n)
 {
 	const struct gipc_ring *r = &c->ring;
@@ -637,7 +643,7 @@ static inline int gipc_ring__look(struct gipc_ring_consumer *c, const void **msg
 	return 0;
 }
 
-/* bury_all withdraws what producers that have died left. */
+/* bury_all buries all dead producers. */
 static inline void gipc_ring__bury_all(struct gipc_ring_consumer *c)
 {
 	uint64_t ticket;
@@ -647,7 +653,8 @@ static inline void gipc_ring__bury_all(struct gipc_ring_consumer *c)
 			gipc__leave(&c->ring.base, c->lifeline, i, ticket);
 }
 
-/* idle does what is to be done while there is no message: 1 at the end, 0 to go on. */
+/* idle wakes producers and looks for the end while there is no message. It returns 1 at the
+ * end, 0 to go on, or an error. */
 static inline int gipc_ring__idle(struct gipc_ring_consumer *c)
 {
 	const struct gipc_ring *r = &c->ring;
@@ -664,7 +671,8 @@ static inline int gipc_ring__idle(struct gipc_ring_consumer *c)
 	if (gipc_ring__current(r, w, c->next) && (w & 3) == GIPC_RING__CLAIMED &&
 	    !GIPC__LOAD(&h->members[w >> 2 & 63].ticket) && GIPC__LOAD(gipc_ring__state(r, c->next)) == w)
 		return -EUCLEAN; /* a claim without an owner */
-	/* In this order: who joins takes a role and is counted then, who leaves commits first. */
+	/* The order matters: a producer takes its role before it is counted, and commits before
+	 * it leaves. */
 	joins = GIPC__LOAD(&h->joins);
 	deaths = GIPC__LOAD(&h->deaths);
 	if (joins == GIPC__LOAD(&h->seen_joins) && deaths == seen_deaths)
@@ -680,12 +688,13 @@ static inline int gipc_ring__idle(struct gipc_ring_consumer *c)
 	return deaths != seen_deaths ? -EOWNERDEAD : 1;
 }
 
-/* gipc_ring_receive sets *msg and *n to the next message and returns 1. The message is in
- * the ring, valid until the next call for this consumer. It waits while the ring is empty.
+/* gipc_ring_receive sets *msg and *n to the next message and returns 1. The message stays
+ * in the ring, and is valid until the next call for this consumer. It waits while the ring
+ * is empty.
  *
- * It returns 0 when all producers that had joined have left and all was received, or
- * -EOWNERDEAD if at least one of them has died. Called again it waits for another.
- * -ETIMEDOUT, -EINTR, -EUCLEAN. */
+ * It returns 0 when all producers that had joined have left and everything was received, or
+ * -EOWNERDEAD if at least one of them has died. Called again, it waits for another
+ * producer. -ETIMEDOUT, -EINTR, -EUCLEAN. */
 GIPC_API int gipc_ring_receive(struct gipc_ring_consumer *c, const void **msg, uint64_t *n, int64_t timeout)
 {
 	uint32_t *word = &c->ring.header->consumer_sleeps;
@@ -725,10 +734,10 @@ GIPC_API int gipc_ring_receive(struct gipc_ring_consumer *c, const void **msg, u
 	}
 }
 
-/* gipc_ring_receive_batch is gipc_ring_receive for up to most messages that are there: it
- * waits for the first alone, and returns how many it has set. All are valid until the next
- * call for this consumer. A consumer that dies before that call leaves all of them to the
- * next one. */
+/* gipc_ring_receive_batch receives up to most messages. It waits only for the first one,
+ * and returns how many it has received. All are valid until the next call for this
+ * consumer. If the consumer dies before that call, the next consumer receives all of them
+ * again. */
 GIPC_API int gipc_ring_receive_batch(struct gipc_ring_consumer *c, const void **msgs, uint64_t *lengths, int most,
 				     int64_t timeout)
 {

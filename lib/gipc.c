@@ -6,8 +6,8 @@
 #include "gipc_ring.h"
 
 /* gipc_sizeof returns the size of a structure, for callers that allocate it without knowing
- * its members: "ring_producer" is struct gipc_ring_producer. 0: there is none. A caller
- * aligns it to 8 bytes. */
+ * its members: "ring_producer" stands for struct gipc_ring_producer. It returns 0 for an
+ * unknown name. Align the memory to 8 bytes. */
 GIPC_API size_t gipc_sizeof(const char *name)
 {
 	static const struct {
