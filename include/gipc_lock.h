@@ -55,7 +55,7 @@ struct gipc_lock {
 #define GIPC_LOCK__TICK 100000000LL
 #define GIPC_LOCK__SLICE 1000000LL /* how long processes that lock again go before sleepers */
 #define GIPC_LOCK__GLANCE 200000LL
-#define GIPC_LOCK__RUN 65536 /* how many times in a row, at most */
+#define GIPC_LOCK__RUN 65536 /* most unlocks without a hand-over while a waiter is awake */
 
 /* The lock word: package shmsync has the explanation. */
 #define GIPC_LOCK__SLEEPERS 1ULL

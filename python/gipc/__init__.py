@@ -9,15 +9,15 @@ A Ring takes messages from one or more producers to one consumer. A Broadcast ta
 message of one writer to many readers. A Cell holds the latest value of a type. They need
 libgipc, which ``make install`` installs with this module.
 
-Times are in seconds; None waits for ever, 0 not at all. A wait that is over raises
-TimeoutError. Signal handlers run while a call waits, so that Ctrl-C works.
+Timeouts are in seconds; None waits for ever, 0 does not wait. A call that runs out of time
+raises TimeoutError. Signal handlers run while a call waits, so Ctrl-C works.
 
 A handle (producer, consumer, writer, subscription, cell) is for one thread at a time. Close
-it, or use it in a ``with`` statement: otherwise other processes think that it is still
-there, until this process ends. A child made by fork has no handles: only its parent does.
+it, or use it in a ``with`` statement: otherwise other processes believe that it is in use
+until this process ends. A child made by fork has no handles; its parent keeps them.
 
-A memoryview of a message is the shared memory itself. The memory stays mapped while there
-is such a view, but what it shows is the message only as long as the method says.
+A memoryview of a message is the shared memory itself. The memory stays mapped while such a
+view exists, but the view shows the message only for as long as the method's text says.
 """
 
 from ._broadcast import BLOCK, LATEST, Broadcast, SlowReader, Subscriber, Subscription, Writer

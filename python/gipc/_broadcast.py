@@ -1,4 +1,4 @@
-"""Each message of one writer to many readers."""
+"""Messages from one writer to many readers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OLDEST = 1
 
 @dataclass(frozen=True)
 class Subscriber:
-    """A reader as the writer sees it. The reader itself has written all but behind."""
+    """A reader as the writer sees it. The values come from memory that the reader writes."""
 
     label: str
     pid: int
@@ -34,7 +34,7 @@ class Subscriber:
 
 
 class SlowReader(TimeoutError):
-    """The writer waited in vain for a reader that blocks."""
+    """The writer ran out of time while it waited for a reader that blocks."""
 
     def __init__(self, reader: Subscriber) -> None:
         who = f"{reader.label!r}, process {reader.pid}, is {reader.behind} messages behind"
@@ -43,7 +43,7 @@ class SlowReader(TimeoutError):
 
 
 class Broadcast(Place):
-    """A broadcast in the POSIX object of a name; the arguments are those of Ring."""
+    """A broadcast in the POSIX object with a name. The arguments are those of Ring."""
 
     def __init__(
         self, name: str, *, capacity: Optional[int] = None, mode: int = 0o600, create: bool = True
@@ -77,7 +77,7 @@ class Broadcast(Place):
 
     @property
     def capacity(self) -> int:
-        """Bytes of messages that are kept; each counts as 256 at least."""
+        """Bytes of messages that are kept. Each message takes at least 256."""
         return 2 * self.max_message
 
     @property
@@ -86,17 +86,18 @@ class Broadcast(Place):
         return int(lib.broadcast_max_message(self._broadcast))
 
     def writer(self) -> "Writer":
-        """Join as the writer. Busy: there is another one, alive."""
+        """Join as the writer. Busy: another writer is alive."""
         return Writer(self._mapped(), self._broadcast)
 
     def subscribe(self, policy: int = BLOCK, *, from_oldest: bool = False, label: str = "") -> "Subscription":
-        """Join as a reader: BLOCK or LATEST. The label, of up to 32 bytes, names it for
-        people. Without from_oldest it begins with the next message to be sent. Busy: 64
-        readers are there and alive."""
+        """Join as a reader with the policy BLOCK or LATEST. The label, of up to 32 bytes,
+        tells people who it is. With from_oldest the reader begins with the oldest message
+        that is kept, otherwise with the next one sent. Busy: there are 64 readers, all
+        alive."""
         return Subscription(self._mapped(), self._broadcast, policy, from_oldest, label)
 
     def close(self) -> None:
-        """Close the broadcast. Its writer and readers stay; the memory goes with the last."""
+        """Close the broadcast. Its writer and readers stay, and keep the memory mapped."""
         if self._memory is not None:
             lib.broadcast_close(self._broadcast)
             self._memory = None
@@ -121,8 +122,8 @@ class Writer(Handle):
         check(result, what)
 
     def send(self, msg: Bytes, timeout: Optional[float] = None) -> None:
-        """Send a copy of a message. It waits for readers that block, and are alive, to
-        receive what it overwrites. SlowReader, a TimeoutError; TooLarge; Closed."""
+        """Send a copy of a message. It waits until the living readers that block have
+        received what it overwrites. SlowReader, a TimeoutError; TooLarge; Closed."""
         if isinstance(msg, bytes):
             result = wait(lib.broadcast_send, self._struct, msg, len(msg), timeout=timeout)
             if result < 0:
@@ -133,7 +134,7 @@ class Writer(Handle):
             view[:] = data
 
     def claim(self, n: int, timeout: Optional[float] = None) -> Claim:
-        """Take room for a message of n bytes, which is written in place: Producer.claim."""
+        """Reserve room for a message of n bytes, and write it in place: see Producer.claim."""
         at = c_void_p()
         self._check(wait(lib.broadcast_claim, self._struct, n, at, timeout=timeout), "claim")
         offset = (at.value or 0) - self._memory.base
@@ -144,14 +145,14 @@ class Writer(Handle):
         )
 
     def slowest(self) -> Optional[Subscriber]:
-        """Return the reader that blocks and is furthest behind."""
+        """Return the reader that is furthest behind among those that block."""
         s = SubscriberStruct()
         if not lib.broadcast_slowest(self._struct, s):
             return None
         return Subscriber(s.label.decode(errors="replace"), s.pid, s.pid_namespace, s.behind, s.lost)
 
     def close(self) -> None:
-        """Leave the broadcast. Readers come to the end after the last message."""
+        """Leave the broadcast. Readers see the end after the last message."""
         result = lib.broadcast_leave_writer(self._struct)
         if result != -errno.EBADF:
             check(result, "leave")
@@ -175,10 +176,10 @@ class Subscription(Handle):
         lib.broadcast_forget_reader(self._struct)
 
     def receive(self, timeout: Optional[float] = None) -> bytes:
-        """Return a copy of the next message, which is whole.
+        """Return a copy of the next message, always a whole one.
 
-        EOFError: the writer has left, and all was received. PeerDied: it has died. Called
-        again it waits for another one. TimeoutError."""
+        EOFError: the writer has left, and everything was received. PeerDied: the writer has
+        died. Called again, it waits for another writer. TimeoutError."""
         while True:
             buffer, length = self._buffer, self._length
             result = wait(lib.broadcast_read, self._struct, buffer, len(buffer), length, timeout=timeout)
@@ -194,9 +195,9 @@ class Subscription(Handle):
     def view(self, timeout: Optional[float] = None) -> Iterator[memoryview]:
         """Receive the next message in place, for a with statement, and fail like receive.
 
-        With BLOCK it stays until the end of the statement. With LATEST it may change at any
-        time: then the end raises Overwritten, the message counts as lost, and what was made
-        of it must be thrown away."""
+        With BLOCK the message stays until the end of the statement. With LATEST it may
+        change at any time: then the end of the statement raises Overwritten, and the
+        message counts as lost. Throw away what you made of it."""
         at = c_void_p()
         result = wait(lib.broadcast_receive, self._struct, at, self._length, timeout=timeout)
         if result == 0:

@@ -37,10 +37,10 @@ def describe(kind: Type[Any]) -> str:
 
 
 class Cell(Place, Handle):
-    """A cell in the POSIX object of a name, which is made if it is not there.
+    """A cell in the POSIX object with a name. It is made if there is none.
 
-    kind is the type of the values: a ctypes.Structure, array or number, or a number of
-    bytes. In Go its fields have the same names:
+    kind is the type of the values: a ctypes.Structure, array or number, or an int, which is
+    a number of bytes. In Go, the fields of a structure have the same names:
 
         class Config(ctypes.Structure):           # type Config struct {
             _fields_ = [("Rate", ctypes.c_double),  #     Rate  float64
@@ -49,8 +49,8 @@ class Cell(Place, Handle):
         with gipc.Cell("/config", Config) as cell:
             cell.store(Config(0.5, 100))
 
-    Mismatch: the cell is of another type. Without create, FileNotFoundError is raised if
-    there is none. Bytes are given and returned as bytes, all others as kind.
+    Mismatch: the cell has another type. Without create, a missing cell raises
+    FileNotFoundError. If kind is an int, values are bytes; otherwise they are of type kind.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Cell(Place, Handle):
         lib.cell_forget(self._struct)
 
     def _value(self, value: Any) -> Any:
-        """Return the value as the library takes it."""
+        """Return the value in the form that the library takes."""
         if self._bytes:
             if len(value) != self._size:
                 raise ValueError(f"{len(value)} bytes, not {self._size}")
@@ -103,8 +103,8 @@ class Cell(Place, Handle):
         return bytes(value) if self._bytes else getattr(value, "value", value)
 
     def load(self) -> Tuple[Any, int]:
-        """Return the value, which is whole, and its version: 0 before the first store. It
-        does not wait. Busy: writers were faster 4096 times."""
+        """Return the value, always a whole one, and its version, which is 0 before the
+        first store. It does not wait. Busy: writers were faster 4096 times."""
         value = self._kind()
         check(lib.cell_load(self._struct, ctypes.byref(value), self._version), "load")
         return self._result(value), self._version.value
@@ -117,8 +117,9 @@ class Cell(Place, Handle):
         return self._version.value
 
     def update(self, change: Callable[[Any], Any], timeout: Optional[float] = None) -> int:
-        """Store what change returns for the value, or the value that it has changed if that
-        is None. No other writer stores in between. If it raises, the value stays as it is."""
+        """Call change with the value, and store what it returns. If it returns None, store
+        the value that it was given and has changed. No other writer stores in between. If
+        change raises, the value stays as it is."""
         check(wait(lib.cell_lock, self._struct, timeout=timeout), "lock")
         try:
             value, _ = self.load()
@@ -130,8 +131,8 @@ class Cell(Place, Handle):
             check(lib.cell_unlock(self._struct), "unlock")
 
     def wait(self, version: int, timeout: Optional[float] = None) -> Tuple[Any, int]:
-        """Wait for a version newer than the given one, and return it as load does. Versions
-        in between are not seen. TimeoutError; Closed."""
+        """Wait for a version newer than the given one, and return it as load does. It skips
+        versions in between. TimeoutError; Closed."""
         value, newer = self._kind(), c_uint64(version)
         check(wait(lib.cell_wait, self._struct, ctypes.byref(value), newer, timeout=timeout), "wait")
         return self._result(value), newer.value

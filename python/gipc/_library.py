@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Optional, Type
 
 
 class Error(OSError):
-    """A call failed; errno has the reason. Its subclasses are the usual ones."""
+    """A call failed; errno has the reason. The usual reasons have subclasses."""
 
 
 class Busy(Error):
@@ -36,7 +36,7 @@ class NotFound(Error):
 
 
 class Mismatch(Error):
-    """The cell holds values of another type, or the capacity is another one."""
+    """The cell holds values of another type, or the capacity differs."""
 
 
 class Foreign(Error):
@@ -44,15 +44,15 @@ class Foreign(Error):
 
 
 class Stale(Error):
-    """It is in a file on a disk, and from before the system was started."""
+    """It is in a file on a disk, and was made before the system last started."""
 
 
 class Corrupt(Error):
-    """Another process has written what no process may."""
+    """Another process has written something that the layout forbids."""
 
 
 class Overwritten(Error):
-    """The message was overwritten while it was used: throw away what was made of it."""
+    """The message was overwritten while it was used: throw away what you made of it."""
 
 
 _CLASSES: Dict[int, Type[Error]] = {
@@ -176,7 +176,7 @@ _NOTHING += ("_forget_consumer", "_forget_writer", "_forget_reader")
 
 
 def _load() -> ctypes.CDLL:
-    """Load the library: where the dynamic linker finds it, or beside this package."""
+    """Load the library from where the dynamic linker finds it, or from beside this package."""
     name = "libgipc.so.0"
     beside = [str(folder / name) for folder in list(Path(__file__).resolve().parents)[:4]]
     for path in [name, *beside, f"/usr/local/lib/{name}"]:
@@ -210,17 +210,17 @@ lib = _Functions()
 
 
 def allocate(name: str) -> ctypes.Array:
-    """Return memory for a structure of the library, of 8-byte alignment."""
+    """Return memory for a structure of the library, aligned to 8 bytes."""
     return (c_uint64 * ((_cdll.gipc_sizeof(name.encode()) + 7) // 8))()
 
 
-# Python runs signal handlers only between calls, so no call waits for longer.
+# Python runs signal handlers only between calls, so no call waits longer than this.
 _SLICE = 200_000_000
 _AGAIN = (-errno.ETIMEDOUT, -errno.EINTR)
 
 
 def wait(call: Callable[..., int], *args: Any, timeout: Optional[float]) -> int:
-    """Call a function that waits until it has a result or the time is over."""
+    """Call a function again and again until it has a result or the time is over."""
     if timeout is None:
         while True:
             result = call(*args, _SLICE)

@@ -1,4 +1,4 @@
-"""Mapped memory, and what rings, broadcasts and cells have in common."""
+"""Mapped memory, and the base classes of rings, broadcasts and cells."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def make(name: str, size: int, mode: int, lay_out: Callable[[Memory], None]) -> 
     memory = Memory(struct)
     lay_out(memory)
     result = lib.object_publish(struct, os.fsencode(name))
-    if result != -errno.EEXIST:  # then another process was faster
+    if result != -errno.EEXIST:  # EEXIST: another process was faster
         check(result, f"make {name}")
 
 
@@ -70,7 +70,7 @@ def open_or_make(name: str, size: int, mode: int, create: bool, lay_out: Callabl
 
 
 class Closing:
-    """What is closed at the end of a with statement."""
+    """A base class of objects that a with statement closes at its end."""
 
     def close(self) -> None:
         raise NotImplementedError
@@ -88,7 +88,7 @@ class Closing:
 
 
 class Place(Closing):
-    """Something in an object, which may have a name."""
+    """A ring, broadcast or cell in an object, which may have a name."""
 
     _memory: Optional[Memory]
 
@@ -107,11 +107,11 @@ class Place(Closing):
         return os.fsencode(self._name)
 
     def remove(self) -> None:
-        """Remove the name, unless another process has it open: Busy."""
+        """Remove the name. Busy: another process has it open."""
         check(lib.object_remove(self._mapped().struct, self._named()), f"remove {self._name}")
 
     def unlink(self) -> None:
-        """Remove the name at once. Those who have it open go on."""
+        """Remove the name at once. Processes that have it open can still use it."""
         check(lib.object_unlink(self._mapped().struct, self._named()), f"unlink {self._name}")
 
 
@@ -123,12 +123,12 @@ def _forget_all() -> None:
         handle._forget()
 
 
-# The kernel's locks that show that a handle lives are shared with a child of fork.
+# A child of fork shares the kernel's locks that show that a handle is alive.
 os.register_at_fork(after_in_child=_forget_all)
 
 
 class Handle(Closing):
-    """A role that this process has until close, and that a child of fork does not have."""
+    """A role that this process has until close. A child of fork does not have it."""
 
     def __init__(self) -> None:
         _handles.add(self)
@@ -138,7 +138,7 @@ class Handle(Closing):
 
 
 class Claim:
-    """Room for a message, to be written in place: see Producer.claim and Writer.claim."""
+    """Room for a message that is written in place: see Producer.claim and Writer.claim."""
 
     def __init__(self, view: memoryview, commit: Callable[[int], int], abort: Callable[[], int]) -> None:
         self.view = view
@@ -155,7 +155,7 @@ class Claim:
         return was
 
     def commit(self, used: Optional[int] = None) -> None:
-        """Send the first bytes of the claim, or all."""
+        """Send the first used bytes of the claim, or all of it if used is None."""
         n = len(self.view) if used is None else used
         if not self._open:
             raise ValueError("the claim has ended")

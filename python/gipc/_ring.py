@@ -16,12 +16,12 @@ _BATCH = 256
 
 
 class Ring(Place):
-    """A ring in the POSIX object of a name, "/jobs", which is made if it is not there.
+    """A ring in the POSIX object with a name such as "/jobs". It is made if there is none.
 
-    capacity is the number of bytes of messages, a power of two from 4096 on: of a new ring
-    1 MiB if None. Mismatch: the ring that is there has another one. With many it is made
-    for up to 64 producers at a time instead of one. Without create, FileNotFoundError is
-    raised if there is none.
+    capacity is the number of bytes for messages, a power of two from 4096 on. If it is
+    None, a new ring has 1 MiB, and an existing ring may have any capacity. Mismatch: the
+    existing ring has another capacity. With many, a new ring is for up to 64 producers at a
+    time instead of one. Without create, a missing ring raises FileNotFoundError.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Ring(Place):
 
     @property
     def capacity(self) -> int:
-        """Bytes of messages; each counts with a multiple of 64."""
+        """Bytes for messages. Each message takes a multiple of 64."""
         return 2 * self.max_message
 
     @property
@@ -73,15 +73,15 @@ class Ring(Place):
         return int(lib.ring_max_message(self._ring))
 
     def producer(self) -> "Producer":
-        """Join as a producer. Busy: all producers are there and alive."""
+        """Join as a producer. Busy: the ring has all its producers, and they are alive."""
         return Producer(self._mapped(), self._ring)
 
     def consumer(self) -> "Consumer":
-        """Join as the consumer. Busy: there is another one, alive."""
+        """Join as the consumer. Busy: another consumer is alive."""
         return Consumer(self._mapped(), self._ring)
 
     def close(self) -> None:
-        """Close the ring. Its producers and consumers stay; the memory goes with the last."""
+        """Close the ring. Its producers and consumers stay, and keep the memory mapped."""
         if self._memory is not None:
             lib.ring_close(self._ring)
             self._memory = None
@@ -113,8 +113,9 @@ class Producer(Handle):
             view[:] = data
 
     def send_many(self, msgs: Iterable[bytes], timeout: Optional[float] = None) -> int:
-        """Send copies of many messages, faster than one by one; timeout is for each that
-        has to wait. It returns their number. If it raises, some have been sent."""
+        """Send copies of many messages, faster than one by one, and return their number.
+        The timeout is for each message that has to wait. If this raises, some messages may
+        have been sent."""
         sent = 0
         source = iter(msgs)
         while batch := list(islice(source, _BATCH)):
@@ -127,13 +128,13 @@ class Producer(Handle):
         return sent
 
     def claim(self, n: int, timeout: Optional[float] = None) -> Claim:
-        """Take room for a message of n bytes, which is written in place:
+        """Reserve room for a message of n bytes, and write it in place:
 
             with out.claim(frame.nbytes) as view:
                 numpy.frombuffer(view, frame.dtype)[:] = frame.ravel()
 
-        The message is sent at the end of the with statement, or given up if that raises.
-        A shorter message: Claim.commit. A producer has one claim at a time."""
+        The end of the with statement sends the message; an exception gives it up.
+        Claim.commit sends a shorter message. A producer has one claim at a time."""
         at = c_void_p()
         check(wait(lib.ring_claim, self._struct, n, at, timeout=timeout), "claim")
         offset = (at.value or 0) - self._memory.base
@@ -145,7 +146,7 @@ class Producer(Handle):
         check(lib.ring_check_consumer(self._struct), "check")
 
     def close(self) -> None:
-        """Leave the ring. What was sent will be received."""
+        """Leave the ring. The consumer still receives what was sent."""
         result = lib.ring_leave_producer(self._struct)
         if result != -errno.EBADF:
             check(result, "leave")
@@ -159,7 +160,7 @@ class Consumer(Handle):
         self._memory = memory
         self._pointers = (c_void_p * _BATCH)()
         self._lengths = (c_uint64 * _BATCH)()
-        self._there: List[Tuple[int, int]] = []  # received, and not handed out, last first
+        self._there: List[Tuple[int, int]] = []  # received and not yet returned, last first
         check(lib.ring_join_consumer(self._struct, ring), "join as the consumer")
         super().__init__()
 
@@ -179,18 +180,19 @@ class Consumer(Handle):
         return self._memory.readonly[offset : offset + n]
 
     def receive(self, timeout: Optional[float] = None) -> memoryview:
-        """Return the next message, in the ring: it is valid until the next call for this
-        consumer. bytes(msg) is a copy.
+        """Return a view of the next message in the ring, which is valid until the next call
+        for this consumer. bytes(msg) is a copy.
 
-        EOFError: all producers have left, and all was received. PeerDied: at least one of
-        them has died. Called again it waits for others. TimeoutError."""
+        EOFError: all producers have left, and everything was received. PeerDied: at least
+        one of them has died. Called again, it waits for others. TimeoutError."""
         if not self._there:
             self._fill(1, timeout)
         return self._next()
 
     def __iter__(self) -> Iterator[memoryview]:
         """Receive to the end, in batches, which is faster. Each message is valid until the
-        next one. If this process dies, messages of the last batch are received again."""
+        next one. If this process dies, the next consumer may receive messages of the last
+        batch again."""
         while True:
             try:
                 if not self._there:
@@ -201,13 +203,13 @@ class Consumer(Handle):
                 yield self._next()
 
     def release(self) -> None:
-        """Give the memory of what was received back to the producers; receive does so, too.
-        It does nothing while an iteration has messages left."""
+        """Give the memory of received messages back to the producers, as receive does. It
+        does nothing while an iteration has messages left."""
         if not self._there:
             lib.ring_release(self._struct)
 
     def close(self) -> None:
-        """Leave the ring. What an iteration had left of its batch is lost."""
+        """Leave the ring. Messages that an iteration has left in its batch are lost."""
         result = lib.ring_leave_consumer(self._struct)
         if result != -errno.EBADF:
             check(result, "leave")
