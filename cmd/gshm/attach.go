@@ -112,7 +112,8 @@ func runAttached(argv []string, o shm.Object) error {
 	return err
 }
 
-// forward passes on the signals that a terminal does not itself send to the command.
+// forward passes signals on to the command, except SIGINT, which the terminal also sends to
+// the command.
 func forward(signals <-chan os.Signal, to *os.Process, over <-chan struct{}) {
 	for {
 		select {

@@ -77,7 +77,7 @@ func benchmark(c *cli.Context) error {
 	return writeBench(ctx, c, format, config)
 }
 
-// benchConfig returns the configuration that the flags give.
+// benchConfig returns the configuration that the flags specify.
 func benchConfig(c *cli.Context) (config bench.Config, err error) {
 	if _, err := command.Operands(c, 0, 0, "nothing"); err != nil {
 		return config, err
@@ -190,7 +190,7 @@ func microseconds(d time.Duration) render.Cell {
 	return render.Float(float64(d)/float64(time.Microsecond), 2)
 }
 
-// benchPeer is one of the two processes.
+// benchPeer runs one of the two processes of a measurement.
 func benchPeer(c *cli.Context) error {
 	if os.Getenv(lifelineEnv) == "" {
 		return command.Usagef("it is gshm bench that starts this")

@@ -57,8 +57,8 @@ func write(c *cli.Context) error {
 	return errors.Join(writeAll(o, mem, offset, source), mem.Detach())
 }
 
-// writeAll writes all of source or, if that does not fit, nothing. So it reads source to
-// its end first.
+// writeAll writes all of source, or nothing if it does not fit. To find out, it first reads
+// source to its end.
 func writeAll(o shm.Object, mem shm.Mapping, offset int64, source io.Reader) error {
 	room := int64(mem.Len()) - offset
 	if room < 0 {
@@ -134,7 +134,7 @@ func readRange(c *cli.Context, o shm.Object, mem shm.Mapping, offset, length int
 }
 
 // showText shows contents to a person. Lines stay lines, other unprintable characters are
-// escaped, and the zeros that fill up an object are only counted.
+// escaped, and zeros at the end are only counted.
 func showText(out, notes io.Writer, contents io.Reader) error {
 	all, err := io.ReadAll(contents)
 	if err != nil {

@@ -66,8 +66,8 @@ func create(c *cli.Context) error {
 	}
 	ctx, stop := command.Interruptible(c.Context)
 	defer stop()
-	// A POSIX object gets its name when it is complete. A second signal ends the program
-	// at once, before that.
+	// A second signal ends the program at once. A POSIX object that is not complete has no
+	// name yet, and vanishes then.
 	context.AfterFunc(ctx, stop)
 	o, made, err := r.Create(ctx, shm.CreateOptions{
 		Size:      size,
@@ -84,7 +84,7 @@ func create(c *cli.Context) error {
 	if err = ctx.Err(); err == nil {
 		_, err = fmt.Fprintln(c.App.Writer, o.Ref())
 	}
-	if err != nil && made { // no output named it
+	if err != nil && made { // its name was not printed
 		err = errors.Join(err, o.Remove())
 	}
 	return err

@@ -76,7 +76,8 @@ func demoBoth(c *cli.Context) error {
 	return both.Run(ctx)
 }
 
-// demoConfig returns what the flags say, with the keys given where they say none.
+// demoConfig returns the configuration that the flags specify, with the given keys as
+// defaults.
 func demoConfig(c *cli.Context, key, semKey sysv.Key) (demo.Config, error) {
 	if _, err := command.Operands(c, 0, 0, "nothing"); err != nil {
 		return demo.Config{}, err
@@ -105,7 +106,7 @@ func demoConfig(c *cli.Context, key, semKey sysv.Key) (demo.Config, error) {
 	return config, err
 }
 
-// halfConfig is demoConfig for one half, which meets the other under known keys.
+// halfConfig is demoConfig for one half, which finds the other half by well-known keys.
 func halfConfig(c *cli.Context) (demo.Config, error) {
 	if c.Bool("classic") {
 		return demoConfig(c, demo.ClassicKey, demo.ClassicSemKey)
@@ -131,9 +132,8 @@ func demoWriter(c *cli.Context) error {
 	return errors.Join(demo.EndOf(ctx, err), session.Leave())
 }
 
-// demoContext returns a context that is done when the user wants to stop, nobody
-// listens any more, or the parent is gone: whoever is killed by a broken pipe can
-// not remove what there is.
+// demoContext returns a context that is done when the user interrupts, the output pipe is
+// broken, or the parent is gone. A process killed by SIGPIPE could not remove its objects.
 func demoContext(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := command.Interruptible(parent, syscall.SIGPIPE)
 	ctx, cancel := withParent(ctx)
@@ -163,14 +163,14 @@ func passLines(ctx context.Context, c *cli.Context, w *demo.Writer) error {
 	return nil
 }
 
-// lonely says why nothing happens.
+// lonely tells the user that a line waits for a reader.
 func lonely(c *cli.Context, w *demo.Writer) {
 	if w.Stuck() {
 		fmt.Fprintln(c.App.ErrWriter, "(no reader yet; the line waits for one)")
 	}
 }
 
-// unread says what an interrupt has cost.
+// unread tells the user that the last line was not read.
 func unread(c *cli.Context, w *demo.Writer, err error) error {
 	if w.Stuck() {
 		fmt.Fprintln(c.App.ErrWriter, "(interrupted; the last line was not read)")
@@ -217,8 +217,8 @@ func printLines(ctx context.Context, c *cli.Context, r *demo.Reader) error {
 	}
 }
 
-// sayWhy tells a terminal why nothing happens, unless the function that it returns is
-// called within a second.
+// sayWhy tells a user at a terminal what the reader waits for, unless quiet is called
+// within a second.
 func sayWhy(c *cli.Context) (quiet func()) {
 	if !command.IsTerminal(c.App.ErrWriter) {
 		return func() {}
@@ -280,15 +280,14 @@ func classicReader(ctx context.Context, c *cli.Context, config demo.Config) erro
 	}
 }
 
-// printAttached prints what both programs of the textbook print first. Here the
+// printAttached prints the line that both programs of the textbook print first. Here the
 // semaphore is ready by then.
 func printAttached(c *cli.Context, pair *demo.Classic) error {
 	_, err := fmt.Fprintf(c.App.Writer, "Memory attached at %#x\n", pair.Addr())
 	return err
 }
 
-// An inputReader returns the lines of standard input until there are no more or its
-// context is done.
+// An inputReader returns the lines of standard input until its end or until ctx is done.
 type inputReader struct {
 	ctx    context.Context
 	prompt func()
@@ -300,8 +299,8 @@ type inputReader struct {
 
 func input(ctx context.Context, c *cli.Context) *inputReader {
 	lines, errs := make(chan []byte), make(chan error, 1)
-	// A read from a terminal can't be interrupted: this goroutine may stay in it
-	// until the process ends.
+	// A read from a terminal cannot be interrupted, so this goroutine may block until the
+	// process ends.
 	go func() {
 		defer close(lines)
 		errs <- readLines(os.Stdin, func(line []byte) bool {
@@ -320,7 +319,7 @@ func input(ctx context.Context, c *cli.Context) *inputReader {
 	return &inputReader{ctx: ctx, prompt: prompt, lines: lines, errs: errs}
 }
 
-// readLines calls yield with every line, without its newline, however long.
+// readLines calls yield with every line, of any length, without its newline.
 func readLines(r io.Reader, yield func([]byte) bool) error {
 	in := bufio.NewReader(r)
 	for {
@@ -337,7 +336,7 @@ func readLines(r io.Reader, yield func([]byte) bool) error {
 	}
 }
 
-// next waits for the next line. The prompt comes first.
+// next prints the prompt and waits for the next line.
 func (r *inputReader) next() bool {
 	r.prompt()
 	select {

@@ -24,7 +24,7 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// createFlags returns the flags of a command that can make the object.
+// createFlags returns the flags of a command that can create the object.
 func createFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "create the object if missing; remove it at the end", DisableDefaultText: true},
@@ -52,7 +52,7 @@ func ringFlags() []cli.Flag {
 	})
 }
 
-// ringOptions returns the options that these flags and the operand give.
+// ringOptions returns the options that ringFlags and the operand specify.
 func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	o, err = meetOptions(c)
 	o.Ring.Producers = shmring.One
@@ -62,7 +62,7 @@ func ringOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	return o, err
 }
 
-// meetOptions returns the options that the operand, createFlags and meetFlags give.
+// meetOptions returns the options that the operand, createFlags and meetFlags specify.
 func meetOptions(c *cli.Context) (o rendezvous.Options, err error) {
 	args, err := command.Operands(c, 1, 1, "REF")
 	if err != nil {
@@ -129,17 +129,18 @@ func capacityFlag(c *cli.Context) (int, error) {
 	return 1 << bits.Len64(uint64(size-1)), nil
 }
 
-// untilDone returns a context that is done when the user wants to stop. A broken pipe is
-// an error like others: a process killed by SIGPIPE could not remove its object.
+// untilDone returns a context that is done when the user interrupts. It ignores SIGPIPE,
+// because a process killed by it could not remove its object; a write then returns an
+// error.
 func untilDone(parent context.Context) (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	return command.Interruptible(parent)
 }
 
-// A meeter finds or makes what the options describe.
+// A meeter finds or makes the ring or broadcast that the options describe.
 type meeter[M interface{ Leave() error }] func(context.Context, rendezvous.Options) (M, error)
 
-// exchange meets the other side, which messages call who, and then calls work.
+// exchange meets the other side and then calls work. Messages name the other side by who.
 func exchange[M interface{ Leave() error }](
 	c *cli.Context, o rendezvous.Options, meet meeter[M], who string, work func(context.Context, M, *statusline.Rate) error,
 ) error {

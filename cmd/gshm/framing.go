@@ -20,14 +20,14 @@ import (
 // lengthSize is the size of the big-endian number before each message of --framing length.
 const lengthSize = 4
 
-// framingFlag returns the flag that says how messages lie in a stream of bytes. last is
-// the framing that only this command has.
+// framingFlag returns the flag that specifies how messages are separated in a stream of
+// bytes. last is the framing that only this command has.
 func framingFlag(last string) cli.Flag {
 	return &cli.StringFlag{Name: "framing", Aliases: []string{"f"}, Value: "lines", Usage: "`FRAMING`: lines, null, length or " + last}
 }
 
 // splitFlag returns a function that makes the bufio.SplitFunc of --framing, for messages of
-// limited length. It does not include what separates them.
+// at most the given length. The messages do not include their separators.
 func splitFlag(c *cli.Context) (func(longest int) bufio.SplitFunc, error) {
 	switch framing := c.String("framing"); framing {
 	case "lines":
@@ -45,7 +45,7 @@ func splitFlag(c *cli.Context) (func(longest int) bufio.SplitFunc, error) {
 	}
 }
 
-// splitAfter splits after each byte that is end. The last message may lack it.
+// splitAfter splits after each byte equal to end. The last message may lack it.
 func splitAfter(end byte) bufio.SplitFunc {
 	return func(data []byte, atEOF bool) (int, []byte, error) {
 		if i := bytes.IndexByte(data, end); i >= 0 {
@@ -58,7 +58,7 @@ func splitAfter(end byte) bufio.SplitFunc {
 	}
 }
 
-// splitLengths splits messages that follow their length.
+// splitLengths splits messages that are preceded by their lengths.
 func splitLengths(longest int) bufio.SplitFunc {
 	return func(data []byte, atEOF bool) (int, []byte, error) {
 		if len(data) >= lengthSize {

@@ -9,14 +9,15 @@ import (
 	"syscall"
 )
 
-// If the environment variable lifelineEnv is set, another gshm started this one, and file
-// descriptor 3 is the reading end of a pipe on which nothing is ever written.
+// If the environment variable lifelineEnv is set, another gshm started this process, and
+// file descriptor 3 is the reading end of a pipe to which nothing is ever written.
 const lifelineEnv = "GSHM_LIFELINE"
 
-// A lifeline is such a pipe. The processes that it ties end when it does. A signal for the
-// parent's death (PR_SET_PDEATHSIG) would come too early: the kernel closes files after it
-// has undone semaphore operations, so a process that sees the end of the pipe no longer
-// finds the parent among the users of the session, and knows whether it is the last one.
+// A lifeline is such a pipe. Child processes that inherit it end when the parent does. A
+// signal for the parent's death (PR_SET_PDEATHSIG) would come too early. The kernel undoes
+// semaphore operations before it closes files, so when a child sees the end of the pipe,
+// the parent is no longer counted among the users of the session, and the child knows
+// whether it is the last one.
 type lifeline struct{ reading, writing *os.File }
 
 func newLifeline() (l lifeline, err error) {
@@ -24,8 +25,8 @@ func newLifeline() (l lifeline, err error) {
 	return l, err
 }
 
-// command returns a gshm with these arguments that ends with this process. It is in a
-// process group of its own, so that an interrupt from the terminal reaches only the
+// command returns a command that runs gshm with these arguments and ends with this process.
+// It has its own process group, so that an interrupt from the terminal reaches only the
 // parent.
 func (l lifeline) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
@@ -41,13 +42,13 @@ func (l lifeline) close() {
 	l.writing.Close()
 }
 
-// withParent returns a context that also ends with the gshm that started this process, if
-// one did.
+// withParent returns a context that is also done when the gshm that started this process
+// ends, if gshm started it.
 func withParent(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	if os.Getenv(lifelineEnv) != "" {
 		go func() {
-			_, _ = os.NewFile(3, "lifeline").Read(make([]byte, 1)) // only its end is waited for
+			_, _ = os.NewFile(3, "lifeline").Read(make([]byte, 1)) // returns at the end of the pipe
 			cancel()
 		}()
 	}

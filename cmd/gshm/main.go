@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	_ "github.com/sysvipc/gipc/cmd/internal/addrspace" // starts under ulimit -v
+	_ "github.com/sysvipc/gipc/cmd/internal/addrspace" // lets gshm start under ulimit -v
 	"github.com/sysvipc/gipc/cmd/internal/command"
 )
 

@@ -42,7 +42,7 @@ func pubCommand() *cli.Command {
 	}
 }
 
-// A publication is what gshm pub was asked for.
+// A publication holds the flags of gshm pub.
 type publication struct {
 	readers int
 	maxWait time.Duration
@@ -74,7 +74,7 @@ func pub(c *cli.Context) error {
 	return exchange(c, o, rendezvous.FindBroadcast, "subscriber", p.publish)
 }
 
-// maxReaders is how many subscribers a broadcast can have.
+// maxReaders is the largest number of subscribers of a broadcast.
 const maxReaders = 64
 
 // publish closes the broadcast only after everything was sent. Otherwise it ends without
@@ -97,10 +97,10 @@ func (p publication) publish(ctx context.Context, b *rendezvous.Broadcast, rate 
 	return w.Close()
 }
 
-// sendAll sends what in holds, message by message.
+// sendAll reads in and sends it message by message.
 func (p publication) sendAll(ctx context.Context, w *shmring.BroadcastWriter, longest int, in io.Reader) error {
 	const usual = 64 << 10
-	room := longest + lengthSize // a message and what separates it from the next
+	room := longest + lengthSize // a message and its length or separator
 	whole := &endReader{Reader: in}
 	messages := bufio.NewScanner(whole)
 	messages.Buffer(make([]byte, min(usual, room)), room)
@@ -114,8 +114,8 @@ func (p publication) sendAll(ctx context.Context, w *shmring.BroadcastWriter, lo
 	return messages.Err()
 }
 
-// An endReader knows whether the end was reached. A bufio.Scanner takes every error for it,
-// and would send half a message.
+// An endReader records whether the input has ended. A bufio.Scanner treats every error as
+// the end, and so would send half a message.
 type endReader struct {
 	io.Reader
 	ended bool

@@ -88,15 +88,15 @@ func receiveAll(ctx context.Context, m *rendezvous.Meeting, rate *statusline.Rat
 	return consumer.Close()
 }
 
-// A lineReceiver writes lines.
+// A lineReceiver writes the lines that it receives.
 type lineReceiver struct {
 	consumer *shmring.Consumer
 	out      *bufio.Writer
 	open     bool // the last line has no newline
 }
 
-// receive writes lines until all senders have ended. If a sender ends within a line, that
-// line does not mix with one of another sender.
+// receive writes lines until all senders have ended. If a sender ends within a line, the
+// next line still begins on a line of its own.
 func (r *lineReceiver) receive(ctx context.Context) error {
 	var lines [256][]byte
 	for {

@@ -15,7 +15,7 @@ import (
 // parseRef parses an operand.
 func parseRef(arg string) (shm.Ref, error) {
 	r, err := shm.Parse(arg)
-	// The file of an ftok REF may be missing, which is not a command-line error.
+	// A missing file in an ftok REF is not a command-line error.
 	if file := (*fs.PathError)(nil); errors.As(err, &file) {
 		return r, err
 	}
@@ -65,7 +65,8 @@ func parseRefs(c *cli.Context) ([]shm.Ref, error) {
 	return refs, nil
 }
 
-// eachObject calls do for the object of every REF. It reports errors and goes on.
+// eachObject calls do for the object of every REF. If one fails, it reports the error and
+// goes on.
 func eachObject(c *cli.Context, refs []shm.Ref, do func(shm.Object) error) error {
 	failed := false
 	for _, r := range refs {

@@ -96,7 +96,7 @@ func sendLines(ctx context.Context, producer *shmring.Producer, longest int, in 
 		case len(rest) > longest:
 			return tooLong(shmring.ErrTooLarge, longest)
 		}
-		if len(rest) == cap(buf) { // one line fills it
+		if len(rest) == cap(buf) { // one line fills the buffer
 			buf = make([]byte, 0, min(2*cap(buf), longest+1))
 		}
 		buf = append(buf[:0], rest...)

@@ -81,7 +81,7 @@ func statEach[T any](c *cli.Context, format render.Format, refs []shm.Ref, field
 	return failed
 }
 
-// segmentFields returns the fields of shmid_ds and ipc_perm, with their names there but
+// segmentFields returns the fields of shmid_ds and ipc_perm, under the same names but
 // without the prefix.
 func segmentFields() []field[sysv.SegmentInfo] {
 	type info = sysv.SegmentInfo

@@ -43,7 +43,7 @@ func subCommand() *cli.Command {
 	}
 }
 
-// A subscriber is what gshm sub was asked for, and what came of it.
+// A subscriber holds the flags of gshm sub and the number of lost messages.
 type subscriber struct {
 	policy  shmring.Policy
 	options shmring.SubscribeOptions
@@ -87,7 +87,8 @@ func sub(c *cli.Context) error {
 // maxLabel is the longest label of a subscriber.
 const maxLabel = 32
 
-// reportLoss reports how many messages were lost. err is how the command ended otherwise.
+// reportLoss reports how many messages were lost, if any. err is the error of the command
+// so far.
 func (s *subscriber) reportLoss(c *cli.Context, err error) error {
 	if s.lost == 0 {
 		return err
@@ -123,15 +124,15 @@ func (s *subscriber) subscribe(ctx context.Context, b *rendezvous.Broadcast, rat
 	return errors.Join(err, sub.Close())
 }
 
-// receive writes messages, beginning with msg if ok is set. What has arrived is written
-// before it waits.
+// receive writes messages, beginning with msg if ok is set. Before it waits, it writes
+// everything that has arrived.
 func (s *subscriber) receive(ctx context.Context, sub *shmring.Subscription, msg []byte, ok bool) (err error) {
 	for {
 		if !ok {
 			if flushErr := s.out.Flush(); flushErr != nil {
 				return flushErr
 			}
-			if err != nil { // of TryReceive
+			if err != nil { // the error of TryReceive
 				return err
 			}
 			if msg, err = sub.Receive(ctx); err != nil {

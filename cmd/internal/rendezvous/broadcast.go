@@ -19,8 +19,8 @@ type Broadcast struct {
 // FindBroadcast is Meet for the broadcast of gshm pub and gshm sub. The caller must join
 // it through JoinWriter or Subscribe, and call Leave.
 //
-// With Create, Leave removes what this process made. It also removes what it took over from
-// a killed publisher, because the subscribers had kept it in use.
+// With Create, Leave removes a broadcast that this process made. It also removes one that
+// this process took over from a killed publisher because subscribers had kept it in use.
 func FindBroadcast(ctx context.Context, o Options) (*Broadcast, error) {
 	b, s, err := meet(ctx, &o, broadcasts())
 	if err != nil {
@@ -38,8 +38,8 @@ func broadcasts() kind[*shmring.Broadcast] {
 	}
 }
 
-// discardBroadcast removes a broadcast that nobody has open, if its publisher was killed:
-// with messages in it, or before it sent the first.
+// discardBroadcast removes a broadcast that nobody has open if its publisher was killed,
+// whether or not it had sent messages.
 func (o *Options) discardBroadcast(b *shmring.Broadcast) (old bool, err error) {
 	if !o.Create || b.Made() {
 		return false, nil
@@ -55,7 +55,8 @@ func (o *Options) discardBroadcast(b *shmring.Broadcast) (old bool, err error) {
 	return err == nil, err
 }
 
-// JoinWriter becomes the publisher. If another one was faster, the object is left to it.
+// JoinWriter becomes the publisher. If another process was faster, that process removes the
+// object.
 func (b *Broadcast) JoinWriter(o *shmring.WriterOptions) (*shmring.BroadcastWriter, error) {
 	left := b.options.Create && b.broadcast.Abandoned()
 	w, err := b.broadcast.JoinWriter(o)
@@ -89,9 +90,9 @@ func (b *Broadcast) AwaitReaders(ctx context.Context, n int) error {
 	return err
 }
 
-// AwaitWriter waits for a publisher. If it has sent a message already, AwaitWriter returns
-// the first one, which is valid as long as one of Receive. If it came and went, the error
-// is that of Receive.
+// AwaitWriter waits for a publisher. If the publisher has sent a message already,
+// AwaitWriter returns the first one, which is valid for as long as one that Receive
+// returned. If the publisher came and went, the error is that of Receive.
 func (b *Broadcast) AwaitWriter(ctx context.Context, s *shmring.Subscription) (first []byte, ok bool, err error) {
 	err = b.await(ctx, "publisher", func() (bool, error) {
 		alive, err := b.broadcast.Writer()

@@ -11,8 +11,8 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// An OwnerError refuses an object of a user who is neither the caller, nor root, nor one
-// of Options.Owners.
+// An OwnerError reports an object of a user other than the caller, root and
+// Options.Ring.Owners.
 type OwnerError struct {
 	Object string
 	UID    uint32
@@ -22,7 +22,7 @@ func (e *OwnerError) Error() string {
 	return fmt.Sprintf("%s belongs to user %d, and not to you or root", e.Object, e.UID)
 }
 
-// A ProducersError refuses a ring for another number of producers.
+// A ProducersError reports a ring for another number of producers.
 type ProducersError struct {
 	Object    string
 	Producers shmring.Producers // of the ring
@@ -32,7 +32,7 @@ func (e *ProducersError) Error() string {
 	return fmt.Sprintf("the ring in %s is for %v", e.Object, e.Producers)
 }
 
-// object returns what messages call the object, which need not exist.
+// object returns the name of the object in messages. The object need not exist.
 func (o *Options) object() string {
 	if found, err := o.Ref.Find(); err == nil {
 		return found.String()
@@ -40,7 +40,7 @@ func (o *Options) object() string {
 	return o.Ref.String()
 }
 
-// explain makes a sentence of what shmring returned.
+// explain turns an error of shmring into a sentence.
 func (k kind[T]) explain(o *Options, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -63,7 +63,7 @@ func (k kind[T]) explain(o *Options, err error) error {
 	return o.Ref.Explain(err, int64(k.size(max(o.Ring.Capacity, MinCapacity))))
 }
 
-// missing says what a wait was for that has ended in vain.
+// missing explains why a wait for a ring or broadcast has timed out.
 func (o *Options) missing(what string, err error) string {
 	found, notThere := o.Ref.Find()
 	switch {
@@ -78,7 +78,8 @@ func (o *Options) missing(what string, err error) string {
 	return fmt.Sprintf("%v holds no %s", found, what)
 }
 
-// explainMismatch finds out what shmring.ErrMismatch is about.
+// explainMismatch returns an OwnerError if shmring.ErrMismatch is about the owner, and
+// calls k.mismatch otherwise.
 func (k kind[T]) explainMismatch(o *Options, err error) error {
 	found, notThere := o.Ref.Find()
 	if notThere != nil {
@@ -96,7 +97,7 @@ func (k kind[T]) explainMismatch(o *Options, err error) error {
 	return k.mismatch(o, found.String(), err)
 }
 
-// producers is the mismatch of rings.
+// producers is kind.mismatch for rings.
 func (o *Options) producers(object string, _ error) error {
 	other := shmring.One
 	if o.Ring.Producers == shmring.One {

@@ -11,8 +11,8 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// Bounds of a ring's capacity: the smallest ring there is, and what leaves room for the
-// rest of the object in an int.
+// Bounds of a ring's capacity: the smallest that shmring allows, and one that leaves room
+// in an int for the rest of the object.
 const (
 	MinCapacity = 4096
 	MaxCapacity = 1 << (bits.UintSize*3/8 + 16) // 256 MiB on 32 bits, 1 TiB on 64
@@ -22,7 +22,7 @@ const (
 // shmring.NamedOptions.
 const Unfinished fs.FileMode = 0o601
 
-// Options say where to meet, and how to make the ring if nobody has.
+// Options specify where to meet, and how to make the ring if there is none.
 type Options struct {
 	Ref  shm.Ref
 	Ring shmring.NamedOptions // Capacity is for a new ring only
@@ -43,8 +43,8 @@ type Meeting struct {
 // Meet finds or makes the ring, and waits for it if another process has to make it. The
 // caller must join the ring through JoinProducer or JoinConsumer, and call Leave.
 //
-// Errors: *OwnerError; *ProducersError; that of ctx if it ends while Meet waits; others
-// are sentences about the object.
+// Errors: *OwnerError; *ProducersError; the error of ctx if it ends while Meet waits. All
+// other errors are sentences about the object.
 func Meet(ctx context.Context, o Options) (*Meeting, error) {
 	ring, s, err := meet(ctx, &o, rings())
 	if err != nil {
@@ -61,8 +61,8 @@ func rings() kind[*shmring.Ring] {
 	}
 }
 
-// discard reports whether the ring is not one for a new exchange, and removes it if this
-// side may make another one.
+// discard reports whether the ring is unfit for a new exchange. It then removes the ring if
+// this side may make a new one.
 func (o *Options) discard(ring *shmring.Ring) (old bool, err error) {
 	members := ring.Members()
 	switch {
@@ -83,8 +83,8 @@ func (o *Options) discard(ring *shmring.Ring) (old bool, err error) {
 // Ring returns the ring. The caller must not use it after Leave.
 func (m *Meeting) Ring() *shmring.Ring { return m.ring }
 
-// JoinProducer joins the ring. If that fails after joining it leaves the role without
-// closing it, so that the other side does not take it for the end of the data.
+// JoinProducer joins the ring. If it fails after joining, it does not close the role: the
+// other side would take that for the end of the data.
 func (m *Meeting) JoinProducer() (*shmring.Producer, error) {
 	senders := "a sender"
 	if m.ring.Producers() == shmring.Many {
@@ -100,8 +100,8 @@ func (m *Meeting) JoinConsumer() (*shmring.Consumer, error) {
 	return c, m.joined(err, "a receiver")
 }
 
-// Await waits until there returns true for the ring's members. Messages call the side
-// that is waited for who.
+// Await waits until there returns true for the ring's members. Messages name the awaited
+// side by who.
 func (m *Meeting) Await(ctx context.Context, who string, there func(shmring.Members) bool) error {
 	return m.await(ctx, who, func() (bool, error) { return there(m.ring.Members()), nil })
 }

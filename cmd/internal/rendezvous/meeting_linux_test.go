@@ -47,15 +47,15 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// eachRef runs a test with a segment's key and with the name of a POSIX object. Neither
-// may name anything in the end.
+// eachRef runs a test with a segment's key and with the name of a POSIX object. At the end
+// it checks that no object is left.
 func eachRef(t *testing.T, test func(*testing.T, shm.Ref)) {
 	for _, text := range []string{"key:7", "/meeting"} {
 		t.Run(text, func(t *testing.T) {
 			r, err := shm.Parse(text)
 			check(t, err)
 			t.Cleanup(func() {
-				if o, err := r.Find(); err == nil { // the test has failed; the next one begins with nothing
+				if o, err := r.Find(); err == nil { // the test has failed; clean up for the next one
 					_ = o.Remove()
 				}
 			})
@@ -72,7 +72,8 @@ func wantNothing(t *testing.T, r shm.Ref) {
 	}
 }
 
-// A doneOnceMade is done as soon as the object exists: the user interrupts while it is made.
+// A doneOnceMade is a context that is done as soon as the object exists, as if the user
+// interrupted just then.
 type doneOnceMade struct {
 	context.Context
 	ref shm.Ref
@@ -85,7 +86,8 @@ func (d doneOnceMade) Err() error {
 	return nil
 }
 
-// TestInterrupted interrupts the process that has just made the ring. Nothing stays.
+// TestInterrupted interrupts Meet when it has just made the ring, and checks that nothing
+// is left.
 func TestInterrupted(t *testing.T) {
 	eachRef(t, func(t *testing.T, r shm.Ref) {
 		m, err := rendezvous.Meet(doneOnceMade{t.Context(), r}, options(r, true))
@@ -110,7 +112,7 @@ func meet(t *testing.T, o rendezvous.Options) *rendezvous.Meeting {
 	return m
 }
 
-// join has the maker take a role, and returns what ends the meeting.
+// join takes the producer's role, and returns a function that ends the meeting.
 func join(t *testing.T, m *rendezvous.Meeting) (leave func()) {
 	t.Helper()
 	p, err := m.JoinProducer()
@@ -140,8 +142,8 @@ func wantRefused(t *testing.T, o rendezvous.Options, want string) error {
 	return err
 }
 
-// TestMeet lets either or both sides make the ring, and passes a message. The object is
-// gone as soon as both are there.
+// TestMeet lets either or both sides make the ring, and passes a message. It checks that
+// the object is gone as soon as both sides are there.
 func TestMeet(t *testing.T) {
 	for name, makers := range map[string][2]bool{"producer": {true, false}, "consumer": {false, true}, "both": {true, true}} {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +189,8 @@ func sendOne(ctx context.Context, o rendezvous.Options) error {
 	return errors.Join(err, p.Close(), m.Leave())
 }
 
-// TestMakerKilled: a maker makes the ring of a killed one again, others do not.
+// TestMakerKilled checks that a side with Create replaces the ring of a killed maker, and
+// that a side without Create refuses it.
 func TestMakerKilled(t *testing.T) {
 	eachRef(t, func(t *testing.T, r shm.Ref) {
 		p := ipctest.Start(t, "make", nil, r.String())
@@ -211,8 +214,8 @@ func TestMakerKilled(t *testing.T) {
 	})
 }
 
-// TestMakerKilledEarly: a maker replaces what a maker left that never joined its ring, and
-// the removal is its own affair then. A ring that somebody has open is used.
+// TestMakerKilledEarly checks that Meet replaces a ring whose maker died before joining it,
+// and that Leave then removes the new one. Meet uses a ring that a process has open.
 func TestMakerKilledEarly(t *testing.T) {
 	eachRef(t, func(t *testing.T, r shm.Ref) {
 		first := meet(t, options(r, true))
@@ -236,8 +239,8 @@ func TestMakerKilledEarly(t *testing.T) {
 	})
 }
 
-// TestUnfinished: a segment that a killed maker left is refused only by a side that makes
-// none.
+// TestUnfinished checks that a side without Create refuses an unfinished segment, and that
+// a side with Create replaces it.
 func TestUnfinished(t *testing.T) {
 	r, err := shm.Parse("key:7")
 	check(t, err)
@@ -249,8 +252,8 @@ func TestUnfinished(t *testing.T) {
 	wantNothing(t, r)
 }
 
-// TestOthersObjects: an object that holds something else stays as it is; one that may
-// still get a ring is waited for.
+// TestOthersObjects checks that Meet leaves an object unchanged that holds something else,
+// and waits for a ring in an object of zeros.
 func TestOthersObjects(t *testing.T) {
 	eachRef(t, func(t *testing.T, r shm.Ref) {
 		o := options(r, true)
@@ -270,7 +273,7 @@ func TestOthersObjects(t *testing.T) {
 	})
 }
 
-// TestOwner refuses the object of another user, unless it is in Owners.
+// TestOwner checks that Meet refuses the object of another user who is not in Owners.
 func TestOwner(t *testing.T) {
 	ipctest.NeedOtherUsers(t)
 	eachRef(t, func(t *testing.T, r shm.Ref) {
@@ -291,7 +294,7 @@ func TestOwner(t *testing.T) {
 	})
 }
 
-// TestProducers refuses a ring of the other kind.
+// TestProducers checks that Meet refuses a ring for another number of producers.
 func TestProducers(t *testing.T) {
 	eachRef(t, func(t *testing.T, r shm.Ref) {
 		m := meet(t, options(r, true))
@@ -306,7 +309,7 @@ func TestProducers(t *testing.T) {
 	})
 }
 
-// TestWaits end with the time or with the context.
+// TestWaits checks that waits end with Options.Wait or with the context.
 func TestWaits(t *testing.T) {
 	eachRef(t, func(t *testing.T, r shm.Ref) {
 		o := options(r, true)
@@ -332,7 +335,8 @@ func TestWaits(t *testing.T) {
 	})
 }
 
-// TestIdentifier: the kernel chooses identifiers, so nobody waits for one to appear.
+// TestIdentifier checks that Meet does not wait for an identifier to appear, because the
+// kernel chooses identifiers.
 func TestIdentifier(t *testing.T) {
 	r, err := shm.Parse("77777")
 	check(t, err)
@@ -341,7 +345,7 @@ func TestIdentifier(t *testing.T) {
 	if _, err := rendezvous.Meet(t.Context(), o); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Meet: %v, want fs.ErrNotExist at once", err)
 	}
-	// An existing segment is found by its key.
+	// An existing segment is found by its identifier, too.
 	keyed, err := shm.Parse("key:7")
 	check(t, err)
 	maker := meet(t, options(keyed, true))

@@ -22,7 +22,7 @@ type shared interface {
 	Close() error
 }
 
-// A kind says how what is shared is found, and made.
+// A kind has the functions that find and make rings, or broadcasts.
 type kind[T shared] struct {
 	what                      string // for messages
 	size                      func(capacity int) int
@@ -34,27 +34,27 @@ type kind[T shared] struct {
 	mismatch func(o *Options, object string, err error) error
 }
 
-// A site is where processes have met.
+// A site is the ring or broadcast where processes have met.
 type site struct {
-	what    string // for messages, as the object
+	what    string // for messages, like object
 	object  string
 	shared  shared
 	mine    bool // this process removes the object
 	options *Options
 }
 
-// leastWait is how long meet looks even if the options say not to wait.
+// leastWait is how long meet looks even if Options.Wait is 0.
 const leastWait = 100 * time.Millisecond
 
 var (
-	// errLeft says that the processes in the ring have all died.
+	// errLeft means that the processes in the ring have all died.
 	errLeft = errors.New("ring was left by processes that have died")
-	// errNobody says that the other side has not come in time.
+	// errNobody means that the other side has not come in time.
 	errNobody = errors.New("nobody came")
 )
 
-// meet finds or makes what the kind describes, and waits for it if another process has to
-// make it.
+// meet finds or makes a ring or broadcast, and waits for it if another process has to make
+// it.
 func meet[T shared](ctx context.Context, o *Options, k kind[T]) (T, site, error) {
 	var none T
 	patient, cancel := context.WithTimeout(ctx, max(o.Wait, leastWait))
@@ -73,7 +73,7 @@ func meet[T shared](ctx context.Context, o *Options, k kind[T]) (T, site, error)
 	return none, site{}, k.explain(o, err)
 }
 
-// find returns the one to use.
+// find returns the ring or broadcast to use. It discards those that are left over.
 func find[T shared](ctx context.Context, o *Options, k kind[T]) (none T, err error) {
 	var left error
 	for {
@@ -102,7 +102,7 @@ func find[T shared](ctx context.Context, o *Options, k kind[T]) (none T, err err
 	}
 }
 
-// open finds or makes one.
+// open finds or makes a ring or broadcast.
 func (k kind[T]) open(ctx context.Context, o *Options) (none T, err error) {
 	openOrCreate := func(r *shmring.NamedOptions) (T, error) { return k.openOrCreate(ctx, o.Ref.String(), r) }
 	await := func(r *shmring.NamedOptions) (T, error) { return k.await(ctx, o.Ref.String(), r) }
@@ -120,15 +120,15 @@ func (k kind[T]) open(ctx context.Context, o *Options) (none T, err error) {
 			return made, err
 		}
 	}
-	// Any capacity will do, and memory of zeros may get its contents yet.
+	// Any capacity will do, and memory of zeros may still get its contents.
 	any := o.Ring
 	any.Capacity = 0
 	return await(&any)
 }
 
-// joined completes joining, which returned err. The pages are made present only now,
-// because that can take longer than anybody waits for this side. has says who is there if
-// there is no room for one more.
+// joined completes joining, which returned err. It makes the pages present only now,
+// because that can take longer than the other side waits. has names the members in the
+// error if there is no room for another.
 func (s *site) joined(err error, has string) error {
 	switch {
 	case errors.Is(err, shmring.ErrBusy):
@@ -139,7 +139,7 @@ func (s *site) joined(err error, has string) error {
 	return s.shared.Prefault()
 }
 
-// await waits until there returns true. Messages call the side that is waited for who.
+// await waits until there returns true. Messages name the awaited side by who.
 func (s *site) await(ctx context.Context, who string, there func() (bool, error)) error {
 	over := time.Now().Add(s.options.Wait)
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
@@ -158,9 +158,9 @@ func (s *site) await(ctx context.Context, who string, there func() (bool, error)
 	}
 }
 
-// Settle removes an object that is this process's to remove, once nobody else has to find
-// it. From then on not even SIGKILL leaves it behind. Processes that have it attached keep
-// it.
+// Settle removes the object if this process has to remove it. Call it when no other process
+// has to find the object any more: from then on, not even SIGKILL leaves it behind.
+// Processes that have it attached keep it.
 func (s *site) Settle() error {
 	if !s.mine {
 		return nil
@@ -169,8 +169,8 @@ func (s *site) Settle() error {
 	return s.shared.Unlink()
 }
 
-// Leave settles and releases the memory. A role that is still held stays so until the
-// process ends: that tells the other side that something is missing.
+// Leave calls Settle and releases the memory. A role that is still held stays held until
+// the process ends, which tells the other side that something is missing.
 func (s *site) Leave() error {
 	settled := s.Settle()
 	err := s.shared.Close()
