@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { ipctest.MainPOSIX(m) }
 // timeout is how long a program may take.
 const timeout = time.Minute
 
-// TestExamples runs every program as its comment says. It builds them all once.
+// TestExamples runs every program as its comment describes. It builds all of them once.
 func TestExamples(t *testing.T) {
 	bin := build(t)
 	t.Run("logger", func(t *testing.T) { testLogger(t, bin) })
@@ -65,7 +65,7 @@ func build(t *testing.T) programs {
 	return programs(dir)
 }
 
-// A result is what a program did.
+// A result is the outcome of a program.
 type result struct {
 	stdout, stderr string
 	pid            int
@@ -96,7 +96,7 @@ func run(t *testing.T, stdin, program string, args ...string) result {
 	return r
 }
 
-// refuses checks that a program fails with the reason why.
+// refuses checks that a program fails and that its message contains why.
 func refuses(t *testing.T, why, program string, args ...string) {
 	t.Helper()
 	if r := try("", program, args...); r.err == nil || !strings.Contains(r.stderr, why) {
@@ -133,7 +133,7 @@ func wantNothingLeft(t *testing.T) {
 	}
 }
 
-// peers are the C programs for the other half, from testdata or as printed in the
+// peers are the C programs for the other side, from testdata or from the text of the
 // documents.
 type peers struct{ printed bool }
 
@@ -143,7 +143,8 @@ func withPeers(t *testing.T, test func(*testing.T, peers)) {
 	t.Run("as printed", func(t *testing.T) { test(t, peers{printed: true}) })
 }
 
-// compile compiles a program, with definitions (name, value, ...) that replace its own.
+// compile compiles a program. The definitions (name, value, ...) replace macros of the
+// program.
 func (p peers) compile(t *testing.T, name string, definitions ...string) string {
 	t.Helper()
 	if p.printed {
@@ -156,11 +157,12 @@ func (p peers) compile(t *testing.T, name string, definitions ...string) string 
 	return ipctest.Compile(t, filepath.Join("testdata", name+".c"), flags...)
 }
 
-// A printing says where a document prints a program, and what must be added to compile it.
+// A printing specifies where a document contains a program, and what must be added to
+// compile it.
 type printing struct {
 	before            string
 	first, mark, last string
-	replace           []string // old, new, ...; @NAME@ is a macro in ours
+	replace           []string // old, new, ...; @NAME@ stands for a macro of our programs
 }
 
 func printings() map[string]printing {
@@ -187,7 +189,7 @@ using namespace std;
 		"memmap_send":     {before: includes, first: "#define SHM_NAME ", mark: `" send:"<<memPtr`, last: "}"},
 		"memmap_recv":     {before: includes + names, first: "int main", mark: `" recv:"<<memPtr`, last: "}"},
 		"race_sender":     {first: "#include <stdio.h>", mark: `printf("input: ")`, last: "}"},
-		// Without a flush its output would stay in its buffer.
+		// Without a flush, the receiver's output would stay in its buffer.
 		"race_receiver": {first: "#include <stdio.h>", mark: `printf("%s ", p)`, last: "}", replace: []string{"sleep(1)", "fflush(stdout); sleep(1)"}},
 	}
 }
@@ -208,7 +210,7 @@ func compilePrinted(t *testing.T, name string, definitions []string) string {
 	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// These programs cause warnings.
+	// The documents' programs cause warnings.
 	return ipctest.Compile(t, source, "-w", "-pthread", "-lrt", "-lstdc++")
 }
 
@@ -254,7 +256,7 @@ func testLoggerServes(t *testing.T, bin programs, client string) {
 	if got, want := strings.Count(r.stdout, "Please type a message: "), len(sent)+1; got != want {
 		t.Errorf("the client asked %d times, want %d", got, want)
 	}
-	interrupt(t, logger) // it writes what is waiting
+	interrupt(t, logger) // it first writes the messages that wait
 	wantNothingLeft(t)
 
 	lines := logLines(t, log)
@@ -264,7 +266,7 @@ func testLoggerServes(t *testing.T, bin programs, client string) {
 	wantMessages(t, lines[1:], r.pid, sent)
 }
 
-// testClientFeedsC: Go clients send to a C logger.
+// testClientFeedsC checks that a C logger writes the messages of a Go client.
 func testClientFeedsC(t *testing.T, bin programs, c peers) {
 	log := filepath.Join(t.TempDir(), "log")
 	logger := ipctest.Run(t, c.compile(t, "logger", "LOG", log))
@@ -283,7 +285,7 @@ func testClientFeedsC(t *testing.T, bin programs, c peers) {
 	wantMessages(t, logLines(t, log), r.pid, sent)
 }
 
-// waitForC waits until a C logger is ready, which sets the mutex to 1.
+// waitForC waits until a C logger is ready: it then sets the mutex to 1.
 func waitForC(t *testing.T) {
 	t.Helper()
 	deadline := time.Now().Add(timeout)
@@ -305,7 +307,7 @@ func waitForC(t *testing.T) {
 	}
 }
 
-// removeLogger removes what a C logger leaves behind.
+// removeLogger removes the objects that a C logger leaves behind.
 func removeLogger(t *testing.T) {
 	t.Helper()
 	err := posix.UnlinkObject(spool.Memory)
@@ -317,8 +319,8 @@ func removeLogger(t *testing.T) {
 	}
 }
 
-// testManyClients: every line is in the log once, in each client's order, complete.
-// GIPC_TEST_MESSAGES is the number of messages per client.
+// testManyClients checks that every line is in the log once and complete, and that each
+// client's lines are in order. GIPC_TEST_MESSAGES is the number of messages per client.
 func testManyClients(t *testing.T, bin programs) {
 	const clients = 8
 	count := 10_000
@@ -328,7 +330,7 @@ func testManyClients(t *testing.T, bin programs) {
 			t.Fatal(err)
 		}
 	}
-	// In memory, since O_SYNC to a disk would measure the disk.
+	// The log is in memory, because with O_SYNC the disk would set the pace.
 	log := "/dev/shm/log"
 	defer os.Remove(log)
 	logger := startLogger(t, bin, log)
@@ -360,7 +362,7 @@ func testManyClients(t *testing.T, bin programs) {
 	}
 }
 
-// numbered returns messages of varying length, so that mixed ones are noticed.
+// numbered returns messages of varying length, so that a mixture of two is noticed.
 func numbered(client, count int) []string {
 	m := make([]string, count)
 	for i := range m {
@@ -374,12 +376,12 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	log := filepath.Join(t.TempDir(), "log")
 	logger := startLogger(t, bin, log)
 	refuses(t, "another logger runs", bin.path("logger"), "-log", log)
-	// The refused logger has removed nothing.
+	// The refused logger must not have removed anything.
 	r := run(t, "still there\n", bin.path("client"))
 	interrupt(t, logger)
 	wantMessages(t, logLines(t, log), r.pid, []string{"still there"})
 
-	// A foreign semaphore stays, and nothing else is left.
+	// The semaphore of another program stays, and nothing else is left.
 	stranger, err := posix.CreateSemaphore(spool.Waiting, 7, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -392,8 +394,8 @@ func testLoggerRefuses(t *testing.T, bin programs) {
 	wantNothingLeft(t)
 }
 
-// testClientInterrupted: Ctrl-C ends a client that waits for a slot, and leaves the
-// mutex free for the others.
+// testClientInterrupted checks that Ctrl-C ends a client that waits for a slot, and leaves
+// the mutex free for other clients.
 func testClientInterrupted(t *testing.T, bin programs) {
 	startLogger(t, bin, filepath.Join(t.TempDir(), "log")).Kill()
 	defer removeLogger(t)
@@ -431,7 +433,8 @@ func testClientInterrupted(t *testing.T, bin programs) {
 	}
 }
 
-// testDamage: an index damaged by a client is an error, not a crash.
+// testDamage checks that the logger reports an index that a client has damaged, instead of
+// crashing.
 func testDamage(t *testing.T, bin programs) {
 	startLogger(t, bin, filepath.Join(t.TempDir(), "log")).Kill()
 	defer removeLogger(t)
@@ -458,7 +461,7 @@ func testDamage(t *testing.T, bin programs) {
 
 var lineFormat = regexp.MustCompile(`^(\d+): ([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}) (.*)$`)
 
-// wantMessages compares lines of the log with what process pid has sent.
+// wantMessages compares lines of the log with the messages that process pid has sent.
 func wantMessages(t *testing.T, lines []string, pid int, want []string) {
 	t.Helper()
 	if len(lines) != len(want) {
@@ -680,7 +683,7 @@ func testRace(t *testing.T, bin programs) {
 	interrupt(t, p) // TestMain checks that nothing is left
 }
 
-// testRaceInC: the C receiver finds what the C sender has written.
+// testRaceInC checks that the C receiver finds the text that the C sender has written.
 func testRaceInC(t *testing.T, c peers) {
 	sender := ipctest.Run(t, c.compile(t, "race_sender"))
 	receiverC := c.compile(t, "race_receiver")

@@ -11,7 +11,7 @@ import (
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
-// testLanguages runs the programs of languages, in Go, C and Python.
+// testLanguages runs the programs in languages, which are in Go, C and Python.
 func testLanguages(t *testing.T, bin programs) {
 	for _, tool := range []string{"gcc", "make", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -31,7 +31,7 @@ func testLanguages(t *testing.T, bin programs) {
 	wantNothingLeft(t)
 }
 
-// startReading starts a program whose lines the test reads.
+// startReading starts a program and returns a scanner of its output.
 func startReading(t *testing.T, env []string, program string, args ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command(program, args...)
@@ -47,7 +47,7 @@ func startReading(t *testing.T, env []string, program string, args ...string) (*
 	return cmd, bufio.NewScanner(out)
 }
 
-// A starter starts a program and returns its lines.
+// A starter starts a program and returns a scanner of its output.
 type starter func(program string, args ...string) (*exec.Cmd, *bufio.Scanner)
 
 func testViewers(t *testing.T, bin programs, start starter) {

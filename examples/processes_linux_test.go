@@ -19,8 +19,8 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-// limited starts n limiters whose commands print their process id and then wait for the end
-// of their input. lines has what they print.
+// limited starts n limiters. Their commands print their process ids, which lines returns,
+// and then wait for the end of their input.
 func limited(t *testing.T, bin programs, n int) (all map[string]*exec.Cmd, lines *bufio.Scanner) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -46,8 +46,8 @@ func limited(t *testing.T, bin programs, n int) (all map[string]*exec.Cmd, lines
 	return all, bufio.NewScanner(r)
 }
 
-// testLimiter: of 20 limiters three run at a time, and each gets its turn, although all of
-// them are killed while they run.
+// testLimiter checks that three of 20 limiters run at a time, and that each gets its turn
+// although all are killed while they run.
 func testLimiter(t *testing.T, bin programs) {
 	const total, places = 20, 3
 	refuses(t, "usage: limiter COMMAND", bin.path("limiter"))
@@ -74,7 +74,7 @@ func testLimiter(t *testing.T, bin programs) {
 				t.Fatal(err)
 			}
 		}
-		if turn >= places-1 { // the others wait
+		if turn >= places-1 { // the other limiters wait
 			wantWaiting(t, set, total-turn-1)
 		}
 	}
@@ -105,7 +105,7 @@ func waitUntil(t *testing.T, what string, ok func() bool) {
 // testMeet kills both sides of the ring in turn.
 func testMeet(t *testing.T, bin programs) {
 	refuses(t, "usage: meet send", bin.path("meet"))
-	// The lines that the second receiver gets are more than the ring and a pipe can hold.
+	// The second receiver gets more lines than the ring and a pipe can hold.
 	long := strings.Repeat("x", 60_000)
 	sender, receiver := ipctest.Run(t, bin.path("meet"), "send"), ipctest.Run(t, bin.path("meet"), "receive")
 	sender.Tell("first")
@@ -128,7 +128,7 @@ func testMeet(t *testing.T, bin programs) {
 	})
 	receiver = ipctest.Run(t, bin.path("meet"), "receive")
 	line := receiver.Line()
-	if line == "first" { // the dead one had not released it
+	if line == "first" { // the dead receiver had not released it
 		line = receiver.Line()
 	}
 	for i := range 40 {
@@ -145,7 +145,7 @@ func testMeet(t *testing.T, bin programs) {
 	sender.Tell("last")
 	wantLine(t, receiver, "last")
 	interrupt(t, receiver)
-	sender.End() // its input ends, and so does it
+	sender.End() // the sender ends with its input
 	if err := ring.Close(); err != nil {
 		t.Error(err)
 	}
@@ -164,7 +164,7 @@ func wantLine(t *testing.T, p *ipctest.Process, want string) {
 func testPrices(t *testing.T, bin programs) {
 	refuses(t, "usage: prices serve", bin.path("prices"))
 	const want = "tea: 340\noil: prices: there is no oil\nsalt: 90\n"
-	early := ipctest.Run(t, bin.path("prices"), "ask", "tea") // waits for a server
+	early := ipctest.Run(t, bin.path("prices"), "ask", "tea") // waits until a server starts
 	for range 2 {
 		server := ipctest.Run(t, bin.path("prices"), "serve")
 		wantLine(t, server, "serving")
@@ -205,7 +205,7 @@ func testJobs(t *testing.T, bin programs) {
 
 	slow := ipctest.Run(t, inC, "100")
 	wantLine(t, server, "0 0 C")
-	slow.Kill() // most likely with job 2 in hand
+	slow.Kill() // most likely while it works on job 2
 	workers := []*ipctest.Process{ipctest.Run(t, inC), ipctest.Run(t, python, script)}
 	refuses(t, "another worker in C", inC)
 	seen := map[int]bool{0: true}
@@ -226,7 +226,8 @@ func testJobs(t *testing.T, bin programs) {
 	testJobsInterrupted(t, bin)
 }
 
-// testJobsInterrupted: a server that has no workers leaves nothing behind after Ctrl-C.
+// testJobsInterrupted checks that a server without workers leaves nothing behind after
+// Ctrl-C.
 func testJobsInterrupted(t *testing.T, bin programs) {
 	server := exec.Command(bin.path("jobs"))
 	var said strings.Builder

@@ -8,8 +8,8 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// testFrames runs a camera and three windows. One of them is killed, and the others go on
-// until the camera ends.
+// testFrames runs a camera and three windows. It kills one window, and checks that the
+// others go on until the camera ends.
 func testFrames(t *testing.T, bin programs) {
 	var windows []*ipctest.Process
 	for _, name := range []string{"left", "right", "middle"} {
@@ -59,8 +59,8 @@ func testSettings(t *testing.T, bin programs) {
 	wantNothingLeft(t)
 }
 
-// testSensors sends from several sensors, before there is a collector, and to one that
-// follows one that was killed.
+// testSensors sends from several sensors: before there is a collector, and to the successor
+// of a killed collector.
 func testSensors(t *testing.T, bin programs) {
 	run(t, "", bin.path("sensors"), "7", "21.5")
 	run(t, "", bin.path("sensors"), "8", "-3")
@@ -71,7 +71,7 @@ func testSensors(t *testing.T, bin programs) {
 	collector = ipctest.Run(t, bin.path("sensors"))
 	run(t, "", bin.path("sensors"), "9", "0")
 	line := collector.Line()
-	if line == "sensor 8: -3 °C" { // the dead one had not released it
+	if line == "sensor 8: -3 °C" { // the dead collector had not released it
 		line = collector.Line()
 	}
 	if line != "sensor 9: 0 °C" {

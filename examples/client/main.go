@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-// A client has what it needs to send lines to the logger.
+// A client holds the objects that it needs to send lines to the logger.
 type client struct {
 	mutex, free, waiting *posix.Semaphore
 	shared               *spool.Shared
@@ -91,12 +91,12 @@ func run() (err error) {
 	}
 }
 
-// send puts a message into the next free slot, and waits until there is one.
+// send waits for a free slot and puts a message into it.
 func (c *client) send(ctx context.Context, message string) error {
 	if err := c.free.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	// Several clients may have a slot each. One at a time may find out which.
+	// Several clients may have a slot each, but must take them one after the other.
 	if err := c.mutex.Acquire(ctx, 1); err != nil {
 		return errors.Join(err, c.free.Release(1))
 	}

@@ -1,4 +1,4 @@
-/* A program in C that is told each time its configuration changes: config.py stores it.
+/* A program in C that waits for each change of its configuration. config.py stores it.
  *
  *   gcc -Iinclude examples/languages/config.c -o /tmp/config && /tmp/config
  */

@@ -1,4 +1,4 @@
-"""Stores a configuration, which config.c prints. A limit of 0 ends that.
+"""Stores a configuration. config.c prints it, and ends when the limit is 0.
 
     python3 examples/languages/config.py RATE LIMIT
 """

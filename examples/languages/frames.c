@@ -1,4 +1,4 @@
-/* A viewer in C: it receives the frames that frames.py sends, until that ends.
+/* A viewer in C. It receives the frames of frames.py until that program ends.
  *
  *   gcc -Iinclude examples/languages/frames.c -o /tmp/viewer && /tmp/viewer
  */
@@ -7,7 +7,7 @@
 #define NAME "/gipc-example-viewers"
 #define CAPACITY (1 << 16)
 
-/* open_or_make maps the object and opens the broadcast in it, which it makes if there is
+/* open_or_make maps the object and opens the broadcast in it. It makes both if there are
  * none. */
 static int open_or_make(struct gipc_object *object, struct gipc_broadcast *frames)
 {
@@ -21,7 +21,7 @@ static int open_or_make(struct gipc_object *object, struct gipc_broadcast *frame
 			err = gipc_object_publish(object, NAME);
 		}
 		gipc_object_close(object);
-		if (err < 0 && err != -EEXIST) /* then another process was faster */
+		if (err < 0 && err != -EEXIST) /* EEXIST: another process was faster */
 			return err;
 	}
 	return err ? err : gipc_broadcast_open(frames, object->mem, object->size, object->fd, 0);
@@ -48,7 +48,7 @@ int main(void)
 		printf("C: a frame of %d bytes, the last is %d\n", (int)n, n ? frame[n - 1] : 0);
 	gipc_broadcast_leave_reader(&in);
 	gipc_broadcast_close(&frames);
-	(void)gipc_object_remove(&object, NAME); /* the last one succeeds */
+	(void)gipc_object_remove(&object, NAME); /* the last process succeeds */
 	gipc_object_close(&object);
 	return err < 0;
 }

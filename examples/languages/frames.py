@@ -28,4 +28,4 @@ with gipc.Broadcast("/gipc-example-viewers", capacity=1 << 16) as frames:
     try:
         frames.remove()
     except gipc.Busy:
-        pass  # the last one removes it
+        pass  # the last process removes it

@@ -51,7 +51,7 @@ func run(ctx context.Context, command []string) error {
 	if err != nil {
 		return err
 	}
-	if err := limit.Acquire(ctx, 1); err != nil { // waits for a place
+	if err := limit.Acquire(ctx, 1); err != nil { // blocks until there is a place
 		return err
 	}
 	return syscall.Exec(program, command, os.Environ()) // SEM_UNDO survives execve(2)

@@ -16,10 +16,10 @@
 //	$ cat /tmp/example.log
 //	2785: Fri Dec 17 02:02:11 2021 Hello World!
 //
-// Differences from the document: it makes the mutex last, when everything else is
-// ready, so that no client finds only some of the objects; it refuses to share them
-// with another logger, which would reset the slots under its clients; and it removes
-// them at the end.
+// Differences from the document: this logger makes the mutex last, when everything else is
+// ready, so that no client finds only some of the objects. It refuses to share them with
+// another logger, because a second one would reset the slots under the first one's clients.
+// It removes them at the end.
 package main
 
 import (
@@ -96,7 +96,7 @@ func run(path string) (err error) {
 	return write(ctx, log, shared, waiting, free)
 }
 
-// write writes the messages to the log, until ctx is done and none is left.
+// write writes the messages to the log until ctx is done and no message is left.
 func write(ctx context.Context, log io.Writer, shared *spool.Shared, waiting, free *posix.Semaphore) error {
 	for {
 		err := waiting.Acquire(ctx, 1)

@@ -1,5 +1,5 @@
 // Meet is two programs that meet in a ring by its name and outlive each other. Kill either
-// one and start it again: nothing is lost, and neither handles the death of the other.
+// one and start it again: nothing is lost. Neither has code for the death of the other.
 //
 //	$ go run ./examples/meet send </var/log/dpkg.log   # in one terminal, in any order
 //	$ go run ./examples/meet receive                   # in another

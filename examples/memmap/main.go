@@ -1,5 +1,5 @@
-// Memmap passes a text between unrelated processes through a shared-memory object, with
-// a named semaphore to say that it is there. Each half interoperates with the
+// Memmap passes a text between unrelated processes through a shared-memory object, with a
+// named semaphore that signals that the text is there. Each half interoperates with the
 // document's C program for the other half.
 //
 //	$ go run ./examples/memmap send   # in one terminal

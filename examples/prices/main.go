@@ -1,4 +1,4 @@
-// Prices is a service that many programs on a machine call at a time.
+// Prices is a service that many programs on a machine can call at the same time.
 //
 //	$ go run ./examples/prices serve             # in one terminal
 //	$ go run ./examples/prices ask tea rice oil  # in others, as many as you like
@@ -7,8 +7,9 @@
 //	oil: prices: there is no oil
 //
 // Each question is answered within a second, or fails with the reason. Kill the server and
-// start another one: a question that waits for a server goes to the next, and only the caller
-// of one that was being answered is told. The service stays until "prices remove".
+// start another one: a question that waits for a server goes to the new one. A caller gets
+// an error only if the old server was answering its question. The service stays until
+// "prices remove".
 package main
 
 import (

@@ -1,18 +1,18 @@
-// Race is the sender and the receiver of the fifth document, which share a segment
-// without anything to order their accesses, and shows the result.
+// Race is the sender and the receiver of the fifth document. They share a segment without
+// anything to order their accesses. Race shows the result.
 //
 //	$ go run ./examples/race
 //	as printed: 181887 texts written, 2060298 read, 2007311 of them torn
 //	$ go run ./examples/race -mended
 //	mended: 73069 texts written, 73069 read, 0 of them torn
 //
-// A text is one letter, repeated. The receiver counts texts with two different letters,
-// which it read while the sender was writing. The numbers differ from run to run,
-// except for the zero. As printed, it also reads some texts twice and misses others.
+// A text is one letter, repeated. The receiver counts texts with two different letters: it
+// read them while the sender was writing. The numbers differ from run to run, except for
+// the zero. As printed, it also reads some texts twice and misses others.
 //
-// Differences from the document: nobody types, and the receiver does not sleep for a
-// second after every text, which hides the race without fixing it. Two semaphores fix
-// it: one says that the segment is free, the other that there is a text.
+// Differences from the document: nobody types, and the receiver does not sleep for a second
+// after every text, which hides the race without fixing it. Two semaphores fix it: one is 1
+// while the segment is free, the other while it holds an unread text.
 package main
 
 import (
@@ -44,7 +44,7 @@ const (
 	full        // 1: there is a text to read
 )
 
-// A link is what sender and receiver share.
+// A link holds the objects that sender and receiver share.
 type link struct {
 	seg    sysv.Segment
 	set    sysv.Set
@@ -75,7 +75,7 @@ func parent(mended bool, duration time.Duration) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, duration+10*time.Second)
 	defer cancel()
 
-	// Without a key nobody else finds them. The document's key is 123.
+	// No other program finds objects without a key. The document's key is 123.
 	l := link{mended: mended}
 	if l.seg, err = sysv.CreateSegment(sysv.Private, segmentSize, nil); err != nil {
 		return err
@@ -120,7 +120,7 @@ func parent(mended bool, duration time.Duration) (err error) {
 	return nil
 }
 
-// send writes texts for duration, and then the last one.
+// send writes texts for the given duration, and then the last one.
 func (l link) send(ctx context.Context, duration time.Duration) (written int, err error) {
 	mem, err := l.seg.Attach(nil)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Sensors passes readings of several senders to one collector, as values of a Go type. Any of
-// them may be killed and started again. The collector removes the channel at its end.
+// Sensors passes readings of several senders to one collector, as values of a Go type.
+// Senders and the collector may be killed and started again. The collector removes the
+// channel at its end.
 //
 //	$ go run ./examples/sensors            # the collector, in one terminal
 //	$ go run ./examples/sensors 7 21.5     # a reading of sensor 7, in others

@@ -1,5 +1,5 @@
-// Settings is a configuration that all programs on the machine see at once. Whoever reads it
-// never waits for a writer, and never sees half of a change, even if the writer is killed.
+// Settings is a configuration that all programs on the machine see at once. A reader never
+// waits for a writer, and never sees half of a change, even if the writer is killed.
 //
 //	$ go run ./examples/settings                # in some terminals: shows every change
 //	$ go run ./examples/settings 1920 1080 60   # in another: changes it

@@ -41,7 +41,7 @@ type shared struct {
 	Atomic  atomic.Int64              // belongs to everybody
 }
 
-// A reference says where in the memory a message is, and is sent in its place.
+// A reference has the place of a message in the memory. It is sent instead of the message.
 type reference struct {
 	Offset, Length uint32
 	Sum, _         uint32
@@ -189,7 +189,7 @@ func receive(ctx context.Context, mem *posix.Mapping, queue *posix.Queue) (strin
 	if _, err := binary.Decode(msg[:n], binary.NativeEndian, &ref); err != nil {
 		return "", err
 	}
-	// The bounds come from another process: ViewSlice checks them.
+	// The bounds come from another process, so ViewSlice checks them.
 	text, err := posix.ViewSlice[byte](mem, int(ref.Offset), int(ref.Length))
 	if err != nil {
 		return "", err

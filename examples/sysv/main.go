@@ -1,5 +1,5 @@
 // Sysv passes a text between unrelated processes through a System V segment, with a
-// semaphore to say that it is there: the shortest correct way.
+// semaphore that signals that the text is there. It is the shortest correct way.
 //
 //	$ go run ./examples/sysv write 'good morning'   # in one terminal
 //	waiting for a reader
@@ -93,7 +93,7 @@ func read(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// From here on the writer may remove the segment, which exists as long as it is
+	// From here on the writer may remove the segment: it exists for as long as it is
 	// attached.
 	if err := set.Do(ctx, sysv.Op{Add: -1}); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Logger appends to a file what its clients put into shared memory. It never ends by
-// itself, and leaves its objects when it is killed.
+// Logger appends to a file the messages that its clients put into shared memory. It never
+// ends by itself, and leaves its objects behind when it is killed.
 #include "spool.h"
 
 #ifndef LOG
@@ -27,7 +27,7 @@ int main(void)
 
 	sem_t *free_slots = make(free_name, SLOTS);
 	sem_t *waiting = make(waiting_name, 0);
-	must(sem_post(mutex) == 0, mutex_name); // all is there: clients may begin
+	must(sem_post(mutex) == 0, mutex_name); // everything is ready: clients may begin
 
 	for (;;) {
 		char text[SLOT_SIZE];

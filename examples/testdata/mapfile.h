@@ -1,4 +1,4 @@
-// The number that a file holds, in memory.
+// A mapping of the file that holds the number.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>

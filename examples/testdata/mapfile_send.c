@@ -1,4 +1,4 @@
-// Writes a number into a file by way of memory.
+// Writes a number into a file through a mapping.
 #include "mapfile.h"
 
 int main(void)

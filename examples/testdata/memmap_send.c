@@ -1,5 +1,5 @@
-// Puts a text of ten bytes at the most into a shared-memory object, and then posts a
-// named semaphore.
+// Puts a text of at most ten bytes into a shared-memory object, and then posts a named
+// semaphore.
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>

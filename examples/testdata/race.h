@@ -1,4 +1,4 @@
-// A page under key 123 that sender and receiver use without a word to each other.
+// A page under key 123 that sender and receiver use without any synchronization.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

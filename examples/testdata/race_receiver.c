@@ -1,5 +1,5 @@
-// Prints what is there every second, whether it has seen it before or not, and whether
-// it is whole or not.
+// Prints the text in the page every second, even if it has printed it before, and even if
+// it is only half written.
 #include "race.h"
 
 int main(void)

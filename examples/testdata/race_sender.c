@@ -1,4 +1,5 @@
-// Writes each line of its standard input over the one before; "end" ends both.
+// Writes each line of its standard input over the previous one. The line "end" ends both
+// programs.
 #include "race.h"
 
 int main(void)

@@ -1,4 +1,5 @@
-// What the logger and its clients share: names, layout, and how to open them.
+// The names and the memory layout that the logger and its clients share, and functions to
+// open the objects.
 #ifndef SPOOL_H
 #define SPOOL_H
 

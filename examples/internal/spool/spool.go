@@ -1,5 +1,5 @@
-// Package spool holds what the logger and its clients must agree on: the names, and the
-// layout of the memory. C programs with the same declarations can share it.
+// Package spool has the names and the memory layout that the logger and its clients share.
+// C programs with the same declarations can share the memory.
 package spool
 
 import (
@@ -15,7 +15,7 @@ const (
 	Waiting = "/sem-spool-signal" // counts the slots that wait to be logged
 )
 
-// Slots is how many messages can wait.
+// Slots is the number of messages that can wait.
 const Slots = 10
 
 // A Slot holds a line of text that ends with a zero byte.
@@ -28,8 +28,8 @@ type Shared struct {
 	Logged int32 // the slot to log next; belongs to the logger
 }
 
-// Next returns the slot at index and advances index. Another process wrote the index,
-// so it is not trusted.
+// Next returns the slot at index and advances index. Another process wrote the index, so
+// Next checks it.
 func (s *Shared) Next(index *int32) (*Slot, error) {
 	i := *index
 	if i < 0 || i >= Slots {

@@ -1,5 +1,5 @@
-"""The worker in Python: it takes jobs from a System V message queue, and sends results to
-another one. It needs nothing but ctypes and the C library."""
+"""The worker in Python. It takes jobs from a System V message queue, and sends results to
+a second queue. It needs nothing but ctypes and the C library."""
 
 import ctypes
 import errno

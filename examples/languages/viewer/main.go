@@ -1,5 +1,5 @@
-// Command viewer is a viewer in Go: it receives the frames that frames.py sends, until
-// that ends.
+// Command viewer is a viewer in Go. It receives the frames of frames.py until that program
+// ends.
 //
 //	go run ./examples/languages/viewer
 package main
@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 	if err := in.Close(); err != nil {
 		return err
 	}
-	if err := frames.Remove(); err != nil && !errors.Is(err, shmring.ErrBusy) { // the last one succeeds
+	if err := frames.Remove(); err != nil && !errors.Is(err, shmring.ErrBusy) { // the last process succeeds
 		return err
 	}
 	return frames.Close()
