@@ -1,5 +1,5 @@
-// Frames passes the frames of one camera to any number of windows. A window that is too slow
-// misses frames, and one that is killed harms nobody.
+// Frames passes the frames of one camera to any number of windows. A window that is too
+// slow misses frames. A window that is killed affects no other process.
 //
 //	$ go run ./examples/frames left     # a window, in some terminals, at any time
 //	$ go run ./examples/frames          # the camera, in another; Ctrl-C ends them all

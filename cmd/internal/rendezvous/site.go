@@ -28,7 +28,7 @@ type kind[T shared] struct {
 	size                      func(capacity int) int
 	openOrCreate, await       func(context.Context, string, *shmring.NamedOptions) (T, error)
 	openOrCreateKey, awaitKey func(context.Context, sysv.Key, *shmring.NamedOptions) (T, error)
-	// discard reports whether what was found is not the one to use. It may remove it.
+	// discard reports whether a ring or broadcast is unfit for use. It may remove it.
 	discard func(*Options, T) (old bool, err error)
 	// mismatch explains an ErrMismatch that is not about the owner.
 	mismatch func(o *Options, object string, err error) error
@@ -73,7 +73,8 @@ func meet[T shared](ctx context.Context, o *Options, k kind[T]) (T, site, error)
 	return none, site{}, k.explain(o, err)
 }
 
-// find returns the ring or broadcast to use. It discards those that are left over.
+// find returns the ring or broadcast to use. It discards rings and broadcasts that dead
+// processes left.
 func find[T shared](ctx context.Context, o *Options, k kind[T]) (none T, err error) {
 	var left error
 	for {
