@@ -750,6 +750,22 @@ GIPC_API int gipc_ring_receive_batch(struct gipc_ring_consumer *c, const void **
 	return n;
 }
 
+/* gipc_ring_return gives back msg and all messages received after it, so that they are
+ * received again, by this consumer or the next one. msg must be valid still. */
+GIPC_API int gipc_ring_return(struct gipc_ring_consumer *c, const void *msg)
+{
+	uint64_t back = (uint64_t)((uintptr_t)msg - (uintptr_t)c->ring.data);
+	if (c->lifeline < 0)
+		return -EBADF;
+	if (back >= c->ring.capacity || back % GIPC_RING_UNIT)
+		return -EINVAL;
+	back = (back - c->free) & c->ring.mask;
+	if (back >= c->next - c->free)
+		return -EINVAL;
+	c->next = c->free + back;
+	return 0;
+}
+
 /* gipc_ring_leave_consumer releases what was received and gives up the role. Producers get
  * -EPIPE until there is another consumer. */
 GIPC_API int gipc_ring_leave_consumer(struct gipc_ring_consumer *c)

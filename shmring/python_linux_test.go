@@ -1,6 +1,7 @@
 package shmring_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -86,6 +87,29 @@ func TestPythonKilled(t *testing.T) {
 	}
 	if !errors.Is(err, shmring.ErrPeerDied) {
 		t.Errorf("Receive = %v, want ErrPeerDied", err)
+	}
+}
+
+// TestPythonTakesSome closes a consumer in Python in the middle of an iteration. The next
+// consumer receives the rest.
+func TestPythonTakesSome(t *testing.T) {
+	const taken, all = 3, 10
+	ring, f := newRing(t, 1<<16, shmring.One)
+	p := producer(t, ring)
+	msg := func(i int) []byte {
+		msg := make([]byte, varied(uint64(i)))
+		fill(msg, uint64(i))
+		return msg
+	}
+	for i := range all {
+		noError(t, p.Send(t.Context(), msg(i)))
+	}
+	must(t, makerOfPython(t)(f, "take", taken))
+	c := consumer(t, ring)
+	for i := taken; i < all; i++ {
+		if got, err := c.Receive(background(t)); err != nil || !bytes.Equal(got, msg(i)) {
+			t.Fatalf("message %d: %.16x, %v", i, got, err)
+		}
 	}
 }
 

@@ -136,6 +136,7 @@ _ARGUMENTS: Dict[str, list] = {
     "ring_forget_consumer": [c_void_p],
     "ring_receive_batch": [c_void_p, c_void_p, c_void_p, c_int, c_int64],
     "ring_release": [c_void_p],
+    "ring_return": [c_void_p, c_void_p],
     "ring_leave_consumer": [c_void_p],
     "broadcast_size": [c_uint64],
     "broadcast_create": [*_MEMORY, c_uint64],

@@ -209,7 +209,10 @@ class Consumer(Handle):
             lib.ring_release(self._struct)
 
     def close(self) -> None:
-        """Leave the ring. Messages that an iteration has left in its batch are lost."""
+        """Leave the ring. The next consumer receives the messages that an iteration has left."""
+        if self._there:
+            lib.ring_return(self._struct, self._there[-1][0])
+            self._there = []
         result = lib.ring_leave_consumer(self._struct)
         if result != -errno.EBADF:
             check(result, "leave")

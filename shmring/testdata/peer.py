@@ -51,6 +51,16 @@ def consume(count, verify=False):
         print(n, time.monotonic_ns() - first)
 
 
+def take(count):
+    """Stop an iteration after some messages."""
+    with gipc.Ring.from_descriptor(3) as ring, ring.consumer() as source:
+        for n, msg in enumerate(source):
+            if bytes(msg) != fill(n, n * 7 % 1000):
+                sys.exit(f"message {n} is wrong")
+            if n + 1 == count:
+                return
+
+
 def numbers(number, count):
     with gipc.Ring.from_descriptor(3) as ring, ring.producer() as out:
         for i in range(count):
