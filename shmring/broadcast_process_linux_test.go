@@ -116,12 +116,12 @@ func viewNext(ctx context.Context, s *shmring.Subscription) error {
 // none.
 func TestKilledBroadcast(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
-	testKilledBroadcast(t, 150, makerOfGo(t, self(t)))
+	testKilledBroadcast(t, 60, makerOfGo(t, self(t)))
 }
 
 // TestKilledBroadcastOfC is TestKilledBroadcast with writers and readers in C.
 func TestKilledBroadcastOfC(t *testing.T) {
-	testKilledBroadcast(t, 150, makerOfC(compileC(t, "broadcast")))
+	testKilledBroadcast(t, 60, makerOfC(compileC(t, "broadcast")))
 }
 
 func testKilledBroadcast(t *testing.T, rounds int, doomed maker) {

@@ -373,7 +373,7 @@ func TestCellMadeByC(t *testing.T) {
 func TestKilledStoresOfC(t *testing.T) {
 	program := compileC(t, "cell")
 	c, f := newCell[page](t)
-	killAll(t, 150, func(int) (*exec.Cmd, bool) {
+	killAll(t, 60, func(int) (*exec.Cmd, bool) {
 		_, before, _ := c.Load()
 		child := start(t, command(program, f, "storer"))
 		return child, eventually(func() bool {

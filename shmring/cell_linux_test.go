@@ -254,7 +254,7 @@ func TestKilledStores(t *testing.T) {
 	}
 	together(load, load, func() {
 		defer cancel()
-		for range ipctest.Rounds(t, 150, 2) {
+		for range ipctest.Rounds(t, 60, 2) {
 			one := start(t, goPeer(t, self(t), f, "storer"))
 			two := start(t, goPeer(t, self(t), f, "storer"))
 			_, version, err := c.Load()

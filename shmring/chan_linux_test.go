@@ -203,7 +203,7 @@ func TestKilledSenders(t *testing.T) {
 		func() {
 			defer cancel()
 			var children []*exec.Cmd
-			for round := range ipctest.Rounds(t, 150, 1) {
+			for round := range ipctest.Rounds(t, 60, 1) {
 				children = append(children, start(t, goPeer(t, self(t), f, "sender", round)))
 				for began := time.Now(); <-received != uint64(round); {
 					if time.Since(began) > 10*time.Second {

@@ -313,7 +313,7 @@ func TestKilledProducers(t *testing.T) {
 		for i := range children {
 			begin(i)
 		}
-		for range ipctest.Rounds(t, 150, 1) {
+		for range ipctest.Rounds(t, 60, 1) {
 			i := rng.IntN(atOnce)
 			time.Sleep(time.Duration(rng.IntN(2000)) * time.Microsecond)
 			kill(t, children[i])
@@ -401,7 +401,7 @@ func TestKilledConsumers(t *testing.T) {
 		}()
 		seed := rand.Uint64()
 		rng := rand.New(rand.NewPCG(seed, 0))
-		for i := range ipctest.Rounds(t, 150, 1) {
+		for i := range ipctest.Rounds(t, 60, 1) {
 			before := book[0].Load()
 			child := doom(t, f, bookFile, "reader")
 			if !eventually(func() bool { return book[0].Load() > before }) {

@@ -61,7 +61,7 @@ func TestPythonCell(t *testing.T) {
 }
 
 // TestKilledBroadcastOfPython kills writers and readers in Python at random moments.
-func TestKilledBroadcastOfPython(t *testing.T) { testKilledBroadcast(t, 15, makerOfPython(t)) }
+func TestKilledBroadcastOfPython(t *testing.T) { testKilledBroadcast(t, 6, makerOfPython(t)) }
 
 // TestPython checks what the methods return and raise.
 func TestPython(t *testing.T) { must(t, makerOfPython(t)(nil, "check")) }

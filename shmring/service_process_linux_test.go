@@ -157,7 +157,7 @@ func TestKilledService(t *testing.T) {
 	}
 	together(caller(2), caller(3), caller(4), func() {
 		defer cancel()
-		killAll(t, 150, func(i int) (*exec.Cmd, bool) {
+		killAll(t, 60, func(i int) (*exec.Cmd, bool) {
 			before, count := answered.Load(), book[0].Load()
 			role := "server"
 			if i > 0 {
