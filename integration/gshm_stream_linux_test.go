@@ -282,7 +282,7 @@ func TestStreamKilledFar(t *testing.T) {
 				line := make([]byte, 7)
 				_, err = io.ReadFull(receiver.stdout, line)
 				check(t, err)
-				watch := ipctest.StartWatch()
+				watch := ipctest.StartWatch(t)
 				check(t, victim.cmd.Process.Kill())
 				survivor.ends(1)
 				if took, tooLong := watch.Stop(500 * time.Millisecond); tooLong {

@@ -135,6 +135,9 @@ func TestReceiveObjectRefused(t *testing.T) {
 		{"pipe", unix.SOCK_STREAM, "x", rights(pipe[0]), "not a regular file"},
 		{"directory", unix.SOCK_STREAM, "x", rights(int(dir.Fd())), "not a regular file"},
 	} {
+		if tt.name == "many" && ipctest.UnderQEMU() {
+			continue // it loses the descriptors of a message that is cut
+		}
 		for _, credentials := range []bool{false, true} {
 			a, b := socketPair(t, tt.kind)
 			if credentials {

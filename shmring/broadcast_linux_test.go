@@ -418,6 +418,7 @@ func TestBroadcastNamed(t *testing.T) {
 // TestBroadcastKey is TestBroadcastNamed with a key. A maker replaces the segment that a
 // killed maker left. After Unlink, readers still receive the messages that were sent.
 func TestBroadcastKey(t *testing.T) {
+	ipctest.SkipWithoutMode(t)
 	ctx := background(t)
 	const key = 7
 	over, cancel := context.WithCancel(ctx)

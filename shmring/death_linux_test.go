@@ -276,7 +276,7 @@ func producerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 		t.Fatalf("received %q, %v past a claim of a living producer", r.msg, r.err)
 	case <-time.After(m.lives(2 * noticed)): // by now it sleeps, for the longest times
 	}
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	die(t, child)
 	r := <-results
 	if d, tooLong := watch.Stop(noticed); r.msg != "after the claim" || r.err != nil || tooLong {
@@ -315,7 +315,7 @@ func consumerDies(t *testing.T, m memory, where place, die func(*testing.T, hold
 		t.Fatalf("%v with a living consumer", err)
 	case <-time.After(m.lives(3 * noticed)):
 	}
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	die(t, child)
 	err := <-failed
 	if d, tooLong := watch.Stop(noticed); !errors.Is(err, shmring.ErrPeerDied) || tooLong {
@@ -352,7 +352,7 @@ func TestSiblings(t *testing.T) {
 				t.Fatal("no consumer came")
 			}
 			time.Sleep(noticed)
-			watch := ipctest.StartWatch()
+			watch := ipctest.StartWatch(t)
 			kill(t, child.cmd)
 			_ = cmd.Wait()
 			if d, tooLong := watch.Stop(noticed); !strings.Contains(said.String(), shmring.ErrPeerDied.Error()) || tooLong {

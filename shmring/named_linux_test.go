@@ -99,6 +99,9 @@ func mustAll(t *testing.T, errs ...error) {
 func eachWhere(t *testing.T, test func(*testing.T, where)) {
 	for _, w := range wheres {
 		t.Run(string(w), func(t *testing.T) {
+			if w != wheres[0] {
+				ipctest.SkipWithoutMode(t)
+			}
 			test(t, w)
 			w.wantNothing(t)
 		})
@@ -286,6 +289,7 @@ func TestAwait(t *testing.T) {
 // TestMakerKilled finds a segment that a killed process left without a ring, and a segment
 // that only looks like that.
 func TestMakerKilled(t *testing.T) {
+	ipctest.SkipWithoutMode(t)
 	w := wheres[1]
 	const marked = 0o601
 	w.create(t, int64(shmring.Size(4096)), marked)
@@ -311,6 +315,7 @@ func TestMakerKilled(t *testing.T) {
 // TestOthersWaitForMaker lets another user wait for a ring that is being made. Until it is
 // complete, only its maker may read the segment.
 func TestOthersWaitForMaker(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	ipctest.NeedOtherUsers(t)
 	w := wheres[1]
 	f, _, err := lifeline.OpenNamespace()

@@ -54,6 +54,7 @@ func outlive(args []string) error {
 // TestOutliveKilled kills producers and consumers of a ring by name. A living side goes on
 // with the next process, and no number is lost.
 func TestOutliveKilled(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	const name = "/outlive"
 	ring, err := outliving(background(t), name)
 	mustAll(t, err)

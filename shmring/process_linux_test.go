@@ -466,7 +466,7 @@ func TestPeerDies(t *testing.T) {
 						t.Fatalf("%s: %v before it died", tt.role, err)
 					case <-time.After(350 * time.Millisecond): // it sleeps by now, for more than two ticks
 					}
-					watch := ipctest.StartWatch()
+					watch := ipctest.StartWatch(t)
 					if reap {
 						kill(t, child)
 					} else if err := child.Process.Kill(); err != nil {
@@ -497,7 +497,7 @@ func TestClaimOfDeadProducer(t *testing.T) {
 		t.Fatalf("received past a claim of a living producer: %q, %v", msg, err)
 	}
 	kill(t, child)
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	msg, err := c.Receive(ctx)
 	if d, tooLong := watch.Stop(learn); string(msg) != "after" || err != nil || tooLong {
 		t.Errorf("Receive = %q, %v after %v, want what was sent after the dead claim within %v", msg, err, d, learn)
@@ -569,7 +569,7 @@ func TestLateConsumer(t *testing.T) {
 	case <-time.After(2500 * time.Millisecond): // by now it checks seldom
 	}
 	child := start(t, goPeer(t, self(t), f, "holder", "consumer"))
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	kill(t, child)
 	err := <-waiting
 	if d, tooLong := watch.Stop(learn); !errors.Is(err, shmring.ErrPeerDied) || tooLong {

@@ -372,6 +372,7 @@ func TestUnnamedAndOthers(t *testing.T) {
 // moment: before it has started, with the ring in the socket, and in all that follows. Each
 // process receives what the previous one had not released.
 func TestKilledTakers(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	nothingLeft(t)
 	ring, err := shmring.CreateUnnamed("gipc-test", &shmring.UnnamedOptions{Capacity: 1 << 14})
 	check(t, err)
@@ -423,6 +424,7 @@ func TestKilledTakers(t *testing.T) {
 // TestKilledGivers lets one process after another make a ring, hand it over and send, and
 // kills each at a random moment. Its messages arrive, and then the memory is gone.
 func TestKilledGivers(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	nothingLeft(t)
 	mem, bookFile := shared(t, 4096)
 	book := openLedger(mem)

@@ -228,7 +228,7 @@ func (w *world) dies(die func()) {
 	if _, err := mu.Lock(short); !errors.Is(err, context.DeadlineExceeded) {
 		w.t.Fatalf("Lock while a living process holds it: %v", err)
 	}
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(w.t)
 	die()
 	abandoned, err := mu.Lock(ctx)
 	if d, tooLong := watch.Stop(noticed); err != nil || !abandoned || tooLong {

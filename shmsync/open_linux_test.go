@@ -2,6 +2,7 @@ package shmsync_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -81,6 +82,9 @@ func TestMade(t *testing.T) {
 // when a waiter next checks the holder, and never an endless wait.
 func TestCorrupt(t *testing.T) {
 	const magic = 0x7874_756d_6370_6967
+	var word [8]byte
+	binary.NativeEndian.PutUint32(word[4:], 1)
+	second := binary.NativeEndian.Uint64(word[:]) // 1 in the second half of a word
 	for name, tt := range map[string]struct {
 		off  int
 		bits uint64
@@ -91,7 +95,7 @@ func TestCorrupt(t *testing.T) {
 		"no magic":      {magicAt, magic, shmsync.ErrNotLock, shmsync.ErrCorrupt},
 		"version":       {versionAt, 2, shmsync.ErrVersion, nil},
 		"feature":       {versionAt, 1 << 33, shmsync.ErrVersion, nil},
-		"other kind":    {versionAt, 1 << 32, shmsync.ErrNotLock, nil},
+		"other kind":    {versionAt, second, shmsync.ErrNotLock, nil},
 		"death":         {deathAt, 4, shmsync.ErrCorrupt, nil},
 		"other tickets": {ticketsAt, 1 << 57, nil, shmsync.ErrCorrupt},
 		"bad tickets":   {ticketsAt, 1 << 62, shmsync.ErrCorrupt, shmsync.ErrCorrupt},

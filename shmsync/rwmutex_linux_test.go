@@ -181,7 +181,7 @@ func (w *world) rwDies(wrote bool, die func()) {
 	} else if ok {
 		must(t, reader.RUnlock())
 	}
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	die()
 	abandoned, err := rw.Lock(within(t))
 	if d, tooLong := watch.Stop(noticed); err != nil || abandoned != wrote || tooLong {
@@ -265,6 +265,7 @@ func TestRWRepair(t *testing.T) {
 // TestRWWaiterKilled kills a writer that waits for readers. It has changed nothing, so the
 // next writer is not told.
 func TestRWWaiterKilled(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "it cannot start the test program again")
 	w := newWorld(t)
 	rw, ctx := w.rwMutex(), within(t)
 	must(t, rw.RLock(ctx))
@@ -493,9 +494,7 @@ func (w *world) anything(rw *shmsync.RWMutex) {
 }
 
 func TestRWAllocates(t *testing.T) {
-	if ipctest.UnderQEMU() {
-		t.Skip("qemu counts other allocations")
-	}
+	ipctest.SkipUnderQEMU(t, "it counts other allocations")
 	rw, ctx := newWorld(t).rwMutex(), context.Background()
 	if n := testing.AllocsPerRun(100, func() {
 		_, err := rw.Lock(ctx)

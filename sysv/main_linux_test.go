@@ -188,14 +188,6 @@ func cancelled() context.Context {
 	return ctx
 }
 
-// skipWithoutMode skips a test that reads the mode of an object.
-func skipWithoutMode(t *testing.T) {
-	t.Helper()
-	if runtime.GOARCH == "s390x" {
-		ipctest.SkipUnderQEMU(t, "on s390x it reads the mode of an object from the wrong place")
-	}
-}
-
 // skipWithoutQueueTimes skips a test that reads the times of a queue.
 func skipWithoutQueueTimes(t *testing.T) {
 	t.Helper()

@@ -34,7 +34,7 @@ func openOrCreate(t testing.TB, key sysv.Key, values ...uint16) sysv.Set {
 }
 
 func TestOpenOrCreateSet(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	for _, values := range [][]uint16{{0}, {1}, {0, 0, 0}, {1, 0, 7}, {0, 32767}, make([]uint16, 251)} {
 		before := kernelSecond(t)
 		set := openOrCreate(t, setKey, values...)
@@ -77,7 +77,7 @@ func TestOpenOrCreateSetErrors(t *testing.T) {
 		{"more than the kernel can count", 1, make([]uint16, 1<<16+1), nil, unix.EINVAL},
 	}
 	for _, test := range tests {
-		watch := ipctest.StartWatch()
+		watch := ipctest.StartWatch(t)
 		s, _, err := sysv.OpenOrCreateSet(t.Context(), test.key, test.values, test.o)
 		wantError(t, test.name, err, test.want)
 		if err == nil {
@@ -134,7 +134,7 @@ func TestForeignSets(t *testing.T) {
 			set, err := sysv.CreateSet(key, 2, &sysv.SetOptions{Mode: 0o666})
 			wantError(t, test.name, errors.Join(err, test.prepare(set)), nil)
 			defer remove(t, set)
-			watch := ipctest.StartWatch()
+			watch := ipctest.StartWatch(t)
 			got, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{9, 9}, nil)
 			took, tooLong := watch.Stop(test.max)
 			wantError(t, test.name, err, test.err)
@@ -174,7 +174,7 @@ func TestForeignMakerIsWaitedFor(t *testing.T) {
 
 // TestHalfMadeSets makes by hand what a dying creator leaves.
 func TestHalfMadeSets(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	t.Run("before the values", testWithoutValues)
 	t.Run("wrong number", func(t *testing.T) {
 		createSet(t, setKey, 3, halfMade)
@@ -184,7 +184,7 @@ func TestHalfMadeSets(t *testing.T) {
 	t.Run("after the values", func(t *testing.T) {
 		set := createSet(t, setKey, 1, halfMade)
 		check(t, set.Do(t.Context(), sysv.Op{Add: 4}))
-		watch := ipctest.StartWatch()
+		watch := ipctest.StartWatch(t)
 		got, _, err := sysv.OpenOrCreateSet(t.Context(), setKey, []uint16{4}, nil)
 		if took, tooLong := watch.Stop(atOnce); err != nil || got != set || tooLong {
 			t.Errorf("OpenOrCreateSet = %d, %v in %v, want %d at once", got, err, took, set)
@@ -246,7 +246,7 @@ func testRemovedWhileWaitedFor(t *testing.T) {
 	})
 	time.Sleep(20 * time.Millisecond) // it has found the half-made set
 	check(t, corpse.Remove())
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	wantError(t, "OpenOrCreateSet", result(), nil)
 	if took, tooLong := watch.Stop(atOnce); tooLong {
 		t.Errorf("it noticed after %v", took)
@@ -257,7 +257,7 @@ func testRemovedWhileWaitedFor(t *testing.T) {
 func TestHalfMadeSetOfAnotherUser(t *testing.T) {
 	requireUsers(t)
 	readable, secret := createSet(t, setKey, 1, halfMade|0o044), createSet(t, setKey+1, 1, halfMade)
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	got := ipctest.Start(t, "unpermitted", nobody).Wait()
 	if took, tooLong := watch.Stop(5 * time.Second); tooLong {
 		t.Errorf("it took %v", took)
@@ -394,7 +394,7 @@ func TestMakerIsKilled(t *testing.T) {
 // callAfterDeath makes a set under the key of a dead creator, and returns how long that
 // took.
 func callAfterDeath(t *testing.T, key sysv.Key) time.Duration {
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	set, _, err := sysv.OpenOrCreateSet(t.Context(), key, []uint16{3, 0, 5}, nil)
 	took, tooLong := watch.Stop(5 * time.Second)
 	if err != nil {
@@ -430,7 +430,7 @@ func playKillMe(args []string) error {
 // TestOpenOrCreate makes an object of each kind, finds it again, and refuses one that does
 // not fit.
 func TestOpenOrCreate(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	const key = 0x0c1
 	segment, made, err := sysv.OpenOrCreateSegment(key, 5000, nil)
 	check(t, err)
@@ -513,7 +513,7 @@ func TestOpenOrCreateSetIsCancelled(t *testing.T) {
 	createSet(t, setKey, 1, halfMade)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	_, _, err := sysv.OpenOrCreateSet(ctx, setKey, []uint16{1}, nil)
 	wantError(t, "OpenOrCreateSet", err, context.DeadlineExceeded)
 	if took, tooLong := watch.Stop(atOnce); tooLong {

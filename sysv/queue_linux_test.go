@@ -91,7 +91,7 @@ func TestUnknownQueue(t *testing.T) {
 
 func TestQueueStat(t *testing.T) {
 	skipWithoutQueueTimes(t)
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	before := kernelSecond(t)
 	queue := createQueue(t, queueKey, 0o642)
 	limits, err := sysv.MsgLimits()
@@ -383,7 +383,7 @@ func TestQBytes(t *testing.T) {
 }
 
 func TestQueueSet(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	queue := createQueue(t, sysv.Private, 0o600)
 	limits, err := sysv.MsgLimits()
 	check(t, err)

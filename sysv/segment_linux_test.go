@@ -119,7 +119,7 @@ func TestUnknownSegment(t *testing.T) {
 }
 
 func TestSegmentStat(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	before := kernelSecond(t)
 	seg := createSegment(t, segmentKey, 5000, 0o642)
 	info, err := seg.Stat()
@@ -256,7 +256,7 @@ func TestChangeTimes(t *testing.T) {
 }
 
 func TestSegmentSet(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	seg := createSegment(t, sysv.Private, 1, 0o600)
 	if err := seg.SetOwnership(sysv.Ownership{UID: 1000, GID: 2000, Mode: 0o751}); errors.Is(err, unix.EINVAL) {
 		t.Skip("the user namespace knows one user only")
@@ -306,7 +306,7 @@ func TestPrivateSegments(t *testing.T) {
 
 // TestRemovedSegmentStays removes a segment that is in use.
 func TestRemovedSegmentStays(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	seg := createSegment(t, segmentKey, 100, 0o600)
 	mem := attach(t, seg, nil)
 	check(t, seg.Remove())
@@ -400,7 +400,7 @@ func TestNAttchCountsMappings(t *testing.T) {
 }
 
 func TestSegmentLock(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	seg := createSegment(t, sysv.Private, 1, 0o600)
 	for _, step := range []struct {
 		call   string

@@ -88,7 +88,7 @@ func TestUnknownSet(t *testing.T) {
 }
 
 func TestSetStat(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	before := kernelSecond(t)
 	set := createSet(t, setKey, 7, 0o642)
 	info, err := set.Stat()
@@ -111,7 +111,7 @@ func TestSetStat(t *testing.T) {
 }
 
 func TestSetSet(t *testing.T) {
-	skipWithoutMode(t)
+	ipctest.SkipWithoutMode(t)
 	set := createSet(t, sysv.Private, 1, 0o600)
 	if err := set.SetOwnership(sysv.Ownership{UID: 1000, GID: 2000, Mode: 0o751}); errors.Is(err, unix.EINVAL) {
 		t.Skip("the user namespace knows one user only")

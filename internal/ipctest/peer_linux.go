@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -21,6 +22,14 @@ func SkipUnderQEMU(t testing.TB, why string) {
 	t.Helper()
 	if UnderQEMU() {
 		t.Skip("qemu-user: " + why)
+	}
+}
+
+// SkipWithoutMode skips a test that reads the mode of a System V object.
+func SkipWithoutMode(t testing.TB) {
+	t.Helper()
+	if runtime.GOARCH == "s390x" {
+		SkipUnderQEMU(t, "on s390x it reads the mode of an object from the wrong place")
 	}
 }
 

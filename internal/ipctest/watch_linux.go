@@ -1,7 +1,9 @@
 package ipctest
 
 import (
+	"context"
 	"sync/atomic"
+	"testing"
 	"time"
 )
 
@@ -9,17 +11,18 @@ import (
 type Watch struct {
 	began time.Time
 	late  atomic.Int64 // the total delay in waking a sleeping thread
-	done  chan struct{}
+	stop  context.CancelFunc
 }
 
-// StartWatch starts to measure. The caller must call Stop.
-func StartWatch() *Watch {
-	w := &Watch{began: time.Now(), done: make(chan struct{})}
+// StartWatch starts to measure.
+func StartWatch(t testing.TB) *Watch {
+	ctx, stop := context.WithCancel(t.Context()) // ends with the test, which may not reach Stop
+	w := &Watch{began: time.Now(), stop: stop}
 	go func() {
 		const nap = 10 * time.Millisecond
 		for last := time.Now(); ; {
 			select {
-			case <-w.done:
+			case <-ctx.Done():
 				return
 			case <-time.After(nap):
 				now := time.Now()
@@ -36,6 +39,6 @@ func StartWatch() *Watch {
 func (w *Watch) Stop(limit time.Duration) (took time.Duration, tooLong bool) {
 	const slack, shares = 300 * time.Millisecond, 4
 	took = time.Since(w.began)
-	close(w.done)
+	w.stop()
 	return took, took > limit+slack+shares*time.Duration(w.late.Load())
 }

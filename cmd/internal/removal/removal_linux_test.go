@@ -349,7 +349,7 @@ func TestCancelled(t *testing.T) {
 func TestSettle(t *testing.T) {
 	id := create(t, ref.Sem, 0o600)
 	target := selected(t, ref.Sem, id, inventory.WantSemaphores)
-	watch := ipctest.StartWatch()
+	watch := ipctest.StartWatch(t)
 	for _, err := range Remove(t.Context(), []Target{target}, Options{}) {
 		age := time.Since(target.Object.Set.CTime)
 		if _, tooLong := watch.Stop(2 * settled); err != nil || age < settled || tooLong {
@@ -357,7 +357,7 @@ func TestSettle(t *testing.T) {
 		}
 	}
 	named := found(t, Find, ref.Sem, create(t, ref.Sem, 0o600))
-	watch = ipctest.StartWatch()
+	watch = ipctest.StartWatch(t)
 	for _, err := range Remove(t.Context(), []Target{named}, Options{}) {
 		if took, tooLong := watch.Stop(settled / 2); err != nil || tooLong {
 			t.Errorf("%v after %v, want a named object removed at once", err, took)
