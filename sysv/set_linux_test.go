@@ -314,8 +314,8 @@ func TestBestFit(t *testing.T) {
 func TestDoDeadline(t *testing.T) {
 	set := createSetWith(t, 0)
 	for _, timeout := range []time.Duration{-1, 0, 1, 30 * time.Millisecond} {
-		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		wantError(t, "Do", set.Do(ctx, sysv.Op{Add: -1}), context.DeadlineExceeded)
 		if took := time.Since(start); took < timeout {
 			t.Errorf("Do with %v left came back after %v", timeout, took)
