@@ -62,7 +62,7 @@ func Compile(t testing.TB, source string, flags ...string) string {
 // one process that give the same arguments get the same program.
 func CompileWith(t testing.TB, name, compiler string, args ...string) string {
 	t.Helper()
-	dir := Once(t, fmt.Sprintf("%s %q", compiler, args), func(dir string) error {
+	dir := Once(t, fmt.Sprintf("%s: %s %q", name, compiler, args), func(dir string) error {
 		args := append([]string{"-o", filepath.Join(dir, name)}, args...)
 		if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s %s: %w\n%s", compiler, strings.Join(args, " "), err, out)
