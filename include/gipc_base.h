@@ -722,10 +722,25 @@ static inline int gipc__object_unlink(struct gipc_object *o, const char *name, i
 }
 
 /* gipc_object_remove removes the name of the object. -EBUSY: another process has the object
- * open, or a handle of this process has joined the ring or broadcast in it. */
+ * open, or a handle of this process has joined the ring or broadcast in it. To leave the
+ * removal to the last process, use gipc_object_remove_last. */
 GIPC_API int gipc_object_remove(struct gipc_object *o, const char *name)
 {
 	return gipc__object_unlink(o, name, 0, GIPC__BYTES); /* the lock stays until it is closed */
+}
+
+/* gipc_object_remove_last removes the name of the object unless another process has the
+ * object open. Call it just before gipc_object_close: if all processes do so, the last one
+ * removes the name, even if several leave at the same time. 1: the name is removed; 0:
+ * another process has it open, or a handle of this process has joined. */
+GIPC_API int gipc_object_remove_last(struct gipc_object *o, const char *name)
+{
+	uint64_t locks = gipc__object_locks(o);
+	int err;
+	if (locks) /* another process that leaves now must not see this one */
+		(void)gipc__set_lock(o->fd, F_UNLCK, locks + GIPC__PRESENCE, 1);
+	err = gipc_object_remove(o, name);
+	return err == -EBUSY ? 0 : err < 0 ? err : 1;
 }
 
 /* gipc_object_unlink removes the name of the object at once. Processes that have it open

@@ -199,6 +199,10 @@ func (b *Broadcast) Prefault() error { return b.prefault() }
 // Ring.Remove.
 func (b *Broadcast) Remove() error { return b.remove() }
 
+// CloseAndRemove closes the broadcast, and removes its name or key if no other process has it
+// open, as Ring.CloseAndRemove does.
+func (b *Broadcast) CloseAndRemove() error { return b.closeAndRemove(b.Close) }
+
 // Unlink removes the name or the key at once, even though processes have the broadcast
 // open, as Ring.Unlink does. Its readers still receive the messages that it holds.
 func (b *Broadcast) Unlink() error { return b.unlink() }

@@ -200,6 +200,14 @@ func (c *Cell[T]) Close() error {
 // conditions as Ring.Remove.
 func (c *Cell[T]) Remove() error { return c.c.remove() }
 
+// CloseAndRemove closes the cell, and removes its name if no other process has it open, as
+// Ring.CloseAndRemove does.
+func (c *Cell[T]) CloseAndRemove() error { return c.c.closeAndRemove(c.Close) }
+
+// Unlink removes the name at once, even though processes have the cell open, as Ring.Unlink
+// does.
+func (c *Cell[T]) Unlink() error { return c.c.unlink() }
+
 // ID returns the random id of the cell, which differs from that of any other.
 func (c *Cell[T]) ID() [16]byte { return c.c.id }
 

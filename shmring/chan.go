@@ -106,6 +106,14 @@ func (c *Chan[T]) Close() error { return c.r.Close() }
 // Ring.Remove.
 func (c *Chan[T]) Remove() error { return c.r.Remove() }
 
+// CloseAndRemove closes the Chan, and removes its name if no other process has it open, as
+// Ring.CloseAndRemove does.
+func (c *Chan[T]) CloseAndRemove() error { return c.r.CloseAndRemove() }
+
+// Unlink removes the name at once, even though processes have the Chan open, as Ring.Unlink
+// does.
+func (c *Chan[T]) Unlink() error { return c.r.Unlink() }
+
 // A Sender sends values into a Chan. Only one goroutine may use it at a time.
 type Sender[T any] struct{ p *Producer }
 

@@ -42,6 +42,7 @@ var roles = map[string]func(args []string) error{
 	"reader":  doomedConsumer,
 	"holder":  holdRole,
 	"churn":   churn,
+	"leave":   leave,
 	"meet":    meet,
 	"await":   awaitRing,
 	"unlink":  unlink,
@@ -554,6 +555,20 @@ func meet(args []string) error {
 			return err
 		}
 		if err := ring.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave opens the ring NAME and leaves it, COUNT times.
+func leave(args []string) error {
+	for range number(args[1]) {
+		ring, err := where(args[0]).openOrCreate(context.Background(), nil)
+		if err != nil {
+			return err
+		}
+		if err := ring.CloseAndRemove(); err != nil {
 			return err
 		}
 	}

@@ -340,8 +340,8 @@ func (b *base) prefault() error {
 
 // Remove removes the name or the key of a ring, with all messages that were not received.
 // It returns ErrBusy if another process has the ring open, or if handles of this Ring are
-// open. So the last process to leave can remove the ring, and a process that comes later
-// makes a new one. No process can join the removed ring; Close it.
+// open. A process that comes later makes a new ring. No process can join the removed ring;
+// Close it. To leave the removal to the last process, use CloseAndRemove.
 func (r *Ring) Remove() error { return r.remove() }
 
 func (b *base) remove() error {
@@ -350,11 +350,13 @@ func (b *base) remove() error {
 		return err
 	}
 	defer unpin()
-	removed, err := b.place.removed()
-	if removed || err != nil {
-		return err
-	}
 	l := b.anchorLine()
+	switch removed, err := b.place.removed(); {
+	case err != nil:
+		return err
+	case removed:
+		return nil
+	}
 	ok, err := b.exclude(l)
 	switch {
 	case err != nil:
@@ -362,11 +364,42 @@ func (b *base) remove() error {
 	case !ok:
 		return fmt.Errorf("shmring: %w", ErrBusy)
 	}
-	if err := b.place.unlink(); err != nil {
+	// Without presence, the name may lead to another ring by now.
+	removed, err := b.place.removed()
+	if err == nil && !removed {
+		err = b.place.unlink()
+	}
+	if err != nil {
 		return errors.Join(err, l.admit())
 	}
 	b.removed.Store(true)
 	return nil // locked until Close, so that a process that has already found the ring sees that it is gone
+}
+
+// CloseAndRemove closes the ring like Close, and removes its name or key, with all messages
+// that were not received, if no other process has the ring open. If every process leaves in
+// this way, the last one removes the ring, even if several leave at the same time: Remove
+// before Close does not ensure that, because each may find that another still has it open.
+// Close the handles first; otherwise the error is EBUSY and nothing is done.
+func (r *Ring) CloseAndRemove() error { return r.closeAndRemove(r.Close) }
+
+func (b *base) closeAndRemove(closeIt func() error) error {
+	unpin, err := b.pinNamed()
+	if err != nil {
+		return err
+	}
+	l := b.anchorLine()
+	l.release(presence)
+	err = b.remove()
+	unpin()
+	if errors.Is(err, ErrBusy) {
+		err = nil
+	}
+	closed := closeIt()
+	if errors.Is(closed, syscall.EBUSY) { // handles are open, whose locks have made remove fail
+		return errors.Join(closed, err, l.hold(presence))
+	}
+	return errors.Join(err, closed)
 }
 
 // Unlink removes the name or the key at once, even though processes have the ring open:

@@ -353,6 +353,69 @@ func TestUnlinkKilled(t *testing.T) {
 	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "unlink", 100) })
 }
 
+// TestCloseAndRemove lets processes open the ring and leave it all the time: the last one
+// removes it, so that nothing is left.
+func TestCloseAndRemove(t *testing.T) {
+	eachWhere(t, func(t *testing.T, w where) {
+		ring := w.open(t, nil)
+		c := consumer(t, ring)
+		if err := ring.CloseAndRemove(); !errors.Is(err, unix.EBUSY) {
+			t.Errorf("under a consumer: %v, want EBUSY", err)
+		}
+		mustAll(t, c.Close())
+		other := w.open(t, nil)
+		wantBusy(t, "Remove after a CloseAndRemove that failed", other.Remove())
+		mustAll(t, ring.CloseAndRemove())
+		if again := w.open(t, nil); again.ID() != other.ID() {
+			t.Error("it was removed under a process that had it open")
+		} else {
+			mustAll(t, again.Close())
+		}
+		mustAll(t, other.CloseAndRemove())
+		w.wantNothing(t)
+
+		for range 200 { // two leave at once
+			a, b := w.open(t, nil), w.open(t, nil)
+			var left [2]error
+			together(func() { left[0] = a.CloseAndRemove() }, func() { left[1] = b.CloseAndRemove() })
+			mustAll(t, left[:]...)
+			w.wantNothing(t)
+		}
+
+		var peers []*exec.Cmd
+		for range 4 {
+			peers = append(peers, goPeer(t, self(t), nil, "leave", w, 300))
+		}
+		runAtOnce(t, peers...)
+	})
+}
+
+// TestCloseAndRemoveInC is TestCloseAndRemove with programs in C and Python.
+func TestCloseAndRemoveInC(t *testing.T) {
+	const name, rounds = where("/gipc-leave"), 300
+	peers := []*exec.Cmd{
+		goPeer(t, self(t), nil, "leave", name, rounds),
+		command(compileC(t, "ring"), nil, "leave", name, rounds),
+		command(compileC(t, "ring"), nil, "leave", name, rounds),
+		makerOfPython(t)(nil, "leave", rounds),
+	}
+	runAtOnce(t, peers...)
+	name.wantNothing(t)
+}
+
+// runAtOnce runs the processes at the same time.
+func runAtOnce(t *testing.T, peers ...*exec.Cmd) {
+	t.Helper()
+	for _, peer := range peers {
+		mustAll(t, peer.Start())
+	}
+	for _, peer := range peers {
+		if err := peer.Wait(); err != nil {
+			t.Errorf("%q: %v", peer.Args, err)
+		}
+	}
+}
+
 func killedThere(t *testing.T, w where, role string, rounds int) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	seed := rand.Uint64()

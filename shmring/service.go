@@ -202,6 +202,14 @@ func (s *Service) Close() error { return s.close() }
 // Ring.Remove.
 func (s *Service) Remove() error { return s.remove() }
 
+// CloseAndRemove closes the service, and removes its name if no other process has it
+// open, as Ring.CloseAndRemove does.
+func (s *Service) CloseAndRemove() error { return s.closeAndRemove(s.Close) }
+
+// Unlink removes the name at once, even though processes have the service open, as
+// Ring.Unlink does.
+func (s *Service) Unlink() error { return s.unlink() }
+
 // ID returns the random id of the service, which differs from that of any other.
 func (s *Service) ID() [16]byte { return s.id }
 

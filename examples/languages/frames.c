@@ -48,7 +48,7 @@ int main(void)
 		printf("C: a frame of %d bytes, the last is %d\n", (int)n, n ? frame[n - 1] : 0);
 	gipc_broadcast_leave_reader(&in);
 	gipc_broadcast_close(&frames);
-	(void)gipc_object_remove(&object, NAME); /* the last process succeeds */
+	(void)gipc_object_remove_last(&object, NAME);
 	gipc_object_close(&object);
 	return err < 0;
 }

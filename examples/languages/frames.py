@@ -23,9 +23,6 @@ def view(frames):
             print(f"Python: a frame of {len(frame)} bytes, the last is {frame[-1]}")
 
 
-with gipc.Broadcast("/gipc-example-viewers", capacity=1 << 16) as frames:
-    send(frames) if sys.argv[1:] == ["send"] else view(frames)
-    try:
-        frames.remove()
-    except gipc.Busy:
-        pass  # the last process removes it
+frames = gipc.Broadcast("/gipc-example-viewers", capacity=1 << 16)
+send(frames) if sys.argv[1:] == ["send"] else view(frames)
+frames.close_and_remove()  # the last process removes it

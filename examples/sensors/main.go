@@ -43,7 +43,7 @@ func collect(ctx context.Context, readings *shmring.Chan[reading]) error {
 	for {
 		got, err := r.Receive(ctx)
 		if err != nil {
-			return errors.Join(err, r.Close(), readings.Remove())
+			return errors.Join(err, r.Close(), readings.CloseAndRemove())
 		}
 		fmt.Printf("sensor %g: %g °C\n", got.Sensor, got.Celsius)
 	}

@@ -116,6 +116,7 @@ _ARGUMENTS: Dict[str, list] = {
     "object_make": [_OBJECT, c_uint64, c_uint],
     "object_publish": [_OBJECT, c_char_p],
     "object_remove": [_OBJECT, c_char_p],
+    "object_remove_last": [_OBJECT, c_char_p],
     "object_unlink": [_OBJECT, c_char_p],
     "object_close": [_OBJECT],
     "ring_size": [c_uint64],

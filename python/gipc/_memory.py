@@ -107,8 +107,15 @@ class Place(Closing):
         return os.fsencode(self._name)
 
     def remove(self) -> None:
-        """Remove the name. Busy: another process has it open."""
+        """Remove the name. Busy: another process has it open. To leave the removal to the
+        last process, use close_and_remove."""
         check(lib.object_remove(self._mapped().struct, self._named()), f"remove {self._name}")
+
+    def close_and_remove(self) -> None:
+        """Close, and remove the name if no other process has it open: if all processes
+        leave in this way, the last one removes it. Close the handles first."""
+        check(lib.object_remove_last(self._mapped().struct, self._named()), f"remove {self._name}")
+        self.close()
 
     def unlink(self) -> None:
         """Remove the name at once. Processes that have it open can still use it."""

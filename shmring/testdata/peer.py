@@ -284,6 +284,11 @@ def check_cells():
         cell.unlink()
 
 
+def leave(count):
+    for _ in range(count):
+        gipc.Ring("/gipc-leave").close_and_remove()
+
+
 def check():
     check_rings()
     check_broadcasts()

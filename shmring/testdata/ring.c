@@ -260,6 +260,31 @@ static int object(const char *name)
 	return failed;
 }
 
+/* leave opens the object and leaves it, count times. */
+static int leave(const char *name, uint64_t count)
+{
+	struct gipc_object o, made;
+	struct gipc_ring r;
+	while (count--) {
+		int err = gipc_object_open(&o, name);
+		while (err == -ENOENT || err == -EBUSY) {
+			must("make", gipc_object_make(&made, gipc_ring_size(4096), 0600));
+			must("create", gipc_ring_create(&r, made.mem, made.size, made.fd, 0, 4096, 0));
+			gipc_ring_close(&r);
+			err = gipc_object_publish(&made, name);
+			if (err && err != -EEXIST)
+				must("publish", err);
+			gipc_object_close(&made);
+			err = gipc_object_open(&o, name);
+		}
+		must("open", err);
+		if ((err = gipc_object_remove_last(&o, name)) < 0)
+			must("remove", err);
+		gipc_object_close(&o);
+	}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	struct gipc_ring r;
@@ -269,6 +294,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "object") && argc == 3)
 		return object(argv[2]);
+	if (!strcmp(argv[1], "leave"))
+		return leave(argv[2], second);
 	mem = map_fd(3, &size);
 	if (!strcmp(argv[1], "check"))
 		return check(mem, size);

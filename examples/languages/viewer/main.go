@@ -38,8 +38,5 @@ func run(ctx context.Context) error {
 	if err := in.Close(); err != nil {
 		return err
 	}
-	if err := frames.Remove(); err != nil && !errors.Is(err, shmring.ErrBusy) { // the last process succeeds
-		return err
-	}
-	return frames.Close()
+	return frames.CloseAndRemove() // the last process removes it
 }
