@@ -14,8 +14,10 @@ import (
 
 // Replace writes a new file, syncs it, and only then gives it its name. The file has
 // permissions perm whatever the umask is. If anything fails, or the process is killed, the
-// old file of that name is still there, and no new one. On a file system without unnamed
-// files (O_TMPFILE), such as NFS, a killed process leaves a hidden file .NAME.RANDOM.
+// old file of that name is still there. A process that is killed just before it replaces
+// the old file leaves the new one, which is complete, as .NAME.RANDOM: link(2) cannot
+// replace a file, so there are two steps. On a file system without unnamed files
+// (O_TMPFILE), such as NFS, a process that is killed at any time leaves such a file.
 //
 // An existing file must be a regular one: Replace neither follows a link nor replaces a
 // device. Unless may is nil, it is called with that file, open for reading, and its error
@@ -53,18 +55,25 @@ func replace(dir *os.File, name, path string, unnamed int, perm fs.FileMode, wri
 	}
 	err = fill(file, perm, write)
 	if err == nil && !named {
-		err = linkFile(file, dir, beside)
-		named = err == nil
+		err = linkFile(file, dir, name)
+		if errors.Is(err, fs.ErrExist) {
+			err = linkFile(file, dir, beside)
+			named = err == nil
+		}
 	}
-	if err = errors.Join(err, file.Close()); err == nil {
+	if err == nil && named {
 		err = pathError("rename", path, unix.Renameat(int(dir.Fd()), beside, int(dir.Fd()), name))
 	}
-	if err != nil {
-		if named {
-			err = errors.Join(err, pathError("remove", path, unix.Unlinkat(int(dir.Fd()), beside, 0)))
-		}
+	if err != nil && named {
+		err = errors.Join(err, pathError("remove", path, unix.Unlinkat(int(dir.Fd()), beside, 0)))
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
+	return syncDir(dir)
+}
+
+func syncDir(dir *os.File) error {
 	if err := dir.Sync(); !errors.Is(err, unix.EBADF) { // EBADF: opened with O_PATH
 		return err
 	}
