@@ -28,7 +28,7 @@ import (
 
 // sanitizers make a C program fail at undefined behaviour and at accesses outside its
 // memory.
-var sanitizers = []string{"-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
+var sanitizers = []string{"-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
 
 // writeMessages sends COUNT messages of a broadcast.
 func writeMessages(args []string) error {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -142,7 +143,8 @@ func compileC32(t testing.TB, name string) string {
 
 func compileWith(t testing.TB, name, compiler string, flags ...string) string {
 	t.Helper()
-	flags = append(flags, "-O2", "-Wall", "-Wextra", "-Werror", "-I../include", filepath.Join("testdata", name+".c"), "-lpthread")
+	flags = slices.Concat([]string{"-O2"}, flags,
+		[]string{"-Wall", "-Wextra", "-Werror", "-I../include", filepath.Join("testdata", name+".c"), "-lpthread"})
 	return ipctest.CompileWith(t, name, compiler, flags...)
 }
 

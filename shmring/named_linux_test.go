@@ -345,12 +345,12 @@ func TestOthersWaitForMaker(t *testing.T) {
 // TestMeeting lets processes open, make, remove and close the ring all the time, and kills
 // them meanwhile. While a process has a ring open, the name leads to that ring.
 func TestMeeting(t *testing.T) {
-	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "meet", 200) })
+	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "meet", 80) })
 }
 
 // TestUnlinkKilled is TestMeeting with processes that unlink the ring while others join it.
 func TestUnlinkKilled(t *testing.T) {
-	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "unlink", 100) })
+	eachWhere(t, func(t *testing.T, w where) { killedThere(t, w, "unlink", 40) })
 }
 
 // TestCloseAndRemove lets processes open the ring and leave it all the time: the last one

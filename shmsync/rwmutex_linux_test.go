@@ -436,7 +436,7 @@ func TestRWMany(t *testing.T) {
 func TestRWMad(t *testing.T) {
 	w := newWorld(t)
 	rng := rand.New(rand.NewPCG(rand.Uint64(), 0))
-	rounds := 50
+	rounds := 25
 	if testing.Short() {
 		rounds /= 10
 	}

@@ -20,7 +20,7 @@ func TestKilled(t *testing.T) {
 	var halfSaved, halfRestored, fragmentary, halfMade int
 	saving, restoring := 50*time.Millisecond, 50*time.Millisecond
 	rounds := 0
-	for round := range ipctest.Rounds(t, 80, 2) {
+	for round := range ipctest.Rounds(t, 40, 2) {
 		rounds++
 		dir := filepath.Join(t.TempDir(), "backup")
 		kill(t, "save", dir, 0, &saving)

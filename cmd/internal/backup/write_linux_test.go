@@ -241,7 +241,7 @@ func TestWrites(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			p := ipctest.Start(t, "write", nobody)
 			removed, used := 0, 0
-			for round := range ipctest.Rounds(t, 200, 0) {
+			for round := range ipctest.Rounds(t, 80, 0) {
 				n, ok := writeRound(t, p, kind, round)
 				used += n
 				if ok {
