@@ -17,6 +17,8 @@ func helpers(name string) func(sysv.Set, *page) {
 	switch name {
 	case "hold":
 		return hold
+	case "mortal":
+		return mortal
 	case "locker":
 		return locker
 	case "counter":

@@ -132,6 +132,7 @@ func (w *world) checkFault() {
 
 // A child is a helper process.
 type child struct {
+	t     testing.TB
 	cmd   *exec.Cmd
 	stdin io.Closer
 	out   *bufio.Reader
@@ -141,16 +142,23 @@ type child struct {
 // start runs a helper, which lives no longer than the test.
 func (w *world) start(name string, args ...string) *child {
 	w.t.Helper()
+	return w.startIn(func(testing.TB, *exec.Cmd) {}, name, args...)
+}
+
+// startIn is start for a helper in other namespaces than the test.
+func (w *world) startIn(place func(testing.TB, *exec.Cmd), name string, args ...string) *child {
+	w.t.Helper()
 	ipctest.SkipUnderQEMU(w.t, "it cannot start the test program again")
 	cmd := exec.Command("/proc/self/exe", append([]string{strconv.Itoa(int(w.set)), strconv.Itoa(int(w.seg))}, args...)...)
 	cmd.Env = append(os.Environ(), helperName+"="+name)
 	cmd.Stderr = os.Stderr
+	place(w.t, cmd)
 	stdin, err := cmd.StdinPipe()
 	must(w.t, err)
 	stdout, err := cmd.StdoutPipe()
 	must(w.t, err)
 	must(w.t, cmd.Start())
-	c := &child{cmd: cmd, stdin: stdin, out: bufio.NewReader(stdout)}
+	c := &child{t: w.t, cmd: cmd, stdin: stdin, out: bufio.NewReader(stdout)}
 	w.t.Cleanup(func() { c.kill() })
 	return c
 }
