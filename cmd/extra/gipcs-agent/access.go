@@ -70,7 +70,7 @@ func readToken(path string) (*token, error) {
 		return nil, fmt.Errorf("--token-file %s: it is not a regular file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o027 != 0 {
-		return nil, fmt.Errorf("--token-file %s: other users may read or change it (mode %04o); chmod 600 it", path, mode)
+		return nil, fmt.Errorf("--token-file %s: mode %04o lets others use it, or its group change it; chmod 600 it", path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err != nil {
