@@ -104,6 +104,68 @@ fill_extra() {
 	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
+# c_compiler prints the C compiler for architecture $1.
+c_compiler() {
+	if [ "$1" = "$(go env GOHOSTARCH)" ]; then echo gcc; else echo "$(triplet "$1")-gcc"; fi
+}
+
+# triplet prints the name that Debian has for architecture $1 in paths.
+triplet() {
+	case $1 in
+	amd64) echo x86_64-linux-gnu ;;
+	arm64) echo aarch64-linux-gnu ;;
+	arm) echo arm-linux-gnueabihf ;;
+	386) echo i386-linux-gnu ;;
+	ppc64le) echo powerpc64le-linux-gnu ;;
+	*) echo "$1-linux-gnu" ;;
+	esac
+}
+
+# lib_dirs sets libdir and pythondir to where a system with packages of format $1 and
+# architecture $2 looks for libraries and for Python modules. Only Debian has a directory
+# for modules that does not depend on Python's version.
+lib_dirs() {
+	pythondir=/usr/share/gipc/python
+	case $1 in
+	deb)
+		libdir=/usr/lib/$(triplet "$2")
+		pythondir=/usr/lib/python3/dist-packages
+		;;
+	rpm) libdir=/usr/lib64 ;;
+	archlinux) libdir=/usr/lib ;;
+	esac
+}
+
+# fill_lib is fill for the package gipc-lib in format $3.
+fill_lib() {
+	local libdir pythondir share=$1/usr/share
+	lib_dirs "$3" "$2"
+	make -s install-lib install-python CC="$(c_compiler "$2")" LDFLAGS=-s LIBOUT="$work/lib" \
+		DESTDIR="$1" PREFIX=/usr LIBDIR="$libdir" PYTHONDIR="$pythondir"
+	install -D -m 644 -t "$share/licenses/gipc-lib" LICENSE
+	debian_doc "$1/debian/doc" /dev/null gipc-lib
+	find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+# package_lib makes the packages gipc-lib for architecture $1. The library needs glibc, so
+# there is none for Alpine.
+package_lib() {
+	local format libdir pythondir compiler root
+	compiler=$(c_compiler "$1")
+	if ! command -v "$compiler" >/dev/null; then
+		[ "$what" = packages ] || fail "no $compiler: install gcc-$(triplet "$1")"
+		echo "packaging/build.sh: no $compiler, so gipc-lib is left out for $1: install gcc-$(triplet "$1")" >&2
+		return
+	fi
+	for format in deb rpm archlinux; do
+		root=$work/root-$1/gipc-lib-$format
+		fill_lib "$root" "$1" "$format"
+		lib_dirs "$format" "$1"
+		export LIBDIR=$libdir PYTHONDIR=$pythondir
+		package "$format" "$root" "$1" gipc-lib
+	done
+}
+
 # package makes the package $4 of format $1 for architecture $3 from the tree $2.
 package() {
 	local zsh=/usr/share/zsh/site-functions description release=$base prerelease=$pre
@@ -186,6 +248,7 @@ for arch; do
 		done
 		[ "$what" = packages ] || archive "$root/$name" "$arch" "$name"
 	done
+	package_lib "$arch"
 	if [ "$what" = dist ]; then
 		sboms "$root/gipc/usr/bin" "$arch"
 		sboms "$root/gipc-extra/usr/libexec/gipc" "$arch"

@@ -92,6 +92,20 @@ extra_works() {
 	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
 }
 
+# lib_works checks the package gipc-lib in the system $1, which has libraries in $2 and
+# Python modules in $3.
+lib_works() {
+	[ "$(readlink "$1$2/libgipc.so")" = libgipc.so.0 ] || fail "no $2/libgipc.so"
+	grep -q "^libdir=$2\$" "$1$2/pkgconfig/gipc.pc" || fail "$2/pkgconfig/gipc.pc names another directory"
+	LD_LIBRARY_PATH=$1$2 PYTHONPATH=$1$3 PYTHONDONTWRITEBYTECODE=1 unshare --mount sh -ec 'mount -t tmpfs tmpfs /dev/shm
+		exec python3 -c "
+import gipc
+with gipc.Ring(\"/packaged\") as ring, ring.producer() as out, ring.consumer() as source:
+    out.send(b\"text\")
+    assert source.receive() == b\"text\"
+"' || fail "the Python module does not work"
+}
+
 # removed checks that the directory $1 is as before the installation, and removes it.
 removed() {
 	diff "$work/before" <(listing "$1") || fail "this is left behind, or gone too"
@@ -106,10 +120,12 @@ test_deb() {
 	works "$root" zsh/vendor-completions
 	dpkg --root="$root" -i "$2" >/dev/null
 	extra_works "$root"
-	dpkg --root="$root" -P gipc-extra >/dev/null
+	dpkg --root="$root" --force-depends -i "$3" >/dev/null 2>&1
+	lib_works "$root" "/usr/lib/$machine-linux-gnu" /usr/lib/python3/dist-packages
+	dpkg --root="$root" -P gipc-extra gipc-lib >/dev/null
 	dpkg --root="$root" -r gipc >/dev/null
 	removed "$root"
-	lintian --allow-root --fail-on warning "$1" "$2"
+	lintian --allow-root --fail-on warning "$@"
 }
 
 # Debian's rpm prints advice on standard error to use alien instead.
@@ -123,8 +139,10 @@ test_rpm() {
 	works "$root" zsh/site-functions
 	"${rpm[@]}" -i "$2"
 	extra_works "$root"
-	"${rpm[@]}" -V gipc gipc-extra
-	"${rpm[@]}" -e gipc-extra gipc
+	"${rpm[@]}" -i --nodeps "$3"
+	lib_works "$root" /usr/lib64 /usr/share/gipc/python
+	"${rpm[@]}" -V --nodeps gipc gipc-extra gipc-lib
+	"${rpm[@]}" -e gipc-lib gipc-extra gipc
 	# In a distribution the package filesystem owns these directories; here it is missing.
 	find "$root/usr" "$root/etc" -depth -type d -empty ! -name 'gipc?*' -delete
 	removed "$root"
@@ -139,8 +157,10 @@ test_archlinux() {
 	works "$root" zsh/site-functions
 	"${pacman[@]}" -U "$2" >/dev/null
 	extra_works "$root"
-	"${pacman[@]}" -Qk gipc gipc-extra >/dev/null
-	"${pacman[@]}" -Rn gipc-extra gipc >/dev/null
+	"${pacman[@]}" -Udd "$3" >/dev/null
+	lib_works "$root" /usr/lib /usr/share/gipc/python
+	"${pacman[@]}" -Qk gipc gipc-extra gipc-lib >/dev/null
+	"${pacman[@]}" -Rn gipc-lib gipc-extra gipc >/dev/null
 	removed "$root"
 }
 
@@ -201,8 +221,8 @@ amd64) machine=x86_64 ;;
 arm64) machine=aarch64 ;;
 *) fail "no packages are made for $native" ;;
 esac
-test_deb "$work"/one/gipc_*_"$native".deb "$work"/one/gipc-extra_*_"$native".deb
-test_rpm "$work"/one/gipc-[0-9]*."$machine".rpm "$work"/one/gipc-extra-[0-9]*."$machine".rpm
-test_archlinux "$work"/one/gipc-[0-9]*-"$machine".pkg.tar.zst "$work"/one/gipc-extra-[0-9]*-"$machine".pkg.tar.zst
+test_deb "$work"/one/gipc_*_"$native".deb "$work"/one/gipc-extra_*_"$native".deb "$work"/one/gipc-lib_*_"$native".deb
+test_rpm "$work"/one/gipc-[0-9]*."$machine".rpm "$work"/one/gipc-extra-[0-9]*."$machine".rpm "$work"/one/gipc-lib-[0-9]*."$machine".rpm
+test_archlinux "$work"/one/gipc-[0-9]*-"$machine".pkg.tar.zst "$work"/one/gipc-extra-[0-9]*-"$machine".pkg.tar.zst "$work"/one/gipc-lib-[0-9]*-"$machine".pkg.tar.zst
 test_apk "$work"/one/gipc_*_"$machine".apk "$work"/one/gipc-extra_*_"$machine".apk
 echo "the packages are made, installed, run and removed"

@@ -7,7 +7,7 @@
 
 A Ring takes messages from one or more producers to one consumer. A Broadcast takes each
 message of one writer to many readers. A Cell holds the latest value of a type. They need
-libgipc, which ``make install`` installs with this module.
+libgipc, which comes with this module.
 
 Timeouts are in seconds; None waits for ever, 0 does not wait. A call that runs out of time
 raises TimeoutError. Signal handlers run while a call waits, so Ctrl-C works.

@@ -186,7 +186,7 @@ def _load() -> ctypes.CDLL:
             return ctypes.CDLL(path)
         except OSError:
             pass
-    raise ImportError(f"{name} is not installed: make install of gipc does that")
+    raise ImportError(f"{name} is not installed: the package gipc-lib or make install of gipc does that")
 
 
 _cdll = _load()
