@@ -683,7 +683,7 @@ func TestIdle(t *testing.T) {
 	before, began := cpuTime(t), time.Now()
 	time.Sleep(time.Second)
 	used, wall := cpuTime(t)-before, time.Since(began)
-	if used > wall/100 {
+	if used > wall/50 { // one that spins uses all of it
 		t.Errorf("%d waiting consumers used %v of processor in %v", consumers, used, wall)
 	}
 	t.Logf("%d waiting consumers used %v of processor in %v", consumers, used, wall)
