@@ -105,6 +105,24 @@ const (
 	messageRing = 4 << 20
 )
 
+// BenchmarkMessagesAgainstPeer compares one producer and one consumer with the program that
+// GIPC_PEER names. Called with SIZE and COUNT, the program sends COUNT messages of SIZE
+// bytes from one process to another, copied in and copied out, and prints how many arrived
+// and the nanoseconds from the first to the last.
+func BenchmarkMessagesAgainstPeer(b *testing.B) {
+	peer := os.Getenv("GIPC_PEER")
+	if peer == "" {
+		b.Skip("GIPC_PEER names no program")
+	}
+	for size, count := range map[int]int{64: 16_000_000, 256: 8_000_000, 4096: 2_000_000, 1 << 20: 20_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			duel(b, "M/s", 1e6, func(b *testing.B) float64 {
+				return between(b, messageRing, shmring.One, goSide(b, "consume", count), goSide(b, "produce", count, size))
+			}, func(b *testing.B) float64 { return rate(b, command(peer, nil, size, count)) })
+		})
+	}
+}
+
 // goMessages sends messages of 256 bytes from n producers, copied in and copied out.
 func goMessages(n int) contender {
 	kind := shmring.One

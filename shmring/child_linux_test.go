@@ -169,7 +169,7 @@ func consume(expected int, verify bool) error {
 	}
 	var first time.Time
 	var count uint64
-	var held, want [4096]byte
+	held, want := make([]byte, 1<<20), make([]byte, 1<<20)
 	for msg, err := range c.Messages(context.Background()) {
 		if err != nil {
 			return err
