@@ -64,8 +64,7 @@ until gipcs show "shm:$used" | grep 'in use' >/dev/null; do sleep 0.1; done
 # The guide's setup with shorter times. In a container the rules need ignore-hidden.
 examples=/usr/share/doc/gipc/examples
 install -D -m 644 $examples/clean.toml /etc/gipc/clean.toml
-sed -i '/^\[\[rule/a ignore-hidden = true' /etc/gipc/clean.toml
-sed -i -E 's/^(idle|older-than) = .*/idle = "1s"/' /etc/gipc/clean.toml
+sed -i -E 's/^idle = .*/idle = "1s"\nignore-hidden = true/; s/^older-than = .*/older-than = "1s"/' /etc/gipc/clean.toml
 mkdir -p /etc/systemd/system/gipcs-clean.timer.d
 cat >/etc/systemd/system/gipcs-clean.timer.d/here.conf <<-UNIT
 	[Timer]

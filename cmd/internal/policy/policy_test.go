@@ -107,6 +107,8 @@ func mistakes() map[string]string {
 		"[[rule]]\nname = \"a\"\nselect = ^\"all\"\n":                                             `select cannot be "all"`,
 		"[[rule]]\nname = \"a\"\n^select = \"unused\"\n":                                          "without idle",
 		"[[rule]]\nname = ^\" \"\nselect = \"orphans\"\n":                                         "the name is empty",
+		rule + "kinds = [\"pshm\"]\n^ignore-hidden = true\n":                                      "is for System V objects",
+		"[[^rule]]\nname = \"a\"\nselect = \"orphans\"\nkinds = [\"psem\"]\nidle = \"1d\"\n":      "use older-than",
 		rule + "^ignore-hidden = true\n":                                                          "ignore-hidden without idle",
 		rule + "ignore-hidden = ^\"yes\"\n":                                                       "true or false, not a text",
 		rule + "kinds = [\"shm\", ^\"segment\"]\n":                                                `no kind "segment"`,

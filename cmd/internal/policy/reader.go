@@ -96,8 +96,12 @@ func (r *reader) rule(t *table, before []Rule) Rule {
 	add(r.owned(t, "owners", true))
 	add(r.owned(t, "except-owners", false))
 	switch what := t.find("ignore-hidden"); {
+	case len(rule.Selection.Kinds()) == 0 && idle:
+		r.failAt(t.at, "the rule removes nothing: no kind of object can meet all its conditions (POSIX objects have no idle time: use older-than)")
 	case len(rule.Selection.Kinds()) == 0:
 		r.failAt(t.at, "the rule removes nothing: no kind of object can meet all its conditions")
+	case rule.IgnoreHidden && !slices.ContainsFunc(rule.Selection.Kinds(), func(k ref.Kind) bool { return !k.POSIX() }):
+		r.failAt(what.at, "ignore-hidden is for System V objects: it needs an idle time, which POSIX objects do not have")
 	case rule.IgnoreHidden && !idle:
 		r.failAt(what.at, "ignore-hidden without idle would remove what a hidden process has just used; add an idle time")
 	case chosen != nil && chosen.String() == "unused" && !idle:
