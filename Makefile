@@ -46,10 +46,12 @@ install-lib: lib
 	ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/libgipc.so
 	install -m 644 $(LIBOUT)/gipc.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 
-# The Python module of python/. Python looks for modules of /usr/local in a directory of its
-# version.
+# The Python module of python/. Python looks for modules of /usr/local, and of a user, in a
+# directory of its version.
 ifeq ($(PREFIX),/usr/local)
 PYTHONDIR ?= $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null)
+else ifeq ($(PREFIX),$(HOME)/.local)
+PYTHONDIR ?= $(shell python3 -m site --user-site 2>/dev/null)
 endif
 PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 

@@ -168,7 +168,7 @@ func testPrices(t *testing.T, bin programs) {
 	for range 2 {
 		server := ipctest.Run(t, bin.path("prices"), "serve")
 		wantLine(t, server, "serving")
-		refuses(t, "ring is in use by another process: server", bin.path("prices"), "serve")
+		refuses(t, "in use: there is a server already", bin.path("prices"), "serve")
 		var all sync.WaitGroup
 		for range 5 {
 			all.Go(func() {

@@ -48,7 +48,7 @@ func testSettings(t *testing.T, bin programs) {
 	run(t, "", bin.path("settings"), "1920", "1080", "60")
 	wantLine(t, watcher, "version 1: 1920x1080, 60 Hz")
 	refuses(t, "EOF", bin.path("settings"), "1920", "1080")
-	refuses(t, "in use by another process", bin.path("settings"), "remove")
+	refuses(t, "in use: by another process", bin.path("settings"), "remove")
 	run(t, "", bin.path("settings"), "640", "480", "25")
 	wantLine(t, watcher, "version 2: 640x480, 25 Hz")
 	interrupt(t, watcher)

@@ -74,7 +74,7 @@ func (w *BroadcastWriter) join() (err error) {
 	case err != nil:
 		return err
 	case w.ticket == 0:
-		return fmt.Errorf("shmring: %w: writer", ErrBusy)
+		return fmt.Errorf("shmring: %w: there is a writer already", ErrBusy)
 	}
 	if err := w.resume(); err != nil {
 		b.leave(w.life, writerRole, w.ticket)
@@ -165,7 +165,7 @@ func (w *BroadcastWriter) claim(ctx context.Context, n int) (at uint64, err erro
 	case w.closed:
 		return 0, fmt.Errorf("shmring: %w", ErrClosed)
 	case uint64(n) > b.capacity/2:
-		return 0, fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, n, b.MaxMessage())
+		return 0, fmt.Errorf("shmring: %w: it has %d bytes, at most %d fit, half the capacity", ErrTooLarge, n, b.MaxMessage())
 	}
 	size := extent(uint64(n))
 	at = w.end

@@ -145,7 +145,7 @@ func (c *Client) Call(ctx context.Context, request []byte) (reply []byte, err er
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case len(request) > c.s.limits.MaxMessage:
-		return nil, fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, len(request), c.s.limits.MaxMessage)
+		return nil, fmt.Errorf("shmring: %w: it has %d bytes, at most %d fit", ErrTooLarge, len(request), c.s.limits.MaxMessage)
 	}
 	c.using.RLock()
 	defer c.using.RUnlock()

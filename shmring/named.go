@@ -362,7 +362,7 @@ func (b *base) remove() error {
 	case err != nil:
 		return fmt.Errorf("shmring: %w", err)
 	case !ok:
-		return fmt.Errorf("shmring: %w", ErrBusy)
+		return fmt.Errorf("shmring: %w: by another process, or by a handle of this one", ErrBusy)
 	}
 	// Without presence, the name may lead to another ring by now.
 	removed, err := b.place.removed()

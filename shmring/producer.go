@@ -184,7 +184,7 @@ func (p *Producer) refuse(n int) error {
 	case p.claim != 0:
 		return fmt.Errorf("shmring: %w", ErrClaim)
 	case uint64(n) > p.ring.capacity/2:
-		return fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, n, p.ring.MaxMessage())
+		return fmt.Errorf("shmring: %w: it has %d bytes, at most %d fit, half the capacity", ErrTooLarge, n, p.ring.MaxMessage())
 	}
 	return nil // a consumer has just joined: treat it as if there were no room
 }
@@ -506,7 +506,7 @@ func (p *Producer) fit(msgs [][]byte) (n int, total uint64, err error) {
 			break
 		}
 		if len(msg) > p.ring.MaxMessage() {
-			return 0, 0, fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, len(msg), p.ring.MaxMessage())
+			return 0, 0, fmt.Errorf("shmring: %w: it has %d bytes, at most %d fit, half the capacity", ErrTooLarge, len(msg), p.ring.MaxMessage())
 		}
 		total += size
 		n++

@@ -21,7 +21,7 @@ var (
 	ErrByteOrder = errors.New("ring has the other byte order")
 	// ErrSize means that the memory is too small, or that its size is not that of the
 	// ring.
-	ErrSize = errors.New("memory is not of the ring's size")
+	ErrSize = errors.New("invalid size")
 	// ErrAlignment means that the memory does not begin at a multiple of 8.
 	ErrAlignment = errors.New("memory is not aligned")
 	// ErrStale means that the ring is in a file on a disk and from before the system
@@ -39,16 +39,16 @@ var (
 
 // Errors of the handles.
 var (
-	// ErrBusy means that another process has the consumer's role or the role of the single
-	// producer, or that all 64 producers' roles are taken. The process is alive, or cannot be
+	// ErrBusy means that the role of the consumer or of the single producer is taken, or that
+	// all 64 producers' roles are, by this process or by others. They are alive, or cannot be
 	// checked.
-	ErrBusy = errors.New("ring is in use by another process")
+	ErrBusy = errors.New("in use")
 	// ErrClosed means that the handle is closed, or that the consumer has closed.
 	ErrClosed = errors.New("ring is closed")
 	// ErrPeerDied means that a process of the other side ended without closing.
 	ErrPeerDied = errors.New("process of the other side has died")
 	// ErrTooLarge means that a message is longer than MaxMessage.
-	ErrTooLarge = errors.New("message is too large for the ring")
+	ErrTooLarge = errors.New("message is too large")
 	// ErrClaim means that there is an open claim already, or that the claim has ended.
 	ErrClaim = errors.New("one claim at a time, committed or aborted once")
 	// ErrCorrupt means that another process has written something invalid. The ring cannot

@@ -105,7 +105,7 @@ func (r *Ring) join(l line) (slot int, ticket uint64, err error) {
 			return i, ticket, err
 		}
 	}
-	return 0, 0, fmt.Errorf("shmring: %w: %d producers", ErrBusy, len(all))
+	return 0, 0, fmt.Errorf("shmring: %w: %d producers have joined, which is the most", ErrBusy, len(all))
 }
 
 // bury takes over the role of producer i if its process is dead, and withdraws the
@@ -181,7 +181,7 @@ func (r *Ring) attend(l line) (ticket uint64, err error) {
 		ticket, err = r.take(l, consumerRole, was)
 	}
 	if ticket == 0 && err == nil {
-		err = fmt.Errorf("shmring: %w: consumer", ErrBusy)
+		err = fmt.Errorf("shmring: %w: there is a consumer already", ErrBusy)
 	}
 	return ticket, err
 }

@@ -77,7 +77,11 @@ func (s schema) check(w *schemaWords) error {
 	}
 	theirs := string(w.text[:])
 	theirs, _, _ = strings.Cut(theirs, "\x00")
-	return fmt.Errorf("shmring: %w: its values have %d bytes, not %d: %s", ErrMismatch, size, s.size, difference(theirs, s.text))
+	sizes := ""
+	if size != s.size {
+		sizes = fmt.Sprintf("%d bytes, not %d: ", size, s.size)
+	}
+	return fmt.Errorf("shmring: %w: its values have %s%s", ErrMismatch, sizes, difference(theirs, s.text))
 }
 
 // difference shows two descriptions from where they begin to differ.

@@ -67,7 +67,7 @@ func (v *Server) join() (err error) {
 	case err != nil:
 		return err
 	case v.ticket == 0:
-		return fmt.Errorf("shmring: %w: server", ErrBusy)
+		return fmt.Errorf("shmring: %w: there is a server already", ErrBusy)
 	}
 	v.wait.start(&s.header.serverSleeps, s.spin, pauseLeast)
 	v.resume()
@@ -261,7 +261,7 @@ func (r Request) Reply(reply []byte, err error) error {
 		reply, status = []byte(text[:min(len(text), most)]), replyError
 	}
 	if len(reply) > most {
-		return fmt.Errorf("shmring: %w: %d bytes of %d", ErrTooLarge, len(reply), most)
+		return fmt.Errorf("shmring: %w: it has %d bytes, at most %d fit", ErrTooLarge, len(reply), most)
 	}
 	v.using.RLock()
 	defer v.using.RUnlock()

@@ -39,10 +39,18 @@ func (l ServiceLimits) orDefault() ServiceLimits {
 
 // check returns ErrSize if no service can have these limits.
 func (l ServiceLimits) check() error {
-	if l.MaxMessage < unit || l.MaxMessage%unit != 0 || uint64(l.MaxMessage) > maxServiceSize ||
-		l.Clients < 1 || l.Clients > slotCount || l.Calls < 1 || l.Calls > maxCalls ||
-		l.size() > min(maxServiceSize, math.MaxInt) {
-		return fmt.Errorf("shmring: %w: %+v", ErrSize, l)
+	refuse := func(format string, args ...any) error {
+		return fmt.Errorf("shmring: %w: "+format, append([]any{ErrSize}, args...)...)
+	}
+	switch {
+	case l.MaxMessage < unit || l.MaxMessage%unit != 0 || uint64(l.MaxMessage) > maxServiceSize:
+		return refuse("MaxMessage is %d, not a multiple of %d up to %d", l.MaxMessage, unit, uint64(maxServiceSize))
+	case l.Clients < 1 || l.Clients > slotCount:
+		return refuse("Clients is %d, not 1 to %d", l.Clients, slotCount)
+	case l.Calls < 1 || l.Calls > maxCalls:
+		return refuse("Calls is %d, not 1 to %d", l.Calls, maxCalls)
+	case l.size() > min(maxServiceSize, math.MaxInt):
+		return refuse("%+v take %d bytes, more than %d", l, l.size(), uint64(min(maxServiceSize, math.MaxInt)))
 	}
 	return nil
 }

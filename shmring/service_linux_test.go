@@ -135,7 +135,7 @@ func TestService(t *testing.T) {
 	for request, want := range map[string]string{
 		"fail":           failed.Error(),
 		"fail at length": strings.Repeat("x", most),
-		"too large":      "shmring: message is too large for the ring: 1025 bytes of 1024",
+		"too large":      "shmring: message is too large: it has 1025 bytes, at most 1024 fit",
 	} {
 		var text shmring.ServerError
 		if _, err := c.Call(ctx, []byte(request)); !errors.As(err, &text) || err.Error() != want {

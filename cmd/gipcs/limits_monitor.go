@@ -135,7 +135,11 @@ func inUse(l limits.Limit) string {
 	if !l.Counted {
 		return "no use of a limit is known"
 	}
-	return fmt.Sprintf("%s %.0f %% (%d of %d)", label(l), 100*l.Share(), l.Use, l.Value)
+	name := label(l)
+	if l.Kind == ref.PShm { // tmpfs(5) calls it only size or nr_inodes
+		name = "/dev/shm " + name
+	}
+	return fmt.Sprintf("%s %.0f %% (%d of %d)", name, 100*l.Share(), l.Use, l.Value)
 }
 
 // label returns what monitors call a limit, with its place after an @.

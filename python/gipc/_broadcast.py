@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Iterator, Optional
 
 from ._library import Mismatch, SubscriberStruct, allocate, check, failure, lib, wait
-from ._memory import Bytes, Claim, Handle, Memory, Place, open_descriptor, open_or_make
+from ._memory import Bytes, Claim, Handle, Memory, Place, open_descriptor, open_or_make, usable
 
 BLOCK = 1
 """The writer waits for the reader, which receives every message."""
@@ -48,7 +48,7 @@ class Broadcast(Place):
     def __init__(
         self, name: str, *, capacity: Optional[int] = None, mode: int = 0o600, create: bool = True
     ) -> None:
-        size = capacity or _CAPACITY
+        size = usable(capacity or _CAPACITY)
 
         def lay_out(memory: Memory) -> None:
             broadcast = allocate("broadcast")
@@ -153,9 +153,7 @@ class Writer(Handle):
 
     def close(self) -> None:
         """Leave the broadcast. Readers see the end after the last message."""
-        result = lib.broadcast_leave_writer(self._struct)
-        if result != -errno.EBADF:
-            check(result, "leave")
+        self._left(lib.broadcast_leave_writer(self._struct))
 
 
 class Subscription(Handle):
@@ -227,6 +225,4 @@ class Subscription(Handle):
 
     def close(self) -> None:
         """Leave the broadcast. The writer no longer waits for this reader."""
-        result = lib.broadcast_leave_reader(self._struct)
-        if result != -errno.EBADF:
-            check(result, "leave")
+        self._left(lib.broadcast_leave_reader(self._struct))

@@ -141,7 +141,5 @@ class Cell(Place, Handle):
         """Close the cell."""
         if self._memory is None:
             return
-        result = lib.cell_close(self._struct)
-        if result != -errno.EBADF:
-            check(result, "close")
+        self._left(lib.cell_close(self._struct))
         self._memory = None

@@ -72,10 +72,18 @@ _CLASSES: Dict[int, Type[Error]] = {
 }
 
 
+_TEXTS = {
+    errno.EPROTONOSUPPORT: "it is of another version",
+    errno.EPROTOTYPE: "it is of another type or capacity",
+    errno.EMSGSIZE: "too large: at most half the capacity",
+    errno.ENODATA: "the memory holds something else",
+}
+
+
 def failure(result: int, what: str) -> OSError:
     """Return the exception for a result below 0."""
     code = -result
-    text = f"{what}: {os.strerror(code)}"
+    text = f"{what}: {_TEXTS.get(code) or os.strerror(code)}"
     return _CLASSES[code](code, text) if code in _CLASSES else OSError(code, text)
 
 

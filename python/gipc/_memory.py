@@ -59,6 +59,13 @@ def make(name: str, size: int, mode: int, lay_out: Callable[[Memory], None]) -> 
         check(result, f"make {name}")
 
 
+def usable(capacity: int) -> int:
+    """Return the capacity. ValueError: nothing can have it."""
+    if capacity < 4096 or capacity & (capacity - 1):
+        raise ValueError(f"capacity {capacity} is not a power of two from 4096 on")
+    return capacity
+
+
 def open_or_make(name: str, size: int, mode: int, create: bool, lay_out: Callable[[Memory], None]) -> Memory:
     while True:
         try:
@@ -113,7 +120,9 @@ class Place(Closing):
 
     def close_and_remove(self) -> None:
         """Close, and remove the name if no other process has it open: if all processes
-        leave in this way, the last one removes it. Close the handles first."""
+        leave in this way, the last one removes it. Busy: a handle of this object is open."""
+        if any(handle is not self and handle._memory is self._mapped() for handle in _handles):
+            raise failure(-errno.EBUSY, f"remove {self._name}: close its handles first")
         check(lib.object_remove_last(self._mapped().struct, self._named()), f"remove {self._name}")
         self.close()
 
@@ -128,6 +137,7 @@ _handles: "weakref.WeakSet[Handle]" = weakref.WeakSet()
 def _forget_all() -> None:
     for handle in list(_handles):
         handle._forget()
+    _handles.clear()
 
 
 # A child of fork shares the kernel's locks that show that a handle is alive.
@@ -137,8 +147,16 @@ os.register_at_fork(after_in_child=_forget_all)
 class Handle(Closing):
     """A role that this process has until close. A child of fork does not have it."""
 
+    _memory: Optional[Memory]
+
     def __init__(self) -> None:
         _handles.add(self)
+
+    def _left(self, result: int) -> None:
+        """End the handle; result is that of leaving. EBADF: it was closed before."""
+        _handles.discard(self)
+        if result != -errno.EBADF:
+            check(result, "leave")
 
     def _forget(self) -> None:
         raise NotImplementedError

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Iterable, Iterator, List, Optional, Tuple
 
 from ._library import Mismatch, allocate, check, failure, lib, wait
-from ._memory import Bytes, Claim, Handle, Memory, Place, open_descriptor, open_or_make
+from ._memory import Bytes, Claim, Handle, Memory, Place, open_descriptor, open_or_make, usable
 
 _CAPACITY = 1 << 20
 _BATCH = 256
@@ -33,7 +33,7 @@ class Ring(Place):
         mode: int = 0o600,
         create: bool = True,
     ) -> None:
-        size = capacity or _CAPACITY
+        size = usable(capacity or _CAPACITY)
 
         def lay_out(memory: Memory) -> None:
             ring = allocate("ring")
@@ -106,7 +106,7 @@ class Producer(Handle):
         if isinstance(msg, bytes):
             result = wait(lib.ring_send, self._struct, msg, len(msg), timeout=timeout)
             if result < 0:
-                raise failure(result, "send")
+                raise failure(result, f"send {len(msg)} bytes")
             return
         data = memoryview(msg).cast("B")
         with self.claim(len(data), timeout) as view:
@@ -147,9 +147,7 @@ class Producer(Handle):
 
     def close(self) -> None:
         """Leave the ring. The consumer still receives what was sent."""
-        result = lib.ring_leave_producer(self._struct)
-        if result != -errno.EBADF:
-            check(result, "leave")
+        self._left(lib.ring_leave_producer(self._struct))
 
 
 class Consumer(Handle):
@@ -213,6 +211,4 @@ class Consumer(Handle):
         if self._there:
             lib.ring_return(self._struct, self._there[-1][0])
             self._there = []
-        result = lib.ring_leave_consumer(self._struct)
-        if result != -errno.EBADF:
-            check(result, "leave")
+        self._left(lib.ring_leave_consumer(self._struct))

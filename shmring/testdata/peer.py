@@ -183,8 +183,8 @@ def watch(count):
 
 def interrupt():
     with gipc.Ring("/gipc-interrupt") as ring, ring.consumer() as source:
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             source.receive()
         except KeyboardInterrupt:
             ring.unlink()
@@ -225,13 +225,15 @@ def check_rings():
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     out.send(b"three")
+    raises(gipc.Busy, ring.close_and_remove)
     out.close()
     assert [bytes(m) for m in source] == [b"three"]
     raises(gipc.Closed, out.send, b"four")
     source.close()
     raises(gipc.Closed, source.receive)
-    ring.remove()
-    ring.close()
+    raises(ValueError, gipc.Ring, "/gipc-check-2", capacity=5000)
+    raises(gipc.NotFound, gipc.Broadcast, "/gipc-check")
+    ring.close_and_remove()
     del ring, out, source
     assert bytes(kept)  # is still mapped
     raises(FileNotFoundError, gipc.Ring, "/gipc-check", create=False)
