@@ -205,9 +205,9 @@ func testJobs(t *testing.T, bin programs) {
 
 	slow := ipctest.Run(t, inC, "100")
 	wantLine(t, server, "0 0 C")
-	slow.Kill() // most likely while it works on job 2
-	workers := []*ipctest.Process{ipctest.Run(t, inC), ipctest.Run(t, python, script)}
 	refuses(t, "another worker in C", inC)
+	slow.Kill() // most likely while it works on a job
+	workers := []*ipctest.Process{ipctest.Run(t, inC), ipctest.Run(t, python, script)}
 	seen := map[int]bool{0: true}
 	for len(seen) < 100 {
 		var job, square int
