@@ -754,6 +754,24 @@ GIPC_API int gipc_object_unlink(struct gipc_object *o, const char *name)
 	return err;
 }
 
+/* object_open_or_make opens the object with a name. If there is none, it makes one of size
+ * bytes, in which lay_out makes what how describes. */
+static inline int gipc__object_open_or_make(struct gipc_object *o, const char *name, uint64_t size, unsigned mode,
+					    int (*lay_out)(struct gipc_object *o, const void *how), const void *how)
+{
+	int err;
+	while ((err = gipc_object_open(o, name)) == -ENOENT) {
+		if ((err = gipc_object_make(o, size, mode)) < 0)
+			return err;
+		if (!(err = lay_out(o, how)) && !(err = gipc_object_publish(o, name)))
+			return 0;
+		gipc_object_close(o);
+		if (err != -EEXIST) /* EEXIST: another process was faster */
+			return err;
+	}
+	return err;
+}
+
 #ifdef __cplusplus
 }
 #endif

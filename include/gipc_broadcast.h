@@ -246,6 +246,46 @@ GIPC_API int gipc_broadcast_create(struct gipc_broadcast *b, void *mem, uint64_t
 	return gipc_broadcast_open(b, mem, size, fd, offset);
 }
 
+struct gipc_broadcast__how {
+	uint64_t capacity;
+};
+
+static inline int gipc_broadcast__lay_out(struct gipc_object *o, const void *p)
+{
+	const struct gipc_broadcast__how *how = (const struct gipc_broadcast__how *)p;
+	struct gipc_broadcast made;
+	int err = gipc_broadcast_create(&made, o->mem, o->size, o->fd, 0, how->capacity);
+	if (!err)
+		gipc_broadcast_close(&made);
+	return err;
+}
+
+/* gipc_broadcast_open_or_make opens the broadcast in the object with a name such as "/frames", or
+ * makes both. A capacity of 0 accepts any and makes 1 MiB. mode has the permission bits of a
+ * new object, such as 0600. In the end, call gipc_broadcast_close and gipc_object_remove_last or
+ * gipc_object_close.
+ *
+ * -EPROTOTYPE: the broadcast has another capacity. The other errors are those of
+ * gipc_object_open, gipc_object_make, gipc_broadcast_create and gipc_broadcast_open. */
+GIPC_API int gipc_broadcast_open_or_make(struct gipc_broadcast *b, struct gipc_object *o, const char *name,
+				         uint64_t capacity, unsigned mode)
+{
+	struct gipc_broadcast__how how;
+	int err;
+	how.capacity = capacity ? capacity : 1 << 20;
+	err = gipc__object_open_or_make(o, name, gipc_broadcast_size(how.capacity), mode, gipc_broadcast__lay_out, &how);
+	if (err < 0)
+		return err;
+	err = gipc_broadcast_open(b, o->mem, o->size, o->fd, 0);
+	if (!err && capacity && capacity != b->capacity) {
+		gipc_broadcast_close(b);
+		err = -EPROTOTYPE;
+	}
+	if (err < 0)
+		gipc_object_close(o);
+	return err;
+}
+
 /* gipc_broadcast_max_message returns the length of the longest message. */
 GIPC_API uint64_t gipc_broadcast_max_message(const struct gipc_broadcast *b)
 {

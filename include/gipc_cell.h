@@ -174,6 +174,39 @@ GIPC_API int gipc_cell_create(struct gipc_cell *c, void *mem, uint64_t size, int
 	return gipc_cell_open(c, mem, size, fd, offset, value, type);
 }
 
+struct gipc_cell__how {
+	uint64_t value;
+	const char *type;
+};
+
+static inline int gipc_cell__lay_out(struct gipc_object *o, const void *p)
+{
+	const struct gipc_cell__how *how = (const struct gipc_cell__how *)p;
+	struct gipc_cell made;
+	int err = gipc_cell_create(&made, o->mem, o->size, o->fd, 0, how->value, how->type);
+	return err ? err : gipc_cell_close(&made);
+}
+
+/* gipc_cell_open_or_make opens the cell in the object with a name such as "/config", or makes
+ * both. mode has the permission bits of a new object, such as 0600. In the end, call
+ * gipc_cell_close and gipc_object_remove_last or gipc_object_close. The errors are those of
+ * gipc_object_open, gipc_object_make, gipc_cell_create and gipc_cell_open. */
+GIPC_API int gipc_cell_open_or_make(struct gipc_cell *c, struct gipc_object *o, const char *name, uint64_t value,
+				    const char *type, unsigned mode)
+{
+	struct gipc_cell__how how;
+	int err;
+	how.value = value;
+	how.type = type;
+	err = gipc__object_open_or_make(o, name, gipc_cell_size(value), mode, gipc_cell__lay_out, &how);
+	if (err < 0)
+		return err;
+	err = gipc_cell_open(c, o->mem, o->size, o->fd, 0, value, type);
+	if (err < 0)
+		gipc_object_close(o);
+	return err;
+}
+
 /* gipc_cell_load copies the cell's value, always a whole one, to value, and sets *version
  * to its version. Before the first store, the value is zero and its version 0. It does not
  * wait. -EBUSY: writers were faster 4096 times. */

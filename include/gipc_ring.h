@@ -245,6 +245,48 @@ GIPC_API int gipc_ring_create(struct gipc_ring *r, void *mem, uint64_t size, int
 	return gipc_ring_open(r, mem, size, fd, offset);
 }
 
+struct gipc_ring__how {
+	uint64_t capacity;
+	unsigned flags;
+};
+
+static inline int gipc_ring__lay_out(struct gipc_object *o, const void *p)
+{
+	const struct gipc_ring__how *how = (const struct gipc_ring__how *)p;
+	struct gipc_ring made;
+	int err = gipc_ring_create(&made, o->mem, o->size, o->fd, 0, how->capacity, how->flags);
+	if (!err)
+		gipc_ring_close(&made);
+	return err;
+}
+
+/* gipc_ring_open_or_make opens the ring in the object with a name such as "/frames", or
+ * makes both. A capacity of 0 accepts any and makes 1 MiB. mode has the permission bits of a
+ * new object, such as 0600. In the end, call gipc_ring_close and gipc_object_remove_last or
+ * gipc_object_close.
+ *
+ * -EPROTOTYPE: the ring has another capacity or other flags. The other errors are those of
+ * gipc_object_open, gipc_object_make, gipc_ring_create and gipc_ring_open. */
+GIPC_API int gipc_ring_open_or_make(struct gipc_ring *r, struct gipc_object *o, const char *name,
+				    uint64_t capacity, unsigned flags, unsigned mode)
+{
+	struct gipc_ring__how how;
+	int err;
+	how.capacity = capacity ? capacity : 1 << 20;
+	how.flags = flags;
+	err = gipc__object_open_or_make(o, name, gipc_ring_size(how.capacity), mode, gipc_ring__lay_out, &how);
+	if (err < 0)
+		return err;
+	err = gipc_ring_open(r, o->mem, o->size, o->fd, 0);
+	if (!err && ((capacity && capacity != r->capacity) || r->many != (int)(flags & GIPC_RING_MANY))) {
+		gipc_ring_close(r);
+		err = -EPROTOTYPE;
+	}
+	if (err < 0)
+		gipc_object_close(o);
+	return err;
+}
+
 /* gipc_ring_max_message returns the length of the longest message. */
 GIPC_API uint64_t gipc_ring_max_message(const struct gipc_ring *r)
 {

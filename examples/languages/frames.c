@@ -7,26 +7,6 @@
 #define NAME "/gipc-example-viewers"
 #define CAPACITY (1 << 16)
 
-/* open_or_make maps the object and opens the broadcast in it. It makes both if there are
- * none. */
-static int open_or_make(struct gipc_object *object, struct gipc_broadcast *frames)
-{
-	int err;
-	while ((err = gipc_object_open(object, NAME)) == -ENOENT) {
-		if ((err = gipc_object_make(object, gipc_broadcast_size(CAPACITY), 0600)) < 0)
-			return err;
-		err = gipc_broadcast_create(frames, object->mem, object->size, object->fd, 0, CAPACITY);
-		if (!err) {
-			gipc_broadcast_close(frames);
-			err = gipc_object_publish(object, NAME);
-		}
-		gipc_object_close(object);
-		if (err < 0 && err != -EEXIST) /* EEXIST: another process was faster */
-			return err;
-	}
-	return err ? err : gipc_broadcast_open(frames, object->mem, object->size, object->fd, 0);
-}
-
 int main(void)
 {
 	struct gipc_object object;
@@ -34,7 +14,7 @@ int main(void)
 	struct gipc_broadcast_reader in;
 	char frame[CAPACITY / 2];
 	uint64_t n;
-	int err = open_or_make(&object, &frames);
+	int err = gipc_broadcast_open_or_make(&frames, &object, NAME, CAPACITY, 0600);
 
 	if (!err)
 		err = gipc_broadcast_subscribe(&in, &frames, GIPC_BROADCAST_LATEST, 0, "viewer in C");

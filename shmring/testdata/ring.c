@@ -246,6 +246,8 @@ static int object(const char *name)
 	}
 	must("open", gipc_ring_open(&r, o.mem, o.size, o.fd, 0));
 	gipc_ring_close(&r);
+	expect("another capacity", gipc_ring_open_or_make(&r, &other, name, 8192, 0, 0600), -EPROTOTYPE);
+	expect("other flags", gipc_ring_open_or_make(&r, &other, name, 0, GIPC_RING_MANY, 0600), -EPROTOTYPE);
 	expect("a name with a slash", gipc_object_open(&other, "/a/b"), -EINVAL);
 	puts("ready");
 	fflush(stdout);
@@ -263,21 +265,14 @@ static int object(const char *name)
 /* leave opens the object and leaves it, count times. */
 static int leave(const char *name, uint64_t count)
 {
-	struct gipc_object o, made;
+	struct gipc_object o;
 	struct gipc_ring r;
 	while (count--) {
-		int err = gipc_object_open(&o, name);
-		while (err == -ENOENT || err == -EBUSY) {
-			must("make", gipc_object_make(&made, gipc_ring_size(4096), 0600));
-			must("create", gipc_ring_create(&r, made.mem, made.size, made.fd, 0, 4096, 0));
-			gipc_ring_close(&r);
-			err = gipc_object_publish(&made, name);
-			if (err && err != -EEXIST)
-				must("publish", err);
-			gipc_object_close(&made);
-			err = gipc_object_open(&o, name);
-		}
+		int err = gipc_ring_open_or_make(&r, &o, name, 0, 0, 0600);
+		if (err == -EBUSY) /* it is being removed */
+			continue;
 		must("open", err);
+		gipc_ring_close(&r);
 		if ((err = gipc_object_remove_last(&o, name)) < 0)
 			must("remove", err);
 		gipc_object_close(&o);
