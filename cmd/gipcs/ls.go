@@ -195,7 +195,7 @@ func readListing(c *cli.Context) (*listing, error) {
 
 // read reads the flags that choose the objects.
 func (l *listing) read(c *cli.Context) (err error) {
-	if _, err := command.Operands(c, 0, 0, ""); err != nil {
+	if _, err := command.Operands(c, 0, 0, "none: gipcs show describes one object"); err != nil {
 		return err
 	}
 	if l.kinds, err = kindsOf(c); err != nil {

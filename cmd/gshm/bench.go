@@ -79,7 +79,7 @@ func benchmark(c *cli.Context) error {
 
 // benchConfig returns the configuration that the flags specify.
 func benchConfig(c *cli.Context) (config bench.Config, err error) {
-	if _, err := command.Operands(c, 0, 0, "nothing"); err != nil {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
 		return config, err
 	}
 	config.Ways = bench.Ways()

@@ -79,7 +79,7 @@ func demoBoth(c *cli.Context) error {
 // demoConfig returns the configuration that the flags specify, with the given keys as
 // defaults.
 func demoConfig(c *cli.Context, key, semKey sysv.Key) (demo.Config, error) {
-	if _, err := command.Operands(c, 0, 0, "nothing"); err != nil {
+	if _, err := command.Operands(c, 0, 0, ""); err != nil {
 		return demo.Config{}, err
 	}
 	config := demo.Config{Key: key, SemKey: semKey}

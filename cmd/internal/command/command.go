@@ -139,6 +139,15 @@ func prepareCommand(path string, c *cli.Command) {
 	}
 }
 
+// isExtra reports whether the package gipc-extra has the command.
+func isExtra(program, name string) bool {
+	switch program + " " + name {
+	case "gipcs agent", "gipcs fleet", "gipcs top", "gshm relay", "gshm trace":
+		return true
+	}
+	return false
+}
+
 // rejectCommand is what cli runs for an unknown command.
 func rejectCommand(c *cli.Context) error {
 	known := make([]string, len(c.App.VisibleCommands()))
@@ -149,7 +158,14 @@ func rejectCommand(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return Usagef("no command given; the commands are %s", list)
 	}
-	return Usagef("there is no command %q; the commands are %s", c.Args().First(), list)
+	name := c.Args().First()
+	switch {
+	case name == "help":
+		return Usagef("write --help after a command; the commands are %s", list)
+	case isExtra(c.App.Name, name):
+		return Usagef("%s %s is not installed; it is in the package gipc-extra", c.App.Name, name)
+	}
+	return Usagef("there is no command %q; the commands are %s", name, list)
 }
 
 // Status reports err on w, prefixed with the program's name, and returns the exit
@@ -204,7 +220,7 @@ func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 	switch {
 	case len(args) < least:
 		needed, _, _ := strings.Cut(what, " [")
-		return nil, Usagef("%s is missing", needed)
+		return nil, Usagef("%s is missing; see %s --help", needed, c.Command.HelpName)
 	case most >= 0 && len(args) > most:
 		return nil, Usagef("unexpected argument %q; expected %s", args[most], expected(most, what))
 	}
@@ -212,7 +228,7 @@ func Operands(c *cli.Context, least, most int, what string) ([]string, error) {
 }
 
 func expected(most int, what string) string {
-	if most == 0 {
+	if most == 0 && what == "" {
 		return "none"
 	}
 	return what

@@ -20,6 +20,9 @@ import (
 // PlaceOf returns the place of a process.
 func PlaceOf(pid int) (Place, error) {
 	n, err := NamespaceAt(fmt.Sprintf("%s/%d/ns/ipc", procfs.Root, pid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Place{}, fmt.Errorf("there is no process %d", pid)
+	}
 	if err != nil {
 		return Place{}, err
 	}
