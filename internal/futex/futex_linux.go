@@ -32,6 +32,31 @@ func Wait(ctx context.Context, addr *uint32, val uint32, timeout time.Duration) 
 	}
 }
 
+// WaitAny is Wait for several words at a time, at most MostWords: it sleeps until Wake is
+// called on one of them, if each has its value. It needs Linux 5.16. Other errors: ENOSYS
+// (an older kernel), EPERM (a security policy refuses the call), ENOMEM.
+func WaitAny(ctx context.Context, all []Waiter, timeout time.Duration) error {
+	var end abi.Deadline
+	if err := until(&end, timeout); err != nil {
+		return err
+	}
+	err := interrupt.DoRestarted(ctx, &end, func() abi.Errno { return abi.FutexWaitv(all, &end) })
+	switch {
+	case errors.Is(err, abi.EAGAIN):
+		return nil
+	case errors.Is(err, abi.ETIMEDOUT):
+		return ErrTimeout
+	default:
+		return err
+	}
+}
+
+// MostWords is how many words WaitAny takes at most.
+const MostWords = abi.MostWaiters
+
+// A Waiter is a word and the value with which to sleep on it.
+type Waiter = abi.FutexWaiter
+
 // until sets the time at which a wait ends, 2^31 seconds from now if there is no timeout.
 // There always is such a time, because the kernel restarts a FUTEX_WAIT without a timeout
 // after a signal whose handler has SA_RESTART, as Go's have, so it could not be cancelled.

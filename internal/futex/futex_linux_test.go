@@ -15,12 +15,83 @@ import (
 // word returns a word of memory mapped shared.
 func word(t *testing.T) *uint32 {
 	t.Helper()
-	mem, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	return words(t, 1)[0]
+}
+
+// words returns n words, each on a cache line of its own.
+func words(t *testing.T, n int) (all []*uint32) {
+	t.Helper()
+	mem, err := unix.Mmap(-1, 0, 64*n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Munmap(mem) })
-	return futex.Word(mem, 0)
+	for i := range n {
+		all = append(all, futex.Word(mem, 64*i))
+	}
+	return all
+}
+
+// waitAny waits for any of the words to differ from 0.
+func waitAny(ctx context.Context, all []*uint32, timeout time.Duration) error {
+	waiters := make([]futex.Waiter, len(all))
+	for i, w := range all {
+		waiters[i].Set(w, 0)
+	}
+	return futex.WaitAny(ctx, waiters, timeout)
+}
+
+func needWaitAny(t *testing.T) {
+	t.Helper()
+	w := word(t)
+	*w = 1
+	if err := waitAny(context.Background(), []*uint32{w}, time.Second); errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
+		t.Skipf("SKIPPED: futex_waitv: %v", err)
+	}
+}
+
+func TestWaitAny(t *testing.T) {
+	needWaitAny(t)
+	for _, n := range []int{1, 2, futex.MostWords} {
+		all := words(t, n)
+		for _, i := range []int{0, n / 2, n - 1} {
+			done := make(chan error, 1)
+			go func() { done <- waitAny(context.Background(), all, 0) }()
+			for futex.Wake(all[i], futex.All) == 0 {
+			}
+			if err := <-done; err != nil {
+				t.Errorf("WaitAny of %d words, woken on word %d: %v", n, i, err)
+			}
+		}
+		atomic.StoreUint32(all[n-1], 1)
+		if err := waitAny(context.Background(), all, 0); err != nil {
+			t.Errorf("WaitAny with a word that differs: %v, want nil", err)
+		}
+	}
+}
+
+func TestWaitAnyTimeout(t *testing.T) {
+	needWaitAny(t)
+	const timeout = 20 * time.Millisecond
+	start := time.Now()
+	err := waitAny(context.Background(), words(t, 2), timeout)
+	if d := time.Since(start); !errors.Is(err, futex.ErrTimeout) || d < timeout {
+		t.Errorf("WaitAny = %v after %v, want ErrTimeout after %v", err, d, timeout)
+	}
+}
+
+// TestWaitAnyCancelled cancels waits that the kernel restarts after a signal.
+func TestWaitAnyCancelled(t *testing.T) {
+	needWaitAny(t)
+	for range 20 {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(time.Millisecond, cancel)
+		start := time.Now()
+		err := waitAny(ctx, words(t, 2), time.Minute)
+		if d := time.Since(start); !errors.Is(err, context.Canceled) || d > 30*time.Second {
+			t.Fatalf("WaitAny = %v after %v, want context.Canceled", err, d)
+		}
+	}
 }
 
 func TestWaitOtherValue(t *testing.T) {
@@ -76,5 +147,9 @@ func TestBadAddress(t *testing.T) {
 	defer func() { _ = unix.Munmap(mem) }()
 	if err := futex.Wait(context.Background(), futex.Word(mem, 0), 0, time.Second); !errors.Is(err, unix.EFAULT) {
 		t.Errorf("Wait on memory without access = %v, want EFAULT", err)
+	}
+	needWaitAny(t)
+	if err := waitAny(context.Background(), []*uint32{word(t), futex.Word(mem, 0)}, time.Second); !errors.Is(err, unix.EFAULT) {
+		t.Errorf("WaitAny on memory without access = %v, want EFAULT", err)
 	}
 }
