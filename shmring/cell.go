@@ -258,6 +258,36 @@ func (c *Cell[T]) Wait(ctx context.Context, version uint64) (v T, newer uint64, 
 	return v, newer, err
 }
 
+// Newer returns a source that is ready when the cell has a version newer than the given
+// one. Errors of the cell make it ready, too, and Load returns them.
+func (c *Cell[T]) Newer(version uint64) Source { return &newer{c: c.c, version: version} }
+
+// A newer is a cell as a source.
+type newer struct {
+	c       *cell
+	version uint64
+	wait    waiter
+}
+
+func (n *newer) source() source { return n }
+
+func (n *newer) enter() bool {
+	if n.c.closed {
+		return false
+	}
+	n.wait.start(&n.c.header.sleep, n.c.spin, pauseLeast)
+	return true
+}
+
+func (n *newer) poll() bool { return n.c.header.stored.Load() > n.version }
+
+// check finds nothing: see cell.await.
+func (n *newer) check() (tick time.Duration, ready bool) { return longTick, false }
+
+func (n *newer) sleeper() *waiter { return &n.wait }
+
+func (n *newer) exit() {}
+
 func (c *cell) store(ctx context.Context, value []byte) (version uint64, err error) {
 	err = c.locked(ctx, func() error {
 		version = c.replace(value)

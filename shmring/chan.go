@@ -203,6 +203,8 @@ func unpack(value, msg []byte) error {
 	return nil
 }
 
+func (r *Receiver[T]) source() source { return r.c }
+
 // Values returns all values. The sequence ends without an error when every sender has
 // closed, and after any other error. The value at which a loop stops early counts as
 // received.

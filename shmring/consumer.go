@@ -230,9 +230,17 @@ func (c *Consumer) wakeAtHalf() {
 	}
 }
 
-// idle does what is due when there is no message: it releases skipped records, wakes
-// producers, and returns an error if there is a reason not to wait.
+// idle does what is due when there is no message, and returns an error if there is a reason
+// not to wait.
 func (c *Consumer) idle() error {
+	if err := c.settle(); err != nil {
+		return err
+	}
+	return c.end()
+}
+
+// settle releases skipped records, wakes producers, and checks the next record.
+func (c *Consumer) settle() error {
 	c.Release()
 	c.asleep = 0
 	r := c.ring
@@ -247,24 +255,32 @@ func (c *Consumer) idle() error {
 			return corrupt("claim without an owner", w)
 		}
 	}
-	return c.end()
+	return nil
 }
 
-// end returns io.EOF or ErrPeerDied if every producer that joined since the last end has
-// left, and at least one did. The order of the checks matters. A joining producer takes a
-// slot before it is counted; a leaving one commits before it gives up its slot. Slots are
-// checked one after another, so a producer may take a slot already checked before another
-// leaves a later slot. The count shows that.
-func (c *Consumer) end() error {
+// ended reports whether every producer that joined since the last end has left, and at
+// least one did. The order of the checks matters. A joining producer takes a slot before it
+// is counted; a leaving one commits before it gives up its slot. Slots are checked one after
+// another, so a producer may take a slot already checked before another leaves a later slot.
+// The count shows that.
+func (c *Consumer) ended() (joins, deaths uint32, ended bool) {
 	r := c.ring
 	h := r.header
-	joins, deaths := h.joins.Load(), h.deaths.Load()
+	joins, deaths = h.joins.Load(), h.deaths.Load()
 	if joins == h.seenJoins.Load() && deaths == h.seenDeath.Load() || !r.noProducers() || h.joins.Load() != joins {
+		return 0, 0, false
+	}
+	w := r.state(c.next).Load()
+	return joins, deaths, !r.current(w, c.next)
+}
+
+// end returns io.EOF or ErrPeerDied if the producers have ended.
+func (c *Consumer) end() error {
+	joins, deaths, ended := c.ended()
+	if !ended {
 		return nil
 	}
-	if w := r.state(c.next).Load(); r.current(w, c.next) {
-		return nil
-	}
+	r, h := c.ring, c.ring.header
 	died := deaths != h.seenDeath.Load()
 	h.seenJoins.Store(joins)
 	h.seenDeath.Store(deaths)
@@ -279,34 +295,77 @@ func (c *Consumer) end() error {
 
 // await blocks until take, which uses c.take, succeeds.
 func (c *Consumer) await(ctx context.Context, take func() (bool, error)) error {
-	r := c.ring
 	defer c.vigil.end()
-	c.wait.pace(c.taken, c.next-c.began, r.capacity)
+	c.wait.pace(c.taken, c.next-c.began, c.ring.capacity)
 	c.taken, c.began = 0, c.next
 	return c.wait.wait(ctx,
-		func() (bool, error) {
-			// Producers wake only a consumer whose head is at their record. So after
-			// moving head, check once more. The bound stops a misbehaving producer.
-			for range 16 {
-				if ok, err := take(); ok || err != nil {
-					return ok, err
-				}
-				moved := c.free != c.next
-				if err := c.idle(); err != nil || !moved {
-					return false, err
-				}
-			}
-			return false, nil
-		},
-		func() (time.Duration, error) {
-			// Start the vigil before checking, so that a process that ends in between is
-			// noticed.
-			pids, all := r.watchable(r.producers())
-			next := c.vigil.tick(pids, all, c.wait.alarm)
-			r.buryAll(c.life)
-			return next, nil
-		})
+		func() (bool, error) { return c.settled(take, c.idle) },
+		func() (time.Duration, error) { return c.reap(), nil })
 }
+
+// settled calls take and, if that fails, idle. Producers wake only a consumer whose head is
+// at their record. So after moving head, it checks once more. The bound stops a misbehaving
+// producer.
+func (c *Consumer) settled(take func() (bool, error), idle func() error) (bool, error) {
+	for range 16 {
+		if ok, err := take(); ok || err != nil {
+			return ok, err
+		}
+		moved := c.free != c.next
+		if err := idle(); err != nil || !moved {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// reap buries dead producers and watches the others. It returns when to do so again. The
+// vigil begins first, so that a process that ends in between is noticed.
+func (c *Consumer) reap() time.Duration {
+	r := c.ring
+	pids, all := r.watchable(r.producers())
+	next := c.vigil.tick(pids, all, c.wait.alarm)
+	r.buryAll(c.life)
+	return next
+}
+
+func (c *Consumer) source() source { return c }
+
+func (c *Consumer) enter() bool { return !c.closed }
+
+// poll settles the consumer if there is no message. It leaves messages, and the end of the
+// producers, to the next call that receives.
+func (c *Consumer) poll() bool {
+	ok, err := c.settled(c.peek, func() error {
+		if err := c.settle(); err != nil {
+			return err
+		}
+		if c.ring.outlive {
+			return c.end() // which only notes it
+		}
+		if _, _, ended := c.ended(); ended {
+			return io.EOF
+		}
+		return nil
+	})
+	return ok || err != nil
+}
+
+// peek reports whether there is a message, and passes over records without one.
+func (c *Consumer) peek() (bool, error) {
+	msg, ok, err := c.take()
+	if ok {
+		c.next -= extent(uint64(len(msg)))
+		c.taken--
+	}
+	return ok, err
+}
+
+func (c *Consumer) check() (tick time.Duration, ready bool) { return c.reap(), false }
+
+func (c *Consumer) sleeper() *waiter { return &c.wait }
+
+func (c *Consumer) exit() { c.vigil.end() }
 
 // ReapProducers frees the roles of producers whose processes have died, and withdraws their
 // claims, so that later messages of others can be received. Members().Died counts the dead.

@@ -299,31 +299,94 @@ func (p *Producer) claimAt(tail, length uint64) (got int, err error) {
 
 // await blocks until reserve succeeds for a record of length bytes.
 func (p *Producer) await(ctx context.Context, length uint64) error {
-	r := p.ring
 	defer p.vigil.end()
-	next, seen := tick, r.header.head.Load()
+	l := p.lookout()
 	return p.wait.wait(ctx,
 		func() (bool, error) {
 			if p.deserted() {
 				return false, fmt.Errorf("shmring: %w", ErrClosed)
 			}
 			return p.reserve(length)
-		},
-		func() (time.Duration, error) {
-			// Start the vigil before checking, so that a process that ends in between is
-			// noticed.
-			pids, all := r.watchable(r.header.members[consumerRole:])
-			most := p.vigil.tick(pids, all, p.wait.alarm)
-			// The consumer does not wake producers for every message. There is no hurry to
-			// check for room as long as it receives none at all.
-			if head := r.header.head.Load(); head == seen {
-				next = min(2*next, most)
-			} else {
-				next, seen = tick, head
-			}
-			return next, p.stranded()
-		})
+		}, l.check)
 }
+
+// A lookout watches the consumer during a wait for room.
+type lookout struct {
+	p    *Producer
+	tick time.Duration
+	seen uint64 // the head at the last check
+}
+
+func (p *Producer) lookout() lookout { return lookout{p, tick, p.ring.header.head.Load()} }
+
+// check returns when to check again, and stranded. The vigil begins first, so that a process
+// that ends in between is noticed.
+func (l *lookout) check() (time.Duration, error) {
+	p, r := l.p, l.p.ring
+	pids, all := r.watchable(r.header.members[consumerRole:])
+	most := p.vigil.tick(pids, all, p.wait.alarm)
+	// The consumer does not wake producers for every message. There is no hurry to check
+	// for room as long as it receives none at all.
+	if head := r.header.head.Load(); head == l.seen {
+		l.tick = min(2*l.tick, most)
+	} else {
+		l.tick, l.seen = tick, head
+	}
+	return l.tick, p.stranded()
+}
+
+// Room returns a source that is ready when TryClaim(n) would not have to wait. In a ring for
+// Many, another producer may take the room first.
+func (p *Producer) Room(n int) Source { return &room{p: p, n: n} }
+
+// A room is a Producer as a source.
+type room struct {
+	p     *Producer
+	n     int
+	ahead lookout
+}
+
+func (m *room) source() source { return m }
+
+func (m *room) enter() bool {
+	if m.p.closed {
+		return false
+	}
+	m.ahead = m.p.lookout()
+	return true
+}
+
+// poll does not see that a process has claimed a record and not moved tail yet. Then it
+// reports too much room, once: TryClaim moves tail.
+func (m *room) poll() bool {
+	p, r := m.p, m.p.ring
+	if !p.ready(m.n) && p.refuse(m.n) != nil {
+		return true
+	}
+	tail := p.tail
+	if r.many {
+		tail = r.header.tail.Load()
+	}
+	size := extent(uint64(m.n))
+	if rest := r.capacity - tail&r.mask; rest < size {
+		size += rest
+	}
+	ok, err := p.room(tail, size)
+	return ok || err != nil
+}
+
+// check leaves the death of the consumer to TryClaim.
+func (m *room) check() (tick time.Duration, ready bool) {
+	tick, err := m.ahead.check()
+	if err != nil {
+		m.p.look = look{}
+	}
+	return tick, err != nil
+}
+
+func (m *room) sleeper() *waiter { return &m.p.wait }
+
+func (m *room) exit() { m.p.vigil.end() }
 
 // CheckConsumer returns ErrPeerDied if the consumer's process has ended without closing,
 // and ErrClosed if the consumer or this producer has closed, whatever NamedOptions.Outlive

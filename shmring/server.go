@@ -123,8 +123,8 @@ func (v *Server) Receive(ctx context.Context) (r Request, err error) {
 	defer func() { <-v.turn }()
 	err = guarded(func() error {
 		take := func() (ok bool, err error) {
-			if v.closed.Load() {
-				return false, fmt.Errorf("shmring: %w: server", ErrClosed)
+			if err := v.checkOpen(); err != nil {
+				return false, err
 			}
 			r, ok = v.take()
 			return ok, nil
@@ -137,6 +137,71 @@ func (v *Server) Receive(ctx context.Context) (r Request, err error) {
 	})
 	return r, err
 }
+
+// TryReceive is Receive without blocking. ok reports whether there was a request. While
+// another goroutine is in Receive, requests are left to it, and ok is false.
+func (v *Server) TryReceive() (r Request, ok bool, err error) {
+	select {
+	case v.turn <- struct{}{}:
+		defer func() { <-v.turn }()
+	default:
+		return Request{}, false, v.checkOpen()
+	}
+	if err := v.checkOpen(); err != nil {
+		return Request{}, false, err
+	}
+	err = guarded(func() error { r, ok = v.take(); return nil })
+	return r, ok, err
+}
+
+func (v *Server) checkOpen() error {
+	if v.closed.Load() {
+		return fmt.Errorf("shmring: %w: server", ErrClosed)
+	}
+	return nil
+}
+
+func (v *Server) source() source { return v }
+
+// enter keeps Close from returning.
+func (v *Server) enter() bool {
+	switch {
+	case !v.using.TryRLock():
+		return false
+	case v.closed.Load():
+		v.using.RUnlock()
+		return false
+	}
+	return true
+}
+
+// poll reports whether there is a request, without changing anything: the bits in pending
+// belong to the goroutine that has the turn.
+func (v *Server) poll() bool {
+	if v.closed.Load() {
+		return true
+	}
+	s := v.s
+	for mask := s.header.pending.Load(); mask != 0; mask &= mask - 1 {
+		i := bits.TrailingZeros64(mask)
+		if i >= s.limits.Clients {
+			break
+		}
+		for j := range s.limits.Calls {
+			if s.calls[s.slot(i, j)].state.Load()&callMask == callRequested {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// check finds nothing: see Receive.
+func (v *Server) check() (tick time.Duration, ready bool) { return restTick, false }
+
+func (v *Server) sleeper() *waiter { return &v.wait }
+
+func (v *Server) exit() { v.using.RUnlock() }
 
 // take takes a request, if there is one.
 func (v *Server) take() (r Request, ok bool) {

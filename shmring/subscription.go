@@ -416,13 +416,44 @@ func (s *Subscription) await(ctx context.Context) error {
 	defer s.vigil.end()
 	s.wait.pace(s.taken, s.bytes, s.b.capacity)
 	s.taken, s.bytes = 0, 0
-	return s.wait.wait(ctx, s.ready, func() (time.Duration, error) {
-		// Start the vigil before checking, so that a process that ends in between is noticed.
-		pids, all := s.b.watchable(s.b.members[writerRole:])
-		next := s.vigil.tick(pids, all, s.wait.alarm)
-		return next, s.died()
-	})
+	return s.wait.wait(ctx, s.ready, s.watch)
 }
+
+// watch watches the writer and returns died. The vigil begins first, so that a process that
+// ends in between is noticed.
+func (s *Subscription) watch() (time.Duration, error) {
+	pids, all := s.b.watchable(s.b.members[writerRole:])
+	next := s.vigil.tick(pids, all, s.wait.alarm)
+	return next, s.died()
+}
+
+func (s *Subscription) source() source { return s }
+
+func (s *Subscription) enter() bool { return !s.closed }
+
+// poll leaves the end of the writer to the next call that receives.
+func (s *Subscription) poll() bool {
+	seen := s.seen
+	ok, err := s.ready()
+	if err != nil {
+		s.seen = seen
+	}
+	return ok || err != nil
+}
+
+// check leaves the death of the writer to the next call that receives.
+func (s *Subscription) check() (tick time.Duration, ready bool) {
+	seen := s.seen
+	tick, err := s.watch()
+	if err != nil {
+		s.seen, s.look = seen, look{} // TryReceive checks at once
+	}
+	return tick, err != nil
+}
+
+func (s *Subscription) sleeper() *waiter { return &s.wait }
+
+func (s *Subscription) exit() { s.vigil.end() }
 
 // Lost returns how many messages were overwritten before this reader received them. Each
 // message from the first is either received or lost.

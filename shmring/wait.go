@@ -74,14 +74,19 @@ const (
 	retryAfter = 64
 )
 
-// A waiter waits for the other side. It spins first, for as long as that has recently paid
-// off, then sleeps.
-type waiter struct {
-	word   *atomic.Uint32 // on which to sleep
-	spin   bool
+// A spinner checks for something again and again before a sleep, for as long as that has
+// recently paid off.
+type spinner struct {
 	pause  uint32 // before a check
 	budget uint32 // how long to spin
 	vain   uint32 // longest spins that were in vain, although the wait was short
+}
+
+// A waiter waits for the other side. It spins first, then sleeps.
+type waiter struct {
+	spinner
+	word *atomic.Uint32 // on which to sleep
+	spin bool
 
 	alarmed atomic.Bool // a process has ended: check which one before sleeping
 }
@@ -113,58 +118,88 @@ func (w *waiter) wait(ctx context.Context, try func() (bool, error), check func(
 
 	began := time.Now()
 	defer func() { w.adapt(time.Since(began)) }()
-	var heeded time.Time // time of the last alarm acted on
-	for checked, timeout := began, tick; ; {
-		v := w.word.Load()
-		if v&sleeping == 0 {
-			if !w.word.CompareAndSwap(v, v|sleeping) {
-				continue
-			}
-			v |= sleeping
-		}
+	n := nap{w: w, checked: began, tick: tick}
+	for now := began; ; now = time.Now() {
+		n.register()
 		if ok, err := try(); ok || err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		// Act at once on one alarm per tick. A process that has ended raises an alarm
-		// whenever it is watched, until its parent has waited for it. Until then it may
-		// look alive, if /proc hides it.
-		if w.alarmed.Load() {
-			timeout = max(0, tick-time.Since(heeded))
-		}
-		if timeout > 0 {
-			if err := futex.Wait(ctx, futexWord(w.word), v, timeout); err != nil && !errors.Is(err, futex.ErrTimeout) {
+		if left := n.left(now); left > 0 {
+			if err := futex.Wait(ctx, futexWord(w.word), n.seen, left); err != nil && !errors.Is(err, futex.ErrTimeout) {
 				return err
 			}
 		}
-		timeout = tick
-		if now := time.Now(); w.alarmed.Load() && now.Sub(heeded) >= tick || now.Sub(checked) >= tick {
-			if checked = now; w.alarmed.Swap(false) {
-				heeded = now
+		if !n.due(time.Now()) {
+			continue
+		}
+		var err error
+		if n.tick, err = check(); err != nil {
+			if ok, tryErr := try(); ok || tryErr != nil {
+				return tryErr
 			}
-			// A process that joins after check has run notices the bit and wakes the
-			// sleeper.
-			seen := w.word.Or(sleeping) | sleeping
-			var err error
-			if timeout, err = check(); err != nil {
-				if ok, tryErr := try(); ok || tryErr != nil {
-					return tryErr
-				}
-				return err
-			}
-			if w.word.Load() != seen {
-				timeout = tick
-			}
+			return err
 		}
 	}
+}
+
+// A nap is a sleep on the word of a waiter: what to sleep for, and when to check next
+// whether the other side is alive.
+type nap struct {
+	w       *waiter
+	seen    uint32        // the word while nobody has woken the sleeper
+	tick    time.Duration // from one check to the next
+	checked time.Time     // time of the last check
+	heeded  time.Time     // time of the last alarm acted on
+}
+
+// register sets the bit of the word. If the word has changed since, the next check follows
+// a usual tick after the last: a process may have joined, which nobody watches yet.
+func (n *nap) register() {
+	v := n.w.word.Or(sleeping) | sleeping
+	if v != n.seen {
+		n.seen, n.tick = v, min(n.tick, tick)
+	}
+}
+
+// stir wakes all sleepers, unless the word has changed already, and expects the new value.
+func (n *nap) stir() {
+	if n.w.word.CompareAndSwap(n.seen, (n.seen+2)&^sleeping) {
+		n.seen += 2
+		futex.Wake(futexWord(n.w.word), futex.All)
+	}
+}
+
+// left returns how long to sleep until the next check. At most one alarm per tick shortens
+// the sleep. A process that has ended raises an alarm whenever it is watched, until its
+// parent has waited for it. Until then it may look alive, if /proc hides it.
+func (n *nap) left(now time.Time) time.Duration {
+	left := n.tick - now.Sub(n.checked)
+	if n.w.alarmed.Load() {
+		left = min(left, tick-now.Sub(n.heeded))
+	}
+	return left
+}
+
+// due reports whether to check now. If so, it registers first: a process that joins after
+// the check notices the bit and wakes the sleeper.
+func (n *nap) due(now time.Time) bool {
+	if n.left(now) > 0 {
+		return false
+	}
+	if n.checked = now; n.w.alarmed.Swap(false) {
+		n.heeded = now
+	}
+	n.seen = n.w.word.Or(sleeping) | sleeping
+	return true
 }
 
 // spinUntil calls try after each pause, until the budget is spent. If there is no reason
 // to keep a distance, the shortest pauses come first, because an answer may be due at any
 // moment.
-func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
+func (w *spinner) spinUntil(try func() (bool, error)) (bool, error) {
 	pause := w.pause
 	if pause == pauseLeast {
 		pause = 1
@@ -186,7 +221,7 @@ func (w *waiter) spinUntil(try func() (bool, error)) (bool, error) {
 // least one message for each eight units of the pause, the consumer lets them get further
 // ahead, but not so far that the ring becomes full. Otherwise messages wait no longer than
 // necessary.
-func (w *waiter) pace(messages, bytes, capacity uint64) {
+func (w *spinner) pace(messages, bytes, capacity uint64) {
 	switch {
 	case messages < uint64(w.pause/8):
 		w.pause = pauseLeast
@@ -200,7 +235,7 @@ func (w *waiter) pace(messages, bytes, capacity uint64) {
 // adapt learns from a sleep: the spin before it was too short, or in vain. If the longest
 // spin is in vain again and again although the sleeps are short, the two sides share a
 // processor: the other side runs only when this one sleeps.
-func (w *waiter) adapt(slept time.Duration) {
+func (w *spinner) adapt(slept time.Duration) {
 	switch {
 	case slept >= sleepShort:
 		w.budget = max(w.budget/2, spinLeast)

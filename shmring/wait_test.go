@@ -28,7 +28,7 @@ func TestPace(t *testing.T) {
 		{"the ring becomes full", pauseMost, pauseMost, 128 << 10, pauseMost / 2, pauseMost, pauseMost / 4},
 		{"a small ring becomes full", pauseLeast, pauseLeast, 8 << 10, pauseLeast, pauseLeast, pauseLeast},
 	} {
-		w := waiter{pause: tt.pause}
+		w := spinner{pause: tt.pause}
 		w.pace(tt.messages, tt.messages*256, tt.capacity)
 		if w.pause != tt.want {
 			t.Errorf("%s: a pause of %d, want %d", tt.what, w.pause, tt.want)
