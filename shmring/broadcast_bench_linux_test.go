@@ -23,7 +23,7 @@ import (
 // drain receives COUNT messages of a broadcast by copying them out, or in place if there is
 // a third argument: POLICY COUNT [HOW].
 func drain(args []string) error {
-	b, err := inheritedBroadcast()
+	b, err := inherited(3, shmring.OpenBroadcastIn)
 	if err != nil {
 		return err
 	}
@@ -187,14 +187,12 @@ const (
 
 // watchFrames reads frames in place until the writer closes, and prints how many.
 func watchFrames([]string) error {
-	m, err := posix.MapFile(os.NewFile(3, "memory"), nil)
-	if err != nil {
-		return err
-	}
-	if err := m.Prefault(); err != nil {
-		return err
-	}
-	b, err := shmring.OpenBroadcastIn(m)
+	b, err := inherited(3, func(m *posix.Mapping) (*shmring.Broadcast, error) {
+		if err := m.Prefault(); err != nil {
+			return nil, err
+		}
+		return shmring.OpenBroadcastIn(m)
+	})
 	if err != nil {
 		return err
 	}
@@ -266,11 +264,7 @@ func BenchmarkFrames(b *testing.B) {
 
 // drainChan receives COUNT jobs.
 func drainChan(args []string) error {
-	m, err := posix.MapFile(os.NewFile(3, "memory"), nil)
-	if err != nil {
-		return err
-	}
-	c, err := shmring.OpenChanIn[job](m)
+	c, err := inherited(3, shmring.OpenChanIn[job])
 	if err != nil {
 		return err
 	}

@@ -19,15 +19,6 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// inheritedBroadcast returns the broadcast in descriptor 3.
-func inheritedBroadcast() (*shmring.Broadcast, error) {
-	m, err := posix.MapFile(os.NewFile(3, "memory"), nil)
-	if err != nil {
-		return nil, err
-	}
-	return shmring.OpenBroadcastIn(m)
-}
-
 // doomedWriter sends messages until it is killed. In the ledger it records the number of
 // the next message before it sends one (word 1) and afterwards (word 0).
 func doomedWriter([]string) error {
@@ -35,7 +26,7 @@ func doomedWriter([]string) error {
 	if err != nil {
 		return err
 	}
-	b, err := inheritedBroadcast()
+	b, err := inherited(3, shmring.OpenBroadcastIn)
 	if err != nil {
 		return err
 	}
@@ -69,7 +60,7 @@ func doomedReader(args []string) error {
 	if err != nil {
 		return err
 	}
-	b, err := inheritedBroadcast()
+	b, err := inherited(3, shmring.OpenBroadcastIn)
 	if err != nil {
 		return err
 	}
@@ -198,7 +189,7 @@ func killAll(t *testing.T, rounds int, begin func(i int) (*exec.Cmd, bool)) {
 
 // holdSubscription, POLICY LABEL, subscribes, prints "ready" and receives nothing.
 func holdSubscription(args []string) error {
-	b, err := inheritedBroadcast()
+	b, err := inherited(3, shmring.OpenBroadcastIn)
 	if err != nil {
 		return err
 	}
@@ -295,44 +286,12 @@ func TestBroadcastWriterDies(t *testing.T) {
 
 // scribbleBroadcast overwrites words of the broadcast until it is killed: SEED.
 func scribbleBroadcast(args []string) error {
-	return scribbleOver(number(args[0]), 16<<10, []int{16, 32, 48, 64, 65, 80, 81, 82, 83, 128, 384, 512, 513, 514})
+	return scribbleOver(args, 16<<10, []int{16, 32, 48, 64, 65, 80, 81, 82, 83, 128, 384, 512, 513, 514})
 }
 
 // scribbleCell overwrites words of the cell until it is killed: SEED.
 func scribbleCell(args []string) error {
-	return scribbleOver(number(args[0]), 0, []int{16, 48, 80, 81, 82, 83, 84, 85, 86, 87, 388, 389})
-}
-
-// scribbleOver overwrites words of the memory, except for its last bytes; every second
-// time, it picks one of the words in live.
-func scribbleOver(seed, last int, live []int) error {
-	mem, err := mapFile(os.NewFile(3, "memory"))
-	if err != nil {
-		return err
-	}
-	control := openLedger(mem)[:(len(mem)-last)/8]
-	rng := rand.New(rand.NewPCG(uint64(seed), 0))
-	for {
-		i := rng.IntN(len(control))
-		if rng.IntN(2) == 0 {
-			i = live[rng.IntN(len(live))]
-		}
-		switch v := control[i].Load(); rng.IntN(5) {
-		case 0:
-			control[i].Store(rng.Uint64())
-		case 1:
-			control[i].Store(v ^ 1<<rng.IntN(64))
-		case 2:
-			control[i].Store(v + 64)
-		case 3:
-			control[i].Store(0)
-		case 4:
-			control[i].Store(control[rng.IntN(len(control))].Load())
-		}
-		if rng.IntN(100) == 0 {
-			time.Sleep(time.Duration(rng.IntN(200)) * time.Microsecond)
-		}
-	}
+	return scribbleOver(args, 0, []int{16, 48, 80, 81, 82, 83, 84, 85, 86, 87, 388, 389})
 }
 
 // TestMadBroadcast uses a broadcast while a peer writes garbage into it. Every call ends,

@@ -32,7 +32,7 @@ var sanitizers = []string{"-g", "-O1", "-fsanitize=address,undefined", "-fno-san
 
 // writeMessages sends COUNT messages of a broadcast.
 func writeMessages(args []string) error {
-	b, err := inheritedBroadcast()
+	b, err := inherited(3, shmring.OpenBroadcastIn)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func writeMessages(args []string) error {
 // readMessages receives the messages of a broadcast to the end, with POLICY, and prints how
 // many it has received and lost.
 func readMessages(args []string) error {
-	b, err := inheritedBroadcast()
+	b, err := inherited(3, shmring.OpenBroadcastIn)
 	if err != nil {
 		return err
 	}
@@ -326,7 +326,7 @@ func storeAndWatch(t *testing.T, count int, makers map[string]maker) {
 
 // watchPages waits for COUNT newer values.
 func watchPages(args []string) error {
-	c, err := inheritedCell[page]()
+	c, err := inherited(3, shmring.OpenCellIn[page])
 	if err != nil {
 		return err
 	}

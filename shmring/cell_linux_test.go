@@ -45,14 +45,6 @@ func newCell[T any](t testing.TB) (*shmring.Cell[T], *os.File) {
 	return c, f
 }
 
-func inheritedCell[T any]() (*shmring.Cell[T], error) {
-	m, err := posix.MapFile(os.NewFile(3, "memory"), nil)
-	if err != nil {
-		return nil, err
-	}
-	return shmring.OpenCellIn[T](m)
-}
-
 func TestCell(t *testing.T) {
 	ctx := background(t)
 	c, _ := newCell[page](t)
@@ -210,7 +202,7 @@ func TestCellShrinks(t *testing.T) {
 
 // storePages stores values until it is killed. Word 0 of a value never decreases.
 func storePages([]string) error {
-	c, err := inheritedCell[page]()
+	c, err := inherited(3, shmring.OpenCellIn[page])
 	if err != nil {
 		return err
 	}

@@ -150,11 +150,7 @@ func TestChanTypes(t *testing.T) {
 
 // doomedSender sends jobs until it is killed: NUMBER.
 func doomedSender(args []string) error {
-	m, err := posix.MapFile(os.NewFile(3, "memory"), nil)
-	if err != nil {
-		return err
-	}
-	c, err := shmring.OpenChanIn[job](m)
+	c, err := inherited(3, shmring.OpenChanIn[job])
 	if err != nil {
 		return err
 	}

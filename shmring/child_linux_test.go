@@ -48,7 +48,7 @@ var roles = map[string]func(args []string) error{
 	"unlink":  unlink,
 	"outlive": outlive,
 	"stream":  streamOut,
-	"mad":     scribble,
+	"mad":     scribbleRing,
 
 	"broadcaster": doomedWriter,
 	"listener":    doomedReader,
@@ -355,6 +355,15 @@ func openLedger(mem []byte) ledger {
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&mem[0])), len(mem)/8)
 }
 
+// inherited opens what lies in descriptor fd of this child.
+func inherited[M, T any](fd uintptr, open func(M) (T, error)) (opened T, err error) {
+	m, err := posix.MapFile(os.NewFile(fd, "memory"), nil)
+	if err != nil {
+		return opened, err
+	}
+	return open(any(m).(M))
+}
+
 func inheritedLedger() (ledger, error) {
 	mem, err := mapFile(os.NewFile(4, "ledger"))
 	if err != nil {
@@ -610,40 +619,68 @@ func streamOut([]string) error {
 	return w.Close()
 }
 
-// scribble overwrites words of the ring until it is killed: SEED.
-func scribble(args []string) error {
+// scribble overwrites words of the memory until it is killed: SEED. spoil picks a word and
+// its new value.
+func scribble(args []string, spoil func(words ledger, rng *rand.Rand) (word int, value uint64)) error {
 	mem, err := mapFile(os.NewFile(3, "memory"))
 	if err != nil {
 		return err
 	}
 	words := openLedger(mem)
-	rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0))
-	// Only header and state words can do harm.
-	control := words[:(len(mem)-ringCapacity(words))/8]
-	live := []int{16, 32, 33, 48, 64, 80, 81, 128, 132, 384}
-	for {
-		i := rng.IntN(len(control))
-		if rng.IntN(2) == 0 {
-			i = live[rng.IntN(len(live))]
-		}
-		switch v := control[i].Load(); rng.IntN(6) {
-		case 0:
-			control[i].Store(rng.Uint64())
-		case 1:
-			control[i].Store(v ^ 1<<rng.IntN(64))
-		case 2:
-			control[i].Store(v + 64)
-		case 3:
-			control[i].Store(0)
-		case 4: // a value from another place
-			control[i].Store(control[rng.IntN(len(control))].Load())
-		case 5: // a record that seems to be of about this lap
-			control[512+rng.IntN(len(control)-512)].Store((words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256))
-		}
+	for rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0)); ; {
+		word, value := spoil(words, rng)
+		words[word].Store(value)
 		if rng.IntN(100) == 0 {
 			time.Sleep(time.Duration(rng.IntN(200)) * time.Microsecond)
 		}
 	}
+}
+
+// garble returns what to write instead of v.
+func garble(words ledger, v uint64, rng *rand.Rand) uint64 {
+	switch rng.IntN(5) {
+	case 0:
+		return rng.Uint64()
+	case 1:
+		return v ^ 1<<rng.IntN(64)
+	case 2:
+		return v + 64
+	case 3: // a value from another place
+		return words[rng.IntN(len(words))].Load()
+	}
+	return 0
+}
+
+// scribbleOver overwrites words of the memory, except for its last bytes; every second
+// time, it picks one of the words in live.
+func scribbleOver(args []string, last int, live []int) error {
+	return scribble(args, func(words ledger, rng *rand.Rand) (word int, value uint64) {
+		words = words[:len(words)-last/8]
+		word = rng.IntN(len(words))
+		if rng.IntN(2) == 0 {
+			word = live[rng.IntN(len(live))]
+		}
+		return word, garble(words, words[word].Load(), rng)
+	})
+}
+
+// scribbleRing overwrites words of the ring until it is killed: SEED.
+func scribbleRing(args []string) error {
+	live := []int{16, 32, 33, 48, 64, 80, 81, 128, 132, 384}
+	var control ledger // only header and state words can do harm
+	return scribble(args, func(words ledger, rng *rand.Rand) (word int, value uint64) {
+		if control == nil {
+			control = words[:len(words)-ringCapacity(words)/8]
+		}
+		if rng.IntN(6) == 0 { // a record that seems to be of about this lap
+			return 512 + rng.IntN(len(control)-512), (words[32].Load()+rng.Uint64N(1<<14))<<8 | rng.Uint64N(256)
+		}
+		word = rng.IntN(len(control))
+		if rng.IntN(2) == 0 {
+			word = live[rng.IntN(len(live))]
+		}
+		return word, garble(control, words[word].Load(), rng)
+	})
 }
 
 // ringCapacity returns the capacity in the header of a ring, within sane bounds.

@@ -18,7 +18,7 @@ import (
 
 // echoService answers each request with itself, in COUNT goroutines, until it is killed.
 func echoService(args []string) error {
-	s, err := inheritedService()
+	s, err := inherited(3, shmring.OpenServiceIn)
 	if err != nil {
 		return err
 	}

@@ -21,15 +21,6 @@ import (
 	"github.com/sysvipc/gipc/shmring"
 )
 
-// inheritedService returns the service in descriptor 3.
-func inheritedService() (*shmring.Service, error) {
-	m, err := posix.MapFile(os.NewFile(3, "memory"), nil)
-	if err != nil {
-		return nil, err
-	}
-	return shmring.OpenServiceIn(m)
-}
-
 // killLimits returns the limits of a service whose processes are killed.
 func killLimits() shmring.ServiceLimits {
 	return shmring.ServiceLimits{MaxMessage: 2048, Clients: 5, Calls: 2}
@@ -43,7 +34,7 @@ func doomedServer([]string) error {
 	if err != nil {
 		return err
 	}
-	s, err := inheritedService()
+	s, err := inherited(3, shmring.OpenServiceIn)
 	if err != nil {
 		return err
 	}
@@ -91,7 +82,7 @@ func doomedClient([]string) error {
 	if err != nil {
 		return err
 	}
-	s, err := inheritedService()
+	s, err := inherited(3, shmring.OpenServiceIn)
 	if err != nil {
 		return err
 	}
@@ -173,7 +164,7 @@ func TestKilledService(t *testing.T) {
 // holdService joins as ROLE, server or client, and prints "ready". As a server, it first
 // takes a request, which it never answers. As a client, it makes a call.
 func holdService(args []string) error {
-	s, err := inheritedService()
+	s, err := inherited(3, shmring.OpenServiceIn)
 	if err != nil {
 		return err
 	}
@@ -323,38 +314,24 @@ func TestServiceClientDies(t *testing.T) {
 
 // scribbleService overwrites words of the service until it is killed: SEED.
 func scribbleService(args []string) error {
-	mem, err := mapFile(os.NewFile(3, "memory"))
-	if err != nil {
-		return err
-	}
-	control := openLedger(mem)[:(12288+10*128)/8]
-	rng := rand.New(rand.NewPCG(uint64(number(args[0])), 0))
-	for {
-		i := 12288/8 + 16*rng.IntN(10) + rng.IntN(5) // a call
+	return scribble(args, func(control ledger, rng *rand.Rand) (word int, value uint64) {
+		control = control[:(12288+10*128)/8]
+		word = 12288/8 + 16*rng.IntN(10) + rng.IntN(5) // of a call
 		switch rng.IntN(4) {
 		case 0:
-			i = rng.IntN(len(control))
+			word = rng.IntN(len(control))
 		case 1:
-			i = []int{32, 48, 81, 512, 528}[rng.IntN(5)]
+			word = []int{32, 48, 81, 512, 528}[rng.IntN(5)]
 		}
-		switch v := control[i].Load(); rng.IntN(6) {
-		case 0:
-			control[i].Store(rng.Uint64())
+		switch v := control[word].Load(); rng.IntN(6) {
+		case 0: // another state, of this request or the next
+			return word, v&^7 | uint64(rng.IntN(5))
 		case 1:
-			control[i].Store(v ^ 1<<rng.IntN(64))
-		case 2:
-			control[i].Store(v + 8)
-		case 3:
-			control[i].Store(0)
-		case 4:
-			control[i].Store(v&^7 | uint64(rng.IntN(5)))
-		case 5:
-			control[i].Store(control[rng.IntN(len(control))].Load())
+			return word, v + 8
+		default:
+			return word, garble(control, v, rng)
 		}
-		if rng.IntN(100) == 0 {
-			time.Sleep(time.Duration(rng.IntN(200)) * time.Microsecond)
-		}
-	}
+	})
 }
 
 // TestMadService has a peer that writes garbage. Every call ends, without a panic.
