@@ -51,6 +51,7 @@ var roles = map[string]func(args []string) error{
 	"mad":     scribbleRing,
 
 	"broadcaster": doomedWriter,
+	"writer":      holdWriter,
 	"listener":    doomedReader,
 	"subscriber":  holdSubscription,
 	"storer":      storePages,
@@ -74,6 +75,8 @@ var roles = map[string]func(args []string) error{
 	"write": writeMessages,
 	"read":  readMessages,
 	"watch": watchPages,
+
+	"selector": selectAndReply,
 
 	"giver":  give,
 	"noProc": withoutProc,

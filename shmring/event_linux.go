@@ -1,6 +1,10 @@
 package shmring
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // An event is the descriptor of an eventfd(2).
 type event int
@@ -16,11 +20,13 @@ func (e event) set() error {
 	return err
 }
 
-// clear makes it unreadable again.
+// clear makes it unreadable again, unless the program has read it already.
 func (e event) clear() error {
 	var b [8]byte
-	_, err := unix.Read(int(e), b[:])
-	return err
+	if _, err := unix.Read(int(e), b[:]); err != nil && !errors.Is(err, unix.EAGAIN) {
+		return err
+	}
+	return nil
 }
 
 func (e event) close() error { return unix.Close(int(e)) }

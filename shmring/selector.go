@@ -92,14 +92,18 @@ func (s *Selector) find(sources []Source, look func() (int, error)) (index int, 
 		return -1, fmt.Errorf("shmring: %w: %d sources, at most %d", ErrTooLarge, n, futex.MostWords)
 	}
 	defer s.leave()
-	for _, from := range sources {
-		from := from.source()
-		if !from.enter() {
-			from = shut{}
+	err = guarded(func() error {
+		for i, from := range sources {
+			s.looked = i
+			from := from.source()
+			if !from.enter() {
+				from = shut{}
+			}
+			s.sources = append(s.sources, from)
 		}
-		s.sources = append(s.sources, from)
-	}
-	err = guarded(func() error { index, err = look(); return err })
+		index, err = look()
+		return err
+	})
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrFault) && s.looked >= 0:

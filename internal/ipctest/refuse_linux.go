@@ -1,6 +1,7 @@
 package ipctest
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 	"unsafe"
@@ -74,11 +75,33 @@ func Refuse(commands Commands, e unix.Errno) error {
 		}
 	}
 	add(unix.BPF_RET|unix.BPF_K, unix.SECCOMP_RET_ALLOW, 0, 0)
+	return install(program, 0)
+}
+
+// RefuseCall makes the kernel permanently refuse a system call to all threads of this process
+// and to its children, like a security policy or an older kernel.
+func RefuseCall(number uint32, e unix.Errno) error {
+	return install([]unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(e)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}, unix.SECCOMP_FILTER_FLAG_TSYNC)
+}
+
+// install installs a filter of system calls.
+func install(program []unix.SockFilter, flags uintptr) error {
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
+	switch thread, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&filter))); {
+	case e != 0:
+		return e
+	case thread != 0:
+		return fmt.Errorf("thread %d has another filter", thread)
+	}
+	return nil
 }
 
 // OnThread runs f on a thread that ends with it, so that f may change properties of the
