@@ -45,6 +45,7 @@ func TestExamples(t *testing.T) {
 	t.Run("prices", func(t *testing.T) { testPrices(t, bin) })
 	t.Run("frames", func(t *testing.T) { testFrames(t, bin) })
 	t.Run("settings", func(t *testing.T) { testSettings(t, bin) })
+	t.Run("monitor", func(t *testing.T) { testMonitor(t, bin) })
 	t.Run("sensors", func(t *testing.T) { testSensors(t, bin) })
 	t.Run("languages", func(t *testing.T) { testLanguages(t, bin) })
 	t.Run("jobs", func(t *testing.T) { testJobs(t, bin) })

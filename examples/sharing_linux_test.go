@@ -59,6 +59,23 @@ func testSettings(t *testing.T, bin programs) {
 	wantNothingLeft(t)
 }
 
+// testMonitor changes the settings before and while a camera runs.
+func testMonitor(t *testing.T, bin programs) {
+	monitor := ipctest.Run(t, bin.path("monitor"))
+	run(t, "", bin.path("settings"), "640", "480", "25")
+	wantLine(t, monitor, "settings: 640x480, 25 Hz")
+	camera := ipctest.Run(t, bin.path("frames"))
+	if line := monitor.Line(); !strings.HasPrefix(line, "frame ") || !strings.HasSuffix(line, ", 307200 bytes, at 640x480") {
+		t.Errorf("%q, want a frame", line)
+	}
+	run(t, "", bin.path("settings"), "1920", "1080", "60")
+	waitUntil(t, "the settings among the frames", func() bool { return monitor.Line() == "settings: 1920x1080, 60 Hz" })
+	interrupt(t, camera)
+	monitor.Wait()
+	run(t, "", bin.path("settings"), "remove")
+	wantNothingLeft(t)
+}
+
 // testSensors sends from several sensors: before there is a collector, and to the successor
 // of a killed collector.
 func testSensors(t *testing.T, bin programs) {

@@ -291,7 +291,7 @@ func outputPattern(lines []string, varies string) *regexp.Regexp {
 // packages returns the packages that the Go fragments use.
 func packages() []string {
 	return []string{
-		"context", "errors", "fmt", "net", "os", "sync/atomic", "time",
+		"context", "errors", "fmt", "io", "net", "os", "sync/atomic", "time", "golang.org/x/sys/unix",
 		"github.com/sysvipc/gipc/posix", "github.com/sysvipc/gipc/semops",
 		"github.com/sysvipc/gipc/shmring", "github.com/sysvipc/gipc/shmsync", "github.com/sysvipc/gipc/sysv",
 	}

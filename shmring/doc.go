@@ -79,6 +79,21 @@
 //	client, err := service.JoinClient() // in other processes
 //	reply, err := client.Call(ctx, request)
 //
+// # Several at a time
+//
+// A Selector waits for any of these: messages of rings, Chans and broadcasts, requests,
+// newer values of cells, room for a message. It returns which is ready, and receives nothing.
+//
+//	var s shmring.Selector
+//	i, err := s.Select(ctx, consumer, sub, cell.Newer(version))
+//	switch i {
+//	case 0:
+//		msg, ok, err := consumer.TryReceive()
+//		...
+//
+// A Notifier does the same for a program that waits in poll(2) or epoll(7): its descriptor
+// becomes readable. The other side needs to do nothing for either.
+//
 // The following sections describe rings, but apply to all of these types: the writer of a
 // Broadcast acts as a producer and each reader as a consumer; the clients of a Service act
 // as producers and its server as the consumer. In addition, the calls of these types return

@@ -378,3 +378,62 @@ func ExampleChan() {
 	// 0 0
 	// 1 10
 }
+
+// A display merges two feeds, here of one process: messages, and a value that changes.
+func ExampleSelector() {
+	ctx := context.Background()
+	news := exampleRing(nil)
+	defer news.Close()
+	cell, err := shmring.OpenOrCreateCell[float64](ctx, "/example-price", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cell.CloseAndRemove()
+	consumer, err := news.JoinConsumer()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer consumer.Close()
+
+	go func() { // in other processes
+		producer, err := news.JoinProducer()
+		if err == nil {
+			err = producer.Send(ctx, []byte("rain in Darjeeling"))
+		}
+		if err == nil {
+			_, err = cell.Store(ctx, 3.4)
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+	}()
+
+	var selector shmring.Selector
+	for version, shown := uint64(0), 0; shown < 2; {
+		ready, err := selector.Select(ctx, consumer, cell.Newer(version))
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch ready {
+		case 0:
+			msg, ok, err := consumer.TryReceive()
+			if err != nil {
+				log.Fatal(err)
+			}
+			if ok {
+				fmt.Printf("news: %s\n", msg)
+				shown++
+			}
+		case 1:
+			var price float64
+			if price, version, err = cell.Load(); err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println("price:", price)
+			shown++
+		}
+	}
+	// Unordered output:
+	// news: rain in Darjeeling
+	// price: 3.4
+}

@@ -43,7 +43,7 @@ type source interface {
 // time.
 type Selector struct {
 	spinner
-	last   int  // the source that was ready last
+	next   int  // the source to look at first
 	looked int  // the source that is being looked at, to know which one faulted
 	calm   bool // it does not spin
 	apart  bool // the kernel cannot wait for several words
@@ -112,7 +112,7 @@ func (s *Selector) find(sources []Source, look func() (int, error)) (index int, 
 		return -1, err
 	}
 	if index >= 0 {
-		s.last = index
+		s.next = index + 1
 	}
 	return index, nil
 }
@@ -138,7 +138,7 @@ func (s *Selector) leave() {
 func (s *Selector) poll() int {
 	n := len(s.sources)
 	for i := range n {
-		s.looked = (s.last + 1 + i) % n
+		s.looked = (s.next + i) % n
 		if s.sources[s.looked].poll() {
 			return s.looked
 		}

@@ -267,10 +267,12 @@ func TestSelectArguments(t *testing.T) {
 		var s shmring.Selector
 		prepare(&s)
 		notReady(t, &s, slices.Repeat([]shmring.Source{n, r}, 64)...)
-		time.AfterFunc(10*time.Millisecond, func() { _ = ready.make() })
+		made := make(chan error)
+		time.AfterFunc(10*time.Millisecond, func() { made <- ready.make() })
 		if i, err := s.Select(ctx, slices.Repeat([]shmring.Source{n, r}, 64)...); i%2 != 1 || err != nil {
 			t.Errorf("%s: Select = %d, %v", how, i, err)
 		}
+		noError(t, <-made)
 		if ok, err := ready.take(); !ok || err != nil {
 			t.Errorf("taken: %v, %v", ok, err)
 		}
