@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"sync"
 	"time"
 
 	"github.com/sysvipc/gipc/posix"
@@ -395,7 +396,8 @@ func ExampleSelector() {
 	}
 	defer consumer.Close()
 
-	go func() { // in other processes
+	var others sync.WaitGroup
+	others.Go(func() { // in other processes
 		producer, err := news.JoinProducer()
 		if err == nil {
 			err = producer.Send(ctx, []byte("rain in Darjeeling"))
@@ -406,7 +408,7 @@ func ExampleSelector() {
 		if err != nil {
 			log.Fatal(err)
 		}
-	}()
+	})
 
 	var selector shmring.Selector
 	for version, shown := uint64(0), 0; shown < 2; {
@@ -433,6 +435,7 @@ func ExampleSelector() {
 			shown++
 		}
 	}
+	others.Wait()
 	// Unordered output:
 	// news: rain in Darjeeling
 	// price: 3.4

@@ -59,6 +59,9 @@ func over(fd uintptr) bool {
 
 // end stops watching.
 func (v *vigil) end() {
+	if v.pids == nil && v.files == nil {
+		return // it has not begun
+	}
 	for _, f := range v.files {
 		_ = f.Close()
 	}
