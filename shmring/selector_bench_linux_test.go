@@ -2,6 +2,7 @@ package shmring_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -63,8 +64,9 @@ func BenchmarkSelectReady(b *testing.B) {
 		ctx, msg := b.Context(), make([]byte, messageSize)
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			noError(b, f.producers[i%len(f.producers)].Send(ctx, msg))
-			noError(b, receive(ctx))
+			if err := errors.Join(f.producers[i%len(f.producers)].Send(ctx, msg), receive(ctx)); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }
@@ -79,13 +81,16 @@ func BenchmarkSelectTurn(b *testing.B) {
 		b.ReportAllocs()
 		together(func() {
 			for receive(ctx) == nil {
-				noError(b, back.producers[0].Send(b.Context(), msg))
+				if err := back.producers[0].Send(b.Context(), msg); err != nil {
+					b.Error(err)
+				}
 			}
 		}, func() {
 			defer cancel()
 			for i := 0; b.Loop(); i++ {
-				noError(b, f.producers[i%len(f.producers)].Send(b.Context(), msg))
-				noError(b, back.received(b.Context()))
+				if err := errors.Join(f.producers[i%len(f.producers)].Send(b.Context(), msg), back.received(b.Context())); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	})
