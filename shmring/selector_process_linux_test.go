@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -206,7 +207,8 @@ func holdWriter([]string) error {
 		return err
 	}
 	fmt.Println("ready")
-	select {}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // TestSelectOutlives kills the other side of sources that outlive it.
