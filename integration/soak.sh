@@ -43,6 +43,9 @@ shmring       TestKilledService
 shmring       TestMadService
 shmring       TestKilledBroadcastOfPython
 shmring       TestKilledStores
+shmring       TestSelectWakes together/9
+shmring       TestSelectWakes policy/9
+shmring       TestMadSources
 shmring       TestCellAtFullSpeed
 shmring       TestKilledSenders
 shmring       TestKilledTakers

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -297,39 +298,43 @@ func TestSelectTruncated(t *testing.T) {
 func TestMadSources(t *testing.T) {
 	ipctest.SkipUnderQEMU(t, cannotStart)
 	for trial := range ipctest.Rounds(t, 10, 4) {
-		mem, ringFile := shared(t, shmring.Size(16<<10))
-		ring, err := shmring.Create(mem, &shmring.Options{Producers: shmring.Many})
-		noError(t, err)
-		b, broadcastFile := newBroadcast(t, 16<<10)
-		cell, cellFile := newCell[page](t)
-		service, serviceFile := newService(t, killLimits())
-		v := joinServer(t, service)
-		var s shmring.Selector
-		if trial%2 > 0 {
-			s.SleepApart()
-		}
-		c, sub := consumer(t, ring), subscribe(t, b, shmring.Latest, nil)
-		for role, f := range map[string]*os.File{"mad": ringFile, "madBroadcast": broadcastFile, "madCell": cellFile, "madService": serviceFile} {
-			child := goPeer(t, self(t), f, role, trial)
-			noError(t, child.Start())
-			defer kill(t, child)
-		}
-		version := uint64(0)
-		for end := time.Now().Add(150 * time.Millisecond); time.Now().Before(end); {
-			limited(t, "Select", func(ctx context.Context) {
-				switch i, _ := s.Select(ctx, c, sub, cell.Newer(version), v); i {
-				case 0:
-					_, _, _ = c.TryReceive()
-				case 1:
-					_, _, _ = sub.TryReceive()
-				case 2:
-					_, version, _ = cell.Load()
-				case 3:
-					if r, ok, err := v.TryReceive(); ok && err == nil {
-						_ = r.Reply(nil, nil)
-					}
+		t.Run(strconv.Itoa(trial), func(t *testing.T) { testMadSources(t, trial) })
+	}
+}
+
+func testMadSources(t *testing.T, trial int) {
+	mem, ringFile := shared(t, shmring.Size(16<<10))
+	ring, err := shmring.Create(mem, &shmring.Options{Producers: shmring.Many})
+	noError(t, err)
+	b, broadcastFile := newBroadcast(t, 16<<10)
+	cell, cellFile := newCell[page](t)
+	service, serviceFile := newService(t, killLimits())
+	v := joinServer(t, service)
+	var s shmring.Selector
+	if trial%2 > 0 {
+		s.SleepApart()
+	}
+	c, sub := consumer(t, ring), subscribe(t, b, shmring.Latest, nil)
+	for role, f := range map[string]*os.File{"mad": ringFile, "madBroadcast": broadcastFile, "madCell": cellFile, "madService": serviceFile} {
+		child := goPeer(t, self(t), f, role, trial)
+		noError(t, child.Start())
+		defer kill(t, child)
+	}
+	version := uint64(0)
+	for end := time.Now().Add(150 * time.Millisecond); time.Now().Before(end); {
+		limited(t, "Select", func(ctx context.Context) {
+			switch i, _ := s.Select(ctx, c, sub, cell.Newer(version), v); i {
+			case 0:
+				_, _, _ = c.TryReceive()
+			case 1:
+				_, _, _ = sub.TryReceive()
+			case 2:
+				_, version, _ = cell.Load()
+			case 3:
+				if r, ok, err := v.TryReceive(); ok && err == nil {
+					_ = r.Reply(nil, nil)
 				}
-			})
-		}
+			}
+		})
 	}
 }
