@@ -3,6 +3,7 @@ package storm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -276,7 +277,25 @@ func ringWaits(t *testing.T) (all []wait, _ []timed) {
 				func(ctx context.Context) error { _, err := empty.Receive(ctx); empty.Release(); return err },
 				func() error { return giver.Send(t.Context(), nil) },
 			},
+			selectorWait(t, name, kind),
 		)
 	}
 	return all, nil
+}
+
+func selectorWait(t *testing.T, name string, kind shmring.Producers) wait {
+	_, never := newRing(t, kind)
+	giver, empty := newRing(t, kind)
+	return wait{
+		name + " Selector.Select",
+		func(ctx context.Context) error {
+			var s shmring.Selector
+			i, err := s.Select(ctx, never, empty)
+			if err == nil && i != 1 {
+				err = fmt.Errorf("source %d is ready", i)
+			}
+			return err
+		},
+		func() error { return giver.Send(t.Context(), nil) },
+	}
 }
