@@ -69,6 +69,7 @@ func selectAndReply(args []string) error {
 // to some at a time. Each message wakes it at once, even if the kernel has no
 // futex_waitv(2).
 func TestSelectWakes(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, cannotStart)
 	for name, e := range map[string]unix.Errno{"together": 0, "older kernel": unix.ENOSYS, "policy": unix.EPERM} {
 		for _, rings := range []int{1, 2, 9} {
 			t.Run(fmt.Sprintf("%s/%d", name, rings), func(t *testing.T) { testSelectWakes(t, rings, e) })
@@ -237,7 +238,7 @@ func TestSelectOutlives(t *testing.T) {
 
 // TestSelectIdle has Selectors wait for processes that do nothing.
 func TestSelectIdle(t *testing.T) {
-	const each = 10
+	const each = 5
 	ctx, cancel := context.WithCancel(context.Background())
 	results := make(chan error)
 	for _, prepare := range selectors {
@@ -274,6 +275,7 @@ func TestSelectIdle(t *testing.T) {
 
 // TestSelectTruncated truncates the memory of a source, also while a Selector sleeps.
 func TestSelectTruncated(t *testing.T) {
+	ipctest.SkipUnderQEMU(t, "a SIGBUS comes without its address")
 	for how, prepare := range selectors {
 		t.Run(how, func(t *testing.T) {
 			c, f := newCell[page](t)
