@@ -70,12 +70,18 @@ func doomedReader(args []string) error {
 	}
 	fmt.Println("ready")
 	first := s.Next()
+	var selector shmring.Selector
 	for ctx := context.Background(); ; book[2].Add(1) {
 		var err error
-		if rand.IntN(2) == 0 {
+		switch rand.IntN(3) {
+		case 0:
 			err = receiveNext(ctx, s)
-		} else {
+		case 1:
 			err = viewNext(ctx, s)
+		default:
+			if _, err = selector.Select(ctx, s); err == nil {
+				_, _, err = s.TryReceive()
+			}
 		}
 		if err != nil && !errors.Is(err, shmring.ErrPeerDied) && !errors.Is(err, shmring.ErrOverwritten) {
 			return err

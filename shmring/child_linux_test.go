@@ -453,8 +453,13 @@ func doomedConsumer([]string) error {
 	}
 	fmt.Println("ready")
 	next, first := book[0].Load(), true
-	for msg, err := range c.Messages(context.Background()) {
-		if err != nil {
+	var s shmring.Selector
+	for ctx := context.Background(); ; {
+		msg, err := receiveOrSelect(ctx, c, &s)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
 			return err
 		}
 		id, seq := binary.NativeEndian.Uint64(msg), binary.NativeEndian.Uint64(msg[8:])
@@ -468,7 +473,21 @@ func doomedConsumer([]string) error {
 		first, next = false, seq+1
 		book[0].Store(next)
 	}
-	return nil
+}
+
+// receiveOrSelect receives a message in one of the two ways to wait for it.
+func receiveOrSelect(ctx context.Context, c *shmring.Consumer, s *shmring.Selector) ([]byte, error) {
+	if rand.IntN(2) == 0 {
+		return c.Receive(ctx)
+	}
+	for {
+		if _, err := s.Select(ctx, c); err != nil {
+			return nil, err
+		}
+		if msg, ok, err := c.TryReceive(); ok || err != nil {
+			return msg, err
+		}
+	}
 }
 
 // holdRole takes a role and keeps it until it is killed or reads a command: "oom" exhausts

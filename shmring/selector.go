@@ -70,7 +70,7 @@ type Selector struct {
 // at the same time, unless it is a Server or a Cell, and the last message of a Consumer is
 // released. A source whose memory was truncated is ready.
 //
-// Select spins for up to 0.1 ms, then sleeps, as Consumer.Receive does, and notices deaths
+// Select spins for some 0.1 ms, then sleeps, as Consumer.Receive does, and notices deaths
 // as fast. It sleeps on all sources in one thread with futex_waitv(2), since Linux 5.16.
 // Where the kernel lacks the call or a security policy refuses it, each source takes a
 // thread while Select sleeps. Either way, the first message of each source after a sleep
