@@ -53,7 +53,7 @@ func TestNotifier(t *testing.T) {
 		}
 		return sources
 	}
-	var slow slowness
+	slow := newSlowness(t)
 	for round := range ipctest.Rounds(t, 400, 0) {
 		want := rand.IntN(len(names))
 		chosen := all[names[want]]

@@ -90,7 +90,7 @@ func testSelectWakes(t *testing.T, rings int, e unix.Errno) {
 	cmd := goPeer(t, self(t), nil, "selector", rings, int(e))
 	cmd.ExtraFiles = append(files, f)
 	start(t, cmd)
-	var slow slowness
+	slow := newSlowness(t)
 	var numbers [9]int // of the next message
 	for round := range ipctest.Rounds(t, 400, 0) {
 		if pause := rand.IntN(4); pause > 0 { // so that it spins, falls asleep, or sleeps
