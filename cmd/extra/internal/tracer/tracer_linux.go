@@ -1,0 +1,340 @@
+package tracer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysvipc/gipc/cmd/extra/internal/ipccall"
+)
+
+// A Command is a program to run and trace. It gets the standard input, output and error of
+// this process, its environment and its working directory.
+type Command struct {
+	Path string   // as exec.LookPath returns it
+	Argv []string // with the program's name
+	// Signals are passed on to the program while it runs, and after its end to all
+	// processes that it left behind. SIGINT and SIGQUIT are not if the terminal has sent
+	// them to the program, too.
+	Signals <-chan os.Signal
+	// Text is set if the calls are to have Args.
+	Text bool
+}
+
+// A Sink gets the calls, from one goroutine. While a method runs, the thread that makes the
+// call is stopped.
+type Sink interface {
+	// Begin is called when a call begins.
+	Begin(c *ipccall.Call)
+	// End is called when a call has returned, or when its thread has died.
+	End(c *ipccall.Call)
+	// Process is called before the first call of a process, and before its first call after
+	// it has executed another program.
+	Process(pid, parent int, program string)
+	// ThreadExited and Exited are called when a thread, or a process, has ended that made
+	// calls.
+	ThreadExited(tid int)
+	Exited(pid int)
+}
+
+// Run runs a command until it and all processes that it started have ended, and returns how
+// the command itself ended. If ctx is done, Run kills them all. It locks the calling
+// goroutine to its thread, as the thread that started to trace must do all of it.
+//
+// An error means that the program was not started.
+func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	t := &tracer{sink: sink, decoder: ipccall.NewDecoder(command.Text), threads: make(map[int]*thread), processes: make(map[int]*process), alive: make(map[int]bool)}
+	ours, err := t.start(command)
+	if err != nil {
+		return 0, err
+	}
+	defer ours.Close()
+	over := make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() { t.passOn(ctx, command.Signals, over) })
+	t.loop()
+	close(over)
+	passing.Wait()
+	if !t.started {
+		message := make([]byte, 64)
+		n, _ := ours.Read(message)
+		return 0, failure(command.Path, string(message[:n]))
+	}
+	return t.status, nil
+}
+
+// A tracer traces the processes of one Run.
+type tracer struct {
+	sink      Sink
+	decoder   *ipccall.Decoder
+	threads   map[int]*thread  // those that have made calls
+	processes map[int]*process // likewise
+	main      int              // the process of the command
+	started   bool             // the command has replaced the child
+	status    unix.WaitStatus  // of the command
+
+	mu    sync.Mutex
+	alive map[int]bool // all traced threads
+}
+
+// start starts the child, seizes it and lets it become the command. It returns this side of
+// the socket to the child.
+func (t *tracer) start(command *Command) (*os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socketpair: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "socket"), os.NewFile(uintptr(pair[1]), "socket")
+	defer theirs.Close()
+	// The child keeps its descriptor under the same number: any other may be one that the
+	// command inherits.
+	if _, err := unix.FcntlInt(theirs.Fd(), unix.F_SETFD, 0); err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("fcntl: %w", err)
+	}
+	argv := append([]string{childName, strconv.Itoa(pair[1]), command.Path}, command.Argv...)
+	child, err := os.StartProcess("/proc/self/exe", argv, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	t.main = child.Pid
+	t.alive[t.main] = true
+	if err = ptrace(unix.PTRACE_SEIZE, t.main, 0, options); err == nil {
+		_, err = ours.Write([]byte{0})
+	}
+	if err == nil {
+		err = child.Release() // wait4 reaps it
+	}
+	if err != nil {
+		ours.Close() // ends the child
+		_ = child.Kill()
+		_, _ = child.Wait() // it may have been killed
+		return nil, refused(err)
+	}
+	return ours, nil
+}
+
+// passOn passes signals on to the traced processes, and kills them when ctx is done.
+func (t *tracer) passOn(ctx context.Context, signals <-chan os.Signal, over <-chan struct{}) {
+	for {
+		select {
+		case s := <-signals:
+			t.signal(s.(syscall.Signal))
+		case <-ctx.Done():
+			t.kill(unix.SIGKILL, true)
+			return
+		case <-over:
+			return
+		}
+	}
+}
+
+func (t *tracer) signal(s unix.Signal) {
+	if (s == unix.SIGINT || s == unix.SIGQUIT) && inForeground() {
+		return
+	}
+	t.mu.Lock()
+	running := t.alive[t.main]
+	t.mu.Unlock()
+	t.kill(s, !running)
+}
+
+// inForeground reports whether the terminal sends its signals to this process, and so to the
+// processes that are traced, unless they have left the process group.
+func inForeground() bool {
+	terminal, err := os.OpenFile("/dev/tty", os.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer terminal.Close()
+	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// kill sends a signal to the command, or to all traced processes.
+func (t *tracer) kill(s unix.Signal, all bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for tid := range t.alive {
+		if all || tid == t.main {
+			_ = unix.Kill(tid, s) // it may just have ended
+		}
+	}
+}
+
+// loop handles stops until no traced process is left.
+func (t *tracer) loop() {
+	const children = unix.WALL | unix.WNOTHREAD
+	for {
+		var status unix.WaitStatus
+		tid, err := unix.Wait4(-1, &status, children, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil: // ECHILD
+			return
+		case status.Stopped():
+			t.stopped(tid, status, time.Now())
+		default:
+			t.ended(tid, status)
+		}
+	}
+}
+
+// stopped handles a thread that has stopped, and resumes it.
+func (t *tracer) stopped(tid int, status unix.WaitStatus, now time.Time) {
+	const syscallStop = unix.SIGTRAP | 0x80
+	if !t.alive[tid] { // only this goroutine writes
+		t.mu.Lock()
+		t.alive[tid] = true
+		t.mu.Unlock()
+	}
+	request, signal := unix.PTRACE_CONT, unix.Signal(0)
+	switch event := int(status) >> 16; {
+	case event == unix.PTRACE_EVENT_SECCOMP:
+		if t.started && t.enter(tid) {
+			request = unix.PTRACE_SYSCALL
+		}
+	case status.StopSignal() == syscallStop:
+		t.exit(tid, now)
+	case event == unix.PTRACE_EVENT_EXEC:
+		t.exec(tid, now)
+	case event == unix.PTRACE_EVENT_STOP:
+		if status.StopSignal() != unix.SIGTRAP { // the process has been stopped, and shall stay so
+			request = unix.PTRACE_LISTEN
+		}
+	case event != 0: // a new process or thread, which stops itself
+	default:
+		signal = status.StopSignal()
+	}
+	_ = resume(request, tid, signal) // ESRCH if it has been killed
+}
+
+// enter begins a call, and reports whether its end is to be awaited.
+func (t *tracer) enter(tid int) bool {
+	info, err := getSyscallInfo(tid)
+	if err != nil || info.op != infoSeccomp {
+		return false
+	}
+	th := t.thread(tid)
+	c := t.decoder.Enter(th, tid, ipccall.Entry{Arch: info.arch, Number: info.words[0], Args: [6]uint64(info.words[1:7])})
+	if c == nil {
+		return false
+	}
+	c.PID, c.Program = th.pid, th.program
+	th.call = c
+	if t.processes[th.pid] == nil {
+		t.processes[th.pid] = th.process
+		t.sink.Process(th.pid, th.parent, th.program)
+	}
+	c.Start = time.Now()
+	t.sink.Begin(c)
+	return true
+}
+
+// thread returns a thread, after its first call also its process.
+func (t *tracer) thread(tid int) *thread {
+	th := t.threads[tid]
+	if th == nil {
+		p := newProcess(tid)
+		if known := t.processes[p.pid]; known != nil {
+			p = known
+		}
+		th = &thread{process: p, tid: tid}
+		t.threads[tid] = th
+	}
+	return th
+}
+
+// exit completes the call that a thread is in.
+func (t *tracer) exit(tid int, now time.Time) {
+	th := t.threads[tid]
+	if th == nil || th.call == nil {
+		return
+	}
+	info, err := getSyscallInfo(tid)
+	if err != nil || info.op != infoExit {
+		return
+	}
+	c := th.call
+	th.call = nil
+	c.Duration = now.Sub(c.Start)
+	t.decoder.Exit(th, c, int64(info.words[0]), info.words[1]&0xff != 0)
+	t.sink.End(c)
+}
+
+// exec notes that a process has executed a program. All its other threads are gone, and the
+// calling thread has the number of the process.
+func (t *tracer) exec(pid int, now time.Time) {
+	t.started = true
+	former, _ := eventMessage(pid)
+	for tid, th := range t.threads {
+		if th.pid == pid {
+			t.threadEnded(tid, now)
+		}
+	}
+	if int(former) != pid {
+		t.mu.Lock()
+		delete(t.alive, int(former))
+		t.mu.Unlock()
+	}
+	delete(t.processes, pid)
+}
+
+// threadEnded forgets a thread. A call that it was in has no result.
+func (t *tracer) threadEnded(tid int, now time.Time) {
+	th := t.threads[tid]
+	if th == nil {
+		return
+	}
+	delete(t.threads, tid)
+	if c := th.call; c != nil {
+		c.Duration = now.Sub(c.Start)
+		t.sink.End(c)
+	}
+	t.decoder.Ended(tid)
+	t.sink.ThreadExited(tid)
+}
+
+// ended handles a thread that has ended.
+func (t *tracer) ended(tid int, status unix.WaitStatus) {
+	t.mu.Lock()
+	delete(t.alive, tid)
+	t.mu.Unlock()
+	t.threadEnded(tid, time.Now())
+	if t.processes[tid] != nil {
+		delete(t.processes, tid)
+		t.sink.Exited(tid)
+	}
+	if tid == t.main {
+		t.status = status
+	}
+}
+
+// refused explains why the kernel does not let the child be traced.
+func refused(err error) error {
+	const file = "/proc/sys/kernel/yama/ptrace_scope"
+	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("ptrace: %w", err)
+	}
+	scope, _ := os.ReadFile(file)
+	switch {
+	case slices.Equal(scope, []byte("3\n")):
+		return fmt.Errorf("the kernel forbids tracing until the next boot (kernel.yama.ptrace_scope is 3): %w", err)
+	case slices.Equal(scope, []byte("2\n")):
+		return fmt.Errorf("only root may trace (kernel.yama.ptrace_scope is 2): run gshm trace as root, or set it to 1: %w", err)
+	default:
+		return fmt.Errorf("ptrace is refused (%w): a container needs a seccomp profile that allows ptrace(2), such as that of docker run --cap-add SYS_PTRACE", err)
+	}
+}
