@@ -62,7 +62,10 @@ func (d *Decoder) Enter(p Process, tid int, e Entry) *Call {
 
 // resumed turns c, a restart_syscall, into the rest of the interrupted call.
 func (interrupted *Call) resumed(c *Call) *Call {
-	c.Args = []string{"<" + interrupted.Text() + ">"}
+	c.Args = interrupted.Args
+	if interrupted.Name != restartName {
+		c.Args = []string{"<" + interrupted.Text() + ">"}
+	}
 	c.Object, c.Key, c.Ops, c.Waits, c.spec = interrupted.Object, interrupted.Key, interrupted.Ops, interrupted.Waits, interrupted.spec
 	c.args = interrupted.args
 	return c

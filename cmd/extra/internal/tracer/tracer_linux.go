@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -118,10 +119,11 @@ func (t *tracer) start(command *Command) (*os.File, error) {
 		err = child.Release() // wait4 reaps it
 	}
 	if err != nil {
-		ours.Close() // ends the child
+		err = refused(err, t.main)
+		ours.Close()
 		_ = child.Kill()
-		_, _ = child.Wait() // it may have been killed
-		return nil, refused(err)
+		_, _ = child.Wait() // it was killed
+		return nil, err
 	}
 	return ours, nil
 }
@@ -323,13 +325,16 @@ func (t *tracer) ended(tid int, status unix.WaitStatus) {
 }
 
 // refused explains why the kernel does not let the child be traced.
-func refused(err error) error {
+func refused(err error, child int) error {
 	const file = "/proc/sys/kernel/yama/ptrace_scope"
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("ptrace: %w", err)
 	}
 	scope, _ := os.ReadFile(file)
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", child))
 	switch {
+	case strings.Contains(string(status), "TracerPid:\t") && !strings.Contains(string(status), "TracerPid:\t0\n"):
+		return errors.New("another program, such as strace or gdb, traces this one already, and only one can")
 	case slices.Equal(scope, []byte("3\n")):
 		return fmt.Errorf("the kernel forbids tracing until the next boot (kernel.yama.ptrace_scope is 3): %w", err)
 	case slices.Equal(scope, []byte("2\n")):
