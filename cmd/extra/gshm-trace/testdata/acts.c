@@ -270,7 +270,7 @@ static void state(void)
 	FILE *status = fopen("/proc/self/status", "re");
 
 	while (fgets(line, sizeof line, status))
-		if (strncmp(line, "Sig", 3) == 0 || strncmp(line, "Threads", 7) == 0)
+		if ((strncmp(line, "Sig", 3) == 0 && line[3] != 'Q') || strncmp(line, "Threads", 7) == 0)
 			fputs(line, stdout);
 	fclose(status);
 	for (int fd = 0; fd < 64; fd++)

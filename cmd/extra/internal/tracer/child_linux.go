@@ -35,6 +35,9 @@ func Child() {
 		os.Exit(1)
 	}
 	unix.CloseOnExec(fd)
+	if _, err := unix.Write(fd, []byte{0}); err != nil { // ready to be seized
+		os.Exit(1)
+	}
 	if n, err := unix.Read(fd, make([]byte, 1)); n != 1 || err != nil { // the tracer has not seized this process
 		os.Exit(1)
 	}
@@ -57,6 +60,8 @@ func becomeTraced(path string, argv []string) (step string, err error) {
 	if err := installFilter(); err != nil {
 		return stepFilter, err
 	}
+	// The tracer checks that it can see this call, which does nothing.
+	_, _, _ = unix.Syscall(unix.SYS_SHMDT, 1, 0, 0)
 	return stepExec, syscall.Exec(path, argv, os.Environ())
 }
 

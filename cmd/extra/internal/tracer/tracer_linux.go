@@ -31,12 +31,12 @@ type Command struct {
 	Text bool
 }
 
-// A Sink gets the calls, from one goroutine. While a method runs, the thread that makes the
-// call is stopped.
+// A Sink gets the calls, from one goroutine.
 type Sink interface {
-	// Begin is called when a call begins.
+	// Begin is called before a call begins.
 	Begin(c *ipccall.Call)
-	// End is called when a call has returned, or when its thread has died.
+	// End is called when a call has returned, or when its thread has died. The thread
+	// already runs on.
 	End(c *ipccall.Call)
 	// Process is called before the first call of a process, and before its first call after
 	// it has executed another program.
@@ -67,6 +67,9 @@ func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, err
 	t.loop()
 	close(over)
 	passing.Wait()
+	if t.blind != nil {
+		return 0, t.blind
+	}
 	if !t.started {
 		message := make([]byte, 64)
 		n, _ := ours.Read(message)
@@ -82,6 +85,8 @@ type tracer struct {
 	threads   map[int]*thread  // those that have made calls
 	processes map[int]*process // likewise
 	main      int              // the process of the command
+	probed    bool             // the child has shown that calls can be seen
+	blind     error            // why they cannot
 	started   bool             // the command has replaced the child
 	status    unix.WaitStatus  // of the command
 
@@ -110,22 +115,32 @@ func (t *tracer) start(command *Command) (*os.File, error) {
 		ours.Close()
 		return nil, err
 	}
+	theirs.Close() // so that Read ends if the child dies
 	t.main = child.Pid
 	t.alive[t.main] = true
-	if err = ptrace(unix.PTRACE_SEIZE, t.main, 0, options); err == nil {
-		_, err = ours.Write([]byte{0})
-	}
-	if err == nil {
+	if err = t.seize(ours); err == nil {
 		err = child.Release() // wait4 reaps it
 	}
 	if err != nil {
-		err = refused(err, t.main)
 		ours.Close()
 		_ = child.Kill()
 		_, _ = child.Wait() // it was killed
 		return nil, err
 	}
 	return ours, nil
+}
+
+// seize begins to trace the child and lets it go on.
+func (t *tracer) seize(ours *os.File) error {
+	// The child says when it runs: os.StartProcess may return before its execve is complete.
+	if _, err := ours.Read(make([]byte, 1)); err != nil {
+		return fmt.Errorf("run %s: %w", childName, err)
+	}
+	if err := ptrace(unix.PTRACE_SEIZE, t.main, 0, options); err != nil {
+		return refused(err, t.main)
+	}
+	_, err := ours.Write([]byte{0})
+	return err
 }
 
 // passOn passes signals on to the traced processes, and kills them when ctx is done.
@@ -203,13 +218,16 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus, now time.Time) {
 		t.mu.Unlock()
 	}
 	request, signal := unix.PTRACE_CONT, unix.Signal(0)
+	var returned *ipccall.Call
 	switch event := int(status) >> 16; {
 	case event == unix.PTRACE_EVENT_SECCOMP:
-		if t.started && t.enter(tid) {
+		if !t.started {
+			t.probe(tid)
+		} else if t.enter(tid) {
 			request = unix.PTRACE_SYSCALL
 		}
 	case status.StopSignal() == syscallStop:
-		t.exit(tid, now)
+		returned = t.exit(tid, now)
 	case event == unix.PTRACE_EVENT_EXEC:
 		t.exec(tid, now)
 	case event == unix.PTRACE_EVENT_STOP:
@@ -221,6 +239,21 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus, now time.Time) {
 		signal = status.StopSignal()
 	}
 	_ = resume(request, tid, signal) // ESRCH if it has been killed
+	if returned != nil {
+		t.sink.End(returned)
+	}
+}
+
+// probe looks at the call that the child makes first.
+func (t *tracer) probe(tid int) {
+	info, err := getSyscallInfo(tid)
+	switch {
+	case err != nil:
+		t.kill(unix.SIGKILL, true)
+		t.blind = fmt.Errorf("the kernel does not show the calls of a process (PTRACE_GET_SYSCALL_INFO: %w): gshm trace needs Linux 5.3 or later", err)
+	case info.op == infoSeccomp:
+		t.probed = true
+	}
 }
 
 // enter begins a call, and reports whether its end is to be awaited.
@@ -259,26 +292,30 @@ func (t *tracer) thread(tid int) *thread {
 	return th
 }
 
-// exit completes the call that a thread is in.
-func (t *tracer) exit(tid int, now time.Time) {
+// exit completes the call that a thread is in and returns it.
+func (t *tracer) exit(tid int, now time.Time) *ipccall.Call {
 	th := t.threads[tid]
 	if th == nil || th.call == nil {
-		return
+		return nil
 	}
 	info, err := getSyscallInfo(tid)
 	if err != nil || info.op != infoExit {
-		return
+		return nil
 	}
 	c := th.call
 	th.call = nil
 	c.Duration = now.Sub(c.Start)
 	t.decoder.Exit(th, c, int64(info.words[0]), info.words[1]&0xff != 0)
-	t.sink.End(c)
+	return c
 }
 
 // exec notes that a process has executed a program. All its other threads are gone, and the
 // calling thread has the number of the process.
 func (t *tracer) exec(pid int, now time.Time) {
+	if !t.probed { // it has not begun to run
+		t.kill(unix.SIGKILL, true)
+		t.blind = errors.New("gshm trace does not know the calls of this machine's programs, only those of x86-64, AArch64 and 32-bit x86")
+	}
 	t.started = true
 	former, _ := eventMessage(pid)
 	for tid, th := range t.threads {
