@@ -345,10 +345,27 @@ func TestKilledAtRandom(t *testing.T) {
 		time.Sleep(time.Duration(i%20) * 3 * time.Millisecond)
 		check(t, cmd.Process.Kill())
 		_ = cmd.Wait()
-		until(t, "all processes have ended", func() bool { return unix.Kill(-cmd.Process.Pid, 0) == unix.ESRCH })
+		until(t, "all processes have ended", func() bool { return living(t, cmd.Process.Pid) == 0 })
 		for info, err := range sysv.Sets() {
 			check(t, err)
 			check(t, sysv.Set(info.ID).Remove())
 		}
 	}
+}
+
+// living returns the number of processes in a group that have not ended. Those that have may
+// have to wait until init reaps them.
+func living(t *testing.T, group int) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	check(t, err)
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // the process may be gone
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest) // state, parent, group
+		if len(fields) > 2 && fields[0] != "Z" && fields[2] == strconv.Itoa(group) {
+			n++
+		}
+	}
+	return n
 }

@@ -186,7 +186,7 @@ func TestDemo(t *testing.T) {
 	args := []string{gshm, "demo", "--pause", "1ms"}
 	plain := finish(t, exec.Command(args[0], args[1:]...))
 	traced := trace(t, nil, args...)
-	numbers := regexp.MustCompile(`(0x)?[0-9a-f]{6,}|[0-9]+`)
+	numbers := regexp.MustCompile(`(0x)?[0-9a-f]{6,} *|[0-9]+ *`)
 	lines := func(s string) string {
 		all := strings.Split(numbers.ReplaceAllString(s, "N"), "\n")
 		slices.Sort(all) // the processes print at the same time
