@@ -334,8 +334,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestKilledAtRandom kills the tracer, or the program, at random moments. Nothing of them
-// may be left. GIPC_SOAK sets the time.
+// TestKilledAtRandom kills the tracer, or all processes that it traces, at random moments.
+// Nothing of them may be left. GIPC_SOAK sets the time.
 func TestKilledAtRandom(t *testing.T) {
 	program, acting := build(t), acts(t)
 	for i := range ipctest.Rounds(t, 20, 1) {
@@ -343,9 +343,15 @@ func TestKilledAtRandom(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		check(t, cmd.Start())
 		time.Sleep(time.Duration(i%20) * 3 * time.Millisecond)
-		check(t, cmd.Process.Kill())
-		_ = cmd.Wait()
-		until(t, "all processes have ended", func() bool { return living(t, cmd.Process.Pid) == 0 })
+		tracer := cmd.Process.Pid
+		if i%2 == 0 {
+			check(t, cmd.Process.Kill())
+			_ = cmd.Wait()
+		} else {
+			until(t, "it has started", func() bool { return len(living(t, tracer)) > 1 })
+			killTraced(t, cmd)
+		}
+		until(t, "all processes have ended", func() bool { return len(living(t, tracer)) == 0 })
 		for info, err := range sysv.Sets() {
 			check(t, err)
 			check(t, sysv.Set(info.ID).Remove())
@@ -353,9 +359,35 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 }
 
-// living returns the number of processes in a group that have not ended. Those that have may
-// have to wait until init reaps them.
-func living(t *testing.T, group int) (n int) {
+// killTraced kills what a tracer traces until the tracer ends.
+func killTraced(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	over := make(chan error, 1)
+	go func() { over <- cmd.Wait() }()
+	for began := time.Now(); ; {
+		select {
+		case <-over:
+			// The child that was to become the program may have been killed before.
+			if status := cmd.ProcessState.ExitCode(); status != 128+9 && status != 1 {
+				t.Errorf("status %d", status)
+			}
+			return
+		default:
+		}
+		if time.Since(began) > patience {
+			t.Fatal("the tracer does not end")
+		}
+		for _, pid := range living(t, cmd.Process.Pid) {
+			if pid != cmd.Process.Pid {
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+	}
+}
+
+// living returns the processes in a group that have not ended. Those that have may have to
+// wait until init reaps them.
+func living(t *testing.T, group int) (pids []int) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	check(t, err)
@@ -364,8 +396,10 @@ func living(t *testing.T, group int) (n int) {
 		_, rest, _ := strings.Cut(string(text), ") ")
 		fields := strings.Fields(rest) // state, parent, group
 		if len(fields) > 2 && fields[0] != "Z" && fields[2] == strconv.Itoa(group) {
-			n++
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			check(t, err)
+			pids = append(pids, pid)
 		}
 	}
-	return n
+	return pids
 }

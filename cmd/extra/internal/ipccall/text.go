@@ -51,6 +51,9 @@ func choice(v uint64, names []flag) string {
 }
 
 func octal(v uint64) string {
+	if v == 0 {
+		return "0"
+	}
 	s := strconv.FormatUint(v, 8)
 	return strings.Repeat("0", max(1, 4-len(s))) + s
 }
