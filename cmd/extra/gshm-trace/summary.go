@@ -23,13 +23,17 @@ import (
 type summary struct {
 	options
 	*ipccall.Sum
-	w io.Writer
+	w    io.Writer
+	proc *procfs.FS // nil if there is none
 }
 
 func newSummary(o options, w io.Writer) *summary {
 	s := &summary{options: o, Sum: ipccall.NewSum(), w: w}
-	if proc, err := procfs.Open(procfs.Root); err == nil && !proc.Foreign() {
-		s.LastOn = (&asker{proc: proc, same: make(map[int]bool)}).lastOn
+	if proc, err := procfs.Open(procfs.Root); err == nil {
+		s.proc = proc
+		if !proc.Foreign() {
+			s.LastOn = (&asker{proc: proc, same: make(map[int]bool)}).lastOn
+		}
 	}
 	return s
 }
@@ -65,6 +69,9 @@ func (a *asker) lastOn(pid int, set ipccall.Object, semaphore uint16) (ipccall.A
 }
 
 func (s *summary) finish() error {
+	if s.proc != nil {
+		defer s.proc.Close()
+	}
 	if s.folded {
 		var text strings.Builder
 		for _, line := range s.Folded() {

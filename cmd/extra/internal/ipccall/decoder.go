@@ -50,7 +50,7 @@ func (d *Decoder) Enter(p Process, tid int, e Entry) *Call {
 	if interrupted := d.restart[tid]; interrupted != nil {
 		delete(d.restart, tid)
 		if s.name == restartName {
-			return interrupted.resumed(c)
+			return c.resume(interrupted)
 		}
 	}
 	if !s.enter(&decoding{d, p, c}) {
@@ -60,14 +60,13 @@ func (d *Decoder) Enter(p Process, tid int, e Entry) *Call {
 	return c
 }
 
-// resumed turns c, a restart_syscall, into the rest of the interrupted call.
-func (interrupted *Call) resumed(c *Call) *Call {
+// resume turns c, a restart_syscall, into the rest of an interrupted call.
+func (c *Call) resume(interrupted *Call) *Call {
 	c.Args = interrupted.Args
 	if interrupted.Name != restartName {
 		c.Args = []string{"<" + interrupted.Text() + ">"}
 	}
-	c.Object, c.Key, c.Ops, c.Waits, c.spec = interrupted.Object, interrupted.Key, interrupted.Ops, interrupted.Waits, interrupted.spec
-	c.args = interrupted.args
+	c.Object, c.Key, c.Ops, c.Waits, c.spec, c.args = interrupted.Object, interrupted.Key, interrupted.Ops, interrupted.Waits, interrupted.spec, interrupted.args
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -20,13 +21,13 @@ type process struct {
 	program     string
 }
 
-// dir returns a path below the process's directory in /proc.
-func (p *process) dir(file string) string { return "/proc/" + strconv.Itoa(p.pid) + "/" + file }
+// procPath returns a path below the directory of a process or thread in /proc.
+func procPath(id int, file string) string { return "/proc/" + strconv.Itoa(id) + "/" + file }
 
 // newProcess returns the process of a thread. What cannot be read stays unknown.
 func newProcess(tid int) *process {
 	p := &process{pid: tid}
-	status, _ := os.ReadFile(p.dir("status"))
+	status, _ := os.ReadFile(procPath(tid, "status"))
 	for line := range bytes.Lines(status) {
 		field, value, _ := strings.Cut(strings.TrimSpace(string(line)), ":\t")
 		switch field {
@@ -38,7 +39,7 @@ func newProcess(tid int) *process {
 			p.parent, _ = strconv.Atoi(value)
 		}
 	}
-	comm, _ := os.ReadFile(p.dir("comm"))
+	comm, _ := os.ReadFile(procPath(p.pid, "comm"))
 	p.program = strings.TrimSuffix(string(comm), "\n")
 	return p
 }
@@ -63,32 +64,43 @@ func (t *thread) ReadMemory(p []byte, addr uint64) int {
 	return n
 }
 
+// File reads the thread's own directory: that of a process whose main thread has ended is
+// empty.
 func (t *thread) File(fd int) string {
-	path, _ := os.Readlink(t.dir("fd/" + strconv.Itoa(fd)))
+	path, _ := os.Readlink(procPath(t.tid, "fd/"+strconv.Itoa(fd)))
 	return path
 }
 
 func (t *thread) MappingAt(addr uint64) (ipccall.Mapping, bool) {
-	maps, err := os.Open(t.dir("maps"))
+	maps, err := os.Open(procPath(t.tid, "maps"))
 	if err != nil {
 		return ipccall.Mapping{}, false
 	}
 	defer maps.Close()
+	m, e := queryMaps(maps, addr)
+	if errors.Is(e, unix.ENOTTY) { // before Linux 6.11
+		m, e = scanMaps(maps, addr)
+	}
+	return m, e == nil
+}
+
+// queryMaps asks for the mapping of a file that contains addr.
+func queryMaps(maps *os.File, addr uint64) (ipccall.Mapping, error) {
 	name := make([]byte, unix.PathMax)
 	m, n, e := abi.NextFile(int(maps.Fd()), addr, false, name)
-	if errors.Is(e, unix.ENOTTY) { // before Linux 6.11
-		return scanMaps(maps, addr)
+	switch {
+	case e != 0:
+		return ipccall.Mapping{}, e
+	case m.Start > addr:
+		return ipccall.Mapping{}, unix.ENOENT
 	}
-	if e != 0 || m.Start > addr {
-		return ipccall.Mapping{}, false
-	}
-	return ipccall.Mapping{Start: m.Start, Offset: m.Offset, Inode: m.Inode, Shared: m.Shared, Path: string(name[:n])}, true
+	return ipccall.Mapping{Start: m.Start, Offset: m.Offset, Inode: m.Inode, Shared: m.Shared, Path: string(name[:n])}, nil
 }
 
 // scanMaps looks for the mapping of a file that contains addr:
 //
 //	7f4bfe23c000-7f4bfe23e000 rw-s 00000000 00:1a 5        /dev/shm/name
-func scanMaps(maps *os.File, addr uint64) (m ipccall.Mapping, ok bool) {
+func scanMaps(maps io.Reader, addr uint64) (m ipccall.Mapping, err error) {
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		fields := strings.SplitN(lines.Text(), " ", 6)
 		first, last, _ := strings.Cut(fields[0], "-")
@@ -97,13 +109,16 @@ func scanMaps(maps *os.File, addr uint64) (m ipccall.Mapping, ok bool) {
 			continue
 		}
 		if m.Start, err = strconv.ParseUint(first, 16, 64); err != nil || m.Start > addr {
-			return m, false
+			break
 		}
 		m.Offset, _ = strconv.ParseUint(fields[2], 16, 64)
 		m.Inode, _ = strconv.ParseUint(fields[4], 10, 64)
 		m.Shared = strings.HasSuffix(fields[1], "s")
-		m.Path = strings.TrimLeft(fields[5], " ")
-		return m, m.Inode != 0
+		// The inode is no sign of a file: that of segment 0 is 0.
+		if m.Path = strings.TrimLeft(fields[5], " "); !strings.HasPrefix(m.Path, "/") {
+			break
+		}
+		return m, nil
 	}
-	return m, false
+	return ipccall.Mapping{}, unix.ENOENT
 }
