@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"io"
 	"maps"
 	"slices"
@@ -24,7 +25,8 @@ type listing struct {
 
 	mu      sync.Mutex
 	w       io.Writer
-	err     error // the first one of w
+	buffer  *bufio.Writer // what w is if the trace goes to a file; else nil
+	err     error         // the first one of w
 	line    []byte
 	waiting map[*ipccall.Call]bool // the calls under way; true: shown
 }
@@ -34,9 +36,12 @@ const showAfter = time.Second
 
 func newListing(o options, w io.Writer) *listing {
 	l := &listing{options: o, w: w, over: make(chan struct{}), waiting: make(map[*ipccall.Call]bool)}
-	if o.format == render.Plain {
-		l.ticker.Go(l.showWaiting)
+	if o.output != "" {
+		const size = 64 << 10
+		l.buffer = bufio.NewWriterSize(w, size)
+		l.w = l.buffer
 	}
+	l.ticker.Go(l.tick)
 	return l
 }
 
@@ -102,8 +107,8 @@ func (l *listing) keep(err error) {
 	}
 }
 
-// showWaiting shows the calls that have been waiting for a while.
-func (l *listing) showWaiting() {
+// tick regularly shows the calls that have been waiting for a while, and writes the buffer.
+func (l *listing) tick() {
 	tick := time.NewTicker(showAfter / 4)
 	defer tick.Stop()
 	for {
@@ -112,17 +117,30 @@ func (l *listing) showWaiting() {
 			return
 		case now := <-tick.C:
 			l.mu.Lock()
-			byStart := func(a, b *ipccall.Call) int { return a.Start.Compare(b.Start) }
-			for _, c := range slices.SortedFunc(maps.Keys(l.waiting), byStart) {
-				if !l.waiting[c] && now.Sub(c.Start) >= showAfter {
-					l.waiting[c] = true
-					l.begin(c)
-					l.line = append(l.line, " ...\n"...)
-					l.print()
-				}
+			if l.format == render.Plain {
+				l.showWaiting(now)
 			}
+			l.flush()
 			l.mu.Unlock()
 		}
+	}
+}
+
+func (l *listing) showWaiting(now time.Time) {
+	byStart := func(a, b *ipccall.Call) int { return a.Start.Compare(b.Start) }
+	for _, c := range slices.SortedFunc(maps.Keys(l.waiting), byStart) {
+		if !l.waiting[c] && now.Sub(c.Start) >= showAfter {
+			l.waiting[c] = true
+			l.begin(c)
+			l.line = append(l.line, " ...\n"...)
+			l.print()
+		}
+	}
+}
+
+func (l *listing) flush() {
+	if l.buffer != nil {
+		l.keep(l.buffer.Flush())
 	}
 }
 
@@ -149,6 +167,7 @@ func (l *listing) Exited(int) {}
 func (l *listing) finish() error {
 	close(l.over)
 	l.ticker.Wait()
+	l.flush()
 	return l.err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strconv"
@@ -49,7 +50,8 @@ type Sink interface {
 
 // Run runs a command until it and all processes that it started have ended, and returns how
 // the command itself ended. If ctx is done, Run kills them all. It locks the calling
-// goroutine to its thread, as the thread that started to trace must do all of it.
+// goroutine to its thread, as the thread that started to trace must do all of it. Meanwhile
+// SIGCHLD is ignored, so this process must not wait for other children.
 //
 // An error means that the program was not started.
 func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, error) {
@@ -61,6 +63,9 @@ func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, err
 		return 0, err
 	}
 	defer ours.Close()
+	// Each stop would send a SIGCHLD, which wakes another thread of this process.
+	signal.Ignore(unix.SIGCHLD)
+	defer signal.Reset(unix.SIGCHLD)
 	over := make(chan struct{})
 	var passing sync.WaitGroup
 	passing.Go(func() { t.passOn(ctx, command.Signals, over) })
