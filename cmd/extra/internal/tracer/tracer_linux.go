@@ -55,6 +55,9 @@ type Sink interface {
 //
 // An error means that the program was not started.
 func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	t := &tracer{sink: sink, decoder: ipccall.NewDecoder(command.Text), threads: make(map[int]*thread), processes: make(map[int]*process), alive: make(map[int]bool)}
@@ -74,6 +77,9 @@ func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, err
 	passing.Wait()
 	if t.blind != nil {
 		return 0, t.blind
+	}
+	if !t.started && ctx.Err() != nil {
+		return 0, ctx.Err()
 	}
 	if !t.started {
 		message := make([]byte, 64)

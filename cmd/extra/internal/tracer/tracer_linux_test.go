@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,7 +16,51 @@ import (
 	"github.com/sysvipc/gipc/sysv"
 )
 
-func TestMain(m *testing.M) { ipctest.MainPOSIX(m) }
+func TestMain(m *testing.M) {
+	Child()
+	ipctest.MainPOSIX(m)
+}
+
+// A record is a Sink that keeps what it gets.
+type record struct {
+	calls   []*ipccall.Call
+	exited  []int
+	process func() // called for each new process, unless nil
+}
+
+func (*record) Begin(*ipccall.Call) {}
+
+func (r *record) End(c *ipccall.Call) { r.calls = append(r.calls, c) }
+
+func (r *record) Process(int, int, string) {
+	if r.process != nil {
+		r.process()
+	}
+}
+
+func (*record) ThreadExited(int) {}
+
+func (r *record) Exited(pid int) { r.exited = append(r.exited, pid) }
+
+// TestCancelled kills a program that waits for a semaphore, when the context is done.
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &record{process: cancel}
+	status, err := Run(ctx, &Command{Path: ipctest.Compile(t, "testdata/sleeper.c"), Argv: []string{"sleeper"}, Text: true}, r)
+	if err != nil || !status.Signaled() || status.Signal() != unix.SIGKILL {
+		t.Errorf("status %#x, %v", status, err)
+	}
+	if n := len(r.calls); n == 0 || len(r.exited) != 1 || r.calls[n-1].Done && r.calls[n-1].Name != "semget" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := Run(ctx, &Command{Path: "/bin/true", Argv: []string{"true"}}, r); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that is done: %v", err)
+	}
+	for info, err := range sysv.Sets() {
+		check(t, err)
+		check(t, sysv.Set(info.ID).Remove())
+	}
+}
 
 func check(t *testing.T, err error) {
 	t.Helper()
