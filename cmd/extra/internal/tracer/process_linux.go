@@ -15,10 +15,12 @@ import (
 	"github.com/sysvipc/gipc/internal/abi"
 )
 
-// A process is a traced process that has made a call of IPC.
+// A process is a traced process that the filter has stopped.
 type process struct {
 	pid, parent int
 	program     string
+	announced   bool // the Sink knows it
+	executed    bool // program is that before an execve
 }
 
 // procPath returns a path below the directory of a process or thread in /proc.
@@ -44,7 +46,7 @@ func newProcess(tid int) *process {
 	return p
 }
 
-// A thread is a traced thread that has made a call of IPC. It implements ipccall.Process.
+// A thread is a traced thread that the filter has stopped. It implements ipccall.Process.
 type thread struct {
 	*process
 	tid  int

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,8 +43,8 @@ type Sink interface {
 	// Process is called before the first call of a process, and before its first call after
 	// it has executed another program.
 	Process(pid, parent int, program string)
-	// ThreadExited and Exited are called when a thread, or a process, has ended that made
-	// calls.
+	// ThreadExited and Exited are called when a thread, or a process, has ended, for all
+	// that made calls and perhaps for others.
 	ThreadExited(tid int)
 	Exited(pid int)
 }
@@ -93,7 +94,7 @@ func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, err
 type tracer struct {
 	sink      Sink
 	decoder   *ipccall.Decoder
-	threads   map[int]*thread  // those that have made calls
+	threads   map[int]*thread  // those that the filter has stopped
 	processes map[int]*process // likewise
 	main      int              // the process of the command
 	probed    bool             // the child has shown that calls can be seen
@@ -101,6 +102,7 @@ type tracer struct {
 	started   bool             // the command has replaced the child
 	status    unix.WaitStatus  // of the command
 
+	dying atomic.Bool // killAll was called
 	mu    sync.Mutex
 	alive map[int]bool // all traced threads
 }
@@ -161,7 +163,7 @@ func (t *tracer) passOn(ctx context.Context, signals <-chan os.Signal, over <-ch
 		case s := <-signals:
 			t.signal(s.(syscall.Signal))
 		case <-ctx.Done():
-			t.kill(unix.SIGKILL, true)
+			t.killAll()
 			return
 		case <-over:
 			return
@@ -189,6 +191,12 @@ func inForeground() bool {
 	defer terminal.Close()
 	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
+}
+
+// killAll kills all traced processes, also those that are being made.
+func (t *tracer) killAll() {
+	t.dying.Store(true)
+	t.kill(unix.SIGKILL, true)
 }
 
 // kill sends a signal to the command, or to all traced processes.
@@ -227,6 +235,9 @@ func (t *tracer) stopped(tid int, status unix.WaitStatus, now time.Time) {
 		t.mu.Lock()
 		t.alive[tid] = true
 		t.mu.Unlock()
+		if t.dying.Load() { // it is new, and the killer did not see it
+			_ = unix.Kill(tid, unix.SIGKILL)
+		}
 	}
 	request, signal := unix.PTRACE_CONT, unix.Signal(0)
 	var returned *ipccall.Call
@@ -260,7 +271,7 @@ func (t *tracer) probe(tid int) {
 	info, err := getSyscallInfo(tid)
 	switch {
 	case err != nil:
-		t.kill(unix.SIGKILL, true)
+		t.killAll()
 		t.blind = fmt.Errorf("the kernel does not show the calls of a process (PTRACE_GET_SYSCALL_INFO: %w): gshm trace needs Linux 5.3 or later", err)
 	case info.op == infoSeccomp:
 		t.probed = true
@@ -280,8 +291,8 @@ func (t *tracer) enter(tid int) bool {
 	}
 	c.PID, c.Program = th.pid, th.program
 	th.call = c
-	if t.processes[th.pid] == nil {
-		t.processes[th.pid] = th.process
+	if !th.announced {
+		th.announced = true
 		t.sink.Process(th.pid, th.parent, th.program)
 	}
 	c.Start = time.Now()
@@ -289,14 +300,18 @@ func (t *tracer) enter(tid int) bool {
 	return true
 }
 
-// thread returns a thread, after its first call also its process.
+// thread returns a thread. It reads what is known of its process only once for each program.
 func (t *tracer) thread(tid int) *thread {
 	th := t.threads[tid]
 	if th == nil {
 		p := newProcess(tid)
 		if known := t.processes[p.pid]; known != nil {
+			if known.executed {
+				known.program, known.parent, known.executed = p.program, p.parent, false
+			}
 			p = known
 		}
+		t.processes[p.pid] = p
 		th = &thread{process: p, tid: tid}
 		t.threads[tid] = th
 	}
@@ -324,7 +339,7 @@ func (t *tracer) exit(tid int, now time.Time) *ipccall.Call {
 // calling thread has the number of the process.
 func (t *tracer) exec(pid int, now time.Time) {
 	if !t.probed { // it has not begun to run
-		t.kill(unix.SIGKILL, true)
+		t.killAll()
 		t.blind = errors.New("gshm trace does not know the calls of this machine's programs, only those of x86-64, AArch64 and 32-bit x86")
 	}
 	t.started = true
@@ -339,7 +354,9 @@ func (t *tracer) exec(pid int, now time.Time) {
 		delete(t.alive, int(former))
 		t.mu.Unlock()
 	}
-	delete(t.processes, pid)
+	if p := t.processes[pid]; p != nil {
+		p.executed, p.announced = true, false
+	}
 }
 
 // threadEnded forgets a thread. A call that it was in has no result.
