@@ -312,7 +312,8 @@ static void garbage(int n)
 	}
 }
 
-// storm: processes and threads that make calls until they are killed.
+// storm: processes and threads that make calls until they are killed, or for a minute if the
+// test has failed.
 static void *stormy(void *nothing)
 {
 	for (;;) {
@@ -329,6 +330,7 @@ static void storm(void)
 	new_set(1);
 	for (int i = 0; i < 3; i++)
 		fork();
+	alarm(60);
 	must(pthread_create(&thread, NULL, stormy, NULL) == 0, "pthread_create");
 	stormy(NULL);
 }

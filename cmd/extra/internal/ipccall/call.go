@@ -45,6 +45,7 @@ type Call struct {
 	Name   string   // the system call; for ipc(2), the call that it stands for
 	Args   []string // as a C program would write them
 	Object Object   // the zero Object if it is not known
+	Former Object   // the name that the object had before the call, if it gets another one
 	Key    Key      // of the object, if the call gives it
 	Ops    []Sembuf // of semop and semtimedop
 	Waits  bool     // the call may sleep
@@ -59,7 +60,6 @@ type Call struct {
 	address uint64 // where ipc(2) stores the result of shmat
 	byIPC   bool   // it came by ipc(2)
 	single  string // the semaphore of semctl
-	from    Object // the former name of a file that link(2) links
 }
 
 // A Key is the key of a System V object.

@@ -123,6 +123,12 @@ func TestLinked(t *testing.T) {
 	if got := wait.Object.String(); got != "psem:/final" {
 		t.Errorf("the semaphore is %s", got)
 	}
+	s := NewSum()
+	s.End(&Call{Name: "openat", Object: link.Former, Done: true})
+	s.End(link)
+	if rows := s.Rows(); len(rows) != 1 || rows[0].Calls != 2 || rows[0].Object != wait.Object {
+		t.Errorf("%+v", rows)
+	}
 }
 
 // FuzzDecode decodes calls with any arguments and memory.

@@ -129,7 +129,7 @@ func linkSpec(name string) *spec {
 		if c.Object, ok = fileObject(to); !ok {
 			return false
 		}
-		c.from = c.linkedFile(from)
+		c.Former = c.linkedFile(from)
 		if at == 0 {
 			c.arg(`"` + escape(from) + `"`)
 			c.arg(`"` + escape(to) + `"`)
@@ -142,8 +142,8 @@ func linkSpec(name string) *spec {
 		c.arg(flags(uint64(uint32(c.args[4])), []flag{{unix.AT_SYMLINK_FOLLOW, "AT_SYMLINK_FOLLOW"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}}))
 		return true
 	}, exit: func(c *decoding) {
-		if c.Errno == 0 && c.from != (Object{}) {
-			c.linked[c.from] = c.Object
+		if c.Errno == 0 && c.Former != (Object{}) {
+			c.linked[c.Former] = c.Object
 		}
 	}}
 }

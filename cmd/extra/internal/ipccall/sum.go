@@ -144,7 +144,22 @@ func (s *Sum) End(c *Call) {
 	}
 	if c.Done && c.Errno == 0 {
 		s.moved(c)
+		s.rename(c)
 	}
+}
+
+// rename adds the calls on an object's former name, which sem_open(3) makes up, to those on
+// its last one. Nobody waits before it has that.
+func (s *Sum) rename(c *Call) {
+	former := place{c.Former, ""}
+	e := s.rows[former]
+	if e == nil || c.Former == (Object{}) || e.waits.n > 0 {
+		return
+	}
+	delete(s.rows, former)
+	last := s.entry(placeOf(c))
+	last.calls += e.calls
+	last.errors += e.errors
 }
 
 // addWait adds what a call waited, together with the calls before it that a signal
