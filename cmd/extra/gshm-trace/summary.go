@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/cmd/internal/render/boxed"
 	"github.com/sysvipc/gipc/cmd/internal/term"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -84,11 +84,17 @@ func (s *summary) finish() error {
 	for _, r := range s.Rows() {
 		rows = append(rows, rowCells(r))
 	}
-	o := render.Options{DrawTable: boxed.Draw}
+	var o render.Options
 	if f, ok := s.w.(*os.File); ok && command.IsTerminal(f) {
 		o.Terminal, o.Colour, o.MaxWidth = true, term.ColourEnabled(f.Fd()), term.Width(f.Fd())
 	}
-	return render.Write(s.w, s.format, rowColumns(), slices.Values(rows), o)
+	var omitted []string
+	o.Omitted = func(headings []string) { omitted = headings }
+	if err := render.Write(s.w, s.format, rowColumns(), slices.Values(rows), o); err != nil || len(omitted) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(s.w, "(the terminal is too narrow for %s)\n", strings.Join(omitted, ", "))
+	return err
 }
 
 // rowColumns returns the columns of a summary. Times are in seconds.
