@@ -3,7 +3,9 @@
 package ipccall
 
 import (
+	"maps"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -48,9 +50,8 @@ func (h *histogram) add(d time.Duration) {
 // quantile returns a duration that the given share of durations does not exceed, too long by
 // an eighth at most; 0 if there are none.
 func (h *histogram) quantile(share float64) time.Duration {
-	const classes = 64 * perDoubling
 	rank, seen := uint64(share*float64(h.n)), uint64(0)
-	for class := range classes {
+	for _, class := range slices.Sorted(maps.Keys(h.classes)) {
 		if seen += h.classes[class]; seen > rank || seen == h.n {
 			return min(upper(class), h.most)
 		}

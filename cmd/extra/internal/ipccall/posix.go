@@ -142,7 +142,7 @@ func linkSpec(name string) *spec {
 		c.arg(flags(uint64(uint32(c.args[4])), []flag{{unix.AT_SYMLINK_FOLLOW, "AT_SYMLINK_FOLLOW"}, {unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}}))
 		return true
 	}, exit: func(c *decoding) {
-		if c.Errno == 0 && c.Former != (Object{}) {
+		if c.Errno == 0 && c.Former != (Object{}) && len(c.linked) < most {
 			c.linked[c.Former] = c.Object
 		}
 	}}

@@ -110,8 +110,18 @@ func (s *Sum) Begin(c *Call) {
 
 func placeOf(c *Call) place { return place{c.Object, c.Semaphores()} }
 
+// most bounds the memory of a long trace: of a program that makes ever new objects, so many
+// are kept apart. Calls on further ones are added up as on otherObjects.
+const most = 1 << 16
+
+func otherObjects() place { return place{object: Object{"other", "objects"}} }
+
 func (s *Sum) entry(p place) *entry {
 	e := s.rows[p]
+	if e == nil && len(s.rows) >= most {
+		p = otherObjects()
+		e = s.rows[p]
+	}
 	if e == nil {
 		e = &entry{holders: make(map[Actor]time.Duration)}
 		s.rows[p] = e
@@ -123,7 +133,9 @@ func (s *Sum) holding(set Object, num uint16) *holding {
 	h := s.sets[semaphore{set, num}]
 	if h == nil {
 		h = &holding{}
-		s.sets[semaphore{set, num}] = h
+		if len(s.sets) < most {
+			s.sets[semaphore{set, num}] = h
+		}
 	}
 	return h
 }
@@ -180,7 +192,11 @@ func (s *Sum) endChain(tid int) {
 	if last := s.chains[tid]; last != nil {
 		delete(s.chains, tid)
 		s.entry(last.stack.place).waits.add(last.spent)
-		s.stacks[last.stack] += last.spent
+		k := last.stack
+		if _, known := s.stacks[k]; !known && len(s.stacks) >= most {
+			k.place = otherObjects()
+		}
+		s.stacks[k] += last.spent
 	}
 }
 

@@ -138,3 +138,23 @@ func TestQuantiles(t *testing.T) {
 		t.Error("too long")
 	}
 }
+
+// TestManyObjects adds up the calls on more objects than are kept apart.
+func TestManyObjects(t *testing.T) {
+	s := newScene()
+	const n = most + 1000
+	for i := range n {
+		c := &Call{PID: 1, TID: 1, Program: "p", Name: "semop", Object: identified("sem", uint64(i)), Ops: []Sembuf{{Op: -1}}, Waits: true, Start: s.at(i)}
+		s.Begin(c)
+		s.end(i+1, c, 0)
+	}
+	var calls, waits int
+	rows := s.Rows()
+	for _, r := range rows {
+		calls += r.Calls
+		waits += r.Waits
+	}
+	if len(rows) != most+1 || calls != n || waits != n || len(s.sets) > most || len(s.Folded()) != most+1 {
+		t.Errorf("%d rows, %d calls, %d waits of %d; %d sets, %d stacks", len(rows), calls, waits, n, len(s.sets), len(s.stacks))
+	}
+}
