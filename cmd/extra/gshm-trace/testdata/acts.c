@@ -223,7 +223,8 @@ static void contend(pthread_mutex_t *mutex)
 		pthread_mutex_unlock(mutex);
 		_exit(0);
 	}
-	usleep(20000);
+	while (*(volatile int *)mutex != 2) // glibc: locked, and waited for
+		usleep(1000);
 	pthread_mutex_unlock(mutex);
 	must(waitpid(child, NULL, 0) == child, "waitpid");
 }
