@@ -302,7 +302,8 @@ func (s *Sum) Rows() []Row {
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b Row) int {
-		return cmp.Or(cmp.Compare(b.Waited, a.Waited), cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Object.String(), b.Object.String()), cmp.Compare(a.Semaphores, b.Semaphores))
+		return cmp.Or(cmp.Compare(b.Waited, a.Waited), cmp.Compare(b.Calls, a.Calls),
+			cmp.Compare(a.Object.Kind, b.Object.Kind), cmp.Compare(a.Object.Name, b.Object.Name), cmp.Compare(a.Semaphores, b.Semaphores))
 	})
 	return rows
 }

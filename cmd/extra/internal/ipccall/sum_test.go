@@ -85,6 +85,19 @@ func TestLastOn(t *testing.T) {
 	}
 }
 
+// TestLastOnUnknown does not ask again if the kernel knows nobody.
+func TestLastOnUnknown(t *testing.T) {
+	s := newScene()
+	asked := 0
+	s.LastOn = func(int, Object, uint16) (Actor, bool) { asked++; return Actor{}, false }
+	for ms := range 3 {
+		s.end(ms+1, s.begin(ms, 2, -1), unix.EAGAIN)
+	}
+	if r := s.Rows()[0]; asked != 1 || len(r.Holders) != 0 {
+		t.Errorf("asked %d times, %+v", asked, r)
+	}
+}
+
 // TestInterrupted adds up the parts of a wait.
 func TestInterrupted(t *testing.T) {
 	s := newScene()
