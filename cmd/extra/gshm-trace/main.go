@@ -65,7 +65,7 @@ func readOptions(c *cli.Context) (o options, err error) {
 	switch {
 	case len(o.argv) == 0:
 		return o, command.Usagef("COMMAND is missing; write it after --")
-	case !slices.Contains(os.Args, "--"): // COMMAND's flags would be taken for ours
+	case !separated(o.argv): // COMMAND's flags would be taken for ours
 		return o, command.Usagef("write -- before the command: gshm trace -- %s", o.argv[0])
 	case c.IsSet("output") && o.output == "":
 		return o, command.Usagef("--output: the name of the file is empty")
@@ -79,6 +79,12 @@ func readOptions(c *cli.Context) (o options, err error) {
 		return o, command.Usagef("calls are printed as they come, in the format plain or ndjson; --format %v needs --summary", o.format)
 	}
 	return o, nil
+}
+
+// separated reports whether all of argv follows the first -- of the command line.
+func separated(argv []string) bool {
+	i := slices.Index(os.Args, "--")
+	return i >= 0 && slices.Equal(os.Args[i+1:], argv)
 }
 
 func run(c *cli.Context) error {

@@ -252,6 +252,7 @@ func TestBadInput(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                                   "COMMAND is missing; write it after --",
 		"true":                               "write -- before the command: gshm trace -- true",
+		"true -c -- x":                       "write -- before the command: gshm trace -- true",
 		"--nosuch -- true":                   "unrecognized option '--nosuch'",
 		"-c --folded -- true":                "--summary and --folded exclude each other",
 		"--folded --json -- true":            "--folded has a format of its own; leave out --format json",

@@ -135,8 +135,8 @@ func (c *Call) ResultText() string {
 }
 
 // Semaphores returns the numbers of the semaphores that the call waits for, joined by
-// commas: those it decrements or tests for zero. If there are none, it returns those that it
-// increments, reads or sets.
+// commas: it decrements them or tests them for zero. A call that waits for none returns the
+// numbers of the semaphores that it increments, reads or sets.
 func (c *Call) Semaphores() string {
 	waiting, all := "", c.single
 	for _, op := range c.Ops {

@@ -94,7 +94,7 @@ func shmatSpec() *spec {
 
 func shmdtSpec() *spec {
 	return &spec{name: "shmdt", enter: func(c *decoding) bool {
-		// Afterwards nobody could tell which segment it was.
+		// After the call the mapping is gone.
 		if m, ok := c.MappingAt(c.args[0]); ok {
 			if o, ok := mappedObject(m); ok && o.Kind == "shm" {
 				c.Object = o

@@ -30,7 +30,7 @@ type spec struct {
 	enter   func(*decoding) bool // false: the call has nothing to do with IPC
 	exit    func(*decoding)      // nil: nothing more is known at the end
 	address bool                 // it returns an address
-	tests   []test               // which calls the filter selects: those that pass one; all, if there is none
+	tests   []test               // the filter selects calls that pass a test; all, if there is none
 }
 
 // A test is a condition on the lower half of an argument: masked, it has one of the values.

@@ -97,8 +97,7 @@ func run(t *testing.T, code []unix.SockFilter, arch uint32, number uint64, args 
 	}
 }
 
-// TestFilter asks the filter about calls of all architectures, also of those that it does
-// not know.
+// TestFilter asks the filter about calls of all architectures that it knows, and of others.
 func TestFilter(t *testing.T) {
 	code := Filter(unix.SECCOMP_RET_TRACE)
 	if len(code) > 4096 { // BPF_MAXINSNS

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package tracer runs a program and reports the IPC calls that it and its children make. It
-// needs no privileges: ptrace(2) shows the calls, and a seccomp filter stops only those that
+// needs no privileges: ptrace(2) shows the calls, and a seccomp filter stops only what
 // package ipccall decodes, so that all other calls run at full speed.
 //
 // Every process under the filter depends on the tracer: the calls that it selects fail once

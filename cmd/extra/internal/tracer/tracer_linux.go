@@ -94,7 +94,7 @@ func Run(ctx context.Context, command *Command, sink Sink) (unix.WaitStatus, err
 type tracer struct {
 	sink      Sink
 	decoder   *ipccall.Decoder
-	threads   map[int]*thread  // those that the filter has stopped
+	threads   map[int]*thread  // only those stopped by the filter
 	processes map[int]*process // likewise
 	main      int              // the process of the command
 	probed    bool             // the child has shown that calls can be seen
@@ -193,7 +193,7 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// killAll kills all traced processes, also those that are being made.
+// killAll kills all traced processes, and from now on every new one.
 func (t *tracer) killAll() {
 	t.dying.Store(true)
 	t.kill(unix.SIGKILL, true)
