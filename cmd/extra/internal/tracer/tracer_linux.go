@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -391,18 +390,22 @@ func (t *tracer) ended(tid int, status unix.WaitStatus) {
 
 // refused explains why the kernel does not let the child be traced.
 func refused(err error, child int) error {
-	const file = "/proc/sys/kernel/yama/ptrace_scope"
-	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("ptrace: %w", err)
-	}
-	scope, _ := os.ReadFile(file)
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", child))
+	scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope") // without Yama there is no such file
+	status, _ := os.ReadFile(procPath(child, "status"))
+	return explained(err, strings.TrimSpace(string(scope)), string(status))
+}
+
+// explained explains an error of PTRACE_SEIZE by Yama's ptrace_scope and the child's status.
+func explained(err error, scope, status string) error {
+	const tracer, none = "TracerPid:\t", "TracerPid:\t0\n"
 	switch {
-	case strings.Contains(string(status), "TracerPid:\t") && !strings.Contains(string(status), "TracerPid:\t0\n"):
+	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EACCES):
+		return fmt.Errorf("ptrace: %w", err)
+	case strings.Contains(status, tracer) && !strings.Contains(status, none):
 		return errors.New("another program, such as strace or gdb, traces this one already, and only one can")
-	case slices.Equal(scope, []byte("3\n")):
+	case scope == "3":
 		return fmt.Errorf("the kernel forbids tracing until the next boot (kernel.yama.ptrace_scope is 3): %w", err)
-	case slices.Equal(scope, []byte("2\n")):
+	case scope == "2":
 		return fmt.Errorf("only root may trace (kernel.yama.ptrace_scope is 2): run gshm trace as root, or set it to 1: %w", err)
 	default:
 		return fmt.Errorf("ptrace is refused (%w): a container needs a seccomp profile that allows ptrace(2), such as that of docker run --cap-add SYS_PTRACE", err)

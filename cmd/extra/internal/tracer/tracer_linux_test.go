@@ -138,3 +138,23 @@ func TestFailure(t *testing.T) {
 		}
 	}
 }
+
+func TestExplained(t *testing.T) {
+	const untraced, traced = "State:\tS\nTracerPid:\t0\nUid:\t0\n", "State:\tS\nTracerPid:\t17\nUid:\t0\n"
+	for _, tt := range []struct {
+		err           error
+		scope, status string
+		want          string
+	}{
+		{unix.EPERM, "3", untraced, "until the next boot (kernel.yama.ptrace_scope is 3)"},
+		{unix.EPERM, "2", untraced, "run gshm trace as root, or set it to 1"},
+		{unix.EPERM, "3", traced, "another program"},
+		{unix.EPERM, "1", untraced, "a container needs a seccomp profile that allows ptrace(2)"},
+		{unix.ENOSYS, "", "", "a container needs a seccomp profile that allows ptrace(2)"},
+		{unix.ESRCH, "3", untraced, "ptrace: no such process"},
+	} {
+		if got := explained(tt.err, tt.scope, tt.status); !strings.Contains(got.Error(), tt.want) {
+			t.Errorf("%v, %q, %q: %v, want %s", tt.err, tt.scope, tt.status, got, tt.want)
+		}
+	}
+}
