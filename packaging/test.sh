@@ -88,6 +88,10 @@ extra_works() {
 	out=$(runs "$1" /usr/bin/gipcs agent --version)
 	[[ $out == "gipcs-agent version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs agent --version: $out"
 	runs "$1" /usr/bin/gipcs --help | grep 'Also installed: agent' >/dev/null || fail "gipcs --help does not name the agent"
+	out=$(runs "$1" /usr/bin/gshm trace --version)
+	[[ $out == "gshm-trace version "*$'\n'"revision $revision"$'\n'* ]] || fail "gshm trace --version: $out"
+	out=$(runs "$1" /usr/bin/gshm trace -- /usr/bin/gshm key /usr 2>&1) || fail "gshm trace: $out"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gshm-trace | grep '^GSHM-TRACE(1)' >/dev/null || fail "man gshm-trace"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-agent | grep '^GIPCS-AGENT(8)' >/dev/null || fail "man gipcs-agent"
 	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
 }
