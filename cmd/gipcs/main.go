@@ -78,7 +78,7 @@ func app() *cli.App {
 		Description: description,
 		Commands: slices.Concat(
 			group("Inspect", lsCommand(), showCommand(), limitsCommand(), nsCommand(), doctorCommand()),
-			group("Watch", snapshotCommand(), diffCommand()),
+			group("Watch", watchCommand(), snapshotCommand(), diffCommand()),
 			group("Clean up", rmCommand(), cleanCommand(), restoreCommand()),
 			group("Make and set up", mkCommand(), linkCommand(), command.CompletionCommand()),
 		),
