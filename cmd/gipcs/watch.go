@@ -32,14 +32,14 @@ const watchHelp = `Prints a line for each event until it is interrupted:
    limit      a limit is used above --limit, or below it again
    verdict    the verdict changed (--events +verdict)
 
-Every --interval it looks at all objects and compares. What begins and ends
-between two looks leaves no event, except for POSIX objects, whose names the
-kernel reports. Each look costs a tenth of the time at most: if it takes long,
-the next one comes later.
+Every --interval it looks at all objects and compares. Whatever begins and
+ends between two looks leaves no event, except for POSIX objects, whose names
+the kernel reports. Looking takes a tenth of a processor at most: if a look
+costs more, the next one comes later.
 
 --exec PROGRAM [ARG...] runs a program for each event, in order, without a
-shell. The event is on its standard input, as --format ndjson prints it, and in
-its environment: GIPCS_EVENT, GIPCS_KIND, GIPCS_ID and so on.
+shell. The event is on its standard input, as --format ndjson prints it, and
+in its environment: GIPCS_EVENT, GIPCS_KIND, GIPCS_ID and so on.
    gipcs watch --limit 80 --events limit --exec logger -- -t ipc
 `
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/ctxio"
@@ -36,8 +37,8 @@ type watcher struct {
 	looked   bool
 
 	reported uint64 // events
-	// What was missed: notices, in runs of unknown length, and files that were gone before
-	// a condition could be applied to them.
+	// lost is how often the kernel dropped notices. unmatched is the number of events about
+	// files that were gone before a condition could be applied to them.
 	lost, unmatched int
 }
 
@@ -71,7 +72,7 @@ func (w *watcher) run() error {
 func (w *watcher) loop() error {
 	var pace time.Duration
 	for first := true; ; first = false {
-		began := time.Now()
+		began, ran := time.Now(), processorTime()
 		events, err := w.look()
 		switch {
 		case err != nil && first:
@@ -84,16 +85,26 @@ func (w *watcher) loop() error {
 		if err := w.report(events); err != nil || w.count > 0 && w.reported == w.count {
 			return err
 		}
-		const share = 10 // a look may take one part in so many of the time
-		pause := max(w.interval, share*time.Since(began))
+		const share = 10 // looking may take one part in so many of a processor
+		cost := processorTime() - ran
+		pause := max(w.interval, share*cost)
 		if pause > w.interval && pause > 2*pace {
 			pace = pause
-			w.say("a look takes %v, so the next one comes after %v", time.Since(began).Round(time.Millisecond), pause.Round(time.Millisecond))
+			w.say("a look takes %v of a processor, so the next one comes after %v", cost.Round(time.Millisecond), pause.Round(time.Millisecond))
 		}
 		if err := w.pause(pause - time.Since(began)); err != nil {
 			return err
 		}
 	}
+}
+
+// processorTime returns for how long this program has run on a processor.
+func processorTime() time.Duration {
+	var r unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // pause waits until the next look.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -107,7 +108,7 @@ func (h *Hook) runOne(e Event) error {
 	ctx, cancel := context.WithTimeoutCause(h.ctx, h.o.Timeout, fmt.Errorf("it did not end within %v", h.o.Timeout))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, h.o.Command[0], h.o.Command[1:]...)
-	cmd.Env = append(h.o.Environ[:len(h.o.Environ):len(h.o.Environ)], e.Environ...)
+	cmd.Env = slices.Concat(h.o.Environ, e.Environ)
 	cmd.Stdin = bytes.NewReader(e.Input)
 	cmd.Stdout, cmd.Stderr = h.o.Output, h.o.Output
 	// The command ends with what it started, and with this program.

@@ -14,8 +14,9 @@ type Notice struct {
 	Time    time.Time // when the notice was read
 	Ref     ref.Object
 	Removed bool // the name is gone; otherwise it is new
-	// Object is the file as it was soon after it was made; nil if it was gone by then.
+	// Object is the file soon after it was made; nil if it was gone by then.
 	Object *inventory.Object
+	other  bool // it is no object but a link, a FIFO or the like
 }
 
 // A birth is a file that the kernel announced and that no look has found yet.
@@ -31,15 +32,12 @@ type birth struct {
 type files struct {
 	*comparison
 	removed map[ref.Object]bool // objects of the last look that were reported as removed
-	ended   map[ref.Object]bool // names that are gone, unless births has them
-	inodes  map[inode]bool      // files that are gone
+	ended   map[ref.Object]bool // names of files that are gone; births may have newer ones
 }
-
-type inode struct{ dev, ino uint64 }
 
 // readNotices reads notices in their order.
 func readNotices(c *comparison, notices []Notice) *files {
-	f := &files{comparison: c, removed: make(map[ref.Object]bool), ended: make(map[ref.Object]bool), inodes: make(map[inode]bool)}
+	f := &files{comparison: c, removed: make(map[ref.Object]bool), ended: make(map[ref.Object]bool)}
 	for _, b := range c.births {
 		b.overdue = true
 	}
@@ -54,7 +52,7 @@ func readNotices(c *comparison, notices []Notice) *files {
 }
 
 func (f *files) begin(n *Notice) {
-	if f.objects[n.Ref] != nil && !f.removed[n.Ref] {
+	if n.other || f.objects[n.Ref] != nil && !f.removed[n.Ref] {
 		return // it was listed before this was read, or replaces another file by rename(2)
 	}
 	f.created++
@@ -70,7 +68,6 @@ func (f *files) end(n *Notice) {
 	event := Event{What: Removed, Time: n.Time, After: f.listed[n.Ref.Kind], Ref: n.Ref, Inventory: f.last, Notified: true}
 	if b := f.births[n.Ref]; b != nil {
 		delete(f.births, n.Ref)
-		f.forgetFile(b.object)
 		if isTemporary(n.Ref) && f.created > b.number {
 			return
 		}
@@ -83,26 +80,15 @@ func (f *files) end(n *Notice) {
 	}
 	if old != nil && !f.removed[n.Ref] {
 		f.removed[n.Ref] = true
-		f.forgetFile(old)
 		event.Object = old
 		f.report(event)
 	}
 }
 
-func (f *files) forgetFile(o *inventory.Object) {
-	if o != nil {
-		f.inodes[inode{o.File().Dev, o.File().Ino}] = true
-	}
-}
-
 // gone reports whether an object that was listed is one that was removed afterwards.
 func (f *files) gone(o *inventory.Object) bool {
-	file := o.File()
-	if file == nil {
-		return false
-	}
 	name := o.Ref()
-	return f.inodes[inode{file.Dev, file.Ino}] || f.ended[name] && f.births[name] == nil
+	return f.ended[name] && (f.births[name] == nil || !f.isThere(o))
 }
 
 // forget forgets births that a later look did not find: their names are no objects, or the

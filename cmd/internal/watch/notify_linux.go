@@ -122,8 +122,41 @@ func (n *Notifier) Take() (notices []Notice, lost int, err error) {
 	return notices, lost, err
 }
 
-// read reads the notices that are there.
+// read reads the notices that are there, and looks at the files that were made.
 func (n *Notifier) read() error {
+	looked := make(map[ref.Object]int) // indices of the notices with an Object that is not certain
+	for {
+		first := len(n.notices)
+		if err := n.drain(); err != nil {
+			return err
+		}
+		last := make(map[ref.Object]int)
+		for i := first; i < len(n.notices); i++ {
+			name := n.notices[i].Ref
+			last[name] = i
+			if j, ok := looked[name]; ok && n.notices[i].Removed {
+				n.notices[j].Object = nil // this may have been a later file of that name
+			}
+		}
+		clear(looked)
+		for name, i := range last {
+			if n.notices[i].Removed {
+				continue
+			}
+			o, err := look(name)
+			n.notices[i].Object, n.notices[i].other = o, errors.Is(err, unix.EINVAL)
+			if err == nil {
+				looked[name] = i
+			}
+		}
+		if len(looked) == 0 {
+			return nil
+		}
+	}
+}
+
+// drain reads the notices that are there.
+func (n *Notifier) drain() error {
 	for len(n.notices) < maxNotices {
 		size, err := unix.Read(n.fd, n.buf[:])
 		switch {
@@ -156,21 +189,11 @@ func (n *Notifier) parse(b []byte, now time.Time) {
 		case mask&unix.IN_IGNORED != 0: // it was unmounted or removed
 			delete(n.dirs, wd)
 		case ok && mask&unix.IN_ISDIR == 0 && len(name) > 0:
-			n.add(dir, string(name), Notice{Time: now, Removed: mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0})
+			n.notices = append(n.notices, Notice{
+				Time: now, Ref: nameOf(dir, string(name)), Removed: mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0,
+			})
 		}
 	}
-}
-
-// add adds a notice about a file, unless it is known to be no object.
-func (n *Notifier) add(dir, file string, notice Notice) {
-	notice.Ref = nameOf(dir, file)
-	if !notice.Removed {
-		var err error
-		if notice.Object, err = look(notice.Ref); errors.Is(err, errNoObject) {
-			return
-		}
-	}
-	n.notices = append(n.notices, notice)
 }
 
 // nameOf returns the object that a file is.
@@ -184,16 +207,10 @@ func nameOf(dir, file string) ref.Object {
 	return ref.Object{Kind: ref.PShm, Name: "/" + file}
 }
 
-// errNoObject means that a name is there and is no object, such as a symbolic link.
-var errNoObject = errors.New("it is no object")
-
-// look returns an object, or an error if it is gone.
+// look returns an object.
 func look(name ref.Object) (*inventory.Object, error) {
 	o, err := inventory.Look(name)
-	switch {
-	case errors.Is(err, unix.EINVAL):
-		return nil, errNoObject
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	return &o, nil

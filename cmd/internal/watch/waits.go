@@ -67,10 +67,10 @@ func (c *comparison) findLimits(all []limits.Limit) {
 		l := &all[i]
 		name := limitName{l.Kind, l.Name}
 		high := c.o.High(*l)
-		if !l.Counted || high == c.Watcher.high[name] {
+		if !l.Counted || high == c.high[name] {
 			continue
 		}
-		c.Watcher.high[name] = high
+		c.high[name] = high
 		c.report(Event{What: Limit, Time: c.now.Taken, After: c.listed[l.Kind], Ref: ref.Object{Kind: l.Kind}, Limit: l, High: high})
 	}
 }

@@ -94,7 +94,7 @@ func (w *Watcher) Compare(now *inventory.Inventory, notices []Notice, all []limi
 type comparison struct {
 	*Watcher
 	now      *inventory.Inventory
-	found    map[ref.Object]*inventory.Object // those that are there now
+	found    map[ref.Object]*inventory.Object // the objects that are there now
 	order    []*inventory.Object
 	files    *files
 	unlisted map[ref.Kind]bool // kinds that could not be listed this time
