@@ -126,13 +126,14 @@ func waitGone(t *testing.T, pid string) {
 
 // TestTimeout: a command that takes too long is ended, even if it ignores SIGTERM.
 func TestTimeout(t *testing.T) {
-	h, out, failed := start(t, `trap '' TERM; echo $$; sleep 1000 & wait; wait`, func(o *hook.Options) { o.Timeout = 50 * time.Millisecond })
+	h, out, failed := start(t, `trap '' TERM; sleep 1000 & echo $$; echo $!; wait; wait`, func(o *hook.Options) { o.Timeout = 50 * time.Millisecond })
 	h.Pass(hook.Event{Name: "event"})
-	pid := line(t, out)
+	pid, child := line(t, out), line(t, out)
 	if got := <-failed; got != "event: it did not end within 50ms" {
 		t.Errorf("%q", got)
 	}
 	waitGone(t, pid)
+	waitGone(t, child)
 }
 
 // TestCloseCanceled: a context ends Close before the queue is empty.

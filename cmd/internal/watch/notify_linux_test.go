@@ -104,6 +104,42 @@ func TestNoticedObject(t *testing.T) {
 	}
 }
 
+// TestDescribedOnce: while a name is used again and again, no two notices describe the same
+// file.
+func TestDescribedOnce(t *testing.T) {
+	n := newNotifier(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil && ctx.Err() == nil {
+			var o *posix.Object
+			if o, err = posix.CreateObject("/x", 1, nil); err == nil {
+				err = errors.Join(o.Close(), posix.UnlinkObject("/x"))
+			}
+		}
+		done <- err
+	}()
+	seen := make(map[uint64]bool)
+	const looks = 2000
+	for range looks {
+		notices, _, err := n.Take()
+		must(t, err)
+		for _, notice := range notices {
+			if notice.Object == nil {
+				continue
+			}
+			ino := notice.Object.PShm.Ino
+			if seen[ino] {
+				t.Fatalf("two notices describe the inode %d", ino)
+			}
+			seen[ino] = true
+		}
+	}
+	cancel()
+	must(t, <-done)
+}
+
 // TestNotifierWait: Wait reads notices while it waits, and a context ends it.
 func TestNotifierWait(t *testing.T) {
 	n := newNotifier(t)

@@ -347,6 +347,16 @@ func TestLostNotices(t *testing.T) {
 	}
 }
 
+// TestStaleNotice: a notice about an older file of a name does not end the one that is there.
+func TestStaleNotice(t *testing.T) {
+	there := file("/x", 2)
+	w := watch.New(watch.Options{Look: func(ref.Object) (inventory.Object, error) { return there, nil }})
+	w.Compare(look(0, there), nil, nil)
+	stale := []watch.Notice{{Time: begin(), Ref: there.Ref(), Removed: true}, {Time: begin(), Ref: there.Ref()}}
+	want(t, "stale", w.Compare(look(1, there), stale, nil))
+	want(t, "after it", w.Compare(look(2, there), nil, nil))
+}
+
 // TestTemporaryNames: sem_open(3) links a semaphore to its name after it has prepared it
 // under another one.
 func TestTemporaryNames(t *testing.T) {
