@@ -49,11 +49,11 @@ func (w *observer) event() (e row) {
 }
 
 // object returns the REF of an event's object.
-func (e row) object() string {
-	if e["id"] != nil {
-		return fmt.Sprint(e["kind"], ":", e["id"])
+func (r row) object() string {
+	if r["id"] != nil {
+		return fmt.Sprint(r["kind"], ":", r["id"])
 	}
-	return fmt.Sprint(e["kind"], ":", e["name"])
+	return fmt.Sprint(r["kind"], ":", r["name"])
 }
 
 // next returns the next event of a kind about an object, and skips others.

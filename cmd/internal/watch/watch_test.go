@@ -337,6 +337,9 @@ func TestLostNotices(t *testing.T) {
 					t.Fatalf("seed %d, look %d: %v %v twice", seed, i, e.What, e.Ref)
 				}
 				alive[e.Ref.Name] = e.What == watch.Made
+				if e.Time.Before(e.After) {
+					t.Fatalf("seed %d, look %d: %v %v at %v, after %v", seed, i, e.What, e.Ref, e.Time, e.After)
+				}
 			}
 		}
 		for _, name := range []string{"/a", "/b", "/c"} {
