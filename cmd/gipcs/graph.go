@@ -25,8 +25,8 @@ one node with their number.
    gipcs graph --by unit --format mermaid
 
 Red: a ring of processes, each of which waits without a timeout for a
-semaphore that the next one operated on last. It is a deadlock if these semaphores are
-locks that only their holders release.
+semaphore that the next one operated on last. It is a deadlock if these
+semaphores are locks that only their holders release.
 `
 
 func graphCommand() *cli.Command {
@@ -36,7 +36,7 @@ func graphCommand() *cli.Command {
 		Description: graphHelp + "\n" + selectHelp + "\n" + fieldHelp(),
 		Flags: slices.Concat([]cli.Flag{
 			&command.ChoiceFlag{
-				StringFlag: &cli.StringFlag{Name: "by", Value: "alike", Usage: "a node for each `GROUP`: " + strings.Join(graph.Words(), " ")},
+				StringFlag: &cli.StringFlag{Name: "by", Value: "alike", Usage: "`GROUP`: " + strings.Join(graph.Words(), " ")},
 				Words:      graph.Words,
 			},
 			&command.ChoiceFlag{
