@@ -68,8 +68,10 @@ func TestGraph(t *testing.T) {
 		}
 	}
 	text = g.prints(t, "graph", "--format", "svg", "--by", "program", "--kind", "sem")
-	if n := strings.Count(text, `class="edge dashed deadlocked"`); n != 6 {
-		t.Errorf("%d deadlocked edges in the picture, want 6:\n%s", n, text)
+	for _, class := range []string{"edge dashed deadlocked", "edge dotted deadlocked"} {
+		if n := strings.Count(text, `class="`+class+`"`); n != 3 {
+			t.Errorf("%d times %s in the picture, want 3:\n%s", n, class, text)
+		}
 	}
 	lockers[0].Kill()
 	check(t, eventually(func() bool { return !strings.Contains(g.prints(t, "graph", "--kind", "sem"), "red") }))

@@ -54,9 +54,9 @@ func drawGraph(c *cli.Context) error {
 	if _, err := command.Operands(c, 0, 0, ""); err != nil {
 		return err
 	}
-	by, ok := graph.Parse(c.String("by"))
-	if !ok {
-		return command.Usagef("--by: there is no group %q; the groups are %s", c.String("by"), strings.Join(graph.Words(), " "))
+	by, err := groupOf(c)
+	if err != nil {
+		return err
 	}
 	format := c.String("format")
 	if !slices.Contains(graphFormats(), format) {
@@ -76,6 +76,15 @@ func drawGraph(c *cli.Context) error {
 		"dot": g.WriteDot, "mermaid": g.WriteMermaid, "svg": func(w io.Writer) error { return g.WriteSVG(w, true) },
 	}[format]
 	return failedIf(incomplete, write(c.App.Writer))
+}
+
+// groupOf returns what --by says.
+func groupOf(c *cli.Context) (graph.By, error) {
+	by, ok := graph.Parse(c.String("by"))
+	if !ok {
+		return 0, command.Usagef("--by: there is no group %q; the groups are %s", c.String("by"), strings.Join(graph.Words(), " "))
+	}
+	return by, nil
 }
 
 // collectVisible collects the selected objects. incomplete is set if some may be missing.

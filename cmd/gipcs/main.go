@@ -77,7 +77,7 @@ func app() *cli.App {
 		UsageText:   "gipcs [-mqsa] [-tpclu] [-i ID]\ngipcs COMMAND [FLAG...] [ARG...]",
 		Description: description,
 		Commands: slices.Concat(
-			group("Inspect", lsCommand(), showCommand(), graphCommand(), limitsCommand(), nsCommand(), doctorCommand()),
+			group("Inspect", lsCommand(), showCommand(), graphCommand(), reportCommand(), limitsCommand(), nsCommand(), doctorCommand()),
 			group("Watch", watchCommand(), snapshotCommand(), diffCommand()),
 			group("Clean up", rmCommand(), cleanCommand(), restoreCommand()),
 			group("Make and set up", mkCommand(), linkCommand(), command.CompletionCommand()),

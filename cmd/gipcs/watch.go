@@ -51,7 +51,7 @@ func watchCommand() *cli.Command {
 		Description: watchHelp + "\n" + selectHelp + "\n" + fieldHelp(),
 		Flags: slices.Concat([]cli.Flag{
 			&command.ChoiceFlag{
-				StringFlag: &cli.StringFlag{Name: "events", Usage: "report only the events `LIST`; +LIST adds to the usual ones"},
+				StringFlag: &cli.StringFlag{Name: "events", Usage: "report only these events; +`LIST` adds events"},
 				Words:      watch.Words, List: true,
 			},
 			&cli.StringFlag{Name: "interval", Aliases: []string{"i"}, Value: "1s", Usage: "look every `DURATION`"},

@@ -31,7 +31,8 @@ const style = `
 .ipc .process rect{fill:var(--process);stroke:var(--edge)}
 .ipc .object rect{fill:var(--object);stroke:var(--edge)}
 .ipc .edge path{fill:none;stroke:var(--edge);stroke-width:1.3}
-.ipc .dashed path{stroke-dasharray:5 4}
+.ipc .dashed path{stroke-dasharray:6 4}
+.ipc .dotted path{stroke-dasharray:1.5 4}
 .ipc .deadlocked path,.ipc .deadlocked rect{stroke:var(--alarm);stroke-width:2.5}
 `
 
@@ -49,8 +50,12 @@ func (g *Graph) WriteSVG(w io.Writer, standalone bool) error {
 		fmt.Fprintf(b, `<rect class="paper" width="%d" height="%d"/>`+"\n", width, height)
 	}
 	left, right := places(l.processes, rows), places(l.objects, rows)
-	for _, e := range g.Edges {
-		g.writeEdge(b, e, left[e.Process], right[e.Object])
+	for i, e := range g.Edges {
+		beside := 0 // how many edges join the same nodes
+		for beside < i && g.Edges[i-beside-1].Process == e.Process && g.Edges[i-beside-1].Object == e.Object {
+			beside++
+		}
+		g.writeEdge(b, e, left[e.Process], right[e.Object], beside)
 	}
 	for _, i := range l.processes {
 		writeNode(b, &g.Processes[i], "process", i, margin, left[i])
@@ -75,17 +80,22 @@ func places(nodes []int, rows int) []int {
 	return place
 }
 
-func (g *Graph) writeEdge(w io.Writer, e Edge, from, to int) {
+func (g *Graph) writeEdge(w io.Writer, e Edge, from, to, beside int) {
 	class := "edge"
-	if e.What >= Operated {
+	switch e.What {
+	case Waits:
 		class += " dashed"
+	case Operated, Sent, Received:
+		class += " dotted"
 	}
 	if e.Deadlocked {
 		class += " deadlocked"
 	}
 	const x1, x2 = margin + nodeWidth, margin + nodeWidth + middle
 	const bend = middle / 2
-	y1, y2 := from+nodeHeight/2, to+nodeHeight/2
+	const apart, most = 6, 4 // so that the lines stay within their nodes
+	shift := apart * min(beside, most)
+	y1, y2 := from+nodeHeight/3+shift, to+nodeHeight/3+shift
 	fmt.Fprintf(w, `<g class="%s"><title>%s %s %s</title><path d="M%d %dC%d %d %d %d %d %d"/></g>`+"\n",
 		class, escape(g.Processes[e.Process].Title), e.Label(), escape(g.Objects[e.Object].Title),
 		x1, y1, x1+bend, y1, x2-bend, y2, x2, y2)
