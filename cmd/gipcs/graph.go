@@ -33,7 +33,7 @@ func graphCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "graph",
 		Usage:       "draw which processes use which objects",
-		Description: graphHelp + "\n" + selectHelp + "\n" + fieldHelp(),
+		Description: graphHelp + "\n" + selectHelp + seeFields,
 		Flags: slices.Concat([]cli.Flag{
 			&command.ChoiceFlag{
 				StringFlag: &cli.StringFlag{Name: "by", Value: "alike", Usage: "`GROUP`: " + strings.Join(graph.Words(), " ")},

@@ -39,7 +39,7 @@ func reportCommand() *cli.Command {
 		Name:        "report",
 		Usage:       "write an HTML page about all objects",
 		ArgsUsage:   "[FILE]",
-		Description: reportHelp + "\n" + selectHelp + "\n" + fieldHelp(),
+		Description: reportHelp + "\n" + selectHelp + seeFields,
 		Flags: slices.Concat([]cli.Flag{
 			&command.ChoiceFlag{
 				StringFlag: &cli.StringFlag{Name: "by", Value: "alike", Usage: "`GROUP`: " + strings.Join(graph.Words(), " ")},

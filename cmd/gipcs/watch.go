@@ -48,7 +48,7 @@ func watchCommand() *cli.Command {
 		Name:        "watch",
 		Usage:       "report what happens to objects",
 		ArgsUsage:   "[ARG...]",
-		Description: watchHelp + "\n" + selectHelp + "\n" + fieldHelp(),
+		Description: watchHelp + "\n" + selectHelp + seeFields,
 		Flags: slices.Concat([]cli.Flag{
 			&command.ChoiceFlag{
 				StringFlag: &cli.StringFlag{Name: "events", Usage: "report only these events; +`LIST` adds events"},
