@@ -21,10 +21,9 @@ type Notice struct {
 
 // A birth is a file that the kernel announced and that no look has found yet.
 type birth struct {
-	at      time.Time
-	object  *inventory.Object
-	number  int  // of the announcement
-	overdue bool // a look that began later did not find it
+	at     time.Time
+	object *inventory.Object
+	number int // of the announcement
 }
 
 // files is what notices say about files since the last look. A notice may be older or newer
@@ -38,9 +37,6 @@ type files struct {
 // readNotices reads notices in their order.
 func readNotices(c *comparison, notices []Notice) *files {
 	f := &files{comparison: c, removed: make(map[ref.Object]bool), ended: make(map[ref.Object]bool)}
-	for _, b := range c.births {
-		b.overdue = true
-	}
 	for i := range notices {
 		if n := &notices[i]; n.Removed {
 			f.end(n)
@@ -91,11 +87,11 @@ func (f *files) gone(o *inventory.Object) bool {
 	return f.ended[name] && (f.births[name] == nil || !f.isThere(o))
 }
 
-// forget forgets births that a later look did not find: their names are no objects, or the
-// notice of their end was lost.
+// forget forgets births that a look did not find which began later: their names are no
+// objects, or the notice of their end was lost.
 func (f *files) forget() {
 	for name, b := range f.births {
-		if b.overdue {
+		if b.at.Before(f.now.Taken) {
 			delete(f.births, name)
 		}
 	}
