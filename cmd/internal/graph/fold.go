@@ -18,7 +18,7 @@ const few = 3
 func (b *builder) fold() *Graph {
 	g := &Graph{}
 	nodeOf := b.foldProcesses(g) // by pid
-	// What each object's users are, in terms of nodes.
+	// The users of each object, as nodes.
 	edges := make([][]Edge, len(b.inv.Objects))
 	for _, u := range b.uses {
 		edges[u.object] = append(edges[u.object], Edge{Process: nodeOf[u.pid], What: u.what, Semaphore: u.semaphore, Deadlocked: u.deadlocked})
