@@ -262,6 +262,24 @@ func TestWatchSelection(t *testing.T) {
 	w.stop(syscall.SIGTERM)
 }
 
+// TestWatchNamespace: -N watches another namespace, and nothing else.
+func TestWatchNamespace(t *testing.T) {
+	inNamespace(t)
+	g := gipcs{filepath.Join(install(t, "gipcs"), "gipcs")}
+	there := ipctest.Run(t, "unshare", "-i", "sh", "-c", "ipcmk -M 4096 >&2; echo; read x; ipcmk -M 8192 >&2; read x")
+	there.Line()
+	w := &observer{ipctest.Run(t, g[0], "watch", "-N", fmt.Sprint(there.PID()), "--kind", "shm", "--initial", "--interval", "20ms", "--format", "ndjson"), t}
+	want(t, "size of the first one", w.next("present", "shm:0")["size"], 4096.0)
+	here, err := sysv.CreateSegment(sysv.Private, 100, nil)
+	check(t, err)
+	there.Tell("")
+	e := w.event()
+	want(t, "the next event", fmt.Sprint(e["event"], e["size"]), "made8192")
+	check(t, here.Remove())
+	w.stop(syscall.SIGTERM)
+	there.End()
+}
+
 // TestWatchExec: the program is run for each event in order, --count ends the watch, and
 // names that other users choose are no danger.
 func TestWatchExec(t *testing.T) {

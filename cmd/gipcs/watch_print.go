@@ -176,9 +176,9 @@ func (p *printer) facts(e *watch.Event) string {
 		return verdictOf(e)
 	case watch.Limit:
 		if e.High {
-			return fmt.Sprintf("%.0f %% in use (%d of %d)", 100*e.Limit.Share(), e.Limit.Use, e.Limit.Value)
+			return fmt.Sprintf("up to %.0f %% (%d of %d)", 100*e.Limit.Share(), e.Limit.Use, e.Limit.Value)
 		}
-		return fmt.Sprintf("%.0f %% in use again (%d of %d)", 100*e.Limit.Share(), e.Limit.Use, e.Limit.Value)
+		return fmt.Sprintf("down to %.0f %% (%d of %d)", 100*e.Limit.Share(), e.Limit.Use, e.Limit.Value)
 	}
 	if e.Object == nil {
 		return "gone before it could be looked at"
