@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -51,7 +50,7 @@ func (w *observer) event() (e row) {
 // object returns the REF of an event's object.
 func (r row) object() string {
 	if r["id"] != nil {
-		return fmt.Sprint(r["kind"], ":", r["id"])
+		return fmt.Sprintf("%v:%.0f", r["kind"], r["id"])
 	}
 	return fmt.Sprint(r["kind"], ":", r["name"])
 }
@@ -266,7 +265,7 @@ func TestWatchSelection(t *testing.T) {
 func TestWatchNamespace(t *testing.T) {
 	inNamespace(t)
 	g := gipcs{filepath.Join(install(t, "gipcs"), "gipcs")}
-	there := ipctest.Run(t, "unshare", "-i", "sh", "-c", "ipcmk -M 4096 >&2; echo; read x; ipcmk -M 8192 >&2; read x")
+	there := ipctest.Run(t, "unshare", "-i", "sh", "-c", "ipcmk -M 4096 >&2; echo; read x; ipcmk -M 8192 >&2; read x; true")
 	there.Line()
 	w := &observer{ipctest.Run(t, g[0], "watch", "-N", fmt.Sprint(there.PID()), "--kind", "shm", "--initial", "--interval", "20ms", "--format", "ndjson"), t}
 	want(t, "size of the first one", w.next("present", "shm:0")["size"], 4096.0)
@@ -359,49 +358,51 @@ func TestWatchKills(t *testing.T) {
 	inNamespace(t)
 	g := gipcs{filepath.Join(install(t, "gipcs"), "gipcs")}
 	w := g.observe(t, "-m", "-q")
-	makers := make(map[string]int)
-	for range ipctest.Rounds(t, 8, 1) {
+	for range ipctest.Rounds(t, 8, 1, w.PID()) {
 		p := ipctest.Start(t, "churn", nil)
+		printed := make(map[string]bool)
 		for range rand.IntN(300) {
-			makers["shm:"+p.Line()] = p.PID()
+			printed["shm:"+p.Line()] = true
 		}
 		p.Kill()
 		for info, err := range sysv.Segments() {
 			check(t, errors.Join(err, sysv.Segment(info.ID).Remove()))
 		}
+		last, err := sysv.CreateQueue(sysv.Private, nil)
+		check(t, err)
+		w.checkChurn(printed, p.PID(), fmt.Sprint("msg:", int(last)))
+		check(t, last.Remove())
+		w.next("removed", fmt.Sprint("msg:", int(last)))
 	}
-	last, err := sysv.CreateSegment(0x1, 4096, nil)
-	check(t, err)
+	w.stop(syscall.SIGTERM)
+}
+
+// checkChurn checks the events up to the making of the object last. All segments are gone
+// by then.
+func (w *observer) checkChurn(printed map[string]bool, maker int, last string) {
+	w.t.Helper()
 	made, attachments := make(map[string]bool), make(map[string]float64)
-	for {
+	over := false
+	for !over || len(made) > 0 { // the look that finds last may report removals after it
 		e := w.event()
-		name := e.object()
-		if name == fmt.Sprint("shm:", int(last)) {
-			break
-		}
-		switch e["event"] {
+		switch name := e.object(); e["event"] {
 		case "made":
-			want(t, name+" made twice", made[name], false)
+			if name == last {
+				over = true
+				break
+			}
+			want(w.t, name+" made twice", made[name], false)
 			made[name], attachments[name] = true, 0
-			if pid, known := makers[name]; known { // the last line of a killed process may be lost
-				want(t, name+": maker", e["pid"], float64(pid))
+			if printed[name] { // the last lines of a killed process are lost
+				want(w.t, name+": maker", e["pid"], float64(maker))
 			}
 		case "attached", "detached":
-			want(t, name+": attachments before", e["nattch_before"], attachments[name])
+			want(w.t, name+": attachments before", e["nattch_before"], attachments[name])
 			attachments[name] = e["nattch"].(float64)
 		case "removed":
-			want(t, name+" there before it was removed", made[name], true)
-			made[name] = false
+			want(w.t, name+" there before it was removed", made[name], true)
+			want(w.t, name+": who removed it", e["pid"], nil)
+			delete(made, name)
 		}
 	}
-	// Removals that the same look shows come after what it finds.
-	maps.DeleteFunc(made, func(_ string, there bool) bool { return !there })
-	for len(made) > 0 {
-		e := w.event()
-		want(t, "event", e["event"], "removed")
-		want(t, "who removed it", e["pid"], nil)
-		delete(made, e.object())
-	}
-	check(t, last.Remove())
-	w.stop(syscall.SIGTERM)
 }
