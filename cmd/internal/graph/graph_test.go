@@ -185,11 +185,14 @@ func TestDot(t *testing.T) {
 	if err != nil {
 		t.Skip("needs graphviz: ", err)
 	}
-	cmd := exec.Command(dot, "-Tplain")
+	cmd := exec.Command(dot, "-Tsvg")
 	cmd.Stdin = strings.NewReader(text)
 	out, err := cmd.CombinedOutput()
-	if err != nil || strings.Count(string(out), "\nnode ") != 2 || strings.Count(string(out), "\nedge ") != 1 {
+	if err != nil || strings.Count(string(out), `class="node"`) != 2 || strings.Count(string(out), `class="edge"`) != 1 {
 		t.Errorf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), `x\\N`) { // \N would be the name of the node
+		t.Errorf("a backslash is lost:\n%s", out)
 	}
 }
 
