@@ -23,7 +23,7 @@ type completion struct {
 
 func completions() []completion {
 	return []completion{
-		{"gipcs ", []string{"ls", "show", "rm", "clean", "restore", "limits", "snapshot", "diff", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
+		{"gipcs ", []string{"ls", "show", "graph", "report", "rm", "clean", "restore", "limits", "watch", "snapshot", "diff", "ns", "doctor", "mk", "link", "completion"}, []string{"--help", "shm:0"}},
 		{"gipcs li", []string{"limits", "link"}, []string{"ls"}},
 		{"gipcs rm", []string{"rm"}, []string{"shm:0"}},
 		{"gipcs ls --so", []string{"--sort"}, []string{"--json"}},
@@ -42,6 +42,10 @@ func completions() []completion {
 		{"gipcs ls --sort=owner,-si", []string{"--sort=owner,-size"}, nil},
 		{"gipcs ls --sort size --for", []string{"--format"}, nil},
 		{"gipcs diff --by=program,own", []string{"--by=program,owner"}, []string{"--by"}},
+		{"gipcs watch --events made,re", []string{"made,removed"}, []string{"removed"}},
+		{"gipcs graph --by o", []string{"owner"}, []string{"unit"}},
+		{"gipcs report ", []string{"file"}, []string{"shm:0"}},
+		{"gipcs watch --format ", []string{"plain", "ndjson"}, []string{"json"}},
 		{"gipcs diff ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs snapshot -d ", []string{"file"}, []string{"shm:0"}},
 		{"gipcs rm --log ", []string{"file"}, []string{"shm:0"}},

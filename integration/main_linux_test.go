@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	ipctest.Play(map[string]ipctest.Role{"make cleanable": playMakeCleanable})
+	ipctest.Play(map[string]ipctest.Role{"make cleanable": playMakeCleanable, "churn": playChurn})
 	runRefused()
 	ipctest.Main(m)
 }

@@ -17,6 +17,7 @@ cmd/internal/demo TestKilledInBetween
 integration   TestDemoKilled writer
 integration   TestDemoKilled reader
 integration   TestCleanKilled
+integration   TestWatchKills
 sysv          TestMakerIsKilled
 semops        TestMutexKilled
 semops        TestRWMutexKilled

@@ -77,8 +77,8 @@ func app() *cli.App {
 		UsageText:   "gipcs [-mqsa] [-tpclu] [-i ID]\ngipcs COMMAND [FLAG...] [ARG...]",
 		Description: description,
 		Commands: slices.Concat(
-			group("Inspect", lsCommand(), showCommand(), limitsCommand(), nsCommand(), doctorCommand()),
-			group("Watch", snapshotCommand(), diffCommand()),
+			group("Inspect", lsCommand(), showCommand(), graphCommand(), reportCommand(), limitsCommand(), nsCommand(), doctorCommand()),
+			group("Watch", watchCommand(), snapshotCommand(), diffCommand()),
 			group("Clean up", rmCommand(), cleanCommand(), restoreCommand()),
 			group("Make and set up", mkCommand(), linkCommand(), command.CompletionCommand()),
 		),

@@ -46,6 +46,9 @@ A field that an object lacks, or that is unknown, selects nothing: neither
 nattch == 0 nor nattch != 0 selects a semaphore set. A DURATION is 90m or 2d.
 `
 
+// seeFields stands in for fieldHelp, which takes time to build at every start.
+const seeFields = "gipcs ls --help lists the fields of an EXPR."
+
 // fieldHelp lists the fields that --where knows besides the columns.
 func fieldHelp() string {
 	help := "EXPR can use all columns of gipcs ls, and:\n"

@@ -66,6 +66,13 @@ func (s Selection) Mentions(names ...string) bool {
 	})
 }
 
+// MentionsOnly reports whether no condition mentions a field other than the named ones.
+func (s Selection) MentionsOnly(names ...string) bool {
+	return !slices.ContainsFunc(s, func(c *Condition) bool {
+		return slices.ContainsFunc(c.fields, func(f fields.Column) bool { return !slices.Contains(names, f.Name) })
+	})
+}
+
 // Kinds returns the kinds whose objects can satisfy all conditions. Other kinds need
 // not be collected.
 func (s Selection) Kinds() (kinds []ref.Kind) {
