@@ -174,6 +174,10 @@ func (c *Consumer) ReleaseTo(position uint64) error {
 	return nil
 }
 
+// Rewind goes back to the first message that was not released: the next call receives it
+// again, and Close leaves it to the next consumer.
+func (c *Consumer) Rewind() { c.next = c.free }
+
 // Messages returns all messages, each valid until the next iteration. The sequence ends
 // without an error when Receive returns io.EOF, and after any other error. The message at
 // which a loop stops early counts as received.

@@ -197,8 +197,14 @@ func TestTryReceiveMore(t *testing.T) {
 					t.Errorf("Positions = %+v, %v, want %d released", at, err, ends[1])
 				}
 			}
-			// A killed consumer releases nothing.
-			r.header.members[consumerRole].ticket.Store(gone)
+			c.Rewind()
+			if msg, ok, err := c.TryReceiveMore(); string(msg) != "c" || !ok || err != nil {
+				t.Errorf("after Rewind it receives %q, %t, %v", msg, ok, err)
+			}
+			c.Rewind()
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
 			next, err := r.JoinConsumer()
 			if err != nil {
 				t.Fatal(err)
