@@ -93,7 +93,11 @@ func (r *receiver) run(ctx context.Context) error {
 		return r.closed()
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails if the connection is closed
-	r.log.Info("receiving", "ring", r.ring, "source", r.has.source)
+	if r.has.source != (id{}) {
+		r.log.Info("receiving", "ring", r.ring, "last", r.has.source)
+	} else {
+		r.log.Info("receiving", "ring", r.ring)
+	}
 	for {
 		select {
 		case m := <-r.work:

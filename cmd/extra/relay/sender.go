@@ -23,6 +23,7 @@ const (
 // How long a sender waits.
 const (
 	helloPause = 250 * time.Millisecond // between two hellos
+	helloTries = 4                      // hellos without a reply, until that is logged
 	quiet      = 200 * time.Millisecond // without a reply, before it asks whether the receiver lives
 	askPause   = 500 * time.Millisecond // between two such questions
 	idlePause  = 5 * time.Second        // between two such questions without a message under way
@@ -148,8 +149,16 @@ func (s *sender) take(m *nats.Msg) {
 func (s *sender) lost(why string) {
 	if s.missing.IsZero() {
 		s.missing = time.Now()
-		s.log.Warn("messages wait: "+why, "ring", s.far, "host", s.farHost)
+		s.log.Warn("messages wait: "+why, s.there()...)
 	}
+}
+
+// there returns which ring is at the other end, for the log.
+func (s *sender) there() []any {
+	if s.far == (id{}) {
+		return nil
+	}
+	return []any{"ring", s.far, "host", s.farHost}
 }
 
 // greet says hello until the receiver answers, and goes to where it is.
@@ -172,7 +181,7 @@ func (s *sender) greet(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		if tries > 0 && stranger == nil {
+		if tries >= helloTries && stranger == nil {
 			s.lost("nobody answers")
 		}
 		// The error is about the connection, whose status changes.
@@ -248,7 +257,7 @@ func (s *sender) read(m *nats.Msg) (*packet, error) {
 func (s *sender) welcome(p *packet) {
 	switch {
 	case !s.missing.IsZero():
-		s.log.Info("messages flow again", "ring", p.ring, "host", p.host, "after", time.Since(s.missing).Round(time.Millisecond))
+		s.log.Info("messages flow", "ring", p.ring, "host", p.host, "after", time.Since(s.missing).Round(time.Millisecond))
 	case s.far != p.ring:
 		s.log.Info("messages flow", "ring", p.ring, "host", p.host)
 	}

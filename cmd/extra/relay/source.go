@@ -129,7 +129,7 @@ func (s *source) run(ctx context.Context) error {
 // With no message under way, the source sleeps in the ring instead.
 const (
 	leastPause = 500 * time.Microsecond
-	mostPause  = 20 * time.Millisecond
+	mostPause  = 50 * time.Millisecond
 )
 
 // awaitAck waits until messages can be released, for a pause at most.

@@ -187,7 +187,7 @@ func (s *sender) reply(m *nats.Msg) error {
 	s.waiting = append(s.waiting[:0], s.waiting[1:]...)
 	if s.full {
 		s.full = false
-		s.log.Info("the other ring has room again", "ring", s.far, "host", s.farHost)
+		s.log.Info("messages flow: the other ring has room", s.there()...)
 	}
 	s.moved = true
 	if !f.part {
@@ -202,7 +202,7 @@ func (s *sender) alive(p *packet) error {
 	switch {
 	case p.busy >= slowness && !s.full:
 		s.full = true
-		s.log.Warn("messages wait: the other ring is full", "ring", s.far, "host", s.farHost)
+		s.log.Warn("messages wait: the other ring is full", s.there()...)
 	case p.busy == 0 && len(s.waiting) > 0 && s.waiting[0].number <= s.pingAt:
 		return errAgain // the receiver has nothing to do: messages or acknowledgements are lost
 	}

@@ -32,7 +32,7 @@ func TestFull(t *testing.T) {
 	j.await(t, "the other ring is full", 1)
 	expect(t, consumer(t, to), 0, n)
 	check(t, <-failed)
-	j.await(t, "has room again", 1)
+	j.await(t, "the other ring has room", 1)
 	if s := j.String(); strings.Count(s, "is full") != 1 || strings.Contains(s, "nobody answers") {
 		t.Errorf("the sender logs\n%s", s)
 	}
