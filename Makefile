@@ -23,8 +23,9 @@ extra:
 	go -C cmd/extra build -trimpath -tags $(TAGS) -ldflags '-s -w' -o ../../dist/extra/ ./...
 
 install-extra: extra
-	install -d $(DESTDIR)$(PREFIX)/libexec/gipc $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/libexec/gipc $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	install dist/extra/* $(DESTDIR)$(PREFIX)/libexec/gipc
+	install -m 644 docs/man/*-*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 
 # The library of include/ for languages that do not compile C, in LIBOUT.
@@ -61,7 +62,7 @@ install-python:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/include
 	install dist/gshm dist/gipcs $(DESTDIR)$(PREFIX)/bin
-	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/man/gipcs.1 docs/man/gshm.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 include/*.h $(DESTDIR)$(PREFIX)/include
 	if command -v $(CC) >/dev/null; then $(MAKE) install-lib; else echo "no $(CC): libgipc is not installed"; fi
 	if [ "$(PYTHONDIR)" ] && command -v $(CC) >/dev/null; then $(MAKE) install-python; fi

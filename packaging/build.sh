@@ -70,7 +70,7 @@ fill() {
 	install -D -t "$root/usr/bin" dist/gipcs dist/gshm
 	install -D -m 644 -t "$root/usr/include" include/*.h
 	mkdir -p "$share/man/man1" "$share"/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
-	for page in docs/man/*.1; do
+	for page in docs/man/gipcs.1 docs/man/gshm.1; do
 		gzip -9nc "$page" >"$share/man/man1/${page##*/}.gz"
 	done
 	for program in gipcs gshm; do
@@ -92,9 +92,9 @@ fill_extra() {
 	local root=$1 share=$1/usr/share page
 	GOARCH=$2 make -s extra
 	install -D -t "$root/usr/libexec/gipc" dist/extra/*
-	mkdir -p "$share/man/man8"
-	for page in docs/man/*.8; do
-		gzip -9nc "$page" >"$share/man/man8/${page##*/}.gz"
+	mkdir -p "$share/man/man1" "$share/man/man8"
+	for page in docs/man/*-*.[18]; do
+		gzip -9nc "$page" >"$share/man/man${page##*.}/${page##*/}.gz"
 	done
 	install -D -m 644 -t "$root/usr/lib/systemd/system" packaging/gipcs-agent.service
 	install -D -m 644 packaging/gipcs-agent.default "$root/etc/default/gipcs-agent"
