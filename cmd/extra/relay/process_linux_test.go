@@ -34,7 +34,7 @@ func playServer(args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true})
+	s, err := server.NewServer(&server.Options{Port: port, NoSigs: true, NoLog: true})
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (f *flow) take(ctx context.Context) error {
 		if over && i == f.sent.Load() {
 			return c.Close()
 		}
-		patient, cancel := context.WithTimeout(ctx, patience)
+		patient, cancel := context.WithTimeout(ctx, 2*patience)
 		msg, err := c.Receive(patient)
 		cancel()
 		if err == nil && !bytes.Equal(msg, message(i)) {

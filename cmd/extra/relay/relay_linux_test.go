@@ -60,6 +60,7 @@ func dial(url string, more ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect(url, append([]nats.Option{
 		nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.RetryOnFailedConnect(true),
 		nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
+		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2),
 	}, more...)...)
 }
 

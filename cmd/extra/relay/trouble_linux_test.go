@@ -237,3 +237,48 @@ func TestBadArguments(t *testing.T) {
 		t.Errorf("Send without a route = %v", err)
 	}
 }
+
+// TestPermissions gives the relays no more than what docs/relay.md says that they need. A
+// third user may do nothing on the subject.
+func TestPermissions(t *testing.T) {
+	may := func(name string, publish, subscribe []string) *server.User {
+		return &server.User{Username: name, Password: name, Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe},
+		}}
+	}
+	url := serve(t, &server.Options{Users: []*server.User{
+		may("sender", []string{"ipc.test", "_INBOX.>"}, []string{"_INBOX.>"}),
+		may("receiver", []string{"ipc.test", "_INBOX.>"}, []string{"ipc.test", "_INBOX.>"}),
+		may("other", []string{"other"}, []string{"other"}),
+	}}).ClientURL()
+	denied := make(chan error, 10)
+	as := func(name string) relay.Route {
+		nc := connect(t, url, nats.UserInfo(name, name), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			select {
+			case denied <- fmt.Errorf("%s: %w", name, err):
+			default:
+			}
+		}))
+		return relay.Route{Conn: nc, Subject: "ipc.test"}
+	}
+	from, second, to := open(t, "/from", shmring.NamedOptions{}), open(t, "/second", shmring.NamedOptions{}), open(t, "/to", shmring.NamedOptions{})
+	startReceive(t, to, newJournal(), as("receiver"))
+	startSend(t, from, newJournal(), as("sender"))
+	c := consumer(t, to)
+	check(t, put(from, 0, 100))
+	expect(t, c, 0, 100)
+	// The receiver asks the first sender whether it lives.
+	if err := relay.Send(t.Context(), second, []relay.Route{as("sender")}, nil); !errors.Is(err, relay.ErrRefused) {
+		t.Errorf("Send of a second ring = %v", err)
+	}
+	if len(denied) > 0 {
+		t.Errorf("denied: %v", <-denied)
+	}
+	other := open(t, "/other", shmring.NamedOptions{})
+	startSend(t, other, newJournal(), as("other"))
+	if err := <-denied; !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("denied: %v", err)
+	}
+	check(t, put(from, 100, 200))
+	expect(t, c, 100, 200)
+}
