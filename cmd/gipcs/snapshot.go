@@ -19,6 +19,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/snapshot"
 	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
@@ -45,7 +46,7 @@ func snapshotCommand() *cli.Command {
 			&cli.StringFlag{Name: "directory", Aliases: []string{"d"}, Usage: "add a file to `DIR`, which is made if necessary"},
 			&cli.StringFlag{Name: "keep", Usage: "with --directory: remove those older than `DURATION`"},
 			&cli.StringFlag{Name: "max-files", Usage: "with --directory: keep only the newest `N` snapshots"},
-		}, kindFlags(), selectFlags(), []cli.Flag{namespaceFlag()}),
+		}, selectflags.Kinds(), selectflags.Flags(), []cli.Flag{namespaceFlag()}),
 		Action: inNamespace(takeSnapshot),
 	}
 }

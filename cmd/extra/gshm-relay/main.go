@@ -9,10 +9,12 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sysvipc/gipc/cmd/extra/internal/natsauth"
 	"github.com/sysvipc/gipc/cmd/extra/relay"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 )
@@ -36,7 +38,7 @@ func app() *cli.App {
 		Usage:       "copy a ring into rings on other machines, over NATS",
 		UsageText:   "gshm relay REF... --to URL [--to URL]...\ngshm relay REF... --from URL",
 		Description: description,
-		Flags: []cli.Flag{
+		Flags: slices.Concat([]cli.Flag{
 			&cli.StringSliceFlag{Name: "to", Aliases: []string{"t"}, Usage: "send to `URL`; may be repeated"},
 			&cli.StringFlag{Name: "from", Aliases: []string{"f"}, Usage: "receive from `URL`"},
 			&cli.BoolFlag{Name: "create", Aliases: []string{"c"}, Usage: "create the object if missing; it stays", DisableDefaultText: true},
@@ -45,14 +47,7 @@ func app() *cli.App {
 			&cli.BoolFlag{Name: "messages", Usage: "with --create --to: a ring for several senders", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "broadcast", Usage: "with --create --from: a broadcast, as of gshm pub", DisableDefaultText: true},
 			&cli.StringFlag{Name: "peer-owner", Usage: "also use an object that `USER` created"},
-			&cli.StringFlag{Name: "context", Usage: "connect as the NATS context `NAME` or file says"},
-			&cli.StringFlag{Name: "creds", Usage: "`FILE` with NATS credentials"},
-			&cli.StringFlag{Name: "nkey", Usage: "`FILE` with the seed of an nkey"},
-			&cli.StringFlag{Name: "tlsca", Usage: "`FILE` with the authorities of the server, PEM"},
-			&cli.StringFlag{Name: "tlscert", Usage: "`FILE` with a certificate of this client, PEM"},
-			&cli.StringFlag{Name: "tlskey", Usage: "`FILE` with its key, PEM"},
-			&cli.BoolFlag{Name: "tlsfirst", Usage: "begin with TLS, before the server says anything", DisableDefaultText: true},
-		},
+		}, natsauth.Flags()),
 		BashComplete: command.CompleteWith(everyRef),
 		Action:       run,
 	}
@@ -64,7 +59,7 @@ type options struct {
 	to   []address
 	from *address // nil: send
 	made making
-	auth auth
+	auth natsauth.Auth
 }
 
 func readOptions(c *cli.Context) (o options, err error) {
@@ -106,7 +101,7 @@ func readOptions(c *cli.Context) (o options, err error) {
 	if o.made, err = readMaking(c, o.from == nil); err != nil {
 		return o, err
 	}
-	o.auth, err = readAuth(c)
+	o.auth, err = natsauth.Read(c)
 	return o, err
 }
 
