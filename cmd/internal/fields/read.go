@@ -22,27 +22,36 @@ type Printed []value
 // Read reads an object in JSON. It is an error if the object lacks a column of l, even one
 // that is null for objects of its kind; other fields are ignored.
 func (l List) Read(line []byte) (Printed, error) {
+	p, lacking, err := l.ReadKnown(line)
+	if err == nil && len(lacking) > 0 {
+		return nil, fmt.Errorf("it lacks the field %s", lacking[0])
+	}
+	return p, err
+}
+
+// ReadKnown is Read for an object that another version of gipcs may have printed: columns
+// that it lacks are unknown, and lacking names them.
+func (l List) ReadKnown(line []byte) (p Printed, lacking []string, err error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(line, &object); err != nil || object == nil {
-		return nil, errors.New("it is no JSON object")
+		return nil, nil, errors.New("it is no JSON object")
 	}
-	p := make(Printed, len(l))
+	p = make(Printed, len(l))
 	for i := range l {
 		c := &l[i]
 		text, ok := object[c.Name]
 		if !ok {
-			return nil, fmt.Errorf("it lacks the field %s", c.Name)
+			lacking = append(lacking, c.Name)
+			continue
 		}
 		if string(text) == "null" {
 			continue
 		}
-		v, err := c.read(text)
-		if err != nil {
-			return nil, fmt.Errorf("its field %s is %.40s, which is no %v", c.Name, text, c.Type)
+		if p[i], err = c.read(text); err != nil {
+			return nil, nil, fmt.Errorf("its field %s is %.40s, which is no %v", c.Name, text, c.Type)
 		}
-		p[i] = v
 	}
-	return p, nil
+	return p, lacking, nil
 }
 
 // Fill stores the cells of p, one for each column, in cells.

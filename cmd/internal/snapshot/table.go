@@ -38,6 +38,21 @@ func (t *Table) Narrow() {
 	t.Columns = keep(t.Columns)
 }
 
+// Add adds the rows of a table with the same columns, each after a cell of a first column,
+// such as the host.
+func (t *Table) Add(first render.Column, cell render.Cell, more *Table) {
+	if t.Columns == nil {
+		t.Columns = append([]render.Column{first}, more.Columns...)
+		t.needless = append([]bool{false}, more.needless...)
+	}
+	for i := range more.needless {
+		t.needless[i+1] = t.needless[i+1] && more.needless[i]
+	}
+	for _, row := range more.Rows {
+		t.Rows = append(t.Rows, append([]render.Cell{cell}, row...))
+	}
+}
+
 // A tableColumn is a column of gipcs diff, for rows of type T.
 type tableColumn[T any] struct {
 	name    string

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -183,3 +185,36 @@ func (t *troubles) report(_ *nats.Conn, _ *nats.Subscription, err error) {
 
 // Trimmed returns an error of the client without the client's own name.
 func Trimmed(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "nats: ")) }
+
+// Connect connects to servers, a list of URLs, or if that is empty to those of the context.
+func (a *Auth) Connect(servers, name string, log *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
+	if servers == "" {
+		servers = a.URL
+	}
+	if servers == "" {
+		return nil, command.Usagef("--nats URL is missing, and there is no --context that has one")
+	}
+	options, err := a.Options(name, log)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := nats.Connect(servers, append(options, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("NATS: %s: %w", servers, Trimmed(err))
+	}
+	return conn, nil
+}
+
+// CheckServers returns an error unless text is a list of URLs of servers, joined by commas.
+func CheckServers(text string) error {
+	for server := range strings.SplitSeq(text, ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		switch {
+		case err == nil && u.User != nil:
+			return errors.New("any user could see a password on the command line; set NATS_USER and NATS_PASSWORD, or give --creds, --nkey or --context")
+		case err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
+			return fmt.Errorf("%q is no server: want nats://HOST[:PORT], or tls://, ws:// or wss://", server)
+		}
+	}
+	return nil
+}
