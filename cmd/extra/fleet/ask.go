@@ -56,7 +56,7 @@ func (a *Answer) Lines() iter.Seq2[[]byte, error] {
 		text := a.Text()
 		lines := bufio.NewScanner(text)
 		const first = 64 << 10
-		lines.Buffer(make([]byte, 0, first), maxText)
+		lines.Buffer(make([]byte, 0, first), maxLine)
 		for lines.Scan() {
 			if !yield(lines.Bytes(), nil) {
 				return
@@ -247,7 +247,7 @@ func (r *reader) late(cause error) error {
 	if r.pages == 0 || errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	return fmt.Errorf("%w, only %d pages of one", cause, r.pages)
+	return fmt.Errorf("%w; only a part of one came", cause)
 }
 
 // add adds a message to the answer. A page that came before is ignored.

@@ -54,6 +54,7 @@ const (
 // Limits of an answer.
 const (
 	maxText    = 64 << 20 // bytes, uncompressed
+	maxLine    = 4 << 20
 	maxPacked  = 16 << 20 // bytes, compressed
 	maxPage    = 512 << 10
 	maxPages   = 1 << 15

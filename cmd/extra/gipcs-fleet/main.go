@@ -23,7 +23,7 @@ are those of gipcs, with the host in the first column. A host that does not
 answer is named, and makes the exit status 1.
 
    gipcs fleet ls --nats nats://hub --orphans
-   gipcs fleet ls --nats nats://hub --hosts all.txt --where 'size > size("1GiB")'
+   gipcs fleet ls --nats nats://hub --hosts all.txt --kind shm --sort -size
    gipcs fleet snapshot --nats nats://hub before
    gipcs fleet diff --nats nats://hub before --by program
 
