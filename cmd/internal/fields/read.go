@@ -2,7 +2,6 @@ package fields
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/jsonline"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
@@ -32,23 +32,32 @@ func (l List) Read(line []byte) (Printed, error) {
 // ReadKnown is Read for an object that another version of gipcs may have printed: columns
 // that it lacks are unknown, and lacking names them.
 func (l List) ReadKnown(line []byte) (p Printed, lacking []string, err error) {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(line, &object); err != nil || object == nil {
-		return nil, nil, errors.New("it is no JSON object")
+	members, err := jsonline.Members(line)
+	if err != nil {
+		return nil, nil, err
 	}
 	p = make(Printed, len(l))
-	for i := range l {
-		c := &l[i]
-		text, ok := object[c.Name]
-		if !ok {
-			lacking = append(lacking, c.Name)
+	have := make([]bool, len(l))
+	next := 0 // gipcs prints the columns in their order
+	for name, text := range members {
+		i := next
+		if i >= len(l) || l[i].Name != string(name) {
+			i = slices.IndexFunc(l, func(c Column) bool { return c.Name == string(name) })
+		}
+		if i < 0 {
 			continue
 		}
+		next, have[i], p[i] = i+1, true, value{}
 		if string(text) == "null" {
 			continue
 		}
-		if p[i], err = c.read(text); err != nil {
-			return nil, nil, fmt.Errorf("its field %s is %.40s, which is no %v", c.Name, text, c.Type)
+		if p[i], err = l[i].read(text); err != nil {
+			return nil, nil, fmt.Errorf("its field %s is %.40s, which is no %v", l[i].Name, text, l[i].Type)
+		}
+	}
+	for i := range l {
+		if !have[i] {
+			lacking = append(lacking, l[i].Name)
 		}
 	}
 	return p, lacking, nil
@@ -116,8 +125,7 @@ func (c *Column) read(text json.RawMessage) (v value, err error) {
 		err = json.Unmarshal(text, &t)
 		return moment(t.Local()), err
 	case Duration:
-		var seconds uint64
-		err = json.Unmarshal(text, &seconds)
+		seconds, err := strconv.ParseUint(string(text), 10, 64)
 		if err == nil && seconds > math.MaxInt64/uint64(time.Second) {
 			err = strconv.ErrRange
 		}
@@ -135,8 +143,7 @@ func (c *Column) read(text json.RawMessage) (v value, err error) {
 		err = json.Unmarshal(text, &list)
 		return numbers(list), err
 	default:
-		var s string
-		err = json.Unmarshal(text, &s)
+		s, err := jsonline.Text(text)
 		if c.Name == "verdict" {
 			return verdictNamed(s), err
 		}
@@ -146,7 +153,6 @@ func (c *Column) read(text json.RawMessage) (v value, err error) {
 
 // readNumber reads a number, or a text in hexadecimal or octal.
 func (c *Column) readNumber(text json.RawMessage) (value, error) {
-	var quoted string
 	if text[0] != '"' {
 		n, err := strconv.ParseUint(string(text), 10, 64)
 		if slices.Contains([]string{"size", "qbytes", "memory", "rss", "swap"}, c.Name) {
@@ -154,7 +160,8 @@ func (c *Column) readNumber(text json.RawMessage) (value, error) {
 		}
 		return number(n), err
 	}
-	if err := json.Unmarshal(text, &quoted); err != nil {
+	quoted, err := jsonline.Text(text)
+	if err != nil {
 		return value{}, err
 	}
 	if digits, ok := strings.CutPrefix(quoted, "0x"); ok {
