@@ -88,6 +88,9 @@ extra_works() {
 	out=$(runs "$1" /usr/bin/gipcs agent --version)
 	[[ $out == "gipcs-agent version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs agent --version: $out"
 	runs "$1" /usr/bin/gipcs --help | grep 'Also installed: agent' >/dev/null || fail "gipcs --help does not name the agent"
+	out=$(runs "$1" /usr/bin/gipcs fleet --version)
+	[[ $out == "gipcs-fleet version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs fleet --version: $out"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-fleet | grep '^GIPCS-FLEET(1)' >/dev/null || fail "man gipcs-fleet"
 	out=$(runs "$1" /usr/bin/gshm relay --version)
 	[[ $out == "gshm-relay version "*$'\n'"revision $revision"$'\n'* ]] || fail "gshm relay --version: $out"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gshm-relay | grep '^GSHM-RELAY(1)' >/dev/null || fail "man gshm-relay"
