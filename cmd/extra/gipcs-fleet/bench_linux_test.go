@@ -66,7 +66,7 @@ func BenchmarkFleet(b *testing.B) {
 					b.Fatalf("%d objects", n)
 				}
 				spent += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-				memory = max(memory, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+				memory = max(memory, int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss))
 			}
 			b.ReportMetric(float64(memory)/(1<<10), "MiB")
 			b.ReportMetric(spent.Seconds()/float64(b.N), "CPU-s/op")
