@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"crypto/rand"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,17 +41,13 @@ func bomb(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, err := io.CopyN(z, zeros{}, maxText+2<<20)
-	check(t, err)
+	block := bytes.Repeat([]byte(strings.Repeat("x", 1023)+"\n"), 1<<10)
+	for range maxText>>20 + 2 {
+		_, err := z.Write(block)
+		check(t, err)
+	}
 	check(t, z.Close())
 	return b.Bytes()
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
 }
 
 // TestHostile: whatever comes instead of an answer has a defined result, in bounded memory.
@@ -83,7 +78,7 @@ func TestHostile(t *testing.T) {
 		"a flood":          {flood, "its answer is longer than 16 MiB"},
 		"no gzip":          {[]*nats.Msg{page("web1", "a", 1, []byte("hello, world"), last...)}, "damaged"},
 		"cut short":        {[]*nats.Msg{page("web1", "a", 1, two[:len(two)-5], last...)}, "damaged"},
-		"a bomb":           {[]*nats.Msg{page("web1", "a", 1, bomb(t), last...)}, "damaged"},
+		"a bomb":           {[]*nats.Msg{page("web1", "a", 1, bomb(t), last...)}, "it is longer than 64 MiB"},
 		"a long error":     {[]*nats.Msg{page("web1", "a", 1, nil, "Nats-Service-Error-Code", "500", "Nats-Service-Error", strings.Repeat("x", 10_000))}, "x..."},
 	} {
 		t.Run(name, func(t *testing.T) {
