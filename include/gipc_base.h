@@ -61,6 +61,13 @@ struct gipc_member {
 	uint64_t start, zero;
 };
 
+/* A mark is a note that a producer or writer commits together with messages: see
+ * docs/ring.md. These headers write none. */
+struct gipc_mark {
+	uint64_t since; /* the mark holds once there are messages up to here; 0: no mark */
+	uint64_t words[4], zero[3];
+};
+
 /* Every ring, broadcast and cell begins with this: see docs/ring.md. All accesses to it are
  * atomic. */
 struct gipc_preamble {
@@ -242,6 +249,16 @@ static inline void gipc__self(struct gipc_member *m)
 static inline uint64_t gipc__extent(uint64_t length)
 {
 	return length ? (length + GIPC__UNIT - 1) & ~(uint64_t)(GIPC__UNIT - 1) : GIPC__UNIT;
+}
+
+/* drop_marks removes a mark whose messages were not committed: those that will end there
+ * are others. */
+static inline void gipc__drop_marks(struct gipc_mark *marks, uint64_t end)
+{
+	int i;
+	for (i = 0; i < 2; i++)
+		if (GIPC__LOAD(&marks[i].since) > end)
+			GIPC__STORE(&marks[i].since, (uint64_t)0);
 }
 
 static inline void gipc__wake(uint32_t *word)

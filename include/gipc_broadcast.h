@@ -53,7 +53,9 @@ struct gipc_broadcast_header {
 	char zero4[112];
 	uint64_t joins, tickets, blocking;
 	uint32_t sessions, deaths;
-	char zero5[352];
+	char zero5[96];
+	struct gipc_mark marks[2];
+	char zero7[128];
 	struct gipc_member members[GIPC_BROADCAST_READERS + 1]; /* the last is the writer */
 	char zero6[992];
 };
@@ -320,6 +322,7 @@ static inline int gipc_broadcast__resume(struct gipc_broadcast_writer *w)
 			return -EUCLEAN;
 		w->end = pos + gipc__extent(length);
 	}
+	gipc__drop_marks(b->header->marks, w->next);
 	return 0;
 }
 

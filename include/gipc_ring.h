@@ -46,7 +46,9 @@ struct gipc_ring_header {
 	char zero5[124];
 	uint32_t joins, deaths;
 	uint64_t tickets;
-	char zero6[368];
+	char zero6[112];
+	struct gipc_mark marks[2]; /* of a ring for one producer */
+	char zero8[128];
 	struct gipc_member members[GIPC_RING_SLOTS + 1]; /* the last is the consumer */
 	char zero7[992];
 };
@@ -332,6 +334,7 @@ static inline int gipc_ring__find_tail(struct gipc_ring_producer *p)
 	}
 	p->stale = p->head + r->capacity;
 	gipc_ring__clear(p, p->tail);
+	gipc__drop_marks(r->header->marks, p->tail);
 	return 0;
 }
 

@@ -92,6 +92,12 @@ extra_works() {
 	[[ $out == "gshm-trace version "*$'\n'"revision $revision"$'\n'* ]] || fail "gshm trace --version: $out"
 	out=$(runs "$1" /usr/bin/gshm trace -- /usr/bin/gshm key /usr 2>&1) || fail "gshm trace: $out"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gshm-trace | grep '^GSHM-TRACE(1)' >/dev/null || fail "man gshm-trace"
+	out=$(runs "$1" /usr/bin/gipcs fleet --version)
+	[[ $out == "gipcs-fleet version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs fleet --version: $out"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-fleet | grep '^GIPCS-FLEET(1)' >/dev/null || fail "man gipcs-fleet"
+	out=$(runs "$1" /usr/bin/gshm relay --version)
+	[[ $out == "gshm-relay version "*$'\n'"revision $revision"$'\n'* ]] || fail "gshm relay --version: $out"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gshm-relay | grep '^GSHM-RELAY(1)' >/dev/null || fail "man gshm-relay"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-agent | grep '^GIPCS-AGENT(8)' >/dev/null || fail "man gipcs-agent"
 	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
 }

@@ -45,7 +45,10 @@ type broadcastHeader struct {
 	blocking atomic.Uint64 // 656, bit i: the writer waits for reader i
 	sessions atomic.Uint32 // 664, how often a writer has joined
 	deaths   atomic.Uint32 // 668, how many readers were found dead
-	_        [352]byte
+	_        [96]byte
+
+	marks marks // 768, the writer's
+	_     [128]byte
 
 	members [readerCount + 1]member // 1024, the readers, then the writer
 	_       [992]byte

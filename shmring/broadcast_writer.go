@@ -34,6 +34,7 @@ type BroadcastWriter struct {
 	floor  uint64 // header.floor
 	safe   uint64 // no reader that blocks needs a message before this one
 	joins  uint64 // header.joins when safe was determined
+	mark   int    // the slot of the last mark, -1 if there is none
 	closed bool
 }
 
@@ -91,6 +92,7 @@ func (w *BroadcastWriter) join() (err error) {
 func (w *BroadcastWriter) resume() error {
 	b := w.b
 	w.next, w.floor = b.header.published.Load(), b.header.floor.Load()
+	w.mark = b.header.marks.resume(w.next)
 	if w.next-w.floor > uint64(len(b.index)) {
 		return corrupt("floor", w.floor)
 	}
@@ -132,6 +134,31 @@ func (w *BroadcastWriter) Send(ctx context.Context, msg []byte) error {
 		}
 		return err
 	})
+}
+
+// SendMarked sends the message and leaves the mark: both, or nothing, whenever the process
+// dies. It blocks, and fails, like Send.
+func (w *BroadcastWriter) SendMarked(ctx context.Context, msg []byte, m Mark) error {
+	return guarded(func() error {
+		at, err := w.claim(ctx, len(msg))
+		if err == nil {
+			copyCached(w.b.data[at&w.b.mask:], msg)
+			w.mark = w.b.header.marks.write(w.mark, w.next+1, m)
+			w.publish(at, uint64(len(msg)))
+		}
+		return err
+	})
+}
+
+// Mark returns the mark of the last SendMarked, by this writer or an earlier one. ok is
+// false if there was none. It stays when later messages are sent without a mark. Errors:
+// ErrClosed; ErrFault.
+func (w *BroadcastWriter) Mark() (m Mark, ok bool, err error) {
+	if w.closed {
+		return m, false, fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	err = guarded(func() error { m, ok = w.b.header.marks.read(w.mark); return nil })
+	return m, ok, err
 }
 
 // SendFunc is Send for a message that fill writes in place. fill gets n bytes, which hold

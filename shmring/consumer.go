@@ -135,6 +135,49 @@ func (c *Consumer) ReceiveBatch(ctx context.Context, msgs [][]byte) (n int, err 
 	return n, nil
 }
 
+// TryReceiveMore is TryReceive, but keeps the messages that were received before: all are
+// valid until ReleaseTo, or until another method releases them. So a program can pass on
+// messages and release each when it knows that it has arrived. If the process dies before,
+// the next consumer receives them again.
+//
+// It does not look for the end, see Receive.
+func (c *Consumer) TryReceiveMore() (msg []byte, ok bool, err error) {
+	if msg, ok, err = c.take(); ok || err != nil {
+		return msg, ok, err
+	}
+	c.asleep = 0
+	wake(&c.ring.header.producersSleep)
+	if !c.look.due() {
+		return nil, false, nil
+	}
+	c.ring.buryAll(c.life)
+	return c.take()
+}
+
+// Position returns up to where messages were received. Right after a message, that is where
+// it ends. Positions are as in Positions, and are the same for a later consumer. So Ring.ID
+// and its position name a message for ever.
+func (c *Consumer) Position() uint64 { return c.next }
+
+// ReleaseTo is Release for the messages up to a position, which Position has returned. It
+// does nothing if they are released already. An error means that Position has not got
+// there.
+func (c *Consumer) ReleaseTo(position uint64) error {
+	switch {
+	case c.closed:
+		return fmt.Errorf("shmring: %w", ErrClosed)
+	case position > c.next || position%unit != 0:
+		return fmt.Errorf("shmring: position %d is not one of a message that was received", position)
+	case position > c.free:
+		c.release(position)
+	}
+	return nil
+}
+
+// Rewind goes back to the first message that was not released: the next call receives it
+// again, and Close leaves it to the next consumer.
+func (c *Consumer) Rewind() { c.next = c.free }
+
 // Messages returns all messages, each valid until the next iteration. The sequence ends
 // without an error when Receive returns io.EOF, and after any other error. The message at
 // which a loop stops early counts as received.
@@ -188,11 +231,14 @@ func (c *Consumer) take() (msg []byte, ok bool, err error) {
 // Release returns the memory of all received messages to the producers. Each receiving
 // method does this first, so call it only before waiting for something else.
 func (c *Consumer) Release() {
-	if c.free == c.next {
-		return
+	if c.free != c.next {
+		c.release(c.next)
 	}
+}
+
+func (c *Consumer) release(to uint64) {
 	first := c.free
-	c.free = c.next
+	c.free = to
 	header := c.ring.header
 	memory.Store(&header.head, c.free)
 	if c.free%sweepPeriod < 2*c.ring.capacity {

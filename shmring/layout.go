@@ -51,7 +51,10 @@ type header struct {
 	joins   atomic.Uint32 // 640, how often a producer has joined
 	deaths  atomic.Uint32 // 644, how many were found dead
 	tickets atomic.Uint64 // 648, how many tickets were given out
-	_       [368]byte
+	_       [112]byte
+
+	marks marks // 768, One: the producer's
+	_     [128]byte
 
 	members [slotCount + 1]member // 1024, the producers, then the consumer
 

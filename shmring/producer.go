@@ -2,6 +2,7 @@ package shmring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,7 @@ type Producer struct {
 	claim  uint64 // position of the claim under way, 0 if there is none
 	length uint64 // of the claim
 	claims uint64 // number of claims so far: distinguishes the open claim from earlier ones
+	mark   int    // the slot of the last mark, -1 if there is none
 	closed bool
 }
 
@@ -55,7 +57,7 @@ func (r *Ring) producer() (*Producer, error) {
 		life.Close()
 		return nil, err
 	}
-	p := &Producer{ring: r, slot: slot, head: r.header.head.Load(), life: life, ticket: ticket}
+	p := &Producer{ring: r, slot: slot, head: r.header.head.Load(), life: life, ticket: ticket, mark: -1}
 	p.wait.start(&r.header.producersSleep, r.spin, producerPause)
 	if !r.many {
 		if p.tail, err = r.findTail(p.head); err != nil {
@@ -65,6 +67,7 @@ func (r *Ring) producer() (*Producer, error) {
 		}
 		p.stale = p.head + r.capacity
 		p.clear(p.tail)
+		p.mark = r.header.marks.resume(p.tail)
 	}
 	r.header.joins.Add(1)
 	p.notify() // a sleeping consumer now has somebody whose death it must notice
@@ -553,12 +556,44 @@ func (p *Producer) SendBatch(ctx context.Context, msgs [][]byte) (sent int, err 
 		if _, err := p.Claim(ctx, int(total)); err != nil {
 			return sent, err
 		}
-		if err := p.publishBatch(msgs[sent:sent+n], total); err != nil {
+		if err := p.publishBatch(msgs[sent:sent+n], total, nil); err != nil {
 			return sent, err
 		}
 		sent += n
 	}
 	return sent, nil
+}
+
+// SendMarked sends the messages and leaves the mark: all of it, or nothing, whenever the
+// process dies. The consumer sees all the messages at once. It blocks like Claim. Each
+// message counts as its length rounded up to a multiple of 64, and their sum must not be
+// more than MaxMessage.
+//
+// Errors: those of Claim, and errors.ErrUnsupported: the ring is for Many, or there is no
+// message.
+func (p *Producer) SendMarked(ctx context.Context, msgs [][]byte, m Mark) error {
+	if p.ring.many || len(msgs) == 0 {
+		return fmt.Errorf("shmring: mark: %w: it needs a message, and a ring for one producer", errors.ErrUnsupported)
+	}
+	total := uint64(0)
+	for _, msg := range msgs {
+		total += extent(uint64(len(msg)))
+	}
+	if _, err := p.Claim(ctx, int(min(total, maxCapacity))); err != nil {
+		return err
+	}
+	return p.publishBatch(msgs, total, &m)
+}
+
+// Mark returns the mark of the last SendMarked of this producer or an earlier one. ok is
+// false if there was none. It stays when later messages are sent without a mark. Errors:
+// ErrClosed.
+func (p *Producer) Mark() (m Mark, ok bool, err error) {
+	if p.closed {
+		return m, false, fmt.Errorf("shmring: %w", ErrClosed)
+	}
+	m, ok = p.ring.header.marks.read(p.mark)
+	return m, ok, nil
 }
 
 // fit returns the number of msgs to claim together, at least one, and their extent.
@@ -578,8 +613,9 @@ func (p *Producer) fit(msgs [][]byte) (n int, total uint64, err error) {
 }
 
 // publishBatch divides the claim of total bytes into one record for each message. It
-// commits the first one last, and the consumer sees none before that.
-func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
+// commits the first one last, and the consumer sees none before that. The mark, if there is
+// one, is written before.
+func (p *Producer) publishBatch(msgs [][]byte, total uint64, m *Mark) error {
 	r, first := p.ring, p.claim
 	p.claim = 0
 	for i, pos := 0, first; i < len(msgs); i++ {
@@ -592,6 +628,9 @@ func (p *Producer) publishBatch(msgs [][]byte, total uint64) error {
 	}
 	if p.tail = first + total; !r.many {
 		p.clear(p.tail)
+	}
+	if m != nil {
+		p.mark = r.header.marks.write(p.mark, p.tail, *m)
 	}
 	return p.commit(first, total, uint64(len(msgs[0])))
 }

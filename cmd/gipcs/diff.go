@@ -81,14 +81,14 @@ func diff(c *cli.Context) error {
 		command.Report(c.App.ErrWriter, c.App.Name, errors.New(note))
 	}
 	options := render.Options{NoHeadings: c.Bool("no-headings"), HumanSizes: c.Bool("human")}
-	t := changeTable(changes)
+	t := snapshot.ChangeTable(changes)
 	if len(d.by) > 0 {
-		t = sumTable(changes, d.by)
+		t = snapshot.SumTable(changes, d.by)
 	}
 	if !forMachines(d.format) {
-		t.narrow()
+		t.Narrow()
 	}
-	return failedIf(incomplete, command.WriteRows(c, d.format, t.columns, slices.Values(t.rows), options))
+	return failedIf(incomplete, command.WriteRows(c, d.format, t.Columns, slices.Values(t.Rows), options))
 }
 
 func readComparison(c *cli.Context) (*comparison, error) {
@@ -210,34 +210,4 @@ func (d *comparison) takeNow(before *snapshot.Snapshot) (after *snapshot.Snapsho
 	go func() { w.CloseWithError(s.write(w)) }()
 	after, err = snapshot.Read(r, d.by)
 	return after, s.incomplete, err
-}
-
-// A table is a listing whose columns may be dropped.
-type table struct {
-	columns []render.Column
-	rows    [][]render.Cell
-	// needless marks the columns that tell people nothing.
-	needless []bool
-}
-
-// narrow drops the columns that say nothing.
-func (t *table) narrow() {
-	keep := func(list []render.Column) (kept []render.Column) {
-		for i := range list {
-			if !t.needless[i] {
-				kept = append(kept, list[i])
-			}
-		}
-		return kept
-	}
-	for r, row := range t.rows {
-		kept := row[:0]
-		for i := range row {
-			if !t.needless[i] {
-				kept = append(kept, row[i])
-			}
-		}
-		t.rows[r] = kept
-	}
-	t.columns = keep(t.columns)
 }

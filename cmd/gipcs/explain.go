@@ -203,7 +203,7 @@ func holdingRow(h limits.Holding, suggest suggester, removedBy render.Cell) ([]r
 		mark = render.Text("high").Warn()
 	}
 	return []render.Cell{
-		render.Text(h.Name), render.Text(h.About), detail.Value(h.Limit), render.Uint(h.Use), percentage(h.Share()), mark,
+		render.Text(h.Name), render.Text(h.About), detail.Value(h.Limit), render.Uint(h.Use), detail.Percentage(h.Share()), mark,
 		render.Uint(h.Orphaned), textOrNone(suggest.freeCommand(h)), textOrNone(raise),
 		holders(h.Owners, h.Use), holders(h.Programs, h.Use), removed(h.Removed), removedBy,
 	}, nil
@@ -249,7 +249,7 @@ func holders(list []limits.Holder, use uint64) render.Cell {
 	rows := make([][]render.Cell, len(list))
 	for i, h := range list {
 		rows[i] = []render.Cell{
-			render.Text(h.Name), render.Uint(h.Amount), percentage(float64(h.Amount) / float64(max(use, 1))), render.Uint(h.Orphaned),
+			render.Text(h.Name), render.Uint(h.Amount), detail.Percentage(float64(h.Amount) / float64(max(use, 1))), render.Uint(h.Orphaned),
 		}
 	}
 	return render.Objects([]render.Column{

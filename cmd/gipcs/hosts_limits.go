@@ -4,13 +4,11 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"slices"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
-	"github.com/sysvipc/gipc/cmd/internal/limits"
-	"github.com/sysvipc/gipc/cmd/internal/ref"
+	"github.com/sysvipc/gipc/cmd/internal/detail"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
@@ -40,7 +38,7 @@ func limitsOnHosts(f *fleet) error {
 	if o.everywhere {
 		columns = append(columns, placeColumns()...)
 	}
-	columns = append(columns, limitColumns()...)
+	columns = append(columns, detail.LimitColumns()...)
 	rows := func(yield func([]render.Cell) bool) {
 		for answer := range f.ask(f.hosts, f.passedOn(), func(line []byte) error { _, err := readLimitRow("", line, o.everywhere); return err }, nil) {
 			for line := range answer.Lines() {
@@ -77,26 +75,6 @@ func readLimitRow(host string, line []byte, places bool) ([]render.Cell, error) 
 		}
 		row = append(row, place...)
 	}
-	var printed struct {
-		Limit, Kind, Sysctl, About string
-		Value, Use                 *uint64
-	}
-	if err := json.Unmarshal(line, &printed); err != nil {
-		return nil, errors.New("it is no JSON object of a limit")
-	}
-	kind, err := ref.KindNamed(printed.Kind)
-	switch {
-	case err != nil:
-		return nil, err
-	case printed.Limit == "" || printed.Value == nil:
-		return nil, errors.New("it lacks the fields limit and value")
-	}
-	l := limits.Limit{Name: printed.Limit, Kind: kind, Value: *printed.Value, Sysctl: printed.Sysctl, About: printed.About}
-	if printed.Use != nil {
-		l.Use, l.Counted = *printed.Use, true
-	}
-	for cells := range limitRows([]limits.Limit{l}) {
-		row = append(row, cells...)
-	}
-	return row, nil
+	cells, err := detail.ReadLimit(line)
+	return append(row, cells...), err
 }

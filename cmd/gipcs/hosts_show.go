@@ -3,15 +3,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/detail"
-	"github.com/sysvipc/gipc/cmd/internal/fields"
-	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
 
@@ -47,33 +44,12 @@ func showOnHosts(f *fleet) error {
 
 // readRecord returns an object as gipcs show has printed it on a host.
 func readRecord(host string, line []byte) (*detail.Record, error) {
-	columns, cells, err := render.ReadJSON(line)
+	r, err := detail.ReadRecord(line)
 	if err != nil {
 		return nil, err
-	}
-	var object struct{ Kind string }
-	_ = json.Unmarshal(line, &object) // it is an object
-	kind, err := ref.KindNamed(object.Kind)
-	if err != nil {
-		return nil, err
-	}
-	list, err := fields.Choose("+verdict", fields.Of(kind))
-	if err != nil {
-		return nil, err
-	}
-	printed, err := list.Read(line)
-	if err != nil {
-		return nil, err
-	}
-	known := make([]render.Cell, len(list))
-	printed.Fill(known)
-	for i, c := range columns {
-		if at := slices.IndexFunc(list, func(f fields.Column) bool { return f.Name == c.Name }); at >= 0 {
-			cells[i] = known[at]
-		}
 	}
 	return &detail.Record{
-		Columns: slices.Concat([]render.Column{{Name: "host"}}, columns),
-		Cells:   slices.Concat([]render.Cell{render.Text(host)}, cells),
+		Columns: underHost(r.Columns),
+		Cells:   slices.Concat([]render.Cell{render.Text(host)}, r.Cells),
 	}, nil
 }

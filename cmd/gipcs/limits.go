@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +21,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/metrics"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
@@ -42,7 +41,7 @@ func limitsCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "critical", Usage: "be critical if more than `PERCENT` is in use"},
 			&cli.StringSliceFlag{Name: "check", Usage: "show only limits above `PERCENT`"},
 			&cli.BoolFlag{Name: "explain", Usage: "show who holds what is in use, and how to get more", DisableDefaultText: true},
-		}, selectFlags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, metricsFlags(), hostFlags()),
+		}, selectflags.Flags(), []cli.Flag{namespaceFlag(), allNamespacesFlag()}, metricsFlags(), hostFlags()),
 		Action: watched(onHosts(limitsOnHosts, inNamespace(showLimits))),
 	}
 }
@@ -170,12 +169,12 @@ func limitsEverywhere(c *cli.Context, o limitsOptions) error {
 		if o.check != nil {
 			shown = above(shown, *o.check)
 		}
-		for row := range limitRows(shown) {
+		for row := range detail.LimitRows(shown) {
 			rows = append(rows, slices.Concat(placeCells(&v.place), row))
 		}
 	}
 	if o.check == nil || len(rows) > 0 || forMachines(o.format) {
-		columns := slices.Concat(placeColumns(), limitColumns())
+		columns := slices.Concat(placeColumns(), detail.LimitColumns())
 		if err := command.WriteRows(c, o.format, columns, slices.Values(rows), render.Options{}); err != nil {
 			return err
 		}
@@ -247,7 +246,7 @@ func (o *limitsOptions) alarm(high int, unread error) error {
 }
 
 func writeLimits(c *cli.Context, format render.Format, all []limits.Limit) error {
-	return command.WriteRows(c, format, limitColumns(), limitRows(all), render.Options{})
+	return command.WriteRows(c, format, detail.LimitColumns(), detail.LimitRows(all), render.Options{})
 }
 
 // checkLimits shows the limits that are above the percentage.
@@ -292,42 +291,3 @@ func above(all []limits.Limit, percent uint64) (high []limits.Limit) {
 func exceeds(l limits.Limit, percent uint64) bool {
 	return l.Counted && (100*l.Share() > float64(percent) || l.Use >= l.Value)
 }
-
-func limitColumns() []render.Column {
-	return []render.Column{
-		{Name: "limit", Heading: "LIMIT"},
-		{Name: "kind", Heading: "KIND", Rank: 1},
-		{Name: "value", Heading: "VALUE", Align: render.Right},
-		{Name: "use", Heading: "USE", Align: render.Right},
-		{Name: "percent", Heading: "USE%", Align: render.Right},
-		{Name: "mark", Heading: "MARK"},
-		{Name: "sysctl", Heading: "SYSCTL", Rank: 2},
-		{Name: "about", Heading: "ABOUT", Rank: 3},
-	}
-}
-
-func limitRows(all []limits.Limit) iter.Seq[[]render.Cell] {
-	return func(yield func([]render.Cell) bool) {
-		for _, l := range all {
-			use, percent, mark, sysctl := render.Unknown(), render.Unknown(), render.Unknown(), render.Unknown()
-			if l.Counted {
-				use, percent = render.Uint(l.Use), percentage(l.Share())
-				if l.Share() >= limits.High {
-					percent, mark = percent.Warn(), render.Text("high").Warn()
-				}
-			}
-			if l.Sysctl != "" {
-				sysctl = render.Text(l.Sysctl)
-			}
-			if !yield([]render.Cell{
-				render.Text(l.Name), render.Text(l.Kind.String()), detail.Value(l),
-				use, percent, mark, sysctl, render.Text(l.About),
-			}) {
-				return
-			}
-		}
-	}
-}
-
-// percentage shows a share in percent, with one decimal in every format.
-func percentage(share float64) render.Cell { return render.Float(math.Round(1000*share)/10, 1) }

@@ -16,6 +16,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
 
@@ -29,7 +30,7 @@ func lsCommand() *cli.Command {
 		Name:        "ls",
 		Usage:       "list objects",
 		Description: lsHelp + "\n" + selectHelp + "\nColumns for -o and --sort:\n" + columnHelp() + "\n\n" + byHelp() + "\n" + fieldHelp(),
-		Flags: slices.Concat(kindFlags(), selectFlags(), []cli.Flag{
+		Flags: slices.Concat(selectflags.Kinds(), selectflags.Flags(), []cli.Flag{
 			&command.ChoiceFlag{
 				StringFlag: &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "show these columns; +`LIST` adds to the usual ones"},
 				Words:      columnNames, List: true,
@@ -74,25 +75,9 @@ func columnHelp() string {
 
 func helpLine(c fields.Column) string { return fmt.Sprintf("   %-12s%s\n", c.Name, c.About) }
 
-// kindFlags are the flags that choose kinds of objects, named as in ipcs and lsipc.
-func kindFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "shmems", Aliases: []string{"m"}, Usage: "shared memory segments", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "semaphores", Aliases: []string{"s"}, Usage: "semaphore sets", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "queues", Aliases: []string{"q"}, Usage: "message queues", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "posix-shmems", Aliases: []string{"M"}, Usage: "POSIX shared-memory objects", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "posix-semaphores", Aliases: []string{"S"}, Usage: "POSIX named semaphores", DisableDefaultText: true},
-		&cli.BoolFlag{Name: "posix-mqueues", Aliases: []string{"Q"}, Usage: "POSIX message queues", DisableDefaultText: true},
-	}
-}
-
-func kindFlagNames() []string {
-	return []string{"shmems", "semaphores", "queues", "posix-shmems", "posix-semaphores", "posix-mqueues"}
-}
-
 // kindsOf returns the kinds that the flags choose, none if no flag does.
 func kindsOf(c *cli.Context) ([]ref.Kind, error) {
-	words := chosenKinds(c)
+	words := selectflags.ChosenKinds(c)
 	if len(words) == 0 {
 		return nil, nil
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/removal"
 	"github.com/sysvipc/gipc/cmd/internal/removallog"
 	"github.com/sysvipc/gipc/cmd/internal/render"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/term"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
@@ -41,7 +42,7 @@ func rmCommand() *cli.Command {
 		Usage:       "remove objects",
 		ArgsUsage:   "[KIND:REF...]",
 		Description: rmHelp + "\n" + selectHelp + "\n" + fieldHelp(),
-		Flags: slices.Concat(selectFlags(), []cli.Flag{
+		Flags: slices.Concat(selectflags.Flags(), []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "remove selected objects without asking", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "list what would be removed, but remove nothing", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "print each removed object", DisableDefaultText: true},

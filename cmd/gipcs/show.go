@@ -19,6 +19,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/procfs"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/removal"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
@@ -40,7 +41,7 @@ func showCommand() *cli.Command {
 			&cli.StringFlag{Name: "messages", Value: "100", Usage: "show at most `N` messages of a queue"},
 			&cli.BoolFlag{Name: "identify", Usage: "attach an orphan to identify it; changes its times", DisableDefaultText: true},
 			&cli.BoolFlag{Name: "force", Usage: "with --hex: even if reading changes the verdict", DisableDefaultText: true},
-			withMessagesFlag(), ignoreHiddenFlag(), namespaceFlag(),
+			selectflags.WithMessages(), selectflags.IgnoreHidden(), namespaceFlag(),
 		}, command.FormatFlags("plain"), hostFlags()),
 		Action:       onHosts(showOnHosts, inNamespace(show)),
 		BashComplete: command.CompleteWith(everyRef),

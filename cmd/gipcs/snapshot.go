@@ -19,9 +19,9 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/snapshot"
-	"github.com/sysvipc/gipc/cmd/internal/sysvipc"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
@@ -45,7 +45,7 @@ func snapshotCommand() *cli.Command {
 			&cli.StringFlag{Name: "directory", Aliases: []string{"d"}, Usage: "add a file to `DIR`, which is made if necessary"},
 			&cli.StringFlag{Name: "keep", Usage: "with --directory: remove those older than `DURATION`"},
 			&cli.StringFlag{Name: "max-files", Usage: "with --directory: keep only the newest `N` snapshots"},
-		}, kindFlags(), selectFlags(), []cli.Flag{namespaceFlag()}),
+		}, selectflags.Kinds(), selectflags.Flags(), []cli.Flag{namespaceFlag()}),
 		Action: inNamespace(takeSnapshot),
 	}
 }
@@ -146,40 +146,9 @@ func look(c *cli.Context, selected selection.Selection, how snapshot.Selection) 
 	for _, condition := range selected {
 		h.Selection.Conditions = append(h.Selection.Conditions, condition.String())
 	}
-	h.Kinds = listedKinds(c, s.inventory, kinds)
-	h.Unseen = unseen(s.inventory, choice)
+	visible := visibleKinds(c)
+	h.Describe(s.inventory, slices.DeleteFunc(kinds, func(k ref.Kind) bool { return !slices.Contains(visible, k) }), choice.Err())
 	return s, nil
-}
-
-// listedKinds returns the kinds of which inv has all objects.
-func listedKinds(c *cli.Context, inv *inventory.Inventory, kinds []ref.Kind) (listed []ref.Kind) {
-	for _, kind := range kinds {
-		missing := !slices.Contains(visibleKinds(c), kind) || slices.ContainsFunc(inv.Unlisted, func(u inventory.Unlisted) bool {
-			facts := (*sysvipc.Incomplete)(nil) // the objects are there, but facts about them are missing
-			return u.Kind == kind && !errors.As(u.Err, &facts)
-		})
-		if !missing {
-			listed = append(listed, kind)
-		}
-	}
-	return listed
-}
-
-// unseen says what the snapshot may lack.
-func unseen(inv *inventory.Inventory, choice selection.Choice) (list []string) {
-	for _, u := range inv.Unlisted {
-		list = append(list, u.Err.Error())
-	}
-	if inv.Hidden.Any() {
-		list = append(list, inv.Hidden.String())
-	}
-	if inv.Outside {
-		list = append(list, "processes outside this PID namespace could not be seen")
-	}
-	if err := choice.Err(); err != nil {
-		list = append(list, err.Error())
-	}
-	return list
 }
 
 func (s *sighting) write(w io.Writer) error {

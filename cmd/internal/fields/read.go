@@ -2,7 +2,6 @@ package fields
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/jsonline"
 	"github.com/sysvipc/gipc/cmd/internal/ref"
 	"github.com/sysvipc/gipc/cmd/internal/render"
 )
@@ -22,27 +22,45 @@ type Printed []value
 // Read reads an object in JSON. It is an error if the object lacks a column of l, even one
 // that is null for objects of its kind; other fields are ignored.
 func (l List) Read(line []byte) (Printed, error) {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(line, &object); err != nil || object == nil {
-		return nil, errors.New("it is no JSON object")
+	p, lacking, err := l.ReadKnown(line)
+	if err == nil && len(lacking) > 0 {
+		return nil, fmt.Errorf("it lacks the field %s", lacking[0])
 	}
-	p := make(Printed, len(l))
-	for i := range l {
-		c := &l[i]
-		text, ok := object[c.Name]
-		if !ok {
-			return nil, fmt.Errorf("it lacks the field %s", c.Name)
+	return p, err
+}
+
+// ReadKnown is Read for an object that another version of gipcs may have printed: columns
+// that it lacks are unknown, and lacking names them.
+func (l List) ReadKnown(line []byte) (p Printed, lacking []string, err error) {
+	members, err := jsonline.Members(line)
+	if err != nil {
+		return nil, nil, err
+	}
+	p = make(Printed, len(l))
+	have := make([]bool, len(l))
+	next := 0 // gipcs prints the columns in their order
+	for name, text := range members {
+		i := next
+		if i >= len(l) || l[i].Name != string(name) {
+			i = slices.IndexFunc(l, func(c Column) bool { return c.Name == string(name) })
 		}
+		if i < 0 {
+			continue
+		}
+		next, have[i], p[i] = i+1, true, value{}
 		if string(text) == "null" {
 			continue
 		}
-		v, err := c.read(text)
-		if err != nil {
-			return nil, fmt.Errorf("its field %s is %.40s, which is no %v", c.Name, text, c.Type)
+		if p[i], err = l[i].read(text); err != nil {
+			return nil, nil, fmt.Errorf("its field %s is %.40s, which is no %v", l[i].Name, text, l[i].Type)
 		}
-		p[i] = v
 	}
-	return p, nil
+	for i := range l {
+		if !have[i] {
+			lacking = append(lacking, l[i].Name)
+		}
+	}
+	return p, lacking, nil
 }
 
 // Fill stores the cells of p, one for each column, in cells.
@@ -107,8 +125,7 @@ func (c *Column) read(text json.RawMessage) (v value, err error) {
 		err = json.Unmarshal(text, &t)
 		return moment(t.Local()), err
 	case Duration:
-		var seconds uint64
-		err = json.Unmarshal(text, &seconds)
+		seconds, err := strconv.ParseUint(string(text), 10, 64)
 		if err == nil && seconds > math.MaxInt64/uint64(time.Second) {
 			err = strconv.ErrRange
 		}
@@ -126,8 +143,7 @@ func (c *Column) read(text json.RawMessage) (v value, err error) {
 		err = json.Unmarshal(text, &list)
 		return numbers(list), err
 	default:
-		var s string
-		err = json.Unmarshal(text, &s)
+		s, err := jsonline.Text(text)
 		if c.Name == "verdict" {
 			return verdictNamed(s), err
 		}
@@ -137,7 +153,6 @@ func (c *Column) read(text json.RawMessage) (v value, err error) {
 
 // readNumber reads a number, or a text in hexadecimal or octal.
 func (c *Column) readNumber(text json.RawMessage) (value, error) {
-	var quoted string
 	if text[0] != '"' {
 		n, err := strconv.ParseUint(string(text), 10, 64)
 		if slices.Contains([]string{"size", "qbytes", "memory", "rss", "swap"}, c.Name) {
@@ -145,7 +160,8 @@ func (c *Column) readNumber(text json.RawMessage) (value, error) {
 		}
 		return number(n), err
 	}
-	if err := json.Unmarshal(text, &quoted); err != nil {
+	quoted, err := jsonline.Text(text)
+	if err != nil {
 		return value{}, err
 	}
 	if digits, ok := strings.CutPrefix(quoted, "0x"); ok {

@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package snapshot
 
 import (
 	"math"
@@ -8,8 +6,52 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/groups"
 	"github.com/sysvipc/gipc/cmd/internal/render"
-	"github.com/sysvipc/gipc/cmd/internal/snapshot"
 )
+
+// A Table is a listing whose columns may be dropped.
+type Table struct {
+	Columns []render.Column
+	Rows    [][]render.Cell
+	// needless marks the columns that tell people nothing.
+	needless []bool
+}
+
+// Narrow drops the columns that say nothing.
+func (t *Table) Narrow() {
+	keep := func(list []render.Column) (kept []render.Column) {
+		for i := range list {
+			if !t.needless[i] {
+				kept = append(kept, list[i])
+			}
+		}
+		return kept
+	}
+	for r, row := range t.Rows {
+		kept := row[:0]
+		for i := range row {
+			if !t.needless[i] {
+				kept = append(kept, row[i])
+			}
+		}
+		t.Rows[r] = kept
+	}
+	t.Columns = keep(t.Columns)
+}
+
+// Add adds the rows of a table with the same columns, each after a cell of a first column,
+// such as the host.
+func (t *Table) Add(first render.Column, cell render.Cell, more *Table) {
+	if t.Columns == nil {
+		t.Columns = append([]render.Column{first}, more.Columns...)
+		t.needless = append([]bool{false}, more.needless...)
+	}
+	for i := range more.needless {
+		t.needless[i+1] = t.needless[i+1] && more.needless[i]
+	}
+	for _, row := range more.Rows {
+		t.Rows = append(t.Rows, append([]render.Cell{cell}, row...))
+	}
+}
 
 // A tableColumn is a column of gipcs diff, for rows of type T.
 type tableColumn[T any] struct {
@@ -23,29 +65,29 @@ type tableColumn[T any] struct {
 	idle func(T) bool
 }
 
-func newTable[T any](columns []tableColumn[T], rows []T) *table {
-	t := &table{needless: make([]bool, len(columns)), rows: make([][]render.Cell, len(rows))}
+func newTable[T any](columns []tableColumn[T], rows []T) *Table {
+	t := &Table{needless: make([]bool, len(columns)), Rows: make([][]render.Cell, len(rows))}
 	for i, c := range columns {
 		heading := c.heading
 		if heading == "" {
 			heading = strings.ToUpper(c.name)
 		}
-		t.columns = append(t.columns, render.Column{Name: c.name, Heading: heading, Align: c.align, Rank: c.rank})
+		t.Columns = append(t.Columns, render.Column{Name: c.name, Heading: heading, Align: c.align, Rank: c.rank})
 		t.needless[i] = c.idle != nil
 	}
 	for r := range rows {
-		t.rows[r] = make([]render.Cell, len(columns))
+		t.Rows[r] = make([]render.Cell, len(columns))
 		for i, c := range columns {
-			t.rows[r][i] = c.cell(rows[r])
+			t.Rows[r][i] = c.cell(rows[r])
 			t.needless[i] = t.needless[i] && c.idle(rows[r])
 		}
 	}
 	return t
 }
 
-// changeTable lists the changes one by one.
-func changeTable(d *snapshot.Diff) *table {
-	type change = *snapshot.Change
+// ChangeTable lists the changes one by one.
+func ChangeTable(d *Diff) *Table {
+	type change = *Change
 	text := func(name string) func(change) render.Cell {
 		return func(c change) render.Cell { return textCell(d.Text(c, name)) }
 	}
@@ -60,7 +102,7 @@ func changeTable(d *snapshot.Diff) *table {
 	}
 	for _, q := range []struct {
 		name string
-		of   func(change) snapshot.Quantity
+		of   func(change) Quantity
 		size bool
 	}{
 		{"size", change.Bytes, true},
@@ -85,7 +127,7 @@ func changeTable(d *snapshot.Diff) *table {
 	return newTable(columns, rows)
 }
 
-func ifKnown(q snapshot.Quantity, c render.Cell) render.Cell {
+func ifKnown(q Quantity, c render.Cell) render.Cell {
 	if !q.Known {
 		return render.Unknown()
 	}
@@ -99,21 +141,21 @@ func textCell(t groups.Value) render.Cell {
 	return render.Text(t.Text)
 }
 
-func idCell(c *snapshot.Change) render.Cell {
+func idCell(c *Change) render.Cell {
 	if c.Object().Kind.POSIX() {
 		return render.Unknown()
 	}
 	return render.Int(int64(c.Object().ID))
 }
 
-func nameCell(c *snapshot.Change) render.Cell {
+func nameCell(c *Change) render.Cell {
 	if !c.Object().Kind.POSIX() {
 		return render.Unknown()
 	}
 	return render.Text(c.Object().Name)
 }
 
-func keyCell(c *snapshot.Change) render.Cell {
+func keyCell(c *Change) render.Cell {
 	key, known := c.Key()
 	if !known {
 		return render.Unknown()
@@ -129,9 +171,9 @@ func quantityCells(size bool) (number, delta func(int64) render.Cell) {
 	return render.Int, render.Change
 }
 
-// sumTable lists sums, with rates per hour.
-func sumTable(d *snapshot.Diff, by []string) *table {
-	type sum = *snapshot.Group
+// SumTable lists sums, with rates per hour.
+func SumTable(d *Diff, by []string) *Table {
+	type sum = *Group
 	var columns []tableColumn[sum]
 	for i, name := range by {
 		columns = append(columns, tableColumn[sum]{name: name, cell: func(s sum) render.Cell { return textCell(s.Key[i]) }})
@@ -142,14 +184,14 @@ func sumTable(d *snapshot.Diff, by []string) *table {
 	)
 	for i, q := range []struct {
 		name string
-		of   func(sum) snapshot.Quantity
+		of   func(sum) Quantity
 		size bool
 	}{
-		{"objects", func(s sum) snapshot.Quantity { return s.Sum.Objects }, false},
-		{"bytes", func(s sum) snapshot.Quantity { return s.Sum.Bytes }, true},
-		{"messages", func(s sum) snapshot.Quantity { return s.Sum.Messages }, false},
-		{"semaphores", func(s sum) snapshot.Quantity { return s.Sum.Semaphores }, false},
-		{"attachments", func(s sum) snapshot.Quantity { return s.Sum.Attachments }, false},
+		{"objects", func(s sum) Quantity { return s.Sum.Objects }, false},
+		{"bytes", func(s sum) Quantity { return s.Sum.Bytes }, true},
+		{"messages", func(s sum) Quantity { return s.Sum.Messages }, false},
+		{"semaphores", func(s sum) Quantity { return s.Sum.Semaphores }, false},
+		{"attachments", func(s sum) Quantity { return s.Sum.Attachments }, false},
 	} {
 		number, delta := quantityCells(q.size)
 		heading := strings.ToUpper(q.name)
@@ -168,7 +210,7 @@ func sumTable(d *snapshot.Diff, by []string) *table {
 
 // rateCell shows how much a quantity grew per hour: bytes in whole numbers, others in
 // tenths.
-func rateCell(d *snapshot.Diff, q snapshot.Quantity, size bool) render.Cell {
+func rateCell(d *Diff, q Quantity, size bool) render.Cell {
 	rate, known := d.PerHour(q)
 	const most = 1 << 63
 	switch {
