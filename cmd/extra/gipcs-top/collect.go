@@ -144,14 +144,14 @@ func (c *collector) countWaiters(inv *inventory.Inventory, visible map[int]bool)
 	}
 	counted, budget := make(map[int]figure, len(sets)), semaphoreBudget
 	count := func(set *sysv.SetInfo) {
-		id := int(set.ID)
-		if _, done := counted[id]; !done && int(set.NSems) <= budget {
-			counted[id] = waitersOf(id, int(set.NSems))
-			budget -= int(set.NSems)
+		id := set.ID
+		if _, done := counted[id]; !done && set.NSems <= budget {
+			counted[id] = waitersOf(id, set.NSems)
+			budget -= set.NSems
 		}
 	}
 	for _, set := range sets {
-		if visible[int(set.ID)] {
+		if visible[set.ID] {
 			count(set)
 		}
 	}
@@ -163,7 +163,7 @@ func (c *collector) countWaiters(inv *inventory.Inventory, visible map[int]bool)
 		}
 	}
 	for _, set := range sets {
-		id := int(set.ID)
+		id := set.ID
 		if _, done := counted[id]; !done {
 			counted[id] = c.waiters[id]
 		}

@@ -14,6 +14,12 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case "ctrl+l":
 		return tea.ClearScreen
 	}
+	if m.tooSmall() { // the user sees neither the objects nor a question
+		if msg.String() == "q" {
+			return tea.Quit
+		}
+		return nil
+	}
 	switch m.mode {
 	case filtering:
 		return m.pressFiltering(msg)

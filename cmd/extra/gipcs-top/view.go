@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,7 +36,7 @@ func (m *model) View() tea.View {
 	var v tea.View
 	v.AltScreen = true
 	v.WindowTitle = "gipcs top"
-	if m.width < leastWidth || m.height < leastHeight {
+	if m.tooSmall() {
 		v.SetContent(fit(fmt.Sprintf("gipcs top needs %d columns and %d lines", leastWidth, leastHeight), m.width))
 		return v
 	}
@@ -56,6 +55,9 @@ func (m *model) View() tea.View {
 	v.SetContent(strings.Join(lines, "\n"))
 	return v
 }
+
+// tooSmall reports whether the terminal has no room for the table.
+func (m *model) tooSmall() bool { return m.width < leastWidth || m.height < leastHeight }
 
 // fit cuts text, or adds blanks, so that it takes width columns.
 func fit(text string, width int) string {
@@ -108,33 +110,45 @@ func counted(n int, one, many string) string {
 // limitWidth is the width of a limit with its bar.
 const limitWidth = 20
 
-// limitLines shows the limits that are used most, in two lines at most and in an order that
-// does not change.
-func (m *model) limitLines() []string {
-	const lines, roomy = 2, 16
+// limitRows is the number of lines for limits.
+const limitRows = 2
+
+func (m *model) limitsPerLine() int { return max(m.width/limitWidth, 1) }
+
+// topLimits returns the limits that are used most, as many as have room, in an order that does
+// not change.
+func (m *model) topLimits() []limits.Limit {
+	const roomy = 16
 	if m.height < roomy || m.sample == nil {
 		return nil
 	}
-	var at []int
-	all := m.sample.limits
-	for i, l := range all {
+	var list []limits.Limit
+	for _, l := range m.sample.limits {
 		if l.Counted && !l.Unlimited() {
-			at = append(at, i)
+			list = append(list, l)
 		}
 	}
-	perLine := m.width / limitWidth
-	slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(all[b].Share(), all[a].Share()) })
-	at = at[:min(len(at), lines*perLine)]
-	slices.Sort(at)
-	var text []string
-	for line := range slices.Chunk(at, perLine) {
+	for len(list) > limitRows*m.limitsPerLine() {
+		least := 0
+		for i := range list {
+			if list[i].Share() <= list[least].Share() {
+				least = i
+			}
+		}
+		list = slices.Delete(list, least, least+1)
+	}
+	return list
+}
+
+func (m *model) limitLines() (lines []string) {
+	for list := range slices.Chunk(m.topLimits(), m.limitsPerLine()) {
 		var b strings.Builder
-		for _, i := range line {
-			b.WriteString(m.limit(all[i]))
+		for _, l := range list {
+			b.WriteString(m.limit(l))
 		}
-		text = append(text, b.String())
+		lines = append(lines, b.String())
 	}
-	return text
+	return lines
 }
 
 // limit returns a limit as text of limitWidth columns: name, bar, percent, and a sign if it
@@ -159,7 +173,9 @@ func limitName(l limits.Limit) string {
 // bodyLines returns the number of lines for rows, or for another text.
 func (m *model) bodyLines() int {
 	const title, heading, status, help = 1, 1, 1, 1
-	return max(m.height-title-heading-status-help-len(m.limitLines()), 0)
+	perLine := m.limitsPerLine()
+	limitLines := (len(m.topLimits()) + perLine - 1) / perLine
+	return max(m.height-title-heading-status-help-limitLines, 0)
 }
 
 func (m *model) bodyHeading() string {
