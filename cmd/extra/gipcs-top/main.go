@@ -1,7 +1,7 @@
 //go:build linux
 
 // Gipcs-top shows the System V and POSIX IPC objects of a machine while they change. See
-// gipcs-top(1) or gipcs-top --help.
+// gipcs-top(8) or gipcs-top --help.
 package main
 
 import (

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	ipctest.MainPOSIX(m)
 }
 
-func TestManPage(t *testing.T) { mantest.Check(t, app(), "../../../docs/man/gipcs-top.1") }
+func TestManPage(t *testing.T) { mantest.Check(t, app(), "../../../docs/man/gipcs-top.8") }
 
 func check(t testing.TB, err error) {
 	t.Helper()
@@ -511,7 +511,11 @@ func TestRandomKeys(t *testing.T) {
 	}
 	asked, removed := regexp.MustCompile(`(?m)^Remove (\S+)\? \[y/N\]$`), 0
 	names := account.New()
-	for seed := range ipctest.Rounds(t, 1000, 0) {
+	sequences := 1000
+	if ipctest.UnderRace() {
+		sequences = 100
+	}
+	for seed := range ipctest.Rounds(t, sequences, 0) {
 		random := rand.New(rand.NewPCG(uint64(seed), 1))
 		w := &world{names: names}
 		for i := range 5 {
