@@ -89,6 +89,8 @@ extra_works() {
 	[[ $out == "gipcs-agent version "*$'\n'"revision $revision"$'\n'* ]] || fail "gipcs agent --version: $out"
 	runs "$1" /usr/bin/gipcs --help | grep 'Also installed: agent' >/dev/null || fail "gipcs --help does not name the agent"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-agent | grep '^GIPCS-AGENT(8)' >/dev/null || fail "man gipcs-agent"
+	[[ $(runs "$1" /usr/bin/gipcs top --version) == "gipcs-top version "* ]] || fail "gipcs top --version"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-top | grep '^GIPCS-TOP(8)' >/dev/null || fail "man gipcs-top"
 	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
 }
 
