@@ -99,6 +99,8 @@ extra_works() {
 	[[ $out == "gshm-relay version "*$'\n'"revision $revision"$'\n'* ]] || fail "gshm relay --version: $out"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gshm-relay | grep '^GSHM-RELAY(1)' >/dev/null || fail "man gshm-relay"
 	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-agent | grep '^GIPCS-AGENT(8)' >/dev/null || fail "man gipcs-agent"
+	[[ $(runs "$1" /usr/bin/gipcs top --version) == "gipcs-top version "* ]] || fail "gipcs top --version"
+	MANWIDTH=80 man -M "$1/usr/share/man" -P cat gipcs-top | grep '^GIPCS-TOP(8)' >/dev/null || fail "man gipcs-top"
 	[ -f "$1/usr/share/doc/gipc/examples/prometheus/gipc.rules.yml" ] || fail "no alerts"
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/fields"
 	"github.com/sysvipc/gipc/cmd/internal/graph"
 	"github.com/sysvipc/gipc/cmd/internal/inventory"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 )
 
@@ -43,7 +44,7 @@ func graphCommand() *cli.Command {
 				StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "dot", Usage: "`FORMAT`: " + strings.Join(graphFormats(), " ")},
 				Words:      graphFormats,
 			},
-		}, kindFlags(), selectFlags(), []cli.Flag{namespaceFlag()}),
+		}, selectflags.Kinds(), selectflags.Flags(), []cli.Flag{namespaceFlag()}),
 		Action: inNamespace(drawGraph),
 	}
 }

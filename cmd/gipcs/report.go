@@ -22,6 +22,7 @@ import (
 	"github.com/sysvipc/gipc/cmd/internal/limits"
 	"github.com/sysvipc/gipc/cmd/internal/page"
 	"github.com/sysvipc/gipc/cmd/internal/safepath"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
@@ -45,7 +46,7 @@ func reportCommand() *cli.Command {
 				StringFlag: &cli.StringFlag{Name: "by", Value: "alike", Usage: "`GROUP`: " + strings.Join(graph.Words(), " ")},
 				Words:      graph.Words,
 			},
-		}, kindFlags(), selectFlags(), []cli.Flag{namespaceFlag()}),
+		}, selectflags.Kinds(), selectflags.Flags(), []cli.Flag{namespaceFlag()}),
 		Action: inNamespace(writeReport),
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sysvipc/gipc/cmd/internal/account"
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/selectflags"
 	"github.com/sysvipc/gipc/cmd/internal/selection"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 	"github.com/sysvipc/gipc/cmd/internal/watch"
@@ -65,7 +66,7 @@ func watchCommand() *cli.Command {
 				StringFlag: &cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "plain", Usage: "`FORMAT`: plain ndjson"},
 				Words:      watchFormats,
 			},
-		}, kindFlags(), selectFlags(), []cli.Flag{namespaceFlag()}),
+		}, selectflags.Kinds(), selectflags.Flags(), []cli.Flag{namespaceFlag()}),
 		Action: inNamespace(watchObjects),
 	}
 }
