@@ -157,11 +157,13 @@ func (s *source) receive(ctx context.Context) ([]byte, error) {
 
 // fill adds held and what the ring has to the batch. It returns a message that no longer fits.
 func (s *source) fill(b *batch, held []byte) (left []byte, err error) {
-	for ok := true; ; {
+	for {
 		if held == nil {
-			if held, ok, err = s.consumer.TryReceiveMore(); !ok || err != nil {
+			msg, ok, err := s.consumer.TryReceiveMore()
+			if !ok || err != nil {
 				return nil, err
 			}
+			held = msg
 		}
 		if uint64(len(held)) > math.MaxUint32 {
 			return nil, fmt.Errorf("relay: the ring holds a message of %d bytes; a relay passes on up to %d", len(held), uint32(math.MaxUint32))
