@@ -77,6 +77,8 @@ integration/storm TestEveryWait
 integration/storm TestManyObjects
 integration   TestSnapshotKilled
 integration/permissions TestMatrix
+cmd/extra/relay TestKilled
+cmd/extra/relay TestCut
 '
 
 duration=${1:-20m}

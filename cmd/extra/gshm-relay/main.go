@@ -161,5 +161,5 @@ func relayOne(ctx context.Context, o *options, r object, routes []relay.Route, l
 	default:
 		err = relay.Send(ctx, found.ring, routes, how)
 	}
-	return r.explain(errors.Join(err, found.close()), o.from == nil)
+	return r.explain(errors.Join(err, found.close()), o.from == nil, o.made.size())
 }

@@ -56,6 +56,17 @@ type making struct {
 	options                 shmring.NamedOptions
 }
 
+// size returns how much memory a new object takes.
+func (m *making) size() int {
+	switch {
+	case !m.create:
+		return 0
+	case m.broadcast:
+		return shmring.BroadcastSize(m.options.Capacity)
+	}
+	return shmring.Size(m.options.Capacity)
+}
+
 func readMaking(c *cli.Context, sends bool) (m making, err error) {
 	m.create, m.many, m.broadcast = c.Bool("create"), c.Bool("messages"), c.Bool("broadcast")
 	m.options.Outlive = true
@@ -148,7 +159,7 @@ func (r object) open(ctx context.Context, m *making, sends bool, log *slog.Logge
 	case errors.Is(err, shmring.ErrNotRing) && !sends && !m.create:
 		err = broadcast()
 	}
-	return f, r.explain(err, sends)
+	return f, r.explain(err, sends, m.size())
 }
 
 // A kind has the functions that find and make rings, or broadcasts.
@@ -192,8 +203,8 @@ func openAt[T any](ctx context.Context, r object, key sysv.Key, isSegment, creat
 	return get(&existing, k.await, k.awaitKey)
 }
 
-// explain turns errors about the object into sentences.
-func (r object) explain(err error, sends bool) error {
+// explain turns errors about the object into sentences. size is how large it was to be made.
+func (r object) explain(err error, sends bool, size int) error {
 	name := command.OneLine(r.String())
 	role := "sender"
 	if sends {
@@ -211,5 +222,5 @@ func (r object) explain(err error, sends bool) error {
 	case errors.Is(err, memory.ErrFault):
 		return explain.As(err, fmt.Sprintf("somebody has made %s shorter while it was in use", name))
 	}
-	return fmt.Errorf("%s: %w", name, r.Explain(err, 0))
+	return fmt.Errorf("%s: %w", name, r.Explain(err, int64(size)))
 }

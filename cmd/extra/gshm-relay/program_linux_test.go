@@ -373,3 +373,10 @@ func wantFailure(t *testing.T, want int, args, text string) {
 		t.Errorf("%s: %v, %s; want %s", args, err, said, text)
 	}
 }
+
+// TestFullShm creates a ring for which /dev/shm has no room.
+func TestFullShm(t *testing.T) {
+	build(t)
+	ipctest.MountShm(t, 1<<20)
+	wantFailure(t, 1, "/x --create --size 16MiB --to nats://127.0.0.1:1/s", "/dev/shm cannot hold 18878464 bytes")
+}

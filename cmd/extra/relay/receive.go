@@ -27,11 +27,12 @@ func Receive(ctx context.Context, ring *shmring.Ring, from Route, o *Options) er
 	if ring.Producers() != shmring.One {
 		return fmt.Errorf("relay: the ring is for several producers; a relay writes into a ring for one: %w", errors.ErrUnsupported)
 	}
-	p, err := ring.JoinProducer()
+	var p *shmring.Producer
+	err := memory.Guard(func() (err error) { p, err = ring.JoinProducer(); return err })
 	if err != nil {
 		return err
 	}
-	return errors.Join(receive(ctx, ringSink{p, ring}, from, o), p.Close())
+	return leave(receive(ctx, ringSink{p, ring}, from, o), p.Close)
 }
 
 // ReceiveBroadcast is Receive into a broadcast, as its writer. Readers that Block delay the
@@ -41,7 +42,7 @@ func ReceiveBroadcast(ctx context.Context, b *shmring.Broadcast, from Route, o *
 	if err != nil {
 		return err
 	}
-	return errors.Join(receive(ctx, broadcastSink{w, b}, from, o), w.Close())
+	return leave(receive(ctx, broadcastSink{w, b}, from, o), w.Close)
 }
 
 // queued limits the requests that wait for the receiver. A sane sender has fewer under way;
@@ -74,11 +75,12 @@ func receive(ctx context.Context, to sink, from Route, o *Options) error {
 		Route: from, sink: to, ring: to.id(), host: hostname(),
 		log: o.logger().With("subject", from.Subject), work: make(chan *nats.Msg, queued),
 	}
-	var err error
-	if r.has, err = to.state(); err != nil {
-		return err
-	}
-	return memory.Guard(func() error { return r.run(ctx) })
+	return memory.Guard(func() (err error) {
+		if r.has, err = to.state(); err != nil {
+			return err
+		}
+		return r.run(ctx)
+	})
 }
 
 // run serves the subject until ctx is done or there is an error.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -344,4 +345,89 @@ func TestFanOut(t *testing.T) {
 	check(t, put(from, 1000, 1100))
 	start(t, func(ctx context.Context) error { return relay.ReceiveBroadcast(ctx, all, route("all"), nil) })
 	expect(t, subscription, 1000, 1100)
+}
+
+// TestInterrupted ends a receiver in the middle of a batch: a reader of its broadcast blocks.
+// The next receiver goes on after the messages that were published.
+func TestInterrupted(t *testing.T) {
+	route := relay.Route{Conn: connect(t, serve(t, nil).ClientURL()), Subject: "ipc.test"}
+	from := open(t, "/from", shmring.NamedOptions{})
+	all, err := shmring.OpenOrCreateBroadcast(t.Context(), "/all", &shmring.NamedOptions{Outlive: true, Capacity: 1 << 16})
+	check(t, err)
+	t.Cleanup(func() { check(t, all.CloseAndRemove()) })
+	subscription, err := all.Subscribe(shmring.Block, nil)
+	check(t, err)
+	t.Cleanup(func() { check(t, subscription.Close()) })
+	const n = 1000
+	check(t, put(from, 0, n))
+	receive := func() (stop func() error) {
+		return start(t, func(ctx context.Context) error { return relay.ReceiveBroadcast(ctx, all, route, nil) })
+	}
+	published := func() uint64 {
+		n, err := all.Published()
+		check(t, err)
+		return n
+	}
+	stop := receive()
+	startSend(t, from, newJournal(), route)
+	for i := uint64(0); i < n; {
+		for before := published(); before == i || published() != before; before = published() {
+			time.Sleep(10 * time.Millisecond) // until it waits for the reader
+		}
+		check(t, stop())
+		next := min(published(), n)
+		expect(t, subscription, i, next)
+		i = next
+		stop = receive()
+	}
+	check(t, stop())
+	if got := published(); got != n {
+		t.Errorf("%d messages were published, want %d", got, n)
+	}
+}
+
+// TestRepeated publishes all requests of a sender again, in order and in disorder, as a
+// network may that has held them back. None of their messages arrives twice.
+func TestRepeated(t *testing.T) {
+	nc := connect(t, serve(t, nil).ClientURL())
+	route := relay.Route{Conn: nc, Subject: "ipc.test"}
+	spy, err := nc.SubscribeSync("ipc.test")
+	check(t, err)
+	from, to := open(t, "/from", shmring.NamedOptions{}), open(t, "/to", shmring.NamedOptions{})
+	stopReceive := startReceive(t, to, newJournal(), route)
+	stopSend := startSend(t, from, newJournal(), route)
+	c := consumer(t, to)
+	for i := range uint64(20) {
+		check(t, put(from, i*10, i*10+10))
+		expect(t, c, i*10, i*10+10)
+	}
+	check(t, stopSend())
+	check(t, nc.Flush())
+	var requests []*nats.Msg
+	for n, _, err := spy.Pending(); n > 0; n, _, err = spy.Pending() {
+		check(t, err)
+		m, err := spy.NextMsg(patience)
+		check(t, err)
+		requests = append(requests, m)
+	}
+	check(t, spy.Unsubscribe())
+	repeat := func(m *nats.Msg) {
+		_, err := nc.RequestMsg(&nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, patience)
+		check(t, err)
+	}
+	for range 3 {
+		for _, m := range requests {
+			if m.Header.Get("Gipc-Relay") == "1 data" {
+				repeat(m)
+			}
+		}
+		rand.Shuffle(len(requests), func(i, j int) { requests[i], requests[j] = requests[j], requests[i] })
+	}
+	if msg, ok, err := c.TryReceive(); ok || err != nil {
+		t.Errorf("received %s, %v", brief(msg), err)
+	}
+	startSend(t, from, newJournal(), route)
+	check(t, put(from, 200, 210))
+	expect(t, c, 200, 210)
+	check(t, stopReceive())
 }

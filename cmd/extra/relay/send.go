@@ -62,13 +62,24 @@ func Send(ctx context.Context, ring *shmring.Ring, routes []Route, o *Options) e
 			return err
 		}
 	}
-	consumer, err := ring.JoinConsumer()
+	var consumer *shmring.Consumer
+	err := memory.Guard(func() (err error) { consumer, err = ring.JoinConsumer(); return err })
 	if err != nil {
 		return err
 	}
-	err = memory.Guard(func() error { return sendAll(ctx, consumer, ring.ID(), routes, o.logger()) })
-	consumer.Rewind() // otherwise Close would release messages that were not acknowledged
-	return errors.Join(err, consumer.Close())
+	err = sendAll(ctx, consumer, ring.ID(), routes, o.logger())
+	return leave(err, func() error {
+		consumer.Rewind() // otherwise Close would release messages that were not acknowledged
+		return consumer.Close()
+	})
+}
+
+// leave gives a role back, unless the memory is gone.
+func leave(err error, closeRole func() error) error {
+	if errors.Is(err, memory.ErrFault) {
+		return err
+	}
+	return errors.Join(err, memory.Guard(closeRole))
 }
 
 // sendAll runs the source and the routes until one of them fails.
@@ -87,7 +98,7 @@ func sendAll(ctx context.Context, consumer *shmring.Consumer, ring id, routes []
 			cancel(to.run(ctx))
 		})
 	}
-	err := s.run(ctx)
+	err := memory.Guard(func() error { return s.run(ctx) })
 	cancel(err)
 	running.Wait()
 	return context.Cause(ctx)

@@ -16,6 +16,8 @@ import (
 const (
 	windowMessages = 16      // NATS messages without an acknowledgement
 	windowBytes    = 4 << 20 // and their bytes; one more may be under way
+	fewMessages    = 2       // NATS messages under way, while which no short batch is published
+	longBatch      = 64 << 10
 	headerRoom     = 2 << 10 // what headers may take of a server's max_payload
 	leastPayload   = 1 << 10 // of a NATS message, if max_payload is tiny
 )

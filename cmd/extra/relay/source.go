@@ -25,6 +25,7 @@ type batch struct {
 	ends    []uint64 // where each message ends in the ring
 	offsets []int    // where each message ends in the payload
 	payload []byte
+	taken   bool // a route has begun to publish it, so it must not change any more
 }
 
 func (b *batch) end() uint64 { return b.ends[len(b.ends)-1] }
@@ -46,11 +47,24 @@ func (b *batch) add(msg []byte, end uint64) {
 	b.offsets = append(b.offsets, len(b.payload))
 }
 
+// join adds the messages of the batch after b, if b may change and has room.
+func (b *batch) join(next *batch) bool {
+	if b.taken || len(b.payload)+len(next.payload) > batchBytes {
+		return false
+	}
+	for _, offset := range next.offsets {
+		b.offsets = append(b.offsets, len(b.payload)+offset)
+	}
+	b.ends = append(b.ends, next.ends...)
+	b.payload = append(b.payload, next.payload...)
+	return true
+}
+
 // A source holds the messages that were received from the ring and not released: some route
 // has not got its acknowledgement yet. One goroutine, in run, uses the ring.
 type source struct {
 	consumer *shmring.Consumer
-	acked    chan struct{} // wakes run
+	moved    chan struct{} // wakes run: messages can be released, or a batch was taken
 
 	mu      sync.Mutex
 	start   uint64 // what is before has been acknowledged on all routes
@@ -69,7 +83,7 @@ type cursor struct {
 }
 
 func newSource(c *shmring.Consumer, routes int) *source {
-	s := &source{consumer: c, acked: make(chan struct{}, 1), start: c.Position(), end: c.Position()}
+	s := &source{consumer: c, moved: make(chan struct{}, 1), start: c.Position(), end: c.Position()}
 	for range routes {
 		s.routes = append(s.routes, &cursor{acked: s.start, grown: make(chan struct{}, 1)})
 	}
@@ -89,16 +103,21 @@ func (s *source) run(ctx context.Context) error {
 	var held []byte // received, but too long for the batch before it
 	var pause time.Duration
 	for {
-		start, empty, full := s.state()
+		start, empty, full, ahead := s.state()
 		if err := s.consumer.ReleaseTo(start); err != nil {
 			return err
 		}
 		if full {
 			select {
-			case <-s.acked:
+			case <-s.moved:
 				continue
 			case <-ctx.Done():
 				return ctx.Err()
+			}
+		}
+		if ahead {
+			if err := s.awaitMove(ctx, leastPause); err != nil {
+				return err
 			}
 		}
 		var err error
@@ -119,7 +138,7 @@ func (s *source) run(ctx context.Context) error {
 		}
 		s.giveBack(b)
 		pause = min(max(2*pause, leastPause), mostPause)
-		if err := s.awaitAck(ctx, pause); err != nil {
+		if err := s.awaitMove(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -132,12 +151,12 @@ const (
 	mostPause  = 50 * time.Millisecond
 )
 
-// awaitAck waits until messages can be released, for a pause at most.
-func (s *source) awaitAck(ctx context.Context, pause time.Duration) error {
+// awaitMove waits until a route moves on, for a pause at most.
+func (s *source) awaitMove(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
-	case <-s.acked:
+	case <-s.moved:
 	case <-timer.C:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -157,11 +176,13 @@ func (s *source) receive(ctx context.Context) ([]byte, error) {
 
 // fill adds held and what the ring has to the batch. It returns a message that no longer fits.
 func (s *source) fill(b *batch, held []byte) (left []byte, err error) {
-	for ok := true; ; {
+	for {
 		if held == nil {
-			if held, ok, err = s.consumer.TryReceiveMore(); !ok || err != nil {
+			msg, ok, err := s.consumer.TryReceiveMore()
+			if !ok || err != nil {
 				return nil, err
 			}
+			held = msg
 		}
 		if uint64(len(held)) > math.MaxUint32 {
 			return nil, fmt.Errorf("relay: the ring holds a message of %d bytes; a relay passes on up to %d", len(held), uint32(math.MaxUint32))
@@ -174,11 +195,14 @@ func (s *source) fill(b *batch, held []byte) (left []byte, err error) {
 	}
 }
 
-// state returns what can be released, and whether the source is empty or full.
-func (s *source) state() (start uint64, empty, full bool) {
+// state returns what can be released, and whether the source is empty, full or ahead: no
+// route has begun to publish its last batch, so that there is no hurry to take more from the
+// ring.
+func (s *source) state() (start uint64, empty, full, ahead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.start, len(s.batches) == 0, s.bytes >= sourceBytes
+	n := len(s.batches)
+	return s.start, n == 0, s.bytes >= sourceBytes, n > 0 && !s.batches[n-1].taken
 }
 
 // blank returns a batch without messages.
@@ -206,12 +230,18 @@ func (s *source) recycle(b *batch) {
 	}
 }
 
+// add keeps a batch, or joins it to the last one: a route that waits for acknowledgements
+// then finds one long batch instead of many short ones.
 func (s *source) add(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.batches = append(s.batches, b)
 	s.bytes += len(b.payload)
 	s.end = b.end()
+	if n := len(s.batches); n > 0 && s.batches[n-1].join(b) {
+		s.recycle(b)
+	} else {
+		s.batches = append(s.batches, b)
+	}
 	for _, c := range s.routes {
 		signal(c.grown)
 	}
@@ -240,7 +270,7 @@ func (s *source) ack(c *cursor, position uint64) {
 	if n > 0 {
 		s.batches = append(s.batches[:0], s.batches[n:]...)
 		s.first += uint64(n)
-		signal(s.acked)
+		signal(s.moved)
 	}
 }
 
@@ -251,15 +281,23 @@ type spot struct {
 	i     int
 }
 
-// at returns the batch of a spot, or nil if it has not come yet. The route that asks has not
-// acknowledged it, so it stays.
-func (s *source) at(p spot) *batch {
+// at returns the batch of a spot, or nil if it has not come yet, or has fewer bytes than
+// least and may still grow. The route that asks has not acknowledged it, so it stays.
+func (s *source) at(p spot, least int) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.batch-s.first >= uint64(len(s.batches)) {
 		return nil
 	}
-	return s.batches[p.batch-s.first]
+	b := s.batches[p.batch-s.first]
+	if !b.taken && len(b.payload) < least && p.batch-s.first == uint64(len(s.batches)-1) {
+		return nil
+	}
+	if !b.taken {
+		b.taken = true
+		signal(s.moved)
+	}
+	return b
 }
 
 // oldest returns the spot of the first message that is kept, and the position before it.

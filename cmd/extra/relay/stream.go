@@ -89,11 +89,16 @@ func (s *sender) pump() error {
 	}
 }
 
-// seekBatch returns the batch of the next message, or nil if there is none. It passes over
-// messages that the receiver has.
+// seekBatch returns the batch of the next message, or nil if there is none, or if a short one
+// waits for others because enough messages are under way. It passes over messages that the
+// receiver has.
 func (s *sender) seekBatch() *batch {
+	least := 0
+	if len(s.waiting) >= fewMessages {
+		least = longBatch
+	}
 	for {
-		b := s.source.at(s.next)
+		b := s.source.at(s.next, least)
 		switch {
 		case b == nil:
 			return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -281,4 +282,35 @@ func TestPermissions(t *testing.T) {
 	}
 	check(t, put(from, 100, 200))
 	expect(t, c, 100, 200)
+}
+
+// TestTruncated has another process make the memory of each ring shorter while it is in use.
+func TestTruncated(t *testing.T) {
+	route := relay.Route{Conn: connect(t, serve(t, nil).ClientURL()), Subject: "ipc.test"}
+	for name, run := range map[string]func(*shmring.Ring) error{
+		"/from": func(r *shmring.Ring) error { return relay.Send(t.Context(), r, []relay.Route{route}, nil) },
+		"/to":   func(r *shmring.Ring) error { return relay.Receive(t.Context(), r, route, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := shmring.OpenOrCreate(t.Context(), name, &shmring.NamedOptions{Outlive: true})
+			check(t, err)
+			defer func() { check(t, os.Remove("/dev/shm"+name)) }() // the role stays with the memory
+			ended := make(chan error, 1)
+			go func() { ended <- run(r) }()
+			for m := r.Members(); !m.Consumer && m.Producers == 0; m = r.Members() {
+				time.Sleep(time.Millisecond)
+			}
+			check(t, os.Truncate("/dev/shm"+name, 0))
+			if name == "/to" { // it looks into the ring only when there is something to write
+				h := nats.Header{"Gipc-Relay": {"1 data"}, "Gipc-Source": {strings.Repeat("ab", 16)}, "Gipc-End": {"64 0"}}
+				for len(ended) == 0 {
+					_ = route.Conn.PublishMsg(&nats.Msg{Subject: "ipc.test", Reply: "x", Header: h, Data: []byte{0, 0, 0, 0}})
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
+			if err := <-ended; !errors.Is(err, shmring.ErrFault) {
+				t.Errorf("it ends with %v", err)
+			}
+		})
+	}
 }
