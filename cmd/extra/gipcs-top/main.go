@@ -13,6 +13,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/units"
@@ -110,17 +111,57 @@ func run(c *cli.Context) error {
 // interact shows m on a terminal until the user quits or ctx is done. It leaves the terminal
 // as it was, even after a panic, which it returns as an error.
 func interact(ctx context.Context, m *model, in, out *os.File, env []string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	before, err := unix.IoctlGetTermios(int(in.Fd()), unix.TCGETS)
+	if err != nil {
+		return os.NewSyscallError("tcgetattr", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	m.worker = &machine{ctx: ctx}
 	const frames = 20 // a second, at most
 	p := tea.NewProgram(m, tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(env), tea.WithoutSignalHandler(), tea.WithFPS(frames))
 	defer context.AfterFunc(ctx, p.Quit)()
-	_, err := p.Run()
-	if errors.Is(err, tea.ErrProgramPanic) {
+	go func() {
+		if awaitHangUp(ctx, in) {
+			cancel(errGone)
+		}
+	}()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.Run()
+		ended <- err
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		select {
+		case err = <-ended:
+		case <-time.After(time.Second): // nobody reads what is written to the terminal
+			err = os.NewSyscallError("tcsetattr", unix.IoctlSetTermios(int(in.Fd()), unix.TCSETS, before))
+			return errors.Join(errors.New("the terminal accepts no output"), err)
+		}
+	}
+	switch {
+	case errors.Is(err, tea.ErrProgramPanic):
 		return errors.New("it ended by a mistake of its own, which is described above")
+	case errors.Is(context.Cause(ctx), errGone):
+		return errGone
 	}
 	return err
+}
+
+var errGone = errors.New("the terminal is gone")
+
+// awaitHangUp waits until the terminal is gone or ctx is done. A process gets SIGHUP only if
+// it is its controlling terminal; without that, it would run for ever.
+func awaitHangUp(ctx context.Context, terminal *os.File) (gone bool) {
+	fds := []unix.PollFd{{Fd: int32(terminal.Fd())}}
+	for ctx.Err() == nil {
+		if n, err := unix.Poll(fds, 200); n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return true
+		}
+	}
+	return false
 }
 
 // A machine works on this machine until ctx is done.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/creack/pty"
@@ -112,7 +113,7 @@ func (term *terminal) start(program string, args ...string) *exec.Cmd {
 	c := exec.Command(program, args...)
 	c.Env = append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "NO_COLOR=")
 	c.Stdin, c.Stdout, c.Stderr = term.tty, term.tty, term.tty
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: unix.SIGKILL}
 	check(term.t, c.Start())
 	term.t.Cleanup(func() {
 		if c.ProcessState == nil {
@@ -269,4 +270,42 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("TERM=dumb: %v", err)
 	}
 	term.await("cannot move its cursor")
+}
+
+// TestDeaf ends the program while nobody reads what it writes.
+func TestDeaf(t *testing.T) {
+	term := newTerminal(t)
+	fd := int(term.tty.Fd())
+	check(t, unix.SetNonblock(fd, true))
+	for err := error(nil); err == nil; { // until it is full
+		_, err = unix.Write(fd, []byte("x"))
+	}
+	check(t, unix.SetNonblock(fd, false))
+	c := term.start(build(t))
+	for *term.state() == *term.before {
+		time.Sleep(time.Millisecond)
+	}
+	check(t, c.Process.Signal(unix.SIGTERM))
+	_ = c.Wait() // it may have had the time to write everything
+	if now := term.state(); *now != *term.before {
+		t.Errorf("the terminal's state is %+v, was %+v", now, term.before)
+	}
+}
+
+// TestGone takes the terminal away from a program that gets no SIGHUP.
+func TestGone(t *testing.T) {
+	master, tty, err := pty.Open()
+	check(t, err)
+	c := exec.Command(build(t))
+	c.Env = append(os.Environ(), "TERM=xterm-256color")
+	c.Stdin, c.Stdout = tty, tty
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL}
+	check(t, c.Start())
+	check(t, tty.Close())
+	_, err = master.Read(make([]byte, 1))
+	check(t, err)
+	check(t, master.Close())
+	if err := c.Wait(); err == nil {
+		t.Error("it succeeds")
+	}
 }
