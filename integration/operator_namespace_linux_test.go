@@ -81,7 +81,7 @@ func testNamespaces(t *testing.T, g gipcs) {
 	_, said, status := g.run(t, "rm", "shm:0x1", "--namespace", fmt.Sprint(one.PID()))
 	want(t, "a segment of another namespace", fmt.Sprint(status, " ", said), "1 gipcs: there is no shared memory segment with key 0x00000001\n")
 	for name, want := range map[string]string{
-		"4194303":    "gipcs: stat /proc/4194303/ns/ipc: no such file or directory\n",
+		"4194303":    "gipcs: there is no process 4194303\n",
 		"4294967295": "gipcs: no visible process is in the IPC namespace 4294967295\n",
 		"./nosuch":   "gipcs: stat ./nosuch: no such file or directory\n",
 	} {
