@@ -587,13 +587,17 @@ func comeAndGo(t *testing.T, gshm string, lines, each int, tail string) {
 func testReaderKilled(t *testing.T, gshm string) {
 	const lines, readers = 3000, 6
 	writer := start(t, gshm, "demo", "writer")
-	var text strings.Builder
-	for n := range lines {
-		fmt.Fprintln(&text, n)
-	}
-	writer.feed(text.String() + "end\n")
 	var printed strings.Builder
 	for i := range readers {
+		var text strings.Builder
+		for n := range lines / readers {
+			fmt.Fprintln(&text, i*lines/readers+n)
+		}
+		if i == readers-1 { // until then, no reader ends by itself
+			text.WriteString("end\n")
+		}
+		_, err := io.WriteString(writer.stdin, text.String())
+		check(t, err)
 		reader := start(t, gshm, "demo", "reader")
 		for range 50 {
 			printed.WriteString(reader.line() + "\n")
