@@ -21,7 +21,6 @@ const (
 
 // A batch holds messages of the ring as they are published.
 type batch struct {
-	after   uint64   // the position after which its messages begin
 	ends    []uint64 // where each message ends in the ring
 	offsets []int    // where each message ends in the payload
 	payload []byte
@@ -209,11 +208,12 @@ func (s *source) state() (start uint64, empty, full, ahead bool) {
 func (s *source) blank() *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := new(batch)
-	if n := len(s.spare); n > 0 {
-		b, s.spare = s.spare[n-1], s.spare[:n-1]
+	n := len(s.spare)
+	if n == 0 {
+		return &batch{payload: make([]byte, 0, batchBytes)}
 	}
-	b.after = s.end
+	b := s.spare[n-1]
+	s.spare = s.spare[:n-1]
 	return b
 }
 
@@ -225,7 +225,7 @@ func (s *source) giveBack(b *batch) {
 }
 
 func (s *source) recycle(b *batch) {
-	if cap(b.payload) <= 2*batchBytes && len(s.spare) < 4 {
+	if cap(b.payload) <= 2*batchBytes && len(s.spare) < sourceBytes/batchBytes {
 		s.spare = append(s.spare, &batch{ends: b.ends[:0], offsets: b.offsets[:0], payload: b.payload[:0]})
 	}
 }
