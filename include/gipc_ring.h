@@ -316,22 +316,34 @@ static inline void gipc_ring__clear(struct gipc_ring_producer *p, uint64_t pos)
 		GIPC__STORE(gipc_ring__state(&p->ring, pos), 0);
 }
 
-/* find_tail follows the records to where the previous producer ended. */
+/* find_tail follows the records to where the previous producer ended. In its first laps, the
+ * consumer clears the state words of what it releases, after it has moved head. So records
+ * that were followed from an old head may seem to end too early. */
 static inline int gipc_ring__find_tail(struct gipc_ring_producer *p)
 {
 	const struct gipc_ring *r = &p->ring;
+	uint64_t now;
+	int tries = 0, bad;
+again:
 	p->tail = p->head;
-	if (p->head % GIPC_RING_UNIT)
-		return -EUCLEAN;
-	while (p->tail - p->head < r->capacity) {
+	bad = p->head % GIPC_RING_UNIT != 0;
+	while (!bad && p->tail - p->head < r->capacity) {
 		uint64_t w = GIPC__LOAD(gipc_ring__state(r, p->tail)), size;
 		if (!gipc_ring__current(r, w, p->tail) || (w & 3) < GIPC_RING__COMMITTED)
 			break;
 		size = gipc__extent(gipc_ring__length(r, w));
 		if ((p->tail & r->mask) + size > r->capacity)
-			return -EUCLEAN;
-		p->tail += size;
+			bad = 1;
+		else
+			p->tail += size;
 	}
+	now = GIPC__LOAD(&r->header->head);
+	if (now != p->head && tries++ < 4096) {
+		p->head = now;
+		goto again;
+	}
+	if (bad || now != p->head)
+		return -EUCLEAN;
 	p->stale = p->head + r->capacity;
 	gipc_ring__clear(p, p->tail);
 	gipc__drop_marks(r->header->marks, p->tail);

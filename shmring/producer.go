@@ -60,7 +60,7 @@ func (r *Ring) producer() (*Producer, error) {
 	p := &Producer{ring: r, slot: slot, head: r.header.head.Load(), life: life, ticket: ticket, mark: -1}
 	p.wait.start(&r.header.producersSleep, r.spin, producerPause)
 	if !r.many {
-		if p.tail, err = r.findTail(p.head); err != nil {
+		if p.head, p.tail, err = r.findEnd(p.head); err != nil {
 			r.leave(life, slot, ticket)
 			life.Close()
 			return nil, err
@@ -72,6 +72,22 @@ func (r *Ring) producer() (*Producer, error) {
 	r.header.joins.Add(1)
 	p.notify() // a sleeping consumer now has somebody whose death it must notice
 	return p, nil
+}
+
+// findEnd is findTail from a head that was loaded a moment ago. In its first laps, the
+// consumer clears the state words of what it releases, after it has moved head. So records
+// that were followed from an old head may seem to end too early. findEnd then begins again at
+// the new head, which it returns.
+func (r *Ring) findEnd(head uint64) (from, tail uint64, err error) {
+	for range attempts {
+		tail, err = r.findTail(head)
+		now := r.header.head.Load()
+		if now == head {
+			return head, tail, err
+		}
+		head = now
+	}
+	return 0, 0, corrupt("head", head)
 }
 
 // findTail follows the records from head to where the previous producer ended. It reads
