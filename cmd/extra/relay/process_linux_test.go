@@ -94,14 +94,15 @@ type flow struct {
 	from, to *shmring.Ring
 	sent     atomic.Uint64
 	arrived  atomic.Uint64
-	over     chan struct{}
+	over     chan struct{} // ends it
+	last     chan struct{} // closed before the last message is sent
 	ended    chan error
 }
 
 // startFlow begins to put messages.
 func startFlow(t testing.TB, from, to *shmring.Ring) *flow {
 	t.Helper()
-	f := &flow{from: from, to: to, over: make(chan struct{}), ended: make(chan error, 2)}
+	f := &flow{from: from, to: to, over: make(chan struct{}), last: make(chan struct{}), ended: make(chan error, 2)}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	go func() { f.ended <- f.put(ctx) }()
@@ -116,8 +117,10 @@ func (f *flow) put(ctx context.Context) error {
 	}
 	for i := uint64(0); ; i++ {
 		select {
-		case <-f.over:
-			return p.Close()
+		case <-f.over: // one more, for which the consumer certainly waits
+			f.sent.Store(i + 1)
+			close(f.last)
+			return errors.Join(p.Send(ctx, message(i)), p.Close())
 		default:
 		}
 		if err := p.Send(ctx, message(i)); err != nil {
@@ -134,15 +137,6 @@ func (f *flow) take(ctx context.Context) error {
 		return err
 	}
 	for i := uint64(0); ; i++ {
-		over := false
-		select {
-		case <-f.over:
-			over = true
-		default:
-		}
-		if over && i == f.sent.Load() {
-			return c.Close()
-		}
 		patient, cancel := context.WithTimeout(ctx, 2*patience)
 		msg, err := c.Receive(patient)
 		cancel()
@@ -153,6 +147,13 @@ func (f *flow) take(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("message %d: %w", i, err), c.Close())
 		}
 		f.arrived.Store(i + 1)
+		select {
+		case <-f.last:
+			if i+1 == f.sent.Load() {
+				return c.Close()
+			}
+		default:
+		}
 	}
 }
 
@@ -170,7 +171,6 @@ func (f *flow) await(t testing.TB) {
 func (f *flow) end(t testing.TB) {
 	t.Helper()
 	close(f.over)
-	// The consumer may wait for a message that is never sent.
 	for range 2 {
 		select {
 		case err := <-f.ended:
