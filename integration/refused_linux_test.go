@@ -50,7 +50,7 @@ func runRefused() {
 
 // changing matches output that differs between any two runs of a command: ages, and the
 // names of processes that could not be inspected.
-var changing = regexp.MustCompile(`(?m)^(age|idle|not_inspected): .*$|\d+ \w+ ago| *(AGE|\d+\w)$|\d+ process(es)? could not be inspected: [^;\n]*`)
+var changing = regexp.MustCompile(`(?m)^(age|idle|not_inspected): .*$|\d+ \w+ ago| *(AGE|(\d+\w)+)$|\d+ process(es)? could not be inspected: [^;\n]*`)
 
 // refused runs a command as a user to whom kernel commands are refused. It returns the
 // output and messages, without the text that changing matches; the status is at the end of

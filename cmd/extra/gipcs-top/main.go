@@ -116,16 +116,18 @@ func interact(ctx context.Context, m *model, in, out *os.File, env []string) err
 		return os.NewSyscallError("tcgetattr", err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	m.worker = &machine{ctx: ctx}
 	const frames = 20 // a second, at most
 	p := tea.NewProgram(m, tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(env), tea.WithoutSignalHandler(), tea.WithFPS(frames))
 	defer context.AfterFunc(ctx, p.Quit)()
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		if awaitHangUp(ctx, in) {
 			cancel(errGone)
 		}
 	}()
+	defer func() { cancel(nil); <-over }()
 	ended := make(chan error, 1)
 	go func() {
 		_, err := p.Run()
@@ -157,7 +159,7 @@ var errGone = errors.New("the terminal is gone")
 func awaitHangUp(ctx context.Context, terminal *os.File) (gone bool) {
 	fds := []unix.PollFd{{Fd: int32(terminal.Fd())}}
 	for ctx.Err() == nil {
-		if n, err := unix.Poll(fds, 200); n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+		if n, err := unix.Poll(fds, 50); n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
 			return true
 		}
 	}
