@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/snapshot"
 	"github.com/sysvipc/gipc/internal/ipctest"
@@ -33,20 +34,6 @@ func check(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// serve starts a NATS server in this process.
-func serve(t testing.TB, o *server.Options) *server.Server {
-	t.Helper()
-	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
-	s, err := server.NewServer(o)
-	check(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server does not start")
-	}
-	return s
 }
 
 func connect(t testing.TB, s *server.Server, more ...nats.Option) *nats.Conn {
@@ -132,7 +119,7 @@ func TestAnswers(t *testing.T) {
 	s, err := sysv.CreateSegment(sysv.Key(0x4d2), 8192, nil)
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Remove()) })
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	start(t, conn, "web1.example.com", nil)
 	a := asker(conn, patience)
 	for _, c := range []struct {
@@ -171,7 +158,7 @@ func TestAnswers(t *testing.T) {
 
 // TestRejected: questions that are wrong are refused, and no path is looked at.
 func TestRejected(t *testing.T) {
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	start(t, conn, "web1", nil)
 	for _, q := range []Question{
 		{Where: []string{"nosuch == 1"}},
@@ -212,7 +199,7 @@ func lines(size int) []byte {
 // TestPages: an answer that is longer than the server's largest message comes in pages.
 func TestPages(t *testing.T) {
 	for _, c := range []struct{ payload, size int }{{1 << 20, 4 << 20}, {64 << 10, 1 << 20}, {8 << 10, 256 << 10}, {1 << 20, 0}} {
-		conn := connect(t, serve(t, &server.Options{MaxPayload: int32(c.payload)}))
+		conn := connect(t, extratest.Serve(t, &server.Options{MaxPayload: int32(c.payload)}))
 		want := lines(c.size)
 		start(t, conn, "web1", func(a *Agent) {
 			a.answer = func(_ Verb, _ *Question, w io.Writer) (report, error) {
@@ -233,7 +220,7 @@ func TestPages(t *testing.T) {
 // TestTooLong: an answer that is too long is an error, and so is a host with too many
 // questions waiting.
 func TestTooLong(t *testing.T) {
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	start(t, conn, "long", func(a *Agent) {
 		a.answer = func(_ Verb, _ *Question, w io.Writer) (report, error) {
 			block := make([]byte, 1<<20)
@@ -252,7 +239,7 @@ func TestTooLong(t *testing.T) {
 
 // TestBusy: an agent answers two questions at a time, lets 30 wait, and refuses more.
 func TestBusy(t *testing.T) {
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	gate := make(chan struct{})
 	start(t, conn, "web1", func(a *Agent) {
 		a.answer = func(Verb, *Question, io.Writer) (report, error) {
@@ -280,7 +267,7 @@ func TestBusy(t *testing.T) {
 
 // TestCancel: a done context ends a wait, and so does the end of the loop.
 func TestCancel(t *testing.T) {
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	asked, err := conn.SubscribeSync("gipc.*.ls") // agents that never answer
 	check(t, err)
 	hosts := make([]string, 200)
@@ -313,7 +300,7 @@ func TestCancel(t *testing.T) {
 // TestDiscover: the hosts that are there are found, each once, and two agents with one name
 // are told.
 func TestDiscover(t *testing.T) {
-	s := serve(t, &server.Options{})
+	s := extratest.Serve(t, nil)
 	conn := connect(t, s)
 	none, err := Discover(t.Context(), conn, patience)
 	if err != nil || none.Hosts != nil {
@@ -341,7 +328,7 @@ func TestDiscover(t *testing.T) {
 
 // TestLogin: an agent whose connection the server ends says so.
 func TestLogin(t *testing.T) {
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	a, err := NewAgent("web1", slog.New(slog.DiscardHandler))
 	check(t, err)
 	ready := &signal{make(chan struct{}, 1)}

@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 )
 
 // page returns a page of an answer, with more headers.
@@ -82,7 +84,7 @@ func TestHostile(t *testing.T) {
 		"a long error":     {[]*nats.Msg{page("web1", "a", 1, nil, "Nats-Service-Error-Code", "500", "Nats-Service-Error", strings.Repeat("x", 10_000))}, "x..."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, &server.Options{})
+			s := extratest.Serve(t, nil)
 			conn := connect(t, s)
 			sub, err := conn.Subscribe(Subject("web1", List), func(m *nats.Msg) {
 				for _, p := range c.pages {
@@ -115,7 +117,7 @@ func TestHostile(t *testing.T) {
 // TestSilence: hosts without an agent are known at once, and those whose agent is silent, or
 // ends half-way, when their time is over.
 func TestSilence(t *testing.T) {
-	conn := connect(t, serve(t, &server.Options{}))
+	conn := connect(t, extratest.Serve(t, nil))
 	for verb, respond := range map[string]func(*nats.Msg){
 		"silent": func(*nats.Msg) {},
 		"half":   func(m *nats.Msg) { _ = m.RespondMsg(page("half", "a", 1, []byte("x"))) },
@@ -154,7 +156,7 @@ func permitted(t *testing.T) func(user string, more ...nats.Option) *nats.Conn {
 	check(t, os.WriteFile(path, []byte(text), 0o600))
 	o, err := server.ProcessConfigFile(path)
 	check(t, err)
-	s := serve(t, o)
+	s := extratest.Serve(t, o)
 	return func(user string, more ...nats.Option) *nats.Conn {
 		t.Helper()
 		public, err := seeds[user].PublicKey()

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
@@ -22,7 +22,7 @@ func TestMany(t *testing.T) {
 		agents = 200
 	}
 	segments(t, objects)
-	s := serve(t, &server.Options{})
+	s := extratest.Serve(t, nil)
 	hosts := make([]string, agents)
 	for i := range hosts {
 		hosts[i] = fmt.Sprintf("web%03d.example.com", i)
@@ -72,7 +72,7 @@ func TestMany(t *testing.T) {
 func BenchmarkMany(b *testing.B) {
 	const agents, objects = 200, 500
 	segments(b, objects)
-	s := serve(b, &server.Options{})
+	s := extratest.Serve(b, nil)
 	hosts := make([]string, agents)
 	for i := range hosts {
 		hosts[i] = fmt.Sprintf("web%03d", i)

@@ -2,17 +2,11 @@ package main
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +18,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
+	"github.com/sysvipc/gipc/internal/ipctest"
 )
 
 // patience is how long a test waits for what should happen at once.
@@ -37,16 +34,6 @@ func scrapes(t *testing.T) int {
 	}
 	t.Logf("%d scrapes", n)
 	return n
-}
-
-// build builds the program.
-func build(t testing.TB) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "gipcs-agent")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
 }
 
 // An agent is a running program.
@@ -96,7 +83,7 @@ func (a *agent) end(t testing.TB) string {
 }
 
 func TestProgram(t *testing.T) {
-	program := build(t)
+	program := ipctest.Build(t, ".")
 	segments(t, 2)
 	a := start(t, program)
 	response, err := http.Get("http://" + a.address + "/metrics")
@@ -117,7 +104,7 @@ func TestProgram(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
-	program := build(t)
+	program := ipctest.Build(t, ".")
 	for args, want := range map[string]string{
 		"--listen 0.0.0.0:0": `--listen: other machines could read what 0.0.0.0:0 serves; give --tls-cert, --tls-key and --token-file, or --insecure`,
 		"--listen 9787":      `--listen: "9787" is no address and port, such as 127.0.0.1:9787 or [::1]:9787`,
@@ -152,9 +139,9 @@ func isExit(err error, status **exec.ExitError) (ok bool) {
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key, secret := filepath.Join(dir, "cert"), filepath.Join(dir, "key"), filepath.Join(dir, "token")
-	roots := certify(t, cert, key)
+	roots, _ := extratest.Certify(t, cert, key)
 	check(t, os.WriteFile(secret, []byte("0123456789abcdef"), 0o600))
-	a := start(t, build(t), "--tls-cert", cert, "--tls-key", key, "--token-file", secret)
+	a := start(t, ipctest.Build(t, "."), "--tls-cert", cert, "--tls-key", key, "--token-file", secret)
 	status := func(roots *x509.CertPool, token string) (int, error) {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+a.address+"/metrics", nil)
@@ -171,33 +158,11 @@ func TestTLS(t *testing.T) {
 			t.Errorf("status %d, %v, want %d", got, err, want)
 		}
 	}
-	renewed := certify(t, cert, key)
+	renewed, _ := extratest.Certify(t, cert, key)
 	if got, err := status(renewed, "0123456789abcdef"); got != 200 || err != nil {
 		t.Errorf("renewed: status %d, %v", got, err)
 	}
 	a.end(t)
-}
-
-// certify writes a new certificate and its key, and returns a pool that trusts it.
-func certify(t *testing.T, cert, key string) *x509.CertPool {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	check(t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	check(t, err)
-	check(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	check(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
-	parsed, err := x509.ParseCertificate(der)
-	check(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return pool
 }
 
 // TestPrometheus has Prometheus scrape the program, with the alerts of docs/examples, and
@@ -215,7 +180,7 @@ func TestPrometheus(t *testing.T) {
 	}
 	defer func() { check(t, os.WriteFile(limit, old, 0)) }()
 	segments(t, 10)
-	a := start(t, build(t), "--max-age", "0s")
+	a := start(t, ipctest.Build(t, "."), "--max-age", "0s")
 	dir := t.TempDir()
 	rules, err := os.ReadFile(filepath.Join(examples, "prometheus/gipc.rules.yml"))
 	check(t, err)

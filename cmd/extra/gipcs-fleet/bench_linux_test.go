@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/sysvipc/gipc/cmd/extra/fleet"
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/sysv"
 )
 
@@ -25,13 +25,7 @@ func BenchmarkFleet(b *testing.B) {
 		check(b, err)
 		b.Cleanup(func() { check(b, s.Remove()) })
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
-	check(b, err)
-	s.Start()
-	b.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(patience) {
-		b.Fatal("the server does not start")
-	}
+	s := extratest.Serve(b, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.Cleanup(cancel)
 	for i := range agents {

@@ -15,10 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/sysvipc/gipc/cmd/extra/fleet"
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/cmd/internal/command"
 	"github.com/sysvipc/gipc/cmd/internal/command/mantest"
 	"github.com/sysvipc/gipc/internal/ipctest"
@@ -57,17 +57,10 @@ func TestHelp(t *testing.T) {
 // program returns the path of a program, which is built once.
 func program(t testing.TB, name string) string {
 	t.Helper()
-	dir := ipctest.Once(t, "fleet-"+name, func(dir string) error {
-		source := "../" + name
-		if name == "gipcs" {
-			source = "../../gipcs"
-		}
-		if out, err := exec.Command("go", "build", "-o", dir, source).CombinedOutput(); err != nil {
-			return fmt.Errorf("go build: %w: %s", err, out)
-		}
-		return nil
-	})
-	return filepath.Join(dir, name)
+	if name == "gipcs" {
+		return ipctest.Build(t, "../../gipcs")
+	}
+	return ipctest.Build(t, "../"+name)
 }
 
 // A site is a server, and where the program keeps what it has seen.
@@ -79,13 +72,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
-	check(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server does not start")
-	}
+	s := extratest.Serve(t, nil)
 	conn, err := nats.Connect(s.ClientURL())
 	check(t, err)
 	t.Cleanup(conn.Close)

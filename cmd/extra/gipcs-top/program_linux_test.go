@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,18 +19,6 @@ import (
 
 	"github.com/sysvipc/gipc/internal/ipctest"
 )
-
-// build builds the program.
-func build(t testing.TB) string {
-	t.Helper()
-	return filepath.Join(ipctest.Once(t, "gipcs-top", func(dir string) error {
-		out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("go build: %w\n%s", err, out)
-		}
-		return nil
-	}), "gipcs-top")
-}
 
 // A terminal is the other side of a program's terminal.
 type terminal struct {
@@ -129,7 +116,7 @@ func TestProgram(t *testing.T) {
 	s := segment(t, 3<<20)
 	segment(t, 5<<20)
 	term := newTerminal(t)
-	c := term.start(build(t), "--interval", "100ms")
+	c := term.start(ipctest.Build(t, "."), "--interval", "100ms")
 	term.await(enterScreen)
 	term.await("2 objects")
 	term.press("/size < 4000000\r")
@@ -154,7 +141,7 @@ func TestSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			term := newTerminal(t)
-			c := term.start(build(t), "--interval", "100ms")
+			c := term.start(ipctest.Build(t, "."), "--interval", "100ms")
 			term.await(enterScreen)
 			term.await("There are no objects.")
 			check(t, c.Process.Signal(sig))
@@ -223,7 +210,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestOnce(t *testing.T) {
-	program := build(t)
+	program := ipctest.Build(t, ".")
 	s := segment(t, 1<<20)
 	set(t, 1)
 	out, err := exec.Command(program, "--once", "--json", "--interval", "100ms", "--sort", "-size", "--where", `kind != "sem"`).Output()
@@ -242,7 +229,7 @@ func TestOnce(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
-	program := build(t)
+	program := ipctest.Build(t, ".")
 	for args, want := range map[string]string{
 		"":                     "standard input or output is no terminal; --once prints a listing",
 		"--interval soon":      "--interval: ",
@@ -281,7 +268,7 @@ func TestDeaf(t *testing.T) {
 		_, err = unix.Write(fd, []byte("x"))
 	}
 	check(t, unix.SetNonblock(fd, false))
-	c := term.start(build(t))
+	c := term.start(ipctest.Build(t, "."))
 	for *term.state() == *term.before {
 		time.Sleep(time.Millisecond)
 	}
@@ -296,7 +283,7 @@ func TestDeaf(t *testing.T) {
 func TestGone(t *testing.T) {
 	master, tty, err := pty.Open()
 	check(t, err)
-	c := exec.Command(build(t))
+	c := exec.Command(ipctest.Build(t, "."))
 	c.Env = append(os.Environ(), "TERM=xterm-256color")
 	c.Stdin, c.Stdout = tty, tty
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL}

@@ -3,17 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -30,6 +23,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/cmd/internal/command/mantest"
 	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/shmring"
@@ -49,19 +43,6 @@ func check(t testing.TB, err error) {
 
 // The man page names every flag, and no others.
 func TestManPage(t *testing.T) { mantest.Check(t, app(), "../../../docs/man/gshm-relay.1") }
-
-// build builds the program.
-func build(t testing.TB) string {
-	t.Helper()
-	dir := ipctest.Once(t, "gshm-relay", func(dir string) error {
-		out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("go build: %w: %s", err, out)
-		}
-		return nil
-	})
-	return filepath.Join(dir, "gshm-relay")
-}
 
 // A program is a running gshm-relay, and what it says.
 type program struct {
@@ -85,7 +66,7 @@ func (p *program) log() string {
 // start starts the program, which ends with the test at the latest.
 func start(t testing.TB, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(build(t), args...)}
+	p := &program{Cmd: exec.Command(ipctest.Build(t, "."), args...)}
 	p.Env, p.Stderr = append(os.Environ(), env...), p
 	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	check(t, p.Start())
@@ -142,15 +123,7 @@ func pass(t testing.TB, from, to *shmring.Ring) {
 // serve starts a NATS server in this process and returns its URL.
 func serve(t testing.TB, o *server.Options) string {
 	t.Helper()
-	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
-	s, err := server.NewServer(o)
-	check(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server does not start")
-	}
-	_, port, err := net.SplitHostPort(s.Addr().String())
+	_, port, err := net.SplitHostPort(extratest.Serve(t, o).Addr().String())
 	check(t, err)
 	return "nats://127.0.0.1:" + port
 }
@@ -180,7 +153,7 @@ func TestRejected(t *testing.T) {
 	url := serve(t, &server.Options{Username: "user", Password: "secret"}) + "/ipc"
 	ring(t, "/a", shmring.One)
 	for _, way := range []string{"--to", "--from"} {
-		out, err := exec.Command(build(t), "/a", way, url).CombinedOutput()
+		out, err := exec.Command(ipctest.Build(t, "."), "/a", way, url).CombinedOutput()
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		if status := new(exec.ExitError); !errors.As(err, &status) || status.ExitCode() != 1 ||
 			!strings.Contains(strings.ToLower(lines[len(lines)-1]), "authorization violation") {
@@ -216,7 +189,7 @@ func logins(t *testing.T, dir string) map[string]login {
 	check(t, os.MkdirAll(filepath.Join(dir, "nats/context"), 0o700))
 	file("nats/context/site.json", context)
 	cert, key := filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	roots, pair := certify(t, cert, key)
+	roots, pair := extratest.Certify(t, cert, key)
 	byKey := func() *server.Options { return &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public}}} }
 	operator, creds := credentials(t)
 	return map[string]login{
@@ -266,29 +239,6 @@ func credentials(t *testing.T) (o *server.Options, file []byte) {
 	resolver := &server.MemAccResolver{}
 	check(t, resolver.Store(accountKey, accountText))
 	return &server.Options{TrustedOperators: []*jwt.OperatorClaims{claims}, AccountResolver: resolver}, file
-}
-
-// certify writes a certificate and its key, and returns a pool that trusts it.
-func certify(t *testing.T, cert, key string) (*x509.CertPool, tls.Certificate) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	check(t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	check(t, err)
-	certText := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyText := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
-	check(t, errors.Join(os.WriteFile(cert, certText, 0o600), os.WriteFile(key, keyText, 0o600)))
-	pair, err := tls.X509KeyPair(certText, keyText)
-	check(t, err)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certText)
-	return pool, pair
 }
 
 // TestLogins uses each way to log in.
@@ -366,7 +316,7 @@ func wantFailure(t *testing.T, want int, args, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, build(t), strings.Fields(args)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, ipctest.Build(t, "."), strings.Fields(args)...).CombinedOutput()
 	status := new(exec.ExitError)
 	if said := string(out); !errors.As(err, &status) || status.ExitCode() != want || strings.Count(said, "\n") != 1 ||
 		!strings.HasPrefix(said, "gshm-relay: ") || !strings.Contains(said, text) {
@@ -376,7 +326,7 @@ func wantFailure(t *testing.T, want int, args, text string) {
 
 // TestFullShm creates a ring for which /dev/shm has no room.
 func TestFullShm(t *testing.T) {
-	build(t)
+	ipctest.Build(t, ".")
 	ipctest.MountShm(t, 1<<20)
 	wantFailure(t, 1, "/x --create --size 16MiB --to nats://127.0.0.1:1/s", "/dev/shm cannot hold 18878464 bytes")
 }

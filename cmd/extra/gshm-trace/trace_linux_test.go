@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -35,18 +34,7 @@ func check(t testing.TB, err error) {
 }
 
 // build builds the program that is tested.
-func build(t testing.TB) string { return goBuild(t, "gshm-trace", ".") }
-
-func goBuild(t testing.TB, name, dir string) string {
-	t.Helper()
-	out := ipctest.Once(t, name, func(to string) error {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(to, name), dir).CombinedOutput(); err != nil {
-			return fmt.Errorf("go build: %w\n%s", err, out)
-		}
-		return nil
-	})
-	return filepath.Join(out, name)
-}
+func build(t testing.TB) string { t.Helper(); return ipctest.Build(t, ".") }
 
 // acts returns the program of which each test runs one act.
 func acts(t testing.TB) string { return ipctest.Compile(t, "testdata/acts.c", "-pthread") }
@@ -182,7 +170,7 @@ func TestHolder(t *testing.T) {
 
 // TestDemo runs our own demo: two processes in Go.
 func TestDemo(t *testing.T) {
-	gshm := goBuild(t, "gshm", "../../gshm")
+	gshm := ipctest.Build(t, "../../gshm")
 	args := []string{gshm, "demo", "--pause", "1ms"}
 	plain := finish(t, exec.Command(args[0], args[1:]...))
 	traced := trace(t, nil, args...)

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/cmd/extra/relay"
 	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/shmring"
@@ -35,26 +36,6 @@ func check(t testing.TB, err error) {
 
 // patience is how long a test waits for what should happen at once.
 const patience = 60 * time.Second
-
-// serve starts a NATS server in this process.
-func serve(t testing.TB, o *server.Options) *server.Server {
-	t.Helper()
-	if o == nil {
-		o = &server.Options{}
-	}
-	o.Host, o.NoSigs, o.NoLog = "127.0.0.1", true, true
-	if o.Port == 0 {
-		o.Port = server.RANDOM_PORT
-	}
-	s, err := server.NewServer(o)
-	check(t, err)
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
 
 // dial connects as the program does.
 func dial(url string, more ...nats.Option) (*nats.Conn, error) {
@@ -223,7 +204,7 @@ func consumer(t testing.TB, r *shmring.Ring) *shmring.Consumer {
 func TestRelay(t *testing.T) {
 	for _, kind := range []shmring.Producers{shmring.One, shmring.Many} {
 		t.Run(kind.String(), func(t *testing.T) {
-			url := serve(t, nil).ClientURL()
+			url := extratest.Serve(t, nil).ClientURL()
 			from := open(t, "/from", shmring.NamedOptions{Producers: kind})
 			to := open(t, "/to", shmring.NamedOptions{Capacity: 1 << 16})
 			sent, received := newJournal(), newJournal()
@@ -244,7 +225,7 @@ func TestRelay(t *testing.T) {
 
 // TestRestart ends and starts both relays again and again, in turn.
 func TestRestart(t *testing.T) {
-	url := serve(t, nil).ClientURL()
+	url := extratest.Serve(t, nil).ClientURL()
 	from := open(t, "/from", shmring.NamedOptions{})
 	to := open(t, "/to", shmring.NamedOptions{})
 	c := consumer(t, to)
@@ -266,7 +247,7 @@ func TestRestart(t *testing.T) {
 
 // TestLargeMessages has messages of many parts, from none to the longest one that fits.
 func TestLargeMessages(t *testing.T) {
-	url := serve(t, &server.Options{MaxPayload: 32 << 10}).ClientURL()
+	url := extratest.Serve(t, &server.Options{MaxPayload: 32 << 10}).ClientURL()
 	from := open(t, "/from", shmring.NamedOptions{Capacity: 8 << 20})
 	to := open(t, "/to", shmring.NamedOptions{Capacity: 4 << 20})
 	j := newJournal()
@@ -297,7 +278,7 @@ func TestLargeMessages(t *testing.T) {
 
 // TestTooLong sends a message that the other ring cannot hold.
 func TestTooLong(t *testing.T) {
-	url := serve(t, nil).ClientURL()
+	url := extratest.Serve(t, nil).ClientURL()
 	from := open(t, "/from", shmring.NamedOptions{Capacity: 1 << 16})
 	to := open(t, "/to", shmring.NamedOptions{Capacity: 1 << 12})
 	route := relay.Route{Conn: connect(t, url), Subject: "ipc.test"}
@@ -319,7 +300,7 @@ func TestTooLong(t *testing.T) {
 // TestFanOut passes messages on to two rings and a broadcast. One of the routes comes late
 // and goes away meanwhile; the others do not wait until the ring is full.
 func TestFanOut(t *testing.T) {
-	url := serve(t, nil).ClientURL()
+	url := extratest.Serve(t, nil).ClientURL()
 	from := open(t, "/from", shmring.NamedOptions{})
 	a, b := open(t, "/a", shmring.NamedOptions{}), open(t, "/b", shmring.NamedOptions{})
 	all, err := shmring.OpenOrCreateBroadcast(t.Context(), "/all", &shmring.NamedOptions{Outlive: true})
@@ -350,7 +331,7 @@ func TestFanOut(t *testing.T) {
 // TestInterrupted ends a receiver in the middle of a batch: a reader of its broadcast blocks.
 // The next receiver goes on after the messages that were published.
 func TestInterrupted(t *testing.T) {
-	route := relay.Route{Conn: connect(t, serve(t, nil).ClientURL()), Subject: "ipc.test"}
+	route := relay.Route{Conn: connect(t, extratest.Serve(t, nil).ClientURL()), Subject: "ipc.test"}
 	from := open(t, "/from", shmring.NamedOptions{})
 	all, err := shmring.OpenOrCreateBroadcast(t.Context(), "/all", &shmring.NamedOptions{Outlive: true, Capacity: 1 << 16})
 	check(t, err)
@@ -389,7 +370,7 @@ func TestInterrupted(t *testing.T) {
 // TestRepeated publishes all requests of a sender again, in order and in disorder, as a
 // network may that has held them back. None of their messages arrives twice.
 func TestRepeated(t *testing.T) {
-	nc := connect(t, serve(t, nil).ClientURL())
+	nc := connect(t, extratest.Serve(t, nil).ClientURL())
 	route := relay.Route{Conn: nc, Subject: "ipc.test"}
 	spy, err := nc.SubscribeSync("ipc.test")
 	check(t, err)

@@ -13,13 +13,14 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/sysvipc/gipc/cmd/extra/internal/extratest"
 	"github.com/sysvipc/gipc/cmd/extra/relay"
 	"github.com/sysvipc/gipc/shmring"
 )
 
 // TestFull fills the other ring: producers wait, and the log says so once.
 func TestFull(t *testing.T) {
-	url := serve(t, nil).ClientURL()
+	url := extratest.Serve(t, nil).ClientURL()
 	from := open(t, "/from", shmring.NamedOptions{Capacity: 1 << 16})
 	to := open(t, "/to", shmring.NamedOptions{Capacity: 1 << 16})
 	j, received := newJournal(), newJournal()
@@ -41,7 +42,7 @@ func TestFull(t *testing.T) {
 
 // TestServerGone has no server for a while, at first and later.
 func TestServerGone(t *testing.T) {
-	s := serve(t, nil)
+	s := extratest.Serve(t, nil)
 	port, url := s.Addr().String()[strings.LastIndexByte(s.Addr().String(), ':')+1:], s.ClientURL()
 	s.Shutdown()
 	s.WaitForShutdown()
@@ -55,7 +56,7 @@ func TestServerGone(t *testing.T) {
 		var number int
 		_, err := fmt.Sscan(port, &number)
 		check(t, err)
-		s := serve(t, &server.Options{Port: number})
+		s := extratest.Serve(t, &server.Options{Port: number})
 		check(t, put(from, i*100, i*100+100))
 		expect(t, c, i*100, i*100+100)
 		s.Shutdown()
@@ -66,11 +67,11 @@ func TestServerGone(t *testing.T) {
 
 // TestLameDuck has a server of a cluster send its clients away.
 func TestLameDuck(t *testing.T) {
-	first := serve(t, &server.Options{
+	first := extratest.Serve(t, &server.Options{
 		ServerName: "first", LameDuckDuration: time.Second, LameDuckGracePeriod: -time.Millisecond,
 		Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT},
 	})
-	second := serve(t, &server.Options{
+	second := extratest.Serve(t, &server.Options{
 		ServerName: "second", Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: server.RANDOM_PORT},
 		Routes: []*url.URL{{Scheme: "nats", Host: first.ClusterAddr().String()}},
 	})
@@ -97,7 +98,7 @@ func TestLameDuck(t *testing.T) {
 
 // TestSecondReceiver has another ring on the same subject.
 func TestSecondReceiver(t *testing.T) {
-	nc := connect(t, serve(t, nil).ClientURL())
+	nc := connect(t, extratest.Serve(t, nil).ClientURL())
 	route := relay.Route{Conn: nc, Subject: "ipc.test"}
 	a, b := open(t, "/a", shmring.NamedOptions{}), open(t, "/b", shmring.NamedOptions{})
 	j := newJournal()
@@ -113,7 +114,7 @@ func TestSecondReceiver(t *testing.T) {
 
 // TestSecondSender has another ring that sends on the same subject.
 func TestSecondSender(t *testing.T) {
-	nc := connect(t, serve(t, nil).ClientURL())
+	nc := connect(t, extratest.Serve(t, nil).ClientURL())
 	route := relay.Route{Conn: nc, Subject: "ipc.test"}
 	a, b := open(t, "/a", shmring.NamedOptions{}), open(t, "/b", shmring.NamedOptions{})
 	to := open(t, "/to", shmring.NamedOptions{})
@@ -135,7 +136,7 @@ func TestSecondSender(t *testing.T) {
 
 // TestNewRing replaces the receiving ring, as a restart of its machine does.
 func TestNewRing(t *testing.T) {
-	nc := connect(t, serve(t, nil).ClientURL())
+	nc := connect(t, extratest.Serve(t, nil).ClientURL())
 	route := relay.Route{Conn: nc, Subject: "ipc.test"}
 	from, to := open(t, "/from", shmring.NamedOptions{}), open(t, "/to", shmring.NamedOptions{})
 	sent := newJournal()
@@ -154,7 +155,7 @@ func TestNewRing(t *testing.T) {
 
 // TestGarbage publishes nonsense on the subject. The receiver goes on.
 func TestGarbage(t *testing.T) {
-	nc := connect(t, serve(t, nil).ClientURL())
+	nc := connect(t, extratest.Serve(t, nil).ClientURL())
 	route := relay.Route{Conn: nc, Subject: "ipc.test"}
 	from, to := open(t, "/from", shmring.NamedOptions{}), open(t, "/to", shmring.NamedOptions{})
 	j := newJournal()
@@ -186,7 +187,7 @@ func TestGarbage(t *testing.T) {
 // TestLiar has a receiver that answers nonsense. The sender does not keep a processor busy,
 // and releases nothing.
 func TestLiar(t *testing.T) {
-	nc := connect(t, serve(t, nil).ClientURL())
+	nc := connect(t, extratest.Serve(t, nil).ClientURL())
 	asked := make(chan struct{}, 1000)
 	_, err := nc.Subscribe("ipc.test", func(m *nats.Msg) {
 		asked <- struct{}{}
@@ -210,7 +211,7 @@ func TestLiar(t *testing.T) {
 
 // TestRejected has a server that does not accept the password.
 func TestRejected(t *testing.T) {
-	url := serve(t, &server.Options{Username: "user", Password: "secret"}).ClientURL()
+	url := extratest.Serve(t, &server.Options{Username: "user", Password: "secret"}).ClientURL()
 	nc := connect(t, url, nats.UserInfo("user", "wrong"))
 	from, to := open(t, "/from", shmring.NamedOptions{}), open(t, "/to", shmring.NamedOptions{})
 	route := relay.Route{Conn: nc, Subject: "ipc.test"}
@@ -247,7 +248,7 @@ func TestPermissions(t *testing.T) {
 			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe},
 		}}
 	}
-	url := serve(t, &server.Options{Users: []*server.User{
+	url := extratest.Serve(t, &server.Options{Users: []*server.User{
 		may("sender", []string{"ipc.test", "_INBOX.>"}, []string{"_INBOX.>"}),
 		may("receiver", []string{"ipc.test", "_INBOX.>"}, []string{"ipc.test", "_INBOX.>"}),
 		may("other", []string{"other"}, []string{"other"}),
@@ -286,7 +287,7 @@ func TestPermissions(t *testing.T) {
 
 // TestTruncated has another process make the memory of each ring shorter while it is in use.
 func TestTruncated(t *testing.T) {
-	route := relay.Route{Conn: connect(t, serve(t, nil).ClientURL()), Subject: "ipc.test"}
+	route := relay.Route{Conn: connect(t, extratest.Serve(t, nil).ClientURL()), Subject: "ipc.test"}
 	for name, run := range map[string]func(*shmring.Ring) error{
 		"/from": func(r *shmring.Ring) error { return relay.Send(t.Context(), r, []relay.Route{route}, nil) },
 		"/to":   func(r *shmring.Ring) error { return relay.Receive(t.Context(), r, route, nil) },
