@@ -21,15 +21,7 @@ func Wait(ctx context.Context, addr *uint32, val uint32, timeout time.Duration) 
 	if err := until(&end, timeout); err != nil {
 		return err
 	}
-	err := interrupt.Do(ctx, func() abi.Errno { return abi.FutexWait(addr, val, &end) })
-	switch {
-	case errors.Is(err, abi.EAGAIN):
-		return nil
-	case errors.Is(err, abi.ETIMEDOUT):
-		return ErrTimeout
-	default:
-		return err
-	}
+	return woken(interrupt.Do(ctx, func() abi.Errno { return abi.FutexWait(addr, val, &end) }))
 }
 
 // WaitAny is Wait for several words at a time, at most MostWords: it sleeps until Wake is
@@ -40,7 +32,11 @@ func WaitAny(ctx context.Context, all []Waiter, timeout time.Duration) error {
 	if err := until(&end, timeout); err != nil {
 		return err
 	}
-	err := interrupt.DoRestarted(ctx, &end, func() abi.Errno { return abi.FutexWaitv(all, &end) })
+	return woken(interrupt.DoRestarted(ctx, &end, func() abi.Errno { return abi.FutexWaitv(all, &end) }))
+}
+
+// woken returns the error of a wait, given that of its system call.
+func woken(err error) error {
 	switch {
 	case errors.Is(err, abi.EAGAIN):
 		return nil
