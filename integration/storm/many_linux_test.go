@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -23,10 +22,7 @@ func TestManyObjects(t *testing.T) {
 	if ipctest.Soaking() {
 		many = 32000
 	}
-	gipcs := filepath.Join(t.TempDir(), "gipcs")
-	if out, err := exec.Command("go", "build", "-o", gipcs, "../../cmd/gipcs").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	gipcs := ipctest.Build(t, "../../cmd/gipcs")
 	for range ipctest.Rounds(t, 1, 0) {
 		began := time.Now()
 		check(t, inNamespace(many, byPackage, func(many int) error { return byCommand(gipcs, many) }))
