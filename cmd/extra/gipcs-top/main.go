@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysvipc/gipc/cmd/internal/command"
+	"github.com/sysvipc/gipc/cmd/internal/term"
 	"github.com/sysvipc/gipc/cmd/internal/units"
 )
 
@@ -56,7 +56,7 @@ func newModel(c *cli.Context) (*model, error) {
 		return nil, err
 	}
 	m := &model{readOnly: c.Bool("read-only"), glyphs: asciiGlyphs(), tracks: make(map[identity]*track)}
-	if isUTF8(os.Getenv) {
+	if term.IsUTF8(os.Getenv) {
 		m.glyphs = unicodeGlyphs()
 	}
 	var err error
@@ -73,17 +73,6 @@ func newModel(c *cli.Context) (*model, error) {
 		return nil, command.Usagef("--where: %w", err)
 	}
 	return m, nil
-}
-
-// isUTF8 reports whether the locale's characters are encoded in UTF-8.
-func isUTF8(getenv func(string) string) bool {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if value := getenv(name); value != "" {
-			value = strings.ToLower(value)
-			return strings.Contains(value, "utf-8") || strings.Contains(value, "utf8")
-		}
-	}
-	return false
 }
 
 func run(c *cli.Context) error {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sysvipc/gipc/cmd/internal/getopt"
+	"github.com/sysvipc/gipc/cmd/internal/term"
 )
 
 // Exit statuses.
@@ -143,11 +144,8 @@ func Strerror(err error) string {
 
 // IsUTF8 reports whether the locale's encoding is UTF-8.
 func (p *Program) IsUTF8() bool {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if locale, _ := p.LookupEnv(name); locale != "" {
-			locale = strings.ToLower(locale)
-			return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
-		}
-	}
-	return false
+	return term.IsUTF8(func(name string) string {
+		value, _ := p.LookupEnv(name)
+		return value
+	})
 }
