@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysvipc/gipc/internal/ipctest"
 	"github.com/sysvipc/gipc/posix"
 	"github.com/sysvipc/gipc/sysv"
 )
@@ -112,6 +113,16 @@ func start(t *testing.T, argv ...string) *program {
 	})
 	check(t, reading.SetReadDeadline(time.Now().Add(patience)))
 	return p
+}
+
+// stopReading closes the pipe that the program writes to, for all processes.
+func (p *program) stopReading() {
+	p.t.Helper()
+	writing, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", p.pipe.Fd()), os.O_WRONLY, 0)
+	check(p.t, err)
+	check(p.t, p.pipe.Close())
+	ipctest.AwaitNoReader(p.t, writing)
+	check(p.t, writing.Close())
 }
 
 // tell writes a line to the program.
@@ -361,7 +372,7 @@ func testDemoKilled(t *testing.T, gshm string) {
 func testOutputClosed(t *testing.T, gshm string) {
 	p := start(t, gshm, "demo", "--pause", "10ms")
 	p.line()
-	p.pipe.Close()
+	p.stopReading()
 	_ = p.cmd.Wait() // its status is checked below
 	if got := exitCode(p.cmd.ProcessState); got != killed(unix.SIGPIPE) {
 		t.Errorf("exit status %d, want the status for a broken pipe", got)
@@ -379,7 +390,7 @@ func testReaderClosed(t *testing.T, gshm string) {
 	deaf := start(t, gshm, "demo", "reader")
 	writer.tell("one")
 	deaf.line()
-	deaf.pipe.Close()
+	deaf.stopReading()
 	writer.tell("two")
 	_ = deaf.cmd.Wait() // its status is checked below
 	want(t, "status", exitCode(deaf.cmd.ProcessState), killed(unix.SIGPIPE))
@@ -394,7 +405,7 @@ func testReaderClosed(t *testing.T, gshm string) {
 
 	writer = start(t, gshm, "demo", "writer")
 	deaf = start(t, gshm, "demo", "reader")
-	deaf.pipe.Close()
+	deaf.stopReading()
 	writer.feed("one\n")
 	_ = deaf.cmd.Wait() // its status is checked below
 	want(t, "status", exitCode(deaf.cmd.ProcessState), killed(unix.SIGPIPE))

@@ -320,6 +320,7 @@ func TestWatchClosedOutput(t *testing.T) {
 	r, w, err := os.Pipe()
 	check(t, err)
 	check(t, r.Close())
+	ipctest.AwaitNoReader(t, w)
 	cmd := g.command("watch", "--initial")
 	cmd.Stdout = w
 	err = cmd.Run()

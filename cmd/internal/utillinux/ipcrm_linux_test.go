@@ -326,6 +326,7 @@ func TestWriteErrors(t *testing.T) {
 		r, w, err := os.Pipe()
 		must(t, err)
 		r.Close()
+		ipctest.AwaitNoReader(t, w)
 		for _, sink := range []struct {
 			to                     *os.File
 			state, stderr, comment string
@@ -358,6 +359,7 @@ func TestClosedPipe(t *testing.T) {
 	must(t, err)
 	r.Close()
 	defer w.Close()
+	ipctest.AwaitNoReader(t, w)
 	for _, name := range []string{"ipcs", "lsipc"} {
 		if messages, status := oursOn(w, c(), name); messages != "" || status != 0 {
 			t.Errorf("%s: status %d, %q", name, status, messages)
